@@ -1,0 +1,80 @@
+"""Variational autoencoders and stochastic variational inference, with room to look inside."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from elboroom import figures, infer
+    from elboroom.config import PRESETS, Config, DataConfig, ModelConfig, TrainConfig
+    from elboroom.data import Dataset, load_data, load_mnist
+    from elboroom.data.masks import half_mask, load_mask
+    from elboroom.errors import ElboroomError
+    from elboroom.evaluation import Evaluation, evaluate
+    from elboroom.likelihoods import Bernoulli
+    from elboroom.model import VAE
+    from elboroom.posteriors import DiagonalGaussian
+    from elboroom.runs import Run
+    from elboroom.training import TrainState, train
+    from elboroom.version import __version__
+
+# Imported on first use: `elboroom --help` must not wait for PyTorch.
+_HOMES = {
+    "PRESETS": "config",
+    "VAE": "model",
+    "Bernoulli": "likelihoods",
+    "Config": "config",
+    "DataConfig": "config",
+    "Dataset": "data",
+    "DiagonalGaussian": "posteriors",
+    "ElboroomError": "errors",
+    "Evaluation": "evaluation",
+    "ModelConfig": "config",
+    "Run": "runs",
+    "TrainConfig": "config",
+    "TrainState": "training",
+    "__version__": "version",
+    "evaluate": "evaluation",
+    "figures": "",
+    "half_mask": "data.masks",
+    "infer": "",
+    "load_data": "data",
+    "load_mask": "data.masks",
+    "load_mnist": "data",
+    "train": "training",
+}
+
+__all__ = [
+    "PRESETS",
+    "VAE",
+    "Bernoulli",
+    "Config",
+    "DataConfig",
+    "Dataset",
+    "DiagonalGaussian",
+    "ElboroomError",
+    "Evaluation",
+    "ModelConfig",
+    "Run",
+    "TrainConfig",
+    "TrainState",
+    "__version__",
+    "evaluate",
+    "figures",
+    "half_mask",
+    "infer",
+    "load_data",
+    "load_mask",
+    "load_mnist",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'elboroom' has no attribute {name!r}")
+    home = _HOMES[name]
+    return getattr(import_module(f"elboroom.{home}"), name) if home else import_module(f"elboroom.{name}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,5 @@
+"""`python -m elboroom`."""
+
+from elboroom.cli import main
+
+main()

@@ -1,0 +1,229 @@
+"""The command line: one dataclass a command, read by tyro.
+
+Nothing heavy is imported before a command runs, so that `--help` answers at once.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Union
+
+import tyro
+from tyro import MISSING_NONPROP
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
+
+from elboroom.config import PRESETS, CompleteConfig, Config, EvaluateConfig, FiguresConfig
+from elboroom.errors import ElboroomError
+from elboroom.version import __version__
+
+if TYPE_CHECKING:
+    Preset = str
+else:
+    Preset = tyro.extras.literal_type_from_choices(PRESETS)
+
+_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What every command takes."""
+
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where the defaults of `elboroom train` come from; read before the other options are."""
+
+    preset: Preset = "reference"
+    """The preset that the other options start from."""
+    resume: Path | None = None
+    """Go on with this run, with its own options, as if it had never stopped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Command, Start):
+    """Train a model and keep it in a run folder.
+
+    Example: elboroom train --preset mnist --epochs 20 --out runs/first
+
+    Ctrl-C stops after the running step and keeps the run (exit code 130).
+    """
+
+    out: Path | None = None
+    """The run folder to make; by default runs/PRESET-DATE-TIME."""
+    quiet: bool = False
+    """Show no progress."""
+    config: Annotated[Config, arg(name="")] = field(default_factory=Config)
+
+    def run(self) -> int:
+        """Train; 130 if interrupted."""
+        from elboroom import commands
+
+        finished = commands.train(
+            self.config, self.preset, out=self.out, resume=self.resume, quiet=self.quiet
+        )
+        return 0 if finished else _INTERRUPTED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(Command):
+    """Print and store the test ELBO of a run, its terms and the IWAE bound, with standard errors.
+
+    Example: elboroom evaluate runs/first --k 100 --compare runs/second
+    """
+
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run folder."""
+    compare: tuple[Path, ...] = ()
+    """Other runs on the same data, whose paired differences from RUN are shown."""
+    json: bool = False
+    """Print the figures as JSON."""
+    config: Annotated[EvaluateConfig, arg(name="")] = field(default_factory=EvaluateConfig)
+
+    def run(self) -> int:
+        """Evaluate."""
+        from elboroom import commands
+
+        commands.evaluate(self.run_folder, self.config, compare=self.compare, as_json=self.json)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures(Command):
+    """Draw the figures of a run into RUN/figures, as PNG and SVG.
+
+    Example: elboroom figures runs/first --only samples contours
+    """
+
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run folder."""
+    config: Annotated[FiguresConfig, arg(name="")] = field(default_factory=FiguresConfig)
+
+    def run(self) -> int:
+        """Draw."""
+        from elboroom import commands
+
+        commands.figures(self.run_folder, self.config)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Complete(Command):
+    """Infer z from the seen part of images and fill in the rest, by variational inference.
+
+    Example: elboroom complete runs/first --mask top --index 0 1 2
+
+    Draws RUN/figures/complete-MASK.png and .svg, and prints the ELBO of every fit.
+    """
+
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run folder."""
+    config: Annotated[CompleteConfig, arg(name="")]
+
+    def run(self) -> int:
+        """Complete."""
+        from elboroom import commands
+
+        commands.complete(self.run_folder, self.config)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Command):
+    """Write RUN/report.html, one self-contained page; evaluates and draws what is missing.
+
+    Example: elboroom report runs/first
+    """
+
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run folder."""
+
+    def run(self) -> int:
+        """Report."""
+        from elboroom import commands
+
+        commands.report(self.run_folder)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version(Command):
+    """Print the version.
+
+    Example: elboroom version
+    """
+
+    def run(self) -> int:
+        """Print."""
+        sys.stdout.write(f"elboroom {__version__}\n")
+        return 0
+
+
+_COMMANDS = (Train, Evaluate, Figures, Complete, Report, Version)
+_DESCRIPTION = """Variational autoencoders and stochastic variational inference.
+
+Example: elboroom train --out runs/first && elboroom report runs/first
+
+Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The `elboroom` command: runs it and exits."""
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        return _parse(arguments).run()
+    except KeyboardInterrupt:
+        return _fail("interrupted", _INTERRUPTED)
+    except ElboroomError as error:
+        code, message = error.exit_code, str(error)
+    except Exception as error:  # noqa: BLE001  # the last line of defence against a bare traceback
+        what = f"{type(error).__name__}: {error}"
+        code, message = 1, f"{what}\n  fix: run it again with --debug to see where"
+    if "--debug" in arguments:
+        traceback.print_exc()
+    return _fail(message, code)
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return code
+
+
+def _parse(arguments: list[str]) -> Any:
+    defaults = {Train: _train_defaults(arguments[1:])} if arguments[:1] == ["train"] else {}
+    kinds = tuple(
+        Annotated[
+            kind,
+            subcommand(
+                kind.__name__.lower(), prefix_name=False, default=defaults.get(kind, MISSING_NONPROP)
+            ),
+        ]
+        for kind in _COMMANDS
+    )
+    return tyro.cli(
+        Union[kinds],  # type: ignore[arg-type]  # noqa: UP007  # built at run time
+        prog="elboroom",
+        description=_DESCRIPTION,
+        args=arguments,
+        config=(OmitArgPrefixes, FlagCreatePairsOff),
+    )
+
+
+def _train_defaults(arguments: list[str]) -> Train:
+    """The options' defaults under the preset or the run that the command line names."""
+    start, _ = tyro.cli(
+        Start, prog="elboroom train", args=arguments, return_unknown_args=True, add_help=False
+    )
+    if start.resume is None:
+        return Train(preset=start.preset, config=PRESETS[start.preset])
+    from elboroom.runs import Run
+
+    return Train(resume=start.resume, config=Run(start.resume).config)

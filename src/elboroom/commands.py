@@ -1,0 +1,191 @@
+"""What the commands do: each joins the parts of the library, and says what came of it."""
+
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from torch import Tensor
+
+from elboroom import gallery
+from elboroom import report as reports
+from elboroom.config import CompleteConfig, Config, EvaluateConfig, FiguresConfig
+from elboroom.data import Dataset, load_data
+from elboroom.data.binarisation import threshold
+from elboroom.data.masks import load_mask
+from elboroom.data.pictures import read_picture
+from elboroom.device import keep_freed_memory, resolve_device
+from elboroom.errors import UsageError
+from elboroom.evaluation import Evaluation, label
+from elboroom.evaluation import evaluate as evaluate_model
+from elboroom.interrupt import interruptible
+from elboroom.progress import watch
+from elboroom.randomness import stream
+from elboroom.runs import Run
+from elboroom.training import TrainState
+from elboroom.training import train as train_model
+
+_SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+
+def train(
+    config: Config, preset: str, *, out: Path | None, resume: Path | None, quiet: bool
+) -> bool:
+    """Train a model in a new run folder, or go on with an old one; False if interrupted."""
+    run, data = _create(config, preset, out) if resume is None else _reopen(config, resume)
+    model, state = run.load_training() if resume else run.new_training()
+    held_out = data.held_out[0]
+    saved = time.monotonic()
+
+    def on_epoch(state: TrainState) -> None:
+        nonlocal saved
+        run.record(state.history[-1])
+        show(state.history[-1])
+        if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+            run.save(model, state)
+            saved = time.monotonic()
+
+    console = Console(stderr=True, soft_wrap=True)
+    with interruptible() as stop, watch(console, config.train, held_out, quiet=quiet) as show:
+        train_model(model, data, config.train, state=state, on_epoch=on_epoch, stop=stop)
+        run.save(model, state)
+    finished = len(state.history) == config.train.epochs
+    if not quiet:
+        console.print(_farewell(run, state, held_out, finished=finished), highlight=False)
+    return finished
+
+
+def _create(config: Config, preset: str, out: Path | None) -> tuple[Run, Dataset]:
+    path = out or Path("runs") / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
+    data = load_data(config.data)
+    return Run.create(path, config, data), data
+
+
+def _reopen(config: Config, path: Path) -> tuple[Run, Dataset]:
+    run = Run(path)
+    if config != run.config:
+        raise UsageError(
+            "--resume takes no other options of the run",
+            why="a resumed run goes on as if it had never stopped, with the options it began with",
+            fix=f"use `elboroom train --resume {path}` alone, or train a new run",
+        )
+    return run, run.load_data()
+
+
+def _farewell(run: Run, state: TrainState, held_out: str, *, finished: bool) -> str:
+    if not finished:
+        return (
+            f"stopped at step {state.step:,}; the run is kept in {run.path}\n"
+            f"go on with: elboroom train --resume {run.path}"
+        )
+    elbo = state.history[-1].held_out_elbo
+    return (
+        f"trained: {held_out} ELBO {elbo:.2f} nats per image; the run is in {run.path}\n"
+        f"next: elboroom report {run.path}"
+    )
+
+
+def evaluate(path: Path, config: EvaluateConfig, *, compare: tuple[Path, ...], as_json: bool) -> None:
+    """Evaluate a run, store what was found, and print it beside the differences from others."""
+    ours = _evaluate(Run(path), config)
+    differences = {str(other): ours.minus(_evaluate(Run(other), config)) for other in compare}
+    console = Console(soft_wrap=True)
+    if as_json:
+        tables = {
+            name: {quantity: vars(e) for quantity, e in table.items()}
+            for name, table in differences.items()
+        }
+        content = ours.to_dict() | ({"differences": tables} if tables else {})
+        console.print(json.dumps(content, indent=2), highlight=False, markup=False)
+        return
+    table = Table(title=ours.title, title_justify="left", caption="nats per image, ± one standard error")
+    table.add_column("quantity")
+    table.add_column(str(path), justify="right")
+    for other in differences:
+        table.add_column(f"− {other}", justify="right")
+    for name, estimate in ours.estimates.items():
+        cells = [str(difference[name]) for difference in differences.values()]
+        table.add_row(escape(label(name, config.k)), str(estimate), *cells)
+    console.print(table)
+
+
+def _evaluate(run: Run, config: EvaluateConfig) -> Evaluation:
+    keep_freed_memory()
+    data, model = run.load_data(), run.load_model().to(resolve_device("auto"))
+    evaluation = evaluate_model(model, data, k=config.k, seed=config.seed)
+    run.write_evaluation(evaluation.to_dict())
+    return evaluation
+
+
+def figures(path: Path, config: FiguresConfig) -> None:
+    """Draw figures into the run folder, and say which, and which cannot be drawn and why."""
+    run = Run(path)
+    _draw(run, run.load_data(), config, Console(soft_wrap=True))
+
+
+def _draw(run: Run, data: Dataset, config: FiguresConfig, console: Console) -> None:
+    keep_freed_memory()
+    subject = gallery.Subject(run.load_model(), data, run.history(), config)
+    chosen = config.only != FiguresConfig().only
+    for name in config.only:
+        try:
+            figure = gallery.draw(name, subject)
+        except UsageError as error:
+            if chosen:
+                raise
+            console.print(f"left out: {error}", highlight=False)
+            continue
+        png, svg = run.write_figure(name, figure)
+        console.print(f"{png} and {svg.suffix}", highlight=False)
+
+
+def complete(path: Path, config: CompleteConfig) -> None:
+    """Complete images into a figure of the run, and print the ELBO of every fit."""
+    run = Run(path)
+    mask = load_mask(config.mask, run.event_shape)
+    x, names = _chosen(run, config)
+    keep_freed_memory()
+    figure, elbo = gallery.completion(
+        run.load_model(),
+        x,
+        mask.expand(x.shape),
+        draws=config.draws,
+        generator=stream(config.seed, "complete"),
+    )
+    console = Console(soft_wrap=True)
+    for name, value in zip(names, elbo.tolist(), strict=True):
+        console.print(f"{name}: ELBO of the seen part {value:.2f} nats", highlight=False)
+    png, svg = run.write_figure(f"complete-{Path(config.mask).stem}", figure)
+    console.print(f"{png} and {svg.suffix}", highlight=False)
+
+
+def _chosen(run: Run, config: CompleteConfig) -> tuple[Tensor, list[str]]:
+    if config.image is not None:
+        picture = torch.from_numpy(read_picture(config.image, run.event_shape))
+        return threshold(picture[None]).float(), [config.image.name]
+    part = run.load_data().test
+    outside = [i for i in config.index if not 0 <= i < len(part)]
+    if outside:
+        raise UsageError(
+            f"--index {outside[0]} is not a row of the test part",
+            why=f"the test part has rows 0 to {len(part) - 1:,}",
+            fix="name rows within it",
+        )
+    rows = list(config.index)
+    return part.rows(rows).x, [f"test image {i}" for i in rows]
+
+
+def report(path: Path) -> None:
+    """Write report.html, after evaluating and drawing what the run does not have yet."""
+    run, console = Run(path), Console(soft_wrap=True)
+    data = run.load_data()
+    if run.read_evaluation() is None:
+        _evaluate(run, EvaluateConfig())
+    missing = tuple(name for name in FiguresConfig().only if name not in run.figures())
+    if missing:
+        _draw(run, data, FiguresConfig(), console)
+    console.print(f"open {run.write_report(reports.render(run))}", highlight=False)

@@ -1,0 +1,202 @@
+"""Options, their defaults and the presets: the one place where they are written.
+
+This module imports nothing heavy, so that `elboroom --help` answers at once.
+"""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import tyro
+
+from elboroom.errors import UsageError
+
+Binarisation = Literal["threshold", "dynamic", "static", "none"]
+Split = Literal["standard", "reference"]
+Activation = Literal["tanh", "relu", "silu", "softplus"]
+Schedule = Literal["constant", "cosine"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def _require(ok: bool, name: str, found: object, expected: str) -> None:
+    if not ok:
+        raise UsageError(
+            f"--{name.replace('_', '-')} {found} cannot be used",
+            why=f"{name} must be {expected}",
+            fix="change that value; `elboroom train --help` lists the options",
+        )
+
+
+def _require_choices(config: object, **choices: Any) -> None:
+    for name, literal in choices.items():
+        options = get_args(literal)
+        _require(getattr(config, name) in options, name, getattr(config, name), f"in {options}")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, made binary how, split how: the identity of the data."""
+
+    source: Annotated[str, tyro.conf.arg(name="data")] = "mnist"
+    """`mnist` (embedded), or the path of a .npy or .npz array of images."""
+    binarisation: Binarisation = "threshold"
+    """threshold: x > 0.5. dynamic: a fresh Bernoulli draw at every visit in training, the test set
+    drawn once from a fixed seed. static: everything drawn once from a fixed seed. none: as is."""
+    split: Split = "standard"
+    """standard: the data's own train and test parts (a tenth held out where it has no test part).
+    reference: the first 10,000 rows of train, tested on the next 10,000."""
+    validation: int = 0
+    """Images taken from the end of the training part to watch training by; 0 takes none."""
+
+    def __post_init__(self) -> None:
+        _require_choices(self, binarisation=Binarisation, split=Split)
+        _require(self.validation >= 0, "validation", self.validation, "0 or more")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The networks: an MLP encoder, and an MLP decoder with the same layers in reverse."""
+
+    latents: int = 2
+    """Dimension D of the latent space."""
+    hidden: tuple[int, ...] = (500,)
+    """Widths of the encoder's hidden layers, from image to latent."""
+    activation: Activation = "tanh"
+    """Nonlinearity between layers."""
+
+    def __post_init__(self) -> None:
+        _require(self.latents >= 1, "latents", self.latents, "1 or more")
+        _require(
+            all(width >= 1 for width in self.hidden), "hidden", self.hidden, "widths of 1 or more"
+        )
+        _require_choices(self, activation=Activation)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the ELBO is maximised, on what, and how often it is looked at."""
+
+    epochs: int = 100
+    """Visits of every training image."""
+    batch_size: int = 200
+    """Images a step."""
+    learning_rate: float = 1e-3
+    """Adam's step size."""
+    schedule: Schedule = "constant"
+    """constant, or cosine: from the learning rate down to zero at the last step."""
+    warmup: float = 0.0
+    """Epochs over which the weight β of the KL rises from 0 to 1; 0 keeps β = 1."""
+    seed: int = 0
+    """Fixes the initial weights, the order of the data and every draw."""
+    evaluate_every: int = 10
+    """Epochs between two held-out ELBOs; the last epoch always has one."""
+    device: Device = "auto"
+    """auto takes CUDA where there is one, else the processor."""
+    precision: Precision = "auto"
+    """bf16: matrix products in bfloat16, weights and sums in float32. fp32: all in float32.
+    auto takes bf16 where the hardware multiplies it natively."""
+    threads: int | None = None
+    """Processor threads; None leaves PyTorch's choice."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "evaluate_every"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        _require(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "in (0, 1)")
+        _require(self.warmup >= 0, "warmup", self.warmup, "0 or more")
+        _require(0 <= self.seed < 2**63, "seed", self.seed, "in [0, 2^63)")
+        _require(self.threads is None or self.threads >= 1, "threads", self.threads, "1 or more")
+        _require_choices(self, schedule=Schedule, device=Device, precision=Precision)
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """How a run is evaluated."""
+
+    k: int = 20
+    """Samples of z an image; the IWAE bound tightens with it."""
+    seed: int = 0
+    """Fixes those samples."""
+
+    def __post_init__(self) -> None:
+        _require(self.k >= 1, "k", self.k, "1 or more")
+
+
+FigureName = Literal[
+    "samples", "latent", "interpolation", "contours", "completion", "manifold", "curves"
+]
+
+
+@dataclass(frozen=True)
+class FiguresConfig:
+    """Which figures are drawn, and of what."""
+
+    only: tuple[FigureName, ...] = get_args(FigureName)
+    """The figures to draw."""
+    pairs: tuple[str, ...] = ("1-2", "3-8", "4-5")
+    """Classes between which images are interpolated."""
+    mask: str = "top"
+    """What is seen in contours and completion; as in `elboroom complete`."""
+    seed: int = 0
+    """Fixes every draw."""
+
+
+@dataclass(frozen=True)
+class CompleteConfig:
+    """Which images are completed, from what part of them."""
+
+    mask: str
+    """What is seen: top, bottom, left, right, a boolean .npy, or a .png whose white is seen."""
+    index: tuple[int, ...] = tuple(range(8))
+    """Rows of the test part to complete."""
+    image: Path | None = None
+    """A PNG of the size of the data to complete instead, made binary at half its brightness."""
+    draws: int = 3
+    """Completions drawn of each image."""
+    seed: int = 0
+    """Fixes the fit and the draws."""
+
+    def __post_init__(self) -> None:
+        _require(self.draws >= 1, "draws", self.draws, "1 or more")
+        _require(len(self.index) >= 1, "index", self.index, "one row or more")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a run is made from."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    """Data."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Model."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """Training."""
+
+    @classmethod
+    def from_dict(cls, tables: dict[str, dict[str, Any]]) -> "Config":
+        """Read back what `dataclasses.asdict` wrote; unknown or missing keys are a `UsageError`."""
+        parts = {f.name: _part(f.default_factory, tables.get(f.name, {})) for f in fields(cls)}  # type: ignore[arg-type]
+        return cls(**parts)
+
+
+def _part(kind: type[Any], table: dict[str, Any]) -> Any:
+    known = {f.name for f in fields(kind)}
+    if set(table) - known:
+        raise UsageError(
+            f"unknown option {', '.join(sorted(set(table) - known))} in a config",
+            why=f"{kind.__name__} has {', '.join(sorted(known))}",
+            fix="remove it, or read the run with the version of elboroom that wrote it",
+        )
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
+
+
+PRESETS: dict[str, Config] = {
+    # Kingma & Welling (2013) in two dimensions, on the first 10,000 digits: the reference experiment.
+    "reference": Config(data=DataConfig(split="reference")),
+    # The two-layer network of Burda et al. (2015), section 5, with one stochastic layer.
+    "mnist": Config(
+        data=DataConfig(binarisation="dynamic"),
+        model=ModelConfig(latents=50, hidden=(200, 200)),
+        train=TrainConfig(epochs=50, batch_size=100),
+    ),
+}

@@ -1,0 +1,142 @@
+"""Arrays from the user: `.npy` and `.npz` files, checked before they are used."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from elboroom.errors import DataError
+
+_TRAIN_NAMES = ("x_train", "images", "x", "data", "arr_0")
+_LABEL_NAMES = ("y_train", "labels", "y")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images as read: uint8 grey levels with `white` 255, or values in [0, 1] with `white` 1.
+
+    Attributes:
+        name: what results call it.
+        images: (N, *event).
+        labels: (N,) int64, or None.
+        test_images: the source's own test part, or None where it has none.
+        test_labels: (M,) int64, or None.
+        white: the value that stands for 1.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray | None
+    test_images: np.ndarray | None
+    test_labels: np.ndarray | None
+    white: float
+
+
+def read_array(path: Path) -> Source:
+    """Read `.npy` (the images) or `.npz` (images, and labels and a test part where it has them).
+
+    Raises:
+        DataError: the file is missing, not such an array, or its values are not images.
+    """
+    arrays = _load(path)
+    images = _require_images(_find(arrays, _TRAIN_NAMES, path), path)
+    test = arrays.get("x_test")
+    if test is not None and _require_images(test, path).shape[1:] != images.shape[1:]:
+        raise DataError(
+            f"the train and test images in {path} differ in shape",
+            why=f"train has {images.shape[1:]}, test has {test.shape[1:]}",
+            fix="save both with one shape",
+        )
+    white = _white([a for a in (images, test) if a is not None], path)
+    return Source(
+        name=path.name,
+        images=_as_events(images),
+        labels=_labels(next((arrays[n] for n in _LABEL_NAMES if n in arrays), None), images, path),
+        test_images=None if test is None else _as_events(test),
+        test_labels=None if test is None else _labels(arrays.get("y_test"), test, path),
+        white=white,
+    )
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        return {"images": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"cannot read {path} as data",
+            why=str(error) or "the file is empty",
+            fix="give `mnist`, or a .npy or .npz file written by numpy.save or numpy.savez",
+        ) from error
+
+
+def _find(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path) -> np.ndarray:
+    if len(arrays) == 1:
+        return next(iter(arrays.values()))
+    for name in names:
+        if name in arrays:
+            return arrays[name]
+    raise DataError(
+        f"{path} has no images",
+        why=f"it holds {', '.join(sorted(arrays))}",
+        fix=f"name one of its arrays {', '.join(names[:3])}",
+    )
+
+
+def _require_images(array: np.ndarray, path: Path) -> np.ndarray:
+    if array.ndim < 2 or 0 in array.shape:
+        raise DataError(
+            f"{path} is not an array of images",
+            why=f"expected (N, D), (N, H, W) or (N, C, H, W), found shape {array.shape}",
+            fix="stack the images along a first axis",
+        )
+    return array
+
+
+def _as_events(array: np.ndarray) -> np.ndarray:
+    """(N, *event): vectors (D,) stay, images become (C, H, W) with the channels first."""
+    if array.ndim == 3:
+        array = array[:, None]
+    elif array.ndim == 4 and array.shape[-1] in (1, 3) and array.shape[1] not in (1, 3):
+        array = np.moveaxis(array, -1, 1)
+    return array.astype(np.uint8 if array.dtype in (bool, np.uint8) else np.float32)
+
+
+def _white(arrays: list[np.ndarray], path: Path) -> float:
+    """255 for grey bytes, 1 for values in [0, 1]; anything else is a `DataError`."""
+    for array in arrays:
+        if array.dtype.kind not in "buif":
+            raise _bad_values(path, f"its type is {array.dtype}", "save numbers")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            bad = int((~np.isfinite(array)).sum())
+            raise _bad_values(path, f"{bad} of them are NaN or infinite", "remove or impute them")
+    low, high = min(a.min() for a in arrays), max(a.max() for a in arrays)
+    is_grey_bytes = all(a.dtype == np.uint8 for a in arrays) and high > 1
+    if not is_grey_bytes and (low < 0 or high > 1):
+        raise _bad_values(
+            path,
+            f"they run from {low:g} to {high:g} with type {arrays[0].dtype}",
+            "divide by the largest possible value, or save grey levels as uint8",
+        )
+    return 255.0 if is_grey_bytes else 1.0
+
+
+def _bad_values(path: Path, found: str, fix: str) -> DataError:
+    return DataError(
+        f"the values in {path} cannot be used",
+        why=f"expected uint8 in 0…255, booleans, or numbers in [0, 1]; found that {found}",
+        fix=fix,
+    )
+
+
+def _labels(labels: np.ndarray | None, images: np.ndarray, path: Path) -> np.ndarray | None:
+    if labels is None:
+        return None
+    if labels.shape != (len(images),) or labels.dtype.kind not in "bui":
+        raise DataError(
+            f"the labels in {path} do not fit its images",
+            why=f"expected {len(images)} integers, found {labels.dtype} of shape {labels.shape}",
+            fix="save one integer class for each image",
+        )
+    return labels.astype(np.int64)

@@ -1,0 +1,69 @@
+"""Masks: which pixels are seen. True = observed, shaped like the event or the batch."""
+
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elboroom.data.pictures import read_picture
+from elboroom.errors import DataError
+
+Half = Literal["top", "bottom", "left", "right"]
+
+
+def half_mask(half: Half, event_shape: tuple[int, ...]) -> Tensor:
+    """Bool tensor of `event_shape` (C, H, W), True on one half of the image.
+
+    An odd middle row or column counts as unseen.
+    """
+    if len(event_shape) != 3:
+        raise DataError(
+            f"the {half} half of an event of shape {event_shape} is not defined",
+            why="halves are of images (C, H, W)",
+            fix="give the mask as a boolean .npy array of the event's shape",
+        )
+    _, height, width = event_shape
+    mask = torch.zeros(event_shape, dtype=torch.bool)
+    rows, columns = height // 2, width // 2
+    seen = {
+        "top": mask[:, :rows],
+        "bottom": mask[:, height - rows :],
+        "left": mask[..., :columns],
+        "right": mask[..., width - columns :],
+    }
+    seen[half].fill_(True)
+    return mask
+
+
+def load_mask(name: str, event_shape: tuple[int, ...]) -> Tensor:
+    """The mask called `name`: a half, a boolean `.npy`, or a picture whose white pixels are seen.
+
+    Raises:
+        DataError: no such half or file, or not a mask of `event_shape`.
+    """
+    if name in get_args(Half):
+        return half_mask(name, event_shape)  # type: ignore[arg-type]
+    path = Path(name)
+    array = _read(path, event_shape)
+    if array.shape != event_shape[-array.ndim :] or array.dtype != bool:
+        raise DataError(
+            f"{path} is not a mask of this data",
+            why=f"expected booleans of shape {event_shape}, found {array.dtype} {array.shape}",
+            fix=f"save a boolean array of shape {event_shape}, True where a pixel is seen",
+        )
+    return torch.from_numpy(array).expand(event_shape).clone()
+
+
+def _read(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
+    if path.suffix == ".png":
+        return read_picture(path, event_shape) > 0.5
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(
+            f"cannot read the mask {path}",
+            why=str(error) or "the file is empty",
+            fix=f"give one of {', '.join(get_args(Half))}, a boolean .npy file, or a .png",
+        ) from error

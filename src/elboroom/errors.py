@@ -1,0 +1,32 @@
+"""What elboroom raises: every error says what happened, why, and how to mend it."""
+
+
+class ElboroomError(Exception):
+    """A failed run. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, why: str, fix: str) -> None:
+        super().__init__(f"{what}\n  why: {why}\n  fix: {fix}")
+
+
+class UsageError(ElboroomError):
+    """An option or an argument that cannot be meant."""
+
+    exit_code = 2
+
+
+class DataError(UsageError):
+    """Data that the chosen reader, split or likelihood cannot take."""
+
+
+class RunError(ElboroomError):
+    """A run folder that is missing, in the way, or not whole."""
+
+
+class IncomparableError(UsageError):
+    """Two results that do not speak of the same data."""
+
+
+class TrainingError(ElboroomError):
+    """Training that cannot go on, such as an ELBO that is no longer finite."""

@@ -1,0 +1,237 @@
+"""What each figure shows of a model and its data: the arrays behind `elboroom.figures`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from elboroom import figures
+from elboroom.config import FigureName, FiguresConfig
+from elboroom.data import Dataset
+from elboroom.data.masks import load_mask
+from elboroom.errors import UsageError
+from elboroom.infer import complete, exact_elbo, grid, svi
+from elboroom.infer.grid import log_joint_table
+from elboroom.model import VAE
+from elboroom.posteriors import DiagonalGaussian
+from elboroom.randomness import stream
+from elboroom.training import EpochMetrics
+
+_SAMPLES = 20
+_STEPS = 10
+_PANELS = 4
+_COLUMNS = 8
+_DRAWS = 3
+_CONTOUR_POINTS = 241
+_CONTOUR_DEPTH = 12.0  # nats below the maximum that a contour panel reaches
+_MANIFOLD = 20
+_SCATTERED = 10_000
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a figure is drawn of. The model is on the processor."""
+
+    model: VAE
+    data: Dataset
+    history: list[EpochMetrics]
+    config: FiguresConfig
+
+    def generator(self, name: str) -> torch.Generator:
+        """The random stream of one figure, whichever others are drawn."""
+        return stream(self.config.seed, name)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """The mask of the config for the rows of `x`."""
+        return load_mask(self.config.mask, self.data.event_shape).expand(x.shape)
+
+
+def draw(name: FigureName, subject: Subject) -> Figure:
+    """Draw one figure.
+
+    Raises:
+        UsageError: this figure cannot be drawn of this model or data.
+    """
+    with torch.no_grad():
+        return _DRAWN[name](subject)
+
+
+def completion(
+    model: VAE, x: Tensor, mask: Tensor, *, draws: int, generator: torch.Generator
+) -> tuple[Figure, Tensor]:
+    """Complete `x` (B, *event) by SVI; the figure, and the ELBO of each fit in nats, (B,)."""
+    posterior = svi(model, x, mask, generator=generator)
+    filled = complete(model, x, mask, posterior, draws=draws, generator=generator)
+    figure = figures.completion(
+        x.numpy(), mask.numpy(), filled.mean.numpy(), filled.draws.numpy()
+    )
+    return figure, posterior.elbo
+
+
+def _samples(subject: Subject) -> Figure:
+    means, draws = subject.model.generate(_SAMPLES, generator=subject.generator("samples"))
+    return figures.samples(means.numpy(), draws.numpy())
+
+
+def _latent(subject: Subject) -> Figure:
+    part = subject.data.test
+    means = subject.model.posterior(part.x[:_SCATTERED]).mean
+    labels = None if part.labels is None else part.labels[:_SCATTERED].numpy()
+    latents = subject.model.latents
+    if latents == 2:
+        return figures.latent(means.numpy(), labels)
+    if latents == 1:
+        raise UsageError(
+            "the latent figure needs two dimensions",
+            why="this model has one latent",
+            fix="train with --latents 2 or more",
+        )
+    note = f"projection on the first two principal components of D = {latents}"
+    axes = ("principal component 1", "principal component 2")
+    return figures.latent(_principal(means).numpy(), labels, axis_labels=axes, note=note)
+
+
+def _principal(means: Tensor) -> Tensor:
+    """The first two principal components of (N, D), (N, 2), their signs fixed."""
+    centred = means - means.mean(0)
+    directions = torch.linalg.svd(centred, full_matrices=False).Vh[:2]
+    signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
+    return centred @ (signs * directions).T
+
+
+def _interpolation(subject: Subject) -> Figure:
+    x, ends = _pairs(subject)
+    start, end = subject.model.posterior(x).mean.view(2, len(ends), 1, -1)
+    t = torch.linspace(0, 1, _STEPS)[:, None]
+    paths = subject.model.decode((1 - t) * start + t * end).mean
+    return figures.interpolation(paths.numpy(), ends)
+
+
+def _pairs(subject: Subject) -> tuple[Tensor, list[tuple[str, str]]]:
+    """The first test image of each class in `config.pairs`: all starts, then all ends."""
+    part = subject.data.test
+    ends = [_ends(pair) for pair in subject.config.pairs]
+    classes = [a for a, _ in ends] + [b for _, b in ends]
+    if part.labels is None:
+        rows = list(range(len(classes)))
+        ends = [(f"#{i}", f"#{i + len(ends)}") for i in range(len(ends))]
+    else:
+        rows = [_first_of(part.labels, name) for name in classes]
+    return part.rows(rows).x, ends
+
+
+def _ends(pair: str) -> tuple[str, str]:
+    start, separator, end = pair.partition("-")
+    if not (separator and start.isdigit() and end.isdigit()):
+        raise UsageError(
+            f"--pairs {pair} is not a pair of classes",
+            why="a pair is written as two class numbers with a hyphen between",
+            fix="write it as in --pairs 1-2 3-8",
+        )
+    return start, end
+
+
+def _first_of(labels: Tensor, name: str) -> int:
+    rows = (labels == int(name)).nonzero()
+    if not len(rows):
+        raise UsageError(
+            f"no test image has class {name}",
+            why=f"the classes are {', '.join(str(c) for c in labels.unique().tolist())}",
+            fix="name other --pairs",
+        )
+    return int(rows[0])
+
+
+def _contours(subject: Subject) -> Figure:
+    _require_plane(subject.model, "contours")
+    model, x = subject.model, _distinct(subject.data, _PANELS)
+    mask, generator = subject.seen(x), subject.generator("contours")
+    with torch.enable_grad():
+        q = svi(model, x, mask, generator=generator).q
+    exact = grid(model, x, mask, generator=generator)
+    kl = exact.log_evidence - exact_elbo(model, x, mask, q)
+    likely = exact.log_density >= exact.log_density.max(0).values - _CONTOUR_DEPTH
+    panels = []
+    for row in range(len(x)):
+        z1, z2 = _frame(exact.points[likely[:, row]], q.mean[row], q.log_std[row].exp())
+        z = torch.cartesian_prod(z1, z2)
+        seen = slice(row, row + 1)
+        joint = log_joint_table(model, x[seen], mask[seen], z)[:, 0] - exact.log_evidence[row]
+        log_q = DiagonalGaussian(q.mean[row], q.log_std[row]).log_prob(z)
+        panels.append((z1, z2, joint.view(len(z1), -1), log_q.view(len(z1), -1)))
+    z1, z2, log_posterior, log_q = (torch.stack(part).numpy() for part in zip(*panels, strict=True))
+    return figures.contours(z1, z2, log_posterior, log_q, kl.numpy(), x.numpy(), mask.numpy())
+
+
+def _frame(likely: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """Axes that hold the likely points (G, 2) and four standard deviations of q."""
+    low = torch.minimum(likely.min(0).values, mean - 4 * std)
+    high = torch.maximum(likely.max(0).values, mean + 4 * std)
+    z1, z2 = (torch.linspace(low[d], high[d], _CONTOUR_POINTS) for d in range(2))
+    return z1, z2
+
+
+def _completion(subject: Subject) -> Figure:
+    x = _distinct(subject.data, _COLUMNS)
+    with torch.enable_grad():
+        generator = subject.generator("completion")
+        return completion(subject.model, x, subject.seen(x), draws=_DRAWS, generator=generator)[0]
+
+
+def _distinct(data: Dataset, count: int) -> Tensor:
+    """The first test image of each class, then the first of any, `count` in all."""
+    labels = data.test.labels
+    if labels is None:
+        return data.test.rows(list(range(min(count, len(data.test))))).x
+    firsts = [int((labels == c).nonzero()[0]) for c in labels.unique()]
+    others = [row for row in range(min(count, len(labels))) if row not in firsts]
+    return data.test.rows((firsts + others)[:count]).x
+
+
+def _manifold(subject: Subject) -> Figure:
+    _require_plane(subject.model, "manifold")
+    quantiles = (torch.arange(_MANIFOLD) + 0.5) / _MANIFOLD
+    coordinates = torch.special.ndtri(quantiles)
+    z2, z1 = torch.meshgrid(coordinates, coordinates, indexing="ij")
+    means = subject.model.decode(torch.stack([z1, z2], -1)).mean
+    return figures.manifold(means.numpy(), coordinates.numpy())
+
+
+def _curves(subject: Subject) -> Figure:
+    if not subject.history:
+        raise UsageError(
+            "there are no training curves",
+            why="the run has not finished an epoch",
+            fix="train it longer",
+        )
+    names = ("epoch", "elbo", "reconstruction", "kl", "beta")
+    train = {name: np.array([getattr(m, name) for m in subject.history]) for name in names}
+    looked = [m for m in subject.history if m.held_out_elbo is not None]
+    held_out = {
+        "epoch": np.array([m.epoch for m in looked]),
+        "elbo": np.array([m.held_out_elbo for m in looked], dtype=float),
+    }
+    return figures.curves(train, held_out, held_out_name=subject.data.held_out[0])
+
+
+def _require_plane(model: VAE, name: str) -> None:
+    if model.latents != 2:
+        raise UsageError(
+            f"the {name} figure needs a two-dimensional latent space",
+            why=f"this model has {model.latents} latents",
+            fix="train with --latents 2, or draw other figures with --only",
+        )
+
+
+_DRAWN: dict[FigureName, Callable[[Subject], Figure]] = {
+    "samples": _samples,
+    "latent": _latent,
+    "interpolation": _interpolation,
+    "contours": _contours,
+    "completion": _completion,
+    "manifold": _manifold,
+    "curves": _curves,
+}

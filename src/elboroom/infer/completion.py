@@ -1,0 +1,53 @@
+"""Completion: what the model believes of the pixels that are not seen."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from elboroom.infer.seen import as_rows
+from elboroom.model import VAE
+
+_MEAN_DRAWS = 256
+
+
+class Posterior(Protocol):
+    """Anything that draws z given what is seen."""
+
+    def sample(self, k: int) -> Tensor:
+        """k draws, (k, B, D)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Images whose seen pixels are the data's.
+
+    Attributes:
+        mean: (B, *event), unseen pixels at E[x_unseen | x_seen].
+        draws: (S, B, *event), unseen pixels drawn from p(x_unseen | x_seen).
+    """
+
+    mean: Tensor
+    draws: Tensor
+
+
+@torch.no_grad()
+def complete(
+    model: VAE,
+    x: Tensor,
+    mask: Tensor,
+    posterior: Posterior,
+    *,
+    draws: int,
+    generator: torch.Generator,
+) -> Completion:
+    """Fill the unseen pixels of `x` (B, *event) in, through draws of z from `posterior`.
+
+    p(x_unseen | x_seen) = ∫ p(x_unseen | z) p(z | x_seen) dz: each draw has a z of its own.
+    """
+    x, mask = as_rows(x, mask)[0], mask.expand(x.shape)
+    mean = model.decode(posterior.sample(_MEAN_DRAWS)).mean.mean(0)
+    invented = model.decode(posterior.sample(draws)).sample(generator)
+    return Completion(torch.where(mask, x, mean), torch.where(mask, x, invented))

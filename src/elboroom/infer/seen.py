@@ -1,0 +1,56 @@
+"""What is seen: one check of data and mask for every inference method."""
+
+import torch
+from torch import Tensor
+
+from elboroom.errors import UsageError
+from elboroom.model import VAE
+from elboroom.networks import Decoder
+
+
+def as_rows(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Data (B, *event) with its mask broadcast to the same shape.
+
+    Raises:
+        UsageError: `mask` is not boolean or does not broadcast to `x`, or a seen value is NaN.
+    """
+    if mask is None:
+        seen = x
+    elif mask.dtype != torch.bool:
+        raise _bad_mask(f"its type is {mask.dtype}, expected torch.bool")
+    else:
+        try:
+            mask = mask.expand(x.shape)
+        except RuntimeError as error:
+            shapes = f"its shape {tuple(mask.shape)} does not broadcast to {tuple(x.shape)}"
+            raise _bad_mask(shapes) from error
+        seen = x[mask]
+    if not torch.isfinite(seen).all():
+        raise UsageError(
+            "a seen value is NaN or infinite",
+            why="densities are defined for finite values",
+            fix="set the mask to False where a value is missing",
+        )
+    return x, mask
+
+
+def on_seen_pixels(model: VAE, x: Tensor, mask: Tensor | None) -> tuple[VAE, Tensor, Tensor | None]:
+    """The same problem on the pixels that some row sees, as vectors (B, P).
+
+    A pixel that no row sees adds nothing to any density, so it need not be decoded.
+    """
+    if mask is None or not isinstance(model.decoder, Decoder):
+        return model, x, mask
+    flat = mask.flatten(1)
+    pixels = flat.any(0).nonzero()[:, 0]
+    decoder = model.decoder.restricted_to(pixels)
+    small = VAE(model.encoder, decoder, model.latents, model.likelihood)
+    return small, x.flatten(1)[:, pixels], flat[:, pixels]
+
+
+def _bad_mask(why: str) -> UsageError:
+    return UsageError(
+        "this mask does not fit the data",
+        why=why,
+        fix="give a boolean mask shaped like x, True where a pixel is seen",
+    )

@@ -1,0 +1,80 @@
+"""The VAE: prior × decoder × likelihood, and the encoder that infers z."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from elboroom.config import ModelConfig
+from elboroom.likelihoods import Bernoulli, Likelihood
+from elboroom.networks import Decoder, Encoder, mlp
+from elboroom.posteriors import DiagonalGaussian
+
+
+class VAE(nn.Module):
+    """A deep latent-variable model p(x, z) = N(z; 0, I) p(x | z) with an amortised q(z | x).
+
+    Kingma & Welling, *Auto-Encoding Variational Bayes* (2013). `mask` is True where a pixel is
+    seen, shaped like `x` or broadcast to it; None means that all are. Pixels are independent
+    given z, so the unseen ones integrate out exactly.
+
+    Args:
+        encoder: x (B, *event) → mean and log standard deviation of q, each (B, D).
+        decoder: z (..., D) → the likelihood's parameter (..., *event).
+        latents: D.
+        likelihood: parameter → density of x.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latents: int,
+        likelihood: Callable[[Tensor], Likelihood] = Bernoulli,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.latents = latents
+        self.likelihood = likelihood
+
+    @classmethod
+    def from_config(
+        cls, config: ModelConfig, event_shape: tuple[int, ...], *, generator: torch.Generator
+    ) -> "VAE":
+        """The MLPs of `config` for events of `event_shape`; `generator` draws the weights."""
+        pixels, latents = math.prod(event_shape), config.latents
+        encoder = mlp([pixels, *config.hidden, 2 * latents], config.activation, generator)
+        decoder = mlp([latents, *config.hidden[::-1], pixels], config.activation, generator)
+        return cls(Encoder(encoder), Decoder(decoder, event_shape), latents)
+
+    def prior(self, batch: int) -> DiagonalGaussian:
+        """p(z) = N(0, I), once for each of `batch` rows."""
+        return DiagonalGaussian.standard((batch, self.latents), next(self.parameters()))
+
+    def posterior(self, x: Tensor, mask: Tensor | None = None) -> DiagonalGaussian:
+        """The encoder's q(z | x). It has never met unseen pixels: they enter as 0, a rough guess."""
+        mean, log_std = self.encoder(x if mask is None else x.masked_fill(~mask, 0.0))
+        return DiagonalGaussian(mean, log_std)
+
+    def decode(self, z: Tensor) -> Likelihood:
+        """p(x | z), for z (..., D)."""
+        return self.likelihood(self.decoder(z))
+
+    def log_joint(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
+        """log p(x_seen, z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
+        # log p(x, z) = log p(z) + log p(x | z)
+        return self.prior(len(x)).log_prob(z) + self.decode(z).log_prob(x, mask)
+
+    def log_weights(
+        self, x: Tensor, k: int, mask: Tensor | None = None, *, generator: torch.Generator
+    ) -> Tensor:
+        """log w = log p(x_seen, z_k) − log q(z_k | x) in nats, (k, B), z_k from the encoder's q."""
+        q = self.posterior(x, mask)
+        z = q.sample(k, generator)
+        return self.log_joint(x, z, mask) - q.log_prob(z)
+
+    def generate(self, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """z from the prior: the means of p(x | z), and one draw of x each, both (count, *event)."""
+        likelihood = self.decode(self.prior(count).sample(1, generator)[0])
+        return likelihood.mean, likelihood.sample(generator)

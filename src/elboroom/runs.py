@@ -1,0 +1,193 @@
+"""The run folder: everything about a run, in files that people and programs can read."""
+
+import json
+import platform
+import tomllib
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tomli_w
+import torch
+
+from elboroom import checkpoints
+from elboroom.config import Config
+from elboroom.data import Dataset, Identity, load_data
+from elboroom.device import resolve_device
+from elboroom.errors import RunError, UsageError
+from elboroom.model import VAE
+from elboroom.randomness import stream
+from elboroom.storage import write_file
+from elboroom.training import EpochMetrics, TrainState, new_state
+from elboroom.version import __version__
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_CONFIG, _METRICS, _EVALUATION, _REPORT = (
+    "config.toml",
+    "metrics.jsonl",
+    "evaluation.json",
+    "report.html",
+)
+
+
+class Run:
+    """A run folder that exists. `Run.create` makes one, `Run(path)` opens one.
+
+    Raises:
+        RunError: `path` is no run, or its config cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            tables = tomllib.loads((path / _CONFIG).read_text())
+            self.identity = Identity(**tables.pop("identity"))
+            self.event_shape = tuple(tables.pop("event")["shape"])
+            tables.pop("environment")
+            self.config = Config.from_dict(tables)
+        except FileNotFoundError as error:
+            raise RunError(
+                f"{path} is not a run",
+                why=f"it has no {_CONFIG}",
+                fix="give the folder that `elboroom train` printed, such as runs/reference-…",
+            ) from error
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RunError(
+                f"the config of {path} cannot be read",
+                why=str(error),
+                fix=f"restore {_CONFIG} from where the run was made",
+            ) from error
+
+    @classmethod
+    def create(cls, path: Path, config: Config, data: Dataset) -> "Run":
+        """Make the folder and write its config.
+
+        Raises:
+            RunError: something is in the way, or the folder cannot be made.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(
+                f"{path} is in the way",
+                why="a new run never writes over an old one",
+                fix=f"give another --out, or go on with `elboroom train --resume {path}`",
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_file(path / _CONFIG, tomli_w.dumps(_tables(config, data)).encode())
+        except OSError as error:
+            raise RunError(
+                f"the run folder {path} cannot be made",
+                why=str(error),
+                fix="give an --out where you may write",
+            ) from error
+        return cls(path)
+
+    def load_data(self) -> Dataset:
+        """The data that the run was made from.
+
+        Raises:
+            IncomparableError: the data is no longer what it was.
+        """
+        data = load_data(self.config.data)
+        self.identity.require_same(data.identity)
+        return data
+
+    def load_model(self) -> VAE:
+        """The model of the newest whole checkpoint, bit for bit."""
+        model = self._new_model()
+        checkpoints.load(self.path / "checkpoints", model)
+        return model.eval()
+
+    def new_training(self) -> tuple[VAE, TrainState]:
+        """The model and the state before the first step, on the device of the config."""
+        model = self._new_model().to(resolve_device(self.config.train.device))
+        return model, new_state(model, self.config.train)
+
+    def load_training(self) -> tuple[VAE, TrainState]:
+        """The model and the state to go on from; metrics after that step are dropped."""
+        model, state = self.new_training()
+        checkpoints.load(self.path / "checkpoints", model, state)
+        state.history = [m for m in self.history() if m.step <= state.step]
+        lines = "".join(_line(m) for m in state.history)
+        write_file(self.path / _METRICS, lines.encode())
+        return model, state
+
+    def save(self, model: VAE, state: TrainState) -> None:
+        """Write a checkpoint."""
+        checkpoints.save(self.path / "checkpoints", model, state)
+
+    def record(self, metrics: EpochMetrics) -> None:
+        """Append one epoch's metrics."""
+        with (self.path / _METRICS).open("a") as file:
+            file.write(_line(metrics))
+
+    def history(self) -> list[EpochMetrics]:
+        """The metrics of the epochs so far."""
+        path = self.path / _METRICS
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [EpochMetrics(**json.loads(line)) for line in lines]
+
+    def write_evaluation(self, evaluation: dict[str, Any]) -> Path:
+        """Write evaluation.json."""
+        return self._write(_EVALUATION, json.dumps(evaluation, indent=2).encode())
+
+    def read_evaluation(self) -> dict[str, Any] | None:
+        """What `write_evaluation` wrote, or None."""
+        path = self.path / _EVALUATION
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def write_figure(self, name: str, figure: "Figure") -> list[Path]:
+        """Write figures/NAME.png and .svg."""
+        (self.path / "figures").mkdir(exist_ok=True)
+        paths = []
+        for kind in ("png", "svg"):
+            buffer = BytesIO()
+            figure.savefig(buffer, format=kind, dpi=200)
+            paths.append(self._write(f"figures/{name}.{kind}", buffer.getvalue()))
+        return paths
+
+    def figures(self) -> dict[str, Path]:
+        """The PNG of every figure drawn so far, by name."""
+        return {path.stem: path for path in sorted((self.path / "figures").glob("*.png"))}
+
+    def write_report(self, html: str) -> Path:
+        """Write report.html."""
+        return self._write(_REPORT, html.encode())
+
+    def _new_model(self) -> VAE:
+        generator = stream(self.config.train.seed, "weights")
+        return VAE.from_config(self.config.model, self.event_shape, generator=generator)
+
+    def _write(self, name: str, content: bytes) -> Path:
+        write_file(self.path / name, content)
+        return self.path / name
+
+
+def _line(metrics: EpochMetrics) -> str:
+    return json.dumps(asdict(metrics)) + "\n"
+
+
+def _tables(config: Config, data: Dataset) -> dict[str, Any]:
+    tables = {name: _without_none(table) for name, table in asdict(config).items()}
+    environment = {
+        "elboroom": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+    }
+    return {
+        **tables,
+        "event": {"shape": list(data.event_shape)},
+        "identity": asdict(data.identity),
+        "environment": environment,
+    }
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: an absent option is the None that is its default."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in table.items() if v is not None}

@@ -1,0 +1,178 @@
+"""Training: the ELBO, maximised by Adam. The loop is `train`, read from top to bottom."""
+
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.optim import Adam
+
+from elboroom.config import TrainConfig
+from elboroom.data import Dataset, Part
+from elboroom.device import autocast, prepare
+from elboroom.errors import TrainingError
+from elboroom.model import VAE
+from elboroom.objectives import elbo_terms
+from elboroom.randomness import stream
+
+_EVALUATION_BATCH = 1_000
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One finished epoch. ELBO, reconstruction and KL are means over the epoch, nats per image."""
+
+    epoch: int
+    step: int
+    elbo: float
+    reconstruction: float
+    kl: float
+    beta: float
+    learning_rate: float
+    held_out_elbo: float | None
+    images_per_second: float
+
+
+@dataclass
+class TrainState:
+    """With the model's weights, all that a run must remember to go on bit for bit.
+
+    Attributes:
+        optimiser: Adam over the model's parameters, with its moments.
+        step: steps taken since the start.
+        totals: (2,), reconstruction and KL in nats, summed over the images of the running epoch.
+        history: the finished epochs.
+    """
+
+    optimiser: Adam
+    step: int = 0
+    totals: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.float64))
+    history: list[EpochMetrics] = field(default_factory=list)
+
+
+def new_state(model: VAE, config: TrainConfig) -> TrainState:
+    """The state before the first step."""
+    return TrainState(Adam(model.parameters(), config.learning_rate, fused=True))
+
+
+def train(
+    model: VAE,
+    data: Dataset,
+    config: TrainConfig,
+    *,
+    state: TrainState | None = None,
+    on_epoch: Callable[[TrainState], None] = lambda state: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainState:
+    """Maximise the ELBO of `model` on `data.train`, in place.
+
+    Args:
+        model: trained in place, and left on the device of `config`.
+        data: the train part is fitted; the validation part, else the test part, is looked at.
+        config: the options.
+        state: where to go on from; None starts anew.
+        on_epoch: called after each epoch; its metrics are `state.history[-1]`.
+        stop: asked after each step; True ends there. `train` with the returned state goes on as if
+            it had never stopped.
+
+    Returns:
+        The state at the end.
+
+    Raises:
+        TrainingError: the ELBO of an epoch is not finite.
+    """
+    device, dtype = prepare(config)
+    model.to(device).train()
+    state = state or new_state(model, config)
+    state.totals = state.totals.to(device)
+    part = data.train.to(device)
+    steps_per_epoch = math.ceil(len(part) / config.batch_size)
+    _warn_of_warmup(config)
+
+    while state.step < config.epochs * steps_per_epoch and not stop():
+        epoch, first = divmod(state.step, steps_per_epoch)
+        clock = time.perf_counter()
+        order = torch.randperm(len(part), generator=stream(config.seed, "order", epoch))
+        for index in order.to(device).split(config.batch_size)[first:]:
+            generator = stream(config.seed, "step", state.step, device=device)
+            progress = state.step / steps_per_epoch
+            state.optimiser.param_groups[0]["lr"] = learning_rate(config, progress)
+            x = part.batch(index, generator)
+            with autocast(dtype, device):
+                terms = elbo_terms(model, x, generator=generator)
+            loss = -terms.elbo(beta(config, progress)).mean()
+            state.optimiser.zero_grad()
+            loss.backward()
+            state.optimiser.step()
+            state.totals += torch.stack([terms.reconstruction.sum(), terms.kl.sum()]).detach()
+            state.step += 1
+            if stop():
+                break
+        if state.step % steps_per_epoch:
+            break
+        pace = (len(part) - first * config.batch_size) / (time.perf_counter() - clock)
+        state.history.append(_epoch_metrics(model, data, config, state, epoch, pace))
+        state.totals.zero_()
+        on_epoch(state)
+    return state
+
+
+def _epoch_metrics(
+    model: VAE, data: Dataset, config: TrainConfig, state: TrainState, epoch: int, pace: float
+) -> EpochMetrics:
+    reconstruction, kl = (state.totals / len(data.train)).tolist()
+    if not math.isfinite(reconstruction - kl):
+        raise TrainingError(
+            f"the ELBO of epoch {epoch + 1} is not finite",
+            why=f"its reconstruction term is {reconstruction:g}, its KL {kl:g}",
+            fix="lower --learning-rate, or give the KL a --warmup of a few epochs",
+        )
+    due = (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs
+    return EpochMetrics(
+        epoch=epoch + 1,
+        step=state.step,
+        elbo=reconstruction - kl,
+        reconstruction=reconstruction,
+        kl=kl,
+        beta=beta(config, epoch + 1),
+        learning_rate=state.optimiser.param_groups[0]["lr"],
+        held_out_elbo=held_out_elbo(model, data.held_out[1], config, epoch) if due else None,
+        images_per_second=pace,
+    )
+
+
+def learning_rate(config: TrainConfig, progress: float) -> float:
+    """Adam's step size after `progress` epochs."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress / config.epochs))
+
+
+def beta(config: TrainConfig, progress: float) -> float:
+    """The weight of the KL after `progress` epochs: linear from 0 to 1 over the warm-up."""
+    return min(1.0, progress / config.warmup) if config.warmup else 1.0
+
+
+def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> float:
+    """Mean ELBO of `part`, one sample an image, in the precision of training; nats per image."""
+    device, dtype = prepare(config)
+    generator = stream(config.seed, "held-out", epoch, device=device)
+    total = 0.0
+    for rows in torch.arange(len(part)).split(_EVALUATION_BATCH):
+        x = part.batch(rows.to(part.images.device), generator).to(device)
+        with torch.no_grad(), autocast(dtype, device):
+            total += elbo_terms(model, x, generator=generator).elbo().double().sum().item()
+    return total / len(part)
+
+
+def _warn_of_warmup(config: TrainConfig) -> None:
+    if config.warmup > config.epochs:
+        warnings.warn(
+            f"training ends at β = {beta(config, config.epochs):.2g}, before the warm-up does: "
+            f"what it maximises is not the ELBO. Use --warmup {config.epochs} or less, "
+            "or more --epochs.",
+            stacklevel=3,
+        )
