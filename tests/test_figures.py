@@ -19,6 +19,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
+from elboroom.errors import UsageError
 from elboroom import figures
 from elboroom.figures.style import UNSEEN
 
@@ -417,7 +418,8 @@ def test_contours_close_where_a_density_ends() -> None:
     ended = arguments["log_posterior"]
     arguments["log_posterior"] = np.where(ended < ended.max() - 8.1, -np.inf, ended)
     truth, _ = line_sets(figures.contours(**arguments).axes[0])
-    (outermost,) = truth.get_paths()[0].to_polygons(closed_only=False)
+    (polygon,) = truth.get_paths()[0].to_polygons(closed_only=False)
+    outermost = np.asarray(polygon)
     np.testing.assert_array_equal(outermost[0], outermost[-1])
 
 
@@ -593,7 +595,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_named_with_what_was_expected_and_found(name: str) -> None:
     build, expected, found = BAD[name]
-    with pytest.raises(ValueError, match=r"(?s)expected .*found .*fix: ") as error:
+    with pytest.raises(UsageError, match=r"(?s)expected .*found .*fix: ") as error:
         build()
     assert expected in str(error.value)
     assert found in str(error.value)

@@ -34,9 +34,9 @@ _HOMES = {
     "TrainState": "training",
     "__version__": "version",
     "evaluate": "evaluation",
-    "figures": "",
+    "figures": "figures",
     "half_mask": "data.masks",
-    "infer": "",
+    "infer": "infer",
     "load_data": "data",
     "load_mask": "data.masks",
     "load_mnist": "data",
@@ -72,8 +72,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'elboroom' has no attribute {name!r}")
-    home = _HOMES[name]
-    return getattr(import_module(f"elboroom.{home}"), name) if home else import_module(f"elboroom.{name}")
+    home = import_module(f"elboroom.{_HOMES[name]}")
+    return home if name == _HOMES[name] else getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -10,7 +10,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
@@ -29,7 +28,7 @@ def save(folder: Path, model: VAE, state: TrainState) -> Path:
     files = {_MODEL: _to_bytes(model.state_dict()), _OPTIMISER: _to_bytes(_flat(model, state))}
     manifest = {
         "step": state.step,
-        "files": {name: {"size": len(c), "sha256": _sha256(c)} for name, c in files.items()},
+        "files": {name: _described(content) for name, content in files.items()},
     }
     files[_MANIFEST] = json.dumps(manifest, indent=2).encode()
 
@@ -37,7 +36,7 @@ def save(folder: Path, model: VAE, state: TrainState) -> Path:
         for name, content in files.items():
             write_file(aside / name, content)
 
-    path = folder / f"step-{state.step:06d}"
+    path = folder / _name(state.step)
     write_folder(path, fill)
     for old in _newest_first(folder)[_KEPT:]:
         shutil.rmtree(old)
@@ -60,15 +59,19 @@ def load(folder: Path, model: VAE, state: TrainState | None = None) -> int:
             model.load_state_dict(load_tensors(files[_MODEL]))
             if state is not None:
                 _restore(model, state, step, load_tensors(files[_OPTIMISER]))
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
             broken.append(f"{path.name}: {error}")
         else:
             return step
     raise RunError(
         f"no checkpoint of {folder.parent} can be used",
         why="; ".join(broken) or "it has none yet: the run was stopped before its first one",
-        fix="train the run again",
+        fix="train the run again" if broken else f"`elboroom train --resume {folder.parent}`",
     )
+
+
+def _name(step: int) -> str:
+    return f"step-{step:06d}"
 
 
 def _newest_first(folder: Path) -> list[Path]:
@@ -79,9 +82,11 @@ def _read(path: Path) -> tuple[int, dict[str, bytes]]:
     manifest = json.loads((path / _MANIFEST).read_bytes())
     files = {name: (path / name).read_bytes() for name in (_MODEL, _OPTIMISER)}
     for name, content in files.items():
-        if _sha256(content) != manifest["files"][name]["sha256"]:
+        if _described(content) != manifest["files"][name]:
             raise ValueError(f"{name} does not match its manifest")
-    return int(manifest["step"]), files
+    if path.name != _name(manifest["step"]):
+        raise ValueError(f"its manifest is of step {manifest['step']}")
+    return manifest["step"], files
 
 
 def _flat(model: VAE, state: TrainState) -> dict[str, Tensor]:
@@ -106,5 +111,5 @@ def _to_bytes(tensors: dict[str, Any]) -> bytes:
     return save_tensors({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _described(content: bytes) -> dict[str, Any]:
+    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}

@@ -3,8 +3,10 @@
 Nothing heavy is imported before a command runs, so that `--help` answers at once.
 """
 
+import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,7 +176,17 @@ Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted.
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The `elboroom` command: runs it and exits."""
-    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+    warnings.showwarning = _warn
+    try:
+        try:
+            code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has left, as in `elboroom train --help | head -1`
+        # Python flushes stdout once more as it exits: what is left then goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:
@@ -182,6 +194,8 @@ def _run(arguments: list[str]) -> int:
         return _parse(arguments).run()
     except KeyboardInterrupt:
         return _fail("interrupted", _INTERRUPTED)
+    except BrokenPipeError:
+        raise
     except ElboroomError as error:
         code, message = error.exit_code, str(error)
     except Exception as error:  # noqa: BLE001  # the last line of defence against a bare traceback
@@ -197,13 +211,19 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    sys.stderr.write(f"warning: {message}\n")
+
+
 def _parse(arguments: list[str]) -> Any:
     defaults = {Train: _train_defaults(arguments[1:])} if arguments[:1] == ["train"] else {}
     kinds = tuple(
         Annotated[
             kind,
             subcommand(
-                kind.__name__.lower(), prefix_name=False, default=defaults.get(kind, MISSING_NONPROP)
+                kind.__name__.lower(),
+                prefix_name=False,
+                default=defaults.get(kind, MISSING_NONPROP),
             ),
         ]
         for kind in _COMMANDS
@@ -222,7 +242,8 @@ def _train_defaults(arguments: list[str]) -> Train:
     start, _ = tyro.cli(
         Start, prog="elboroom train", args=arguments, return_unknown_args=True, add_help=False
     )
-    if start.resume is None:
+    # A preset beside --resume is no default of that run: training refuses the options it brings.
+    if start.resume is None or start.preset != Start.preset:
         return Train(preset=start.preset, config=PRESETS[start.preset])
     from elboroom.runs import Run
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
@@ -36,7 +35,7 @@ def train(
     config: Config, preset: str, *, out: Path | None, resume: Path | None, quiet: bool
 ) -> bool:
     """Train a model in a new run folder, or go on with an old one; False if interrupted."""
-    run, data = _create(config, preset, out) if resume is None else _reopen(config, resume)
+    run, data = _reopen(config, resume, out) if resume else _create(config, preset, out)
     model, state = run.load_training() if resume else run.new_training()
     held_out = data.held_out[0]
     saved = time.monotonic()
@@ -49,25 +48,26 @@ def train(
             run.save(model, state)
             saved = time.monotonic()
 
-    console = Console(stderr=True, soft_wrap=True)
+    console = _console(stderr=True)
     with interruptible() as stop, watch(console, config.train, held_out, quiet=quiet) as show:
         train_model(model, data, config.train, state=state, on_epoch=on_epoch, stop=stop)
         run.save(model, state)
     finished = len(state.history) == config.train.epochs
     if not quiet:
-        console.print(_farewell(run, state, held_out, finished=finished), highlight=False)
+        console.print(_farewell(run, state, held_out, finished=finished))
     return finished
 
 
 def _create(config: Config, preset: str, out: Path | None) -> tuple[Run, Dataset]:
     path = out or Path("runs") / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
+    resolve_device(config.train.device)  # one that is missing must not leave a run behind
     data = load_data(config.data)
     return Run.create(path, config, data), data
 
 
-def _reopen(config: Config, path: Path) -> tuple[Run, Dataset]:
+def _reopen(config: Config, path: Path, out: Path | None) -> tuple[Run, Dataset]:
     run = Run(path)
-    if config != run.config:
+    if config != run.config or out is not None:
         raise UsageError(
             "--resume takes no other options of the run",
             why="a resumed run goes on as if it had never stopped, with the options it began with",
@@ -89,27 +89,31 @@ def _farewell(run: Run, state: TrainState, held_out: str, *, finished: bool) -> 
     )
 
 
-def evaluate(path: Path, config: EvaluateConfig, *, compare: tuple[Path, ...], as_json: bool) -> None:
+def evaluate(
+    path: Path, config: EvaluateConfig, *, compare: tuple[Path, ...], as_json: bool
+) -> None:
     """Evaluate a run, store what was found, and print it beside the differences from others."""
     ours = _evaluate(Run(path), config)
     differences = {str(other): ours.minus(_evaluate(Run(other), config)) for other in compare}
-    console = Console(soft_wrap=True)
+    console = _console()
     if as_json:
         tables = {
             name: {quantity: vars(e) for quantity, e in table.items()}
             for name, table in differences.items()
         }
         content = ours.to_dict() | ({"differences": tables} if tables else {})
-        console.print(json.dumps(content, indent=2), highlight=False, markup=False)
+        console.print(json.dumps(content, indent=2))
         return
-    table = Table(title=ours.title, title_justify="left", caption="nats per image, ± one standard error")
+    table = Table(
+        title=ours.title, title_justify="left", caption="nats per image, ± one standard error"
+    )
     table.add_column("quantity")
     table.add_column(str(path), justify="right")
     for other in differences:
         table.add_column(f"− {other}", justify="right")
     for name, estimate in ours.estimates.items():
         cells = [str(difference[name]) for difference in differences.values()]
-        table.add_row(escape(label(name, config.k)), str(estimate), *cells)
+        table.add_row(label(name, config.k), str(estimate), *cells)
     console.print(table)
 
 
@@ -124,7 +128,7 @@ def _evaluate(run: Run, config: EvaluateConfig) -> Evaluation:
 def figures(path: Path, config: FiguresConfig) -> None:
     """Draw figures into the run folder, and say which, and which cannot be drawn and why."""
     run = Run(path)
-    _draw(run, run.load_data(), config, Console(soft_wrap=True))
+    _draw(run, run.load_data(), config, _console())
 
 
 def _draw(run: Run, data: Dataset, config: FiguresConfig, console: Console) -> None:
@@ -137,10 +141,10 @@ def _draw(run: Run, data: Dataset, config: FiguresConfig, console: Console) -> N
         except UsageError as error:
             if chosen:
                 raise
-            console.print(f"left out: {error}", highlight=False)
+            console.print(f"left out: {error}")
             continue
         png, svg = run.write_figure(name, figure)
-        console.print(f"{png} and {svg.suffix}", highlight=False)
+        console.print(f"{png} and {svg.suffix}")
 
 
 def complete(path: Path, config: CompleteConfig) -> None:
@@ -156,11 +160,11 @@ def complete(path: Path, config: CompleteConfig) -> None:
         draws=config.draws,
         generator=stream(config.seed, "complete"),
     )
-    console = Console(soft_wrap=True)
+    console = _console()
     for name, value in zip(names, elbo.tolist(), strict=True):
-        console.print(f"{name}: ELBO of the seen part {value:.2f} nats", highlight=False)
+        console.print(f"{name}: ELBO of the seen part {value:.2f} nats")
     png, svg = run.write_figure(f"complete-{Path(config.mask).stem}", figure)
-    console.print(f"{png} and {svg.suffix}", highlight=False)
+    console.print(f"{png} and {svg.suffix}")
 
 
 def _chosen(run: Run, config: CompleteConfig) -> tuple[Tensor, list[str]]:
@@ -181,11 +185,16 @@ def _chosen(run: Run, config: CompleteConfig) -> tuple[Tensor, list[str]]:
 
 def report(path: Path) -> None:
     """Write report.html, after evaluating and drawing what the run does not have yet."""
-    run, console = Run(path), Console(soft_wrap=True)
+    run, console = Run(path), _console()
     data = run.load_data()
     if run.read_evaluation() is None:
         _evaluate(run, EvaluateConfig())
     missing = tuple(name for name in FiguresConfig().only if name not in run.figures())
     if missing:
         _draw(run, data, FiguresConfig(), console)
-    console.print(f"open {run.write_report(reports.render(run))}", highlight=False)
+    console.print(f"open {run.write_report(reports.render(run))}")
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """A console that prints paths as they are, brackets and colons too."""
+    return Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)

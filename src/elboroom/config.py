@@ -24,8 +24,12 @@ def _require(ok: bool, name: str, found: object, expected: str) -> None:
         raise UsageError(
             f"--{name.replace('_', '-')} {found} cannot be used",
             why=f"{name} must be {expected}",
-            fix="change that value; `elboroom train --help` lists the options",
+            fix="change that value; the --help of the command lists its options",
         )
+
+
+def _require_seed(seed: int) -> None:
+    _require(0 <= seed < 2**63, "seed", seed, "in [0, 2^63)")
 
 
 def _require_choices(config: object, **choices: Any) -> None:
@@ -104,7 +108,7 @@ class TrainConfig:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         _require(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "in (0, 1)")
         _require(self.warmup >= 0, "warmup", self.warmup, "0 or more")
-        _require(0 <= self.seed < 2**63, "seed", self.seed, "in [0, 2^63)")
+        _require_seed(self.seed)
         _require(self.threads is None or self.threads >= 1, "threads", self.threads, "1 or more")
         _require_choices(self, schedule=Schedule, device=Device, precision=Precision)
 
@@ -120,6 +124,7 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         _require(self.k >= 1, "k", self.k, "1 or more")
+        _require_seed(self.seed)
 
 
 FigureName = Literal[
@@ -140,6 +145,10 @@ class FiguresConfig:
     seed: int = 0
     """Fixes every draw."""
 
+    def __post_init__(self) -> None:
+        _require(len(self.only) >= 1, "only", self.only, "one figure or more")
+        _require_seed(self.seed)
+
 
 @dataclass(frozen=True)
 class CompleteConfig:
@@ -159,6 +168,7 @@ class CompleteConfig:
     def __post_init__(self) -> None:
         _require(self.draws >= 1, "draws", self.draws, "1 or more")
         _require(len(self.index) >= 1, "index", self.index, "one row or more")
+        _require_seed(self.seed)
 
 
 @dataclass(frozen=True)

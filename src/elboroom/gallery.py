@@ -65,9 +65,7 @@ def completion(
     """Complete `x` (B, *event) by SVI; the figure, and the ELBO of each fit in nats, (B,)."""
     posterior = svi(model, x, mask, generator=generator)
     filled = complete(model, x, mask, posterior, draws=draws, generator=generator)
-    figure = figures.completion(
-        x.numpy(), mask.numpy(), filled.mean.numpy(), filled.draws.numpy()
-    )
+    figure = figures.completion(x.numpy(), mask.numpy(), filled.mean.numpy(), filled.draws.numpy())
     return figure, posterior.elbo
 
 

@@ -24,11 +24,11 @@ class Likelihood(Protocol):
         ...
 
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """log p(x_seen | z) in nats, (..., B); `mask` is True where a pixel is seen."""
+        """Log p(x_seen | z) in nats, (..., B); `mask` is True where a pixel is seen."""
         ...
 
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """log p(x_seen | z) in nats of every event under every parameter, (G, B)."""
+        """Log p(x_seen | z) in nats of every event under every parameter, (G, B)."""
         ...
 
 
@@ -66,5 +66,5 @@ class Bernoulli:
 
 
 def _seen(x: Tensor, mask: Tensor | None) -> Tensor:
-    """x with 0 where it is unseen: what stands there, NaN too, must not reach a gradient."""
+    """X with 0 where it is unseen: what stands there, NaN too, must not reach a gradient."""
     return x if mask is None else x.masked_fill(~mask, 0.0)

@@ -53,7 +53,7 @@ class VAE(nn.Module):
         return DiagonalGaussian.standard((batch, self.latents), next(self.parameters()))
 
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> DiagonalGaussian:
-        """The encoder's q(z | x). It has never met unseen pixels: they enter as 0, a rough guess."""
+        """The encoder's q(z | x). It never met unseen pixels: they enter as 0, a rough guess."""
         mean, log_std = self.encoder(x if mask is None else x.masked_fill(~mask, 0.0))
         return DiagonalGaussian(mean, log_std)
 
@@ -62,19 +62,19 @@ class VAE(nn.Module):
         return self.likelihood(self.decoder(z))
 
     def log_joint(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
-        """log p(x_seen, z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
+        """Log p(x_seen, z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
         # log p(x, z) = log p(z) + log p(x | z)
         return self.prior(len(x)).log_prob(z) + self.decode(z).log_prob(x, mask)
 
     def log_weights(
         self, x: Tensor, k: int, mask: Tensor | None = None, *, generator: torch.Generator
     ) -> Tensor:
-        """log w = log p(x_seen, z_k) − log q(z_k | x) in nats, (k, B), z_k from the encoder's q."""
+        """Log w = log p(x_seen, z_k) − log q(z_k | x) in nats, (k, B), z_k from the encoder's q."""
         q = self.posterior(x, mask)
         z = q.sample(k, generator)
         return self.log_joint(x, z, mask) - q.log_prob(z)
 
     def generate(self, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """z from the prior: the means of p(x | z), and one draw of x each, both (count, *event)."""
+        """Z from the prior: the means of p(x | z), and one draw of x each, both (count, *event)."""
         likelihood = self.decode(self.prior(count).sample(1, generator)[0])
         return likelihood.mean, likelihood.sample(generator)

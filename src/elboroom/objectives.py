@@ -1,4 +1,4 @@
-"""What is maximised. All but the closed-form ELBO are reductions of `log_weights`, (K, B) → (B,)."""
+"""What is maximised. All but the closed-form ELBO reduce `log_weights`, (K, B) → (B,)."""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class ElboTerms:
     """KL(q(z | x) ‖ p(z)), in closed form."""
 
     def elbo(self, beta: float = 1.0) -> Tensor:
-        """reconstruction − β KL; the ELBO where β = 1."""
+        """Reconstruction − β KL; the ELBO where β = 1."""
         return self.reconstruction - beta * self.kl
 
 

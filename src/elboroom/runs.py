@@ -16,10 +16,10 @@ from elboroom import checkpoints
 from elboroom.config import Config
 from elboroom.data import Dataset, Identity, load_data
 from elboroom.device import resolve_device
-from elboroom.errors import RunError, UsageError
+from elboroom.errors import RunError
 from elboroom.model import VAE
 from elboroom.randomness import stream
-from elboroom.storage import write_file
+from elboroom.storage import append_line, whole_lines, write_file
 from elboroom.training import EpochMetrics, TrainState, new_state
 from elboroom.version import __version__
 
@@ -44,12 +44,12 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            tables = tomllib.loads((path / _CONFIG).read_text())
+            tables = tomllib.loads((path / _CONFIG).read_bytes().decode())
             self.identity = Identity(**tables.pop("identity"))
             self.event_shape = tuple(tables.pop("event")["shape"])
             tables.pop("environment")
             self.config = Config.from_dict(tables)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise RunError(
                 f"{path} is not a run",
                 why=f"it has no {_CONFIG}",
@@ -69,13 +69,13 @@ class Run:
         Raises:
             RunError: something is in the way, or the folder cannot be made.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunError(
-                f"{path} is in the way",
-                why="a new run never writes over an old one",
-                fix=f"give another --out, or go on with `elboroom train --resume {path}`",
-            )
         try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise RunError(
+                    f"{path} is in the way",
+                    why="a new run never writes over an old one",
+                    fix=f"give another --out, or go on with `elboroom train --resume {path}`",
+                )
             path.mkdir(parents=True, exist_ok=True)
             write_file(path / _CONFIG, tomli_w.dumps(_tables(config, data)).encode())
         except OSError as error:
@@ -93,7 +93,11 @@ class Run:
             IncomparableError: the data is no longer what it was.
         """
         data = load_data(self.config.data)
-        self.identity.require_same(data.identity)
+        self.identity.require_same(
+            data.identity,
+            what=f"the data of {self.path} has changed since it was trained",
+            fix=f"put back the data that it was trained on at {self.config.data.source}",
+        )
         return data
 
     def load_model(self) -> VAE:
@@ -110,9 +114,10 @@ class Run:
     def load_training(self) -> tuple[VAE, TrainState]:
         """The model and the state to go on from; metrics after that step are dropped."""
         model, state = self.new_training()
-        checkpoints.load(self.path / "checkpoints", model, state)
+        if any((self.path / "checkpoints").glob("step-*")):  # else it stopped before its first
+            checkpoints.load(self.path / "checkpoints", model, state)
         state.history = [m for m in self.history() if m.step <= state.step]
-        lines = "".join(_line(m) for m in state.history)
+        lines = "".join(_line(m) + "\n" for m in state.history)
         write_file(self.path / _METRICS, lines.encode())
         return model, state
 
@@ -122,13 +127,11 @@ class Run:
 
     def record(self, metrics: EpochMetrics) -> None:
         """Append one epoch's metrics."""
-        with (self.path / _METRICS).open("a") as file:
-            file.write(_line(metrics))
+        append_line(self.path / _METRICS, _line(metrics))
 
     def history(self) -> list[EpochMetrics]:
         """The metrics of the epochs so far."""
-        path = self.path / _METRICS
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = whole_lines(self.path / _METRICS)
         return [EpochMetrics(**json.loads(line)) for line in lines]
 
     def write_evaluation(self, evaluation: dict[str, Any]) -> Path:
@@ -168,7 +171,7 @@ class Run:
 
 
 def _line(metrics: EpochMetrics) -> str:
-    return json.dumps(asdict(metrics)) + "\n"
+    return json.dumps(asdict(metrics))
 
 
 def _tables(config: Config, data: Dataset) -> dict[str, Any]:

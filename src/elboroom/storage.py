@@ -29,6 +29,20 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     sync_folder(path.parent)
 
 
+def append_line(path: Path, line: str) -> None:
+    """Append `line` to `path`; cut short by a crash, it has no line break at its end."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def whole_lines(path: Path) -> list[str]:
+    """The lines of `path` that were written whole; none where there is no file."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
 def sync_folder(path: Path) -> None:
     """Make renames within `path` durable, where the system can sync a folder."""
     if os.name != "posix":

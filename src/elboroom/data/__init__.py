@@ -47,11 +47,13 @@ def load_data(config: DataConfig) -> Dataset:
         split=config.split,
         test_images=len(test),
     )
-    # Rows taken for validation stay in the stream of train: they are drawn once with a fixed seed.
+    # Rows taken for validation are drawn as they would be in train.
     return Dataset(
         identity=identity,
         train=_part(train, source, config.binarisation, _TRAIN_STREAM, training=True),
-        validation=_part(validation, source, config.binarisation, _TRAIN_STREAM)
+        validation=_part(
+            validation, source, config.binarisation, _TRAIN_STREAM, start=len(train)
+        )
         if len(validation)
         else None,
         test=_part(test, source, config.binarisation, _TEST_STREAM),
@@ -69,7 +71,13 @@ def _take_validation(train: Rows, count: int) -> tuple[Rows, Rows]:
 
 
 def _part(
-    rows: Rows, source: Source, how: Binarisation, stream: int, *, training: bool = False
+    rows: Rows,
+    source: Source,
+    how: Binarisation,
+    stream: int,
+    *,
+    start: int = 0,
+    training: bool = False,
 ) -> Part:
     labels = None if rows.labels is None else torch.tensor(rows.labels)
     grey = Part(torch.tensor(rows.images), labels, source.white, redraw=how == "dynamic")
@@ -78,7 +86,9 @@ def _part(
     if how == "none" or (how == "dynamic" and training):
         return grey
     x = grey.x
-    return Part(binarise.threshold(x) if how == "threshold" else binarise.draw_once(x, stream=stream), labels)
+    if how == "threshold":
+        return Part(binarise.threshold(x), labels)
+    return Part(binarise.draw_once(x, stream=stream, start=start), labels)
 
 
 def _require_binary(part: Part, name: str) -> None:
@@ -87,7 +97,7 @@ def _require_binary(part: Part, name: str) -> None:
         raise DataError(
             f"{name} is not binary",
             why="the Bernoulli likelihood expects every value to be 0 or 1, "
-            f"found {part.x[grey][0]:.4g} among {int(grey.sum()):,} others between them",
+            f"found {int(grey.sum()):,} values between them, such as {part.x[grey][0]:.4g}",
             fix="choose --binarisation threshold, dynamic or static",
         )
 

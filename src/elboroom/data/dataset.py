@@ -20,15 +20,19 @@ class Identity:
     split: str
     test_images: int
 
-    def require_same(self, other: "Identity") -> None:
+    def require_same(
+        self,
+        other: "Identity",
+        *,
+        what: str = "these results cannot be compared",
+        fix: str = "evaluate runs that share data, binarisation and split",
+    ) -> None:
         """Raise `IncomparableError`, naming every field in which the two differ."""
         mine, theirs = vars(self), vars(other)
         unlike = [f"{k}: {mine[k]} against {theirs[k]}" for k in mine if mine[k] != theirs[k]]
         if unlike:
             raise IncomparableError(
-                "these results cannot be compared",
-                why="they speak of different data (" + "; ".join(unlike) + ")",
-                fix="evaluate runs that share data, binarisation and split",
+                what, why="they speak of different data (" + "; ".join(unlike) + ")", fix=fix
             )
 
 

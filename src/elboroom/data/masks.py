@@ -60,7 +60,8 @@ def _read(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
     if path.suffix == ".png":
         return read_picture(path, event_shape) > 0.5
     try:
-        return np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(
             f"cannot read the mask {path}",

@@ -26,7 +26,7 @@ def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
     try:
         with Image.open(path) as picture:
             _require_size(path, picture.size, (width, height))
-            pixels = np.asarray(picture.convert(_MODES[channels]), dtype=np.float32) / 255.0
+            pixels = np.asarray(_in_bytes(picture).convert(_MODES[channels])) / np.float32(255)
     except (OSError, SyntaxError) as error:
         raise DataError(
             f"cannot read the picture {path}",
@@ -34,6 +34,13 @@ def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
             fix="give the path of a PNG file",
         ) from error
     return np.moveaxis(pixels.reshape(height, width, channels), -1, 0)
+
+
+def _in_bytes(picture: Image.Image) -> Image.Image:
+    """16-bit greys scaled to 8 bits, which Pillow would clip; other pictures as they are."""
+    if not picture.mode.startswith("I"):
+        return picture
+    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
 
 
 def _require_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -> None:

@@ -27,7 +27,7 @@ def completion(images: Array, masks: Array, mean: Array, draws: Array) -> Figure
         draws: `(S, P, C, H, W)` in [0, 1]: draws from p(unseen | seen); likewise.
 
     Raises:
-        ValueError: these are not images or a mask, or their shapes differ.
+        UsageError: these are not images or a mask, or their shapes differ.
     """
     require_images("images", images, "P")
     require_mask("masks", masks, images)

@@ -8,8 +8,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from elboroom.errors import UsageError
 from elboroom.figures.mosaic import columns_for
-from elboroom.figures.shapes import require_images, require_mask, require_shape, wrong
+from elboroom.figures.shapes import require_images, require_mask, require_shape
 from elboroom.figures.style import (
     BLUE,
     COLUMN_WIDTH,
@@ -54,7 +55,7 @@ def contours(
         masks: `(P, C, H, W)` bool, True = seen.
 
     Raises:
-        ValueError: the shapes do not fit, or a density has a NaN or is nowhere above zero.
+        UsageError: the shapes do not fit, or a density has a NaN or is nowhere above zero.
     """
     panels, n, m = len(images), z1.shape[-1], z2.shape[-1]
     require_images("images", images, "P")
@@ -107,7 +108,7 @@ def _densities(axes: Axes, z1: Array, z2: Array, log_posterior: Array, log_q: Ar
 def _maximum(log_density: Array) -> float:
     top = float(np.max(log_density))
     if not np.isfinite(top):
-        raise wrong(
+        raise UsageError(
             f"log_posterior, log_q: expected a finite maximum and no NaN, found {top}",
             why="contours are drawn so many nats below the maximum of a density",
             fix="pass log densities in nats, with -inf where a density is zero",

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from elboroom.figures.shapes import require_shape, wrong
+from elboroom.errors import UsageError
+from elboroom.figures.shapes import require_shape
 from elboroom.figures.style import BLUE, TEXT_WIDTH, VERMILION, Array, new_figure, styled
 
 TITLES = {
@@ -40,12 +41,12 @@ def curves(
         held_out_name: what the legend calls the second table, such as "test".
 
     Raises:
-        ValueError: a column is missing or not as long as "epoch", or `train` has no rows.
+        UsageError: a column is missing or not as long as "epoch", or `train` has no rows.
     """
     _require_columns("train", train, ("epoch", "elbo", "reconstruction", "kl"))
     _require_columns("held_out", held_out, ("epoch", "elbo"))
     if len(train["epoch"]) == 0:
-        raise wrong(
+        raise UsageError(
             "train: expected at least one epoch, found none",
             why="there is no curve to draw",
             fix="train for an epoch first",
@@ -65,7 +66,7 @@ def curves(
 def _require_columns(name: str, table: Mapping[str, Array], required: tuple[str, ...]) -> None:
     missing = [column for column in required if column not in table]
     if missing:
-        raise wrong(
+        raise UsageError(
             f"{name}: expected columns {', '.join(required)}, found {', '.join(table) or 'none'}",
             why="every panel but that of β is drawn for every run",
             fix=f"add {', '.join(missing)}",

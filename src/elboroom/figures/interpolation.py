@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from elboroom.errors import UsageError
 from elboroom.figures.mosaic import gap_of, show_mosaic
-from elboroom.figures.shapes import require_images, wrong
+from elboroom.figures.shapes import require_images
 from elboroom.figures.style import TEXT_WIDTH, Array, new_figure, rgb, styled
 
 LABEL = 0.3  # inches: what the label of a column takes
@@ -22,12 +23,12 @@ def interpolation(paths: Array, ends: Sequence[tuple[str, str]]) -> Figure:
         ends: R pairs of names, such as `("1", "2")`, which labels its row "1 → 2".
 
     Raises:
-        ValueError: these are not images, T < 2, or `ends` does not have R pairs.
+        UsageError: these are not images, T < 2, or `ends` does not have R pairs.
     """
     require_images("paths", paths, "R, T")
     rows, steps, _, height, width = paths.shape
     if steps < 2 or len(ends) != rows:
-        raise wrong(
+        raise UsageError(
             f"paths, ends: expected T ≥ 2 and R pairs, found T = {steps}, R = {rows} and "
             f"{len(ends)} pairs",
             why="a path runs from one end to the other, and the names of its ends label its row",

@@ -41,7 +41,7 @@ def latent(
         note: a line above the figure, such as what was projected on what.
 
     Raises:
-        ValueError: `means` is not `(N, 2)` or `labels` is not `(N,)`.
+        UsageError: `means` is not `(N, 2)` or `labels` is not `(N,)`.
     """
     require_shape("means", means, (len(means), 2), "N, 2")
     figure = new_figure(SIDE, SIDE)

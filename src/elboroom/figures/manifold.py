@@ -25,7 +25,7 @@ def manifold(images: Array, coordinates: Array) -> Figure:
             at equal steps of probability (Kingma & Welling 2013, figure 4).
 
     Raises:
-        ValueError: these are not images, or the shapes do not fit.
+        UsageError: these are not images, or the shapes do not fit.
     """
     require_images("images", images, "n, n")
     count, _, channels, height, width = images.shape

@@ -20,7 +20,7 @@ def samples(means: Array, draws: Array) -> Figure:
         draws: `(N, C, H, W)` in [0, 1]; `draws[n]` comes from the same z as `means[n]`.
 
     Raises:
-        ValueError: these are not images, or the two shapes differ.
+        UsageError: these are not images, or the two shapes differ.
     """
     require_images("means", means, "N")
     require_shape("draws", draws, means.shape, "N, C, H, W")

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from elboroom.errors import UsageError
 from elboroom.figures.style import Array
-
-
-def wrong(what: str, *, why: str, fix: str) -> ValueError:
-    """The error of an argument that no figure can be made of."""
-    return ValueError(f"{what}\n  why: {why}\n  fix: {fix}")
 
 
 def require_images(name: str, array: Array, leading: str) -> None:
@@ -21,11 +17,11 @@ def require_images(name: str, array: Array, leading: str) -> None:
         leading: names of the axes before the image, such as `"S, P"`.
 
     Raises:
-        ValueError: it does not, or one of its axes is empty.
+        UsageError: it does not, or one of its axes is empty.
     """
     expected_ndim = len(leading.split(",")) + 3
     if array.ndim != expected_ndim or array.shape[-3] not in (1, 3) or array.size == 0:
-        raise wrong(
+        raise UsageError(
             f"{name}: expected images of shape ({leading}, C, H, W), found {array.shape}",
             why="this figure shows images with C = 1 (grey) or 3 (RGB) and no empty axis",
             fix="reshape the events to (C, H, W), or leave the figure out if they are not images",
@@ -36,10 +32,10 @@ def require_shape(name: str, array: Array, shape: tuple[int, ...], axes: str) ->
     """Check that `array` has `shape`, whose axes are named by `axes`, such as `"P, n, m"`.
 
     Raises:
-        ValueError: it has another one.
+        UsageError: it has another one.
     """
     if array.shape != shape:
-        raise wrong(
+        raise UsageError(
             f"{name}: expected shape ({axes}) = {shape}, found {array.shape}",
             why="axes of the same name have the same length in all arguments",
             fix=f"pass {name} with that shape",
@@ -50,10 +46,10 @@ def require_mask(name: str, mask: Array, images: Array) -> None:
     """Check that `mask` is boolean and shaped like `images`.
 
     Raises:
-        ValueError: it is not.
+        UsageError: it is not.
     """
     if mask.dtype != np.bool_ or mask.shape != images.shape:
-        raise wrong(
+        raise UsageError(
             f"{name}: expected bool of shape {images.shape}, found {mask.dtype} of {mask.shape}",
             why="a mask says of every pixel whether it was seen (True)",
             fix="convert with .astype(bool) and broadcast to the shape of the images",

@@ -41,7 +41,7 @@ class GridPosterior:
 
     @property
     def log_density(self) -> Tensor:
-        """log p(z | x_seen) in nats at the grid's points, (G, B)."""
+        """Log p(z | x_seen) in nats at the grid's points, (G, B)."""
         return self.log_joint - self.log_evidence
 
     @property
@@ -52,7 +52,7 @@ class GridPosterior:
     @property
     def mean(self) -> Tensor:
         """E[z | x_seen], (B, D)."""
-        return (self.probabilities.T @ self.points.double()).float()
+        return (self.probabilities.T @ self.points.double()).to(self.points.dtype)
 
     @property
     def diagnostics(self) -> dict[str, Tensor]:
@@ -60,10 +60,13 @@ class GridPosterior:
         return {"log_evidence_error": self.error}
 
     def sample(self, k: int) -> Tensor:
-        """k draws, uniform within a grid cell, (k, B, D)."""
+        """Draw k times, uniform within a grid cell, (k, B, D)."""
         cells = torch.multinomial(self.probabilities.T, k, True, generator=self.generator).T
         shape = (*cells.shape, self.points.shape[-1])
-        within = torch.rand(shape, generator=self.generator, device=self.points.device) - 0.5
+        within = torch.rand(
+            shape, generator=self.generator, dtype=self.points.dtype, device=self.points.device
+        )
+        within -= 0.5
         return self.points[cells] + within * (self.axis[1] - self.axis[0])
 
 
@@ -101,17 +104,19 @@ def grid(
     error = torch.full((len(x),), math.inf)
     log_evidence = error
     for n in _POINTS:
-        axis = torch.linspace(-half_width, half_width, n, device=x.device)
+        axis = torch.linspace(-half_width, half_width, n, dtype=x.dtype, device=x.device)
         points = torch.cartesian_prod(*[axis] * model.latents).view(-1, model.latents)
         log_joint = log_joint_table(model, x, mask, points)
         # log p(x) = log ∫ p(x, z) dz ≈ log Σ_g p(x, z_g) + D log Δ
         log_cell = model.latents * math.log(2 * half_width / (n - 1))
         previous, log_evidence = log_evidence, torch.logsumexp(log_joint.double(), 0) + log_cell
         error = (log_evidence - previous).abs()
+        exact = GridPosterior(axis, points, log_joint, log_evidence, error, generator)
         if error.max() <= tolerance:
-            exact = GridPosterior(axis, points, log_joint, log_evidence, error, generator)
-            _require_inside(exact, half_width)
-            return exact
+            break
+    _require_inside(exact, half_width)
+    if error.max() <= tolerance:
+        return exact
     raise GridError(
         f"the grid of {_POINTS[-1]} points an axis does not resolve these posteriors",
         why=f"the last refinement moved log p(x_seen) by {error.max():.2g} nats, "
@@ -132,7 +137,7 @@ def _require_inside(exact: GridPosterior, half_width: float) -> None:
 
 
 def log_joint_table(model: VAE, x: Tensor, mask: Tensor | None, points: Tensor) -> Tensor:
-    """log p(x_seen, z) in nats of B events at G points z (G, D), decoded once for all: (G, B)."""
+    """Log p(x_seen, z) in nats of B events at G points z (G, D), decoded once for all: (G, B)."""
     rows = [
         model.prior(1).log_prob(z[:, None]) + model.decode(z).log_prob_table(x, mask)
         for z in points.split(_CHUNK)

@@ -50,7 +50,7 @@ class SVIPosterior:
         return self.q.sample(k, self.generator)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z) in nats: (..., B, D) → (..., B)."""
+        """Log q(z) in nats: (..., B, D) → (..., B)."""
         return self.q.log_prob(z)
 
 
@@ -126,9 +126,7 @@ def estimate_elbo(
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """The ELBO of q from fresh samples, and its standard error, in nats, each (B,)."""
-    repeats = [
-        model.decode(q.sample(k, generator)).log_prob(x, mask) for _ in range(_ELBO_REPEATS)
-    ]
+    repeats = [model.decode(q.sample(k, generator)).log_prob(x, mask) for _ in range(_ELBO_REPEATS)]
     log_likelihood = torch.cat(repeats)
     error = log_likelihood.std(0) / math.sqrt(len(log_likelihood))
     return log_likelihood.mean(0) - q.kl_to_prior(), error

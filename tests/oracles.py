@@ -1,0 +1,121 @@
+"""Models whose answers are known exactly: what the library is tested against."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import MultivariateNormal
+
+from elboroom.model import VAE
+
+
+@dataclass(frozen=True)
+class UnitNoise:
+    """p(x | z) = N(mean, I), as a likelihood of the library's protocol."""
+
+    mean: Tensor
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        eps = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype)
+        return self.mean + eps
+
+    def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        pixels = -0.5 * ((x - self.mean).square() + math.log(2 * math.pi))
+        return (pixels if mask is None else pixels.masked_fill(~mask, 0.0)).sum(-1)
+
+    def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return UnitNoise(self.mean[:, None]).log_prob(x, mask)
+
+
+class Affine(nn.Module):
+    """z → z Wᵀ + b."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z @ self.weight.T + self.bias
+
+
+class Constant(nn.Module):
+    """An encoder that says the same of every row."""
+
+    def __init__(self, mean: Tensor, log_std: Tensor) -> None:
+        super().__init__()
+        self.mean, self.log_std = nn.Parameter(mean), nn.Parameter(log_std)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.mean.expand(len(x), -1), self.log_std.expand(len(x), -1)
+
+
+class LinearGaussian:
+    """z ~ N(0, I), x | z ~ N(W z + b, I): evidence and posterior in closed form, float64."""
+
+    def __init__(self, pixels: int, latents: int, seed: int, *, orthogonal: bool = False) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        weight = torch.randn(pixels, latents, generator=generator, dtype=torch.float64)
+        if orthogonal:
+            weight = 1.5 * torch.linalg.qr(weight).Q
+        self.weight = weight
+        self.bias = torch.randn(pixels, generator=generator, dtype=torch.float64)
+        mean, log_std = torch.randn(2, latents, generator=generator, dtype=torch.float64) * 0.3
+        encoder = Constant(mean, log_std)
+        self.model = VAE(encoder, Affine(self.weight, self.bias), latents, UnitNoise)
+        self.latents = latents
+
+    def data(self, rows: int, seed: int) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        z = torch.randn(rows, self.latents, generator=generator, dtype=torch.float64)
+        noise = torch.randn(rows, len(self.bias), generator=generator, dtype=torch.float64)
+        return z @ self.weight.T + self.bias + noise
+
+    def log_evidence(self, x: Tensor, mask: Tensor) -> Tensor:
+        """log p(x_seen) of each row, (B,)."""
+        return torch.stack([self._log_evidence(*row) for row in zip(x, mask, strict=True)])
+
+    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Means (B, D) and precisions (B, D, D) of p(z | x_seen)."""
+        weight = mask[:, :, None] * self.weight
+        precision = torch.eye(self.latents, dtype=x.dtype) + weight.mT @ weight
+        residual = (mask * (x - self.bias))[:, :, None]
+        return torch.linalg.solve(precision, weight.mT @ residual)[..., 0], precision
+
+    def elbo(self, x: Tensor, mask: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+        """log p(x_seen) − KL(q ‖ p(z | x_seen)) of a diagonal q, (B,)."""
+        true_mean, precision = self.posterior(x, mask)
+        posterior = MultivariateNormal(true_mean, precision_matrix=precision)
+        q = MultivariateNormal(mean, torch.diag_embed((2 * log_std).exp()))
+        return self.log_evidence(x, mask) - torch.distributions.kl_divergence(q, posterior)
+
+    def _log_evidence(self, x: Tensor, mask: Tensor) -> Tensor:
+        weight = self.weight[mask]
+        covariance = weight @ weight.T + torch.eye(len(weight), dtype=x.dtype)
+        if not len(weight):
+            return torch.zeros((), dtype=x.dtype)
+        return MultivariateNormal(self.bias[mask], covariance).log_prob(x[mask])
+
+
+def random_masks(rows: int, pixels: int, seed: int) -> Tensor:
+    """A mask of its own for each row; the first sees nothing, the last everything."""
+    mask = torch.rand(rows, pixels, generator=torch.Generator().manual_seed(seed)) < 0.6
+    mask[0], mask[-1] = False, True
+    return mask
+
+
+def assert_mean(draws: Tensor, expected: Tensor | float, *, errors: float = 4.5) -> None:
+    """The mean over the first axis is `expected`, to within some standard errors, everywhere."""
+    error = draws.std(0) / math.sqrt(len(draws)) + 1e-12  # a constant may be off by rounding
+    z = (draws.mean(0) - expected) / error
+    assert z.abs().max() < errors, f"{z.abs().max():.1f} standard errors away"
+
+
+def assert_rejected(check: Callable[[], None]) -> None:
+    """A statistical check must fail on a planted bug, else it checks nothing."""
+    try:
+        check()
+    except AssertionError:
+        return
+    raise AssertionError("the planted bug was not noticed")
