@@ -1,7 +1,7 @@
 import torch
-from oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
 from elboroom.infer import complete, grid
+from oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
 
 def generator():

@@ -19,8 +19,8 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from elboroom.errors import UsageError
 from elboroom import figures
+from elboroom.errors import UsageError
 from elboroom.figures.style import UNSEEN
 
 DEPTHS = np.array([8.0, 4.5, 2.0, 0.5])

@@ -2,11 +2,11 @@ import math
 
 import pytest
 import torch
-from oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
 from elboroom.errors import UsageError
 from elboroom.infer import grid
 from elboroom.infer.grid import GridError
+from oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
 
 def generator():

@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import assert_mean, assert_rejected
 
 from elboroom.likelihoods import Bernoulli
+from oracles import assert_mean, assert_rejected
 
 EVENT = (2, 3)
 
@@ -97,9 +97,9 @@ def test_what_stands_in_an_unseen_pixel_reaches_neither_value_nor_gradient(table
 def test_gradients_agree_with_finite_differences():
     logits, x, mask = case(2, 2, 7)
     logits.requires_grad_()
-    assert torch.autograd.gradcheck(lambda l: Bernoulli(l).log_prob(x, mask), logits)
-    table = lambda l: Bernoulli(l[:, 0]).log_prob_table(x, mask)  # noqa: E731
-    assert torch.autograd.gradcheck(table, logits)
+    assert torch.autograd.gradcheck(lambda given: Bernoulli(given).log_prob(x, mask), logits)
+    first = logits[:, 0].detach().requires_grad_()
+    assert torch.autograd.gradcheck(lambda given: Bernoulli(given).log_prob_table(x, mask), first)
 
 
 def test_draws_are_binary_and_have_the_mean():

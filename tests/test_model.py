@@ -1,9 +1,9 @@
 import pytest
 import torch
-from oracles import Constant, LinearGaussian, assert_mean, random_masks
 
 from elboroom.config import ModelConfig
 from elboroom.model import VAE
+from oracles import Constant, LinearGaussian, assert_mean, random_masks
 
 EVENT = (1, 4, 5)
 

@@ -2,9 +2,9 @@ import math
 
 import pytest
 import torch
-from oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
 from elboroom.objectives import ElboTerms, elbo, elbo_terms, iwae
+from oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
 
 @pytest.fixture

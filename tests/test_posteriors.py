@@ -1,10 +1,10 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import assert_mean, assert_rejected
 from torch.distributions import Independent, Normal, kl_divergence
 
 from elboroom.posteriors import DiagonalGaussian
+from oracles import assert_mean, assert_rejected
 
 
 def gaussian(rows, latents, seed):

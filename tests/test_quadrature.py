@@ -1,8 +1,8 @@
 import torch
-from oracles import LinearGaussian, random_masks
 
 from elboroom.infer import exact_elbo
 from elboroom.posteriors import DiagonalGaussian
+from oracles import LinearGaussian, random_masks
 
 
 def test_the_elbo_of_a_gaussian_is_exact():

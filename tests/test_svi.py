@@ -2,13 +2,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
 from elboroom.infer import exact_elbo, grid, svi
 from elboroom.infer.seen import on_seen_pixels
 from elboroom.model import VAE
+from oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
 EVENT = (1, 4, 4)
 

@@ -216,7 +216,9 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _parse(arguments: list[str]) -> Any:
-    defaults = {Train: _train_defaults(arguments[1:])} if arguments[:1] == ["train"] else {}
+    defaults: dict[type[Command], Train] = (
+        {Train: _train_defaults(arguments[1:])} if arguments[:1] == ["train"] else {}
+    )
     kinds = tuple(
         Annotated[
             kind,

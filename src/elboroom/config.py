@@ -201,7 +201,7 @@ def _part(kind: type[Any], table: dict[str, Any]) -> Any:
 
 
 PRESETS: dict[str, Config] = {
-    # Kingma & Welling (2013) in two dimensions, on the first 10,000 digits: the reference experiment.
+    # Kingma & Welling (2013) in two dimensions, on 10,000 digits: the reference experiment.
     "reference": Config(data=DataConfig(split="reference")),
     # The two-layer network of Burda et al. (2015), section 5, with one stochastic layer.
     "mnist": Config(

@@ -44,7 +44,7 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
     return False
 
 
-def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[None]:
+def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
     """Matrix products in `dtype`; weights, sums and densities stay float32."""
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 

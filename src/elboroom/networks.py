@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -29,10 +30,15 @@ def _linear(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
 
     On the reference experiment this ends 5 nats above N(0, 0.01²) initial weights.
     """
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+    layer = _empty_linear(fan_in, fan_out)
     for parameter in layer.parameters():
         nn.init.uniform_(parameter, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
     return layer
+
+
+def _empty_linear(fan_in: int, fan_out: int) -> nn.Linear:
+    """Without initial weights, whose drawing would move the global random state."""
+    return cast(nn.Linear, nn.utils.skip_init(nn.Linear, fan_in, fan_out))
 
 
 class Encoder(nn.Module):
@@ -65,11 +71,11 @@ class Decoder(nn.Module):
 
         Only their rows of the last layer are kept, so that the others cost nothing.
         """
-        *layers, last = self.trunk
-        rows = nn.utils.skip_init(nn.Linear, last.in_features, len(pixels))
+        last = cast(nn.Linear, self.trunk[-1])
+        rows = _empty_linear(last.in_features, len(pixels))
         rows.weight = nn.Parameter(last.weight.detach()[pixels], requires_grad=False)
         rows.bias = nn.Parameter(last.bias.detach()[pixels], requires_grad=False)
-        return Decoder(nn.Sequential(*layers, rows), (len(pixels),))
+        return Decoder(nn.Sequential(*list(self.trunk)[:-1], rows), (len(pixels),))
 
 
 def _widened(x: Tensor) -> Tensor:

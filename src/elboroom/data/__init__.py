@@ -51,9 +51,7 @@ def load_data(config: DataConfig) -> Dataset:
     return Dataset(
         identity=identity,
         train=_part(train, source, config.binarisation, _TRAIN_STREAM, training=True),
-        validation=_part(
-            validation, source, config.binarisation, _TRAIN_STREAM, start=len(train)
-        )
+        validation=_part(validation, source, config.binarisation, _TRAIN_STREAM, start=len(train))
         if len(validation)
         else None,
         test=_part(test, source, config.binarisation, _TEST_STREAM),

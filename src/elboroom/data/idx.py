@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,11 @@ def parse_idx(content: bytes, path: Path) -> np.ndarray:
     """Parse the bytes of an IDX file: 0, 0, type, rank, then `rank` big-endian sizes, then data."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE:
         raise _broken(path, "its header is not that of an IDX file of unsigned bytes")
-    rank = content[3]
-    shape = tuple(int(n) for n in np.frombuffer(content[4 : 4 + 4 * rank], dtype=">u4"))
-    start = 4 + 4 * rank
-    if len(shape) != rank or len(content) - start != math.prod(shape):
+    start = 4 + 4 * content[3]
+    if len(content) < start:
+        raise _broken(path, "its header is cut short")
+    shape = tuple(int(n) for n in np.frombuffer(content[4:start], dtype=">u4"))
+    if len(content) - start != math.prod(shape):
         raise _broken(
             path, f"its header promises shape {shape}, it holds {len(content) - start} bytes"
         )
@@ -49,7 +51,7 @@ def parse_idx(content: bytes, path: Path) -> np.ndarray:
 def _decompress(path: Path) -> bytes:
     try:
         return gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise _broken(path, str(error)) from error
 
 

@@ -62,7 +62,7 @@ def _read(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
     try:
         with path.open("rb") as file:
             return np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a torn file raises more than OSError, ValueError
         raise DataError(
             f"cannot read the mask {path}",
             why=str(error) or "the file is empty",

@@ -27,7 +27,7 @@ def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
         with Image.open(path) as picture:
             _require_size(path, picture.size, (width, height))
             pixels = np.asarray(_in_bytes(picture).convert(_MODES[channels])) / np.float32(255)
-    except (OSError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise DataError(
             f"cannot read the picture {path}",
             why=str(error),

@@ -1,7 +1,7 @@
 """The exact posterior of a one- or two-dimensional latent space, on a grid."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -92,7 +92,7 @@ def grid(
 
     Raises:
         UsageError: D > 2.
-        GridError: the finest grid still moves log p(x_seen) by more than `tolerance`.
+        GridError: a posterior reaches beyond the grid, or the finest one does not resolve it.
     """
     if model.latents > 2:
         raise UsageError(
@@ -101,28 +101,42 @@ def grid(
             fix="use infer.svi, or a model with one or two latents",
         )
     x, mask = as_rows(x, mask)
-    error = torch.full((len(x),), math.inf)
-    log_evidence = error
-    for n in _POINTS:
-        axis = torch.linspace(-half_width, half_width, n, dtype=x.dtype, device=x.device)
-        points = torch.cartesian_prod(*[axis] * model.latents).view(-1, model.latents)
-        log_joint = log_joint_table(model, x, mask, points)
-        # log p(x) = log ∫ p(x, z) dz ≈ log Σ_g p(x, z_g) + D log Δ
-        log_cell = model.latents * math.log(2 * half_width / (n - 1))
-        previous, log_evidence = log_evidence, torch.logsumexp(log_joint.double(), 0) + log_cell
-        error = (log_evidence - previous).abs()
-        exact = GridPosterior(axis, points, log_joint, log_evidence, error, generator)
-        if error.max() <= tolerance:
+    exact = _integrate(model, x, mask, _POINTS[0], half_width, generator)
+    error = math.inf
+    for n in _POINTS[1:]:
+        finer = _integrate(model, x, mask, n, half_width, generator)
+        exact = replace(finer, error=(finer.log_evidence - exact.log_evidence).abs())
+        error = exact.error.max().item()
+        if error <= tolerance:
             break
     _require_inside(exact, half_width)
-    if error.max() <= tolerance:
+    if error <= tolerance:
         return exact
     raise GridError(
         f"the grid of {_POINTS[-1]} points an axis does not resolve these posteriors",
-        why=f"the last refinement moved log p(x_seen) by {error.max():.2g} nats, "
+        why=f"the last refinement moved log p(x_seen) by {error:.2g} nats, "
         f"more than the tolerance of {tolerance:g}",
         fix="raise the tolerance, or lower half_width if the posteriors lie near the origin",
     )
+
+
+def _integrate(
+    model: VAE,
+    x: Tensor,
+    mask: Tensor | None,
+    n: int,
+    half_width: float,
+    generator: torch.Generator,
+) -> GridPosterior:
+    """The posterior on n points an axis, its error yet unknown."""
+    axis = torch.linspace(-half_width, half_width, n, dtype=x.dtype, device=x.device)
+    points = torch.cartesian_prod(*[axis] * model.latents).view(-1, model.latents)
+    log_joint = log_joint_table(model, x, mask, points)
+    # log p(x) = log ∫ p(x, z) dz ≈ log Σ_g p(x, z_g) + D log Δ
+    log_cell = model.latents * math.log(2 * half_width / (n - 1))
+    log_evidence = torch.logsumexp(log_joint.double(), 0) + log_cell
+    unknown = torch.full_like(log_evidence, math.inf)
+    return GridPosterior(axis, points, log_joint, log_evidence, unknown, generator)
 
 
 def _require_inside(exact: GridPosterior, half_width: float) -> None:

@@ -1,0 +1,31 @@
+"""`python -m benchmarks NAME [--quick]`: measure one area, print its table, keep its results."""
+
+import sys
+from typing import Annotated, Literal
+
+import tyro
+
+from benchmarks import reference
+from benchmarks.results import Results
+
+AREAS = {"reference": reference.measure}
+
+
+def main(
+    name: Annotated[Literal["reference"], tyro.conf.Positional],
+    quick: bool = False,
+) -> None:
+    """Measure one area. Exits 1 when a number to reach is missed.
+
+    Args:
+        name: the area.
+        quick: run every row at a size that ends within a minute or two; nothing is kept.
+    """
+    results = Results.of(name, AREAS[name](quick))
+    results.show()
+    if not quick:
+        results.keep()
+    sys.exit(0 if results.reached else 1)
+
+
+tyro.cli(main, prog="python -m benchmarks")

@@ -1,0 +1,86 @@
+"""The reference experiment: its test ELBO, its training time, and SVI of partly seen images."""
+
+import time
+from dataclasses import replace
+
+from benchmarks import plain
+from benchmarks.results import Row
+from elboroom import PRESETS, VAE, Config, DataConfig, Dataset, evaluate, half_mask, infer, train
+from elboroom.data import load_data
+from elboroom.randomness import stream
+
+_REFERENCE = PRESETS["reference"]
+_EVALUATION_K = 20
+_SVI_IMAGES = 100
+_CONVERGED_STEPS = 1_000
+
+
+def measure(quick: bool) -> list[Row]:
+    """All rows; `quick` shortens training and leaves out what it cannot then be held to."""
+    epochs, repeats = (4, 1) if quick else (_REFERENCE.train.epochs, 3)
+    data = load_data(_REFERENCE.data)
+    x = data.train.x.flatten(1)
+    models, ours, theirs = [], [], []
+    for seed in range(repeats):
+        model, seconds = _train(_REFERENCE, data, epochs, seed)
+        models.append(model)
+        ours.append(seconds)
+        theirs.append(plain.train(x, epochs))
+    elbos = [_test_elbo(model, data) for model in models]
+    ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
+    full = not quick
+    rows = [
+        Row(
+            f"test ELBO, reference experiment, {epochs} epochs",
+            elbos,
+            "nats per image",
+            -157.5 if full else None,
+            at_least=True,
+        ),
+        Row(f"its training time, {epochs} epochs", ours, "s", 20.0 if full else None),
+        Row("the same by a plain eager fp32 loop, same sitting", theirs, "s"),
+        Row("how many times faster", ratios, "×", at_least=True),
+        _large(2 if quick else 50, full),
+    ]
+    return rows + _svi(models[0], data, _CONVERGED_STEPS // (10 if quick else 1))
+
+
+def _train(config: Config, data: Dataset, epochs: int, seed: int) -> tuple[VAE, float]:
+    model = VAE.from_config(config.model, data.event_shape, generator=stream(seed, "weights"))
+    clock = time.perf_counter()
+    train(model, data, replace(config.train, epochs=epochs, seed=seed))
+    return model, time.perf_counter() - clock
+
+
+def _test_elbo(model: VAE, data: Dataset) -> float:
+    return evaluate(model, data, k=_EVALUATION_K, seed=0).estimates["elbo"].mean
+
+
+def _large(epochs: int, full: bool) -> Row:
+    data = load_data(DataConfig(split="standard"))
+    model, _ = _train(_REFERENCE, data, epochs, 0)
+    return Row(
+        f"test ELBO, same net on 60,000/10,000, {epochs} epochs",
+        [_test_elbo(model, data)],
+        "nats per image",
+        -146.5 if full else None,
+        at_least=True,
+    )
+
+
+def _svi(model: VAE, data: Dataset, converged_steps: int) -> list[Row]:
+    """Time of one call for all images, and how far it ends below a much longer one."""
+    x = data.test.rows(list(range(_SVI_IMAGES))).x
+    mask = half_mask("top", data.event_shape)
+    seconds, gaps = [], []
+    converged = infer.svi(model, x, mask, generator=stream(0, "svi"), steps=converged_steps)
+    best = infer.exact_elbo(model, x, mask, converged.q).mean()
+    for _ in range(3):
+        clock = time.perf_counter()
+        fit = infer.svi(model, x, mask, generator=stream(0, "svi"))
+        seconds.append(time.perf_counter() - clock)
+        gaps.append((best - infer.exact_elbo(model, x, mask, fit.q).mean()).item())
+    return [
+        Row("SVI, 100 images × top half, K = 100, one call", seconds, "s", 5.0),
+        Row("its ELBO below the converged one", gaps, "nats per image", 0.1),
+    ]

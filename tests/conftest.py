@@ -1,0 +1,84 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from elboroom import Dataset, load_mnist
+from elboroom.cli import main
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Dataset:
+    """Thresholded, in its standard split."""
+    return load_mnist()
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small .npz: 300 grey images of 8 × 8 in ten classes, 30 of which become the test part."""
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    images = np.random.default_rng(0).random((300, 8, 8), dtype=np.float32)
+    np.savez(path, images=images, labels=np.arange(300) % 10)
+    return path
+
+
+@pytest.fixture(scope="session")
+def shell() -> Command:
+    """The command line in a process of its own, through its real entry point."""
+
+    def run(*arguments: object) -> Outcome:
+        line = [sys.executable, "-m", "elboroom", *map(str, arguments)]
+        done = subprocess.run(line, capture_output=True, text=True, env=os.environ, check=False)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def elboroom(capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line in this process, which need not import PyTorch again."""
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main([str(a) for a in arguments])
+        code: Any = exit_.value.code
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small(digits: Path) -> list[str]:
+    """Options of a training that ends within a moment."""
+    model = ["--data", str(digits), "--split", "standard", "--hidden", "16"]
+    return [*model, "--batch-size", "50", "--epochs", "2", "--threads", "1"]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, shell: Command, small: list[str]) -> Path:
+    """A run that nobody changes: two epochs of six steps on `digits`, 16 hidden units."""
+    path = tmp_path_factory.mktemp("runs") / "trained"
+    outcome = shell("train", *small, "--out", path)
+    assert outcome.code == 0, outcome.err
+    return path

@@ -1,0 +1,114 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elboroom.storage import append_line, whole_lines, write_file, write_folder
+
+
+class PowerCut(Exception):
+    pass
+
+
+def cut(*_: object) -> None:
+    raise PowerCut
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_written_and_nothing_is_left_beside_it(tmp_path: Path):
+    write_file(tmp_path / "a", b"one")
+    assert (tmp_path / "a").read_bytes() == b"one"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_file_is_written_over_an_old_one(tmp_path: Path):
+    write_file(tmp_path / "a", b"one, long")
+    write_file(tmp_path / "a", b"two")
+    assert (tmp_path / "a").read_bytes() == b"two"
+
+
+def test_a_file_cut_short_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_file(tmp_path / "a", b"old")
+    monkeypatch.setattr(os, "fsync", cut)
+    with pytest.raises(PowerCut):
+        write_file(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda f: (seen.append((tmp_path / "a").exists()), real(f)))
+    write_file(tmp_path / "a", b"one")
+    assert seen == [False, True]  # the content before the rename, the folder after it
+
+
+def fill(folder: Path) -> None:
+    (folder / "a").write_bytes(b"one")
+    (folder / "b").write_bytes(b"two")
+
+
+def test_a_folder_is_written_and_nothing_is_left_beside_it(tmp_path: Path):
+    write_folder(tmp_path / "f", fill)
+    assert (names(tmp_path), names(tmp_path / "f")) == (["f"], ["a", "b"])
+
+
+def test_a_folder_is_written_over_an_old_one(tmp_path: Path):
+    write_folder(tmp_path / "f", lambda folder: (folder / "old").touch())
+    write_folder(tmp_path / "f", fill)
+    assert names(tmp_path / "f") == ["a", "b"]
+
+
+def test_a_folder_is_made_within_folders_that_are_missing(tmp_path: Path):
+    write_folder(tmp_path / "x" / "y", fill)
+    assert names(tmp_path / "x") == ["y"]
+
+
+def half_filled(folder: Path) -> None:
+    (folder / "a").touch()
+    cut()
+
+
+def test_a_folder_cut_short_is_not_there(tmp_path: Path):
+    with pytest.raises(PowerCut):
+        write_folder(tmp_path / "f", half_filled)
+    assert not (tmp_path / "f").exists()
+
+
+def test_a_folder_cut_short_leaves_the_old_one(tmp_path: Path):
+    write_folder(tmp_path / "f", fill)
+    with pytest.raises(PowerCut):
+        write_folder(tmp_path / "f", half_filled)
+    assert names(tmp_path / "f") == ["a", "b"]
+
+
+def test_what_a_cut_left_aside_does_not_enter_the_next_folder(tmp_path: Path):
+    with pytest.raises(PowerCut):
+        write_folder(tmp_path / "f", lambda folder: ((folder / "stale").touch(), cut()))
+    write_folder(tmp_path / "f", fill)
+    assert (names(tmp_path), names(tmp_path / "f")) == (["f"], ["a", "b"])
+
+
+def test_lines_are_appended_in_order(tmp_path: Path):
+    for line in ("one", "β"):
+        append_line(tmp_path / "a", line)
+    assert whole_lines(tmp_path / "a") == ["one", "β"]
+    assert (tmp_path / "a").read_bytes() == "one\nβ\n".encode()
+
+
+def test_a_missing_file_has_no_lines(tmp_path: Path):
+    assert whole_lines(tmp_path / "a") == []
+
+
+@given(st.integers(0, 11))
+def test_a_line_cut_short_is_no_line(tmp_path_factory: pytest.TempPathFactory, kept: int):
+    path = tmp_path_factory.mktemp("lines") / "a"
+    path.write_bytes(b"one\ntwo\nabc\n"[:kept])
+    assert whole_lines(path) == ["one", "two", "abc"][: kept // 4]
