@@ -63,7 +63,8 @@ def elboroom(capsys: pytest.CaptureFixture[str]) -> Command:
         with pytest.raises(SystemExit) as exit_:
             main([str(a) for a in arguments])
         code: Any = exit_.value.code
-        return Outcome(code, *capsys.readouterr())
+        printed = capsys.readouterr()
+        return Outcome(code, printed.out, printed.err)
 
     return run
 

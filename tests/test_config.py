@@ -135,9 +135,7 @@ def test_an_option_at_the_edge_of_its_range_is_accepted(kind: Any, option: str, 
 
 def test_the_reference_preset_is_the_reference_experiment():
     assert PRESETS["reference"] == Config(
-        data=DataConfig(
-            source="mnist", binarisation="threshold", split="reference", validation=0
-        ),
+        data=DataConfig(source="mnist", binarisation="threshold", split="reference", validation=0),
         model=ModelConfig(latents=2, hidden=(500,), activation="tanh"),
         train=TrainConfig(epochs=100, batch_size=200, learning_rate=1e-3, schedule="constant"),
     )

@@ -26,8 +26,50 @@ def test_the_threshold_is_strictly_above_one_half():
 
 def test_a_draw_from_the_fixed_seed_is_the_same_everywhere_and_forever():
     half = torch.full((20,), 0.5)
-    assert draw_once(half, stream=0).tolist() == [0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0]
-    assert draw_once(half, stream=1).tolist() == [1, 0, 0, 1, 0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1, 1]
+    assert draw_once(half, stream=0).tolist() == [
+        0,
+        1,
+        1,
+        0,
+        0,
+        1,
+        0,
+        0,
+        0,
+        1,
+        1,
+        1,
+        1,
+        0,
+        0,
+        1,
+        1,
+        0,
+        0,
+        0,
+    ]
+    assert draw_once(half, stream=1).tolist() == [
+        1,
+        0,
+        0,
+        1,
+        0,
+        1,
+        1,
+        0,
+        1,
+        1,
+        0,
+        0,
+        1,
+        0,
+        1,
+        1,
+        0,
+        1,
+        1,
+        1,
+    ]
 
 
 @pytest.mark.parametrize("stream_", [0, 1])
@@ -113,9 +155,7 @@ def test_a_static_row_is_drawn_alike_in_train_and_in_validation(static: Dataset)
     assert torch.equal(whole, torch.cat([static.train.images, static.validation.images]))
 
 
-def test_static_pixels_are_as_bright_on_average_as_the_grey_ones(
-    static: Dataset, dynamic: Dataset
-):
+def test_static_pixels_are_as_bright_on_average_as_the_grey_ones(static: Dataset, dynamic: Dataset):
     p = dynamic.train.x
     error = math.sqrt((p * (1 - p)).sum().item())
     assert abs(static.train.x.sum().item() - p.sum().item()) < 4 * error

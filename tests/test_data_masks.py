@@ -133,7 +133,7 @@ def test_an_npz_or_a_torn_npy_is_refused(tmp_path: Path):
     whole = (tmp_path / "m.npy").read_bytes()
     for cut in range(1, len(whole), 7):
         (tmp_path / "m.npy").write_bytes(whole[:-cut])
-        with pytest.raises(DataError, match="^cannot read the mask"):
+        with pytest.raises(DataError, match=r"^cannot read the mask"):
             load_mask(str(tmp_path / "m.npy"), (1, 4, 4))
-    with pytest.raises(DataError, match="^cannot read the mask"):
+    with pytest.raises(DataError, match=r"^cannot read the mask"):
         load_mask(str(tmp_path / "m.npz"), (1, 4, 4))

@@ -123,7 +123,7 @@ def test_the_rows_held_out_are_the_same_everywhere_and_forever():
 
 
 def test_one_image_cannot_be_split():
-    with pytest.raises(DataError, match="^one image cannot be split\n  why: .+\n  fix: .+"):
+    with pytest.raises(DataError, match=r"^one image cannot be split\n  why: .+\n  fix: .+"):
         split(numbered(1), "standard")
 
 

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from elboroom.storage import append_line, whole_lines, write_file, write_folder
 
 
-class PowerCut(Exception):
+class PowerCutError(Exception):
     pass
 
 
 def cut(*_: object) -> None:
-    raise PowerCut
+    raise PowerCutError
 
 
 def names(folder: Path) -> list[str]:
@@ -35,7 +35,7 @@ def test_a_file_is_written_over_an_old_one(tmp_path: Path):
 def test_a_file_cut_short_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_file(tmp_path / "a", b"old")
     monkeypatch.setattr(os, "fsync", cut)
-    with pytest.raises(PowerCut):
+    with pytest.raises(PowerCutError):
         write_file(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"old"
 
@@ -77,21 +77,26 @@ def half_filled(folder: Path) -> None:
 
 
 def test_a_folder_cut_short_is_not_there(tmp_path: Path):
-    with pytest.raises(PowerCut):
+    with pytest.raises(PowerCutError):
         write_folder(tmp_path / "f", half_filled)
     assert not (tmp_path / "f").exists()
 
 
 def test_a_folder_cut_short_leaves_the_old_one(tmp_path: Path):
     write_folder(tmp_path / "f", fill)
-    with pytest.raises(PowerCut):
+    with pytest.raises(PowerCutError):
         write_folder(tmp_path / "f", half_filled)
     assert names(tmp_path / "f") == ["a", "b"]
 
 
+def stale(folder: Path) -> None:
+    (folder / "stale").touch()
+    cut()
+
+
 def test_what_a_cut_left_aside_does_not_enter_the_next_folder(tmp_path: Path):
-    with pytest.raises(PowerCut):
-        write_folder(tmp_path / "f", lambda folder: ((folder / "stale").touch(), cut()))
+    with pytest.raises(PowerCutError):
+        write_folder(tmp_path / "f", stale)
     write_folder(tmp_path / "f", fill)
     assert (names(tmp_path), names(tmp_path / "f")) == (["f"], ["a", "b"])
 

@@ -196,14 +196,18 @@ def _run(arguments: list[str]) -> int:
         return _fail("interrupted", _INTERRUPTED)
     except BrokenPipeError:
         raise
-    except ElboroomError as error:
-        code, message = error.exit_code, str(error)
     except Exception as error:  # noqa: BLE001  # the last line of defence against a bare traceback
-        what = f"{type(error).__name__}: {error}"
-        code, message = 1, f"{what}\n  fix: run it again with --debug to see where"
-    if "--debug" in arguments:
-        traceback.print_exc()
-    return _fail(message, code)
+        if "--debug" in arguments:
+            traceback.print_exc()
+        return _fail(*_explained(error))
+
+
+def _explained(error: Exception) -> tuple[str, int]:
+    """What is said of an error, and the exit code."""
+    if isinstance(error, ElboroomError):
+        return str(error), error.exit_code
+    what = f"{type(error).__name__}: {error}"
+    return f"{what}\n  fix: run it again with --debug to see where", 1
 
 
 def _fail(message: str, code: int) -> int:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import ElboroomError, UsageError
-from elboroom.infer.seen import as_rows
+from elboroom.infer.seen import as_rows, on_seen_pixels
 from elboroom.model import VAE
 
 _POINTS = (101, 201, 401, 801, 1601)  # along an axis; each grid holds the one before it

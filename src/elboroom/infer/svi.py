@@ -61,7 +61,7 @@ def svi(
     *,
     generator: torch.Generator,
     k: int = 100,
-    steps: int = 60,
+    steps: int = 50,
     learning_rate: float = 0.1,
 ) -> SVIPosterior:
     """Fit a diagonal Gaussian to p(z | x_seen) of every row at once, by Adam on a k-sample ELBO.

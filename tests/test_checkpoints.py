@@ -1,0 +1,222 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+
+from elboroom import VAE, ModelConfig, TrainConfig, TrainState
+from elboroom.checkpoints import load, save
+from elboroom.errors import RunError
+from elboroom.objectives import elbo_terms
+from elboroom.randomness import stream
+from elboroom.training import new_state
+
+FILES = ["manifest.json", "model.safetensors", "optimizer.safetensors"]
+Training = tuple[VAE, TrainState]
+
+
+def fresh(seed: int = 0, hidden: int = 3) -> Training:
+    config = ModelConfig(hidden=(hidden,))
+    model = VAE.from_config(config, (1, 2, 2), generator=stream(seed, "weights"))
+    return model, new_state(model, TrainConfig())
+
+
+def step(training: Training) -> Training:
+    """One step of Adam, as training takes it."""
+    model, state = training
+    terms = elbo_terms(model, torch.ones(4, 1, 2, 2), generator=stream(0, "step", state.step))
+    state.optimiser.zero_grad()
+    (-terms.elbo().mean()).backward()
+    state.optimiser.step()
+    state.totals += torch.tensor([terms.reconstruction.sum().item(), terms.kl.sum().item()])
+    state.step += 1
+    return training
+
+
+def content(training: Training) -> dict[str, torch.Tensor]:
+    """Every number that a checkpoint must give back."""
+    model, state = training
+    moments = {
+        f"{name} {key}": value
+        for name, parameter in model.named_parameters()
+        for key, value in state.optimiser.state[parameter].items()
+    }
+    tensors = {**model.state_dict(), **moments, "totals": state.totals}
+    return {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def same_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    """Whether names, types and bits are the same; −0 is not 0 here, and NaN is itself."""
+    return a.keys() == b.keys() and all(
+        a[name].dtype == b[name].dtype
+        and a[name].numpy(force=True).tobytes() == b[name].numpy(force=True).tobytes()
+        for name in a
+    )
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, torch.Tensor]]]:
+    """Checkpoints of the first two steps, and what each holds."""
+    folder = tmp_path_factory.mktemp("run") / "checkpoints"
+    training, contents = fresh(), []
+    for _ in range(2):
+        save(folder, *step(training))
+        contents.append(content(training))
+    return folder, contents
+
+
+@pytest.fixture
+def copy(kept: tuple[Path, list[dict[str, torch.Tensor]]], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(kept[0], tmp_path / "run" / "checkpoints"))
+
+
+def test_a_checkpoint_is_two_safetensors_and_a_manifest(copy: Path):
+    assert sorted(p.name for p in (copy / "step-000002").iterdir()) == FILES
+    for name in FILES[1:]:
+        with safe_open(copy / "step-000002" / name, framework="numpy") as file:
+            assert list(file.keys())
+
+
+def test_the_manifest_gives_the_step_and_the_size_and_digest_of_each_file(copy: Path):
+    manifest = json.loads((copy / "step-000002" / "manifest.json").read_text())
+    assert manifest["step"] == 2
+    for name in FILES[1:]:
+        path = copy / "step-000002" / name
+        digest = __import__("hashlib").sha256(path.read_bytes()).hexdigest()
+        assert manifest["files"][name] == {"size": path.stat().st_size, "sha256": digest}
+
+
+def test_the_newest_checkpoint_is_loaded_bit_for_bit(
+    kept: tuple[Path, list[dict[str, torch.Tensor]]],
+):
+    folder, contents = kept
+    training = fresh(seed=1)
+    assert not same_bits(content(training), contents[1])
+    assert load(folder, *training) == 2
+    assert training[1].step == 2
+    assert same_bits(content(training), contents[1])
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=4, max_size=4))
+@settings(deadline=None, max_examples=30)
+def test_any_bits_of_a_weight_come_back(tmp_path_factory: pytest.TempPathFactory, bits: list[int]):
+    folder = tmp_path_factory.mktemp("bits") / "checkpoints"
+    model, state = fresh()
+    last = model.decoder.get_parameter("trunk.2.bias")
+    last.data = torch.tensor(bits, dtype=torch.uint32).view(torch.float32)
+    save(folder, model, state)
+    loaded, _ = fresh(seed=1)
+    load(folder, loaded)
+    found = loaded.decoder.get_parameter("trunk.2.bias").data.view(torch.uint32).tolist()
+    assert found == bits
+
+
+def test_a_loaded_training_takes_the_same_next_step(
+    kept: tuple[Path, list[dict[str, torch.Tensor]]],
+):
+    loaded, through = fresh(seed=1), step(step(fresh()))
+    load(kept[0], *loaded)
+    assert same_bits(content(step(loaded)), content(step(through)))
+
+
+def test_a_checkpoint_before_the_first_step_can_be_loaded(tmp_path: Path):
+    save(tmp_path / "checkpoints", *fresh())
+    loaded = fresh(seed=1)
+    assert load(tmp_path / "checkpoints", *loaded) == 0
+    assert same_bits(content(loaded), content(fresh()))
+
+
+def test_the_newest_two_are_kept(tmp_path: Path):
+    training = fresh()
+    for number in (5, 999_999, 1_000_000, 1_000_001):
+        training[1].step = number
+        save(tmp_path, *training)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-1000000", "step-1000001"]
+    assert load(tmp_path, fresh()[0]) == 1_000_001
+
+
+def test_saving_the_same_step_again_replaces_it(tmp_path: Path):
+    save(tmp_path, *fresh())
+    save(tmp_path, *fresh(seed=1))
+    loaded, _ = fresh()
+    load(tmp_path, loaded)
+    assert same_bits(loaded.state_dict(), fresh(seed=1)[0].state_dict())
+
+
+def test_a_checkpoint_that_was_never_finished_is_not_seen(copy: Path):
+    shutil.copytree(copy / "step-000001", copy / ".step-000003.part")
+    assert load(copy, fresh()[0]) == 2
+
+
+@pytest.mark.parametrize("name", FILES)
+@given(data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_a_flipped_bit_is_noticed_and_the_checkpoint_before_it_is_loaded(
+    kept: tuple[Path, list[dict[str, torch.Tensor]]], name: str, data: st.DataObject
+):
+    folder, contents = kept
+    path = folder / "step-000002" / name
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    training = fresh(seed=1)
+    try:
+        path.write_bytes(flipped)
+        assert load(folder, *training) == 1
+    finally:
+        path.write_bytes(whole)
+    assert same_bits(content(training), contents[0])
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("how", ["missing", "empty", "cut"])
+def test_a_torn_checkpoint_is_passed_over(copy: Path, name: str, how: str):
+    path = copy / "step-000002" / name
+    whole = path.read_bytes()
+    path.unlink()
+    if how != "missing":
+        path.write_bytes(b"" if how == "empty" else whole[:-5])
+    assert load(copy, *fresh()) == 1
+
+
+@pytest.mark.parametrize("manifest", ["[]", "null", "7", '{"step": 2, "files": []}'])
+def test_a_manifest_that_is_none_is_passed_over(copy: Path, manifest: str):
+    (copy / "step-000002" / "manifest.json").write_text(manifest)
+    assert load(copy, *fresh()) == 1
+
+
+def test_a_checkpoint_under_another_name_is_passed_over(copy: Path):
+    (copy / "step-000002").rename(copy / "step-000009")
+    assert load(copy, *fresh()) == 1
+
+
+def test_without_any_whole_checkpoint_the_error_names_what_is_wrong_with_each(copy: Path):
+    (copy / "step-000001" / "model.safetensors").write_bytes(b"x")
+    (copy / "step-000002" / "optimizer.safetensors").write_bytes(b"x")
+    with pytest.raises(RunError) as error:
+        load(copy, *fresh())
+    assert str(error.value) == (
+        f"no checkpoint of {copy.parent} can be used\n"
+        "  why: step-000002: optimizer.safetensors does not match its manifest; "
+        "step-000001: model.safetensors does not match its manifest\n"
+        "  fix: train the run again"
+    )
+
+
+def test_without_a_checkpoint_the_error_says_how_to_get_one(tmp_path: Path):
+    with pytest.raises(RunError) as error:
+        load(tmp_path / "checkpoints", fresh()[0])
+    assert str(error.value) == (
+        f"no checkpoint of {tmp_path} can be used\n"
+        "  why: it has none yet: the run was stopped before its first one\n"
+        f"  fix: `elboroom train --resume {tmp_path}`"
+    )
+
+
+def test_a_checkpoint_of_another_model_cannot_be_used(copy: Path):
+    with pytest.raises(RunError, match="size mismatch"):
+        load(copy, *fresh(hidden=4))
