@@ -86,7 +86,7 @@ class Results:
         table = Table(*_HEADER, title=self.name)
         for row in self.rows:
             table.add_row(*row.cells())
-        Console().print(table)
+        Console(width=140).print(table)
 
     def keep(self) -> None:
         """Write results/NAME.json, and docs/benchmarks.md from all such files."""

@@ -191,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        return _parse(arguments).run()
+        return parse(arguments).run()
     except KeyboardInterrupt:
         return _fail("interrupted", _INTERRUPTED)
     except BrokenPipeError:
@@ -219,7 +219,8 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     sys.stderr.write(f"warning: {message}\n")
 
 
-def _parse(arguments: list[str]) -> Any:
+def parse(arguments: list[str]) -> Any:
+    """The command that the arguments spell; exits 2 if they spell none."""
     defaults: dict[type[Command], Train] = (
         {Train: _train_defaults(arguments[1:])} if arguments[:1] == ["train"] else {}
     )

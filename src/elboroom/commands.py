@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from elboroom import gallery
 from elboroom import report as reports
-from elboroom.config import CompleteConfig, Config, EvaluateConfig, FiguresConfig
+from elboroom.config import CompleteConfig, Config, EvaluateConfig, FigureName, FiguresConfig
 from elboroom.data import Dataset, load_data
 from elboroom.data.binarisation import threshold
 from elboroom.data.masks import load_mask
@@ -60,6 +61,7 @@ def train(
 
 def _create(config: Config, preset: str, out: Path | None) -> tuple[Run, Dataset]:
     path = out or Path("runs") / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
+    config = replace(config, data=config.data.anywhere())
     resolve_device(config.train.device)  # one that is missing must not leave a run behind
     data = load_data(config.data)
     return Run.create(path, config, data), data
@@ -93,8 +95,11 @@ def evaluate(
     path: Path, config: EvaluateConfig, *, compare: tuple[Path, ...], as_json: bool
 ) -> None:
     """Evaluate a run, store what was found, and print it beside the differences from others."""
-    ours = _evaluate(Run(path), config)
-    differences = {str(other): ours.minus(_evaluate(Run(other), config)) for other in compare}
+    run, others = Run(path), [Run(other) for other in compare]
+    for other in others:
+        run.identity.require_same(other.identity)
+    ours = _evaluate(run, config)
+    differences = {str(other.path): ours.minus(_evaluate(other, config)) for other in others}
     console = _console()
     if as_json:
         tables = {
@@ -128,14 +133,20 @@ def _evaluate(run: Run, config: EvaluateConfig) -> Evaluation:
 def figures(path: Path, config: FiguresConfig) -> None:
     """Draw figures into the run folder, and say which, and which cannot be drawn and why."""
     run = Run(path)
-    _draw(run, run.load_data(), config, _console())
+    _draw(run, run.load_data(), config, config.only, _console())
 
 
-def _draw(run: Run, data: Dataset, config: FiguresConfig, console: Console) -> None:
+def _draw(
+    run: Run,
+    data: Dataset,
+    config: FiguresConfig,
+    names: tuple[FigureName, ...],
+    console: Console,
+) -> None:
     keep_freed_memory()
     subject = gallery.Subject(run.load_model(), data, run.history(), config)
     chosen = config.only != FiguresConfig().only
-    for name in config.only:
+    for name in names:
         try:
             figure = gallery.draw(name, subject)
         except UsageError as error:
@@ -184,14 +195,15 @@ def _chosen(run: Run, config: CompleteConfig) -> tuple[Tensor, list[str]]:
 
 
 def report(path: Path) -> None:
-    """Write report.html, after evaluating and drawing what the run does not have yet."""
+    """Write report.html, after evaluating and drawing what is missing or from before training."""
     run, console = Run(path), _console()
-    data = run.load_data()
-    if run.read_evaluation() is None:
+    if not run.holds("evaluation.json"):
         _evaluate(run, EvaluateConfig())
-    missing = tuple(name for name in FiguresConfig().only if name not in run.figures())
-    if missing:
-        _draw(run, data, FiguresConfig(), console)
+    due: tuple[FigureName, ...] = tuple(
+        n for n in FiguresConfig().only if not run.holds(f"figures/{n}.png")
+    )
+    if due:
+        _draw(run, run.load_data(), FiguresConfig(), due, console)
     console.print(f"open {run.write_report(reports.render(run))}")
 
 

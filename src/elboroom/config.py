@@ -3,7 +3,7 @@
 This module imports nothing heavy, so that `elboroom --help` answers at once.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -56,6 +56,11 @@ class DataConfig:
     def __post_init__(self) -> None:
         _require_choices(self, binarisation=Binarisation, split=Split)
         _require(self.validation >= 0, "validation", self.validation, "0 or more")
+
+    def anywhere(self) -> "DataConfig":
+        """The same data, named so that it is found from any working directory."""
+        is_file = self.source != "mnist"
+        return replace(self, source=str(Path(self.source).resolve())) if is_file else self
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,8 @@ class CompleteConfig:
     def __post_init__(self) -> None:
         _require(self.draws >= 1, "draws", self.draws, "1 or more")
         _require(len(self.index) >= 1, "index", self.index, "one row or more")
+        of_test = self.image is None or self.index == CompleteConfig.index
+        _require(of_test, "index", self.index, "left out beside --image")
         _require_seed(self.seed)
 
 

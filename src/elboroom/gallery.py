@@ -114,8 +114,8 @@ def _pairs(subject: Subject) -> tuple[Tensor, list[tuple[str, str]]]:
     ends = [_ends(pair) for pair in subject.config.pairs]
     classes = [a for a, _ in ends] + [b for _, b in ends]
     if part.labels is None:
-        rows = list(range(len(classes)))
-        ends = [(f"#{i}", f"#{i + len(ends)}") for i in range(len(ends))]
+        rows = [i % len(part) for i in range(len(classes))]
+        ends = [(f"#{a}", f"#{b}") for a, b in zip(rows, rows[len(ends) :], strict=False)]
     else:
         rows = [_first_of(part.labels, name) for name in classes]
     return part.rows(rows).x, ends

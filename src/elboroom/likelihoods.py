@@ -24,11 +24,11 @@ class Likelihood(Protocol):
         ...
 
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Log p(x_seen | z) in nats, (..., B); `mask` is True where a pixel is seen."""
+        """log p(x_seen | z) in nats, (..., B); `mask` is True where a pixel is seen."""
         ...
 
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Log p(x_seen | z) in nats of every event under every parameter, (G, B)."""
+        """log p(x_seen | z) in nats of every event under every parameter, (G, B)."""
         ...
 
 

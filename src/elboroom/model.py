@@ -62,14 +62,14 @@ class VAE(nn.Module):
         return self.likelihood(self.decoder(z))
 
     def log_joint(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Log p(x_seen, z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
+        """log p(x_seen, z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
         # log p(x, z) = log p(z) + log p(x | z)
         return self.prior(len(x)).log_prob(z) + self.decode(z).log_prob(x, mask)
 
     def log_weights(
         self, x: Tensor, k: int, mask: Tensor | None = None, *, generator: torch.Generator
     ) -> Tensor:
-        """Log w = log p(x_seen, z_k) − log q(z_k | x) in nats, (k, B), z_k from the encoder's q."""
+        """log w = log p(x_seen, z_k) − log q(z_k | x) in nats, (k, B), z_k from the encoder's q."""
         q = self.posterior(x, mask)
         z = q.sample(k, generator)
         return self.log_joint(x, z, mask) - q.log_prob(z)

@@ -34,7 +34,7 @@ class DiagonalGaussian:
         return self.mean + self.log_std.exp() * eps
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Log q(z) in nats, z (..., B, D) → (..., B)."""
+        """log q(z) in nats, z (..., B, D) → (..., B)."""
         eps = (z - self.mean) * (-self.log_std).exp()
         # log q(z) = −½ Σ_d [ ε_d² + log 2π ] − Σ_d log σ_d
         return -0.5 * (eps.square() + _LOG_2PI).sum(-1) - self.log_std.sum(-1)

@@ -1,6 +1,7 @@
 """The run folder: everything about a run, in files that people and programs can read."""
 
 import json
+import math
 import platform
 import tomllib
 from dataclasses import asdict
@@ -156,6 +157,13 @@ class Run:
     def figures(self) -> dict[str, Path]:
         """The PNG of every figure drawn so far, by name."""
         return {path.stem: path for path in sorted((self.path / "figures").glob("*.png"))}
+
+    def holds(self, name: str) -> bool:
+        """Whether the run has the file `name`, made since its newest checkpoint."""
+        path = self.path / name
+        steps = (self.path / "checkpoints").glob("step-*")
+        newest = max((step.stat().st_mtime for step in steps), default=math.inf)
+        return path.exists() and path.stat().st_mtime >= newest
 
     def write_report(self, html: str) -> Path:
         """Write report.html."""

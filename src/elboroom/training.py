@@ -49,7 +49,7 @@ class TrainState:
 
     optimiser: Adam
     step: int = 0
-    totals: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.float64))
+    totals: Tensor = field(default_factory=lambda: torch.zeros(2))
     history: list[EpochMetrics] = field(default_factory=list)
 
 
@@ -164,7 +164,7 @@ def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> fl
     for rows in torch.arange(len(part)).split(_EVALUATION_BATCH):
         x = part.batch(rows.to(part.images.device), generator).to(device)
         with torch.no_grad(), autocast(dtype, device):
-            total += elbo_terms(model, x, generator=generator).elbo().double().sum().item()
+            total += elbo_terms(model, x, generator=generator).elbo().sum().item()
     return total / len(part)
 
 

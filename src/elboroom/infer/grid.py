@@ -41,7 +41,7 @@ class GridPosterior:
 
     @property
     def log_density(self) -> Tensor:
-        """Log p(z | x_seen) in nats at the grid's points, (G, B)."""
+        """log p(z | x_seen) in nats at the grid's points, (G, B)."""
         return self.log_joint - self.log_evidence
 
     @property
@@ -151,7 +151,8 @@ def _require_inside(exact: GridPosterior, half_width: float) -> None:
 
 
 def log_joint_table(model: VAE, x: Tensor, mask: Tensor | None, points: Tensor) -> Tensor:
-    """Log p(x_seen, z) in nats of B events at G points z (G, D), decoded once for all: (G, B)."""
+    """log p(x_seen, z) in nats of B events at G points z (G, D), decoded once for all: (G, B)."""
+    model, x, mask = on_seen_pixels(model, x, mask)
     rows = [
         model.prior(1).log_prob(z[:, None]) + model.decode(z).log_prob_table(x, mask)
         for z in points.split(_CHUNK)

@@ -50,7 +50,7 @@ class SVIPosterior:
         return self.q.sample(k, self.generator)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Log q(z) in nats: (..., B, D) → (..., B)."""
+        """log q(z) in nats: (..., B, D) → (..., B)."""
         return self.q.log_prob(z)
 
 
