@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,9 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from elboroom import Dataset, load_mnist
 from elboroom.cli import main
+
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 
 class Outcome(NamedTuple):
@@ -83,3 +88,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, shell: Command, small: lis
     outcome = shell("train", *small, "--out", path)
     assert outcome.code == 0, outcome.err
     return path
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained run, to be changed."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))

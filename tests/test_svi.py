@@ -126,3 +126,10 @@ def test_nan_is_refused_where_it_is_seen_and_harmless_where_it_is_not():
     missing = svi(model, x, ~x.isnan(), generator=generator(), steps=5)
     assert torch.equal(clean.mean, missing.mean)
     assert torch.equal(clean.elbo, missing.elbo)
+
+
+def test_a_caller_without_gradients_gets_the_same_fit():
+    model, x = small_vae(1), torch.ones(2, *EVENT)
+    with torch.no_grad():
+        silent = svi(model, x, generator=generator(), steps=5).mean
+    assert torch.equal(silent, svi(model, x, generator=generator(), steps=5).mean)

@@ -147,8 +147,7 @@ def _contours(subject: Subject) -> Figure:
     _require_plane(subject.model, "contours")
     model, x = subject.model, _distinct(subject.data, _PANELS)
     mask, generator = subject.seen(x), subject.generator("contours")
-    with torch.enable_grad():
-        q = svi(model, x, mask, generator=generator).q
+    q = svi(model, x, mask, generator=generator).q
     exact = grid(model, x, mask, generator=generator)
     kl = exact.log_evidence - exact_elbo(model, x, mask, q)
     likely = exact.log_density >= exact.log_density.max(0).values - _CONTOUR_DEPTH
@@ -174,9 +173,8 @@ def _frame(likely: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
 
 def _completion(subject: Subject) -> Figure:
     x = _distinct(subject.data, _COLUMNS)
-    with torch.enable_grad():
-        generator = subject.generator("completion")
-        return completion(subject.model, x, subject.seen(x), draws=_DRAWS, generator=generator)[0]
+    generator = subject.generator("completion")
+    return completion(subject.model, x, subject.seen(x), draws=_DRAWS, generator=generator)[0]
 
 
 def _distinct(data: Dataset, count: int) -> Tensor:

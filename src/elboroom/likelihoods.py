@@ -51,11 +51,11 @@ class Bernoulli:
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Log-probability of the seen pixels in nats: logits (..., B, *event), x (B, *event)."""
         target = _seen(x, mask).expand(self.logits.shape)
-        # log p(x | z) = Σ_i m_i [ x_i l_i − log(1 + exp l_i) ]
-        pixels = -F.binary_cross_entropy_with_logits(self.logits, target, reduction="none")
+        # −log p(x | z) = Σ_i m_i [ log(1 + exp l_i) − x_i l_i ]
+        pixels = F.binary_cross_entropy_with_logits(self.logits, target, reduction="none")
         if mask is not None:
             pixels = pixels.masked_fill(~mask, 0.0)
-        return pixels.flatten(-(x.ndim - 1)).sum(-1)
+        return -pixels.flatten(-(x.ndim - 1)).sum(-1)
 
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Every event (B, *event) under every parameter (G, *event) by matrix products, (G, B)."""
@@ -66,5 +66,5 @@ class Bernoulli:
 
 
 def _seen(x: Tensor, mask: Tensor | None) -> Tensor:
-    """X with 0 where it is unseen: what stands there, NaN too, must not reach a gradient."""
+    """x with 0 where it is unseen: what stands there, NaN too, must not reach a gradient."""
     return x if mask is None else x.masked_fill(~mask, 0.0)

@@ -4,9 +4,8 @@ So nothing random needs to be saved with a run: step 1,234 of seed 0 draws the s
 not the run was interrupted before it.
 """
 
-import zlib
+from hashlib import blake2b
 
-import numpy as np
 import torch
 
 
@@ -14,6 +13,6 @@ def stream(
     seed: int, purpose: str, index: int = 0, *, device: torch.device | None = None
 ) -> torch.Generator:
     """A generator on `device` (default: cpu) for the `index`-th use of `purpose` under `seed`."""
-    key = np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), index])
-    state = int(key.generate_state(1, np.uint64)[0])
-    return torch.Generator(device or torch.device("cpu")).manual_seed(state)
+    key = blake2b(f"{seed}/{purpose}/{index}".encode(), digest_size=8).digest()
+    generator = torch.Generator(device or torch.device("cpu"))
+    return generator.manual_seed(int.from_bytes(key, "little"))

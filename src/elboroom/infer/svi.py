@@ -54,6 +54,7 @@ class SVIPosterior:
         return self.q.log_prob(z)
 
 
+@torch.enable_grad()
 def svi(
     model: VAE,
     x: Tensor,

@@ -1,0 +1,59 @@
+"""`elboroom evaluate`."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conftest import Command
+from outcomes import error
+
+
+def test_evaluation_prints_a_table_and_stores_it(elboroom: Command, run: Path):
+    outcome = elboroom("evaluate", run, "--k", 3)
+    assert (outcome.code, outcome.err) == (0, "")
+    title = "digits.npz, threshold binarisation, standard split, 30 test images, K = 3"
+    assert outcome.out.splitlines()[0].strip() == title
+    stored = json.loads((run / "evaluation.json").read_text())
+    for name, quantity in [("elbo", "ELBO"), ("iwae", "IWAE bound, K = 3")]:
+        estimate = stored["estimates"][name]
+        cell = f"{estimate['mean']:.2f} ± {estimate['standard_error']:.2f}"
+        assert re.search(rf"│ {re.escape(quantity)} +│ +{re.escape(cell)} │", outcome.out)
+
+
+def test_evaluation_as_json_is_what_is_stored(elboroom: Command, run: Path):
+    outcome = elboroom("evaluate", run, "--json")
+    printed = json.loads(outcome.out)
+    assert printed == json.loads((run / "evaluation.json").read_text())
+    assert printed["identity"]["binarisation"] == "threshold"
+    assert printed["identity"]["split"] == "standard"
+    assert (printed["k"], printed["images"], printed["unit"]) == (20, 30, "nats per image")
+
+
+def test_a_run_does_not_differ_from_itself(
+    elboroom: Command, run: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(run.parent)
+    other = shutil.copytree(trained, Path("[b]:x:"))  # neither markup nor emoji
+    outcome = elboroom("evaluate", run.name, "--json", "--compare", other)
+    zero = {"mean": 0.0, "standard_error": 0.0}
+    assert json.loads(outcome.out)["differences"] == {
+        str(other): dict.fromkeys(["elbo", "reconstruction", "kl", "iwae"], zero)
+    }
+    header = elboroom("evaluate", run.name, "--compare", other).out.splitlines()[2]
+    assert header.split() == ["┃", "quantity", "┃", "run", "┃", "−", "[b]:x:", "┃"]
+
+
+def test_runs_on_unlike_data_are_not_compared(
+    elboroom: Command, run: Path, small: list[str], tmp_path: Path
+):
+    other = tmp_path / "other"
+    options = [*small, "--binarisation", "static", "--epochs", "1", "--quiet"]
+    assert elboroom("train", *options, "--out", other).code == 0
+    assert error(elboroom("evaluate", run, "--compare", other), 2) == [
+        "these results cannot be compared",
+        "they speak of different data (binarisation: threshold against static)",
+        "evaluate runs that share data, binarisation and split",
+    ]

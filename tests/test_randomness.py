@@ -1,0 +1,34 @@
+import torch
+
+from elboroom.randomness import stream
+
+
+def first(*key):
+    return torch.rand(4, generator=stream(*key)).tolist()
+
+
+def test_a_stream_is_a_function_of_its_key():
+    assert first(0, "step", 3) == first(0, "step", 3)
+
+
+def test_streams_of_different_keys_differ():
+    keys = [
+        (0, "step", 3),
+        (1, "step", 3),
+        (0, "order", 3),
+        (0, "step", 4),
+        (0, "step"),
+        (10, "step"),
+    ]
+    assert len({tuple(first(*key)) for key in keys}) == len(keys)
+
+
+def test_streams_of_neighbouring_steps_are_uncorrelated():
+    draws = torch.stack([torch.randn(100, generator=stream(0, "step", i)) for i in range(300)])
+    correlation = (draws[1:] * draws[:-1]).mean()
+    assert abs(correlation) < 4.5 / (299 * 100) ** 0.5
+    assert abs((draws * draws).mean() - 1) < 4.5 * (2 / 30_000) ** 0.5
+
+
+def test_any_seed_is_taken():
+    assert first(2**63 - 1, "weights") != first(0, "weights")
