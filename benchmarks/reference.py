@@ -12,7 +12,7 @@ from elboroom.randomness import stream
 _REFERENCE = PRESETS["reference"]
 _EVALUATION_K = 20
 _SVI_IMAGES = 100
-_CONVERGED_STEPS = 1_000
+_CONVERGED_STEPS = 400
 
 
 def measure(quick: bool) -> list[Row]:

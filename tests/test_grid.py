@@ -53,7 +53,7 @@ def test_draws_have_the_posterior_moments():
     assert_mean(draws, mean)
     centred = draws - mean
     covariance = centred[..., :, None] * centred[..., None, :]
-    cell = 0.12**2 / 12  # draws are uniform within a cell of at most this variance
+    cell = 0.16**2 / 12  # draws are uniform within a cell of at most this variance
     spread = torch.linalg.inv(precision) + cell * torch.eye(2)
     assert_mean(covariance, spread)
     assert_rejected(lambda: assert_mean(covariance, 0.5 * spread))

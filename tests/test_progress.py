@@ -54,3 +54,13 @@ def test_on_a_terminal_there_is_a_bar_that_keeps_the_last_held_out_elbo():
     last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen).strip().splitlines()[-1]
     assert "epoch  7/12" in last
     assert f"{TERMS}  validation ELBO -150.50" in last
+
+
+def test_a_narrow_terminal_loses_nothing():
+    console = Console(file=io.StringIO(), force_terminal=True, width=60)
+    with watch(console, CONFIG, "validation", quiet=False) as show:
+        show(LAST)
+    assert isinstance(console.file, io.StringIO)
+    screen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
+    for term in ("12/12", "ELBO -200.13", "-190.00", "KL 10.13", "12,346", "-150.50"):
+        assert term in screen

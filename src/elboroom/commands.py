@@ -19,7 +19,7 @@ from elboroom.data.binarisation import threshold
 from elboroom.data.masks import load_mask
 from elboroom.data.pictures import read_picture
 from elboroom.device import keep_freed_memory, resolve_device
-from elboroom.errors import UsageError
+from elboroom.errors import ElboroomError, UsageError
 from elboroom.evaluation import Evaluation, label
 from elboroom.evaluation import evaluate as evaluate_model
 from elboroom.interrupt import interruptible
@@ -149,7 +149,7 @@ def _draw(
     for name in names:
         try:
             figure = gallery.draw(name, subject)
-        except UsageError as error:
+        except ElboroomError as error:
             if chosen:
                 raise
             console.print(f"left out: {error}")

@@ -12,6 +12,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 from elboroom.config import TrainConfig
 from elboroom.training import EpochMetrics
@@ -43,9 +44,11 @@ def _bar(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         MofNCompleteColumn(),
-        BarColumn(bar_width=16),
-        TextColumn("{task.fields[metrics]}{task.fields[held_out]}"),
+        BarColumn(bar_width=12),
         TimeRemainingColumn(compact=True),
+        TextColumn(  # wraps on a narrow terminal, where rich would cut it
+            "{task.fields[metrics]}{task.fields[held_out]}", table_column=Column(no_wrap=False)
+        ),
         console=console,
     )
 

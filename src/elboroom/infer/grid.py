@@ -78,7 +78,7 @@ def grid(
     *,
     generator: torch.Generator,
     tolerance: float = 1e-3,
-    half_width: float = 6.0,
+    half_width: float = 8.0,
 ) -> GridPosterior:
     """Integrate log p(x_seen, z) over z on a grid that is refined until log p(x_seen) stands still.
 
