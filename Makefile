@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/demo
 
-.PHONY: demo test test-full lint format types check benchmarks clean
+.PHONY: demo test lint format types check benchmarks clean
 
 demo: $(VENV)/installed
 	rm -rf $(DEMO)
@@ -12,9 +12,6 @@ demo: $(VENV)/installed
 	$(BIN)/elboroom report $(DEMO)
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "not slow"
-
-test-full: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/installed-dev

@@ -57,3 +57,9 @@ def test_runs_on_unlike_data_are_not_compared(
         "they speak of different data (binarisation: threshold against static)",
         "evaluate runs that share data, binarisation and split",
     ]
+
+
+def test_comparing_leaves_the_other_run_as_it_was(elboroom: Command, run: Path, tmp_path: Path):
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    assert elboroom("evaluate", run, "--compare", other, "--k", "2").code == 0
+    assert not (other / "evaluation.json").exists()

@@ -142,3 +142,8 @@ def test_a_report_evaluates_and_draws_what_is_missing(elboroom: Command, run: Pa
     assert html.count("<figure ") == 7
     stored = json.loads((run / "evaluation.json").read_text())
     assert f"{stored['estimates']['elbo']['mean']:.2f} ± " in html
+
+
+def test_wrong_usage_is_not_left_out_but_refused(elboroom: Command, run: Path):
+    refused = error(elboroom("figures", run, "--mask", "nosuch.npy"), 2)
+    assert refused[0] == "cannot read the mask nosuch.npy"

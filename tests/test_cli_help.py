@@ -159,3 +159,9 @@ def test_an_option_out_of_range_exits_2(
         expected,
         "change that value; the --help of the command lists its options",
     ]
+
+
+def test_other_data_keeps_its_own_test_part(monkeypatch: Any, elboroom: Command):
+    assert given_config(monkeypatch, elboroom, "--data", "my.npz").data.split == "standard"
+    asked = given_config(monkeypatch, elboroom, "--data", "my.npz", "--split", "reference")
+    assert asked.data.split == "reference"

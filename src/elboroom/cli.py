@@ -8,7 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
@@ -16,7 +16,14 @@ import tyro
 from tyro import MISSING_NONPROP
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
 
-from elboroom.config import PRESETS, CompleteConfig, Config, EvaluateConfig, FiguresConfig
+from elboroom.config import (
+    PRESETS,
+    CompleteConfig,
+    Config,
+    DataConfig,
+    EvaluateConfig,
+    FiguresConfig,
+)
 from elboroom.errors import ElboroomError
 from elboroom.version import __version__
 
@@ -244,14 +251,29 @@ def parse(arguments: list[str]) -> Any:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Named(Start):
+    """What the defaults of `elboroom train` depend on."""
+
+    data: str = DataConfig.source
+
+
+def _preset(named: _Named) -> Config:
+    """The preset; the reference split is of MNIST, other data keeps its own test part."""
+    config = PRESETS[named.preset]
+    if named.data == DataConfig.source:
+        return config
+    return replace(config, data=replace(config.data, split=DataConfig.split))
+
+
 def _train_defaults(arguments: list[str]) -> Train:
     """The options' defaults under the preset or the run that the command line names."""
     start, _ = tyro.cli(
-        Start, prog="elboroom train", args=arguments, return_unknown_args=True, add_help=False
+        _Named, prog="elboroom train", args=arguments, return_unknown_args=True, add_help=False
     )
     # A preset beside --resume is no default of that run: training refuses the options it brings.
     if start.resume is None or start.preset != Start.preset:
-        return Train(preset=start.preset, config=PRESETS[start.preset])
+        return Train(preset=start.preset, config=_preset(start))
     from elboroom.runs import Run
 
     return Train(resume=start.resume, config=Run(start.resume).config)

@@ -19,9 +19,10 @@ from elboroom.data.binarisation import threshold
 from elboroom.data.masks import load_mask
 from elboroom.data.pictures import read_picture
 from elboroom.device import keep_freed_memory, resolve_device
-from elboroom.errors import ElboroomError, UsageError
+from elboroom.errors import NotDrawableError, UsageError
 from elboroom.evaluation import Evaluation, label
 from elboroom.evaluation import evaluate as evaluate_model
+from elboroom.infer.grid import GridError
 from elboroom.interrupt import interruptible
 from elboroom.progress import watch
 from elboroom.randomness import stream
@@ -30,6 +31,7 @@ from elboroom.training import TrainState
 from elboroom.training import train as train_model
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
+_FIRST = 8
 
 
 def train(
@@ -99,6 +101,7 @@ def evaluate(
     for other in others:
         run.identity.require_same(other.identity)
     ours = _evaluate(run, config)
+    run.write_evaluation(ours.to_dict())
     differences = {str(other.path): ours.minus(_evaluate(other, config)) for other in others}
     console = _console()
     if as_json:
@@ -125,9 +128,7 @@ def evaluate(
 def _evaluate(run: Run, config: EvaluateConfig) -> Evaluation:
     keep_freed_memory()
     data, model = run.load_data(), run.load_model().to(resolve_device("auto"))
-    evaluation = evaluate_model(model, data, k=config.k, seed=config.seed)
-    run.write_evaluation(evaluation.to_dict())
-    return evaluation
+    return evaluate_model(model, data, k=config.k, seed=config.seed)
 
 
 def figures(path: Path, config: FiguresConfig) -> None:
@@ -149,7 +150,7 @@ def _draw(
     for name in names:
         try:
             figure = gallery.draw(name, subject)
-        except ElboroomError as error:
+        except (NotDrawableError, GridError) as error:
             if chosen:
                 raise
             console.print(f"left out: {error}")
@@ -183,14 +184,14 @@ def _chosen(run: Run, config: CompleteConfig) -> tuple[Tensor, list[str]]:
         picture = torch.from_numpy(read_picture(config.image, run.event_shape))
         return threshold(picture[None]).float(), [config.image.name]
     part = run.load_data().test
-    outside = [i for i in config.index if not 0 <= i < len(part)]
+    rows = list(range(min(_FIRST, len(part))) if config.index is None else config.index)
+    outside = [i for i in rows if not 0 <= i < len(part)]
     if outside:
         raise UsageError(
             f"--index {outside[0]} is not a row of the test part",
             why=f"the test part has rows 0 to {len(part) - 1:,}",
             fix="name rows within it",
         )
-    rows = list(config.index)
     return part.rows(rows).x, [f"test image {i}" for i in rows]
 
 
@@ -198,7 +199,7 @@ def report(path: Path) -> None:
     """Write report.html, after evaluating and drawing what is missing or from before training."""
     run, console = Run(path), _console()
     if not run.holds("evaluation.json"):
-        _evaluate(run, EvaluateConfig())
+        run.write_evaluation(_evaluate(run, EvaluateConfig()).to_dict())
     due: tuple[FigureName, ...] = tuple(
         n for n in FiguresConfig().only if not run.holds(f"figures/{n}.png")
     )

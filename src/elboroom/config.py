@@ -161,8 +161,8 @@ class CompleteConfig:
 
     mask: str
     """What is seen: top, bottom, left, right, a boolean .npy, or a .png whose white is seen."""
-    index: tuple[int, ...] = tuple(range(8))
-    """Rows of the test part to complete."""
+    index: tuple[int, ...] | None = None
+    """Rows of the test part to complete; None takes the first eight."""
     image: Path | None = None
     """A PNG of the size of the data to complete instead, made binary at half its brightness."""
     draws: int = 3
@@ -172,8 +172,8 @@ class CompleteConfig:
 
     def __post_init__(self) -> None:
         _require(self.draws >= 1, "draws", self.draws, "1 or more")
-        _require(len(self.index) >= 1, "index", self.index, "one row or more")
-        of_test = self.image is None or self.index == CompleteConfig.index
+        _require(self.index != (), "index", self.index, "one row or more")
+        of_test = self.image is None or self.index is None
         _require(of_test, "index", self.index, "left out beside --image")
         _require_seed(self.seed)
 
@@ -191,7 +191,7 @@ class Config:
 
     @classmethod
     def from_dict(cls, tables: dict[str, dict[str, Any]]) -> "Config":
-        """Read back what `dataclasses.asdict` wrote; unknown or missing keys are a `UsageError`."""
+        """Read back what `dataclasses.asdict` wrote; an unknown option is a `UsageError`."""
         parts = {f.name: _part(f.default_factory, tables.get(f.name, {})) for f in fields(cls)}  # type: ignore[arg-type]
         return cls(**parts)
 

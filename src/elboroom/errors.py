@@ -16,6 +16,10 @@ class UsageError(ElboroomError):
     exit_code = 2
 
 
+class NotDrawableError(UsageError):
+    """A figure that this model or this data does not have."""
+
+
 class DataError(UsageError):
     """Data that the chosen reader, split or likelihood cannot take."""
 

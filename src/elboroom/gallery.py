@@ -12,7 +12,7 @@ from elboroom import figures
 from elboroom.config import FigureName, FiguresConfig
 from elboroom.data import Dataset
 from elboroom.data.masks import load_mask
-from elboroom.errors import UsageError
+from elboroom.errors import NotDrawableError, UsageError
 from elboroom.infer import complete, exact_elbo, grid, svi
 from elboroom.infer.grid import log_joint_table
 from elboroom.model import VAE
@@ -29,6 +29,7 @@ _CONTOUR_POINTS = 161
 _CONTOUR_DEPTH = 12.0  # nats below the maximum that a contour panel reaches
 _MANIFOLD = 20
 _SCATTERED = 10_000
+_OF_IMAGES = ("samples", "interpolation", "contours", "completion", "manifold")
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,11 @@ def draw(name: FigureName, subject: Subject) -> Figure:
     """Draw one figure.
 
     Raises:
-        UsageError: this figure cannot be drawn of this model or data.
+        NotDrawableError: this model or data does not have such a figure.
+        UsageError: the mask or the pairs of the config do not fit the data.
     """
+    if name in _OF_IMAGES:
+        _require_images(subject.data, name)
     with torch.no_grad():
         return _DRAWN[name](subject)
 
@@ -82,7 +86,7 @@ def _latent(subject: Subject) -> Figure:
     if latents == 2:
         return figures.latent(means.numpy(), labels)
     if latents == 1:
-        raise UsageError(
+        raise NotDrawableError(
             "the latent figure needs two dimensions",
             why="this model has one latent",
             fix="train with --latents 2 or more",
@@ -198,7 +202,7 @@ def _manifold(subject: Subject) -> Figure:
 
 def _curves(subject: Subject) -> Figure:
     if not subject.history:
-        raise UsageError(
+        raise NotDrawableError(
             "there are no training curves",
             why="the run has not finished an epoch",
             fix="train it longer",
@@ -213,9 +217,18 @@ def _curves(subject: Subject) -> Figure:
     return figures.curves(train, held_out, held_out_name=subject.data.held_out[0])
 
 
+def _require_images(data: Dataset, name: str) -> None:
+    if len(data.event_shape) != 3 or data.event_shape[0] not in (1, 3):
+        raise NotDrawableError(
+            f"the {name} figure needs images",
+            why=f"events have shape {data.event_shape}, not (C, H, W) with C = 1 or 3",
+            fix="draw other figures with --only, or save the data as images",
+        )
+
+
 def _require_plane(model: VAE, name: str) -> None:
     if model.latents != 2:
-        raise UsageError(
+        raise NotDrawableError(
             f"the {name} figure needs a two-dimensional latent space",
             why=f"this model has {model.latents} latents",
             fix="train with --latents 2, or draw other figures with --only",

@@ -12,7 +12,10 @@ import torch
 def stream(
     seed: int, purpose: str, index: int = 0, *, device: torch.device | None = None
 ) -> torch.Generator:
-    """A generator on `device` (default: cpu) for the `index`-th use of `purpose` under `seed`."""
+    """A generator on `device` (default: cpu) for the `index`-th use of `purpose` under `seed`.
+
+    PyTorch's processor generator takes 32 bits of seed, so that among many streams a few may agree.
+    """
     key = blake2b(f"{seed}/{purpose}/{index}".encode(), digest_size=8).digest()
     generator = torch.Generator(device or torch.device("cpu"))
     return generator.manual_seed(int.from_bytes(key, "little"))

@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+import subprocess
 import tomllib
 from dataclasses import asdict
 from io import BytesIO
@@ -16,7 +17,7 @@ import torch
 from elboroom import checkpoints
 from elboroom.config import Config
 from elboroom.data import Dataset, Identity, load_data
-from elboroom.device import resolve_device
+from elboroom.device import resolve_device, resolve_precision
 from elboroom.errors import RunError
 from elboroom.model import VAE
 from elboroom.randomness import stream
@@ -184,12 +185,17 @@ def _line(metrics: EpochMetrics) -> str:
 
 def _tables(config: Config, data: Dataset) -> dict[str, Any]:
     tables = {name: _without_none(table) for name, table in asdict(config).items()}
+    device = resolve_device(config.train.device)
     environment = {
         "elboroom": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "platform": platform.platform(),
+        "device": str(device),
+        "precision": str(resolve_precision(config.train.precision, device)).removeprefix("torch."),
+        "threads": config.train.threads or torch.get_num_threads(),
+        **_revision(),
     }
     return {
         **tables,
@@ -197,6 +203,16 @@ def _tables(config: Config, data: Dataset) -> dict[str, Any]:
         "identity": asdict(data.identity),
         "environment": environment,
     }
+
+
+def _revision() -> dict[str, str]:
+    """The git revision of elboroom, where it runs from a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"revision": found.stdout.strip()}
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:

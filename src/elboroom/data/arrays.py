@@ -72,7 +72,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 
 
 def _find(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path) -> np.ndarray:
-    if len(arrays) == 1:
+    if len(arrays) == 1 and not arrays.keys() & {"x_test", "y_test", *_LABEL_NAMES}:
         return next(iter(arrays.values()))
     for name in names:
         if name in arrays:
@@ -85,7 +85,7 @@ def _find(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path) -> 
 
 
 def _require_images(array: np.ndarray, path: Path) -> np.ndarray:
-    if array.ndim < 2 or 0 in array.shape:
+    if array.ndim not in (2, 3, 4) or 0 in array.shape:
         raise DataError(
             f"{path} is not an array of images",
             why=f"expected (N, D), (N, H, W) or (N, C, H, W), found shape {array.shape}",
