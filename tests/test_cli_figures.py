@@ -145,5 +145,7 @@ def test_a_report_evaluates_and_draws_what_is_missing(elboroom: Command, run: Pa
 
 
 def test_wrong_usage_is_not_left_out_but_refused(elboroom: Command, run: Path):
-    refused = error(elboroom("figures", run, "--mask", "nosuch.npy"), 2)
-    assert refused[0] == "cannot read the mask nosuch.npy"
+    outcome = elboroom("figures", run, "--mask", "nosuch.npy")
+    refused = outcome.err.splitlines()
+    assert outcome.code == 2
+    assert refused[0] == "error: cannot read the mask nosuch.npy"
