@@ -21,7 +21,7 @@ def main(
         name: the area.
         quick: run every row at a size that ends within a minute or two; nothing is kept.
     """
-    results = Results.of(name, AREAS[name](quick))
+    results = Results(name, AREAS[name](quick))
     results.show()
     if not quick:
         results.keep()

@@ -71,11 +71,6 @@ class Results:
     rows: list[Row]
     environment: dict[str, Any] = field(default_factory=lambda: _environment())
 
-    @classmethod
-    def of(cls, name: str, rows: list[Row]) -> "Results":
-        """Rows measured here and now."""
-        return cls(name, rows)
-
     @property
     def reached(self) -> bool:
         """Whether every row met its bound."""
