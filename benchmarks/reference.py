@@ -1,7 +1,11 @@
-"""The reference experiment: its test ELBO, its training time, and SVI of partly seen images."""
+"""The reference experiment: its test ELBO, its times, and SVI of partly seen images."""
 
+import subprocess
+import sys
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from benchmarks import plain
 from benchmarks.results import Row
@@ -42,6 +46,12 @@ def measure(quick: bool) -> list[Row]:
         Row(f"its training time, {epochs} epochs", ours, "s", 20.0 if full else None),
         Row("the same by a plain eager fp32 loop, same sitting", theirs, "s"),
         Row("how many times faster", ratios, "×", at_least=True),
+        Row(
+            f"`make demo` after the installation, {epochs} epochs",
+            [_demo(epochs) for _ in range(repeats)],
+            "s",
+            60.0 if full else None,
+        ),
         _large(2 if quick else 50, full),
     ]
     return rows + _svi(models[0], data, _CONVERGED_STEPS // (10 if quick else 1))
@@ -70,19 +80,32 @@ def _large(epochs: int, full: bool) -> Row:
     )
 
 
+def _demo(epochs: int) -> float:
+    """The two commands of `make demo`, each a process of its own; seconds."""
+    elboroom = [sys.executable, "-m", "elboroom"]
+    with tempfile.TemporaryDirectory() as folder:
+        run = str(Path(folder) / "demo")
+        clock = time.perf_counter()
+        for command in (["train", "--epochs", str(epochs), "--out", run], ["report", run]):
+            subprocess.run([*elboroom, *command], check=True, capture_output=True)
+        return time.perf_counter() - clock
+
+
 def _svi(model: VAE, data: Dataset, converged_steps: int) -> list[Row]:
     """Time of one call for all images, and how far it ends below a much longer one."""
     x = data.test.rows(list(range(_SVI_IMAGES))).x
     mask = half_mask("top", data.event_shape)
-    seconds, gaps = [], []
-    converged = infer.svi(model, x, mask, generator=stream(0, "svi"), steps=converged_steps)
-    best = infer.exact_elbo(model, x, mask, converged.q).mean()
-    for _ in range(3):
+    seconds, means, largest = [], [], []
+    for seed in range(3):
+        converged = infer.svi(model, x, mask, generator=stream(seed, "svi"), steps=converged_steps)
         clock = time.perf_counter()
-        fit = infer.svi(model, x, mask, generator=stream(0, "svi"))
+        fit = infer.svi(model, x, mask, generator=stream(seed, "svi"))
         seconds.append(time.perf_counter() - clock)
-        gaps.append((best - infer.exact_elbo(model, x, mask, fit.q).mean()).item())
+        best, ours = (infer.exact_elbo(model, x, mask, f.q) for f in (converged, fit))
+        means.append((best - ours).mean().item())
+        largest.append((best - ours).max().item())
     return [
         Row("SVI, 100 images × top half, K = 100, one call", seconds, "s", 5.0),
-        Row("its ELBO below the converged one", gaps, "nats per image", 0.1),
+        Row("its ELBO below the converged one, mean of 100 images", means, "nats per image", 0.1),
+        Row("its ELBO below the converged one, largest of 100 images", largest, "nats per image"),
     ]

@@ -1,5 +1,6 @@
 """`elboroom train`."""
 
+import os
 import re
 from pathlib import Path
 
@@ -29,6 +30,17 @@ def test_training_without_a_terminal_prints_plain_lines(
 def test_quiet_training_prints_nothing(elboroom: Command, small: list[str], tmp_path: Path):
     assert elboroom("train", *small, "--quiet", "--out", tmp_path / "run") == (0, "", "")
     assert len(metrics(tmp_path / "run")) == 2
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "10000"), ("7", "7")])
+def test_openmp_spins_for_a_bounded_time_unless_the_user_says_otherwise(
+    elboroom: Command, monkeypatch: pytest.MonkeyPatch, given: str | None, found: str
+):
+    monkeypatch.setenv("GOMP_SPINCOUNT", given or "")
+    if given is None:
+        monkeypatch.delenv("GOMP_SPINCOUNT")
+    elboroom("version")
+    assert os.environ["GOMP_SPINCOUNT"] == found
 
 
 def test_without_out_the_run_is_named_by_its_preset(
