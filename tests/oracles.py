@@ -28,6 +28,14 @@ class UnitNoise:
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         return UnitNoise(self.mean[:, None]).log_prob(x, mask)
 
+    def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        residual = x - self.mean
+        return residual if mask is None else residual.masked_fill(~mask, 0.0)
+
+    def information(self, mask: Tensor | None = None) -> Tensor:
+        ones = torch.ones_like(self.mean)
+        return ones if mask is None else ones * mask
+
 
 class Affine(nn.Module):
     """z → z Wᵀ + b."""

@@ -15,7 +15,7 @@ ORDER: list[set[str]] = [
     {"errors", "version"},
     {"config"},
     {"data"},
-    {"likelihoods", "networks", "posteriors", "randomness", "device"},
+    {"likelihoods", "networks", "posteriors", "randomness", "device", "diagnostics"},
     {"model"},
     {"objectives"},
     {"training"},
@@ -37,6 +37,7 @@ ONLY_OF_OTHERS = {
     "config": {"tyro"},
     "errors": set[str](),
     "version": set[str](),
+    "diagnostics": {"arviz_stats", "numpy", "torch"},
     "storage": set[str](),
     "interrupt": set[str](),
 }

@@ -31,6 +31,14 @@ class Likelihood(Protocol):
         """log p(x_seen | z) in nats of every event under every parameter, (G, B)."""
         ...
 
+    def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """∂ log p(x_seen | z) by the parameter, (..., B, *event)."""
+        ...
+
+    def information(self, mask: Tensor | None = None) -> Tensor:
+        """Fisher information of the seen pixels on the parameter, (..., B, *event)."""
+        ...
+
 
 @dataclass(frozen=True)
 class Bernoulli:
@@ -53,9 +61,7 @@ class Bernoulli:
         target = _seen(x, mask).expand(self.logits.shape)
         # −log p(x | z) = Σ_i m_i [ log(1 + exp l_i) − x_i l_i ]
         pixels = F.binary_cross_entropy_with_logits(self.logits, target, reduction="none")
-        if mask is not None:
-            pixels = pixels.masked_fill(~mask, 0.0)
-        return -pixels.flatten(-(x.ndim - 1)).sum(-1)
+        return -_unseen_as_zero(pixels, mask).flatten(-(x.ndim - 1)).sum(-1)
 
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Every event (B, *event) under every parameter (G, *event) by matrix products, (G, B)."""
@@ -64,7 +70,21 @@ class Bernoulli:
         # log p(x_b | z_g) = l_g · (m_b ∘ x_b) − softplus(l_g) · m_b
         return logits @ target.T - F.softplus(logits) @ m.T
 
+    def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """∂ log p(x_seen | z) by the logits, (..., B, *event)."""
+        # m_i (x_i − σ(l_i))
+        return _unseen_as_zero(_seen(x, mask) - self.mean, mask)
+
+    def information(self, mask: Tensor | None = None) -> Tensor:
+        """Fisher information of the seen pixels on the logits, −∂² log p, (..., B, *event)."""
+        # m_i σ(l_i) (1 − σ(l_i)): for logits it does not depend on x
+        return _unseen_as_zero(self.mean * (1 - self.mean), mask)
+
 
 def _seen(x: Tensor, mask: Tensor | None) -> Tensor:
     """x with 0 where it is unseen: what stands there, NaN too, must not reach a gradient."""
-    return x if mask is None else x.masked_fill(~mask, 0.0)
+    return _unseen_as_zero(x, mask)
+
+
+def _unseen_as_zero(values: Tensor, mask: Tensor | None) -> Tensor:
+    return values if mask is None else values.masked_fill(~mask, 0.0)

@@ -1,12 +1,34 @@
-"""q(z | x): approximate posteriors, and the Gaussian prior p(z), which is of the same family."""
+"""q(z | x): families of approximate posteriors, one member a row.
+
+The prior N(0, I) is of the first of them.
+"""
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.distributions import LowRankMultivariateNormal
 
 _LOG_2PI = math.log(2 * math.pi)
+
+
+class Family(Protocol):
+    """A density over z for each of B rows, from which one can draw."""
+
+    @property
+    def mean(self) -> Tensor:
+        """E_q[z], (B, D)."""
+        ...
+
+    def sample(self, k: int, generator: torch.Generator) -> Tensor:
+        """k draws, (k, B, D)."""
+        ...
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z) in nats, z (..., B, D) → (..., B)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -22,16 +44,15 @@ class DiagonalGaussian:
         zeros = like.new_zeros(shape)
         return cls(zeros, zeros)
 
+    @property
+    def covariance(self) -> Tensor:
+        """Σ = diag σ², (B, D, D)."""
+        return torch.diag_embed((2 * self.log_std).exp())
+
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
         """k reparameterised draws z = μ + σ ε (Kingma & Welling, 2013, section 2.4), (k, B, D)."""
-        eps = torch.randn(
-            (k, *self.mean.shape),
-            generator=generator,
-            dtype=self.mean.dtype,
-            device=self.mean.device,
-        )
         # z = μ + σ ε
-        return self.mean + self.log_std.exp() * eps
+        return self.mean + self.log_std.exp() * _noise(k, self.mean, generator)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log q(z) in nats, z (..., B, D) → (..., B)."""
@@ -44,3 +65,104 @@ class DiagonalGaussian:
         # KL = ½ Σ_d [ μ_d² + σ_d² − 1 − log σ_d² ]
         variance = (2 * self.log_std).exp()
         return 0.5 * (self.mean.square() + variance - 1 - 2 * self.log_std).sum(-1)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """N(mean, A Aᵀ) over z, one a row: `mean` (B, D); `scale` is A, any root of Σ, (B, D, D)."""
+
+    mean: Tensor
+    scale: Tensor
+
+    @property
+    def covariance(self) -> Tensor:
+        """Σ = A Aᵀ, (B, D, D)."""
+        return self.scale @ self.scale.mT
+
+    def sample(self, k: int, generator: torch.Generator) -> Tensor:
+        """k reparameterised draws, (k, B, D)."""
+        # z = μ + A ε
+        return self.mean + _times(self.scale, _noise(k, self.mean, generator))
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z) in nats, z (..., B, D) → (..., B)."""
+        eps = _times(torch.linalg.inv(self.scale), z - self.mean)
+        log_det = torch.linalg.slogdet(self.scale).logabsdet
+        # log q(z) = −½ Σ_d [ ε_d² + log 2π ] − log |det A|
+        return -0.5 * (eps.square() + _LOG_2PI).sum(-1) - log_det
+
+
+@dataclass(frozen=True)
+class LowRankGaussian:
+    """N(mean, F Fᵀ + diag σ²), one a row: `mean`, `log_std` (B, D); `factor` is F, (B, D, R)."""
+
+    mean: Tensor
+    log_std: Tensor
+    factor: Tensor
+
+    @property
+    def covariance(self) -> Tensor:
+        """Σ = F Fᵀ + diag σ², (B, D, D)."""
+        return self.factor @ self.factor.mT + torch.diag_embed((2 * self.log_std).exp())
+
+    def sample(self, k: int, generator: torch.Generator) -> Tensor:
+        """k reparameterised draws, (k, B, D)."""
+        eps = _noise(k, self.mean, generator)
+        eta = _noise(k, self.factor[..., 0, :], generator)
+        # z = μ + σ ε + F η
+        return self.mean + self.log_std.exp() * eps + _times(self.factor, eta)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z) in nats, z (..., B, D) → (..., B)."""
+        variance = (2 * self.log_std).exp()
+        normal = LowRankMultivariateNormal(self.mean, self.factor, variance, validate_args=False)
+        return normal.log_prob(z)
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """Σ_m π_m N(μ_m, A_m A_mᵀ), one a row.
+
+    Attributes:
+        logits: (M, B), log π up to a constant of each row.
+        components: the M Gaussians of each row, their means (M, B, D).
+    """
+
+    logits: Tensor
+    components: Gaussian
+
+    @property
+    def log_mass(self) -> Tensor:
+        """log π, (M, B)."""
+        return torch.log_softmax(self.logits, 0)
+
+    @property
+    def mean(self) -> Tensor:
+        """E_q[z] = Σ_m π_m μ_m, (B, D)."""
+        return (self.log_mass.exp()[..., None] * self.components.mean).sum(0)
+
+    def sample(self, k: int, generator: torch.Generator) -> Tensor:
+        """k draws, (k, B, D): a component for each, then z of that component."""
+        which = torch.multinomial(self.log_mass.exp().T, k, True, generator=generator).T
+        z = self.components.sample(k, generator)
+        index = which[:, None, :, None].expand(-1, 1, -1, z.shape[-1])
+        return z.gather(1, index)[:, 0]
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z) in nats, z (..., B, D) → (..., B)."""
+        # log q(z) = log Σ_m π_m N(z; μ_m, Σ_m)
+        return torch.logsumexp(self.log_mass + self.components.log_prob(z[..., None, :, :]), -2)
+
+
+def _noise(k: int, like: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard normal ε, k times the shape of `like`."""
+    shape = (k, *like.shape)
+    return torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
+
+
+def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """A matrix of each row (*S, D, R) times many vectors (..., *S, R), (..., *S, D)."""
+    rows = matrices.shape[:-2]
+    flat = vectors.reshape(-1, rows.numel(), vectors.shape[-1])
+    product = torch.einsum("sdr,ksr->ksd", matrices.flatten(0, -3), flat)
+    return product.reshape(*vectors.shape[:-1], matrices.shape[-2])

@@ -43,8 +43,8 @@ class Run:
         RunError: `path` is no run, or its config cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        self.path = path = Path(path)
         try:
             tables = tomllib.loads((path / _CONFIG).read_bytes().decode())
             self.identity = Identity(**tables.pop("identity"))
@@ -65,12 +65,13 @@ class Run:
             ) from error
 
     @classmethod
-    def create(cls, path: Path, config: Config, data: Dataset) -> "Run":
+    def create(cls, path: str | Path, config: Config, data: Dataset) -> "Run":
         """Make the folder and write its config.
 
         Raises:
             RunError: something is in the way, or the folder cannot be made.
         """
+        path = Path(path)
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise RunError(

@@ -45,7 +45,8 @@ def on_seen_pixels(model: VAE, x: Tensor, mask: Tensor | None) -> tuple[VAE, Ten
     pixels = flat.any(0).nonzero()[:, 0]
     decoder = model.decoder.restricted_to(pixels)
     small = VAE(model.encoder, decoder, model.latents, model.likelihood)
-    return small, x.flatten(1)[:, pixels], flat[:, pixels]
+    seen = flat[:, pixels]
+    return small, x.flatten(1)[:, pixels], None if seen.all() else seen
 
 
 def _bad_mask(why: str) -> UsageError:

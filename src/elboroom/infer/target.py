@@ -1,0 +1,132 @@
+"""The target of inference: log p(x_seen, z) of a batch of rows, as a function of z alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from elboroom.device import autocast, resolve_precision
+from elboroom.infer.seen import as_rows, on_seen_pixels
+from elboroom.model import VAE
+
+_EVALUATIONS = 1 << 12  # decodings at a time: their activations should stay in the cache
+_JACOBIAN = 1 << 25  # floats that the Jacobians of one chunk of rows may hold
+
+
+@dataclass(frozen=True)
+class Target:
+    """log p(x_seen, z) of B rows: the posterior of each, up to its log p(x_seen).
+
+    The unseen pixels are integrated out, and those that no row sees are not even decoded.
+
+    Attributes:
+        model: its decoder, on the P pixels that some row sees.
+        x: (B, P).
+        mask: (B, P), True where seen; None if all are.
+        products: type of the decoder's matrix products.
+    """
+
+    model: VAE
+    x: Tensor
+    mask: Tensor | None
+    products: torch.dtype = torch.float32
+
+    @classmethod
+    def of(cls, model: VAE, x: Tensor, mask: Tensor | None) -> "Target":
+        """The target of `model` given x (B, *event) where `mask` is True.
+
+        Raises:
+            UsageError: the mask does not fit, or a seen value is not finite.
+        """
+        return cls(*on_seen_pixels(model, *as_rows(x, mask)))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def latents(self) -> int:
+        """D."""
+        return self.model.latents
+
+    def fast(self) -> "Target":
+        """The same with bfloat16 products where the hardware has them: good for gradients.
+
+        A log-density is then off by some hundredths of a nat, so values are not taken from it.
+        """
+        return replace(self, products=resolve_precision("auto", self.x.device))
+
+    def rows(self, index: Tensor) -> "Target":
+        """The target of some rows; a row may be repeated."""
+        mask = None if self.mask is None else self.mask[index]
+        return replace(self, x=self.x[index], mask=mask)
+
+    def log_joint(self, z: Tensor) -> Tensor:
+        """log p(x_seen, z) in nats: z (..., B, D) → (..., B)."""
+        parts = [rows._log_joint(z[..., index, :]) for index, rows in self._chunks(z)]
+        return torch.cat(parts, -1)
+
+    def gradient(self, z: Tensor) -> Tensor:
+        """∇_z log p(x_seen, z), (..., B, D)."""
+        parts = [rows._gradient(z[..., index, :]) for index, rows in self._chunks(z)]
+        return torch.cat(parts, -2)
+
+    def _chunks(self, z: Tensor) -> Iterator[tuple[Tensor, "Target"]]:
+        rows = max(1, _EVALUATIONS * len(self) // max(1, z[..., 0].numel()))
+        for index in torch.arange(len(self), device=z.device).split(rows):
+            yield index, self.rows(index)
+
+    def _log_joint(self, z: Tensor) -> Tensor:
+        with autocast(self.products, self.x.device):
+            return self.model.log_joint(self.x, z, self.mask)
+
+    def _gradient(self, z: Tensor) -> Tensor:
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            return torch.autograd.grad(self._log_joint(z).sum(), z)[0]
+
+    @torch.no_grad()
+    def log_joint_table(self, points: Tensor) -> Tensor:
+        """log p(x_seen, z) in nats of B rows at G points (G, D), decoded once for all: (G, B)."""
+        prior = self.model.prior(1).log_prob(points[:, None])
+        return prior + self.model.decode(points).log_prob_table(self.x, self.mask)
+
+    def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradient (B, D) and the Gauss–Newton precision (B, D, D) at z (B, D).
+
+        With l the decoder's output and J = ∂l/∂z, the precision is I + Jᵀ W J, where W is the
+        likelihood's Fisher information (Schraudolph, 2002): −∇² log p(x_seen, z) without the
+        decoder's second derivatives, and positive definite.
+        """
+        rows = max(1, _JACOBIAN // (self.latents * self.x[0].numel()))
+        chunks = torch.arange(len(z), device=z.device).split(rows)
+        parts = [self.rows(chunk)._curvature(z[chunk]) for chunk in chunks]
+        gradient, precision = (torch.cat(part) for part in zip(*parts, strict=True))
+        return gradient, precision
+
+    @torch.no_grad()
+    def _curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        with autocast(self.products, self.x.device):
+            parameter, jacobian = _jacobian(self.model.decoder, z)
+        likelihood = self.model.likelihood(parameter)
+        score = likelihood.score(self.x, self.mask).flatten(1)
+        information = likelihood.information(self.mask).flatten(1)
+        jacobian = jacobian.flatten(2).transpose(0, 1)  # (B, D, P)
+        # ∇ log p(x, z) = Jᵀ ∂ log p(x | l)/∂l − z
+        gradient = (jacobian @ score[..., None])[..., 0] - z
+        # I + Jᵀ W J
+        identity = torch.eye(self.latents, dtype=z.dtype, device=z.device)
+        return gradient, identity + (jacobian * information[:, None]) @ jacobian.mT
+
+
+def _jacobian(decoder: torch.nn.Module, z: Tensor) -> tuple[Tensor, Tensor]:
+    """The decoder's output (B, *event), and its derivative along each latent, (D, B, *event)."""
+
+    def push(tangent: Tensor) -> tuple[Tensor, Tensor]:
+        return cast(tuple[Tensor, Tensor], torch.func.jvp(decoder, (z,), (tangent,)))
+
+    latents = z.shape[-1]
+    basis = torch.eye(latents, dtype=z.dtype, device=z.device)[:, None].expand(-1, *z.shape)
+    output, jacobian = torch.func.vmap(push)(basis)
+    return output[0], jacobian
