@@ -30,9 +30,22 @@ class Family(Protocol):
         """log q(z) in nats, z (..., B, D) → (..., B)."""
         ...
 
+    def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """k draws (k, B, D), and their log q in nats, (k, B)."""
+        ...
+
+
+class _Scored:
+    """Draws with their density, for a family whose density is as cheap as its draws."""
+
+    def draw(self: Family, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """k draws (k, B, D), and their log q in nats, (k, B)."""
+        z = self.sample(k, generator)
+        return z, self.log_prob(z)
+
 
 @dataclass(frozen=True)
-class DiagonalGaussian:
+class DiagonalGaussian(_Scored):
     """N(mean, diag σ²) over z, one a row: `mean` and `log_std` are (B, D)."""
 
     mean: Tensor
@@ -68,7 +81,7 @@ class DiagonalGaussian:
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(_Scored):
     """N(mean, A Aᵀ) over z, one a row: `mean` (B, D); `scale` is A, any root of Σ, (B, D, D)."""
 
     mean: Tensor
@@ -93,7 +106,7 @@ class Gaussian:
 
 
 @dataclass(frozen=True)
-class LowRankGaussian:
+class LowRankGaussian(_Scored):
     """N(mean, F Fᵀ + diag σ²), one a row: `mean`, `log_std` (B, D); `factor` is F, (B, D, R)."""
 
     mean: Tensor
@@ -120,7 +133,7 @@ class LowRankGaussian:
 
 
 @dataclass(frozen=True)
-class GaussianMixture:
+class GaussianMixture(_Scored):
     """Σ_m π_m N(μ_m, A_m A_mᵀ), one a row.
 
     Attributes:

@@ -97,5 +97,5 @@ class VariationalPosterior:
 
 @torch.no_grad()
 def _log_weights(target: Target, q: Family, k: int, generator: torch.Generator) -> Tensor:
-    z = q.sample(k, generator)
-    return target.log_joint(z) - q.log_prob(z)
+    z, log_q = q.draw(k, generator)
+    return target.log_joint(z) - log_q
