@@ -52,6 +52,46 @@ def posteriors(panels: int, **image: int) -> dict[str, Array]:
     }
 
 
+def several(rows: int, fits: int, samplers: int, **image: int) -> dict[str, Any]:
+    """Arguments of `figures.posteriors`: fits that are ever wider, and samplers that are exact."""
+    one = posteriors(rows, **image)
+    z1, z2 = one["z1"][0], one["z2"][0]
+    widths = {f"method {f}, with a name": SIGMA * (1 + f / 4) for f in range(fits)}
+    log_q = {name: np.tile(gaussian(z1, z2, s), (rows, 1, 1)) for name, s in widths.items()}
+    z = {f"sampler {s}": SIGMA * rng().normal(size=(700, rows, 2)) for s in range(samplers)}
+    return one | {"log_q": log_q, "kl": dict.fromkeys(log_q, one["kl"]), "draws": z}
+
+
+def draws(methods: int, dimensions: int) -> dict[str, Array]:
+    """Arguments of `figures.corner`: Gaussian draws, ever fewer and ever wider."""
+    sizes = {f"method {k} with a longer name": 4000 // (k + 1) for k in range(methods)}
+    z = {name: rng().normal(size=(size, dimensions)) for name, size in sizes.items()}
+    return {name: (k + 1) * values for k, (name, values) in enumerate(z.items())}
+
+
+def completed(x: Array, methods: int, draws: int) -> dict[str, tuple[Array, Array]]:
+    """The methods of `figures.completions`, each with one draw more than the one before."""
+    fills = [1 - x / (k + 1) for k in range(methods)]
+    names = [f"method {k}, with a longer name" for k in range(methods)]
+    return {
+        name: (fill, np.stack([fill / (s + 2) for s in range(draws + k)]))
+        for k, (name, fill) in enumerate(zip(names, fills, strict=True))
+    }
+
+
+def several_posteriors(rows: int, fits: int, samplers: int, **image: int) -> Figure:
+    return figures.posteriors(**several(rows, fits, samplers, **image))
+
+
+def corner(methods: int, dimensions: int, **words: Any) -> Figure:
+    return figures.corner(draws(methods, dimensions), **words)
+
+
+def completions(count: int, methods: int, draws: int, **image: int) -> Figure:
+    x = images(count, **image)
+    return figures.completions(x, halves(x), completed(x, methods, draws))
+
+
 def samples(count: int, **image: int) -> Figure:
     x = images(count, **image)
     return figures.samples(x, np.round(x))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from elboroom.errors import UsageError
+from elboroom.figures.densities import NOTE, levels_of, maximum, nats, outline, shade, zoom
 from elboroom.figures.mosaic import columns_for
 from elboroom.figures.shapes import require_images, require_mask, require_shape
 from elboroom.figures.style import (
@@ -23,8 +22,6 @@ from elboroom.figures.style import (
     styled,
 )
 
-DEPTHS = (0.5, 2.0, 4.5, 8.0)  # nats below the maximum: 1, 2, 3, 4 σ of a Gaussian
-FLOOR = 100.0  # nats below the maximum: far under every level, and finite
 HEADER = 0.33  # inches: height of the image above a panel
 LABELS = 0.55  # inches: what the labels of a panel's axes take off its side
 
@@ -90,52 +87,22 @@ def _panels(count: int) -> tuple[Figure, list[Axes], float]:
 
 
 def _densities(axes: Axes, z1: Array, z2: Array, log_posterior: Array, log_q: Array) -> None:
-    top = _maximum(log_posterior)
-    _maximum(log_q)
-    levels = [top - depth for depth in reversed(DEPTHS)]
-    truth, fit = (np.clip(log, top - FLOOR, None).T for log in (log_posterior, log_q))
-    shades = [to_rgba(BLUE, opacity) for opacity in (0.08, 0.16, 0.26, 0.4)]
-    axes.contourf(z1, z2, truth, levels=[*levels, top + 1], colors=shades)
-    axes.contour(z1, z2, truth, levels=levels, colors=BLUE, linewidths=0.8, linestyles="solid")
-    if fit.max() > levels[0]:  # a q that is lower everywhere has no contour to draw
-        axes.contour(
-            z1, z2, fit, levels=levels, colors=VERMILION, linewidths=1.1, linestyles="dashed"
-        )
-    _zoom(axes, z1, z2, np.maximum(truth, fit) >= levels[0])
+    levels = levels_of(log_posterior)
+    maximum(log_q)
+    shade(axes, z1, z2, log_posterior, levels, BLUE)
+    outline(axes, z1, z2, log_q, levels, VERMILION, linewidths=1.1, linestyles="dashed")
+    zoom(axes, z1, z2, np.maximum(log_posterior, log_q) >= levels[0])
     axes.set(xlabel="z₁", ylabel="z₂")
-
-
-def _maximum(log_density: Array) -> float:
-    top = float(np.max(log_density))
-    if not np.isfinite(top):
-        raise UsageError(
-            f"log_posterior, log_q: expected a finite maximum and no NaN, found {top}",
-            why="contours are drawn so many nats below the maximum of a density",
-            fix="pass log densities in nats, with -inf where a density is zero",
-        )
-    return top
-
-
-def _zoom(axes: Axes, z1: Array, z2: Array, inside: Array) -> None:
-    """Show a square around the grid points that lie `inside` `(m, n)` the outermost contours."""
-    spans = z1[inside.any(axis=0)], z2[inside.any(axis=1)]
-    # Contours run on for up to a cell beyond the last grid point inside them.
-    cell = max(np.diff(z1).max(), np.diff(z2).max())
-    half = 0.52 * max(np.ptp(span) for span in spans) + cell
-    for span, set_limits in zip(spans, (axes.set_xlim, axes.set_ylim), strict=True):
-        centre = (span.min() + span.max()) / 2
-        set_limits(centre - half, centre + half)
 
 
 def _header(axes: Axes, image: Array, mask: Array, kl: float, share: float) -> None:
     """Put the seen part of the image and KL(q‖p) above the panel."""
-    number = f"{kl:.3f}" if kl < 100 else f"{kl:.3g}"
     inset = axes.inset_axes((0.0, 1.04, share, share))
     show_image(inset, image, mask)
     axes.text(
         share * 1.15,
         1.04 + share / 2,
-        f"KL(q‖p)\n= {number} nats",
+        f"KL(q‖p)\n= {nats(kl)}",
         transform=axes.transAxes,
         va="center",
         linespacing=1.3,
@@ -147,10 +114,4 @@ def _legend(figure: Figure) -> None:
         Line2D([], [], color=BLUE, linewidth=0.8, label="true posterior p(z | seen)"),
         Line2D([], [], color=VERMILION, linewidth=1.1, linestyle="dashed", label="fit q(z | seen)"),
     ]
-    depths = ", ".join(f"{depth:g}" for depth in DEPTHS)
-    figure.legend(
-        handles=handles,
-        ncols=2,
-        loc="outside upper center",
-        title=f"contours {depths} nats below the true maximum",
-    )
+    figure.legend(handles=handles, ncols=2, loc="outside upper center", title=NOTE)

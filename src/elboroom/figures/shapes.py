@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from elboroom.errors import UsageError
@@ -53,4 +55,39 @@ def require_mask(name: str, mask: Array, images: Array) -> None:
             f"{name}: expected bool of shape {images.shape}, found {mask.dtype} of {mask.shape}",
             why="a mask says of every pixel whether it was seen (True)",
             fix="convert with .astype(bool) and broadcast to the shape of the images",
+        )
+
+
+def require_draws(name: str, array: Array, shape: tuple[int, ...], axes: str) -> None:
+    """Check that `array` holds draws: K ≥ 1 of `shape`, all finite.
+
+    Args:
+        name: the argument's name, for the message.
+        array: `(K, *shape)`.
+        shape: of one draw.
+        axes: names of the axes of `shape`, such as `"P, 2"`.
+
+    Raises:
+        UsageError: it does not.
+    """
+    require_shape(name, array, (max(len(array), 1), *shape), f"K, {axes}")
+    if not np.isfinite(array).all():
+        raise UsageError(
+            f"{name}: expected finite draws, found {np.sum(~np.isfinite(array))} values not finite",
+            why="a draw without a place cannot be shown",
+            fix="look for the cause where the draws were made: a chain may have diverged",
+        )
+
+
+def require_methods(name: str, methods: Collection[str], at_most: int) -> None:
+    """Check that there are 1 to `at_most` methods.
+
+    Raises:
+        UsageError: there are not.
+    """
+    if not 1 <= len(methods) <= at_most:
+        raise UsageError(
+            f"{name}: expected 1 to {at_most} methods, found {len(methods)}",
+            why="each has its place and its look in this figure",
+            fix="choose some of them, or draw several figures",
         )
