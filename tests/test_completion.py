@@ -1,11 +1,15 @@
+from dataclasses import dataclass
+
 import torch
 
+from elboroom.config import ModelConfig
 from elboroom.infer import complete, grid
+from elboroom.model import VAE
 from oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
 
-def generator():
-    return torch.Generator().manual_seed(1)
+def generator(seed=1):
+    return torch.Generator().manual_seed(seed)
 
 
 def completed(draws):
@@ -45,3 +49,35 @@ def test_unseen_pixels_are_drawn_from_their_conditional_distribution():
     assert (squares.mean(0) > lower - 4.5 * error - 1e-12).all()
     averaged = spread.diagonal(dim1=-1, dim2=-2) / 256  # the mean averages over 256 draws of z
     assert ((found.mean - expected).abs() < 4.5 * averaged.sqrt() + 1e-12).all()
+
+
+def bernoulli():
+    event, g = (1, 3, 4), generator(43)
+    model = VAE.from_config(ModelConfig(2, (12,)), event, generator=g)
+    for p in model.decoder.parameters():
+        p.data *= 3
+    x = (torch.rand(6, *event, generator=g) < 0.4).float()
+    mask = torch.rand(6, *event, generator=g) < 0.5
+    mask[0], mask[-1] = False, True
+    return model, x, mask
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws that are given."""
+
+    z: torch.Tensor
+
+    def sample(self, k):
+        return self.z[:k]
+
+
+def test_many_rows_are_completed_a_few_at_a_time():
+    model, x, mask = bernoulli()
+    x, mask = x.repeat(10, 1, 1, 1), mask.repeat(10, 1, 1, 1)
+    z = torch.randn(256, len(x), 2, generator=generator())
+    found = complete(model, x, mask, Draws(z), draws=100, generator=generator())
+    expected = model.decode(z).mean.mean(0)
+    torch.testing.assert_close(found.mean, torch.where(mask, x, expected))
+    assert not found.mean.requires_grad
+    assert_mean(found.draws[:, ~mask], model.decode(z[:100]).mean.mean(0)[~mask])

@@ -1,5 +1,6 @@
 """Completion: what the model believes of the pixels that are not seen."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from elboroom.infer.seen import as_rows
 from elboroom.model import VAE
 
 _MEAN_DRAWS = 256
+_DECODED_AT_A_TIME = 1 << 12  # images: they should stay in the cache
 
 
 class Posterior(Protocol):
@@ -48,6 +50,18 @@ def complete(
     p(x_unseen | x_seen) = ∫ p(x_unseen | z) p(z | x_seen) dz: each draw has a z of its own.
     """
     x, mask = as_rows(x, mask)[0], mask.expand(x.shape)
-    mean = model.decode(posterior.sample(_MEAN_DRAWS)).mean.mean(0)
-    invented = model.decode(posterior.sample(draws)).sample(generator)
+    # filled in place: parts kept between large blocks that are freed would fragment the memory
+    mean, invented = x.clone(), x.expand(draws, *x.shape).clone()
+    z = posterior.sample(_MEAN_DRAWS)
+    for rows in chunks(z):
+        mean[rows] = model.decode(z[:, rows]).mean.mean(0)
+    z = posterior.sample(draws)
+    for rows in chunks(z):
+        invented[:, rows] = model.decode(z[:, rows]).sample(generator)
     return Completion(torch.where(mask, x, mean), torch.where(mask, x, invented))
+
+
+def chunks(z: Tensor) -> Iterator[Tensor]:
+    """The rows of z (K, B, D), as many at a time as are well decoded together."""
+    rows = torch.arange(z.shape[1], device=z.device)
+    yield from rows.split(max(1, _DECODED_AT_A_TIME // max(1, len(z))))
