@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 import tyro
 
-from benchmarks import reference
+from benchmarks import inference, reference
 from benchmarks.results import Results
 
-AREAS = {"reference": reference.measure}
+AREAS = {"inference": inference.measure, "reference": reference.measure}
 
 
 def main(
-    name: Annotated[Literal["reference"], tyro.conf.Positional],
+    name: Annotated[Literal["inference", "reference"], tyro.conf.Positional],
     quick: bool = False,
 ) -> None:
     """Measure one area. Exits 1 when a number to reach is missed.

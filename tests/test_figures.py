@@ -17,7 +17,9 @@ from elboroom import figures
 from elboroom.errors import UsageError
 from figure_cases import (
     completion,
+    completions,
     contours,
+    corner,
     curves,
     halves,
     images,
@@ -26,6 +28,7 @@ from figure_cases import (
     manifold,
     posteriors,
     samples,
+    several_posteriors,
     table,
 )
 
@@ -48,6 +51,18 @@ CASES = {
     "completion-1": lambda: completion(1, 1),
     "completion-10": lambda: completion(10, 3, height=28, width=28),
     "completion-12-rgb": lambda: completion(12, 2, channels=3, height=64, width=48),
+    "completions-1x1": lambda: completions(1, 1, 1),
+    "completions-8x3-mnist": lambda: completions(8, 3, 2, height=28, width=28),
+    "completions-12x6-rgb": lambda: completions(12, 6, 1, channels=3, height=64, width=48),
+    "completions-2x4-wide": lambda: completions(2, 4, 1, height=16, width=64),
+    "corner-1x2": lambda: corner(1, 2),
+    "corner-5x2": lambda: corner(5, 2),
+    "corner-3x5": lambda: corner(3, 5, axis_labels=["z₁₂", "z₄₀", "first axis", "b", "c"]),
+    "corner-5x8": lambda: corner(5, 8),
+    "posteriors-1x1": lambda: several_posteriors(1, 1, 0),
+    "posteriors-3x3": lambda: several_posteriors(3, 2, 1, height=28, width=28),
+    "posteriors-6x5": lambda: several_posteriors(6, 4, 1, channels=3, width=16),
+    "posteriors-6x1": lambda: several_posteriors(6, 0, 1, height=16),
     "manifold-1": lambda: manifold(1),
     "manifold-20": lambda: manifold(20),
     "manifold-3-tall": lambda: manifold(3, channels=3, height=24, width=16),
@@ -57,7 +72,7 @@ CASES = {
 }
 ONE_EACH = [
     *("samples-7", "latent-10", "interpolation-5x11", "contours-4", "completion-1"),
-    *("manifold-3-tall", "curves-beta"),
+    *("manifold-3-tall", "curves-beta", "completions-1x1", "corner-3x5", "posteriors-3x3"),
 ]
 
 HOSTILE: dict[Any, Any] = {

@@ -16,10 +16,19 @@ def pareto_k(log_weights: Tensor) -> Tensor:
     """The shape k̂ of the weights' tail, (K, B) → (B,): reliable below `RELIABLE_K_HAT`.
 
     Vehtari et al., *Pareto smoothed importance sampling* (2024). It needs some hundreds of draws.
+    −∞ where the largest weights are equal, ∞ where they span more than a float can hold.
     """
-    # arviz-stats takes log-likelihoods left out, whose importance weights are their inverse
-    _, k_hat = array_stats.psislw(-_array(log_weights), axis=0)
-    return torch.from_numpy(np.asarray(k_hat)).to(log_weights)
+    ordered = np.sort(_array(log_weights), axis=0)
+    tail = int(np.ceil(min(0.2 * len(ordered), 3 * np.sqrt(len(ordered)))))
+    largest, low, below = ordered[-1], ordered[-tail + tail // 4], ordered[-tail - 1]
+    flat = ordered[-tail] == largest
+    k_hat = np.where(flat, -np.inf, np.inf)
+    # arviz-stats divides by what the lower quartile of the tail stands above what is below it
+    fitted = ~flat & (np.exp(low - largest) > np.exp(below - largest))
+    if fitted.any():
+        # it takes log-likelihoods left out, whose importance weights are their inverse
+        k_hat[fitted] = array_stats.psislw(-ordered[:, fitted], axis=0)[1]
+    return torch.from_numpy(k_hat).to(log_weights)
 
 
 def importance_ess(log_weights: Tensor) -> Tensor:
@@ -34,7 +43,8 @@ def split_rhat(chains: Tensor) -> Tensor:
 
     Vehtari et al., *Rank-normalization, folding, and localization* (2021).
     """
-    found = array_stats.rhat(_array(chains), chain_axis=1, draw_axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # chains that never moved: NaN
+        found = array_stats.rhat(_array(chains), chain_axis=1, draw_axis=0)
     return torch.from_numpy(np.asarray(found)).to(chains)
 
 

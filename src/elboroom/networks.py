@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elboroom.config import Activation
@@ -66,6 +67,22 @@ class Decoder(nn.Module):
         """The parameter, in float32 whatever the precision of the layers."""
         return _widened(self.trunk(z)).unflatten(-1, self.event_shape)
 
+    def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The parameter at z (B, D), and its derivative along each latent, (D, B, *event).
+
+        Tangents go forward through the layers, whose activations act on each unit by itself.
+        """
+        value, identity = z, torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
+        tangents = identity[:, None].expand(-1, *z.shape)
+        for layer in self.trunk:
+            if isinstance(layer, nn.Linear):
+                value, tangents = layer(value), F.linear(tangents, layer.weight)
+            else:
+                value, slope = _with_slope(layer, value)
+                tangents = tangents * slope
+        shaped = (_widened(t).unflatten(-1, self.event_shape) for t in (value, tangents))
+        return cast(tuple[Tensor, Tensor], tuple(shaped))
+
     def restricted_to(self, pixels: Tensor) -> "Decoder":
         """The decoder of some pixels only, as vectors (P,); `pixels` (P,) index the flat event.
 
@@ -76,6 +93,14 @@ class Decoder(nn.Module):
         rows.weight = nn.Parameter(last.weight.detach()[pixels], requires_grad=False)
         rows.bias = nn.Parameter(last.bias.detach()[pixels], requires_grad=False)
         return Decoder(nn.Sequential(*list(self.trunk)[:-1], rows), (len(pixels),))
+
+
+@torch.enable_grad()
+def _with_slope(activation: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """An elementwise activation, and its derivative."""
+    x = x.detach().requires_grad_()
+    y = activation(x)
+    return y.detach(), torch.autograd.grad(y.sum(), x)[0]
 
 
 def _widened(x: Tensor) -> Tensor:

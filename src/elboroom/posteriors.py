@@ -5,7 +5,7 @@ The prior N(0, I) is of the first of them.
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -32,6 +32,15 @@ class Family(Protocol):
 
     def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """k draws (k, B, D), and their log q in nats, (k, B)."""
+        ...
+
+
+@runtime_checkable
+class Widenable(Family, Protocol):
+    """A family whose members have wider ones of the same shape."""
+
+    def widened(self, factor: float) -> Family:
+        """With standard deviations `factor` times as large."""
         ...
 
 
@@ -73,6 +82,10 @@ class DiagonalGaussian(_Scored):
         # log q(z) = −½ Σ_d [ ε_d² + log 2π ] − Σ_d log σ_d
         return -0.5 * (eps.square() + _LOG_2PI).sum(-1) - self.log_std.sum(-1)
 
+    def widened(self, factor: float) -> "DiagonalGaussian":
+        """With standard deviations `factor` times as large."""
+        return DiagonalGaussian(self.mean, self.log_std + math.log(factor))
+
     def kl_to_prior(self) -> Tensor:
         """KL(q ‖ N(0, I)) in nats, (B,): Kingma & Welling (2013), appendix B."""
         # KL = ½ Σ_d [ μ_d² + σ_d² − 1 − log σ_d² ]
@@ -104,6 +117,10 @@ class Gaussian(_Scored):
         # log q(z) = −½ Σ_d [ ε_d² + log 2π ] − log |det A|
         return -0.5 * (eps.square() + _LOG_2PI).sum(-1) - log_det
 
+    def widened(self, factor: float) -> "Gaussian":
+        """With standard deviations `factor` times as large."""
+        return Gaussian(self.mean, factor * self.scale)
+
 
 @dataclass(frozen=True)
 class LowRankGaussian(_Scored):
@@ -130,6 +147,10 @@ class LowRankGaussian(_Scored):
         variance = (2 * self.log_std).exp()
         normal = LowRankMultivariateNormal(self.mean, self.factor, variance, validate_args=False)
         return normal.log_prob(z)
+
+    def widened(self, factor: float) -> "LowRankGaussian":
+        """With standard deviations `factor` times as large."""
+        return LowRankGaussian(self.mean, self.log_std + math.log(factor), factor * self.factor)
 
 
 @dataclass(frozen=True)
@@ -165,6 +186,10 @@ class GaussianMixture(_Scored):
         """log q(z) in nats, z (..., B, D) → (..., B)."""
         # log q(z) = log Σ_m π_m N(z; μ_m, Σ_m)
         return torch.logsumexp(self.log_mass + self.components.log_prob(z[..., None, :, :]), -2)
+
+    def widened(self, factor: float) -> "GaussianMixture":
+        """With components whose standard deviations are `factor` times as large."""
+        return GaussianMixture(self.logits, self.components.widened(factor))
 
 
 def _noise(k: int, like: Tensor, generator: torch.Generator) -> Tensor:

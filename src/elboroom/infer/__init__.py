@@ -1,20 +1,36 @@
 """Posteriors of partly seen data: every method takes `(model, x, mask, *, generator, …)`."""
 
+from elboroom.infer.amortised import amortised
+from elboroom.infer.chains import ChainPosterior
 from elboroom.infer.completion import Completion, complete
+from elboroom.infer.gibbs import metropolis_within_gibbs, pseudo_gibbs
 from elboroom.infer.grid import GridPosterior, grid
+from elboroom.infer.hmc import HMCPosterior, hmc
+from elboroom.infer.importance import ParticlePosterior, sir
 from elboroom.infer.laplace import laplace
 from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.quadrature import exact_elbo
+from elboroom.infer.score import CompletionScore, completion_score
 from elboroom.infer.svi import svi
 
 __all__ = [
+    "ChainPosterior",
     "Completion",
+    "CompletionScore",
     "GridPosterior",
+    "HMCPosterior",
+    "ParticlePosterior",
     "Posterior",
     "VariationalPosterior",
+    "amortised",
     "complete",
+    "completion_score",
     "exact_elbo",
     "grid",
+    "hmc",
     "laplace",
+    "metropolis_within_gibbs",
+    "pseudo_gibbs",
+    "sir",
     "svi",
 ]

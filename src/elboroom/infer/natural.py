@@ -14,7 +14,7 @@ from elboroom.infer.nodes import Nodes, antithetic, gauss_hermite
 from elboroom.infer.target import Target
 
 _QUADRATURE_LATENTS = 2  # up to here the expectations are taken by quadrature
-_QUADRATURE_ORDER = 4
+_CLIMB_ORDER, _CHECK_ORDER = 3, 4  # of the quadrature
 _CHECK_DRAWS = 64
 _LARGEST_MOVE = 1.5  # of the mean, in standard deviations a latent
 _LEAST_CURVATURE = 0.5
@@ -33,17 +33,18 @@ class NaturalGaussian:
         generator: draws the ε.
     """
 
-    steps = 4
-
     def __init__(
         self, latents: int, k: int, like: Tensor, generator: torch.Generator, *, diagonal: bool
     ) -> None:
         exact = latents <= _QUADRATURE_LATENTS
         self.diagonal = diagonal
-        self.size = 1.0 if exact else 0.5
-        rule = gauss_hermite(_QUADRATURE_ORDER, latents, like) if exact else None
-        self.check = rule or antithetic(_CHECK_DRAWS, latents, like, generator)
-        self._nodes = lambda: rule or antithetic(k, latents, like, generator)
+        self.size, self.steps = (1.0, 3) if exact else (0.5, 4)
+        if exact:
+            rule = gauss_hermite(_CLIMB_ORDER, latents, like)
+            self.check, self._nodes = gauss_hermite(_CHECK_ORDER, latents, like), lambda: rule
+        else:
+            self.check = antithetic(_CHECK_DRAWS, latents, like, generator)
+            self._nodes = lambda: antithetic(k, latents, like, generator)
 
     def climb(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
         """A round of steps."""

@@ -62,7 +62,7 @@ class VariationalPosterior:
         generator: torch.Generator,
         *,
         converged: Tensor | None = None,
-        k: int = 100,
+        k: int = 64,
     ) -> "VariationalPosterior":
         """Wrap q, its ELBO estimated from k fresh draws; converged everywhere unless told."""
         if converged is None:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from elboroom.infer.target import Target
 
-_PRIOR_DRAWS = 4_096
+_DRAWS = 4_096
 _APART = 1.0  # prior standard deviations between two starts of a row
 _ROWS = 1_024  # scored at a time
 
@@ -14,18 +14,20 @@ _ROWS = 1_024  # scored at a time
 def starting_points(
     target: Target, encoded: Tensor, count: int, generator: torch.Generator
 ) -> Tensor:
-    """The `count` likeliest of a few thousand prior draws and the encoder's means, (count, B, D).
+    """The `count` likeliest of a few thousand draws and the encoder's means, (count, B, D).
 
-    One matrix product scores all draws against all rows. The first start of a row is its best, the
-    next ones lie a prior standard deviation apart.
+    Half of the draws are the prior's, half lie twice as far out: a row that the prior did not
+    expect may have its posterior there. One matrix product scores all draws against all rows. The
+    first start of a row is its best, the next ones lie a prior standard deviation apart.
 
     Args:
         target: log p(x_seen, z).
-        encoded: (B, D), the encoder's means, which win in many dimensions: no prior draw is close.
+        encoded: (B, D), the encoder's means, which win in many dimensions, where no draw is close.
         count: of starts for each row.
-        generator: makes the prior draws, the same for all rows.
+        generator: makes the draws, the same for all rows.
     """
-    draws = target.model.prior(1).sample(_PRIOR_DRAWS, generator)[:, 0]
+    draws = target.model.prior(1).sample(_DRAWS, generator)[:, 0]
+    draws[::2] *= 2
     chunks = torch.arange(len(target), device=draws.device).split(_ROWS)
     parts = [_likeliest(target.rows(rows), draws, encoded[rows], count) for rows in chunks]
     return torch.cat(parts, 1)

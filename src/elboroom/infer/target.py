@@ -1,5 +1,6 @@
 """The target of inference: log p(x_seen, z) of a batch of rows, as a function of z alone."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import cast
@@ -10,6 +11,7 @@ from torch import Tensor
 from elboroom.device import autocast, resolve_precision
 from elboroom.infer.seen import as_rows, on_seen_pixels
 from elboroom.model import VAE
+from elboroom.networks import Decoder
 
 _EVALUATIONS = 1 << 12  # decodings at a time: their activations should stay in the cache
 _JACOBIAN = 1 << 25  # floats that the Jacobians of one chunk of rows may hold
@@ -99,7 +101,7 @@ class Target:
         likelihood's Fisher information (Schraudolph, 2002): −∇² log p(x_seen, z) without the
         decoder's second derivatives, and positive definite.
         """
-        rows = max(1, _JACOBIAN // (self.latents * self.x[0].numel()))
+        rows = max(1, _JACOBIAN // (self.latents * self.x.shape[1:].numel()))
         chunks = torch.arange(len(z), device=z.device).split(rows)
         parts = [self.rows(chunk)._curvature(z[chunk]) for chunk in chunks]
         gradient, precision = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -117,16 +119,26 @@ class Target:
         gradient = (jacobian @ score[..., None])[..., 0] - z
         # I + Jᵀ W J
         identity = torch.eye(self.latents, dtype=z.dtype, device=z.device)
-        return gradient, identity + (jacobian * information[:, None]) @ jacobian.mT
+        precision = identity + (jacobian * information[:, None]) @ jacobian.mT
+        return gradient, _positive(precision)
+
+
+def _positive(precision: Tensor) -> Tensor:
+    """Its diagonal raised by rounding's share, which else may leave it with no Cholesky factor."""
+    rounding = 8 * precision.shape[-1] * torch.finfo(precision.dtype).eps
+    return precision + rounding * torch.diag_embed(precision.diagonal(dim1=-2, dim2=-1))
 
 
 def _jacobian(decoder: torch.nn.Module, z: Tensor) -> tuple[Tensor, Tensor]:
     """The decoder's output (B, *event), and its derivative along each latent, (D, B, *event)."""
+    if isinstance(decoder, Decoder):
+        return decoder.jacobian(z)
 
     def push(tangent: Tensor) -> tuple[Tensor, Tensor]:
         return cast(tuple[Tensor, Tensor], torch.func.jvp(decoder, (z,), (tangent,)))
 
-    latents = z.shape[-1]
-    basis = torch.eye(latents, dtype=z.dtype, device=z.device)[:, None].expand(-1, *z.shape)
-    output, jacobian = torch.func.vmap(push)(basis)
+    basis = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)[:, None].expand(-1, *z.shape)
+    with warnings.catch_warnings():  # PyTorch's forward mode loads what PyTorch deprecates
+        warnings.filterwarnings("ignore", "`torch.jit.script`", DeprecationWarning)
+        output, jacobian = torch.func.vmap(push)(basis)
     return output[0], jacobian

@@ -1,0 +1,67 @@
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from elboroom.calibration import sbc_ranks, uniformity
+from elboroom.infer import grid, laplace
+from elboroom.posteriors import Gaussian
+from oracles import LinearGaussian, assert_rejected
+
+ROWS, DRAWS = 1_000, 99
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def narrow(model, x, mask, *, generator):
+    """The planted bug: a variance halved."""
+    fit = laplace(model, x, mask, generator=generator, refine=False)
+    return replace(fit, q=Gaussian(fit.q.mean, fit.q.scale * 0.5**0.5))
+
+
+def shifted(model, x, mask, *, generator):
+    """The planted bug: a mean moved by a quarter of a standard deviation."""
+    fit = laplace(model, x, mask, generator=generator, refine=False)
+    return replace(fit, q=Gaussian(fit.q.mean + 0.25 * fit.q.scale.sum(-1), fit.q.scale))
+
+
+def assert_uniform(method, mask=None, latents=2):
+    exact = LinearGaussian(pixels=5, latents=latents, seed=3)
+    g = generator()
+    ranks = sbc_ranks(
+        exact.model,
+        partial(method, generator=g),
+        rows=ROWS,
+        draws=DRAWS,
+        generator=g,
+        mask=mask,
+    )
+    assert uniformity(ranks, DRAWS).min() > 1e-3
+
+
+@pytest.mark.parametrize("seen", [0, 2, 5])
+def test_an_exact_posterior_is_calibrated_under_every_mask(seen):
+    assert_uniform(laplace, torch.arange(5) < seen, latents=3)
+
+
+def test_the_grid_is_calibrated():
+    assert_uniform(grid)
+
+
+@pytest.mark.parametrize("bug", [narrow, shifted])
+def test_a_planted_bug_is_noticed(bug):
+    assert_rejected(lambda: assert_uniform(bug))
+
+
+def test_the_test_of_uniformity_has_its_nominal_level():
+    ranks = torch.randint(0, 100, (2_000, 400), generator=generator())
+    rejected = (uniformity(ranks, 99) < 0.05).double().mean()
+    assert abs(rejected - 0.05) < 4 * (0.05 * 0.95 / 400) ** 0.5
+
+
+def test_bins_that_do_not_divide_the_ranks_are_expected_in_proportion():
+    ranks = torch.arange(11).repeat(1_000)[:, None]
+    torch.testing.assert_close(uniformity(ranks, 10, bins=4), torch.ones(1).double())
