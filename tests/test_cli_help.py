@@ -16,16 +16,20 @@ from elboroom.config import (
     DataConfig,
     EvaluateConfig,
     FiguresConfig,
+    GapsConfig,
+    InferConfig,
     ModelConfig,
 )
 from outcomes import error
 
-COMMANDS = ["train", "evaluate", "figures", "complete", "report", "version"]
+COMMANDS = ["train", "evaluate", "figures", "complete", "infer", "gaps", "report", "version"]
 OPTIONS: dict[str, list[Any]] = {
     "train": [DataConfig, ModelConfig, TrainConfig, cli.Start, cli.Command],
     "evaluate": [EvaluateConfig, cli.Command],
     "figures": [FiguresConfig, cli.Command],
     "complete": [CompleteConfig, cli.Command],
+    "infer": [InferConfig, cli.Command],
+    "gaps": [GapsConfig, cli.Command],
     "report": [cli.Command],
     "version": [cli.Command],
 }
@@ -124,8 +128,9 @@ def test_other_options_go_before_the_preset(monkeypatch: Any, elboroom: Command)
         (["train", "--epoch", "3"], "--epochs"),
         (["evaluate"], "RUN"),
         (["complete", "run"], "--mask"),
+        (["infer", "run"], "--out"),
         (["trian"], "trian"),
-        ([], "Expected one of {train, evaluate, figures, complete, report, version}"),
+        ([], f"Expected one of {{{', '.join(COMMANDS[:-1])},"),
     ],
 )
 def test_wrong_usage_exits_2_and_names_what_is_wrong(

@@ -23,6 +23,8 @@ from elboroom.config import (
     DataConfig,
     EvaluateConfig,
     FiguresConfig,
+    GapsConfig,
+    InferConfig,
 )
 from elboroom.errors import ElboroomError
 from elboroom.version import __version__
@@ -125,22 +127,79 @@ class Figures(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Complete(Command):
-    """Infer z from the seen part of images and fill in the rest, by variational inference.
+    """Infer z from the seen part of images and fill in the rest, by one method or several.
 
-    Example: elboroom complete runs/first --mask top --index 0 1 2
+    Example: elboroom complete runs/first --mask top --index 0 1 2 --method svi hmc
 
-    Draws RUN/figures/complete-MASK.png and .svg, and prints the ELBO of every fit.
+    Draws RUN/figures/complete-MASK.png and .svg. Prints each ELBO or log p(seen), and the log
+    probability that each method gave to the pixels withheld.
     """
 
     run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
     """The run folder."""
+    json: bool = False
+    """Print the figures as JSON."""
     config: Annotated[CompleteConfig, arg(name="")]
 
     def run(self) -> int:
         """Complete."""
-        from elboroom import commands
+        from elboroom import inference_commands
 
-        commands.complete(self.run_folder, self.config)
+        inference_commands.complete(self.run_folder, self.config, as_json=self.json)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Infer(Command):
+    """Infer the posterior of z of test images, and write draws and diagnostics into a file.
+
+    Example: elboroom infer runs/first --mask top --method laplace --out top.npz
+
+    The file holds z (chain, draw, image, latent), mean (image, latent), index, mask, summary, and
+    elbo or log_evidence in nats and every diagnostic (image). One chain stands for methods that
+    have none. ArviZ 1 reads it with:
+    arviz.from_dict({"posterior": {"z": numpy.load("top.npz")["z"]}})
+    """
+
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run folder."""
+    quiet: bool = False
+    """Show no progress."""
+    json: bool = False
+    """Print the summary as JSON."""
+    config: Annotated[InferConfig, arg(name="")]
+
+    def run(self) -> int:
+        """Infer."""
+        from elboroom import inference_commands
+
+        inference_commands.infer(self.run_folder, self.config, quiet=self.quiet, as_json=self.json)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gaps(Command):
+    """Print how far the encoder's ELBO is below log p(x), and why (Cremer et al., 2018).
+
+    Example: elboroom gaps runs/first --mask top --images 200
+
+    The amortisation gap is closed by fitting a q of the encoder's family to each image, the
+    approximation gap only by another family. With one or two latents log p(x) is exact.
+    """
+
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run folder."""
+    quiet: bool = False
+    """Show no progress."""
+    json: bool = False
+    """Print the table as JSON."""
+    config: Annotated[GapsConfig, arg(name="")] = field(default_factory=GapsConfig)
+
+    def run(self) -> int:
+        """Take the gap apart."""
+        from elboroom import inference_commands
+
+        inference_commands.gaps(self.run_folder, self.config, quiet=self.quiet, as_json=self.json)
         return 0
 
 
@@ -175,7 +234,7 @@ class Version(Command):
         return 0
 
 
-_COMMANDS = (Train, Evaluate, Figures, Complete, Report, Version)
+_COMMANDS = (Train, Evaluate, Figures, Complete, Infer, Gaps, Report, Version)
 _DESCRIPTION = """Variational autoencoders and stochastic variational inference.
 
 Example: elboroom train --out runs/first && elboroom report runs/first

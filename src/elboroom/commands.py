@@ -6,18 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from elboroom import gallery
 from elboroom import report as reports
-from elboroom.config import CompleteConfig, Config, EvaluateConfig, FigureName, FiguresConfig
+from elboroom.config import Config, EvaluateConfig, FigureName, FiguresConfig
 from elboroom.data import Dataset, load_data
-from elboroom.data.binarisation import threshold
-from elboroom.data.masks import load_mask
-from elboroom.data.pictures import read_picture
 from elboroom.device import keep_freed_memory, resolve_device
 from elboroom.errors import NotDrawableError, UsageError
 from elboroom.evaluation import Evaluation, label
@@ -25,13 +20,12 @@ from elboroom.evaluation import evaluate as evaluate_model
 from elboroom.infer.grid import GridError
 from elboroom.interrupt import interruptible
 from elboroom.progress import watch
-from elboroom.randomness import stream
 from elboroom.runs import Run
+from elboroom.terminal import plain_console
 from elboroom.training import TrainState
 from elboroom.training import train as train_model
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
-_FIRST = 8
 
 
 def train(
@@ -51,7 +45,7 @@ def train(
             run.save(model, state)
             saved = time.monotonic()
 
-    console = _console(stderr=True)
+    console = plain_console(stderr=True)
     with interruptible() as stop, watch(console, config.train, held_out, quiet=quiet) as show:
         train_model(model, data, config.train, state=state, on_epoch=on_epoch, stop=stop)
         run.save(model, state)
@@ -103,7 +97,7 @@ def evaluate(
     ours = _evaluate(run, config)
     run.write_evaluation(ours.to_dict())
     differences = {str(other.path): ours.minus(_evaluate(other, config)) for other in others}
-    console = _console()
+    console = plain_console()
     if as_json:
         tables = {
             name: {quantity: vars(e) for quantity, e in table.items()}
@@ -134,7 +128,7 @@ def _evaluate(run: Run, config: EvaluateConfig) -> Evaluation:
 def figures(path: Path, config: FiguresConfig) -> None:
     """Draw figures into the run folder, and say which, and which cannot be drawn and why."""
     run = Run(path)
-    _draw(run, run.load_data(), config, config.only, _console())
+    _draw(run, run.load_data(), config, config.only, plain_console())
 
 
 def _draw(
@@ -159,45 +153,9 @@ def _draw(
         console.print(f"{png} and {svg.suffix}")
 
 
-def complete(path: Path, config: CompleteConfig) -> None:
-    """Complete images into a figure of the run, and print the ELBO of every fit."""
-    run = Run(path)
-    mask = load_mask(config.mask, run.event_shape)
-    x, names = _chosen(run, config)
-    keep_freed_memory()
-    figure, elbo = gallery.completion(
-        run.load_model(),
-        x,
-        mask.expand(x.shape),
-        draws=config.draws,
-        generator=stream(config.seed, "complete"),
-    )
-    console = _console()
-    for name, value in zip(names, elbo.tolist(), strict=True):
-        console.print(f"{name}: ELBO of the seen part {value:.2f} nats")
-    png, svg = run.write_figure(f"complete-{Path(config.mask).stem}", figure)
-    console.print(f"{png} and {svg.suffix}")
-
-
-def _chosen(run: Run, config: CompleteConfig) -> tuple[Tensor, list[str]]:
-    if config.image is not None:
-        picture = torch.from_numpy(read_picture(config.image, run.event_shape))
-        return threshold(picture[None]).float(), [config.image.name]
-    part = run.load_data().test
-    rows = list(range(min(_FIRST, len(part))) if config.index is None else config.index)
-    outside = [i for i in rows if not 0 <= i < len(part)]
-    if outside:
-        raise UsageError(
-            f"--index {outside[0]} is not a row of the test part",
-            why=f"the test part has rows 0 to {len(part) - 1:,}",
-            fix="name rows within it",
-        )
-    return part.rows(rows).x, [f"test image {i}" for i in rows]
-
-
 def report(path: Path) -> None:
     """Write report.html, after evaluating and drawing what is missing or from before training."""
-    run, console = Run(path), _console()
+    run, console = Run(path), plain_console()
     if not run.holds("evaluation.json"):
         run.write_evaluation(_evaluate(run, EvaluateConfig()).to_dict())
     due: tuple[FigureName, ...] = tuple(
@@ -206,8 +164,3 @@ def report(path: Path) -> None:
     if due:
         _draw(run, run.load_data(), FiguresConfig(), due, console)
     console.print(f"open {run.write_report(reports.render(run))}")
-
-
-def _console(*, stderr: bool = False) -> Console:
-    """A console that prints paths as they are, brackets and colons too."""
-    return Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)

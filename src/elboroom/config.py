@@ -32,6 +32,18 @@ def _require_seed(seed: int) -> None:
     _require(0 <= seed < 2**63, "seed", seed, "in [0, 2^63)")
 
 
+def _require_rows(index: tuple[int, ...] | None) -> None:
+    _require(index != (), "index", index, "one row or more")
+
+
+def _require_images(images: int | None) -> None:
+    _require(images is None or images >= 1, "images", images, "1 or more")
+
+
+def _require_different(method: tuple[str, ...]) -> None:
+    _require(len(set(method)) == len(method), "method", " ".join(method), "of different methods")
+
+
 def _require_choices(config: object, **choices: Any) -> None:
     for name, literal in choices.items():
         options = get_args(literal)
@@ -155,26 +167,107 @@ class FiguresConfig:
         _require_seed(self.seed)
 
 
+FitName = Literal["svi-full", "svi-low-rank", "svi-mixture", "svi-flow", "laplace"]
+"""Methods whose answer is a density q of more than the encoder's family."""
+MethodName = Literal[
+    "encoder",
+    "svi",
+    FitName,
+    "sir",
+    "hmc",
+    "pseudo-gibbs",
+    "metropolis-within-gibbs",
+    "grid",
+]
+_MOST_COMPARED = 6
+
+
 @dataclass(frozen=True)
 class CompleteConfig:
-    """Which images are completed, from what part of them."""
+    """Which images are completed, from what part of them, by which methods."""
 
     mask: str
     """What is seen: top, bottom, left, right, a boolean .npy, or a .png whose white is seen."""
+    method: tuple[MethodName, ...] = ("svi",)
+    """Up to six methods of inference, shown side by side; as in `elboroom infer`."""
     index: tuple[int, ...] | None = None
     """Rows of the test part to complete; None takes the first eight."""
     image: Path | None = None
     """A PNG of the size of the data to complete instead, made binary at half its brightness."""
     draws: int = 3
-    """Completions drawn of each image."""
+    """Completions drawn of each image, by each method."""
     seed: int = 0
-    """Fixes the fit and the draws."""
+    """Fixes the inference and the draws."""
 
     def __post_init__(self) -> None:
         _require(self.draws >= 1, "draws", self.draws, "1 or more")
-        _require(self.index != (), "index", self.index, "one row or more")
+        _require_rows(self.index)
         of_test = self.image is None or self.index is None
         _require(of_test, "index", self.index, "left out beside --image")
+        names = " ".join(self.method)
+        _require(1 <= len(self.method) <= _MOST_COMPARED, "method", names, "one to six methods")
+        _require_different(self.method)
+        _require_seed(self.seed)
+
+
+@dataclass(frozen=True)
+class InferConfig:
+    """Whose posteriors are inferred, how, and what is kept of them."""
+
+    out: Path
+    """The .npz file to write; what is there already is never written over."""
+    mask: str | None = None
+    """What is seen; as in `elboroom complete`. None means everything."""
+    method: MethodName = "svi"
+    """How the posteriors are found.
+    encoder: its q as it stands.
+    svi: a diagonal Gaussian fitted to each image.
+    svi-full, svi-low-rank: a Gaussian with correlations, all or few.
+    svi-mixture, svi-flow: several Gaussians, or a normalising flow.
+    laplace: a Gaussian at the mode, refined.
+    sir: particles of Gaussians at the modes, weighted by the truth.
+    hmc: Hamiltonian Monte Carlo.
+    pseudo-gibbs: the encoder and the decoder take turns.
+    metropolis-within-gibbs: the same, corrected.
+    grid: exact, for one or two latents."""
+    index: tuple[int, ...] | None = None
+    """Rows of the test part; None takes all of them."""
+    images: int | None = None
+    """The first so many rows of the test part instead; None takes all of them."""
+    draws: int = 100
+    """Draws of z kept of each image; of each of its chains, where the method walks."""
+    seed: int = 0
+    """Fixes the inference and the draws."""
+
+    def __post_init__(self) -> None:
+        _require(self.out.suffix == ".npz", "out", self.out, "the path of an .npz file")
+        _require(self.draws >= 1, "draws", self.draws, "1 or more")
+        _require_rows(self.index)
+        _require_images(self.images)
+        one_choice = self.images is None or self.index is None
+        _require(one_choice, "index", self.index, "left out beside --images")
+        _require_seed(self.seed)
+
+
+@dataclass(frozen=True)
+class GapsConfig:
+    """Of which images the inference gap is taken apart, and by which fits."""
+
+    mask: str | None = None
+    """What is seen; as in `elboroom complete`. None means everything."""
+    images: int | None = None
+    """The first so many rows of the test part; None takes the first hundred."""
+    method: tuple[FitName, ...] = ("svi-full", "svi-mixture")
+    """Fits beyond the encoder's family, whose bounds are compared; as in `elboroom infer`."""
+    k: int = 1_000
+    """Samples of z an image, of each fit; from three latents on they give the evidence too."""
+    seed: int = 0
+    """Fixes the fits and the samples."""
+
+    def __post_init__(self) -> None:
+        _require_images(self.images)
+        _require_different(self.method)
+        _require(self.k >= 100, "k", self.k, "100 or more")
         _require_seed(self.seed)
 
 

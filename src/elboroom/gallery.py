@@ -9,12 +9,14 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from elboroom import figures
-from elboroom.config import FigureName, FiguresConfig
+from elboroom.config import FigureName, FiguresConfig, MethodName
 from elboroom.data import Dataset
 from elboroom.data.masks import load_mask
 from elboroom.errors import NotDrawableError, UsageError
 from elboroom.infer import complete, exact_elbo, grid, svi
 from elboroom.infer.grid import log_joint_table
+from elboroom.infer.posterior import Posterior
+from elboroom.methods import infer_each
 from elboroom.model import VAE
 from elboroom.posteriors import DiagonalGaussian
 from elboroom.randomness import stream
@@ -64,13 +66,24 @@ def draw(name: FigureName, subject: Subject) -> Figure:
 
 
 def completion(
-    model: VAE, x: Tensor, mask: Tensor, *, draws: int, generator: torch.Generator
-) -> tuple[Figure, Tensor]:
-    """Complete `x` (B, *event) by SVI; the figure, and the ELBO of each fit in nats, (B,)."""
-    posterior = svi(model, x, mask, generator=generator)
-    filled = complete(model, x, mask, posterior, draws=draws, generator=generator)
-    figure = figures.completion(x.numpy(), mask.numpy(), filled.mean.numpy(), filled.draws.numpy())
-    return figure, posterior.elbo
+    model: VAE,
+    x: Tensor,
+    mask: Tensor,
+    *,
+    draws: int,
+    generator: torch.Generator,
+    methods: tuple[MethodName, ...] = ("svi",),
+) -> tuple[Figure, dict[MethodName, Posterior]]:
+    """Complete `x` (B, *event) by each method; the figure, and the posteriors behind it."""
+    posteriors = infer_each(methods, model, x, mask, generator=generator)
+    filled = {
+        name: complete(model, x, mask, p, draws=draws, generator=generator.clone_state())
+        for name, p in posteriors.items()
+    }
+    shown = {name: (f.mean.numpy(), f.draws.numpy()) for name, f in filled.items()}
+    if len(shown) == 1:
+        return figures.completion(x.numpy(), mask.numpy(), *shown[methods[0]]), posteriors
+    return figures.completions(x.numpy(), mask.numpy(), shown), posteriors
 
 
 def _samples(subject: Subject) -> Figure:

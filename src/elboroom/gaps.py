@@ -1,0 +1,214 @@
+"""The inference gap, taken apart: what is lost by amortising, and what by the family of q.
+
+Cremer, Li & Duvenaud, *Inference Suboptimality in Variational Autoencoders* (2018), section 3.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from elboroom.config import FitName, MethodName
+from elboroom.diagnostics import RELIABLE_K_HAT, pareto_k
+from elboroom.evaluation import Estimate
+from elboroom.infer.grid import grid
+from elboroom.infer.posterior import VariationalPosterior
+from elboroom.methods import infer_each
+from elboroom.model import VAE
+from elboroom.objectives import elbo, iwae
+
+_GRID_LATENTS = 2
+_ERRORS = 3  # standard errors by which an ELBO may pass for a better one
+_EVEN = 1e-3  # nats: weights that differ by no more have no tail
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """log p(x_seen) of B rows.
+
+    Attributes:
+        by: how it was found: "grid" or "importance sampling".
+        value: (B,), in nats.
+        error: (B,), how far the grid moved when it was last refined, or the standard error.
+        k_hat: (B,), of the importance weights; −∞ where the grid integrated.
+    """
+
+    by: str
+    value: Tensor
+    error: Tensor
+    k_hat: Tensor
+
+    @property
+    def reliable(self) -> float:
+        """The share of rows whose importance weights, if any, can be relied on."""
+        return (self.k_hat < RELIABLE_K_HAT).double().mean().item()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How near a density q comes to the posteriors of B rows.
+
+    Attributes:
+        elbo: (B,), in nats.
+        k_hat: (B,), the shape of the tail of its importance weights.
+    """
+
+    elbo: Tensor
+    k_hat: Tensor
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """log p(x_seen) of B rows, and fits whose ELBO stays below it.
+
+    Attributes:
+        evidence: log p(x_seen).
+        fits: by method: "encoder", "svi" which is the best of the encoder's family, and others.
+    """
+
+    evidence: Evidence
+    fits: dict[MethodName, Fit]
+
+    @classmethod
+    def join(cls, parts: list["Gaps"]) -> "Gaps":
+        """The rows of all parts, one after the other; they have the same fits."""
+        found = [part.evidence for part in parts]
+        evidence = Evidence(
+            found[0].by,
+            torch.cat([e.value for e in found]),
+            torch.cat([e.error for e in found]),
+            torch.cat([e.k_hat for e in found]),
+        )
+        fits: dict[MethodName, Fit] = {
+            name: Fit(
+                torch.cat([part.fits[name].elbo for part in parts]),
+                torch.cat([part.fits[name].k_hat for part in parts]),
+            )
+            for name in parts[0].fits
+        }
+        return cls(evidence, fits)
+
+    @property
+    def amortisation(self) -> Tensor:
+        """What is lost as no image has a fit of its own, in nats, (B,)."""
+        # L[q*] − L[q]
+        return self.fits["svi"].elbo - self.fits["encoder"].elbo
+
+    @property
+    def approximation(self) -> Tensor:
+        """What is lost as the posterior is not of the encoder's family, in nats, (B,)."""
+        return self.below_evidence("svi")
+
+    @property
+    def inference(self) -> Tensor:
+        """The whole of the encoder's gap, the sum of the other two, in nats, (B,)."""
+        return self.below_evidence("encoder")
+
+    def below_evidence(self, method: MethodName) -> Tensor:
+        """KL(q ‖ p(z | x_seen)) of a fit in nats, (B,)."""
+        # log p(x_seen) − L[q]
+        return self.evidence.value - self.fits[method].elbo
+
+    def summary(self) -> dict[str, Estimate]:
+        """Means over images of log p(x_seen) and of the gaps."""
+        values = {
+            "log_evidence": self.evidence.value,
+            "amortisation": self.amortisation,
+            "approximation": self.approximation,
+            "inference": self.inference,
+        }
+        return {name: Estimate.of(value) for name, value in values.items()}
+
+    def summary_of(self, method: MethodName) -> dict[str, Estimate]:
+        """Means over images of the `elbo` of a fit, of its `gap`, and of whether it is `reliable`.
+
+        With k̂ < 0.7 importance sampling from a fit can be relied on.
+        """
+        values = {
+            "elbo": self.fits[method].elbo,
+            "gap": self.below_evidence(method),
+            "reliable": (self.fits[method].k_hat < RELIABLE_K_HAT).double(),
+        }
+        return {name: Estimate.of(value) for name, value in values.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of this as data."""
+        summary = {name: asdict(estimate) for name, estimate in self.summary().items()}
+        fits = {
+            method: {name: asdict(e) for name, e in self.summary_of(method).items()}
+            for method in self.fits
+        }
+        quality = {
+            "by": self.evidence.by,
+            "error_of_an_image": self.evidence.error.mean().item(),
+            "reliable": self.evidence.reliable,
+        }
+        evidence = summary.pop("log_evidence") | quality
+        return {"log_evidence": evidence, "gaps": summary, "fits": fits}
+
+
+@torch.no_grad()
+def gaps(
+    model: VAE,
+    x: Tensor,
+    mask: Tensor | None = None,
+    *,
+    generator: torch.Generator,
+    methods: tuple[FitName, ...] = ("svi-full", "svi-mixture"),
+    k: int = 1_000,
+) -> Gaps:
+    """Take the inference gap of every row apart.
+
+    With one or two latents log p(x_seen) is integrated on a grid. Beyond, it is estimated by
+    importance sampling from that fit of each row whose ELBO is largest: on average that is too low
+    (Burda et al., 2016), and hardly so where k̂ is small.
+
+    Args:
+        model: whose encoder is judged.
+        x: (B, *event).
+        mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
+        generator: feeds the fits and the samples.
+        methods: fits to set beside the encoder and the best of its family.
+        k: samples of z an image and fit; k̂ takes some hundreds.
+
+    Raises:
+        UsageError: the mask does not fit, or a seen value is not finite.
+        GridError: the finest grid does not resolve a posterior.
+    """
+    names: tuple[MethodName, ...] = ("encoder", "svi", *methods)
+    found = infer_each(names, model, x, mask, generator=generator)
+    posteriors = cast(dict[MethodName, VariationalPosterior], found)
+    log_weights: dict[MethodName, Tensor] = {
+        name: posterior.log_weights(k) for name, posterior in posteriors.items()
+    }
+    fits: dict[MethodName, Fit] = {name: Fit(elbo(w), _tail(w)) for name, w in log_weights.items()}
+    if model.latents <= _GRID_LATENTS:
+        exact = grid(model, x, mask, generator=generator)
+        no_tail = torch.full_like(exact.error, -torch.inf)
+        return Gaps(Evidence("grid", exact.log_evidence, exact.error, no_tail), fits)
+    # the ELBO is of other draws, so that the choice does not favour lucky weights
+    surely = [p.elbo - _ERRORS * p.elbo_standard_error for p in posteriors.values()]
+    best = torch.stack(surely).argmax(0)
+    return Gaps(_sampled(best, [*log_weights.values()], [*fits.values()]), fits)
+
+
+def _sampled(best: Tensor, log_weights: list[Tensor], fits: list[Fit]) -> Evidence:
+    """log p(x_seen) by the weights (K, B) of the best fit of each row."""
+    rows = torch.arange(len(best), device=best.device)
+    chosen = torch.stack(log_weights, 1)[:, best, rows]
+    # SE(log w̄) ≈ SE(w̄)/w̄
+    relative = len(chosen) * torch.softmax(chosen, 0)
+    error = relative.std(0) / math.sqrt(len(chosen))
+    k_hat = torch.stack([fit.k_hat for fit in fits])[best, rows]
+    return Evidence("importance sampling", iwae(chosen), error, k_hat)
+
+
+def _tail(log_weights: Tensor) -> Tensor:
+    """k̂ of the weights (K, B), (B,); −∞ where they are all alike."""
+    k_hat = torch.full_like(log_weights[0], -torch.inf)
+    uneven = log_weights.std(0) > _EVEN
+    if uneven.any():
+        k_hat[uneven] = pareto_k(log_weights[:, uneven])
+    return k_hat
