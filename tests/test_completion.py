@@ -41,7 +41,9 @@ def test_unseen_pixels_are_drawn_from_their_conditional_distribution():
     spread = exact.weight @ torch.linalg.inv(precision) @ exact.weight.T
     variance = 1 + spread.diagonal(dim1=-1, dim2=-2)
     squares = (found.draws - expected).square()
-    cell = 2e-3 * exact.weight.square().sum(-1)  # the grid's draws are uniform within a cell
+    # the grid's draws are uniform within a cell
+    spacing = grid(exact.model, x, mask, generator=generator()).cells.spacing
+    cell = spacing[:, None].square() / 12 * exact.weight.square().sum(-1)
     upper = torch.where(mask, 0.0, variance + cell)
     lower = torch.where(mask, 0.0, variance)
     error = squares.std(0) / len(squares) ** 0.5

@@ -108,3 +108,49 @@ def test_draws_are_binary_and_have_the_mean():
     assert set(draws.unique().tolist()) == {0.0, 1.0}
     assert_mean(draws, Bernoulli(logits).mean)
     assert_rejected(lambda: assert_mean(draws, Bernoulli(-logits).mean))
+
+
+@given(cases)
+def test_the_score_is_the_gradient_by_the_logits(case):
+    logits, x, mask = case
+    logits.requires_grad_()
+    for seen in (mask, None):
+        log_prob = Bernoulli(logits).log_prob(x, seen)
+        expected = torch.autograd.grad(log_prob.sum(), logits)[0]
+        torch.testing.assert_close(Bernoulli(logits.detach()).score(x, seen), expected)
+
+
+@given(cases)
+def test_the_information_is_the_curvature_and_the_variance_of_the_score(case):
+    logits, x, mask = case
+    for seen in (mask, None):
+        found = Bernoulli(logits).information(seen)
+        given = logits.clone().requires_grad_()
+        slope = torch.autograd.grad(
+            Bernoulli(given).log_prob(x, seen).sum(), given, create_graph=True
+        )[0]
+        curvature = torch.autograd.grad(slope.sum(), given)[0]  # pixels are independent
+        torch.testing.assert_close(found, -curvature)
+        # E[score²] over x = 0, 1
+        squares = [Bernoulli(logits).score(torch.full_like(x, v), seen).square() for v in (0, 1)]
+        one = Bernoulli(logits).mean
+        torch.testing.assert_close(found, (1 - one) * squares[0] + one * squares[1])
+
+
+def test_unseen_pixels_have_no_score_and_no_information():
+    logits, x, mask = case(2, 3, 13)
+    p = Bernoulli(logits)
+    score = p.score(x.masked_fill(~mask, torch.nan), mask)
+    unseen = (~mask).expand_as(logits)
+    assert score.isfinite().all()
+    assert (score[unseen] == 0).all()
+    assert (score[~unseen] != 0).all()
+    assert (p.information(mask)[unseen] == 0).all()
+    assert (p.information(mask)[~unseen] > 0).all()
+
+
+def test_the_score_of_draws_has_no_mean():
+    logits = case(1, 2, 17)[0][0]
+    p = Bernoulli(logits.expand(20_000, *logits.shape))
+    assert_mean(p.score(p.sample(generator())), 0.0)
+    assert_rejected(lambda: assert_mean(Bernoulli(logits).score(p.sample(generator()) / 2), 0.0))

@@ -145,7 +145,14 @@ class EvaluateConfig:
 
 
 FigureName = Literal[
-    "samples", "latent", "interpolation", "contours", "completion", "manifold", "curves"
+    "samples",
+    "latent",
+    "interpolation",
+    "contours",
+    "posteriors",
+    "completion",
+    "manifold",
+    "curves",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -9,12 +10,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from elboroom import figures
+from elboroom.comparisons import beyond_the_plane, ends, frames, in_the_plane, table
 from elboroom.config import FigureName, FiguresConfig, MethodName
 from elboroom.data import Dataset
 from elboroom.data.masks import load_mask
 from elboroom.errors import NotDrawableError, UsageError
-from elboroom.infer import complete, exact_elbo, grid, svi
-from elboroom.infer.grid import log_joint_table
+from elboroom.infer import complete, grid, svi
 from elboroom.infer.posterior import Posterior
 from elboroom.methods import infer_each
 from elboroom.model import VAE
@@ -27,11 +28,9 @@ _STEPS = 10
 _PANELS = 4
 _COLUMNS = 8
 _DRAWS = 3
-_CONTOUR_POINTS = 161
-_CONTOUR_DEPTH = 12.0  # nats below the maximum that a contour panel reaches
 _MANIFOLD = 20
 _SCATTERED = 10_000
-_OF_IMAGES = ("samples", "interpolation", "contours", "completion", "manifold")
+_OF_IMAGES = ("samples", "interpolation", "contours", "posteriors", "completion", "manifold")
 
 
 @dataclass(frozen=True)
@@ -164,28 +163,26 @@ def _contours(subject: Subject) -> Figure:
     _require_plane(subject.model, "contours")
     model, x = subject.model, _distinct(subject.data, _PANELS)
     mask, generator = subject.seen(x), subject.generator("contours")
-    q = svi(model, x, mask, generator=generator).q
+    fit = svi(model, x, mask, generator=generator)
+    q = cast(DiagonalGaussian, fit.q)
     exact = grid(model, x, mask, generator=generator)
-    kl = exact.log_evidence - exact_elbo(model, x, mask, q)
-    likely = exact.log_density >= exact.log_density.max(0).values - _CONTOUR_DEPTH
-    panels = []
-    for row in range(len(x)):
-        z1, z2 = _frame(exact.points[likely[:, row]], q.mean[row], q.log_std[row].exp())
-        z = torch.cartesian_prod(z1, z2)
-        seen = slice(row, row + 1)
-        joint = log_joint_table(model, x[seen], mask[seen], z)[:, 0] - exact.log_evidence[row]
-        log_q = DiagonalGaussian(q.mean[row], q.log_std[row]).log_prob(z)
-        panels.append((z1, z2, joint.view(len(z1), -1), log_q.view(len(z1), -1)))
-    z1, z2, log_posterior, log_q = (torch.stack(part).numpy() for part in zip(*panels, strict=True))
-    return figures.contours(z1, z2, log_posterior, log_q, kl.numpy(), x.numpy(), mask.numpy())
+    axes = frames(exact, ends(q))
+    z1, z2 = axes.numpy().transpose(1, 0, 2)
+    truth, fitted, kl = table(exact, axes), table(fit, axes), exact.kl(q).numpy()
+    return figures.contours(z1, z2, truth, fitted, kl, x.numpy(), mask.numpy())
 
 
-def _frame(likely: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-    """Axes that hold the likely points (G, 2) and four standard deviations of q."""
-    low = torch.minimum(likely.min(0).values, mean - 4 * std)
-    high = torch.maximum(likely.max(0).values, mean + 4 * std)
-    z1, z2 = (torch.linspace(low[d], high[d], _CONTOUR_POINTS) for d in range(2))
-    return z1, z2
+def _posteriors(subject: Subject) -> Figure:
+    latents = subject.model.latents
+    if latents == 1:
+        raise NotDrawableError(
+            "the posteriors figure needs two dimensions",
+            why="this model has one latent",
+            fix="train with --latents 2 or more",
+        )
+    compare, rows = (in_the_plane, _PANELS) if latents == 2 else (beyond_the_plane, 1)
+    x, generator = _distinct(subject.data, rows), subject.generator("posteriors")
+    return compare(subject.model, x, subject.seen(x), generator=generator)
 
 
 def _completion(subject: Subject) -> Figure:
@@ -253,6 +250,7 @@ _DRAWN: dict[FigureName, Callable[[Subject], Figure]] = {
     "latent": _latent,
     "interpolation": _interpolation,
     "contours": _contours,
+    "posteriors": _posteriors,
     "completion": _completion,
     "manifold": _manifold,
     "curves": _curves,

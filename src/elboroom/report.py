@@ -16,6 +16,9 @@ _CAPTIONS = {
     "interpolation": "Means of p(x|z) along the line between two posterior means.",
     "contours": "True posterior of z given the seen half, and the Gaussian that variational "
     "inference fits to it: contours at equal depths below the true maximum.",
+    "posteriors": "The same posterior by several methods: in two dimensions beside the truth, with "
+    "the exact KL of each; beyond, as the marginals of the latents of which the seen part tells "
+    "most.",
     "completion": "The seen half, the mean of what the model believes of the rest, draws, and the "
     "original.",
     "manifold": "Means of p(x|z) over the latent plane, at equal steps of prior probability.",

@@ -52,9 +52,7 @@ def ascend_from_each(
     """Ascend from M starts of each row, all fields (M, B, ...); those at −∞ stay where they are."""
     start, rows = (starts.elbo > -torch.inf).nonzero(as_tuple=True)
     parameters = tuple(p[start, rows] for p in starts.parameters)
-    found = ascend(
-        climber, target.rows(rows), parameters, tolerance=tolerance, max_steps=max_steps
-    )
+    found = ascend(climber, target.rows(rows), parameters, tolerance=tolerance, max_steps=max_steps)
     elbo, converged = starts.elbo.clone(), torch.ones_like(starts.converged)
     elbo[start, rows], converged[start, rows] = found.elbo, found.converged
     ends = tuple(p.clone() for p in starts.parameters)

@@ -16,7 +16,7 @@ from elboroom.posteriors import DiagonalGaussian, Gaussian
 _TRANSFORMS = 2
 _BINS = 5
 _WIDTH = 16
-_LAST_LAYER = "2"  # of a hyper-network with one hidden layer
+_HIDDEN_LAYER = "hyper.0"  # of the networks that say the splines; one latent has none
 _MEAN_DRAWS = 1_024
 
 
@@ -43,10 +43,10 @@ class _Spline(nn.Module):
         return {name: w.view(shapes[name]) for name, w in zip(shapes, parts, strict=True)}
 
     def first_weights(self, generator: torch.Generator) -> Tensor:
-        """(P,): uniform on ±1/√fan_in in hidden layers, zero in the last, which makes f = id."""
+        """(P,): random in hidden layers, zero in what the splines are read from: f = id."""
         parts = []
         for name, p in self.named_parameters():
-            bound = 0.0 if name.split(".")[-2] == _LAST_LAYER else p.shape[-1] ** -0.5
+            bound = p.shape[-1] ** -0.5 if _HIDDEN_LAYER in name else 0.0
             uniform = torch.rand(p.shape, generator=generator, device=generator.device)
             parts.append(bound * (2 * uniform - 1).flatten())
         return torch.cat(parts)
@@ -125,7 +125,10 @@ class FlowClimber(AdamClimber):
         return Flow(self.spline, weights, Gaussian(mean, scale))
 
     def log_weights(self, target: Target, parameters: Parameters, nodes: Nodes) -> Tensor:
-        """log w at the nodes; the density of a draw is known without inverting the flow."""
+        """log w at the nodes; the density of a draw is known without inverting the flow.
+
+        The path derivative alone would need the inverse, so that this gradient is the whole one.
+        """
         eps = nodes.eps[:, None].expand(-1, len(target), -1)
         z, log_det = self.q(parameters).at(eps)
         # −log q(z_k) = −log N(ε_k; 0, I) + log |det ∂z/∂ε|

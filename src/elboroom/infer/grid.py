@@ -1,73 +1,155 @@
 """The exact posterior of a one- or two-dimensional latent space, on a grid."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from elboroom.errors import ElboroomError, UsageError
-from elboroom.infer.seen import as_rows, on_seen_pixels
+from elboroom.device import keep_freed_memory
+from elboroom.errors import UsageError
+from elboroom.infer.cells import Cells
+from elboroom.infer.quadrature import elbo_in_frame
+from elboroom.infer.refinement import GridError, refine
+from elboroom.infer.target import Target
 from elboroom.model import VAE
+from elboroom.posteriors import Family
 
-_POINTS = (101, 201, 401, 801, 1601)  # along an axis; each grid holds the one before it
-_EDGE_MASS = 1e-3
-_CHUNK = 1 << 15
+__all__ = ["GridError", "GridPosterior", "grid"]
 
-
-class GridError(ElboroomError):
-    """A posterior that the finest grid does not resolve."""
+_DRAWS = 1_000  # that tell where a density without a known covariance lies
 
 
 @dataclass(frozen=True)
 class GridPosterior:
-    """p(z | x_seen) on a grid of G = n^D points, exact up to the error of the trapezoidal rule.
+    """p(z | x_seen) on a grid of its own for each row, exact up to the trapezoidal rule's error.
 
     Attributes:
-        axis: (n,), the coordinates along every latent dimension.
-        points: (G, D), the grid, its last dimension running fastest.
-        log_joint: (G, B), log p(x_seen, z) in nats.
-        log_evidence: (B,), log p(x_seen) in nats.
-        error: (B,), the change of `log_evidence` when the grid was last refined, in nats.
-        generator: feeds `sample`.
+        target: log p(x_seen, z).
+        cells: the points of each row that hold its mass, and log p(x_seen, z) there.
+        generator: feeds `sample`, and `kl`.
     """
 
-    axis: Tensor
-    points: Tensor
-    log_joint: Tensor
-    log_evidence: Tensor
-    error: Tensor
-    generator: torch.Generator
+    target: Target
+    cells: Cells
+    generator: torch.Generator = field(repr=False)
 
     @property
-    def log_density(self) -> Tensor:
-        """log p(z | x_seen) in nats at the grid's points, (G, B)."""
-        return self.log_joint - self.log_evidence
+    def log_evidence(self) -> Tensor:
+        """log p(x_seen) in nats, (B,), float64."""
+        return self.cells.log_evidence
 
     @property
-    def probabilities(self) -> Tensor:
-        """The posterior's mass at the grid's points, (G, B); columns sum to one."""
-        return torch.softmax(self.log_joint.double(), 0)
-
-    @property
-    def mean(self) -> Tensor:
-        """E[z | x_seen], (B, D)."""
-        return (self.probabilities.T @ self.points.double()).to(self.points.dtype)
+    def error(self) -> Tensor:
+        """How far `log_evidence` moved when the grid was last refined, in nats, (B,)."""
+        return self.cells.error
 
     @property
     def diagnostics(self) -> dict[str, Tensor]:
         """What the grid knows of its own quality."""
         return {"log_evidence_error": self.error}
 
+    @property
+    def log_density(self) -> Tensor:
+        """log p(z | x_seen) in nats at the points of the cells, (N,), float64."""
+        return self.cells.log_joint.double() - self.log_evidence[self.cells.row]
+
+    @property
+    def probabilities(self) -> Tensor:
+        """The mass of each cell, (N,), float64; those of a row sum to one."""
+        density = self.log_density.exp()
+        return density / self.cells.sum(density)[self.cells.row]
+
+    @property
+    def mean(self) -> Tensor:
+        """E[z | x_seen], (B, D)."""
+        mass = self.probabilities
+        means = [self.cells.sum(mass * along) for along in self.cells.points.unbind(-1)]
+        return torch.stack(means, -1).to(self.cells.points)
+
+    @property
+    def covariance(self) -> Tensor:
+        """Cov[z | x_seen], (B, D, D)."""
+        mass, row = self.probabilities, self.cells.row
+        centred = [z - mu[row] for z, mu in zip(self.cells.points.T, self.mean.T, strict=True)]
+        entries = [self.cells.sum(mass * a * b) for a in centred for b in centred]
+        return torch.stack(entries, -1).unflatten(-1, (len(centred),) * 2).to(self.cells.points)
+
     def sample(self, k: int) -> Tensor:
-        """Draw k times, uniform within a grid cell, (k, B, D)."""
-        cells = torch.multinomial(self.probabilities.T, k, True, generator=self.generator).T
-        shape = (*cells.shape, self.points.shape[-1])
-        within = torch.rand(
-            shape, generator=self.generator, dtype=self.points.dtype, device=self.points.device
+        """k draws, each uniform within a cell, (k, B, D)."""
+        start, end = self.cells.offsets[:-1], self.cells.offsets[1:]
+        mass = self.probabilities.cumsum(0)
+        below = F.pad(mass, (1, 0))[start]
+        level = below + self._uniforms(k, len(start)) * (mass[end - 1] - below)
+        cell = torch.searchsorted(mass, level, right=True).clamp(start, end - 1)
+        # z = z_g + h (u − ½)
+        within = self._uniforms(k, len(start), self.target.latents) - 0.5
+        return self.cells.points[cell] + (self.cells.spacing[:, None] * within).to(
+            self.cells.points
         )
-        within -= 0.5
-        return self.points[cells] + within * (self.axis[1] - self.axis[0])
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log p(z | x_seen) in nats, exact at any z: (..., B, D) → (..., B)."""
+        with torch.no_grad():
+            return self.target.log_joint(z) - self.log_evidence
+
+    def kl(self, q: Family) -> Tensor:
+        """KL(q ‖ p(z | x_seen)) in nats by quadrature, (B,).
+
+        Raises:
+            QuadratureError: q is far from a Gaussian.
+        """
+        covariance = getattr(q, "covariance", None)
+        if covariance is None:
+            covariance = _covariance(q.sample(_DRAWS, self.generator))
+        # KL(q ‖ p) = log p(x_seen) − ELBO(q)
+        return self.log_evidence - elbo_in_frame(self.target, q, covariance)
+
+    def credible_area(self, mass: float) -> Tensor:
+        """The size of the smallest region that holds `mass`, (B,): if D = 2, its area.
+
+        Raises:
+            UsageError: `mass` is not between 0 and 1.
+        """
+        return self._credible_cells(mass)[1] * self.cells.volume
+
+    def credible_level(self, mass: float) -> Tensor:
+        """log p(z | x_seen) in nats on the edge of that region, (B,).
+
+        Raises:
+            UsageError: `mass` is not between 0 and 1.
+        """
+        order, count = self._credible_cells(mass)
+        log_density = self.log_density[order]
+        total = F.pad(log_density.cumsum(0), (1, 0))
+        start, end = self.cells.offsets[:-1], self.cells.offsets[1:]
+        # the mean over as many cells as may lie symmetrically about a mode
+        some = 2 ** (self.target.latents - 1)
+        ends = [(start + count + side).clamp(start, end) for side in (-some, some)]
+        low, high = (_between(total, position) for position in ends)
+        return (high - low) / (ends[1] - ends[0])
+
+    def _credible_cells(self, mass: float) -> tuple[Tensor, Tensor]:
+        """The cells by row, densest first, (N,), and how many of each row hold `mass`, (B,)."""
+        if not 0 < mass < 1:
+            raise UsageError(
+                f"a region that holds a mass of {mass:g} is not bounded",
+                why="the whole latent space holds 1, the empty set 0",
+                fix="give a mass between 0 and 1",
+            )
+        start, end = self.cells.offsets[:-1], self.cells.offsets[1:]
+        order = self.log_density.argsort(descending=True)
+        order = order[self.cells.row[order].argsort(stable=True)]
+        probabilities = self.probabilities[order]
+        held = probabilities.cumsum(0)
+        wanted = F.pad(held, (1, 0))[start] + mass
+        last = torch.searchsorted(held, wanted).clamp(start, end - 1)
+        beyond = ((held[last] - wanted) / probabilities[last]).clamp(0, 1)
+        return order, last + 1 - start - beyond
+
+    def _uniforms(self, *shape: int) -> Tensor:
+        device = self.cells.points.device
+        return torch.rand(shape, generator=self.generator, dtype=torch.float64, device=device)
 
 
 @torch.no_grad()
@@ -78,20 +160,21 @@ def grid(
     *,
     generator: torch.Generator,
     tolerance: float = 1e-3,
-    half_width: float = 8.0,
 ) -> GridPosterior:
-    """Integrate log p(x_seen, z) over z on a grid that is refined until log p(x_seen) stands still.
+    """Integrate p(x_seen, z) over z on a grid that is refined until log p(x_seen) stands still.
+
+    Every row has the extent and the spacing that it needs. Rows share the points of the grid, so
+    that each is decoded once for all.
 
     Args:
         model: with D ≤ 2 latent dimensions.
         x: (B, *event).
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: feeds the draws of the result; the integration itself is deterministic.
-        tolerance: largest change of log p(x_seen), in nats, at which refinement stops.
-        half_width: the grid spans ± this many prior standard deviations.
+        tolerance: largest change of log p(x_seen), in nats, at which a row's refinement stops.
 
     Raises:
-        UsageError: D > 2.
+        UsageError: D > 2, the mask does not fit, or a seen value is not finite.
         GridError: a posterior reaches beyond the grid, or the finest one does not resolve it.
     """
     if model.latents > 2:
@@ -100,61 +183,19 @@ def grid(
             why="its points grow as n^D",
             fix="use infer.svi, or a model with one or two latents",
         )
-    x, mask = as_rows(x, mask)
-    exact = _integrate(model, x, mask, _POINTS[0], half_width, generator)
-    error = math.inf
-    for n in _POINTS[1:]:
-        finer = _integrate(model, x, mask, n, half_width, generator)
-        exact = replace(finer, error=(finer.log_evidence - exact.log_evidence).abs())
-        error = exact.error.max().item()
-        if error <= tolerance:
-            break
-    _require_inside(exact, half_width)
-    if error <= tolerance:
-        return exact
-    raise GridError(
-        f"the grid of {_POINTS[-1]} points an axis does not resolve these posteriors",
-        why=f"the last refinement moved log p(x_seen) by {error:.2g} nats, "
-        f"more than the tolerance of {tolerance:g}",
-        fix="raise the tolerance, or lower half_width if the posteriors lie near the origin",
-    )
+    target = Target.of(model, x, mask)
+    if x.device.type == "cpu":
+        keep_freed_memory()
+    return GridPosterior(target, refine(target, tolerance), generator)
 
 
-def _integrate(
-    model: VAE,
-    x: Tensor,
-    mask: Tensor | None,
-    n: int,
-    half_width: float,
-    generator: torch.Generator,
-) -> GridPosterior:
-    """The posterior on n points an axis, its error yet unknown."""
-    axis = torch.linspace(-half_width, half_width, n, dtype=x.dtype, device=x.device)
-    points = torch.cartesian_prod(*[axis] * model.latents).view(-1, model.latents)
-    log_joint = log_joint_table(model, x, mask, points)
-    # log p(x) = log ∫ p(x, z) dz ≈ log Σ_g p(x, z_g) + D log Δ
-    log_cell = model.latents * math.log(2 * half_width / (n - 1))
-    log_evidence = torch.logsumexp(log_joint.double(), 0) + log_cell
-    unknown = torch.full_like(log_evidence, math.inf)
-    return GridPosterior(axis, points, log_joint, log_evidence, unknown, generator)
+def _covariance(draws: Tensor) -> Tensor:
+    """Of draws (k, B, D), (B, D, D)."""
+    centred = draws - draws.mean(0)
+    return torch.einsum("kbi,kbj->bij", centred, centred) / (len(draws) - 1)
 
 
-def _require_inside(exact: GridPosterior, half_width: float) -> None:
-    at_edge = (exact.points.abs() >= half_width).any(-1)
-    mass = exact.probabilities[at_edge].sum(0).max().item()
-    if mass > _EDGE_MASS:
-        raise GridError(
-            "a posterior reaches beyond the grid",
-            why=f"{mass:.2g} of its mass lies on the edge at ± {half_width:g}",
-            fix=f"use half_width={1.5 * half_width:g}",
-        )
-
-
-def log_joint_table(model: VAE, x: Tensor, mask: Tensor | None, points: Tensor) -> Tensor:
-    """log p(x_seen, z) in nats of B events at G points z (G, D), decoded once for all: (G, B)."""
-    model, x, mask = on_seen_pixels(model, x, mask)
-    rows = [
-        model.prior(1).log_prob(z[:, None]) + model.decode(z).log_prob_table(x, mask)
-        for z in points.split(_CHUNK)
-    ]
-    return torch.cat(rows)
+def _between(values: Tensor, position: Tensor) -> Tensor:
+    """`values` (N,) at positions between its indices, by lines."""
+    below = position.long().clamp(max=len(values) - 2)
+    return torch.lerp(values[below], values[below + 1], position - below)

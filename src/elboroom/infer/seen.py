@@ -37,12 +37,15 @@ def as_rows(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
 def on_seen_pixels(model: VAE, x: Tensor, mask: Tensor | None) -> tuple[VAE, Tensor, Tensor | None]:
     """The same problem on the pixels that some row sees, as vectors (B, P).
 
-    A pixel that no row sees adds nothing to any density, so it need not be decoded.
+    A pixel that no row sees adds nothing to any density, so it need not be decoded. Where nothing
+    at all is seen one pixel stays, unseen: tensors of no pixels are better not met further on.
     """
     if mask is None or not isinstance(model.decoder, Decoder):
         return model, x, mask
     flat = mask.flatten(1)
-    pixels = flat.any(0).nonzero()[:, 0]
+    needed = flat.any(0)
+    needed[0] |= ~needed.any()
+    pixels = needed.nonzero()[:, 0]
     decoder = model.decoder.restricted_to(pixels)
     small = VAE(model.encoder, decoder, model.latents, model.likelihood)
     seen = flat[:, pixels]

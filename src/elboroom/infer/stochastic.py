@@ -12,6 +12,8 @@ from elboroom.infer.target import Target
 from elboroom.posteriors import Family, Gaussian, GaussianMixture, LowRankGaussian
 
 _CHECK_DRAWS = 64
+_TIES = 1e-4  # what sets equal eigenvalues apart
+_LEAST_NOISE = 1e-6  # part of the variance: rounding may leave less than nothing
 _LOG_NOTHING = -30.0  # the log mass from which a component may still come back
 
 
@@ -45,7 +47,10 @@ class AdamClimber(ABC):
 
     @abstractmethod
     def log_weights(self, target: Target, parameters: Parameters, nodes: Nodes) -> Tensor:
-        """log p(x_seen, z_k) − log q(z_k), in nats, (K, B); its gradient is the path derivative."""
+        """log p(x_seen, z_k) − log q(z_k), in nats, (K, B).
+
+        The mean of its gradient is that of the ELBO: the path derivative suffices.
+        """
 
     def climb(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
         """A round of steps."""
@@ -80,9 +85,10 @@ class LowRank(AdamClimber):
         """The member nearest to q by its leading principal components (Tipping & Bishop, 1999)."""
         std = q.covariance.diagonal(dim1=-1, dim2=-2).sqrt()
         correlation = q.covariance / (std[..., :, None] * std[..., None, :])
-        values, vectors = torch.linalg.eigh(correlation)
+        values, vectors = _principal_axes(correlation)
         rest = values[..., : self.latents - self.rank]
         noise = rest.mean(-1, keepdim=True) if rest.shape[-1] else values[..., :1]
+        noise = noise.clamp(min=_LEAST_NOISE)
         leading = (values[..., -self.rank :] - noise).clamp(min=1e-4).sqrt()
         factor = vectors[..., -self.rank :] * leading[..., None, :]
         stretch = 0.5 * noise.log().expand_as(std)
@@ -145,3 +151,11 @@ class Mixture(AdamClimber):
         flat = z.flatten(0, 1)
         log_weights = target.log_joint(flat) - fixed.log_prob(flat)
         return (q.log_mass.exp() * log_weights.unflatten(0, (k, m))).sum(1)
+
+
+def _principal_axes(correlation: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors (B, D, D), of which rounding chooses neither order nor sign."""
+    ties = torch.linspace(0, _TIES, correlation.shape[-1]).diag().to(correlation)
+    values, vectors = torch.linalg.eigh(correlation + ties)
+    largest = vectors.gather(-2, vectors.abs().argmax(-2, keepdim=True))
+    return values, vectors * largest.sign()

@@ -1,7 +1,7 @@
 """Variational inference of q(z | x_seen) with the decoder frozen, in several families."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -41,9 +41,10 @@ def svi(
     """Fit one density a row to p(z | x_seen), for a whole batch at once.
 
     The ELBO is raised by reparameterised samples with the path derivative alone ("sticking the
-    landing", Roeder et al., 2017), whose noise vanishes as q nears the posterior. Gaussians climb
-    by natural gradients, which take some ten steps; the other families begin at the best full
-    Gaussian and climb by Adam. Each row stops by the rule of `elboroom.infer.ascent.ascend`.
+    landing", Roeder et al., 2017), whose noise vanishes as q nears the posterior; for a flow by the
+    whole derivative, which needs no inverse. Gaussians climb by natural gradients, which take some
+    ten steps; the other families begin at the best full Gaussian and climb by Adam. Each row stops
+    by the rule of `elboroom.infer.ascent.ascend`.
 
     Args:
         model: its decoder stays as it is.
@@ -52,7 +53,7 @@ def svi(
         generator: feeds the starts, the fit, and the draws of the result.
         family: diagonal: N(μ, diag σ²). full: N(μ, Σ). low-rank: N(μ, F Fᵀ + diag σ²). mixture: of
             as many full Gaussians as there are starts. flow: a neural spline flow of each row.
-        start: laplace: at the modes near the likeliest of a few thousand prior draws and the
+        start: laplace: at the modes near the likeliest of a few thousand draws and the
             encoder's mean. prior: at those points themselves. encoder: at the encoder's q.
         starts: starting points of each row, where it is not the encoder; the fit with the largest
             ELBO is kept. Posteriors of partly seen images have several modes.
@@ -62,8 +63,11 @@ def svi(
         max_steps: after which a row that has not stopped is given up as not converged.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, or `rank` is more than D.
+        UsageError: the mask does not fit, a seen value is not finite, `rank` is more than D, or
+            there is no such family or start.
     """
+    _require_name("family", family, get_args(FamilyName))
+    _require_name("start", start, get_args(Start))
     if not 1 <= rank <= model.latents and family == "low-rank":
         raise UsageError(
             f"rank {rank} does not fit {model.latents} latents",
@@ -75,7 +79,7 @@ def svi(
     diagonal = family == "diagonal"
     if diagonal:
         found = replace(found, parameters=_axis_aligned(*found.parameters))
-    natural = NaturalGaussian(target.latents, k, x, generator, diagonal=diagonal)
+    natural = NaturalGaussian(target.latents, k, x, _fork(generator), diagonal=diagonal)
     limits = {"tolerance": tolerance, "max_steps": max_steps}
     found = ascend_from_each(natural, target, found, **limits)
     highest = best(found)
@@ -91,6 +95,15 @@ def svi(
     end = ascend(climber, target, parameters, **limits)
     q = climber.q(end.parameters)
     return VariationalPosterior.of(target, q, generator, converged=end.converged)
+
+
+def _require_name(option: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise UsageError(
+            f"{option} {name!r} is unknown",
+            why="a fit needs one that is written here",
+            fix=f"give {option} one of {', '.join(known)}",
+        )
 
 
 def _starts(
@@ -110,6 +123,13 @@ def _starts(
 def _unjudged(mean: Tensor, scale: Tensor) -> Ascent:
     nought = torch.zeros_like(mean[..., 0])
     return Ascent((mean, scale), nought, nought.bool())
+
+
+def _fork(generator: torch.Generator) -> torch.Generator:
+    """Another stream: how long an ascent takes, which depends on all rows, leaves the first alone."""
+    device = generator.device
+    seed = torch.randint(1 << 32, (), generator=generator, device=device)
+    return torch.Generator(device).manual_seed(int(seed))
 
 
 def _axis_aligned(mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:

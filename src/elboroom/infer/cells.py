@@ -1,0 +1,47 @@
+"""The lattice points that hold the mass of each row, as many as it needs."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Cells:
+    """N lattice points of B rows, one row after the other; those of next to no mass left out.
+
+    Attributes:
+        offsets: (B + 1,), where the points of each row begin, and the last ones end.
+        points: (N, D), the centres of the cells.
+        log_joint: (N,), log p(x_seen, z) in nats.
+        spacing: (B,), the side of each row's cells, float64.
+        log_evidence: (B,), log p(x_seen) in nats, float64.
+        error: (B,), how far it moved when the lattice was last refined.
+    """
+
+    offsets: Tensor
+    points: Tensor
+    log_joint: Tensor
+    spacing: Tensor
+    log_evidence: Tensor
+    error: Tensor
+
+    @property
+    def row(self) -> Tensor:
+        """The row of each point, (N,)."""
+        rows = torch.arange(len(self.spacing), device=self.offsets.device)
+        return rows.repeat_interleave(self.offsets.diff())
+
+    @property
+    def volume(self) -> Tensor:
+        """That of a cell of each row, (B,)."""
+        return self.spacing ** self.points.shape[-1]
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Over the points of each row, (N,) → (B,)."""
+        return values.new_zeros(len(self.spacing)).index_add_(0, self.row, values)
+
+    def of(self, row: int) -> tuple[Tensor, Tensor]:
+        """The points (G, D) of one row, and log p(x_seen, z) there (G,)."""
+        own = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
+        return self.points[own], self.log_joint[own]
