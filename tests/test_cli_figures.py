@@ -52,7 +52,7 @@ def test_figures_that_cannot_be_drawn_are_left_out_where_all_are_asked_for(
         for name in ("contours", "manifold")
     ]
     drawn = {path.stem for path in (deep / "figures").glob("*.png")}
-    assert drawn == {"samples", "latent", "interpolation", "completion", "curves"}
+    assert drawn == {"samples", "latent", "interpolation", "posteriors", "completion", "curves"}
 
 
 def test_a_pair_with_a_class_that_is_absent_is_refused(elboroom: Command, run: Path):
@@ -140,7 +140,7 @@ def test_a_report_evaluates_and_draws_what_is_missing(elboroom: Command, run: Pa
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines()[-1] == f"open {run}/report.html"
     html = (run / "report.html").read_text()
-    assert html.count("<figure ") == 7
+    assert html.count("<figure ") == 8
     stored = json.loads((run / "evaluation.json").read_text())
     assert f"{stored['estimates']['elbo']['mean']:.2f} ± " in html
 

@@ -28,9 +28,9 @@ def subject():
 def shown(subject, monkeypatch):
     """Draw a figure; what its function was called with."""
 
-    def draw(name, subject=subject):
+    def draw(name, subject=subject, function=None):
         calls = []
-        monkeypatch.setattr(figures, name, lambda *args, **words: calls.append((args, words)))
+        monkeypatch.setattr(figures, function or name, lambda *args, **words: calls.append((args, words)))
         gallery.draw(name, subject)
         return calls[0][0]
 
@@ -97,6 +97,28 @@ def test_completion_shows_one_of_each_class_and_keeps_what_is_seen(shown, subjec
     assert not mask[:, :, 14:].any()
     np.testing.assert_array_equal(mean[mask], x[mask])
     np.testing.assert_array_equal(draws[:, mask], np.broadcast_to(x[mask], draws[:, mask].shape))
+
+
+def test_posteriors_show_each_method_beside_the_truth_with_its_exact_kl(shown, subject):
+    z1, z2, truth, log_q, kl, x, mask = shown("posteriors")
+    assert list(log_q) == list(kl) == ["encoder", "svi", "laplace"]
+    for row in range(len(x)):
+        cell = np.diff(z1[row])[0] * np.diff(z2[row])[0]
+        assert 0.97 < np.exp(truth[row]).sum() * cell <= 1.001
+        likely = truth[row] > truth[row].max() - 12
+        q, p = log_q["laplace"][row][likely], truth[row][likely]
+        on_grid = (np.exp(q) * (q - p)).sum() * cell
+        assert abs(on_grid - kl["laplace"][row]) < 0.02
+    assert (kl["laplace"] <= kl["svi"] + 0.02).all()
+
+
+def test_beyond_the_plane_posteriors_are_draws_of_one_image(shown, subject):
+    model = VAE.from_config(ModelConfig(3, ()), subject.data.event_shape, generator=stream(1, "w"))
+    (draws,) = shown("posteriors", replace(subject, model=model), "corner")
+    assert list(draws) == ["hmc", "laplace", "svi", "encoder"]
+    hmc, fit = draws["hmc"], draws["laplace"]
+    assert hmc.shape[1] == 3
+    assert np.abs(hmc.mean(0) - fit.mean(0)).max() < 0.25
 
 
 @pytest.mark.parametrize("name", ["contours", "manifold"])

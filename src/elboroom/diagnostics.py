@@ -8,6 +8,8 @@ import torch
 from arviz_stats.base.array import array_stats
 from torch import Tensor
 
+_FLAT = 1e-3  # nats: so near, weights of a float32 density differ by rounding
+
 RELIABLE_K_HAT = 0.7
 """Below it, importance sampling is reliable (Vehtari et al., 2024)."""
 
@@ -16,12 +18,12 @@ def pareto_k(log_weights: Tensor) -> Tensor:
     """The shape k̂ of the weights' tail, (K, B) → (B,): reliable below `RELIABLE_K_HAT`.
 
     Vehtari et al., *Pareto smoothed importance sampling* (2024). It needs some hundreds of draws.
-    −∞ where the largest weights are equal, ∞ where they span more than a float can hold.
+    −∞ where the largest are within 0.001 nats, ∞ where they span more than a float can hold.
     """
     ordered = np.sort(_array(log_weights), axis=0)
     tail = int(np.ceil(min(0.2 * len(ordered), 3 * np.sqrt(len(ordered)))))
     largest, low, below = ordered[-1], ordered[-tail + tail // 4], ordered[-tail - 1]
-    flat = ordered[-tail] == largest
+    flat = largest - ordered[-tail] < _FLAT
     k_hat = np.where(flat, -np.inf, np.inf)
     # arviz-stats divides by what the lower quartile of the tail stands above what is below it
     fitted = ~flat & (np.exp(low - largest) > np.exp(below - largest))

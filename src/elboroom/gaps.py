@@ -21,7 +21,6 @@ from elboroom.objectives import elbo, iwae
 
 _GRID_LATENTS = 2
 _ERRORS = 3  # standard errors by which an ELBO may pass for a better one
-_EVEN = 1e-3  # nats: weights that differ by no more have no tail
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,7 @@ def gaps(
     log_weights: dict[MethodName, Tensor] = {
         name: posterior.log_weights(k) for name, posterior in posteriors.items()
     }
-    fits: dict[MethodName, Fit] = {name: Fit(elbo(w), _tail(w)) for name, w in log_weights.items()}
+    fits: dict[MethodName, Fit] = {name: Fit(elbo(w), pareto_k(w)) for name, w in log_weights.items()}
     if model.latents <= _GRID_LATENTS:
         exact = grid(model, x, mask, generator=generator)
         no_tail = torch.full_like(exact.error, -torch.inf)
@@ -203,12 +202,3 @@ def _sampled(best: Tensor, log_weights: list[Tensor], fits: list[Fit]) -> Eviden
     error = relative.std(0) / math.sqrt(len(chosen))
     k_hat = torch.stack([fit.k_hat for fit in fits])[best, rows]
     return Evidence("importance sampling", iwae(chosen), error, k_hat)
-
-
-def _tail(log_weights: Tensor) -> Tensor:
-    """k̂ of the weights (K, B), (B,); −∞ where they are all alike."""
-    k_hat = torch.full_like(log_weights[0], -torch.inf)
-    uneven = log_weights.std(0) > _EVEN
-    if uneven.any():
-        k_hat[uneven] = pareto_k(log_weights[:, uneven])
-    return k_hat

@@ -126,7 +126,7 @@ def _unjudged(mean: Tensor, scale: Tensor) -> Ascent:
 
 
 def _fork(generator: torch.Generator) -> torch.Generator:
-    """Another stream: how long an ascent takes, which depends on all rows, leaves the first alone."""
+    """Another stream: an ascent's length depends on all rows, and must not shift what follows."""
     device = generator.device
     seed = torch.randint(1 << 32, (), generator=generator, device=device)
     return torch.Generator(device).manual_seed(int(seed))
