@@ -30,7 +30,8 @@ def shown(subject, monkeypatch):
 
     def draw(name, subject=subject, function=None):
         calls = []
-        monkeypatch.setattr(figures, function or name, lambda *args, **words: calls.append((args, words)))
+        spy = lambda *args, **words: calls.append((args, words))  # noqa: E731
+        monkeypatch.setattr(figures, function or name, spy)
         gallery.draw(name, subject)
         return calls[0][0]
 
@@ -100,7 +101,7 @@ def test_completion_shows_one_of_each_class_and_keeps_what_is_seen(shown, subjec
 
 
 def test_posteriors_show_each_method_beside_the_truth_with_its_exact_kl(shown, subject):
-    z1, z2, truth, log_q, kl, x, mask = shown("posteriors")
+    z1, z2, truth, log_q, kl, x, _ = shown("posteriors")
     assert list(log_q) == list(kl) == ["encoder", "svi", "laplace"]
     for row in range(len(x)):
         cell = np.diff(z1[row])[0] * np.diff(z2[row])[0]

@@ -182,7 +182,9 @@ def gaps(
     log_weights: dict[MethodName, Tensor] = {
         name: posterior.log_weights(k) for name, posterior in posteriors.items()
     }
-    fits: dict[MethodName, Fit] = {name: Fit(elbo(w), pareto_k(w)) for name, w in log_weights.items()}
+    fits: dict[MethodName, Fit] = {
+        name: Fit(elbo(w), pareto_k(w)) for name, w in log_weights.items()
+    }
     if model.latents <= _GRID_LATENTS:
         exact = grid(model, x, mask, generator=generator)
         no_tail = torch.full_like(exact.error, -torch.inf)
