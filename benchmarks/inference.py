@@ -67,7 +67,7 @@ def _of_the_plane(model: VAE, data: Dataset, images: int) -> list[Row]:
     fits, seconds = _timed(lambda s: infer.svi(model, x, mask, generator=stream(s, "svi")))
     grids, grid_seconds = _timed(lambda s: infer.grid(model, x, mask, generator=stream(s, "grid")))
     optimum = infer.svi(model, few, mask, generator=stream(9, "svi"), starts=6, tolerance=1e-4)
-    finer = infer.grid(model, few, mask, generator=stream(9, "grid"), tolerance=1e-7)
+    finer = infer.grid(model, few, mask, generator=stream(9, "grid"), tolerance=1e-5)
     moved = (grids[0].log_evidence[: len(few)] - finer.log_evidence).abs().max().item()
     below = [_mean_gap(model, few, mask, optimum.q, _first(f.q, len(few))) for f in fits]
     reliable = [_reliable(model, few, mask, seed, widen=1.5) for seed in range(_REPEATS)]
