@@ -91,7 +91,7 @@ class GridPosterior:
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z | x_seen) in nats, exact at any z: (..., B, D) → (..., B)."""
         with torch.no_grad():
-            return self.target.log_joint(z) - self.log_evidence
+            return (self.target.log_joint(z) - self.log_evidence).to(z)
 
     def kl(self, q: Family) -> Tensor:
         """KL(q ‖ p(z | x_seen)) in nats by quadrature, (B,).
