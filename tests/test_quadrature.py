@@ -7,7 +7,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
 from elboroom.infer import exact_elbo, quadrature
-from elboroom.infer.quadrature import QuadratureError, elbo_in_frame
+from elboroom.infer.quadrature import QuadratureError, elbo_of
 from elboroom.infer.target import Target
 from elboroom.model import VAE
 from elboroom.posteriors import DiagonalGaussian, Gaussian, GaussianMixture, LowRankGaussian
@@ -89,42 +89,57 @@ def test_a_row_does_not_depend_on_its_company_nor_on_how_many_nodes_are_held(mon
     torch.testing.assert_close(found, expected[order], atol=1e-9, rtol=0)
 
 
-def mixture(std):
-    """Modes at ±1, of which the second has three quarters of the mass; rows alike but the last."""
-    mean = torch.tensor([-1.0, 1.0], dtype=torch.float64)[:, None, None].expand(2, 5, 2)
-    stds = torch.full((5,), 1.0, dtype=torch.float64)
-    stds[-1] = std
-    scale = (stds[:, None, None] * torch.eye(2).double()).expand(2, 5, 2, 2)
-    logits = torch.tensor([1.0, 3.0], dtype=torch.float64).log()[:, None].expand(2, 5)
-    return GaussianMixture(logits, Gaussian(mean, scale))
+class Opaque:
+    """A density that knows neither its covariance nor its parts; some rows are far from Gaussian.
+
+    Its rows are mixtures of two Gaussians at ±1, the second with three quarters of the mass.
+    """
+
+    def __init__(self, std):
+        mean = torch.tensor([-1.0, 1.0], dtype=torch.float64)[:, None, None].expand(2, 5, 2)
+        stds = torch.full((5,), 1.0, dtype=torch.float64)
+        stds[-1] = std
+        scale = (stds[:, None, None] * torch.eye(2).double()).expand(2, 5, 2, 2)
+        logits = torch.tensor([1.0, 3.0], dtype=torch.float64).log()[:, None].expand(2, 5)
+        self.mixture = GaussianMixture(logits, Gaussian(mean, scale))
+        self.mean = self.mixture.mean
+
+    def sample(self, k, generator):
+        return self.mixture.sample(k, generator)
+
+    def log_prob(self, z):
+        return self.mixture.log_prob(z)
 
 
-def test_rows_far_from_a_gaussian_get_finer_nodes():
+@pytest.mark.parametrize("std", [0.12, 0.01])
+def test_the_elbo_of_a_mixture_is_the_mean_of_its_log_weights(std):
     model, x, mask = decoder(1.0)
-    q = mixture(0.12)
-    covariance = torch.full((2, 2), 0.75).double() + torch.eye(2)
-    target = Target.of(model, x, mask)
-    found = elbo_in_frame(target, q, covariance.expand(5, 2, 2))
+    q = Opaque(std).mixture
     z = q.sample(40_000, torch.Generator().manual_seed(5))
-    log_weights = target.log_joint(z).detach() - q.log_prob(z)
+    log_weights = Target.of(model, x, mask).log_joint(z).detach() - q.log_prob(z)
+    found = exact_elbo(model, x, mask, q)
     assert_mean(log_weights, found)
     assert_rejected(lambda: assert_mean(log_weights, found + 0.05))
 
 
+def test_rows_far_from_a_gaussian_get_finer_nodes():
+    model, x, mask = decoder(1.0)
+    q = Opaque(0.2)
+    found = elbo_of(Target.of(model, x, mask), q, torch.Generator().manual_seed(6))
+    expected = exact_elbo(model, x, mask, q.mixture)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
 def test_a_density_too_far_from_a_gaussian_is_an_error():
     model, x, mask = decoder(1.0)
-    covariance = torch.eye(2).double().expand(5, 2, 2)
     with pytest.raises(QuadratureError, match="does not resolve"):
-        elbo_in_frame(Target.of(model, x, mask), mixture(1e-3), covariance)
+        elbo_of(Target.of(model, x, mask), Opaque(1e-3), torch.Generator().manual_seed(6))
 
 
 def test_a_density_that_does_not_know_its_covariance_is_refused():
-    class Unknown:
-        mean = torch.zeros(5, 2)
-
     model, x, mask = decoder(1.0)
-    with pytest.raises(UsageError, match="covariance of a Unknown"):
-        exact_elbo(model, x, mask, Unknown())  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UsageError, match="covariance of a Opaque"):
+        exact_elbo(model, x, mask, Opaque(1.0))
 
 
 def test_four_latents_are_refused():

@@ -9,15 +9,13 @@ from torch import Tensor
 from elboroom.device import keep_freed_memory
 from elboroom.errors import UsageError
 from elboroom.infer.cells import Cells
-from elboroom.infer.quadrature import elbo_in_frame
+from elboroom.infer.quadrature import elbo_of
 from elboroom.infer.refinement import GridError, refine
 from elboroom.infer.target import Target
 from elboroom.model import VAE
 from elboroom.posteriors import Family
 
 __all__ = ["GridError", "GridPosterior", "grid"]
-
-_DRAWS = 1_000  # that tell where a density without a known covariance lies
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class GridPosterior:
     Attributes:
         target: log p(x_seen, z).
         cells: the points of each row that hold its mass, and log p(x_seen, z) there.
-        generator: feeds `sample`, and `kl`.
+        generator: feeds `sample`, and `kl` of a density that does not know its covariance.
     """
 
     target: Target
@@ -82,11 +80,10 @@ class GridPosterior:
         below = F.pad(mass, (1, 0))[start]
         level = below + self._uniforms(k, len(start)) * (mass[end - 1] - below)
         cell = torch.searchsorted(mass, level, right=True).clamp(start, end - 1)
-        # z = z_g + h (u − ½)
         within = self._uniforms(k, len(start), self.target.latents) - 0.5
-        return self.cells.points[cell] + (self.cells.spacing[:, None] * within).to(
-            self.cells.points
-        )
+        # z = z_g + h (u − ½)
+        z = self.cells.points[cell] + self.cells.spacing[:, None] * within
+        return z.to(self.cells.points)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z | x_seen) in nats, exact at any z: (..., B, D) → (..., B)."""
@@ -99,11 +96,8 @@ class GridPosterior:
         Raises:
             QuadratureError: q is far from a Gaussian.
         """
-        covariance = getattr(q, "covariance", None)
-        if covariance is None:
-            covariance = _covariance(q.sample(_DRAWS, self.generator))
         # KL(q ‖ p) = log p(x_seen) − ELBO(q)
-        return self.log_evidence - elbo_in_frame(self.target, q, covariance)
+        return self.log_evidence - elbo_of(self.target, q, self.generator)
 
     def credible_area(self, mass: float) -> Tensor:
         """The size of the smallest region that holds `mass`, (B,): if D = 2, its area.
@@ -187,12 +181,6 @@ def grid(
     if x.device.type == "cpu":
         keep_freed_memory()
     return GridPosterior(target, refine(target, tolerance), generator)
-
-
-def _covariance(draws: Tensor) -> Tensor:
-    """Of draws (k, B, D), (B, D, D)."""
-    centred = draws - draws.mean(0)
-    return torch.einsum("kbi,kbj->bij", centred, centred) / (len(draws) - 1)
 
 
 def _between(values: Tensor, position: Tensor) -> Tensor:
