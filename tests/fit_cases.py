@@ -20,8 +20,8 @@ FITS: dict[str, Callable[..., VariationalPosterior]] = {
     "laplace-mixture": partial(laplace, mixture=True),
     "diagonal": partial(svi, family="diagonal"),
     "full": partial(svi, family="full"),
-    "low-rank": partial(svi, family="low-rank", rank=2, max_steps=50),
-    "mixture": partial(svi, family="mixture", max_steps=50),
+    "low-rank": partial(svi, family="low-rank", rank=2, max_steps=25),
+    "mixture": partial(svi, family="mixture", max_steps=25),
     "flow": partial(svi, family="flow", max_steps=25),
 }
 

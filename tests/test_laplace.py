@@ -98,8 +98,9 @@ def test_refining_brings_the_elbo_to_that_of_the_best_gaussian(latents, monkeypa
 def test_a_row_without_time_to_stop_is_not_converged():
     model, x, mask = rough(1, 3, scale=4.0)
     limits = {"tolerance": 1e-9, "max_steps": 4}
-    fit = laplace(model, x, mask, generator=generator(), **limits)
-    assert not fit.converged[1:].any()
+    for mixture in (False, True):
+        fit = laplace(model, x, mask, generator=generator(), mixture=mixture, **limits)
+        assert not fit.converged[1:].any()
     assert laplace(model, x, mask, generator=generator()).converged.all()
 
 

@@ -48,6 +48,18 @@ def test_low_rank_begins_at_a_gaussian_that_has_that_rank():
     torch.testing.assert_close(found, covariance, atol=1e-3, rtol=0)
 
 
+def test_rounding_does_not_choose_where_low_rank_begins():
+    _, q = problem()
+    q.scale[0] = torch.eye(3)  # of which any axes are principal
+    for rank in (1, 2, 3):
+        climber = LowRank(3, rank, 16, q.mean, generator())
+        expected = climber.start(q)
+        for seed in range(5):
+            noise = torch.randn(q.scale.shape, generator=generator(seed), dtype=torch.float64)
+            found = climber.start(Gaussian(q.mean, q.scale + 1e-14 * noise))
+            torch.testing.assert_close(found, expected, atol=1e-8, rtol=0)
+
+
 def test_low_rank_begins_at_a_finite_point_where_rounding_makes_a_gaussian_singular():
     flat = torch.tensor([[1.0, 1.0], [1.0, 1.0 + 1e-7]]).expand(3, 2, 2)
     q = Gaussian(torch.zeros(3, 2), flat)

@@ -55,6 +55,16 @@ def test_the_best_diagonal_is_found_under_every_mask(latents, start):
         torch.testing.assert_close(fit.q.log_std, log_std, atol=1e-4, rtol=0)
 
 
+def test_the_best_diagonal_of_a_gaussian_posterior_is_known_before_the_first_step():
+    exact, x, mask = linear(2)
+    exact.weight[:, 1] += 3 * exact.weight[:, 0]  # the decoder's own: correlated latents
+    fit = svi(exact.model, x, mask, generator=generator(), max_steps=1)
+    assert fit.converged.all()
+    torch.testing.assert_close(fit.q.log_std, best_diagonal(exact, x, mask)[1], atol=1e-4, rtol=0)
+    far = svi(exact.model, x, mask, generator=generator(), max_steps=1, start="encoder")
+    assert not far.converged.all()
+
+
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("latents", [1, 2, 3, 6])
 def test_the_full_family_finds_the_posterior_under_every_mask(latents, start):
