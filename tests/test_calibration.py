@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from elboroom.calibration import sbc_ranks, uniformity
-from elboroom.infer import grid, laplace
+from elboroom.config import ModelConfig
+from elboroom.infer import grid, hmc, laplace
+from elboroom.model import VAE
 from elboroom.posteriors import Gaussian
 from oracles import LinearGaussian, assert_rejected
 
@@ -14,6 +16,12 @@ ROWS, DRAWS = 1_000, 99
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def bernoulli(pixels):
+    """A decoder 3 → 12 → pixels of Bernoulli pixels."""
+    model = VAE.from_config(ModelConfig(3, (12,)), (pixels,), generator=generator(1))
+    return model.double()
 
 
 def narrow(model, x, mask, *, generator):
@@ -49,6 +57,48 @@ def test_an_exact_posterior_is_calibrated_under_every_mask(seen):
 
 def test_the_grid_is_calibrated():
     assert_uniform(grid)
+
+
+def test_the_refined_posterior_of_a_bernoulli_decoder_is_calibrated():
+    """Of 400 pixels, of which most are seen: so many make posteriors nearly Gaussian."""
+    model = bernoulli(400)
+    mask = torch.rand(ROWS, 400, generator=generator(2)) < 0.8
+
+    def check(variance):
+        def method(model, x, mask):
+            fit = laplace(model, x, mask, generator=g, starts=1)
+            return replace(fit, q=Gaussian(fit.q.mean, variance**0.5 * fit.q.scale))
+
+        g = generator()
+        ranks = sbc_ranks(model, method, rows=ROWS, draws=DRAWS, generator=g, mask=mask)
+        assert uniformity(ranks, DRAWS).min() > 1e-3
+
+    check(1.0)
+    assert_rejected(lambda: check(0.5))
+
+
+def test_hmc_of_a_bernoulli_decoder_is_calibrated():
+    """Of few pixels, whose posteriors are far from Gaussian."""
+    model = bernoulli(12)
+    for p in model.decoder.parameters():
+        p.data *= 3
+    options = {"chains": 16, "warmup": 80, "draws": 120}
+
+    def check(variance):
+        def method(model, x, mask):
+            found = hmc(model, x, mask, generator=g, **options)
+            centred = variance**0.5 * (found.draws - found.mean)
+            return replace(found, draws=found.mean + centred)
+
+        g = generator()  # rows share the noise of a walk: more walks, so that ranks are independent
+        walks = [
+            sbc_ranks(model, method, rows=100, draws=DRAWS, generator=g, mask=mask)
+            for mask in torch.rand(5, 100, 12, generator=generator(2)) < 0.8
+        ]
+        assert uniformity(torch.cat(walks), DRAWS).min() > 1e-3
+
+    check(1.0)
+    assert_rejected(lambda: check(0.5))
 
 
 @pytest.mark.parametrize("bug", [narrow, shifted])
