@@ -34,3 +34,15 @@ class IncomparableError(UsageError):
 
 class TrainingError(ElboroomError):
     """Training that cannot go on, such as an ELBO that is no longer finite."""
+
+
+def require_positive(**counts: int) -> None:
+    """Check arguments that count something, by their names.
+
+    Raises:
+        UsageError: one of them is less than 1.
+    """
+    for name, count in counts.items():
+        if count < 1:
+            why = f"at least one is needed, and {name} is {count}"
+            raise UsageError(f"{name} must be positive", why=why, fix=f"give {name} of 1 or more")

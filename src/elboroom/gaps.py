@@ -12,6 +12,7 @@ from torch import Tensor
 
 from elboroom.config import FitName, MethodName
 from elboroom.diagnostics import RELIABLE_K_HAT, pareto_k
+from elboroom.errors import require_positive
 from elboroom.evaluation import Estimate
 from elboroom.infer.grid import grid
 from elboroom.infer.posterior import VariationalPosterior
@@ -173,9 +174,10 @@ def gaps(
         k: samples of z an image and fit; k̂ takes some hundreds.
 
     Raises:
-        UsageError: the mask does not fit, or a seen value is not finite.
+        UsageError: the mask does not fit, a seen value is not finite, or k is not positive.
         GridError: the finest grid does not resolve a posterior.
     """
+    require_positive(k=k)
     names: tuple[MethodName, ...] = ("encoder", "svi", *methods)
     found = infer_each(names, model, x, mask, generator=generator)
     posteriors = cast(dict[MethodName, VariationalPosterior], found)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elboroom.errors import require_positive
 from elboroom.infer.chains import ChainPosterior
 from elboroom.infer.seen import as_rows
 from elboroom.infer.target import Target
@@ -43,8 +44,9 @@ def pseudo_gibbs(
         burn_in: sweeps before them, that are not.
 
     Raises:
-        UsageError: the mask does not fit, or a seen value is not finite.
+        UsageError: the mask does not fit, a seen value is not finite, or a count is not positive.
     """
+    require_positive(chains=chains, sweeps=sweeps)
     target = Target.of(model, x, mask)
     draws, _ = _walk(_Images.of(model, x, mask), generator, _redraw, chains, sweeps, burn_in)
     return ChainPosterior(target, draws, None, generator)
@@ -79,8 +81,9 @@ def metropolis_within_gibbs(
         burn_in: sweeps before them, that are not.
 
     Raises:
-        UsageError: the mask does not fit, or a seen value is not finite.
+        UsageError: the mask does not fit, a seen value is not finite, or a count is not positive.
     """
+    require_positive(chains=chains, sweeps=sweeps)
     target = Target.of(model, x, mask)
     images = _Images.of(model, x, mask)
     draws, accepted = _walk(images, generator, _propose, chains, sweeps, burn_in)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from elboroom.device import keep_freed_memory
-from elboroom.errors import UsageError
+from elboroom.errors import UsageError, require_positive
 from elboroom.infer.adaptation import Mass, Walk
 from elboroom.infer.chains import ChainPosterior
 from elboroom.infer.target import Target
@@ -92,8 +92,10 @@ def hmc(
         on_step: called after each move with its number and the total.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, or `start` is of other rows.
+        UsageError: the mask does not fit, a seen value is not finite, a count is not positive, or
+            `start` is of other rows.
     """
+    require_positive(chains=chains, draws=draws)
     target = Target.of(model, x, mask)
     keep_freed_memory()
     z = _likely_points(target, chains, generator) if start is None else start.sample(chains)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elboroom.diagnostics import importance_ess, pareto_k
-from elboroom.errors import UsageError
+from elboroom.errors import UsageError, require_positive
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model import VAE
@@ -109,9 +109,10 @@ def sir(
             row's `pareto_k` reliable.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, the proposal is one of other
-            rows, or it cannot be widened.
+        UsageError: the mask does not fit, a seen value is not finite, there are no particles, the
+            proposal is one of other rows, or it cannot be widened.
     """
+    require_positive(particles=particles)
     target = Target.of(model, x, mask)
     q = model.posterior(x, mask) if proposal is None else proposal.q
     if q.mean.shape != (len(target), target.latents):

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from elboroom.errors import require_positive
 from elboroom.infer.ascent import Ascent, ascend_from_each, best
 from elboroom.infer.modes import find_modes, repeats
 from elboroom.infer.natural import NaturalGaussian
@@ -46,8 +47,9 @@ def laplace(
         max_steps: after which a row that has not stopped is given up as not converged.
 
     Raises:
-        UsageError: the mask does not fit, or a seen value is not finite.
+        UsageError: the mask does not fit, a seen value is not finite, or a count is not positive.
     """
+    require_positive(starts=starts, k=k, max_steps=max_steps)
     target = Target.of(model, x, mask)
     points = starting_points(target, model.posterior(x, mask).mean, starts, generator)
     found = find_modes(target, points)

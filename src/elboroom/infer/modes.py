@@ -8,7 +8,7 @@ from elboroom.infer.target import Target
 from elboroom.posteriors import Gaussian
 
 _STEPS = 30
-_GAIN = 1e-2  # nats: below it a step has found the mode
+_GAIN = 1e-3  # nats: below it a step has found the mode
 _FIRST_DAMPING, _MOST_DAMPING = 0.1, 1e6
 _SAME_MODE = 1.0  # standard deviations between two Gaussians, within which they are one
 _NEGLIGIBLE = 10.0  # nats of log evidence below the best mode
@@ -58,7 +58,7 @@ def _climb(target: Target, z: Tensor) -> tuple[Tensor, Tensor]:
     """Levenberg–Marquardt ascent from z (B, D): modes, and whether each was found, (B,).
 
     A step that does not raise log p(x_seen, z) is undone and damped more. A row stops once a step
-    gains less than 0.01 nats.
+    gains less than 0.001 nats.
     """
     z, value = z.clone(), target.log_joint(z[None])[0]
     damping = torch.full_like(value, _FIRST_DAMPING)

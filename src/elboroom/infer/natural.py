@@ -13,8 +13,9 @@ from elboroom.infer.ascent import Parameters
 from elboroom.infer.nodes import Nodes, antithetic, gauss_hermite
 from elboroom.infer.target import Target
 
-_QUADRATURE_LATENTS = 2  # up to here the expectations are taken by quadrature
-_CLIMB_ORDER, _CHECK_ORDER = 3, 4  # of the quadrature
+# By D, where the expectations are taken by quadrature: its orders for the climb and for the check.
+# Nodes on a line cost next to nothing.
+_ORDERS = {1: (9, 12), 2: (3, 4)}
 _CHECK_DRAWS = 64
 _LARGEST_MOVE = 1.5  # of the mean, in standard deviations a latent
 _LEAST_CURVATURE = 0.5
@@ -36,12 +37,12 @@ class NaturalGaussian:
     def __init__(
         self, latents: int, k: int, like: Tensor, generator: torch.Generator, *, diagonal: bool
     ) -> None:
-        exact = latents <= _QUADRATURE_LATENTS
+        exact = latents in _ORDERS
         self.diagonal = diagonal
         self.size, self.steps = (1.0, 3) if exact else (0.5, 4)
         if exact:
-            rule = gauss_hermite(_CLIMB_ORDER, latents, like)
-            self.check, self._nodes = gauss_hermite(_CHECK_ORDER, latents, like), lambda: rule
+            rule, self.check = (gauss_hermite(order, latents, like) for order in _ORDERS[latents])
+            self._nodes = lambda: rule
         else:
             self.check = antithetic(_CHECK_DRAWS, latents, like, generator)
             self._nodes = lambda: antithetic(k, latents, like, generator)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from elboroom.diagnostics import importance_ess
-from elboroom.errors import UsageError
+from elboroom.errors import UsageError, require_positive
 from elboroom.infer.amortised import amortised
 from elboroom.infer.completion import Posterior, chunks
 from elboroom.infer.seen import as_rows
@@ -127,8 +127,9 @@ def completion_score(
         correct: whether draws of a fit are weighted.
 
     Raises:
-        UsageError: the mask does not fit, or a value of `x` is not finite.
+        UsageError: the mask does not fit, a value of `x` is not finite, or there are no draws.
     """
+    require_positive(draws=draws)
     x, seen = as_rows(x, mask)[0], mask.expand(x.shape)
     if not torch.isfinite(x).all():
         raise _unknown()

@@ -12,8 +12,15 @@ def as_rows(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Data (B, *event) with its mask broadcast to the same shape.
 
     Raises:
-        UsageError: `mask` is not boolean or does not broadcast to `x`, or a seen value is NaN.
+        UsageError: `x` has no rows, `mask` is not boolean or does not broadcast to `x`, or a seen
+            value is not finite.
     """
+    if not len(x):
+        raise UsageError(
+            "there are no rows to infer",
+            why=f"x has shape {tuple(x.shape)}",
+            fix="give at least one row, (1, *event)",
+        )
     if mask is None:
         seen = x
     elif mask.dtype != torch.bool:

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from elboroom.errors import UsageError
+from elboroom.errors import UsageError, require_positive
 from elboroom.infer.ascent import Ascent, Parameters, ascend, ascend_from_each, best
 from elboroom.infer.flow import FlowClimber
 from elboroom.infer.laplace import mix
@@ -63,9 +63,10 @@ def svi(
         max_steps: after which a row that has not stopped is given up as not converged.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, `rank` is more than D, or
-            there is no such family or start.
+        UsageError: the mask does not fit, a seen value is not finite, `rank` is more than D, a
+            count is not positive, or there is no such family or start.
     """
+    require_positive(starts=starts, k=k, max_steps=max_steps)
     _require_name("family", family, get_args(FamilyName))
     _require_name("start", start, get_args(Start))
     if not 1 <= rank <= model.latents and family == "low-rank":
