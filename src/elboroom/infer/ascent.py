@@ -20,11 +20,13 @@ class Climber(Protocol):
     Attributes:
         check: the ε under which ELBOs are compared; the same throughout.
         size: the first step size.
+        shrink: what noise leaves of it.
         steps: how many make a round.
     """
 
     check: Nodes
     size: float
+    shrink: float
     steps: int
 
     def climb(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
@@ -76,10 +78,11 @@ def ascend(
     """Raise the ELBO of each row.
 
     After each round the ELBO of a row is compared with what it was, under the same ε. A gain δ with
-    standard error s that is negative is undone; one that the noise could explain, δ < 2s, halves
-    the row's step size; and the row stops once |δ| + 2s is below `tolerance`, in nats. This is the
-    idea of Welandawe et al. (2022), smaller steps once noise rules and an end once the gain is not
-    worth its cost, with paired differences in the place of their regressions.
+    standard error s that is negative is undone. One that the noise could explain, |δ| < 2s, shrinks
+    the row's step size, and a certain loss halves it. The row stops once |δ| + 2s is below
+    `tolerance`, in nats. This is the idea of Welandawe et al. (2022), smaller steps once noise
+    rules and an end once the gain is not worth its cost, with paired differences in the place of
+    their regressions.
     """
     highest = tuple(p.clone() for p in parameters)
     value = climber.log_weights(target, highest, climber.check)
@@ -95,7 +98,8 @@ def ascend(
         for old, new in zip(highest, moved, strict=True):
             old[rows[better]] = new[better]
         value[:, rows[better]] = found[:, better]
-        size[rows[~(better & (gain >= 2 * noise))]] *= 0.5
+        loss = torch.where(gain.abs() < 2 * noise, climber.shrink, 0.5)
+        size[rows] *= torch.where(gain >= 2 * noise, 1.0, loss)
         rows = rows[~(gain.abs() + 2 * noise < tolerance)]
         if not len(rows):
             break

@@ -108,7 +108,9 @@ class Flow:
 class FlowClimber(AdamClimber):
     """Parameters: the flows' weights; the fixed mean and scale of the Gaussian that they warp."""
 
+    # a flow has much to learn, of gradients with more noise than a path derivative has
     free = 1
+    steps = 50
 
     def __init__(self, latents: int, k: int, like: Tensor, generator: torch.Generator) -> None:
         super().__init__(latents, k, like, generator)

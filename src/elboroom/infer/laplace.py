@@ -24,7 +24,7 @@ def laplace(
     starts: int = 2,
     mixture: bool = False,
     refine: bool = True,
-    k: int = 16,
+    k: int = 32,
     tolerance: float = 0.01,
     max_steps: int = 120,
 ) -> VariationalPosterior:

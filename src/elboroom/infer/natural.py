@@ -17,6 +17,7 @@ from elboroom.infer.target import Target
 # Nodes on a line cost next to nothing.
 _ORDERS = {1: (9, 12), 2: (3, 4)}
 _CHECK_DRAWS = 64
+_SHRINK = 0.7  # halving would stop far from the optimum: all steps to come add up to a last one
 _LARGEST_MOVE = 1.5  # of the mean, in standard deviations a latent
 _LEAST_CURVATURE = 0.5
 
@@ -38,7 +39,7 @@ class NaturalGaussian:
         self, latents: int, k: int, like: Tensor, generator: torch.Generator, *, diagonal: bool
     ) -> None:
         exact = latents in _ORDERS
-        self.diagonal = diagonal
+        self.diagonal, self.shrink = diagonal, _SHRINK
         self.size, self.steps = (1.0, 3) if exact else (0.5, 4)
         if exact:
             rule, self.check = (gauss_hermite(order, latents, like) for order in _ORDERS[latents])

@@ -35,6 +35,7 @@ class AdamClimber(ABC):
 
     free: int
     size = 0.05
+    shrink = 0.5
     steps = 25
 
     def __init__(self, noises: int, k: int, like: Tensor, generator: torch.Generator) -> None:

@@ -34,9 +34,9 @@ def svi(
     start: Start = "laplace",
     starts: int = 2,
     rank: int = 5,
-    k: int = 16,
+    k: int = 32,
     tolerance: float = 0.01,
-    max_steps: int = 500,
+    max_steps: int = 1_000,
 ) -> VariationalPosterior:
     """Fit one density a row to p(z | x_seen), for a whole batch at once.
 
