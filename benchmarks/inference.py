@@ -26,8 +26,8 @@ from elboroom.randomness import stream
 _REPEATS = 3
 _PARTICLES = 2_000
 _ORIGINAL = 10.0  # seconds an image of the reference experiment's own loop, on another machine
-_PEER_IMAGES = 20
-_PEER_RUNS = ((1_000, 1), (3_000, 1), (1_000, 8), (3_000, 8), (6_000, 8))  # steps, particles
+_PEER_IMAGES = 100
+_PEER_RUNS = ((1_000, 1), (1_000, 8), (3_000, 8), (6_000, 8), (12_000, 8))  # steps, particles
 _SAME_ELBO = 0.05  # nats
 
 T = TypeVar("T")
@@ -39,7 +39,8 @@ def measure(quick: bool) -> list[Row]:
     space = _trained(PRESETS["mnist"], 2 if quick else 25)
     rows = _of_the_plane(*plane, 500 if quick else 10_000)
     rows += _of_50_latents(*space, 20 if quick else 200)
-    rows += _beside_numpyro(*space, _PEER_RUNS[:1] if quick else _PEER_RUNS)
+    peer = (20, _PEER_RUNS[:1]) if quick else (_PEER_IMAGES, _PEER_RUNS)
+    rows += _beside_numpyro(*space, *peer)
     return [replace(row, reach=None) for row in rows] if quick else rows
 
 
@@ -138,9 +139,11 @@ def _of_50_latents(model: VAE, data: Dataset, images: int) -> list[Row]:
 _NATS = "nats per image"
 
 
-def _beside_numpyro(model: VAE, data: Dataset, runs: tuple[tuple[int, int], ...]) -> list[Row]:
+def _beside_numpyro(
+    model: VAE, data: Dataset, images: int, runs: tuple[tuple[int, int], ...]
+) -> list[Row]:
     """A full-covariance Gaussian of z = 50, to the same ELBO."""
-    x = data.test.x[:_PEER_IMAGES]
+    x = data.test.x[:images]
     fits, seconds = _timed(lambda s: infer.laplace(model, x, generator=stream(s, "laplace")))
     target = Target.of(model, x, None)
     ours = [_elbo(target, fit.q) for fit in fits]

@@ -6,45 +6,131 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elboroom.config import ObjectiveConfig
 from elboroom.model import VAE
-
-
-@dataclass(frozen=True)
-class ElboTerms:
-    """The two terms of the ELBO, in nats per image, each (B,)."""
-
-    reconstruction: Tensor
-    """E_q[log p(x_seen | z)], estimated."""
-    kl: Tensor
-    """KL(q(z | x) ‖ p(z)), in closed form."""
-
-    def elbo(self, beta: float = 1.0) -> Tensor:
-        """Reconstruction − β KL; the ELBO where β = 1."""
-        return self.reconstruction - beta * self.kl
-
-
-def elbo_terms(
-    model: VAE, x: Tensor, mask: Tensor | None = None, *, generator: torch.Generator, k: int = 1
-) -> ElboTerms:
-    """The ELBO's terms with the closed-form KL and k reparameterised samples.
-
-    Kingma & Welling (2013), equation 10 with K = 1.
-    """
-    q = model.posterior(x, mask)
-    # L(x) = 1/K Σ_k log p(x | z_k) − KL(q(z | x) ‖ p(z)),  z_k = μ + σ ε_k
-    log_likelihood = model.decode(q.sample(k, generator)).log_prob(x, mask)
-    return ElboTerms(log_likelihood.mean(0), q.kl_to_prior())
+from elboroom.posteriors import DiagonalGaussian
 
 
 def elbo(log_weights: Tensor) -> Tensor:
-    """The Monte-Carlo ELBO, E_q[log w]: (K, B) → (B,)."""
+    """The Monte-Carlo ELBO, E_q[log w]: (K, ...) → (...)."""
     return log_weights.mean(0)
 
 
 def iwae(log_weights: Tensor) -> Tensor:
-    """The importance-weighted bound of Burda et al. (2015), equation 8: (K, B) → (B,).
+    """The importance-weighted bound of Burda et al. (2015), equation 8: (K, ...) → (...).
 
     In expectation it lies between the ELBO and log p(x), and does not fall with K.
     """
     # L_K = log 1/K Σ_k w_k
     return torch.logsumexp(log_weights, 0) - math.log(len(log_weights))
+
+
+def renyi(log_weights: Tensor, alpha: float) -> Tensor:
+    """The variational Rényi bound of order α: (K, ...) → (...).
+
+    Li & Turner, *Rényi Divergence Variational Inference* (2016), equation 7. It is `iwae` at α = 0
+    and `elbo` at α = 1, and falls with α.
+    """
+    if alpha == 1:
+        return elbo(log_weights)
+    # L_α = 1/(1 − α) log 1/K Σ_k w_k^(1 − α)
+    return iwae((1 - alpha) * log_weights) / (1 - alpha)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a step maximises, and the two terms of the ELBO beside it, in nats, each (B,)."""
+
+    value: Tensor
+    """The bound on log p(x_seen); where gradients are not plain, its value is still this."""
+    reconstruction: Tensor
+    """E_q[log p(x_seen | z)], estimated."""
+    kl: Tensor
+    """KL(q(z | x) ‖ p(z)): in closed form beside the closed-form ELBO, else estimated."""
+
+    @property
+    def elbo(self) -> Tensor:
+        """Reconstruction − KL, (B,)."""
+        return self.reconstruction - self.kl
+
+
+def bound(
+    model: VAE,
+    x: Tensor,
+    mask: Tensor | None = None,
+    *,
+    config: ObjectiveConfig,
+    warmth: float = 1.0,
+    generator: torch.Generator,
+) -> Bound:
+    """The bound that `config` names, from fresh reparameterised samples.
+
+    Args:
+        model: whose parameters get the gradient.
+        x: (B, *event).
+        mask: True where a pixel is seen; with `iwae` this is MIWAE (Mattei & Frellsen, 2019).
+        config: the bound, its samples, and the estimator of its gradient.
+        warmth: how far β has risen, in [0, 1].
+        generator: draws the samples.
+    """
+    reduce = _closed_form if config.objective == "elbo" else _sampled
+    return reduce(model, x, mask, config, warmth * config.beta, generator)
+
+
+def _closed_form(
+    model: VAE,
+    x: Tensor,
+    mask: Tensor | None,
+    config: ObjectiveConfig,
+    beta: float,
+    generator: torch.Generator,
+) -> Bound:
+    """The ELBO with the KL in closed form: Kingma & Welling (2013), equation 10."""
+    q = model.posterior(x, mask)
+    # L(x) = 1/K Σ_k log p(x | z_k) − β KL(q(z | x) ‖ p(z)),  z_k = μ + σ ε_k
+    log_likelihood = model.decode(q.sample(config.k, generator)).log_prob(x, mask)
+    reconstruction, kl = log_likelihood.mean(0), q.kl_to_prior()
+    price = _beyond_free(q, config.free_bits) if config.free_bits else kl
+    return Bound(reconstruction - beta * price, reconstruction, kl)
+
+
+def _beyond_free(q: DiagonalGaussian, free_bits: float) -> Tensor:
+    """The KL with free bits: Kingma et al. (2016), equation 15, a latent being a group."""
+    # Σ_d max(λ, E_b[KL_d])
+    return q.kl_per_latent().mean(0).clamp(min=free_bits).sum()
+
+
+def _sampled(
+    model: VAE,
+    x: Tensor,
+    mask: Tensor | None,
+    config: ObjectiveConfig,
+    beta: float,
+    generator: torch.Generator,
+) -> Bound:
+    """The mean over M of a bound of K weights each."""
+    q = model.posterior(x, mask)
+    z = q.sample(config.k * config.m, generator)
+    log_likelihood = model.decode(z).log_prob(x, mask)
+    # the score of q has mean zero, or a place in the hook below
+    density = q if config.gradient == "plain" else q.detached()
+    log_ratio = model.prior(len(x)).log_prob(z) - density.log_prob(z)
+    # log w = log p(x | z) + β [ log p(z) − log q(z | x) ]
+    log_weights = (log_likelihood + beta * log_ratio).unflatten(0, (config.k, config.m))
+    if config.gradient == "dreg" and z.requires_grad:
+        share = _share_of_path(log_weights.detach(), config.order, beta)
+        z.register_hook(lambda gradient: gradient * share.flatten(0, 1)[..., None])
+    value = renyi(log_weights, config.order).mean(0)
+    return Bound(value, log_likelihood.mean(0), -log_ratio.detach().mean(0))
+
+
+def _share_of_path(log_weights: Tensor, alpha: float, beta: float) -> Tensor:
+    """What is left of each path derivative once the score of q is written as one, (K, M, B).
+
+    Tucker et al., *Doubly Reparameterized Gradient Estimators* (2019), equation 8 for α = 0. With
+    the normalised v_k ∝ w_k^(1 − α) the bound moves by v_k d log w_k, and the score by
+    E[v_k ∇_φ log q(z_k)] = E[∂v_k/∂z_k ∂z_k/∂φ] = E[(1 − α) v_k (1 − v_k) ∂ log w_k/∂z_k ∂z_k/∂φ].
+    """
+    v = torch.softmax((1 - alpha) * log_weights, 0)
+    # v_k − β (1 − α) v_k (1 − v_k), of which the bound itself has brought v_k
+    return 1 - beta * (1 - alpha) * (1 - v)

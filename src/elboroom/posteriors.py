@@ -86,11 +86,19 @@ class DiagonalGaussian(_Scored):
         """With standard deviations `factor` times as large."""
         return DiagonalGaussian(self.mean, self.log_std + math.log(factor))
 
+    def detached(self) -> "DiagonalGaussian":
+        """The same density, without gradients to its parameters."""
+        return DiagonalGaussian(self.mean.detach(), self.log_std.detach())
+
     def kl_to_prior(self) -> Tensor:
         """KL(q ‖ N(0, I)) in nats, (B,): Kingma & Welling (2013), appendix B."""
-        # KL = ½ Σ_d [ μ_d² + σ_d² − 1 − log σ_d² ]
+        return self.kl_per_latent().sum(-1)
+
+    def kl_per_latent(self) -> Tensor:
+        """Its terms, (B, D)."""
+        # KL_d = ½ [ μ_d² + σ_d² − 1 − log σ_d² ]
         variance = (2 * self.log_std).exp()
-        return 0.5 * (self.mean.square() + variance - 1 - 2 * self.log_std).sum(-1)
+        return 0.5 * (self.mean.square() + variance - 1 - 2 * self.log_std)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""Options, their defaults and the presets: the one place where they are written.
+
+Nothing here imports anything heavy, so that `elboroom --help` answers at once.
+"""
+
+from elboroom.config.commands import (
+    CompleteConfig,
+    EvaluateConfig,
+    FigureName,
+    FiguresConfig,
+    FitName,
+    GapsConfig,
+    InferConfig,
+    MethodName,
+)
+from elboroom.config.data import Binarisation, DataConfig, Split
+from elboroom.config.model import Activation, ModelConfig
+from elboroom.config.objective import Gradient, Objective, ObjectiveConfig
+from elboroom.config.run import PRESETS, Config
+from elboroom.config.training import Device, Precision, Schedule, TrainConfig
+
+__all__ = [
+    "PRESETS",
+    "Activation",
+    "Binarisation",
+    "CompleteConfig",
+    "Config",
+    "DataConfig",
+    "Device",
+    "EvaluateConfig",
+    "FigureName",
+    "FiguresConfig",
+    "FitName",
+    "GapsConfig",
+    "Gradient",
+    "InferConfig",
+    "MethodName",
+    "ModelConfig",
+    "Objective",
+    "ObjectiveConfig",
+    "Precision",
+    "Schedule",
+    "Split",
+    "TrainConfig",
+]

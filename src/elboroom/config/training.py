@@ -1,0 +1,46 @@
+"""Options of training."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from elboroom.config.checks import require, require_choices, require_seed
+
+Schedule = Literal["constant", "cosine"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the ELBO is maximised, on what, and how often it is looked at."""
+
+    epochs: int = 100
+    """Visits of every training image."""
+    batch_size: int = 200
+    """Images a step."""
+    learning_rate: float = 1e-3
+    """Adam's step size."""
+    schedule: Schedule = "constant"
+    """constant, or cosine: from the learning rate down to zero at the last step."""
+    warmup: float = 0.0
+    """Epochs over which the weight β of the KL rises from 0 to 1; 0 keeps β = 1."""
+    seed: int = 0
+    """Fixes the initial weights, the order of the data and every draw."""
+    evaluate_every: int = 10
+    """Epochs between two held-out ELBOs; the last epoch always has one."""
+    device: Device = "auto"
+    """auto takes CUDA where there is one, else the processor."""
+    precision: Precision = "auto"
+    """bf16: matrix products in bfloat16, weights and sums in float32. fp32: all in float32.
+    auto takes bf16 where the hardware multiplies it natively."""
+    threads: int | None = None
+    """Processor threads; None leaves PyTorch's choice."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "evaluate_every"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        require(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "in (0, 1)")
+        require(self.warmup >= 0, "warmup", self.warmup, "0 or more")
+        require_seed(self.seed)
+        require(self.threads is None or self.threads >= 1, "threads", self.threads, "1 or more")
+        require_choices(self, schedule=Schedule, device=Device, precision=Precision)
