@@ -22,6 +22,7 @@ class UnitNoise:
         return self.mean + eps
 
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        x = x if mask is None else x.masked_fill(~mask, 0.0)
         pixels = -0.5 * ((x - self.mean).square() + math.log(2 * math.pi))
         return (pixels if mask is None else pixels.masked_fill(~mask, 0.0)).sum(-1)
 

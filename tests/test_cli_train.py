@@ -66,7 +66,7 @@ def test_a_run_that_ends_before_its_warmup_warns(shell: Command, small: list[str
         0,
         "",
         "warning: training ends at β = 0.25, before the warm-up does: what it maximises is not "
-        "the ELBO. Use --warmup 2 or less, or more --epochs.\n",
+        "a bound on log p(x). Use --warmup 2 or less, or more --epochs.\n",
     )
 
 

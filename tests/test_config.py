@@ -68,7 +68,7 @@ def test_an_unknown_option_is_refused():
         Config.from_dict({"model": {"latent": 2, "depth": 3}})
     assert str(error.value) == (
         "unknown option depth, latent in a config\n"
-        "  why: ModelConfig has activation, hidden, latents\n"
+        "  why: ModelConfig has activation, hidden, latents, network, normalisation\n"
         "  fix: remove it, or read the run with the version of elboroom that wrote it"
     )
 
@@ -81,7 +81,7 @@ def test_an_unknown_option_is_refused():
         (DataConfig, "split", "half", "in ('standard', 'reference')"),
         (ModelConfig, "latents", 0, "1 or more"),
         (ModelConfig, "hidden", (5, 0), "widths of 1 or more"),
-        (ModelConfig, "activation", "sine", "in ('tanh', 'relu', 'silu', 'softplus')"),
+        (ModelConfig, "activation", "sine", "in ('tanh', 'relu', 'silu', 'softplus', 'identity')"),
         (TrainConfig, "epochs", 0, "1 or more"),
         (TrainConfig, "batch_size", 0, "1 or more"),
         (TrainConfig, "evaluate_every", 0, "1 or more"),

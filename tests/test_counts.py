@@ -1,7 +1,6 @@
 """What no method of inference can work with: no rows, no draws, no starts."""
 
 import pytest
-import torch
 
 from elboroom import infer
 from elboroom.errors import UsageError

@@ -15,6 +15,8 @@ ORDER: list[set[str]] = [
     {"errors", "version"},
     {"config"},
     {"data"},
+    {"layers"},
+    {"tangents"},
     {"likelihoods", "networks", "posteriors", "randomness", "device", "diagnostics"},
     {"model"},
     {"objectives"},

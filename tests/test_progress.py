@@ -10,7 +10,7 @@ from elboroom.progress import watch
 from elboroom.training import EpochMetrics
 
 CONFIG = TrainConfig(epochs=12)
-FIRST = EpochMetrics(1, 3, -200.126, -190.0, 10.126, 1.0, 1e-3, None, 12_345.6)
+FIRST = EpochMetrics(1, 3, -200.126, -190.0, 10.126, -200.126, 1.0, 1e-3, None, 12_345.6)
 LAST = replace(FIRST, epoch=12, held_out_elbo=-150.5)
 TERMS = "ELBO -200.13  reconstruction -190.00  KL 10.13  12,346 images/s"
 

@@ -31,7 +31,7 @@ def run(tmp_path: Path, config: Config) -> Run:
 
 
 def metrics(epoch: int) -> EpochMetrics:
-    return EpochMetrics(epoch, 3 * epoch, -5.25, -4.0, 1.25, 1.0, 1e-3, None, 1e4)
+    return EpochMetrics(epoch, 3 * epoch, -5.25, -4.0, 1.25, -5.25, 1.0, 1e-3, None, 1e4)
 
 
 def go_on(run: Run, training: tuple[VAE, TrainState], until: int | None = None) -> TrainState:

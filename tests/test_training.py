@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from elboroom.config import DataConfig, ModelConfig, TrainConfig
+from elboroom.config import DataConfig, ModelConfig, ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset, Identity, Part, load_data
 from elboroom.errors import TrainingError
 from elboroom.model import VAE
-from elboroom.objectives import elbo_terms
+from elboroom.objectives import bound
 from elboroom.randomness import stream
-from elboroom.training import beta, held_out_elbo, learning_rate, train
+from elboroom.training import held_out_elbo, learning_rate, train, warmth
 
 QUICK = TrainConfig(epochs=3, batch_size=64, evaluate_every=1, device="cpu", precision="fp32")
 
@@ -97,15 +97,15 @@ def test_the_held_out_elbo_is_the_mean_over_images_whatever_the_batches(digits):
     model, repeats = new_model(digits), 40
     x = digits.test.x
     with torch.no_grad():
-        terms = elbo_terms(model, x, generator=stream(0, "reference"), k=40)
+        many = bound(model, x, config=ObjectiveConfig(k=40), generator=stream(0, "reference"))
         one_sample = torch.stack(
             [
-                elbo_terms(model, x, generator=stream(0, "s", i)).elbo().mean()
+                bound(model, x, config=ObjectiveConfig(), generator=stream(0, "s", i)).elbo.mean()
                 for i in range(repeats)
             ]
         )
     found = held_out_elbo(model, digits.test, QUICK, epoch=0)
-    assert abs(found - terms.elbo().mean().item()) < 4.5 * one_sample.std().item()
+    assert abs(found - many.elbo.mean().item()) < 4.5 * one_sample.std().item()
 
 
 def test_a_short_last_batch_is_weighted_by_its_images():
@@ -137,8 +137,8 @@ def test_dynamic_binarisation_draws_afresh_at_every_visit():
 
 def test_beta_rises_linearly_over_the_warmup():
     config = TrainConfig(warmup=4)
-    assert [beta(config, t) for t in (0, 1, 4, 9)] == [0.0, 0.25, 1.0, 1.0]
-    assert beta(TrainConfig(), 0) == 1.0
+    assert [warmth(config, t) for t in (0, 1, 4, 9)] == [0.0, 0.25, 1.0, 1.0]
+    assert warmth(TrainConfig(), 0) == 1.0
 
 
 def test_beta_weighs_the_kl_in_the_gradient_but_not_in_the_metrics(digits):
@@ -209,8 +209,9 @@ class _Loss(torch.nn.Module):
         self.model = model
 
     def forward(self, x, mask):
-        terms = elbo_terms(self.model, x, mask, generator=stream(0, "fixed"))
-        return -terms.elbo(0.7).mean()
+        config = ObjectiveConfig(beta=0.7)
+        found = bound(self.model, x, mask, config=config, generator=stream(0, "fixed"))
+        return -found.value.mean()
 
 
 def test_any_event_shape_can_be_trained_on():

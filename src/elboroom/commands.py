@@ -47,7 +47,15 @@ def train(
 
     console = plain_console(stderr=True)
     with interruptible() as stop, watch(console, config.train, held_out, quiet=quiet) as show:
-        train_model(model, data, config.train, state=state, on_epoch=on_epoch, stop=stop)
+        train_model(
+            model,
+            data,
+            config.train,
+            objective=config.objective,
+            state=state,
+            on_epoch=on_epoch,
+            stop=stop,
+        )
         run.save(model, state)
     finished = len(state.history) == config.train.epochs
     if not quiet:

@@ -53,6 +53,11 @@ class Bound:
         """Reconstruction − KL, (B,)."""
         return self.reconstruction - self.kl
 
+    @property
+    def totals(self) -> Tensor:
+        """All three summed over the batch, (3,), without gradients."""
+        return torch.stack([self.value.sum(), self.reconstruction.sum(), self.kl.sum()]).detach()
+
 
 def bound(
     model: VAE,

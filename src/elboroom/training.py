@@ -1,4 +1,4 @@
-"""Training: the ELBO, maximised by Adam. The loop is `train`, read from top to bottom."""
+"""Training: a bound on log p(x), maximised by Adam. The loop is `train`, top to bottom."""
 
 import math
 import time
@@ -10,26 +10,31 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from elboroom.config import TrainConfig
+from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset, Part
 from elboroom.device import autocast, prepare
 from elboroom.errors import TrainingError
 from elboroom.model import VAE
-from elboroom.objectives import elbo_terms
+from elboroom.objectives import bound
 from elboroom.randomness import stream
 
 _EVALUATION_BATCH = 1_000
+_ELBO = ObjectiveConfig()
 
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One finished epoch. ELBO, reconstruction and KL are means over the epoch, nats per image."""
+    """One finished epoch. Bound, ELBO and its terms are means over the epoch, nats per image.
+
+    The bound is what was maximised, with the weight β of that time.
+    """
 
     epoch: int
     step: int
     elbo: float
     reconstruction: float
     kl: float
+    bound: float
     beta: float
     learning_rate: float
     held_out_elbo: float | None
@@ -43,13 +48,14 @@ class TrainState:
     Attributes:
         optimiser: Adam over the model's parameters, with its moments.
         step: steps taken since the start.
-        totals: (2,), reconstruction and KL in nats, summed over the images of the running epoch.
+        totals: (3,), bound, reconstruction and KL in nats, summed over the images of the running
+            epoch.
         history: the finished epochs.
     """
 
     optimiser: Adam
     step: int = 0
-    totals: Tensor = field(default_factory=lambda: torch.zeros(2))
+    totals: Tensor = field(default_factory=lambda: torch.zeros(3))
     history: list[EpochMetrics] = field(default_factory=list)
 
 
@@ -63,16 +69,18 @@ def train(
     data: Dataset,
     config: TrainConfig,
     *,
+    objective: ObjectiveConfig = _ELBO,
     state: TrainState | None = None,
     on_epoch: Callable[[TrainState], None] = lambda state: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> TrainState:
-    """Maximise the ELBO of `model` on `data.train`, in place.
+    """Maximise a bound on log p(x) of `data.train` by the parameters of `model`, in place.
 
     Args:
         model: trained in place, and left on the device of `config`.
         data: the train part is fitted; the validation part, else the test part, is looked at.
         config: the options.
+        objective: the bound; the ELBO with closed-form KL unless told.
         state: where to go on from; None starts anew.
         on_epoch: called after each epoch; its metrics are `state.history[-1]`.
         stop: asked after each step; True ends there. `train` with the returned state goes on as if
@@ -82,7 +90,7 @@ def train(
         The state at the end.
 
     Raises:
-        TrainingError: the ELBO of an epoch is not finite.
+        TrainingError: the bound of an epoch is not finite.
     """
     device, dtype = prepare(config)
     model.to(device).train()
@@ -90,7 +98,7 @@ def train(
     state.totals = state.totals.to(device)
     part = data.train.to(device)
     steps_per_epoch = math.ceil(len(part) / config.batch_size)
-    _warn_of_warmup(config)
+    _warn_of_warmup(config, objective)
 
     while state.step < config.epochs * steps_per_epoch and not stop():
         epoch, first = divmod(state.step, steps_per_epoch)
@@ -102,31 +110,44 @@ def train(
             state.optimiser.param_groups[0]["lr"] = learning_rate(config, progress)
             x = part.batch(index, generator)
             with autocast(dtype, device):
-                terms = elbo_terms(model, x, generator=generator)
-            loss = -terms.elbo(beta(config, progress)).mean()
+                found = bound(
+                    model,
+                    x,
+                    part.seen(x),
+                    config=objective,
+                    warmth=warmth(config, progress),
+                    generator=generator,
+                )
+            loss = -found.value.mean()
             state.optimiser.zero_grad()
             loss.backward()
             state.optimiser.step()
-            state.totals += torch.stack([terms.reconstruction.sum(), terms.kl.sum()]).detach()
+            state.totals += found.totals
             state.step += 1
             if stop():
                 break
         if state.step % steps_per_epoch:
             break
         pace = (len(part) - first * config.batch_size) / (time.perf_counter() - clock)
-        state.history.append(_epoch_metrics(model, data, config, state, epoch, pace))
+        state.history.append(_epoch_metrics(model, data, config, objective, state, epoch, pace))
         state.totals.zero_()
         on_epoch(state)
     return state
 
 
 def _epoch_metrics(
-    model: VAE, data: Dataset, config: TrainConfig, state: TrainState, epoch: int, pace: float
+    model: VAE,
+    data: Dataset,
+    config: TrainConfig,
+    objective: ObjectiveConfig,
+    state: TrainState,
+    epoch: int,
+    pace: float,
 ) -> EpochMetrics:
-    reconstruction, kl = (state.totals / len(data.train)).tolist()
-    if not math.isfinite(reconstruction - kl):
+    value, reconstruction, kl = (state.totals / len(data.train)).tolist()
+    if not math.isfinite(value + reconstruction - kl):
         raise TrainingError(
-            f"the ELBO of epoch {epoch + 1} is not finite",
+            f"the bound of epoch {epoch + 1} is not finite",
             why=f"its reconstruction term is {reconstruction:g}, its KL {kl:g}",
             fix="lower --learning-rate, or give the KL a --warmup of a few epochs",
         )
@@ -137,7 +158,8 @@ def _epoch_metrics(
         elbo=reconstruction - kl,
         reconstruction=reconstruction,
         kl=kl,
-        beta=beta(config, epoch + 1),
+        bound=value,
+        beta=objective.beta * warmth(config, epoch + 1),
         learning_rate=state.optimiser.param_groups[0]["lr"],
         held_out_elbo=held_out_elbo(model, data.held_out[1], config, epoch) if due else None,
         images_per_second=pace,
@@ -151,8 +173,8 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress / config.epochs))
 
 
-def beta(config: TrainConfig, progress: float) -> float:
-    """The weight of the KL after `progress` epochs: linear from 0 to 1 over the warm-up."""
+def warmth(config: TrainConfig, progress: float) -> float:
+    """How far β has risen after `progress` epochs: linear from 0 to 1 over the warm-up."""
     return min(1.0, progress / config.warmup) if config.warmup else 1.0
 
 
@@ -164,15 +186,17 @@ def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> fl
     for rows in torch.arange(len(part)).split(_EVALUATION_BATCH):
         x = part.batch(rows.to(part.images.device), generator).to(device)
         with torch.no_grad(), autocast(dtype, device):
-            total += elbo_terms(model, x, generator=generator).elbo().sum().item()
+            found = bound(model, x, part.seen(x), config=_ELBO, generator=generator)
+            total += found.elbo.sum().item()
     return total / len(part)
 
 
-def _warn_of_warmup(config: TrainConfig) -> None:
+def _warn_of_warmup(config: TrainConfig, objective: ObjectiveConfig) -> None:
     if config.warmup > config.epochs:
+        beta = objective.beta * warmth(config, config.epochs)
         warnings.warn(
-            f"training ends at β = {beta(config, config.epochs):.2g}, before the warm-up does: "
-            f"what it maximises is not the ELBO. Use --warmup {config.epochs} or less, "
+            f"training ends at β = {beta:.2g}, before the warm-up does: "
+            f"what it maximises is not a bound on log p(x). Use --warmup {config.epochs} or less, "
             "or more --epochs.",
             stacklevel=3,
         )

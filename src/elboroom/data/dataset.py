@@ -45,12 +45,14 @@ class Part:
         labels: (N,) int64, or None.
         white: the stored value that stands for 1.
         redraw: whether every visit draws fresh binary pixels (dynamic binarisation).
+        missing: whether NaN stands in `images` where a pixel is not known.
     """
 
     images: Tensor
     labels: Tensor | None
     white: float = 1.0
     redraw: bool = False
+    missing: bool = False
 
     def __len__(self) -> int:
         return len(self.images)
@@ -59,6 +61,10 @@ class Part:
         """The images at `index` (B,) as float32 (B, *event); `generator` feeds a redraw."""
         x = self._float(self.images.index_select(0, index))
         return binarisation.draw(x, generator) if self.redraw else x
+
+    def seen(self, x: Tensor) -> Tensor | None:
+        """The mask of a batch of this part: False where a pixel is missing; None if none is."""
+        return ~x.isnan() if self.missing else None
 
     @property
     def x(self) -> Tensor:
