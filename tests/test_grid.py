@@ -40,6 +40,24 @@ def small_vae(seed, latents, gain, rows=4):
     return model, x, mask
 
 
+def assert_no_chance_agreement():
+    """Of posteriors of many widths, half-way between points of every lattice."""
+    for weight in (4.0, 8.0, 16.6, 25.0, 33.0):
+        exact = LinearGaussian(pixels=1, latents=1, seed=1)
+        exact.weight.fill_(weight)  # the decoder's own
+        mean = torch.arange(64).double() / 128
+        x = (mean * (1 + weight**2) / weight)[:, None] + exact.bias
+        found = grid(exact.model, x, generator=generator())
+        expected = exact.log_evidence(x, torch.ones_like(x).bool())
+        torch.testing.assert_close(found.log_evidence, expected, atol=1e-3, rtol=0)
+
+
+def test_two_spacings_that_agree_by_chance_do_not_end_the_refinement(monkeypatch):
+    assert_no_chance_agreement()
+    monkeypatch.setattr("elboroom.infer.refinement._RISE_OF_MASS", 4.0)
+    assert_rejected(assert_no_chance_agreement)
+
+
 class Fold(nn.Module):
     """z → scale (z₁², z₂): what is seen of z does not tell its first sign."""
 

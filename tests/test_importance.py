@@ -5,7 +5,8 @@ import torch
 
 from elboroom.diagnostics import RELIABLE_K_HAT
 from elboroom.errors import UsageError
-from elboroom.infer.importance import ParticlePosterior, sir
+from elboroom.infer.importance import ParticlePosterior, half_price, sir
+from elboroom.infer.laplace import laplace
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.posteriors import DiagonalGaussian
@@ -96,6 +97,17 @@ def test_resampled_draws_follow_the_weights():
     centred = draws - found.mean
     assert_mean(centred[..., :, None] * centred[..., None, :], found.covariance)
     assert_rejected(lambda: assert_mean(draws, fit.mean))
+
+
+@pytest.mark.parametrize("latents", [1, 2, 5])
+def test_half_price_costs_half_the_effective_draws_of_an_exact_proposal(latents):
+    exact = LinearGaussian(pixels=6, latents=latents, seed=8)
+    x, mask = exact.data(20, seed=9), random_masks(20, 6, seed=9)
+    fit = laplace(exact.model, x, mask, generator=generator(), refine=False)
+    options = {"proposal": fit, "particles": 20_000, "widen": half_price(latents)}
+    found = sir(exact.model, x, mask, generator=generator(), **options)
+    ess = found.diagnostics["ess"] / 20_000
+    torch.testing.assert_close(ess, torch.full_like(ess, 0.5), atol=0.02, rtol=0)
 
 
 def test_the_encoder_is_the_proposal_unless_another_is_given():

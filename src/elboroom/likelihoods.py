@@ -66,9 +66,10 @@ class Bernoulli:
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Every event (B, *event) under every parameter (G, *event) by matrix products, (G, B)."""
         logits, target = self.logits.flatten(1), _seen(x, mask).flatten(1)
-        m = torch.ones_like(target) if mask is None else mask.flatten(1).to(target)
+        log_sum = F.softplus(logits)
         # log p(x_b | z_g) = l_g · (m_b ∘ x_b) − softplus(l_g) · m_b
-        return logits @ target.T - F.softplus(logits) @ m.T
+        seen = log_sum.sum(-1, keepdim=True) if mask is None else log_sum @ mask.flatten(1).to(x).T
+        return logits @ target.T - seen
 
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """∂ log p(x_seen | z) by the logits, (..., B, *event)."""

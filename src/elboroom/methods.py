@@ -12,7 +12,7 @@ from elboroom.infer.amortised import amortised
 from elboroom.infer.gibbs import metropolis_within_gibbs, pseudo_gibbs
 from elboroom.infer.grid import grid
 from elboroom.infer.hmc import OnStep, hmc
-from elboroom.infer.importance import ParticlePosterior, sir
+from elboroom.infer.importance import ParticlePosterior, half_price, sir
 from elboroom.infer.laplace import laplace
 from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.svi import svi
@@ -117,8 +117,7 @@ def _sir(
 ) -> ParticlePosterior:
     """From a proposal that knows of several modes, is quickly fitted, and reaches a little far."""
     proposal = laplace(model, x, mask, generator=generator, mixture=True)
-    # the relative spread of |ε|, ε ~ N(0, I), is 1/√(2D)
-    widen = 1 + (2 * model.latents) ** -0.5
+    widen = half_price(model.latents)
     return sir(model, x, mask, generator=generator, proposal=proposal, widen=widen)
 
 

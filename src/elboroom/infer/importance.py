@@ -77,6 +77,16 @@ class ParticlePosterior:
         return self.z[which, torch.arange(self.z.shape[1], device=self.z.device)]
 
 
+def half_price(latents: int) -> float:
+    """The factor of `widen` that costs half the effective draws where q is the posterior itself.
+
+    It is 1.85 for two latents and 1.09 for fifty.
+    """
+    # E_q[w²] / E_q[w]² = (s² / √(2s² − 1))^D = 2 for a Gaussian s times as wide as the posterior
+    a = 2 ** (2 / latents)
+    return math.sqrt(a + math.sqrt(a * (a - 1)))
+
+
 @torch.no_grad()
 def sir(
     model: VAE,
@@ -105,8 +115,8 @@ def sir(
         particles: K, of each row.
         widen: the proposal's standard deviations are taken this many times as large. The fit that
             maximises an ELBO is narrower than the posterior where that is skewed, and the rare
-            draws beyond it then have the largest weights: in two dimensions 1.5 makes nearly every
-            row's `pareto_k` reliable.
+            draws beyond it then have the largest weights: `half_price` makes nearly every row's
+            `pareto_k` reliable.
 
     Raises:
         UsageError: the mask does not fit, a seen value is not finite, there are no particles, the

@@ -27,6 +27,11 @@ class Level:
         return cls(tiles, score(target, tiles), len(target))
 
     @property
+    def latents(self) -> int:
+        """D."""
+        return self.tiles.tile.shape[-1]
+
+    @property
     def top(self) -> Tensor:
         """The largest log p(x_seen, z) of each row, (B,); −∞ of rows that are not at work."""
         return self._max(self.scores.peak)
@@ -42,10 +47,9 @@ class Level:
         """How far a mode may rise between points, at the most, (B,)."""
         return self._max(self.scores.rise.masked_fill(~self.kept, -math.inf))
 
-    @property
-    def rise_at_top(self) -> Tensor:
-        """The same near the largest log p(x_seen, z), (B,)."""
-        elsewhere = self.scores.peak < self.top[self.tiles.row]
+    def rise_near_top(self, depth: float) -> Tensor:
+        """The same where log p(x_seen, z) comes within `depth` nats of its largest, (B,)."""
+        elsewhere = self.scores.peak < (self.top - depth)[self.tiles.row]
         return self._max(self.scores.rise.masked_fill(elsewhere, -math.inf))
 
     @property
@@ -84,7 +88,7 @@ class Level:
         # log p(x) = log ∫ p(x, z) dz ≈ log Σ_g p(x, z_g) + D log h
         row, top = self.tiles.row, self._max(log_sum[None])
         total = torch.zeros_like(top).index_add_(0, row, (log_sum - top[row]).exp())
-        return total.log() + top + self.tiles.tile.shape[-1] * math.log(spacing)
+        return total.log() + top + self.latents * math.log(spacing)
 
     def _max(self, values: Tensor) -> Tensor:
         """The largest of each row's values (..., N), (B,)."""

@@ -13,6 +13,11 @@ from elboroom.infer.target import Target
 _COARSEST, _FINEST = 1 / 4, 1 / 1024  # spacings: powers of two, so that points are exact
 _NEAR, _FAR = 2, 16  # tiles from the origin, at the coarsest: searched first, and at the most
 _RISE = 4.0  # nats: where a mode may rise further between points, these do not show it
+# Where there is mass, two spacings may agree by chance though both are too wide for it. Of a
+# Gaussian of standard deviation σ the trapezoidal rule is off by 2 exp(−2π² σ²/h²), and the rise is
+# D/4 h²/σ².
+_RISE_OF_MASS = 0.62  # nats a latent: h ≤ 1.6 σ
+_MASS = 7.0  # nats below the largest: what lies deeper is less than a thousandth
 _SMOOTH = 0.02  # nats: where no mode rises further, what error is left is rounding
 _PAIRS = 1 << 15  # of a row and a tile, whose points are picked at a time
 
@@ -93,13 +98,15 @@ def _pick(
 
 def _resolved(level: Level, tolerance: float) -> Tensor:
     """Which rows the lattice is fine enough for, (B,)."""
-    return (level.error <= tolerance) & (level.rise <= _RISE)
+    rise_of_mass = level.rise_near_top(_MASS) / level.latents
+    seen = (level.rise <= _RISE) & (rise_of_mass <= _RISE_OF_MASS)
+    return (level.error <= tolerance) & seen
 
 
 def _require_hope(level: Level, tolerance: float) -> None:
     """Refuse rows that no finer lattice would resolve."""
     spacing, top = level.tiles.spacing, level.top
-    narrow = level.rise_at_top * (_FINEST / spacing) ** 2 > _RISE
+    narrow = level.rise_near_top(0.0) * (_FINEST / spacing) ** 2 > _RISE
     hopeless = narrow | ~top.isfinite() | (level.rise <= _SMOOTH) | (spacing == _FINEST)
     lost = (level.at_work & hopeless & ~_resolved(level, tolerance)).nonzero()[:, 0]
     if not len(lost):
