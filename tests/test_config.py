@@ -33,6 +33,9 @@ CONFIGS = st.builds(
         latents=st.integers(1, 512),
         hidden=st.lists(st.integers(1, 4096), max_size=4).map(tuple),
         activation=st.sampled_from(get_args(Activation)),
+        network=st.sampled_from(["mlp", "gated"]),  # residual has a rule for its widths
+        normalisation=st.sampled_from(["none", "layer", "batch"]),
+        data_bias=st.booleans(),
     ),
     train=st.builds(
         TrainConfig,
@@ -68,7 +71,7 @@ def test_an_unknown_option_is_refused():
         Config.from_dict({"model": {"latent": 2, "depth": 3}})
     assert str(error.value) == (
         "unknown option depth, latent in a config\n"
-        "  why: ModelConfig has activation, hidden, latents, network, normalisation\n"
+        "  why: ModelConfig has activation, data_bias, hidden, latents, network, normalisation\n"
         "  fix: remove it, or read the run with the version of elboroom that wrote it"
     )
 
@@ -82,6 +85,8 @@ def test_an_unknown_option_is_refused():
         (ModelConfig, "latents", 0, "1 or more"),
         (ModelConfig, "hidden", (5, 0), "widths of 1 or more"),
         (ModelConfig, "activation", "sine", "in ('tanh', 'relu', 'silu', 'softplus', 'identity')"),
+        (ModelConfig, "network", "rnn", "in ('mlp', 'gated', 'residual')"),
+        (ModelConfig, "normalisation", "group", "in ('none', 'layer', 'batch')"),
         (TrainConfig, "epochs", 0, "1 or more"),
         (TrainConfig, "batch_size", 0, "1 or more"),
         (TrainConfig, "evaluate_every", 0, "1 or more"),

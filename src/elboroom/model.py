@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from elboroom.config import ModelConfig
+from elboroom.errors import UsageError
 from elboroom.likelihoods import Bernoulli, Likelihood
-from elboroom.networks import Decoder, Encoder, mlp
+from elboroom.networks import Decoder, Encoder, network
 from elboroom.posteriors import DiagonalGaussian
+
+_RARE = 1e-3  # probability of a 1 that a pixel which is 0 in all images starts at
 
 
 class VAE(nn.Module):
@@ -40,12 +44,30 @@ class VAE(nn.Module):
 
     @classmethod
     def from_config(
-        cls, config: ModelConfig, event_shape: tuple[int, ...], *, generator: torch.Generator
+        cls,
+        config: ModelConfig,
+        event_shape: tuple[int, ...],
+        *,
+        generator: torch.Generator,
+        mean: Tensor | None = None,
     ) -> "VAE":
-        """The MLPs of `config` for events of `event_shape`; `generator` draws the weights."""
+        """The networks of `config`, with initial weights.
+
+        Args:
+            config: the options.
+            event_shape: of x.
+            generator: draws the weights.
+            mean: of the training images, (*event), needed where `config.data_bias`. A pixel that
+                is missing in all of them, NaN, starts at ½.
+
+        Raises:
+            UsageError: `config.data_bias`, and no mean of shape `event_shape`.
+        """
         pixels, latents = math.prod(event_shape), config.latents
-        encoder = mlp([pixels, *config.hidden, 2 * latents], config.activation, generator)
-        decoder = mlp([latents, *config.hidden[::-1], pixels], config.activation, generator)
+        encoder = network([pixels, *config.hidden, 2 * latents], config, generator)
+        decoder = network([latents, *config.hidden[::-1], pixels], config, generator)
+        if config.data_bias:
+            _start_at(mean, event_shape, cast(nn.Linear, decoder[-1]))
         return cls(Encoder(encoder), Decoder(decoder, event_shape), latents)
 
     def prior(self, batch: int) -> DiagonalGaussian:
@@ -78,3 +100,17 @@ class VAE(nn.Module):
         """Z from the prior: the means of p(x | z), and one draw of x each, both (count, *event)."""
         likelihood = self.decode(self.prior(count).sample(1, generator)[0])
         return likelihood.mean, likelihood.sample(generator)
+
+
+def _start_at(mean: Tensor | None, event_shape: tuple[int, ...], layer: nn.Linear) -> None:
+    """Let the logits that `layer` ends in start at those of the mean image, whatever z."""
+    if mean is None or mean.shape != event_shape:
+        found = None if mean is None else tuple(mean.shape)
+        raise UsageError(
+            "the decoder's output cannot start at the mean image",
+            why=f"data_bias takes a mean of shape {tuple(event_shape)}, found {found}",
+            fix="give the mean of the training images, or set data_bias to False",
+        )
+    # b = logit E[x], finite where a pixel never changes
+    probability = mean.nan_to_num(0.5).clamp(_RARE, 1 - _RARE)
+    layer.bias.data.copy_(torch.logit(probability).flatten())

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import UsageError
+from elboroom.layers import require_rows_apart
 from elboroom.model import VAE
 from elboroom.networks import Decoder
 
@@ -46,7 +47,11 @@ def on_seen_pixels(model: VAE, x: Tensor, mask: Tensor | None) -> tuple[VAE, Ten
 
     A pixel that no row sees adds nothing to any density, so it need not be decoded. Where nothing
     at all is seen one pixel stays, unseen: tensors of no pixels are better not met further on.
+
+    Raises:
+        UsageError: a row of this model depends on its company, as in training mode it may.
     """
+    require_rows_apart(model)
     if mask is None or not isinstance(model.decoder, Decoder):
         return model, x, mask
     flat = mask.flatten(1)
