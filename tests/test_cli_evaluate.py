@@ -24,7 +24,7 @@ def test_evaluation_prints_a_table_and_stores_it(elboroom: Command, run: Path):
 
 
 def test_evaluation_as_json_is_what_is_stored(elboroom: Command, run: Path):
-    outcome = elboroom("evaluate", run, "--json")
+    outcome = elboroom("evaluate", run, "--json", "--k", 20)
     printed = json.loads(outcome.out)
     assert printed == json.loads((run / "evaluation.json").read_text())
     assert printed["identity"]["binarisation"] == "threshold"
@@ -37,12 +37,12 @@ def test_a_run_does_not_differ_from_itself(
 ):
     monkeypatch.chdir(run.parent)
     other = shutil.copytree(trained, Path("[b]:x:"))  # neither markup nor emoji
-    outcome = elboroom("evaluate", run.name, "--json", "--compare", other)
+    outcome = elboroom("evaluate", run.name, "--k", 20, "--json", "--compare", other)
     zero = {"mean": 0.0, "standard_error": 0.0}
     assert json.loads(outcome.out)["differences"] == {
         str(other): dict.fromkeys(["elbo", "reconstruction", "kl", "iwae"], zero)
     }
-    header = elboroom("evaluate", run.name, "--compare", other).out.splitlines()[2]
+    header = elboroom("evaluate", run.name, "--k", 20, "--compare", other).out.splitlines()[2]
     assert header.split() == ["┃", "quantity", "┃", "run", "┃", "−", "[b]:x:", "┃"]
 
 

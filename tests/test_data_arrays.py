@@ -123,9 +123,14 @@ EXPECTED = "expected uint8 in 0…255, booleans, or numbers in [0, 1]; found tha
     ("array", "found", "fix"),
     [
         (
+            np.array([[np.nan, np.nan]]),
+            "all of them are NaN",
+            "NaN stands where a pixel is missing",
+        ),
+        (
             np.array([[0.5, np.nan, np.inf]]),
-            "2 of them are NaN or infinite",
-            "remove or impute them",
+            "they run from 0.5 to inf with type float64",
+            "divide by the largest possible value, or save grey levels as uint8",
         ),
         (
             np.array([[-1.0, 255.0]]),
@@ -146,6 +151,42 @@ def test_values_that_are_no_brightness_are_refused(
 ):
     path = saved(tmp_path / "my.npy", array)
     assert refusal(path) == [f"the values in {path} cannot be used", EXPECTED + found, fix]
+
+
+def test_nan_stands_for_a_missing_pixel(npz: Callable[..., Path]):
+    images, test = np.array([[0.25, np.nan], [1.0, 0.0]]), np.array([[1.0, 0.5]])
+    source = read_array(npz(x_train=images, x_test=test))
+    assert source.has_gaps
+    assert source.white == 1.0
+    np.testing.assert_array_equal(source.images, images.astype(np.float32))
+    assert not read_array(npz(x_train=test)).has_gaps
+
+
+def test_a_mask_says_which_pixels_are_known(npz: Callable[..., Path]):
+    grey = np.array([[51, 255], [0, 102]], np.uint8)
+    mask = np.array([[True, False], [True, True]])
+    source = read_array(npz(x_train=grey, mask=mask, x_test=grey, mask_test=~mask))
+    expected = np.array([[0.2, np.nan], [0.0, 0.4]], np.float32)
+    np.testing.assert_allclose(source.images, expected)
+    np.testing.assert_array_equal(np.isnan(source.test_images), mask)
+    assert source.white == 1.0
+    bits = read_array(npz(x_train=grey > 60, mask=mask))
+    np.testing.assert_array_equal(bits.images, np.array([[0, np.nan], [0, 1]], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("mask", "found"),
+    [(np.ones((2, 2)), "float64 (2, 2)"), (np.ones((2, 3), bool), "bool (2, 3)")],
+)
+def test_a_mask_that_does_not_fit_is_refused(
+    npz: Callable[..., Path], mask: np.ndarray, found: str
+):
+    path = npz(images=np.zeros((2, 2)), mask=mask)
+    assert refusal(path) == [
+        f"a mask in {path} does not fit its images",
+        f"expected booleans of shape (2, 2), found {found}",
+        "save a mask shaped like the images, True where a pixel is known",
+    ]
 
 
 def test_bad_values_of_the_test_part_are_refused_too(npz: Callable[..., Path]):

@@ -9,6 +9,7 @@ from elboroom import VAE, Dataset, Evaluation, ModelConfig, evaluate
 from elboroom.data import Identity, Part
 from elboroom.errors import IncomparableError
 from elboroom.evaluation import Estimate, label
+from elboroom.information import Information
 from elboroom.randomness import stream
 
 IDENTITY = Identity("mnist", "ab12", "threshold", "standard", 3)
@@ -16,7 +17,10 @@ LOG_2 = math.log(2)
 
 
 def found(*elbo: float, **change: Any) -> Evaluation:
-    return Evaluation(replace(IDENTITY, **change), "test", 20, 0, 0.5, {"elbo": torch.tensor(elbo)})
+    names = ("elbo", "reconstruction", "kl", "iwae")
+    per_image = {name: torch.tensor(elbo) for name in names} | {"ess": torch.ones(len(elbo))}
+    held = Information(torch.tensor([0.5, 0.0]), torch.tensor([0.25, 0.0]), torch.tensor(elbo))
+    return Evaluation(replace(IDENTITY, **change), "test", 20, 0, 0.5, per_image, held)
 
 
 def binary(rows: int) -> Dataset:
@@ -81,6 +85,7 @@ def test_a_label_says_how_many_samples_the_bound_has():
 
 
 def test_what_is_stored_says_its_data_estimator_and_unit():
+    two = {"mean": 2.0, "standard_error": 1.0}
     assert found(1.0, 3.0).to_dict() == {
         "identity": {
             "source": "mnist",
@@ -95,7 +100,9 @@ def test_what_is_stored_says_its_data_estimator_and_unit():
         "seed": 0,
         "seconds": 0.5,
         "unit": "nats per image",
-        "estimates": {"elbo": {"mean": 2.0, "standard_error": 1.0}},
+        "estimates": dict.fromkeys(["elbo", "reconstruction", "kl", "iwae"], two),
+        "quality": {"ess": {"mean": 1.0, "standard_error": 0.0}},
+        "latents": {"kl": [0.5, 0.0], "active": 1, "mutual_information": two},
     }
 
 
@@ -128,7 +135,32 @@ def test_the_same_seed_gives_the_same_evaluation():
 
 
 def test_the_bound_tightens_with_k():
-    data = binary(200)
+    data = binary(1_000)
     few, many = (evaluate(model(), data, k=k, seed=0) for k in (1, 500))
     gain = many.minus(few)["iwae"]
     assert gain.mean > 4 * gain.standard_error
+
+
+def test_all_samples_count_however_many_are_decoded_at_a_time(monkeypatch):
+    data = binary(7)
+    together = evaluate(model(), data, k=3_001, seed=0).per_image
+    monkeypatch.setattr("elboroom.evaluation._DECODED_AT_A_TIME", 40)
+    apart = evaluate(model(), data, k=3_001, seed=0).per_image  # 5 of each image at a time
+    for name in ("elbo", "iwae"):
+        torch.testing.assert_close(apart[name], together[name], atol=0.2, rtol=0)
+    assert (together["ess"] > 300).all()
+    assert (together["ess"] <= 3_001).all()
+
+
+def test_the_share_of_reliable_weights_needs_a_hundred_samples():
+    assert "reliable" not in evaluate(model(), binary(5), k=99, seed=0).quality
+    found = evaluate(model(), binary(5), k=500, seed=0)
+    reliable = found.per_image["k_hat"] < 0.7
+    assert reliable.any()
+    assert found.quality["reliable"].mean == pytest.approx(reliable.double().mean().item())
+
+
+def test_progress_is_told_of_every_image():
+    told = []
+    evaluate(model(), binary(230), k=2, seed=0, on_images=told.append)
+    assert told == [100, 100, 30]

@@ -26,7 +26,7 @@ ORDER: list[set[str]] = [
     {"runs"},
     {
         *("evaluation", "infer", "figures", "gallery", "report", "interrupt", "progress"),
-        *("methods", "gaps", "calibration", "comparisons"),
+        *("methods", "gaps", "calibration", "comparisons", "information", "certificate"),
         *("posterior_file", "result_tables", "terminal"),
         *("commands", "inference_commands"),
     },

@@ -187,7 +187,7 @@ def test_a_line_of_metrics_that_a_crash_cut_short_is_dropped(run: Run, cut: int)
 
 def test_an_evaluation_comes_back(run: Run):
     assert run.read_evaluation() is None
-    path = run.write_evaluation({"elbo": -1.5})
+    path = run.write_evaluation({"elbo": -1.5}, {"elbo": torch.tensor([-1.0, -2.0])})
     assert path == run.path / "evaluation.json"
     assert run.read_evaluation() == {"elbo": -1.5}
 

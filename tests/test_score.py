@@ -13,6 +13,7 @@ from elboroom.infer.amortised import amortised
 from elboroom.infer.chains import ChainPosterior
 from elboroom.infer.gibbs import metropolis_within_gibbs
 from elboroom.infer.importance import ParticlePosterior, sir
+from elboroom.infer.laplace import laplace
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.score import completion_score
 from elboroom.infer.target import Target
@@ -270,12 +271,23 @@ class Repeated:
         return self.stored.expand(k, -1, -1)
 
 
-def test_a_score_needs_the_pixels_that_were_withheld():
+def test_pixels_that_nobody_knows_are_not_scored():
+    exact, x, mask = linear()
+    posterior = laplace(exact.model, x, mask, generator=generator())
+    torn = x.clone()
+    torn[:, 0] = torch.nan
+    known, seen = ~torn.isnan(), mask & ~torn.isnan()
+    fit = laplace(exact.model, torn, seen, generator=generator())
+    found = score((exact, torn, seen), fit)
+    expected = exact.log_evidence(x, known) - exact.log_evidence(x, seen)
+    assert ((found.log_prob - expected).abs() < 4.5 * found.standard_error + 1e-9).all()
+    everything = score((exact, x, mask), posterior)
+    assert ((everything.log_prob - expected).abs() > 4.5 * everything.standard_error).any()
+
+
+def test_a_mask_that_does_not_fit_is_refused():
     exact, x, mask = linear()
     posterior = amortised(exact.model, x, mask, generator=generator())
-    hidden = x.masked_fill(~mask, torch.nan)
-    with pytest.raises(UsageError, match="an unseen value is NaN"):
-        score((exact, hidden, mask), posterior)
     with pytest.raises(UsageError, match=r"its type is torch\.float32"):
         score((exact, x, mask.float()), posterior)
     with pytest.raises(UsageError, match="does not broadcast"):

@@ -85,15 +85,19 @@ class Train(Command, Start):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(Command):
-    """Print and store the test ELBO of a run, its terms and the IWAE bound, with standard errors.
+    """Print and store the held-out likelihood of a run, with standard errors, and what it is worth.
 
-    Example: elboroom evaluate runs/first --k 100 --compare runs/second
+    Example: elboroom evaluate runs/first --compare runs/second
+
+    Writes RUN/evaluation.json, and RUN/evaluation.npz with a value of each test image.
     """
 
     run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
     """The run folder."""
     compare: tuple[Path, ...] = ()
     """Other runs on the same data, whose paired differences from RUN are shown."""
+    quiet: bool = False
+    """Show no progress."""
     json: bool = False
     """Print the figures as JSON."""
     config: Annotated[EvaluateConfig, arg(name="")] = field(default_factory=EvaluateConfig)
@@ -102,7 +106,13 @@ class Evaluate(Command):
         """Evaluate."""
         from elboroom import commands
 
-        commands.evaluate(self.run_folder, self.config, compare=self.compare, as_json=self.json)
+        commands.evaluate(
+            self.run_folder,
+            self.config,
+            compare=self.compare,
+            quiet=self.quiet,
+            as_json=self.json,
+        )
         return 0
 
 

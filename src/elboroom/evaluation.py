@@ -2,18 +2,25 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from elboroom.data import Dataset, Identity
+from elboroom.data import Dataset, Identity, Part
+from elboroom.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
+from elboroom.information import Information
 from elboroom.model import VAE
 from elboroom.objectives import iwae
+from elboroom.posteriors import DiagonalGaussian
 from elboroom.randomness import stream
 
+_IMAGES = 100  # whose weights are held at a time
 _DECODED_AT_A_TIME = 4_000
+_TAIL = 100  # samples, below which the tail of their weights has no shape
+_BOUNDS = ("elbo", "reconstruction", "kl", "iwae")
 _LABELS = {
     "elbo": "ELBO",
     "reconstruction": "reconstruction E_q[log p(x|z)]",
@@ -55,7 +62,9 @@ class Evaluation:
         k: samples of z an image.
         seed: of those samples.
         seconds: elapsed.
-        per_image: `elbo`, `reconstruction`, `kl` and `iwae` in nats, each (N,).
+        per_image: `elbo`, `reconstruction`, `kl` and `iwae` in nats, each (N,); the `ess` of the
+            importance weights, and their `k_hat` where there are a hundred or more.
+        information: what the latents hold of the images.
     """
 
     identity: Identity
@@ -64,11 +73,20 @@ class Evaluation:
     seed: int
     seconds: float
     per_image: dict[str, Tensor]
+    information: Information
 
     @property
     def estimates(self) -> dict[str, Estimate]:
-        """The mean of each quantity over images."""
-        return {name: Estimate.of(values) for name, values in self.per_image.items()}
+        """The mean over images of each quantity that is in nats."""
+        return {name: Estimate.of(self.per_image[name]) for name in _BOUNDS}
+
+    @property
+    def quality(self) -> dict[str, Estimate]:
+        """The mean `ess` of the K weights, and the share of images with a `reliable` k̂ < 0.7."""
+        found = {"ess": self.per_image["ess"]}
+        if "k_hat" in self.per_image:
+            found["reliable"] = (self.per_image["k_hat"] < RELIABLE_K_HAT).double()
+        return {name: Estimate.of(values) for name, values in found.items()}
 
     @property
     def title(self) -> str:
@@ -86,7 +104,7 @@ class Evaluation:
             IncomparableError: the two speak of different data, binarisations or splits.
         """
         self.identity.require_same(other.identity)
-        pairs = ((name, self.per_image[name] - other.per_image[name]) for name in self.per_image)
+        pairs = ((name, self.per_image[name] - other.per_image[name]) for name in _BOUNDS)
         return {name: Estimate.of(difference) for name, difference in pairs}
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,35 +118,78 @@ class Evaluation:
             "seconds": round(self.seconds, 3),
             "unit": "nats per image",
             "estimates": {name: asdict(e) for name, e in self.estimates.items()},
+            "quality": {name: asdict(e) for name, e in self.quality.items()},
+            "latents": {
+                "kl": self.information.kl.tolist(),
+                "active": int(self.information.active.sum()),
+                "mutual_information": asdict(Estimate.of(self.information.mutual)),
+            },
         }
 
 
 @torch.no_grad()
-def evaluate(model: VAE, data: Dataset, *, k: int, seed: int) -> Evaluation:
-    """The ELBO with closed-form KL, its two terms, and the IWAE bound, on the test images.
+def evaluate(
+    model: VAE,
+    data: Dataset,
+    *,
+    k: int,
+    seed: int,
+    on_images: Callable[[int], None] = lambda images: None,
+) -> Evaluation:
+    """The ELBO with closed-form KL, its two terms, the IWAE bound, and what can be trusted of it.
 
-    Everything is computed in float32 from the same k samples an image, on the model's device.
+    Everything is computed in float32 from the same k samples an image, on the model's device. The
+    weights of some images are held at a time, so that the memory does not grow with k or the data.
+
+    Args:
+        model: what is evaluated.
+        data: of which the test part counts.
+        k: samples of z an image.
+        seed: fixes them.
+        on_images: called with each number of images that is done.
     """
     clock = time.perf_counter()
     device = next(model.parameters()).device
     generator = stream(seed, "evaluate", device=device)
-    batches = data.test.x.split(max(1, _DECODED_AT_A_TIME // k))
-    terms = [_terms(model, x.to(device), k, generator) for x in batches]
+    terms, densities = [], []
+    for x in data.test.x.split(_IMAGES):
+        x = x.to(device)
+        q = model.posterior(x, data.test.seen(x))
+        terms.append(_terms(model, x, data.test, q, k, generator))
+        densities.append((q.mean, q.log_std))
+        on_images(len(x))
     per_image = {name: torch.cat([t[name] for t in terms]).cpu() for name in terms[0]}
+    mean, log_std = (torch.cat(parts).cpu() for parts in zip(*densities, strict=True))
+    noise = stream(seed, "information")
+    information = Information.of(DiagonalGaussian(mean, log_std), noise)
     seconds = time.perf_counter() - clock
-    return Evaluation(data.identity, "test", k, seed, seconds, per_image)
+    return Evaluation(data.identity, "test", k, seed, seconds, per_image, information)
 
 
-def _terms(model: VAE, x: Tensor, k: int, generator: torch.Generator) -> dict[str, Tensor]:
-    q = model.posterior(x)
-    z = q.sample(k, generator)
-    log_likelihood = model.decode(z).log_prob(x)
+def _terms(
+    model: VAE, x: Tensor, part: Part, q: DiagonalGaussian, k: int, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """What is known of each row of x by k samples of q."""
+    mask, prior = part.seen(x), model.prior(len(x))
+    log_likelihoods, log_ratios = [], []
+    for count in _counts(k, max(1, _DECODED_AT_A_TIME // len(x))):
+        z = q.sample(count, generator)
+        log_likelihoods.append(model.decode(z).log_prob(x, mask))
+        log_ratios.append(prior.log_prob(z) - q.log_prob(z))
+    log_likelihood = torch.cat(log_likelihoods)
     # log w_k = log p(x | z_k) + log p(z_k) − log q(z_k | x)
-    log_weights = log_likelihood + model.prior(len(x)).log_prob(z) - q.log_prob(z)
+    log_weights = log_likelihood + torch.cat(log_ratios)
     reconstruction, kl = log_likelihood.mean(0), q.kl_to_prior()
-    return {
+    found = {
         "elbo": reconstruction - kl,
         "reconstruction": reconstruction,
         "kl": kl,
         "iwae": iwae(log_weights),
+        "ess": importance_ess(log_weights),
     }
+    return found | ({"k_hat": pareto_k(log_weights)} if k >= _TAIL else {})
+
+
+def _counts(total: int, most: int) -> list[int]:
+    """`total` in parts of at most `most`."""
+    return [most] * (total // most) + [total % most] * (total % most > 0)

@@ -47,8 +47,8 @@ class Subject:
         return stream(self.config.seed, name)
 
     def seen(self, x: Tensor) -> Tensor:
-        """The mask of the config for the rows of `x`."""
-        return load_mask(self.config.mask, self.data.event_shape).expand(x.shape)
+        """The mask of the config for the rows of `x`, False where they miss a pixel too."""
+        return load_mask(self.config.mask, self.data.event_shape) & ~x.isnan()
 
 
 def draw(name: FigureName, subject: Subject) -> Figure:
@@ -92,7 +92,8 @@ def _samples(subject: Subject) -> Figure:
 
 def _latent(subject: Subject) -> Figure:
     part = subject.data.test
-    means = subject.model.posterior(part.x[:_SCATTERED]).mean
+    x = part.x[:_SCATTERED]
+    means = subject.model.posterior(x, part.seen(x)).mean
     labels = None if part.labels is None else part.labels[:_SCATTERED].numpy()
     latents = subject.model.latents
     if latents == 2:
@@ -118,7 +119,8 @@ def _principal(means: Tensor) -> Tensor:
 
 def _interpolation(subject: Subject) -> Figure:
     x, ends = _pairs(subject)
-    start, end = subject.model.posterior(x).mean.view(2, len(ends), 1, -1)
+    means = subject.model.posterior(x, subject.data.test.seen(x)).mean
+    start, end = means.view(2, len(ends), 1, -1)
     t = torch.linspace(0, 1, _STEPS)[:, None]
     paths = subject.model.decode((1 - t) * start + t * end).mean
     return figures.interpolation(paths.numpy(), ends)

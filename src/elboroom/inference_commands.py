@@ -39,7 +39,7 @@ def complete(path: Path, config: CompleteConfig, *, as_json: bool) -> None:
     run, console = Run(path), plain_console()
     mask = _mask(run, config.mask)
     x, names = _chosen(run, config)
-    mask = mask.expand(x.shape)
+    mask = mask & ~x.isnan()
     keep_freed_memory()
     model, noise = run.load_model(), stream(config.seed, "complete")
     figure, posteriors = gallery.completion(
@@ -118,7 +118,7 @@ def _inferred(
                 config.method,
                 model,
                 batch.to(device),
-                mask.to(device),
+                (mask & ~batch.isnan()).to(device),
                 generator=stream(config.seed, "infer", number, device=device),
                 draws=config.draws,
                 on_step=partial(_count, done, len(batch)),
@@ -154,7 +154,7 @@ def _gaps(run: Run, x: Tensor, mask: Tensor, config: GapsConfig, *, quiet: bool)
     with counting(len(x), quiet=quiet) as done:
         for number, batch in enumerate(x.split(_GAPS_AT_A_TIME)):
             noise = stream(config.seed, "gaps", number, device=device)
-            rows = batch.to(device), mask.to(device)
+            rows = batch.to(device), (mask & ~batch.isnan()).to(device)
             parts.append(gaps_of(model, *rows, generator=noise, methods=config.method, k=config.k))
             done(len(batch))
     return Gaps.join(parts)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tomli_w
 import torch
+from torch import Tensor
 
 from elboroom import checkpoints
 from elboroom.config import Config
@@ -28,10 +29,11 @@ from elboroom.version import __version__
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_CONFIG, _METRICS, _EVALUATION, _REPORT = (
+_CONFIG, _METRICS, _EVALUATION, _PER_IMAGE, _REPORT = (
     "config.toml",
     "metrics.jsonl",
     "evaluation.json",
+    "evaluation.npz",
     "report.html",
 )
 
@@ -137,8 +139,11 @@ class Run:
         lines = whole_lines(self.path / _METRICS)
         return [EpochMetrics(**json.loads(line)) for line in lines]
 
-    def write_evaluation(self, evaluation: dict[str, Any]) -> Path:
-        """Write evaluation.json."""
+    def write_evaluation(self, evaluation: dict[str, Any], per_image: dict[str, Tensor]) -> Path:
+        """Write evaluation.json, and evaluation.npz with a value of each image."""
+        buffer = BytesIO()
+        np.savez(buffer, **{name: values.numpy() for name, values in per_image.items()})
+        self._write(_PER_IMAGE, buffer.getvalue())
         return self._write(_EVALUATION, json.dumps(evaluation, indent=2).encode())
 
     def read_evaluation(self) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from elboroom.config.checks import (
 class EvaluateConfig:
     """How a run is evaluated."""
 
-    k: int = 20
+    k: int = 5_000
     """Samples of z an image; the IWAE bound tightens with it."""
     seed: int = 0
     """Fixes those samples."""

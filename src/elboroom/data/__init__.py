@@ -78,19 +78,21 @@ def _part(
     training: bool = False,
 ) -> Part:
     labels = None if rows.labels is None else torch.tensor(rows.labels)
-    grey = Part(torch.tensor(rows.images), labels, source.white, redraw=how == "dynamic")
+    missing = source.has_gaps
+    grey = Part(torch.tensor(rows.images), labels, source.white, how == "dynamic", missing)
     if how == "none":
         _require_binary(grey, source.name)
     if how == "none" or (how == "dynamic" and training):
         return grey
     x = grey.x
     if how == "threshold":
-        return Part(binarise.threshold(x), labels)
-    return Part(binarise.draw_once(x, stream=stream, start=start), labels)
+        return Part(binarise.threshold(x), labels, missing=missing)
+    drawn = binarise.draw_once(x, stream=stream, start=start)
+    return Part(drawn, labels, missing=missing)
 
 
 def _require_binary(part: Part, name: str) -> None:
-    grey = (part.x != 0) & (part.x != 1)
+    grey = (part.x != 0) & (part.x != 1) & ~part.x.isnan()
     if grey.any():
         raise DataError(
             f"{name} is not binary",

@@ -8,12 +8,15 @@ import numpy as np
 from elboroom.errors import DataError
 
 _TRAIN_NAMES = ("x_train", "images", "x", "data", "arr_0")
+_MASK_NAMES = ("mask_train", "mask")
 _LABEL_NAMES = ("y_train", "labels", "y")
 
 
 @dataclass(frozen=True)
 class Source:
     """Images as read: uint8 grey levels with `white` 255, or values in [0, 1] with `white` 1.
+
+    Where pixels are missing the images are floats in [0, 1], and NaN there.
 
     Attributes:
         name: what results call it.
@@ -31,9 +34,18 @@ class Source:
     test_labels: np.ndarray | None
     white: float
 
+    @property
+    def has_gaps(self) -> bool:
+        """Whether any pixel is missing."""
+        parts = (self.images, self.test_images)
+        return any(p is not None and p.dtype.kind == "f" and np.isnan(p).any() for p in parts)
+
 
 def read_array(path: Path) -> Source:
     """Read `.npy` (the images) or `.npz` (images, and labels and a test part where it has them).
+
+    A pixel is missing where it is NaN, or where the array `mask` (of the test part, `mask_test`) is
+    False.
 
     Raises:
         DataError: the file is missing, not such an array, or its values are not images.
@@ -48,6 +60,11 @@ def read_array(path: Path) -> Source:
             fix="save both with one shape",
         )
     white = _white([a for a in (images, test) if a is not None], path)
+    masks = next((arrays[n] for n in _MASK_NAMES if n in arrays), None), arrays.get("mask_test")
+    if any(mask is not None for mask in masks):
+        images = _with_gaps(images, masks[0], white, path)
+        test = None if test is None else _with_gaps(test, masks[1], white, path)
+        white = 1.0
     return Source(
         name=path.name,
         images=_as_events(images),
@@ -103,15 +120,27 @@ def _as_events(array: np.ndarray) -> np.ndarray:
     return array.astype(np.uint8 if array.dtype in (bool, np.uint8) else np.float32)
 
 
+def _with_gaps(images: np.ndarray, mask: np.ndarray | None, white: float, path: Path) -> np.ndarray:
+    """Values in [0, 1], NaN where the mask is False."""
+    if mask is None:
+        return images / np.float32(white)
+    if mask.dtype != bool or mask.shape != images.shape:
+        raise DataError(
+            f"a mask in {path} does not fit its images",
+            why=f"expected booleans of shape {images.shape}, found {mask.dtype} {mask.shape}",
+            fix="save a mask shaped like the images, True where a pixel is known",
+        )
+    return np.where(mask, images / np.float32(white), np.float32(np.nan))
+
+
 def _white(arrays: list[np.ndarray], path: Path) -> float:
     """255 for grey bytes, 1 for values in [0, 1]; anything else is a `DataError`."""
     for array in arrays:
         if array.dtype.kind not in "buif":
             raise _bad_values(path, f"its type is {array.dtype}", "save numbers")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            bad = int((~np.isfinite(array)).sum())
-            raise _bad_values(path, f"{bad} of them are NaN or infinite", "remove or impute them")
-    low, high = min(a.min() for a in arrays), max(a.max() for a in arrays)
+        if array.dtype.kind == "f" and np.isnan(array).all():
+            raise _bad_values(path, "all of them are NaN", "NaN stands where a pixel is missing")
+    low, high = min(np.nanmin(a) for a in arrays), max(np.nanmax(a) for a in arrays)
     is_grey_bytes = all(a.dtype == np.uint8 for a in arrays) and high > 1
     if not is_grey_bytes and (low < 0 or high > 1):
         raise _bad_values(

@@ -60,7 +60,10 @@ class Part:
     def batch(self, index: Tensor, generator: torch.Generator) -> Tensor:
         """The images at `index` (B,) as float32 (B, *event); `generator` feeds a redraw."""
         x = self._float(self.images.index_select(0, index))
-        return binarisation.draw(x, generator) if self.redraw else x
+        if not self.redraw:
+            return x
+        drawn = binarisation.draw(x, generator)
+        return torch.where(x.isnan(), x, drawn) if self.missing else drawn
 
     def seen(self, x: Tensor) -> Tensor | None:
         """The mask of a batch of this part: False where a pixel is missing; None if none is."""

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from elboroom.diagnostics import importance_ess
-from elboroom.errors import UsageError, require_positive
+from elboroom.errors import require_positive
 from elboroom.infer.amortised import amortised
 from elboroom.infer.completion import Posterior, chunks
 from elboroom.infer.seen import as_rows
@@ -118,7 +118,7 @@ def completion_score(
 
     Args:
         model: its decoder is used; its encoder too where `whole` is not given.
-        x: (B, *event), known where unseen too.
+        x: (B, *event); a withheld pixel that is NaN is not known, and not scored.
         mask: True where a pixel is seen, like `x` or broadcast to it.
         posterior: of the same rows, given what the mask shows of them.
         generator: feeds the draws of the encoder's q; others feed their own.
@@ -127,16 +127,16 @@ def completion_score(
         correct: whether draws of a fit are weighted.
 
     Raises:
-        UsageError: the mask does not fit, a value of `x` is not finite, or there are no draws.
+        UsageError: the mask does not fit, a seen or withheld value is infinite, a seen one is NaN,
+            or there are no draws.
     """
     require_positive(draws=draws)
     x, seen = as_rows(x, mask)[0], mask.expand(x.shape)
-    if not torch.isfinite(x).all():
-        raise _unknown()
-    unseen = Target.of(model, x, ~seen)
+    known = ~x.isnan()
+    unseen = Target.of(model, x, known & ~seen)
     if not isinstance(posterior, Fit | Exact):
         return _score([_plain(posterior, draws)], unseen)
-    other = amortised(model, x, generator=generator) if whole is None else whole
+    other = amortised(model, x, known, generator=generator) if whole is None else whole
     belief = _Belief(posterior, Target.of(model, x, seen), correct)
     return _score(_shared(belief, other, draws), unseen)
 
@@ -249,11 +249,3 @@ def _variance_of_sum(values: Tensor) -> Tensor:
     least = covariance[0] / max(1.0, math.log10(count))
     # T C · T C/(T C − 1) · σ², and one draw tells nothing
     return variance.maximum(least) * (count * count / (count - 1) if count > 1 else math.nan)
-
-
-def _unknown() -> UsageError:
-    return UsageError(
-        "an unseen value is NaN or infinite",
-        why="the score compares completions with the pixels that were withheld",
-        fix="score rows whose every pixel is known",
-    )
