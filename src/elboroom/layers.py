@@ -42,7 +42,8 @@ class BatchNorm(nn.BatchNorm1d):
         """The units by the mean and variance of the batch in training, else by the running ones."""
         rows = input.reshape(-1, self.num_features)
         if self.training and len(rows) == 1:  # it has no variance
-            y = F.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias)
+            running = (self.running_mean, self.running_var)
+            y = F.batch_norm(rows, *running, self.weight, self.bias, eps=self.eps)
         else:
             y = super().forward(rows)
         return y.view_as(input)

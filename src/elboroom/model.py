@@ -13,7 +13,7 @@ from elboroom.likelihoods import Bernoulli, Likelihood
 from elboroom.networks import Decoder, Encoder, network
 from elboroom.posteriors import DiagonalGaussian
 
-_RARE = 1e-3  # probability of a 1 that a pixel which is 0 in all images starts at
+_RARE = 1e-3  # at the least, the probability of a 1 and of a 0 that a pixel starts at
 
 
 class VAE(nn.Module):
@@ -111,6 +111,6 @@ def _start_at(mean: Tensor | None, event_shape: tuple[int, ...], layer: nn.Linea
             why=f"data_bias takes a mean of shape {tuple(event_shape)}, found {found}",
             fix="give the mean of the training images, or set data_bias to False",
         )
-    # b = logit E[x], finite where a pixel never changes
+    # b = logit E[x]
     probability = mean.nan_to_num(0.5).clamp(_RARE, 1 - _RARE)
     layer.bias.data.copy_(torch.logit(probability).flatten())
