@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elboroom import figures, infer
-    from elboroom.config import PRESETS, Config, DataConfig, ModelConfig, TrainConfig
+    from elboroom.config import (
+        PRESETS,
+        Config,
+        DataConfig,
+        ModelConfig,
+        ObjectiveConfig,
+        TrainConfig,
+    )
     from elboroom.data import Dataset, load_data, load_mnist
     from elboroom.data.masks import half_mask, load_mask
     from elboroom.errors import ElboroomError
@@ -29,6 +36,7 @@ _HOMES = {
     "ElboroomError": "errors",
     "Evaluation": "evaluation",
     "ModelConfig": "config",
+    "ObjectiveConfig": "config",
     "Run": "runs",
     "TrainConfig": "config",
     "TrainState": "training",
@@ -54,6 +62,7 @@ __all__ = [
     "ElboroomError",
     "Evaluation",
     "ModelConfig",
+    "ObjectiveConfig",
     "Run",
     "TrainConfig",
     "TrainState",
