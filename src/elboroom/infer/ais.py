@@ -1,0 +1,119 @@
+"""Annealed importance sampling: log p(x_seen) and weighted draws of p(z | x_seen)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elboroom.device import keep_freed_memory
+from elboroom.diagnostics import importance_ess, pareto_k
+from elboroom.errors import require_positive
+from elboroom.infer.annealing import TUNING, Annealing, Schedule
+from elboroom.infer.hmc import OnStep
+from elboroom.infer.importance import ParticlePosterior
+from elboroom.infer.laplace import laplace
+from elboroom.infer.noise import Noise
+from elboroom.infer.path import Path
+from elboroom.infer.posterior import VariationalPosterior
+from elboroom.infer.target import Target
+from elboroom.model import VAE
+from elboroom.posteriors import Family
+
+_TAIL = 200  # chains whose weights have a tail to be fitted
+
+
+@dataclass(frozen=True)
+class AnnealedPosterior(ParticlePosterior):
+    """The ends of annealed chains, weighted draws of each row's posterior.
+
+    exp(`log_weights`) is unbiased for p(x_seen), so that `log_evidence` is below it on average.
+
+    Attributes:
+        acceptance: (B,), the mean probability that a move is accepted.
+    """
+
+    acceptance: Tensor
+
+    @property
+    def diagnostics(self) -> dict[str, Tensor]:
+        """Whether the weights can be relied on; `pareto_k` only of some hundreds of chains."""
+        known = {
+            "ess": importance_ess(self.log_weights),
+            "log_evidence_standard_error": self.log_evidence_standard_error,
+            "acceptance": self.acceptance,
+        }
+        if len(self.z) < _TAIL:
+            return known
+        return {"pareto_k": pareto_k(self.log_weights)} | known
+
+
+@torch.no_grad()
+def ais(
+    model: VAE,
+    x: Tensor,
+    mask: Tensor | None = None,
+    *,
+    generator: torch.Generator,
+    start: Family | VariationalPosterior | None = None,
+    distributions: int = 1_000,
+    chains: int = 16,
+    schedule: Schedule = "sigmoid",
+    on_step: OnStep = lambda step, total: None,
+) -> AnnealedPosterior:
+    """Follow chains from q₀ to p(z | x_seen) through distributions between, and weight their ends.
+
+    Neal, *Annealed importance sampling* (2001), with Hamiltonian moves; Wu et al., *On the
+    quantitative analysis of decoder-based generative models* (2017). The step sizes of each row at
+    each distribution are learned by other chains beforehand, so that the weights are unbiased at
+    any length. All rows see the same noise; the chains of a row are independent.
+
+    Args:
+        model: its decoder stays as it is.
+        x: (B, *event).
+        mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
+        generator: feeds the chains, and the draws of the result.
+        start: q₀, a Gaussian of each row; None for that of `infer.laplace`, from which chains reach
+            the posterior in the fewest moves, seen in part or whole. `model.prior(len(x))` supposes
+            nothing, and needs some twenty times as many.
+        distributions: after q₀, each with one move.
+        chains: C, of a row.
+        schedule: of the inverse temperature; "sigmoid" dwells at both ends.
+        on_step: called after each move with its number and the total, tuning included.
+
+    Raises:
+        UsageError: the mask does not fit, a seen value is not finite, a count is not positive, or
+            the start is not Gaussian, or one of other rows.
+    """
+    require_positive(distributions=distributions, chains=chains)
+    target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=True)
+    keep_freed_memory()
+    on_move = _Count(on_step, TUNING + distributions)
+    q = laplace(model, x, mask, generator=generator) if start is None else start
+    path = Path.of(target, density(q))
+    annealing = Annealing.tuned(path, distributions, schedule, noise, on_move)
+    ends, log_weights, acceptance = annealing.forwards(chains, noise, on_move)
+    return AnnealedPosterior(target, path.z(ends.u), log_weights, generator, acceptance)
+
+
+def density(start: Family | VariationalPosterior) -> Family:
+    """The density of a start, which may be a fit."""
+    return start.q if isinstance(start, VariationalPosterior) else start
+
+
+def fork(generator: torch.Generator) -> torch.Generator:
+    """A generator of its own for the chains: a fit may draw more where there are more rows."""
+    seed = int(torch.randint(1 << 62, (), generator=generator, device=generator.device))
+    return torch.Generator(generator.device).manual_seed(seed)
+
+
+@dataclass
+class _Count:
+    """Tells `on_step` the number of each move."""
+
+    on_step: OnStep
+    total: int
+    made: int = 0
+
+    def __call__(self) -> None:
+        self.made += 1
+        self.on_step(self.made, self.total)

@@ -1,0 +1,103 @@
+"""The path of densities from a Gaussian q₀ to p(z | x_seen), in coordinates where q₀ is N(0, I).
+
+With z = μ + A u, the density at the inverse temperature β is f_β(u) ∝ N(u; 0, I) r(u)^β, where
+r(u) = p(x_seen, z) / q₀(z).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from elboroom.errors import UsageError
+from elboroom.infer.hamiltonian import State
+from elboroom.infer.target import Target
+from elboroom.posteriors import DiagonalGaussian, Family, Gaussian, LowRankGaussian
+
+
+@dataclass(frozen=True)
+class Particles:
+    """Where chains are: u (C, B, D), log r(u) (C, B) in nats, its gradient by u (C, B, D)."""
+
+    u: Tensor
+    log_ratio: Tensor
+    gradient: Tensor
+
+    def where(self, chosen: Tensor, other: "Particles") -> "Particles":
+        """These where `chosen` (C, B) is True, the others elsewhere."""
+        return Particles(
+            torch.where(chosen[..., None], self.u, other.u),
+            torch.where(chosen, self.log_ratio, other.log_ratio),
+            torch.where(chosen[..., None], self.gradient, other.gradient),
+        )
+
+
+@dataclass(frozen=True)
+class Path:
+    """The geometric path from q₀ to the posterior of each row; Neal (2001), equation 3.
+
+    Attributes:
+        target: log p(x_seen, z).
+        mean: μ of q₀, (B, D).
+        scale: A with A Aᵀ = Σ of q₀, (B, D, D).
+    """
+
+    target: Target
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, target: Target, start: Family) -> "Path":
+        """The path from a Gaussian.
+
+        Raises:
+            UsageError: `start` is not Gaussian, or of other rows.
+        """
+        q = _gaussian(start)
+        if q.mean.shape != (len(target), target.latents):
+            raise UsageError(
+                "this start does not fit the data",
+                why=f"it has means of shape {tuple(q.mean.shape)}, "
+                f"expected {(len(target), target.latents)}",
+                fix="fit the start to the same rows, with the same model",
+            )
+        return cls(target, q.mean, q.scale)
+
+    def at(self, u: Tensor) -> Particles:
+        """The particles at u, (C, B, D)."""
+        state = State.at(self.target, self.z(u))
+        # log r(u) = log p(x, z) + ½ |u|² + D/2 log 2π + log |det A|
+        log_ratio = state.log_joint + 0.5 * u.square().sum(-1) + self._log_volume
+        # ∇ log r(u) = Aᵀ ∇ log p(x, z) + u
+        gradient = torch.einsum("bij,cbi->cbj", self.scale, state.gradient) + u
+        return Particles(u, log_ratio, gradient)
+
+    def z(self, u: Tensor) -> Tensor:
+        """Z = μ + A u: (C, B, D) → (C, B, D)."""
+        return self.mean + torch.einsum("bij,cbj->cbi", self.scale, u)
+
+    def u(self, z: Tensor) -> Tensor:
+        """U = A⁻¹ (z − μ): (C, B, D) → (C, B, D)."""
+        return torch.linalg.solve(self.scale, (z - self.mean)[..., None])[..., 0]
+
+    @cached_property
+    def _log_volume(self) -> Tensor:
+        """−log q₀ at its mean, (B,)."""
+        log_det = torch.linalg.slogdet(self.scale).logabsdet
+        return log_det + 0.5 * self.target.latents * math.log(2 * math.pi)
+
+
+def _gaussian(q: Family) -> Gaussian:
+    if isinstance(q, Gaussian):
+        return q
+    if isinstance(q, DiagonalGaussian):
+        return Gaussian(q.mean, torch.diag_embed(q.log_std.exp()))
+    if isinstance(q, LowRankGaussian):
+        return Gaussian(q.mean, torch.linalg.cholesky(q.covariance))
+    raise UsageError(
+        f"annealing cannot start from a {type(q).__name__}",
+        why="its path begins at a Gaussian",
+        fix="start from infer.laplace, infer.amortised, or the prior, model.prior(len(x))",
+    )
