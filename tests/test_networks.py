@@ -135,7 +135,7 @@ def test_a_residual_block_adds_two_layers_each_behind_its_activation():
     trunk = lived_in(("residual", "none"), activation="tanh").decoder.trunk
     first, *blocks, last_activation, head = trunk
     assert [type(block) for block in blocks] == [Residual] * 2
-    expected = z = points()
+    z = points()
     expected = first(z)
     for block in blocks:
         _, one, _, two = block.branch
