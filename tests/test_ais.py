@@ -238,6 +238,24 @@ def test_the_ratio_along_the_path_is_that_of_the_densities():
     torch.testing.assert_close(path.u(z.detach()), u.detach())
 
 
+def test_a_mixture_gives_its_moments():
+    exact, x, mask = linear()
+    means = torch.randn(3, ROWS, 2, generator=generator()).double()
+    scales = torch.randn(3, ROWS, 2, 2, generator=generator(1)).double()
+    q = GaussianMixture(means[..., 0], Gaussian(means, scales))
+    path = Path.of(Target.of(exact.model, x, mask), q)
+    draws = q.sample(20_000, generator())
+    assert_mean(draws, path.mean)
+    centred = draws - path.mean
+
+    def check(covariance):
+        assert_mean(centred[..., :, None] * centred[..., None, :], covariance)
+
+    covariance = path.scale @ path.scale.mT
+    check(covariance)
+    assert_rejected(lambda: check(0.9 * covariance))
+
+
 @pytest.mark.parametrize("schedule", ["sigmoid", "linear"])
 def test_temperatures_rise_from_zero_to_one(schedule):
     betas = inverse_temperatures(50, schedule, torch.zeros(()).double())
@@ -299,16 +317,17 @@ def test_counts_below_one_are_refused(count, value):
         ais(exact.model, x, mask, generator=generator(), **{count: value})
 
 
+class Unknown:
+    """A family of which nothing is known."""
+
+
 def test_what_does_not_fit_is_refused():
     exact, x, mask = linear()
     model, options = exact.model, {"generator": generator(), "distributions": 1, "chains": 1}
     with pytest.raises(UsageError, match="this start does not fit"):
         ais(model, x, mask, start=model.prior(4), **options)
-    mixture = GaussianMixture(
-        x.new_zeros(2, ROWS), Gaussian(x.new_zeros(2, ROWS, 2), x.new_ones(()))
-    )
-    with pytest.raises(UsageError, match="cannot start from a GaussianMixture"):
-        ais(model, x, mask, start=mixture, **options)
+    with pytest.raises(UsageError, match="cannot start from a Unknown"):
+        ais(model, x, mask, start=Unknown(), **options)
     with pytest.raises(UsageError, match=r"its type is torch\.float32"):
         ais(model, x, mask.float(), **options)
     with pytest.raises(UsageError, match="does not broadcast"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -77,19 +78,22 @@ def certify(
         mask: what is seen of x, broadcast to (rows, *event); None for all.
         distributions: after q₀, each with one move.
         chains: C, of a row, in either direction.
-        start: (model, x, mask) → q₀, a Gaussian of each row; None for `infer.laplace`.
+        start: (model, x, mask) → q₀, as in `infer.ais`; None for the mixture of `infer.laplace`.
         schedule: of the inverse temperature.
 
     Raises:
-        UsageError: the mask does not fit, a count is not positive, or the start is not Gaussian.
+        UsageError: the mask does not fit, a count is not positive, or the start is of
+            another family or of other rows.
     """
     require_positive(rows=rows, distributions=distributions, chains=chains)
     z = model.prior(rows).sample(1, generator)[0]
     x, noise = model.decode(z).sample(generator), Noise(fork(generator), shared=False)
     target = Target.of(model, x, mask)
     keep_freed_memory()
-    fit = laplace(model, x, mask, generator=generator) if start is None else start(model, x, mask)
-    annealing = Annealing.tuned(Path.of(target, density(fit)), distributions, schedule, noise)
+    start = start or partial(laplace, generator=generator, mixture=True)
+    annealing = Annealing.tuned(
+        Path.of(target, density(start(model, x, mask))), distributions, schedule, noise
+    )
     _, forwards, _ = annealing.forwards(chains, noise)
     backwards = annealing.backwards(z.expand(chains, -1, -1), noise)
     # E[log 1/C Σ_c w_c] ≤ log p(x) ≤ E[−log 1/C Σ_c 1/w′_c]

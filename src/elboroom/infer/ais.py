@@ -72,9 +72,11 @@ def ais(
         x: (B, *event).
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: feeds the chains, and the draws of the result.
-        start: q₀, a Gaussian of each row; None for that of `infer.laplace`, from which chains reach
-            the posterior in the fewest moves, seen in part or whole. `model.prior(len(x))` supposes
-            nothing, and needs some twenty times as many.
+        start: q₀, a Gaussian of each row, or a mixture, of which the mean and the covariance are
+            taken. None for the mixture of `infer.laplace`: it reaches all modes that were found,
+            and chains follow it to the posterior in the fewest moves, seen in part or whole. The
+            encoder's q may lie far from what is partly seen. `model.prior(len(x))` supposes
+            nothing, and needs far more distributions: with 50 latents, over ten times as many.
         distributions: after q₀, each with one move.
         chains: C, of a row.
         schedule: of the inverse temperature; "sigmoid" dwells at both ends.
@@ -82,14 +84,15 @@ def ais(
 
     Raises:
         UsageError: the mask does not fit, a seen value is not finite, a count is not positive, or
-            the start is not Gaussian, or one of other rows.
+            the start is of another family or of other rows.
     """
     require_positive(distributions=distributions, chains=chains)
     target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=True)
     keep_freed_memory()
     on_move = _Count(on_step, TUNING + distributions)
-    q = laplace(model, x, mask, generator=generator) if start is None else start
-    path = Path.of(target, density(q))
+    if start is None:
+        start = laplace(model, x, mask, generator=generator, mixture=True)
+    path = Path.of(target, density(start))
     annealing = Annealing.tuned(path, distributions, schedule, noise, on_move)
     ends, log_weights, acceptance = annealing.forwards(chains, noise, on_move)
     return AnnealedPosterior(target, path.z(ends.u), log_weights, generator, acceptance)

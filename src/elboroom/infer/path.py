@@ -14,7 +14,13 @@ from torch import Tensor
 from elboroom.errors import UsageError
 from elboroom.infer.hamiltonian import State
 from elboroom.infer.target import Target
-from elboroom.posteriors import DiagonalGaussian, Family, Gaussian, LowRankGaussian
+from elboroom.posteriors import (
+    DiagonalGaussian,
+    Family,
+    Gaussian,
+    GaussianMixture,
+    LowRankGaussian,
+)
 
 
 @dataclass(frozen=True)
@@ -50,10 +56,10 @@ class Path:
 
     @classmethod
     def of(cls, target: Target, start: Family) -> "Path":
-        """The path from a Gaussian.
+        """The path from a Gaussian, or from the one with a mixture's mean and covariance.
 
         Raises:
-            UsageError: `start` is not Gaussian, or of other rows.
+            UsageError: `start` is neither, or of other rows.
         """
         q = _gaussian(start)
         if q.mean.shape != (len(target), target.latents):
@@ -96,8 +102,18 @@ def _gaussian(q: Family) -> Gaussian:
         return Gaussian(q.mean, torch.diag_embed(q.log_std.exp()))
     if isinstance(q, LowRankGaussian):
         return Gaussian(q.mean, torch.linalg.cholesky(q.covariance))
+    if isinstance(q, GaussianMixture):
+        return _with_moments_of(q)
     raise UsageError(
         f"annealing cannot start from a {type(q).__name__}",
-        why="its path begins at a Gaussian",
+        why="its path begins at a Gaussian, or at the moments of a mixture of them",
         fix="start from infer.laplace, infer.amortised, or the prior, model.prior(len(x))",
     )
+
+
+def _with_moments_of(q: GaussianMixture) -> Gaussian:
+    mass, mean = q.log_mass.exp(), q.mean
+    apart = q.components.mean - mean
+    # Σ = Σ_m π_m [ Σ_m + (μ_m − μ)(μ_m − μ)ᵀ ]
+    parts = q.components.covariance + apart[..., :, None] * apart[..., None, :]
+    return Gaussian(mean, torch.linalg.cholesky((mass[..., None, None] * parts).sum(0)))
