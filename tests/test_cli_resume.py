@@ -145,7 +145,7 @@ def corrupt(run: Path, step: str) -> None:
 def test_a_corrupted_checkpoint_is_replaced_by_the_one_before_it(
     elboroom: Command, trained: Path, run: Path
 ):
-    model, state = Run(run).load_training()
+    model, state = Run(run).load_training(Run(run).load_data())
     older = json.loads(last_checkpoint(run)["manifest.json"])["step"]
     state.step = older + 1
     Run(run).save(model, state)

@@ -8,13 +8,14 @@ from torch import Tensor, nn
 from elboroom.config import ModelConfig
 from elboroom.diagnostics import chain_ess
 from elboroom.errors import UsageError
-from elboroom.infer import grid, hamiltonian, laplace
+from elboroom.infer import grid, hamiltonian, jumps, laplace
 from elboroom.infer.adaptation import StepSize, covariance_of_curvature, covariance_of_draws
 from elboroom.infer.hamiltonian import State
 from elboroom.infer.hmc import hmc
+from elboroom.infer.laplace import mix
 from elboroom.infer.target import Target
 from elboroom.model import VAE
-from oracles import LinearGaussian, UnitNoise, assert_mean, assert_rejected, random_masks
+from oracles import Constant, LinearGaussian, UnitNoise, assert_mean, assert_rejected, random_masks
 
 EVENT = (1, 4, 4)
 
@@ -154,13 +155,15 @@ class Square(nn.Module):
 
 def two_modes(shift=0.0):
     """Modes at 1 − shift and −1 − shift, of standard deviation 0.05, with a wall between them."""
-    return VAE(nn.Identity(), Square(10.0, shift), 1, UnitNoise), torch.tensor([[10.0]]).double()
+    encoder = Constant(torch.zeros(1).double(), torch.zeros(1).double())
+    return VAE(encoder, Square(10.0, shift), 1, UnitNoise), torch.tensor([[10.0]]).double()
 
 
 def test_modes_get_chains_in_proportion_to_their_mass():
     for shift in (0.0, 0.4):
         model, x = two_modes(shift)
-        found = hmc(model, x, generator=generator(), chains=16, warmup=40, draws=20)
+        options = {"chains": 16, "warmup": 40, "draws": 20, "jumps": False}
+        found = hmc(model, x, generator=generator(), **options)
         upper = (found.draws > -shift).double().mean()
         mass = torch.sigmoid(torch.tensor(2.0 * shift))  # of 1 − shift against −1 − shift
         assert (upper - mass).abs() <= 1.5 / 16
@@ -181,9 +184,41 @@ class At:
 def test_chains_begin_where_they_are_told():
     model, x = two_modes()
     start = At(torch.tensor([[-1.0]]).double())
-    found = hmc(model, x, generator=generator(), start=start, warmup=40, draws=400)
+    options = {"warmup": 40, "draws": 400, "jumps": False}
+    found = hmc(model, x, generator=generator(), start=start, **options)
     assert (found.draws < 0).all()
     assert found.rhat < 1.02
+
+
+def assert_jumps_find_the_masses():
+    """Of modes at 1 − shift and −1 − shift, all chains beginning in the lower one."""
+    start = At(torch.tensor([[-1.4]]).double())
+    model, x = two_modes(0.4)
+    found = hmc(model, x, generator=generator(), start=start, warmup=40, draws=2_000)
+    assert found.converged.all()
+    upper = (found.draws > -0.4).double()
+    error = (upper.var() / chain_ess(upper)[0, 0]).sqrt()
+    mass = torch.sigmoid(torch.tensor(0.8)).double()
+    assert (upper.mean() - mass).abs() < 4.5 * error
+
+
+def test_chains_jump_to_modes_that_none_begins_in(monkeypatch):
+    assert_jumps_find_the_masses()
+
+    def of_equal_masses(found):
+        mixture = mix(found)
+        finite = mixture.logits.isfinite()
+        return replace(mixture, logits=torch.zeros_like(mixture.logits).where(finite, -torch.inf))
+
+    monkeypatch.setattr("elboroom.infer.jumps.mix", of_equal_masses)
+    assert_jumps_find_the_masses()  # whatever is proposed
+
+    def forced(self, target, state, generator):
+        uniforms, eps = jumps._noise(state.z, generator)
+        return State.at(target, self._draw(uniforms[0], eps))
+
+    monkeypatch.setattr(jumps.Jumps, "jump", forced)
+    assert_rejected(assert_jumps_find_the_masses)
 
 
 def test_the_posterior_of_another_method_is_a_start():
@@ -204,7 +239,8 @@ def test_divergences_are_counted():
     model, x = two_modes()
     model.decoder.weight.data *= 10
     start = At(torch.tensor([[0.01]]).double())  # flat here, a precipice a step away
-    found = hmc(model, 10 * x, generator=generator(), start=start, warmup=0, draws=20)
+    options = {"warmup": 0, "draws": 20, "jumps": False}
+    found = hmc(model, 10 * x, generator=generator(), start=start, **options)
     assert found.divergences > 0
     assert found.acceptance < 0.5
 

@@ -202,7 +202,7 @@ def test_a_figure_is_written_as_png_and_svg(run: Run):
 
 def test_the_same_seed_gives_the_same_run(tmp_path: Path, run: Run, config: Config):
     other = Run.create(tmp_path / "other", config, load_data(config.data))
-    states = [go_on(r, r.new_training()) for r in (run, other)]
+    states = [go_on(r, r.new_training(r.load_data())) for r in (run, other)]
     assert bits(run.load_model()) == bits(other.load_model())
     assert without_pace(states[0].history) == without_pace(states[1].history)
 
@@ -211,30 +211,39 @@ def test_another_seed_gives_another_run(tmp_path: Path, run: Run, config: Config
     seeded = replace(config, train=replace(config.train, seed=5))
     other = Run.create(tmp_path / "other", seeded, load_data(config.data))
     for r in (run, other):
-        go_on(r, r.new_training())
+        go_on(r, r.new_training(r.load_data()))
     assert bits(run.load_model()) != bits(other.load_model())
 
 
 def test_loading_a_run_gives_back_the_model_bit_for_bit(run: Run):
-    model, state = run.new_training()
+    model, state = run.new_training(run.load_data())
     before = bits(model)
     go_on(run, (model, state))
     assert bits(run.load_model()) == bits(model) != before
 
 
 def test_a_loaded_model_is_in_evaluation_mode(run: Run):
-    go_on(run, run.new_training())
+    go_on(run, run.new_training(run.load_data()))
     assert not run.load_model().training
 
 
+MODELS = {
+    "mlp": ModelConfig(hidden=(5,)),
+    "batch": ModelConfig(hidden=(5, 5), network="residual", normalisation="batch", data_bias=True),
+}
+
+
 @pytest.mark.parametrize("until", [1, 3, 4, 8])
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_a_run_stopped_anywhere_goes_on_bit_for_bit(
-    tmp_path: Path, run: Run, config: Config, until: int
+    tmp_path: Path, config: Config, model: ModelConfig, until: int
 ):
+    config = replace(config, model=model)
+    run = Run.create(tmp_path / "run", config, load_data(config.data))
     through = Run.create(tmp_path / "through", config, load_data(config.data))
-    go_on(through, through.new_training())
-    go_on(run, run.new_training(), until)
-    state = go_on(run, run.load_training())
+    go_on(through, through.new_training(through.load_data()))
+    go_on(run, run.new_training(run.load_data()), until)
+    state = go_on(run, run.load_training(run.load_data()))
     assert state.step == 9
     assert bits(run.load_model()) == bits(through.load_model())
     assert without_pace(run.history()) == without_pace(through.history())
@@ -243,24 +252,24 @@ def test_a_run_stopped_anywhere_goes_on_bit_for_bit(
 
 
 def test_metrics_newer_than_the_checkpoint_are_dropped_on_resuming(run: Run):
-    go_on(run, run.new_training(), until=4)
+    go_on(run, run.new_training(run.load_data()), until=4)
     run.record(metrics(2))
-    _, state = run.load_training()
+    _, state = run.load_training(run.load_data())
     assert [m.epoch for m in state.history] == [1]
     assert [m.epoch for m in run.history()] == [1]
 
 
 def test_a_run_stopped_before_its_first_checkpoint_starts_anew_on_resuming(run: Run):
     run.record(metrics(1))
-    model, state = run.load_training()
+    model, state = run.load_training(run.load_data())
     assert (state.step, state.history, run.history()) == (0, [], [])
-    assert bits(model) == bits(run.new_training()[0])
+    assert bits(model) == bits(run.new_training(run.load_data())[0])
 
 
 def test_a_corrupted_checkpoint_gives_the_model_before_it(run: Run):
-    go_on(run, run.new_training(), until=2)
+    go_on(run, run.new_training(run.load_data()), until=2)
     before = bits(run.load_model())
-    go_on(run, run.load_training(), until=5)
+    go_on(run, run.load_training(run.load_data()), until=5)
     assert bits(run.load_model()) != before
     path = run.path / "checkpoints" / "step-000005" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
@@ -268,11 +277,11 @@ def test_a_corrupted_checkpoint_gives_the_model_before_it(run: Run):
 
 
 def test_resuming_from_nothing_but_corrupted_checkpoints_fails(run: Run):
-    go_on(run, run.new_training(), until=2)
+    go_on(run, run.new_training(run.load_data()), until=2)
     shutil.rmtree(run.path / "checkpoints" / "step-000002")
     (run.path / "checkpoints" / "step-000002").mkdir()
     with pytest.raises(RunError, match=r"can be used\n  why: step-000002: .+\n  fix: train"):
-        run.load_training()
+        run.load_training(run.load_data())
 
 
 def test_data_that_changed_since_training_is_refused(tmp_path: Path, config: Config):

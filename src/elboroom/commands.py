@@ -36,7 +36,7 @@ def train(
 ) -> bool:
     """Train a model in a new run folder, or go on with an old one; False if interrupted."""
     run, data = _reopen(config, resume, out) if resume else _create(config, preset, out)
-    model, state = run.load_training() if resume else run.new_training()
+    model, state = run.load_training(data) if resume else run.new_training(data)
     held_out = data.held_out[0]
     saved = time.monotonic()
 

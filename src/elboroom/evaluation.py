@@ -12,6 +12,7 @@ from torch import Tensor
 from elboroom.data import Dataset, Identity, Part
 from elboroom.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
 from elboroom.information import Information
+from elboroom.layers import require_rows_apart
 from elboroom.model import VAE
 from elboroom.objectives import iwae
 from elboroom.posteriors import DiagonalGaussian
@@ -147,7 +148,11 @@ def evaluate(
         k: samples of z an image.
         seed: fixes them.
         on_images: called with each number of images that is done.
+
+    Raises:
+        UsageError: the model has batch normalisation and is left in training mode.
     """
+    require_rows_apart(model)
     clock = time.perf_counter()
     device = next(model.parameters()).device
     generator = stream(seed, "evaluate", device=device)

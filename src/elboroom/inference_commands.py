@@ -77,6 +77,7 @@ def _scored(
     score = completion_score(model, x, mask, posterior, generator=noise, correct=False)
     found = dict([known]) if known else {}
     found |= {"score": score.log_prob, "score_standard_error": score.standard_error}
+    found["score_ess"] = score.ess
     columns = (values.tolist() for values in found.values())
     return [dict(zip(found, row, strict=True)) for row in zip(*columns, strict=True)]
 

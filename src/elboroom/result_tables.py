@@ -23,11 +23,14 @@ _GAPS = {
 
 def completions(found: list[dict[str, Any]], mask: str) -> Table:
     """A row for each image and method: what is known of log p(seen), and the score."""
-    table = _table(f"{mask} seen", "image", "method", numbers=("seen part", "log p(unseen | seen)"))
+    numbers = ("seen part", "log p(unseen | seen)", "ESS")
+    table = _table(f"{mask} seen", "image", "method", numbers=numbers)
+    table.caption = "nats, ± one standard error; of a few effective samples a score is too low"
     for row in found:
         evidence = [f"{label} {row[n]:.2f}" for n, label in EVIDENCE.items() if n in row]
         score = Estimate(row["score"], row["score_standard_error"])
-        table.add_row(row["image"], row["method"], *(evidence or [""]), str(score))
+        worth = f"{row['score_ess']:,.0f}"
+        table.add_row(row["image"], row["method"], *(evidence or [""]), str(score), worth)
     return table
 
 

@@ -5,7 +5,7 @@ import math
 import platform
 import subprocess
 import tomllib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from elboroom import checkpoints
-from elboroom.config import Config
-from elboroom.data import Dataset, Identity, load_data
+from elboroom.config import Config, ModelConfig
+from elboroom.data import Dataset, Identity, Part, load_data
 from elboroom.device import resolve_device, resolve_precision
 from elboroom.errors import RunError
 from elboroom.model import VAE
@@ -107,18 +107,20 @@ class Run:
 
     def load_model(self) -> VAE:
         """The model of the newest whole checkpoint, bit for bit."""
-        model = self._new_model()
+        # the checkpoint brings the biases
+        model = self._new_model(replace(self.config.model, data_bias=False))
         checkpoints.load(self.path / "checkpoints", model)
         return model.eval()
 
-    def new_training(self) -> tuple[VAE, TrainState]:
+    def new_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """The model and the state before the first step, on the device of the config."""
-        model = self._new_model().to(resolve_device(self.config.train.device))
+        model = self._new_model(self.config.model, data.train)
+        model.to(resolve_device(self.config.train.device))
         return model, new_state(model, self.config.train)
 
-    def load_training(self) -> tuple[VAE, TrainState]:
+    def load_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """The model and the state to go on from; metrics after that step are dropped."""
-        model, state = self.new_training()
+        model, state = self.new_training(data)
         if any((self.path / "checkpoints").glob("step-*")):  # else it stopped before its first
             checkpoints.load(self.path / "checkpoints", model, state)
         state.history = [m for m in self.history() if m.step <= state.step]
@@ -142,7 +144,8 @@ class Run:
     def write_evaluation(self, evaluation: dict[str, Any], per_image: dict[str, Tensor]) -> Path:
         """Write evaluation.json, and evaluation.npz with a value of each image."""
         buffer = BytesIO()
-        np.savez(buffer, **{name: values.numpy() for name, values in per_image.items()})
+        arrays: dict[str, Any] = {name: values.numpy() for name, values in per_image.items()}
+        np.savez(buffer, **arrays)
         self._write(_PER_IMAGE, buffer.getvalue())
         return self._write(_EVALUATION, json.dumps(evaluation, indent=2).encode())
 
@@ -176,9 +179,10 @@ class Run:
         """Write report.html."""
         return self._write(_REPORT, html.encode())
 
-    def _new_model(self) -> VAE:
+    def _new_model(self, config: ModelConfig, part: Part | None = None) -> VAE:
         generator = stream(self.config.train.seed, "weights")
-        return VAE.from_config(self.config.model, self.event_shape, generator=generator)
+        mean = part.mean if part is not None and config.data_bias else None
+        return VAE.from_config(config, self.event_shape, generator=generator, mean=mean)
 
     def _write(self, name: str, content: bytes) -> Path:
         write_file(self.path / name, content)

@@ -77,7 +77,7 @@ def train(
     """Maximise a bound on log p(x) of `data.train` by the parameters of `model`, in place.
 
     Args:
-        model: trained in place, and left on the device of `config`.
+        model: trained in place, left on the device of `config` and in evaluation mode.
         data: the train part is fitted; the validation part, else the test part, is looked at.
         config: the options.
         objective: the bound; the ELBO with closed-form KL unless told.
@@ -132,6 +132,7 @@ def train(
         state.history.append(_epoch_metrics(model, data, config, objective, state, epoch, pace))
         state.totals.zero_()
         on_epoch(state)
+    model.eval()
     return state
 
 
@@ -182,12 +183,14 @@ def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> fl
     """Mean ELBO of `part`, one sample an image, in the precision of training; nats per image."""
     device, dtype = prepare(config)
     generator = stream(config.seed, "held-out", epoch, device=device)
-    total = 0.0
+    total, training = 0.0, model.training
+    model.eval()
     for rows in torch.arange(len(part)).split(_EVALUATION_BATCH):
         x = part.batch(rows.to(part.images.device), generator).to(device)
         with torch.no_grad(), autocast(dtype, device):
             found = bound(model, x, part.seen(x), config=_ELBO, generator=generator)
             total += found.elbo.sum().item()
+    model.train(training)
     return total / len(part)
 
 

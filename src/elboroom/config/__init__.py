@@ -14,7 +14,7 @@ from elboroom.config.commands import (
     MethodName,
 )
 from elboroom.config.data import Binarisation, DataConfig, Split
-from elboroom.config.model import Activation, ModelConfig
+from elboroom.config.model import Activation, ModelConfig, Network, Normalisation
 from elboroom.config.objective import Gradient, Objective, ObjectiveConfig
 from elboroom.config.run import PRESETS, Config
 from elboroom.config.training import Device, Precision, Schedule, TrainConfig
@@ -36,6 +36,8 @@ __all__ = [
     "InferConfig",
     "MethodName",
     "ModelConfig",
+    "Network",
+    "Normalisation",
     "Objective",
     "ObjectiveConfig",
     "Precision",

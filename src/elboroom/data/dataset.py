@@ -70,6 +70,11 @@ class Part:
         return ~x.isnan() if self.missing else None
 
     @property
+    def mean(self) -> Tensor:
+        """The mean image in [0, 1], (*event); NaN where a pixel is missing in all of them."""
+        return self.x.nanmean(0)
+
+    @property
     def x(self) -> Tensor:
         """All images as float32 in [0, 1], (N, *event), without a redraw."""
         return self._float(self.images)

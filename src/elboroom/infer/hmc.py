@@ -12,6 +12,8 @@ from elboroom.device import keep_freed_memory
 from elboroom.errors import UsageError, require_positive
 from elboroom.infer.adaptation import Mass, Walk
 from elboroom.infer.chains import ChainPosterior
+from elboroom.infer.hamiltonian import Move
+from elboroom.infer.jumps import Jumps
 from elboroom.infer.target import Target
 from elboroom.model import VAE
 
@@ -70,6 +72,7 @@ def hmc(
     draws: int = 1_000,
     mass: Mass = "dense",
     start: Start | None = None,
+    jumps: bool = True,
     on_step: OnStep = lambda step, total: None,
 ) -> HMCPosterior:
     """Draw from p(z | x_seen) of every row at once, by Hamiltonian Monte Carlo.
@@ -87,8 +90,10 @@ def hmc(
         draws: T, moves of each chain that are kept; R̂ takes at least four.
         mass: whether the mass matrix knows of correlations; it takes D² numbers a row.
         start: draws where the chains begin. Without it they begin at some of a few thousand points,
-            resampled so that modes get chains in proportion to their mass. A mode without a chain
-            stays unseen, and R̂ cannot tell: where modes are many, take more chains.
+            resampled so that modes get chains in proportion to their mass.
+        jumps: whether each move after warm-up is followed by an offer to jump to another of a few
+            modes (`elboroom.infer.jumps`). Without, a mode that no chain begins in stays unseen,
+            and R̂ cannot tell.
         on_step: called after each move with its number and the total.
 
     Raises:
@@ -102,8 +107,9 @@ def hmc(
     _require_shape(z, (chains, len(target), target.latents))
     walk = Walk.of(target, z, mass, generator, lambda step: on_step(step, warmup + draws))
     walk.warm_up(warmup)
-    moves = (walk.move(walk.step_size.average) for _ in range(draws))
-    kept = [(move.state.z, move.acceptance, move.divergences) for move in moves]
+    offers = Jumps.of(target, model.posterior(x, mask).mean, generator) if jumps else None
+    moves = (_move(walk, offers) for _ in range(draws))
+    kept = [(walk.state.z, move.acceptance, move.divergences) for move in moves]
     visited, acceptance, divergences = (torch.stack(part) for part in zip(*kept, strict=True))
     return HMCPosterior(
         target,
@@ -113,6 +119,13 @@ def hmc(
         divergences.sum(0),
         walk.step_size.average,
     )
+
+
+def _move(walk: Walk, offers: Jumps | None) -> Move:
+    move = walk.move(walk.step_size.average)
+    if offers is not None:
+        walk.state = offers.jump(walk.target, walk.state, walk.generator)
+    return move
 
 
 def _likely_points(target: Target, chains: int, generator: torch.Generator) -> Tensor:

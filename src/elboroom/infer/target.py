@@ -1,9 +1,7 @@
 """The target of inference: log p(x_seen, z) of a batch of rows, as a function of z alone."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -12,6 +10,7 @@ from elboroom.device import autocast, resolve_precision
 from elboroom.infer.seen import as_rows, on_seen_pixels
 from elboroom.model import VAE
 from elboroom.networks import Decoder
+from elboroom.tangents import push
 
 _EVALUATIONS = 1 << 12  # decodings at a time: their activations should stay in the cache
 _JACOBIAN = 1 << 25  # floats that the Jacobians of one chunk of rows may hold
@@ -134,11 +133,5 @@ def _jacobian(decoder: torch.nn.Module, z: Tensor) -> tuple[Tensor, Tensor]:
     if isinstance(decoder, Decoder):
         return decoder.jacobian(z)
 
-    def push(tangent: Tensor) -> tuple[Tensor, Tensor]:
-        return cast(tuple[Tensor, Tensor], torch.func.jvp(decoder, (z,), (tangent,)))
-
     basis = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)[:, None].expand(-1, *z.shape)
-    with warnings.catch_warnings():  # PyTorch's forward mode loads what PyTorch deprecates
-        warnings.filterwarnings("ignore", "`torch.jit.script`", DeprecationWarning)
-        output, jacobian = torch.func.vmap(push)(basis)
-    return output[0], jacobian
+    return push(decoder, z, basis)
