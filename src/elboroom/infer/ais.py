@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elboroom.config import AnnealingSchedule
 from elboroom.device import keep_freed_memory
 from elboroom.diagnostics import importance_ess, pareto_k
 from elboroom.errors import require_positive
-from elboroom.infer.annealing import TUNING, Annealing, Schedule
+from elboroom.infer.annealing import TUNING, Annealing
 from elboroom.infer.hmc import OnStep
 from elboroom.infer.importance import ParticlePosterior
 from elboroom.infer.laplace import laplace
@@ -57,7 +58,7 @@ def ais(
     start: Family | VariationalPosterior | None = None,
     distributions: int = 1_000,
     chains: int = 16,
-    schedule: Schedule = "sigmoid",
+    schedule: AnnealingSchedule = "sigmoid",
     on_step: OnStep = lambda step, total: None,
 ) -> AnnealedPosterior:
     """Follow chains from q₀ to p(z | x_seen) through distributions between, and weight their ends.
@@ -77,7 +78,8 @@ def ais(
             and chains follow it to the posterior in the fewest moves, seen in part or whole. The
             encoder's q may lie far from what is partly seen. `model.prior(len(x))` supposes
             nothing, and needs far more distributions: with 50 latents, over ten times as many.
-        distributions: after q₀, each with one move.
+        distributions: after q₀, each with one move. `elboroom.certificate` tells whether they are
+            enough: of MNIST with 50 latents 200 leave 0.02 nats.
         chains: C, of a row.
         schedule: of the inverse temperature; "sigmoid" dwells at both ends.
         on_step: called after each move with its number and the total, tuning included.
