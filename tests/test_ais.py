@@ -1,4 +1,5 @@
 import math
+import sys
 from functools import cached_property
 
 import pytest
@@ -23,7 +24,7 @@ ROWS = 6
 def short_tuning(monkeypatch):
     """Weights are unbiased with any steps."""
     for module in ("annealing", "ais"):
-        monkeypatch.setattr(f"elboroom.infer.{module}.TUNING", 32)
+        monkeypatch.setattr(sys.modules[f"elboroom.infer.{module}"], "TUNING", 32)
 
 
 def linear(latents=2):

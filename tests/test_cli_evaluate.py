@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conftest import Command
@@ -63,3 +64,30 @@ def test_comparing_leaves_the_other_run_as_it_was(elboroom: Command, run: Path, 
     other = Path(shutil.copytree(run, tmp_path / "other"))
     assert elboroom("evaluate", run, "--compare", other, "--k", "2").code == 0
     assert not (other / "evaluation.json").exists()
+
+
+def test_annealing_and_its_certificate_are_printed_and_stored(elboroom: Command, run: Path):
+    options = ["--k", 100, "--ais", 8, "--certify", 12, "--distributions", 60, "--chains", 4]
+    outcome = elboroom("evaluate", run, *options)
+    assert (outcome.code, outcome.err) == (0, "")
+    stored = json.loads((run / "evaluation.json").read_text())
+    annealed, certified = stored["ais"], stored["certificate"]
+    assert (annealed["images"], certified["images"]) == (8, 12)
+    moves = annealed["distributions"], annealed["chains"], annealed["schedule"]
+    assert moves == (60, 4, "sigmoid")
+    ais, iwae = (annealed["estimates"][name]["mean"] for name in ("log_evidence", "iwae"))
+    assert abs(ais - iwae) < 0.3  # posteriors of a small net are nearly the encoder's
+    assert certified["estimates"]["gap"]["mean"] < 0.1
+    assert f"AIS, 60 distributions × 4 chains, first 8 images: {ais:.2f}" in outcome.out
+    assert "BDMC, 60 distributions × 4 chains, 12 images of the model's own:" in outcome.out
+    with np.load(run / "evaluation.npz") as per_image:
+        assert set(per_image) == {"elbo", "reconstruction", "kl", "iwae", "ess", "k_hat"}
+        assert per_image["iwae"].mean() == pytest.approx(stored["estimates"]["iwae"]["mean"])
+
+
+def test_more_images_than_there_are_cannot_be_annealed(elboroom: Command, run: Path):
+    assert error(elboroom("evaluate", run, "--ais", 31), 2) == [
+        "--ais 31 is more than the test part has",
+        "the test part has 30 images",
+        "ask for fewer",
+    ]

@@ -77,7 +77,7 @@ def test_a_pair_that_is_none_is_refused(elboroom: Command, run: Path, pair: str)
 def test_completion_prints_the_elbo_of_every_row_and_draws_it(elboroom: Command, run: Path):
     outcome = elboroom("complete", run, "--mask", "left", "--index", 29, 0)
     assert (outcome.code, outcome.err) == (0, "")
-    found = r"│ svi +│ ELBO -\d+\.\d\d │ +-\d+\.\d\d ± \d+\.\d\d │"
+    found = r"│ svi +│ ELBO -\d+\.\d\d │ +-\d+\.\d\d ± \d+\.\d\d │ [\d,]+ │"
     *rows, drawn = (line for line in outcome.out.splitlines() if "svi" in line or "png" in line)
     for row, index in zip(rows, (29, 0), strict=True):
         assert re.fullmatch(rf"│ test image {index} +{found}", row)

@@ -12,6 +12,7 @@ METHODS = {
     "svi": (infer.svi, ("starts", "k", "max_steps")),
     "laplace": (infer.laplace, ("starts", "k", "max_steps")),
     "hmc": (infer.hmc, ("chains", "draws")),
+    "ais": (infer.ais, ("distributions", "chains")),
     "grid": (infer.grid, ()),
     "sir": (infer.sir, ("particles",)),
     "pseudo_gibbs": (infer.pseudo_gibbs, ("chains", "sweeps")),

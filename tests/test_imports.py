@@ -28,7 +28,7 @@ ORDER: list[set[str]] = [
         *("evaluation", "infer", "figures", "gallery", "report", "interrupt", "progress"),
         *("methods", "gaps", "calibration", "comparisons", "information", "certificate"),
         *("posterior_file", "result_tables", "terminal"),
-        *("commands", "inference_commands"),
+        *("commands", "evaluation_commands", "inference_commands"),
     },
     {"cli"},
 ]

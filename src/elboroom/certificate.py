@@ -7,11 +7,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from elboroom.config import AnnealingSchedule
 from elboroom.device import keep_freed_memory
 from elboroom.errors import require_positive
 from elboroom.evaluation import Estimate
 from elboroom.infer.ais import density, fork
-from elboroom.infer.annealing import Annealing, Schedule
+from elboroom.infer.annealing import Annealing
 from elboroom.infer.laplace import laplace
 from elboroom.infer.noise import Noise
 from elboroom.infer.path import Path
@@ -62,7 +63,7 @@ def certify(
     distributions: int = 1_000,
     chains: int = 16,
     start: Start | None = None,
-    schedule: Schedule = "sigmoid",
+    schedule: AnnealingSchedule = "sigmoid",
 ) -> Certificate:
     """Bound log p(x_seen) from both sides where z is known: x is drawn from the model with its z.
 

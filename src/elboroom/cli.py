@@ -87,7 +87,7 @@ class Train(Command, Start):
 class Evaluate(Command):
     """Print and store the held-out likelihood of a run, with standard errors, and what it is worth.
 
-    Example: elboroom evaluate runs/first --compare runs/second
+    Example: elboroom evaluate runs/first --ais 100 --certify 100 --compare runs/second
 
     Writes RUN/evaluation.json, and RUN/evaluation.npz with a value of each test image.
     """
@@ -104,9 +104,9 @@ class Evaluate(Command):
 
     def run(self) -> int:
         """Evaluate."""
-        from elboroom import commands
+        from elboroom import evaluation_commands
 
-        commands.evaluate(
+        evaluation_commands.evaluate(
             self.run_folder,
             self.config,
             compare=self.compare,

@@ -1,29 +1,24 @@
 """What the commands do: each joins the parts of the library, and says what came of it."""
 
-import json
-import math
 import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from elboroom import gallery
 from elboroom import report as reports
 from elboroom.config import Config, EvaluateConfig, FigureName, FiguresConfig
 from elboroom.data import Dataset, load_data
 from elboroom.device import keep_freed_memory, resolve_device
-from elboroom.diagnostics import RELIABLE_K_HAT
 from elboroom.errors import NotDrawableError, UsageError
-from elboroom.evaluation import Estimate, Evaluation, label
-from elboroom.evaluation import evaluate as evaluate_model
+from elboroom.evaluation_commands import evaluated
 from elboroom.infer.grid import GridError
 from elboroom.interrupt import interruptible
 from elboroom.progress import watch
 from elboroom.runs import Run
-from elboroom.terminal import counting, plain_console
+from elboroom.terminal import plain_console
 from elboroom.training import TrainState
 from elboroom.training import train as train_model
 
@@ -98,65 +93,6 @@ def _farewell(run: Run, state: TrainState, held_out: str, *, finished: bool) -> 
     )
 
 
-def evaluate(
-    path: Path, config: EvaluateConfig, *, compare: tuple[Path, ...], quiet: bool, as_json: bool
-) -> None:
-    """Evaluate a run, store what was found, and print it beside the differences from others."""
-    run, others = Run(path), [Run(other) for other in compare]
-    for other in others:
-        run.identity.require_same(other.identity)
-    ours = _evaluate(run, config, quiet=quiet)
-    run.write_evaluation(ours.to_dict(), ours.per_image)
-    theirs = {str(other.path): _evaluate(other, config, quiet=quiet) for other in others}
-    differences = {name: ours.minus(other) for name, other in theirs.items()}
-    console = plain_console()
-    if as_json:
-        tables = {
-            name: {quantity: vars(e) for quantity, e in table.items()}
-            for name, table in differences.items()
-        }
-        content = ours.to_dict() | ({"differences": tables} if tables else {})
-        console.print(json.dumps(content, indent=2))
-        return
-    table = Table(
-        title=ours.title, title_justify="left", caption="nats per image, ± one standard error"
-    )
-    table.add_column("quantity")
-    table.add_column(str(path), justify="right")
-    for other in differences:
-        table.add_column(f"− {other}", justify="right")
-    for name, estimate in ours.estimates.items():
-        cells = [str(difference[name]) for difference in differences.values()]
-        table.add_row(label(name, config.k), str(estimate), *cells)
-    console.print(table)
-    console.print(_trust(ours))
-
-
-def _evaluate(run: Run, config: EvaluateConfig, *, quiet: bool = True) -> Evaluation:
-    keep_freed_memory()
-    data, model = run.load_data(), run.load_model().to(resolve_device("auto"))
-    with counting(len(data.test), quiet=quiet) as done:
-        return evaluate_model(model, data, k=config.k, seed=config.seed, on_images=done)
-
-
-def _trust(found: Evaluation) -> str:
-    """What the weights are worth, and what the latents hold, a line each."""
-    quality, held = found.quality, found.information
-    worth = f"{quality['ess'].mean:,.1f} effective samples of {found.k:,}"
-    if "reliable" in quality:
-        worth += f"; k̂ < {RELIABLE_K_HAT} for {quality['reliable'].mean:.1%} of the images"
-    latents = (
-        f"{int(held.active.sum())} of {len(held.active)} latents active, "
-        f"mutual information {Estimate.of(held.mutual)} nats of at most {_most(found):.2f}"
-    )
-    return f"{worth}\n{latents}"
-
-
-def _most(found: Evaluation) -> float:
-    """What N images can tell of each other: log N."""
-    return math.log(len(found.information.mutual))
-
-
 def figures(path: Path, config: FiguresConfig) -> None:
     """Draw figures into the run folder, and say which, and which cannot be drawn and why."""
     run = Run(path)
@@ -189,7 +125,7 @@ def report(path: Path) -> None:
     """Write report.html, after evaluating and drawing what is missing or from before training."""
     run, console = Run(path), plain_console()
     if not run.holds("evaluation.json"):
-        glance = _evaluate(run, EvaluateConfig(k=_GLANCE))
+        glance = evaluated(run, EvaluateConfig(k=_GLANCE), quiet=True)
         run.write_evaluation(glance.to_dict(), glance.per_image)
     due: tuple[FigureName, ...] = tuple(
         n for n in FiguresConfig().only if not run.holds(f"figures/{n}.png")

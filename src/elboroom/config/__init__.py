@@ -4,6 +4,7 @@ Nothing here imports anything heavy, so that `elboroom --help` answers at once.
 """
 
 from elboroom.config.commands import (
+    AnnealingSchedule,
     CompleteConfig,
     EvaluateConfig,
     FigureName,
@@ -22,6 +23,7 @@ from elboroom.config.training import Device, Precision, Schedule, TrainConfig
 __all__ = [
     "PRESETS",
     "Activation",
+    "AnnealingSchedule",
     "Binarisation",
     "CompleteConfig",
     "Config",

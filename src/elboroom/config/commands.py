@@ -6,11 +6,14 @@ from typing import Literal, get_args
 
 from elboroom.config.checks import (
     require,
+    require_choices,
     require_different,
     require_images,
     require_rows,
     require_seed,
 )
+
+AnnealingSchedule = Literal["sigmoid", "linear"]
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,26 @@ class EvaluateConfig:
 
     k: int = 5_000
     """Samples of z an image; the IWAE bound tightens with it."""
+    ais: int = 0
+    """So many test images, the first ones, get annealed importance sampling too."""
+    certify: int = 0
+    """So many images are drawn from the model, whose log p(x) is bounded from both sides by
+    bidirectional Monte Carlo: by how much annealing can fall short."""
+    distributions: int = 1_000
+    """Steps of annealing, for --ais and --certify."""
+    chains: int = 16
+    """Chains of annealing an image."""
+    schedule: AnnealingSchedule = "sigmoid"
+    """Of the inverse temperature; sigmoid dwells at both ends."""
     seed: int = 0
-    """Fixes those samples."""
+    """Fixes all samples."""
 
     def __post_init__(self) -> None:
-        require(self.k >= 1, "k", self.k, "1 or more")
+        for name in ("k", "distributions", "chains"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        for name in ("ais", "certify"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require_choices(self, schedule=AnnealingSchedule)
         require_seed(self.seed)
 
 

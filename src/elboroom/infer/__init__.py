@@ -1,5 +1,6 @@
 """Posteriors of partly seen data: every method takes `(model, x, mask, *, generator, …)`."""
 
+from elboroom.infer.ais import AnnealedPosterior, ais
 from elboroom.infer.amortised import amortised
 from elboroom.infer.chains import ChainPosterior
 from elboroom.infer.completion import Completion, complete
@@ -14,6 +15,7 @@ from elboroom.infer.score import CompletionScore, completion_score
 from elboroom.infer.svi import svi
 
 __all__ = [
+    "AnnealedPosterior",
     "ChainPosterior",
     "Completion",
     "CompletionScore",
@@ -22,6 +24,7 @@ __all__ = [
     "ParticlePosterior",
     "Posterior",
     "VariationalPosterior",
+    "ais",
     "amortised",
     "complete",
     "completion_score",

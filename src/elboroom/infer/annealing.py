@@ -3,15 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from elboroom.config import AnnealingSchedule
 from elboroom.infer.noise import Noise
 from elboroom.infer.path import Particles, Path
-
-Schedule = Literal["sigmoid", "linear"]
 
 _STEPS = 2  # of a trajectory
 _LONGEST = math.pi / 2 / _STEPS  # after a quarter turn N(0, I) has forgotten where it began
@@ -25,7 +23,7 @@ _GAIN = 0.3  # of log ε, for an acceptance that is wrong by one
 _SHARPNESS = 4.0
 
 
-def inverse_temperatures(distributions: int, schedule: Schedule, like: Tensor) -> Tensor:
+def inverse_temperatures(distributions: int, schedule: AnnealingSchedule, like: Tensor) -> Tensor:
     """β from 0 to 1 in as many steps as there are distributions after q₀, (n + 1,).
 
     "sigmoid" steps most finely at both ends (Grosse, Ghahramani & Adams, 2015, section 6).
@@ -128,7 +126,7 @@ class Annealing:
         cls,
         path: Path,
         distributions: int,
-        schedule: Schedule,
+        schedule: AnnealingSchedule,
         noise: Noise,
         on_move: Callable[[], None] = lambda: None,
     ) -> "Annealing":

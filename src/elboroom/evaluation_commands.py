@@ -1,0 +1,204 @@
+"""`elboroom evaluate`: the held-out likelihood of a run, and how far it can be trusted."""
+
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from elboroom.certificate import certify
+from elboroom.config import EvaluateConfig
+from elboroom.data import Dataset
+from elboroom.device import keep_freed_memory, resolve_device
+from elboroom.diagnostics import RELIABLE_K_HAT
+from elboroom.errors import UsageError
+from elboroom.evaluation import Estimate, Evaluation, label
+from elboroom.evaluation import evaluate as evaluate_model
+from elboroom.infer.ais import ais
+from elboroom.model import VAE
+from elboroom.randomness import stream
+from elboroom.result_tables import as_json as json_of
+from elboroom.runs import Run
+from elboroom.terminal import counting, plain_console
+
+_ANNEALED_TOGETHER = 50
+
+
+def evaluate(
+    path: Path, config: EvaluateConfig, *, compare: tuple[Path, ...], quiet: bool, as_json: bool
+) -> None:
+    """Evaluate a run, store what was found, and print it beside the differences from others."""
+    run, others = Run(path), [Run(other) for other in compare]
+    for other in others:
+        run.identity.require_same(other.identity)
+    _require_images(run, config.ais)
+    ours = evaluated(run, config, quiet=quiet)
+    content = ours.to_dict() | _beyond(run, ours, config, quiet=quiet)
+    run.write_evaluation(content, ours.per_image)
+    theirs = {str(other.path): evaluated(other, config, quiet=quiet) for other in others}
+    differences = {name: ours.minus(other) for name, other in theirs.items()}
+    console = plain_console()
+    if as_json:
+        console.print(json_of(content | _tables(differences)))
+        return
+    console.print(_table(str(path), ours, differences))
+    console.print("\n".join([*_trust(ours), *_annealed_lines(content), *_certified_lines(content)]))
+
+
+def evaluated(run: Run, config: EvaluateConfig, *, quiet: bool) -> Evaluation:
+    """The evaluation of a run by importance sampling."""
+    data, model = _opened(run)
+    with counting(len(data.test), quiet=quiet) as done:
+        return evaluate_model(model, data, k=config.k, seed=config.seed, on_images=done)
+
+
+def _opened(run: Run) -> tuple[Dataset, VAE]:
+    keep_freed_memory()
+    return run.load_data(), run.load_model().to(resolve_device("auto"))
+
+
+def _beyond(run: Run, found: Evaluation, config: EvaluateConfig, *, quiet: bool) -> dict[str, Any]:
+    """What is asked for beyond importance sampling."""
+    content: dict[str, Any] = {}
+    if config.ais:
+        content["ais"] = _annealed(run, found, config, quiet=quiet)
+    if config.certify:
+        content["certificate"] = _certified(run, config)
+    return content
+
+
+def _annealed(
+    run: Run, found: Evaluation, config: EvaluateConfig, *, quiet: bool
+) -> dict[str, Any]:
+    """Annealed importance sampling of the first test images, beside the bound of the same."""
+    (data, model), clock = _opened(run), time.perf_counter()
+    test, device, parts = data.test, next(model.parameters()).device, []
+    with counting(config.ais, quiet=quiet) as done:
+        for rows in torch.arange(config.ais).split(_ANNEALED_TOGETHER):
+            x = test.rows(rows.tolist()).x.to(device)
+            noise = stream(config.seed, "ais", int(rows[0]), device=device)
+            posterior = ais(
+                model,
+                x,
+                test.seen(x),
+                generator=noise,
+                distributions=config.distributions,
+                chains=config.chains,
+                schedule=config.schedule,
+            )
+            parts.append(posterior.log_evidence.cpu())
+            done(len(rows))
+    log_evidence, iwae = torch.cat(parts), found.per_image["iwae"][: config.ais]
+    estimates = {"log_evidence": log_evidence, "iwae": iwae, "difference": log_evidence - iwae}
+    return {"images": config.ais, **_schedule(config, clock), **_means(estimates)}
+
+
+def _certified(run: Run, config: EvaluateConfig) -> dict[str, Any]:
+    """Bounds from both sides on data of the model's own."""
+    (_, model), clock = _opened(run), time.perf_counter()
+    noise = stream(config.seed, "certify", device=next(model.parameters()).device)
+    found = certify(
+        model,
+        rows=config.certify,
+        generator=noise,
+        distributions=config.distributions,
+        chains=config.chains,
+        schedule=config.schedule,
+    )
+    estimates = {"lower": found.lower, "upper": found.upper, "gap": found.gap}
+    return {"images": config.certify, **_schedule(config, clock), **_means(estimates)}
+
+
+def _schedule(config: EvaluateConfig, clock: float) -> dict[str, Any]:
+    return {
+        "distributions": config.distributions,
+        "chains": config.chains,
+        "schedule": config.schedule,
+        "seconds": round(time.perf_counter() - clock, 3),
+    }
+
+
+def _means(values: dict[str, torch.Tensor]) -> dict[str, Any]:
+    return {"estimates": {name: asdict(Estimate.of(v)) for name, v in values.items()}}
+
+
+def _tables(differences: dict[str, dict[str, Estimate]]) -> dict[str, Any]:
+    tables = {
+        name: {quantity: asdict(e) for quantity, e in table.items()}
+        for name, table in differences.items()
+    }
+    return {"differences": tables} if tables else {}
+
+
+def _table(path: str, ours: Evaluation, differences: dict[str, dict[str, Estimate]]) -> Table:
+    table = Table(
+        title=ours.title, title_justify="left", caption="nats per image, ± one standard error"
+    )
+    table.add_column("quantity")
+    table.add_column(path, justify="right")
+    for other in differences:
+        table.add_column(f"− {other}", justify="right")
+    for name, estimate in ours.estimates.items():
+        cells = [str(difference[name]) for difference in differences.values()]
+        table.add_row(label(name, ours.k), str(estimate), *cells)
+    return table
+
+
+def _trust(found: Evaluation) -> list[str]:
+    """What the weights are worth, and what the latents hold."""
+    quality, held = found.quality, found.information
+    worth = f"{quality['ess'].mean:,.1f} effective samples of {found.k:,}"
+    if "reliable" in quality:
+        worth += f"; k̂ < {RELIABLE_K_HAT} for {quality['reliable'].mean:.1%} of the images"
+    most = math.log(len(held.mutual))
+    latents = (
+        f"{int(held.active.sum())} of {len(held.active)} latents active; "
+        f"mutual information {Estimate.of(held.mutual)} nats, of at most {most:.2f}"
+    )
+    return [worth, latents]
+
+
+def _annealed_lines(content: dict[str, Any]) -> list[str]:
+    if "ais" not in content:
+        return []
+    found, means = content["ais"], _read(content["ais"])
+    return [
+        f"AIS, {_moves(found)}, first {found['images']:,} images: {means['log_evidence']}",
+        f"the IWAE bound of the same: {means['iwae']}; AIS − IWAE {_fine(means['difference'])}",
+    ]
+
+
+def _certified_lines(content: dict[str, Any]) -> list[str]:
+    if "certificate" not in content:
+        return []
+    found, means = content["certificate"], _read(content["certificate"])
+    return [
+        f"BDMC, {_moves(found)}, {found['images']:,} images of the model's own: "
+        f"{means['lower']} ≤ log p(x) ≤ {means['upper']}; AIS is short by at most "
+        f"{_fine(means['gap'])}"
+    ]
+
+
+def _moves(found: dict[str, Any]) -> str:
+    return f"{found['distributions']:,} distributions × {found['chains']} chains"
+
+
+def _read(found: dict[str, Any]) -> dict[str, Estimate]:
+    return {name: Estimate(**values) for name, values in found["estimates"].items()}
+
+
+def _fine(estimate: Estimate) -> str:
+    return f"{estimate.mean:.3f} ± {estimate.standard_error:.3f}"
+
+
+def _require_images(run: Run, images: int) -> None:
+    count = run.identity.test_images
+    if images > count:
+        raise UsageError(
+            f"--ais {images} is more than the test part has",
+            why=f"the test part has {count:,} images",
+            fix="ask for fewer",
+        )
