@@ -27,7 +27,8 @@ def test_a_table_says_what_the_data_says(elboroom: Command, run: Path):
         fit = data["fits"][name]
         assert elbo == f"{fit['elbo']['mean']:.2f} ± {fit['elbo']['standard_error']:.2f}"
         assert gap == f"{fit['gap']['mean']:.3f} ± {fit['gap']['standard_error']:.3f}"
-        assert reliable == f"{fit['reliable']['mean']:.0%}"
+        share = fit["reliable"]
+        assert reliable == f"{share['mean']:.0%} ± {share['standard_error']:.0%}"
     for label, found in [
         ("log p(seen)", data["log_evidence"]),
         ("amortisation gap, svi − encoder", data["gaps"]["amortisation"]),

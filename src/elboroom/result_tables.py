@@ -52,7 +52,7 @@ def fits(asked: dict[str, Any], found: Gaps) -> Table:
     table = _table(f"{_title(asked)}, K = {asked['k']:,}", "", numbers=numbers)
     for method in found.fits:
         fit = found.summary_of(method)
-        table.add_row(method, str(fit["elbo"]), _fine(fit["gap"]), f"{fit['reliable'].mean:.0%}")
+        table.add_row(method, str(fit["elbo"]), _fine(fit["gap"]), _share(fit["reliable"]))
     return table
 
 
@@ -85,6 +85,10 @@ def _title(asked: dict[str, Any]) -> str:
 def _fine(estimate: Estimate) -> str:
     """With the decimals that good fits differ by."""
     return f"{estimate.mean:.3f} ± {estimate.standard_error:.3f}"
+
+
+def _share(estimate: Estimate) -> str:
+    return f"{estimate.mean:.0%} ± {estimate.standard_error:.0%}"
 
 
 def _table(title: str, *labels: str, numbers: tuple[str, ...]) -> Table:
