@@ -46,6 +46,11 @@ def test_one_image_has_no_standard_error():
     assert math.isnan(estimate.standard_error)
 
 
+def test_an_estimate_is_read_from_json_as_it_was():
+    assert Estimate.read({"mean": 1.5, "standard_error": 0.25}) == Estimate(1.5, 0.25)
+    assert math.isnan(Estimate.read({"mean": 1.5, "standard_error": None}).standard_error)
+
+
 def test_an_estimate_is_written_with_two_decimals():
     assert str(Estimate(-145.678, 0.125)) == "-145.68 ± 0.12"
 

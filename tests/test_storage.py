@@ -1,3 +1,5 @@
+import json
+import math
 import os
 from pathlib import Path
 
@@ -5,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elboroom.storage import append_line, whole_lines, write_file, write_folder
+from elboroom.storage import append_line, as_json, whole_lines, write_file, write_folder
 
 
 class PowerCutError(Exception):
@@ -117,3 +119,10 @@ def test_a_line_cut_short_is_no_line(tmp_path_factory: pytest.TempPathFactory, k
     path = tmp_path_factory.mktemp("lines") / "a"
     path.write_bytes(b"one\ntwo\nabc\n"[:kept])
     assert whole_lines(path) == ["one", "two", "abc"][: kept // 4]
+
+
+def test_json_has_null_for_what_is_not_finite():
+    content = {"a": [1.5, math.nan, {"b": -math.inf}], "c": "∞", "d": None, "e": 3}
+    told = as_json(content)
+    assert json.loads(told) == {"a": [1.5, None, {"b": None}], "c": "∞", "d": None, "e": 3}
+    assert "∞" in told

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
+from elboroom import storage
 from elboroom.certificate import certify
 from elboroom.config import EvaluateConfig
 from elboroom.data import Dataset
@@ -20,7 +21,6 @@ from elboroom.evaluation import evaluate as evaluate_model
 from elboroom.infer.ais import ais
 from elboroom.model import VAE
 from elboroom.randomness import stream
-from elboroom.result_tables import as_json as json_of
 from elboroom.runs import Run
 from elboroom.terminal import counting, plain_console
 
@@ -42,7 +42,7 @@ def evaluate(
     differences = {name: ours.minus(other) for name, other in theirs.items()}
     console = plain_console()
     if as_json:
-        console.print(json_of(content | _tables(differences)))
+        console.print(storage.as_json(content | _tables(differences)))
         return
     console.print(_table(str(path), ours, differences))
     console.print("\n".join([*_trust(ours), *_annealed_lines(content), *_certified_lines(content)]))
@@ -187,7 +187,7 @@ def _moves(found: dict[str, Any]) -> str:
 
 
 def _read(found: dict[str, Any]) -> dict[str, Estimate]:
-    return {name: Estimate(**values) for name, values in found["estimates"].items()}
+    return {name: Estimate.read(values) for name, values in found["estimates"].items()}
 
 
 def _fine(estimate: Estimate) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elboroom import gallery, posterior_file, result_tables
+from elboroom import gallery, posterior_file, result_tables, storage
 from elboroom.config import CompleteConfig, GapsConfig, InferConfig
 from elboroom.data.binarisation import threshold
 from elboroom.data.dataset import Part
@@ -54,7 +54,7 @@ def complete(path: Path, config: CompleteConfig, *, as_json: bool) -> None:
     png, svg = run.write_figure(f"complete-{Path(config.mask).stem}", figure)
     if as_json:
         told = {"mask": config.mask, "seed": config.seed, "unit": "nats", "completions": found}
-        console.print(result_tables.as_json(told | {"figure": str(png)}))
+        console.print(storage.as_json(told | {"figure": str(png)}))
         return
     console.print(result_tables.completions(found, config.mask))
     console.print(f"{png} and {svg.suffix}")
@@ -98,10 +98,10 @@ def infer(path: Path, config: InferConfig, *, quiet: bool, as_json: bool) -> Non
         "seconds": round(time.perf_counter() - clock, 3),
         "known": {n: _spread(v) for n, v in found.items() if n not in ("z", "mean")},
     }
-    told = result_tables.as_json(summary)
+    told = storage.as_json(summary)
     posterior_file.write(config.out, found, index=index, mask=mask, summary=told)
     if as_json:
-        console.print(result_tables.as_json(summary | {"file": str(config.out)}))
+        console.print(storage.as_json(summary | {"file": str(config.out)}))
         return
     console.print(result_tables.posteriors(summary, summary["known"]))
     console.print(config.out)
@@ -142,7 +142,7 @@ def gaps(path: Path, config: GapsConfig, *, quiet: bool, as_json: bool) -> None:
     found = _gaps(run, test.rows(index).x, mask, config, quiet=quiet)
     asked = {**_asked(run, config, len(index)), "k": config.k}
     if as_json:
-        console.print(result_tables.as_json(asked | found.to_dict()))
+        console.print(storage.as_json(asked | found.to_dict()))
         return
     console.print(result_tables.fits(asked, found))
     console.print(result_tables.gaps(found))

@@ -51,7 +51,7 @@ def _rows(evaluation: dict[str, Any] | None) -> list[tuple[str, str]]:
     if evaluation is None:
         return []
     estimates = evaluation["estimates"].items()
-    return [(label(name, evaluation["k"]), str(Estimate(**e))) for name, e in estimates]
+    return [(label(name, evaluation["k"]), str(Estimate.read(e))) for name, e in estimates]
 
 
 def _data_url(path: Path) -> str:

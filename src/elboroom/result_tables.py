@@ -1,7 +1,5 @@
 """What inference found, as tables for people and as JSON for programs."""
 
-import json
-import math
 from typing import Any
 
 from rich.table import Table
@@ -62,11 +60,6 @@ def gaps(found: Gaps) -> str:
     return "\n".join([*lines, _quality(found.evidence)])
 
 
-def as_json(content: dict[str, Any]) -> str:
-    """The same as JSON, with null for what is not finite."""
-    return json.dumps(_finite(content), indent=2, allow_nan=False)
-
-
 def _quality(evidence: Evidence) -> str:
     found = f"log p(seen) by {evidence.by}, to {evidence.error.mean():.4f} nats an image"
     if evidence.by == "grid":
@@ -99,11 +92,3 @@ def _table(title: str, *labels: str, numbers: tuple[str, ...]) -> Table:
     for header in numbers:
         table.add_column(header, justify="right")
     return table
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {name: _finite(value) for name, value in content.items()}
-    if isinstance(content, list):
-        return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -22,7 +22,7 @@ from elboroom.device import resolve_device, resolve_precision
 from elboroom.errors import RunError
 from elboroom.model import VAE
 from elboroom.randomness import stream
-from elboroom.storage import append_line, whole_lines, write_file
+from elboroom.storage import append_line, as_json, whole_lines, write_file
 from elboroom.training import EpochMetrics, TrainState, new_state
 from elboroom.version import __version__
 
@@ -147,7 +147,7 @@ class Run:
         arrays: dict[str, Any] = {name: values.numpy() for name, values in per_image.items()}
         np.savez(buffer, **arrays)
         self._write(_PER_IMAGE, buffer.getvalue())
-        return self._write(_EVALUATION, json.dumps(evaluation, indent=2).encode())
+        return self._write(_EVALUATION, as_json(evaluation).encode())
 
     def read_evaluation(self) -> dict[str, Any] | None:
         """What `write_evaluation` wrote, or None."""

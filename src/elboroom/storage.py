@@ -1,9 +1,25 @@
 """Writing that cannot be seen half done: aside, synced, then renamed."""
 
+import json
+import math
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+
+def as_json(content: Any) -> str:
+    """Content as strict JSON, with null for what is not finite."""
+    return json.dumps(_finite(content), indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def write_file(path: Path, content: bytes) -> None:
