@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 	$(BIN)/elboroom report $(DEMO)
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

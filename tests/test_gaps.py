@@ -41,12 +41,14 @@ def test_gaps_are_those_of_the_linear_gaussian_model(latents):
     truth = exact.log_evidence(x, mask)
 
     def check(found):
-        torch.testing.assert_close(found.evidence.value, truth, atol=2e-3, rtol=0)
+        within = 4.5 * found.evidence.error + 2e-3
+        assert ((found.evidence.value - truth).abs() < within).all()
         # each ELBO has noise of its own; a fit stops within a hundredth of a nat of its optimum
         assert_mean(found.inference - (truth - encoder), 0.0)
         assert_mean(found.amortisation - (diagonal - encoder), 0.0)
         assert_mean(found.approximation - (truth - diagonal), 0.0)
-        torch.testing.assert_close(found.below_evidence("svi-full"), 0 * truth, atol=2e-3, rtol=0)
+        assert (found.below_evidence("svi-full").abs() < within).all()
+        torch.testing.assert_close(found.fits["svi-full"].elbo, truth, atol=2e-3, rtol=0)
 
     check(found)
     swapped = found.fits | {"svi": found.fits["encoder"], "encoder": found.fits["svi"]}
@@ -57,6 +59,7 @@ def test_gaps_are_those_of_the_linear_gaussian_model(latents):
 
 def test_evidence_by_importance_sampling_is_unbiased_and_knows_its_error():
     exact, x, mask = problem(3)
+    x, mask = x.repeat(4, 1), mask.repeat(4, 1)  # each with draws of its own
     found = gaps(exact.model, x, mask, generator=generator(), methods=()).evidence
     assert found.by == "importance sampling"
     off = found.value - exact.log_evidence(x, mask)
@@ -66,16 +69,19 @@ def test_evidence_by_importance_sampling_is_unbiased_and_knows_its_error():
 
     check(off)
     assert_rejected(lambda: check(diagonal_elbo(exact, x, mask) - exact.log_evidence(x, mask)))
-    assert_mean((off[1:] / found.error[1:]).square(), 1.0)  # the first row is exact: all is unseen
-    assert_rejected(lambda: assert_mean((off[1:] / found.error[1:] / 2).square(), 1.0))
+    seen = mask.any(1)  # where nothing is, the evidence is exact
+    errors = off[seen] / found.error[seen]
+    assert_mean(errors.square(), 1.0)
+    assert_rejected(lambda: assert_mean((errors / 2).square(), 1.0))
 
 
-def test_the_evidence_of_each_row_is_from_its_best_fit():
+def test_the_evidence_owes_nothing_to_the_fits():
     exact, x, mask = problem(3)
-    found = gaps(exact.model, x, mask, generator=generator(), methods=("svi-full",))
-    # the full Gaussian is exact here, and its weights all alike
-    assert (found.evidence.error < 1e-3).all()
-    assert (found.evidence.k_hat == -torch.inf).all()
+    few = gaps(exact.model, x, mask, generator=generator(), methods=())
+    more = gaps(exact.model, x, mask, generator=generator(), methods=("svi-full",))
+    assert torch.equal(few.evidence.value, more.evidence.value)
+    assert few.evidence.reliable == 1.0
+    assert (few.evidence.error < 0.05).all()
 
 
 def test_in_the_plane_the_evidence_is_integrated():

@@ -3,7 +3,6 @@
 Cremer, Li & Duvenaud, *Inference Suboptimality in Variational Autoencoders* (2018), section 3.
 """
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -15,13 +14,14 @@ from elboroom.diagnostics import RELIABLE_K_HAT, pareto_k
 from elboroom.errors import require_positive
 from elboroom.evaluation import Estimate
 from elboroom.infer.grid import grid
+from elboroom.infer.importance import half_price, sir
+from elboroom.infer.laplace import laplace
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.methods import infer_each
 from elboroom.model import VAE
-from elboroom.objectives import elbo, iwae
+from elboroom.objectives import elbo
 
 _GRID_LATENTS = 2
-_ERRORS = 3  # standard errors by which an ELBO may pass for a better one
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,8 @@ def gaps(
     """Take the inference gap of every row apart.
 
     With one or two latents log p(x_seen) is integrated on a grid. Beyond, it is estimated by
-    importance sampling from that fit of each row whose ELBO is largest: on average that is too low
-    (Burda et al., 2016), and hardly so where k̂ is small.
+    importance sampling from a mixture of the modes, widened until its tails hold the posterior's:
+    on average that is too low (Burda et al., 2016), and hardly so where k̂ is small.
 
     Args:
         model: whose encoder is judged.
@@ -191,18 +191,16 @@ def gaps(
         exact = grid(model, x, mask, generator=generator)
         no_tail = torch.full_like(exact.error, -torch.inf)
         return Gaps(Evidence("grid", exact.log_evidence, exact.error, no_tail), fits)
-    # the ELBO is of other draws, so that the choice does not favour lucky weights
-    surely = [p.elbo - _ERRORS * p.elbo_standard_error for p in posteriors.values()]
-    best = torch.stack(surely).argmax(0)
-    return Gaps(_sampled(best, [*log_weights.values()], [*fits.values()]), fits)
+    return Gaps(_sampled(model, x, mask, k, generator), fits)
 
 
-def _sampled(best: Tensor, log_weights: list[Tensor], fits: list[Fit]) -> Evidence:
-    """log p(x_seen) by the weights (K, B) of the best fit of each row."""
-    rows = torch.arange(len(best), device=best.device)
-    chosen = torch.stack(log_weights, 1)[:, best, rows]
-    # SE(log w̄) ≈ SE(w̄)/w̄
-    relative = len(chosen) * torch.softmax(chosen, 0)
-    error = relative.std(0) / math.sqrt(len(chosen))
-    k_hat = torch.stack([fit.k_hat for fit in fits])[best, rows]
-    return Evidence("importance sampling", iwae(chosen), error, k_hat)
+def _sampled(
+    model: VAE, x: Tensor, mask: Tensor | None, k: int, generator: torch.Generator
+) -> Evidence:
+    """log p(x_seen) by weighted draws of a proposal whose tails hold the posterior's."""
+    proposal = laplace(model, x, mask, generator=generator, mixture=True)
+    widen = half_price(model.latents)
+    options = {"proposal": proposal, "particles": k, "widen": widen}
+    found = sir(model, x, mask, generator=generator, **options)
+    error, k_hat = found.log_evidence_standard_error, pareto_k(found.log_weights)
+    return Evidence("importance sampling", found.log_evidence, error, k_hat)
