@@ -169,7 +169,7 @@ class GapsConfig:
     method: tuple[FitName, ...] = ("svi-full", "svi-mixture")
     """Fits beyond the encoder's family, whose bounds are compared; as in `elboroom infer`."""
     k: int = 1_000
-    """Samples of z an image, of each fit; from three latents on they give the evidence too."""
+    """Samples of z an image, of each fit; from three latents on, as many for the evidence."""
     seed: int = 0
     """Fixes the fits and the samples."""
 
