@@ -94,3 +94,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory, shell: Command, small: lis
 def run(trained: Path, tmp_path: Path) -> Path:
     """A copy of the trained run, to be changed."""
     return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory, shell: Command, small: list[str]) -> Path:
+    """A run with three latents."""
+    path = tmp_path_factory.mktemp("runs") / "deep"
+    options = [*small, "--latents", "3", "--epochs", "1", "--quiet"]
+    assert shell("train", *options, "--out", path) == (0, "", "")
+    return path

@@ -23,15 +23,6 @@ def test_only_the_named_figures_are_drawn(elboroom: Command, run: Path):
     assert names == ["curves.png", "curves.svg", "samples.png", "samples.svg"]
 
 
-@pytest.fixture(scope="module")
-def deep(tmp_path_factory: pytest.TempPathFactory, shell: Command, small: list[str]) -> Path:
-    """A run with three latents."""
-    path = tmp_path_factory.mktemp("runs") / "deep"
-    options = [*small, "--latents", "3", "--epochs", "1", "--quiet"]
-    assert shell("train", *options, "--out", path) == (0, "", "")
-    return path
-
-
 @pytest.mark.parametrize("name", ["contours", "manifold"])
 def test_a_figure_of_the_plane_needs_two_latents(elboroom: Command, deep: Path, name: str):
     assert error(elboroom("figures", deep, "--only", name), 2) == [

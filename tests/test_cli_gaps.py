@@ -74,15 +74,6 @@ def test_with_three_latents_the_evidence_is_sampled(elboroom: Command, deep: Pat
     assert re.fullmatch(quality, outcome.out.splitlines()[-1])
 
 
-@pytest.fixture(scope="module")
-def deep(tmp_path_factory: pytest.TempPathFactory, shell: Command, small: list[str]) -> Path:
-    """A run with three latents."""
-    path = tmp_path_factory.mktemp("runs") / "deep"
-    options = [*small, "--latents", "3", "--epochs", "1", "--quiet"]
-    assert shell("train", *options, "--out", path) == (0, "", "")
-    return path
-
-
 def test_batches_give_what_the_whole_gives(
     elboroom: Command, run: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -13,6 +13,7 @@ from elboroom.infer.adaptation import StepSize, covariance_of_curvature, covaria
 from elboroom.infer.hamiltonian import State
 from elboroom.infer.hmc import hmc
 from elboroom.infer.laplace import mix
+from elboroom.infer.noise import Noise
 from elboroom.infer.target import Target
 from elboroom.model import VAE
 from oracles import Constant, LinearGaussian, UnitNoise, assert_mean, assert_rejected, random_masks
@@ -214,8 +215,7 @@ def test_chains_jump_to_modes_that_none_begins_in(monkeypatch):
     assert_jumps_find_the_masses()  # whatever is proposed
 
     def forced(self, target, state, generator):
-        uniforms, eps = jumps._noise(state.z, generator)
-        return State.at(target, self._draw(uniforms[0], eps))
+        return State.at(target, self.draw(state, Noise(generator, shared=True)))
 
     monkeypatch.setattr(jumps.Jumps, "jump", forced)
     assert_rejected(assert_jumps_find_the_masses)

@@ -11,7 +11,7 @@ from elboroom.config import AnnealingSchedule
 from elboroom.device import keep_freed_memory
 from elboroom.errors import require_positive
 from elboroom.evaluation import Estimate
-from elboroom.infer.ais import density, fork
+from elboroom.infer.ais import density
 from elboroom.infer.annealing import Annealing
 from elboroom.infer.laplace import laplace
 from elboroom.infer.noise import Noise
@@ -21,6 +21,7 @@ from elboroom.infer.target import Target
 from elboroom.model import VAE
 from elboroom.objectives import iwae
 from elboroom.posteriors import Family
+from elboroom.randomness import fork
 
 Start = Callable[[VAE, Tensor, Tensor | None], Family | VariationalPosterior]
 

@@ -21,6 +21,7 @@ from elboroom.evaluation import evaluate as evaluate_model
 from elboroom.infer.ais import ais
 from elboroom.model import VAE
 from elboroom.randomness import stream
+from elboroom.result_tables import fine
 from elboroom.runs import Run
 from elboroom.terminal import counting, plain_console
 
@@ -35,8 +36,9 @@ def evaluate(
     for other in others:
         run.identity.require_same(other.identity)
     _require_images(run, config.ais)
-    ours = evaluated(run, config, quiet=quiet)
-    content = ours.to_dict() | _beyond(run, ours, config, quiet=quiet)
+    data, model = _opened(run)
+    ours = _evaluated(model, data, config, quiet=quiet)
+    content = ours.to_dict() | _beyond(model, data, ours, config, quiet=quiet)
     run.write_evaluation(content, ours.per_image)
     theirs = {str(other.path): evaluated(other, config, quiet=quiet) for other in others}
     differences = {name: ours.minus(other) for name, other in theirs.items()}
@@ -51,6 +53,10 @@ def evaluate(
 def evaluated(run: Run, config: EvaluateConfig, *, quiet: bool) -> Evaluation:
     """The evaluation of a run by importance sampling."""
     data, model = _opened(run)
+    return _evaluated(model, data, config, quiet=quiet)
+
+
+def _evaluated(model: VAE, data: Dataset, config: EvaluateConfig, *, quiet: bool) -> Evaluation:
     with counting(len(data.test), quiet=quiet) as done:
         return evaluate_model(model, data, k=config.k, seed=config.seed, on_images=done)
 
@@ -60,22 +66,24 @@ def _opened(run: Run) -> tuple[Dataset, VAE]:
     return run.load_data(), run.load_model().to(resolve_device("auto"))
 
 
-def _beyond(run: Run, found: Evaluation, config: EvaluateConfig, *, quiet: bool) -> dict[str, Any]:
+def _beyond(
+    model: VAE, data: Dataset, found: Evaluation, config: EvaluateConfig, *, quiet: bool
+) -> dict[str, Any]:
     """What is asked for beyond importance sampling."""
     content: dict[str, Any] = {}
     if config.ais:
-        content["ais"] = _annealed(run, found, config, quiet=quiet)
+        content["ais"] = _annealed(model, data, found, config, quiet=quiet)
     if config.certify:
-        content["certificate"] = _certified(run, config)
+        content["certificate"] = _certified(model, config)
     return content
 
 
 def _annealed(
-    run: Run, found: Evaluation, config: EvaluateConfig, *, quiet: bool
+    model: VAE, data: Dataset, found: Evaluation, config: EvaluateConfig, *, quiet: bool
 ) -> dict[str, Any]:
     """Annealed importance sampling of the first test images, beside the bound of the same."""
-    (data, model), clock = _opened(run), time.perf_counter()
-    test, device, parts = data.test, next(model.parameters()).device, []
+    clock, test = time.perf_counter(), data.test
+    device, parts = next(model.parameters()).device, []
     with counting(config.ais, quiet=quiet) as done:
         for rows in torch.arange(config.ais).split(_ANNEALED_TOGETHER):
             x = test.rows(rows.tolist()).x.to(device)
@@ -96,9 +104,9 @@ def _annealed(
     return {"images": config.ais, **_schedule(config, clock), **_means(estimates)}
 
 
-def _certified(run: Run, config: EvaluateConfig) -> dict[str, Any]:
+def _certified(model: VAE, config: EvaluateConfig) -> dict[str, Any]:
     """Bounds from both sides on data of the model's own."""
-    (_, model), clock = _opened(run), time.perf_counter()
+    clock = time.perf_counter()
     noise = stream(config.seed, "certify", device=next(model.parameters()).device)
     found = certify(
         model,
@@ -167,7 +175,7 @@ def _annealed_lines(content: dict[str, Any]) -> list[str]:
     found, means = content["ais"], _read(content["ais"])
     return [
         f"AIS, {_moves(found)}, first {found['images']:,} images: {means['log_evidence']}",
-        f"the IWAE bound of the same: {means['iwae']}; AIS − IWAE {_fine(means['difference'])}",
+        f"the IWAE bound of the same: {means['iwae']}; AIS − IWAE {fine(means['difference'])}",
     ]
 
 
@@ -178,7 +186,7 @@ def _certified_lines(content: dict[str, Any]) -> list[str]:
     return [
         f"BDMC, {_moves(found)}, {found['images']:,} images of the model's own: "
         f"{means['lower']} ≤ log p(x) ≤ {means['upper']}; AIS is short by at most "
-        f"{_fine(means['gap'])}"
+        f"{fine(means['gap'])}"
     ]
 
 
@@ -188,10 +196,6 @@ def _moves(found: dict[str, Any]) -> str:
 
 def _read(found: dict[str, Any]) -> dict[str, Estimate]:
     return {name: Estimate.read(values) for name, values in found["estimates"].items()}
-
-
-def _fine(estimate: Estimate) -> str:
-    return f"{estimate.mean:.3f} ± {estimate.standard_error:.3f}"
 
 
 def _require_images(run: Run, images: int) -> None:

@@ -14,10 +14,8 @@ from elboroom.diagnostics import RELIABLE_K_HAT, pareto_k
 from elboroom.errors import require_positive
 from elboroom.evaluation import Estimate
 from elboroom.infer.grid import grid
-from elboroom.infer.importance import half_price, sir
-from elboroom.infer.laplace import laplace
 from elboroom.infer.posterior import VariationalPosterior
-from elboroom.methods import infer_each
+from elboroom.methods import infer_each, sir_from_modes
 from elboroom.model import VAE
 from elboroom.objectives import elbo
 
@@ -171,7 +169,7 @@ def gaps(
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: feeds the fits and the samples.
         methods: fits to set beside the encoder and the best of its family.
-        k: samples of z an image and fit; k̂ takes some hundreds.
+        k: samples of z an image, of each fit and of the evidence; k̂ takes some hundreds.
 
     Raises:
         UsageError: the mask does not fit, a seen value is not finite, or k is not positive.
@@ -191,16 +189,6 @@ def gaps(
         exact = grid(model, x, mask, generator=generator)
         no_tail = torch.full_like(exact.error, -torch.inf)
         return Gaps(Evidence("grid", exact.log_evidence, exact.error, no_tail), fits)
-    return Gaps(_sampled(model, x, mask, k, generator), fits)
-
-
-def _sampled(
-    model: VAE, x: Tensor, mask: Tensor | None, k: int, generator: torch.Generator
-) -> Evidence:
-    """log p(x_seen) by weighted draws of a proposal whose tails hold the posterior's."""
-    proposal = laplace(model, x, mask, generator=generator, mixture=True)
-    widen = half_price(model.latents)
-    options = {"proposal": proposal, "particles": k, "widen": widen}
-    found = sir(model, x, mask, generator=generator, **options)
-    error, k_hat = found.log_evidence_standard_error, pareto_k(found.log_weights)
-    return Evidence("importance sampling", found.log_evidence, error, k_hat)
+    particles = sir_from_modes(model, x, mask, generator=generator, particles=k)
+    error, k_hat = particles.log_evidence_standard_error, pareto_k(particles.log_weights)
+    return Gaps(Evidence("importance sampling", particles.log_evidence, error, k_hat), fits)

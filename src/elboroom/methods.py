@@ -17,6 +17,7 @@ from elboroom.infer.laplace import laplace
 from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.svi import svi
 from elboroom.model import VAE
+from elboroom.randomness import fork
 
 _LENGTH = 1_000
 _RANK = 5
@@ -71,13 +72,22 @@ def infer_each(
     generator: torch.Generator,
 ) -> dict[MethodName, Posterior]:
     """The same by several methods, none of whose answers depends on which others are asked for."""
-    seed = int(torch.randint(1 << 62, (), generator=generator, device=generator.device))
-    return {
-        name: infer(
-            name, model, x, mask, generator=torch.Generator(generator.device).manual_seed(seed)
-        )
-        for name in names
-    }
+    noise = fork(generator)
+    return {name: infer(name, model, x, mask, generator=noise.clone_state()) for name in names}
+
+
+def sir_from_modes(
+    model: VAE,
+    x: Tensor,
+    mask: Tensor | None = None,
+    *,
+    generator: torch.Generator,
+    particles: int = 1_000,
+) -> ParticlePosterior:
+    """`infer.sir` from a mixture of the modes, widened until its tails hold the posterior's."""
+    proposal = laplace(model, x, mask, generator=generator, mixture=True)
+    options = {"particles": particles, "widen": half_price(model.latents)}
+    return sir(model, x, mask, generator=generator, proposal=proposal, **options)
 
 
 def images_at_a_time(name: MethodName) -> int:
@@ -112,15 +122,6 @@ def _low_rank(
     return svi(model, x, mask, generator=generator, family="low-rank", rank=rank)
 
 
-def _sir(
-    model: VAE, x: Tensor, mask: Tensor | None, *, generator: torch.Generator
-) -> ParticlePosterior:
-    """From a proposal that knows of several modes, is quickly fitted, and reaches a little far."""
-    proposal = laplace(model, x, mask, generator=generator, mixture=True)
-    widen = half_price(model.latents)
-    return sir(model, x, mask, generator=generator, proposal=proposal, widen=widen)
-
-
 _CALLS: dict[MethodName, Callable[..., Posterior]] = {
     "encoder": amortised,
     "svi": svi,
@@ -129,7 +130,7 @@ _CALLS: dict[MethodName, Callable[..., Posterior]] = {
     "svi-mixture": partial(svi, family="mixture"),
     "svi-flow": partial(svi, family="flow"),
     "laplace": laplace,
-    "sir": _sir,
+    "sir": sir_from_modes,
     "hmc": hmc,
     "pseudo-gibbs": pseudo_gibbs,
     "metropolis-within-gibbs": metropolis_within_gibbs,

@@ -78,22 +78,23 @@ def bound(
         warmth: how far β has risen, in [0, 1].
         generator: draws the samples.
     """
-    reduce = _closed_form if config.objective == "elbo" else _sampled
-    return reduce(model, x, mask, config, warmth * config.beta, generator)
+    beta = warmth * config.beta
+    q = model.posterior(x, mask)
+    z = q.sample(config.k * config.m, generator)
+    log_likelihood = model.decode(z).log_prob(x, mask)
+    if config.objective == "elbo":
+        return _closed_form(q, log_likelihood, config, beta)
+    # the score of q has mean zero, or a place in the hook of `_sampled`
+    density = q if config.gradient == "plain" else q.detached()
+    log_ratio = model.prior(len(x)).log_prob(z) - density.log_prob(z)
+    return _sampled(z, log_likelihood, log_ratio, config, beta)
 
 
 def _closed_form(
-    model: VAE,
-    x: Tensor,
-    mask: Tensor | None,
-    config: ObjectiveConfig,
-    beta: float,
-    generator: torch.Generator,
+    q: DiagonalGaussian, log_likelihood: Tensor, config: ObjectiveConfig, beta: float
 ) -> Bound:
     """The ELBO with the KL in closed form: Kingma & Welling (2013), equation 10."""
-    q = model.posterior(x, mask)
     # L(x) = 1/K Σ_k log p(x | z_k) − β KL(q(z | x) ‖ p(z)),  z_k = μ + σ ε_k
-    log_likelihood = model.decode(q.sample(config.k, generator)).log_prob(x, mask)
     reconstruction, kl = log_likelihood.mean(0), q.kl_to_prior()
     price = _beyond_free(q, config.free_bits) if config.free_bits else kl
     return Bound(reconstruction - beta * price, reconstruction, kl)
@@ -106,20 +107,9 @@ def _beyond_free(q: DiagonalGaussian, free_bits: float) -> Tensor:
 
 
 def _sampled(
-    model: VAE,
-    x: Tensor,
-    mask: Tensor | None,
-    config: ObjectiveConfig,
-    beta: float,
-    generator: torch.Generator,
+    z: Tensor, log_likelihood: Tensor, log_ratio: Tensor, config: ObjectiveConfig, beta: float
 ) -> Bound:
     """The mean over M of a bound of K weights each."""
-    q = model.posterior(x, mask)
-    z = q.sample(config.k * config.m, generator)
-    log_likelihood = model.decode(z).log_prob(x, mask)
-    # the score of q has mean zero, or a place in the hook below
-    density = q if config.gradient == "plain" else q.detached()
-    log_ratio = model.prior(len(x)).log_prob(z) - density.log_prob(z)
     # log w = log p(x | z) + β [ log p(z) − log q(z | x) ]
     log_weights = (log_likelihood + beta * log_ratio).unflatten(0, (config.k, config.m))
     if config.gradient == "dreg" and z.requires_grad:

@@ -19,3 +19,12 @@ def stream(
     key = blake2b(f"{seed}/{purpose}/{index}".encode(), digest_size=8).digest()
     generator = torch.Generator(device or torch.device("cpu"))
     return generator.manual_seed(int.from_bytes(key, "little"))
+
+
+def fork(generator: torch.Generator) -> torch.Generator:
+    """Another stream, for what may draw more where there are more rows.
+
+    The draws that follow from `generator` do not shift with it.
+    """
+    seed = int(torch.randint(1 << 62, (), generator=generator, device=generator.device))
+    return torch.Generator(generator.device).manual_seed(seed)

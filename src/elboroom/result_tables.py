@@ -50,13 +50,13 @@ def fits(asked: dict[str, Any], found: Gaps) -> Table:
     table = _table(f"{_title(asked)}, K = {asked['k']:,}", "", numbers=numbers)
     for method in found.fits:
         fit = found.summary_of(method)
-        table.add_row(method, str(fit["elbo"]), _fine(fit["gap"]), _share(fit["reliable"]))
+        table.add_row(method, str(fit["elbo"]), fine(fit["gap"]), _share(fit["reliable"]))
     return table
 
 
 def gaps(found: Gaps) -> str:
     """log p(seen), how well it is known, and the gaps, a line each."""
-    lines = [f"{_GAPS[name]}: {_fine(estimate)} nats" for name, estimate in found.summary().items()]
+    lines = [f"{_GAPS[name]}: {fine(estimate)} nats" for name, estimate in found.summary().items()]
     return "\n".join([*lines, _quality(found.evidence)])
 
 
@@ -75,7 +75,7 @@ def _title(asked: dict[str, Any]) -> str:
     )
 
 
-def _fine(estimate: Estimate) -> str:
+def fine(estimate: Estimate) -> str:
     """With the decimals that good fits differ by."""
     return f"{estimate.mean:.3f} ± {estimate.standard_error:.3f}"
 

@@ -105,18 +105,13 @@ def train(
         clock = time.perf_counter()
         order = torch.randperm(len(part), generator=stream(config.seed, "order", epoch))
         for index in order.to(device).split(config.batch_size)[first:]:
-            generator = stream(config.seed, "step", state.step, device=device)
+            noise = stream(config.seed, "step", state.step, device=device)
             progress = state.step / steps_per_epoch
             state.optimiser.param_groups[0]["lr"] = learning_rate(config, progress)
-            x = part.batch(index, generator)
+            x, warm = part.batch(index, noise), warmth(config, progress)
             with autocast(dtype, device):
                 found = bound(
-                    model,
-                    x,
-                    part.seen(x),
-                    config=objective,
-                    warmth=warmth(config, progress),
-                    generator=generator,
+                    model, x, part.seen(x), config=objective, warmth=warm, generator=noise
                 )
             loss = -found.value.mean()
             state.optimiser.zero_grad()

@@ -1,6 +1,7 @@
 """Bytes → Dataset: read, split, binarise."""
 
 import hashlib
+import math
 from pathlib import Path
 
 import numpy as np
@@ -86,9 +87,12 @@ def _part(
         return grey
     x = grey.x
     if how == "threshold":
-        return Part(binarise.threshold(x), labels, missing=missing)
-    drawn = binarise.draw_once(x, stream=stream, start=start)
-    return Part(drawn, labels, missing=missing)
+        binary = binarise.threshold(x)
+    else:
+        binary = binarise.draw_once(x, stream=stream, start=start)
+    if missing:
+        binary = binary.float().masked_fill(x.isnan(), math.nan)
+    return Part(binary, labels, missing=missing)
 
 
 def _require_binary(part: Part, name: str) -> None:

@@ -1,6 +1,7 @@
 """Arrays from the user: `.npy` and `.npz` files, checked before they are used."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ class Source:
     test_labels: np.ndarray | None
     white: float
 
-    @property
+    @cached_property
     def has_gaps(self) -> bool:
         """Whether any pixel is missing."""
         parts = (self.images, self.test_images)

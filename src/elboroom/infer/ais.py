@@ -19,6 +19,7 @@ from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model import VAE
 from elboroom.posteriors import Family
+from elboroom.randomness import fork
 
 _TAIL = 200  # chains whose weights have a tail to be fitted
 
@@ -103,12 +104,6 @@ def ais(
 def density(start: Family | VariationalPosterior) -> Family:
     """The density of a start, which may be a fit."""
     return start.q if isinstance(start, VariationalPosterior) else start
-
-
-def fork(generator: torch.Generator) -> torch.Generator:
-    """A generator of its own for the chains: a fit may draw more where there are more rows."""
-    seed = int(torch.randint(1 << 62, (), generator=generator, device=generator.device))
-    return torch.Generator(generator.device).manual_seed(seed)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elboroom.infer.noise import Noise
 from elboroom.infer.target import Target
 
 QUARTER_TURN = math.pi / 2
@@ -18,7 +19,6 @@ QUARTER_TURN = math.pi / 2
 
 _MAX_STEPS = 64  # a move
 _DIVERGENT = 1_000.0  # nats
-_EVALUATIONS = 1 << 12  # decodings at a time: their activations should stay in the cache
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,7 @@ class State:
     @classmethod
     def at(cls, target: Target, z: Tensor) -> "State":
         """The state at z, (C, B, D)."""
-        rows = torch.arange(len(target), device=z.device).split(max(1, _EVALUATIONS // len(z)))
-        parts = [_value_and_gradient(target.rows(index), z[:, index]) for index in rows]
-        log_joint, gradient = (torch.cat(part, 1) for part in zip(*parts, strict=True))
-        return cls(z, log_joint, gradient)
+        return cls(z, *target.value_and_gradient(z))
 
     def where(self, chosen: Tensor, other: "State") -> "State":
         """This state where `chosen` (C, B) is True, the other elsewhere."""
@@ -76,8 +73,9 @@ def move(
         step_size: ε, (B,), the longest step.
         generator: feeds momenta, times and acceptance.
     """
-    momentum, uniforms, jitter = _noise(state.z, generator)
-    time = QUARTER_TURN * (0.75 + 0.75 * jitter)
+    noise = Noise(generator, shared=True)
+    momentum, uniforms = noise.normal(state.z), noise.uniform(state.log_joint)
+    time = QUARTER_TURN * (0.75 + 0.75 * noise.scalar(state.z))
     steps = (time / step_size).ceil().clamp(1, _MAX_STEPS)
     step_size = torch.minimum(time / steps, step_size)
     proposal, final_momentum = _leapfrog(target, state, momentum, root, step_size, steps)
@@ -87,14 +85,6 @@ def move(
     accepted = proposal.where(uniforms.log() < log_ratio, state)
     acceptance = log_ratio.exp().clamp(max=1).mean(0)
     return Move(accepted, acceptance, (log_ratio < -_DIVERGENT).sum(0))
-
-
-def _noise(z: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Momenta as z (C, B, D), uniforms (C, 1), and one uniform, each the same in every row."""
-    chains, _, latents = z.shape
-    kind = {"generator": generator, "dtype": z.dtype, "device": z.device}
-    momentum = torch.randn((chains, 1, latents), **kind).expand(z.shape)
-    return momentum, torch.rand((chains, 1), **kind), torch.rand((), **kind)
 
 
 def _leapfrog(
@@ -113,14 +103,6 @@ def _leapfrog(
         z[:, rows], gradient[:, rows] = reached.z, reached.gradient
         log_joint[:, rows] = reached.log_joint
     return State(z, log_joint, gradient), momentum
-
-
-def _value_and_gradient(target: Target, z: Tensor) -> tuple[Tensor, Tensor]:
-    """log p(x_seen, z), (C, B), and its gradient, (C, B, D), from one decoding."""
-    with torch.enable_grad():
-        z = z.detach().requires_grad_()
-        log_joint = target.log_joint(z)
-        return log_joint.detach(), torch.autograd.grad(log_joint.sum(), z)[0]
 
 
 def _kinetic(momentum: Tensor) -> Tensor:

@@ -125,13 +125,7 @@ def sir(
     require_positive(particles=particles)
     target = Target.of(model, x, mask)
     q = model.posterior(x, mask) if proposal is None else proposal.q
-    if q.mean.shape != (len(target), target.latents):
-        raise UsageError(
-            "this proposal does not fit the data",
-            why=f"it has means of shape {tuple(q.mean.shape)}, "
-            f"expected {(len(target), target.latents)}",
-            fix="fit the proposal to the same rows, with the same model",
-        )
+    target.require_fitted(q, "proposal")
     z, log_q = _widened(q, widen).draw(particles, generator)
     # log w_k = log p(x_seen, z_k) − log q(z_k)
     return ParticlePosterior(target, z, target.log_joint(z) - log_q, generator)

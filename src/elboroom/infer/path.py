@@ -62,13 +62,7 @@ class Path:
             UsageError: `start` is neither, or of other rows.
         """
         q = _gaussian(start)
-        if q.mean.shape != (len(target), target.latents):
-            raise UsageError(
-                "this start does not fit the data",
-                why=f"it has means of shape {tuple(q.mean.shape)}, "
-                f"expected {(len(target), target.latents)}",
-                fix="fit the start to the same rows, with the same model",
-            )
+        target.require_fitted(q, "start")
         return cls(target, q.mean, q.scale)
 
     def at(self, u: Tensor) -> Particles:

@@ -18,6 +18,7 @@ from elboroom.infer.stochastic import LowRank, Mixture
 from elboroom.infer.target import Target
 from elboroom.model import VAE
 from elboroom.posteriors import DiagonalGaussian, Family, Gaussian
+from elboroom.randomness import fork
 
 FamilyName = Literal["diagonal", "full", "low-rank", "mixture", "flow"]
 Start = Literal["laplace", "prior", "encoder"]
@@ -80,7 +81,7 @@ def svi(
     diagonal = family == "diagonal"
     if diagonal:
         found = replace(found, parameters=_axis_aligned(*found.parameters))
-    natural = NaturalGaussian(target.latents, k, x, _fork(generator), diagonal=diagonal)
+    natural = NaturalGaussian(target.latents, k, x, fork(generator), diagonal=diagonal)
     limits = {"tolerance": tolerance, "max_steps": max_steps}
     found = ascend_from_each(natural, target, found, **limits)
     highest = best(found)
@@ -124,13 +125,6 @@ def _starts(
 def _unjudged(mean: Tensor, scale: Tensor) -> Ascent:
     nought = torch.zeros_like(mean[..., 0])
     return Ascent((mean, scale), nought, nought.bool())
-
-
-def _fork(generator: torch.Generator) -> torch.Generator:
-    """Another stream: an ascent's length depends on all rows, and must not shift what follows."""
-    device = generator.device
-    seed = torch.randint(1 << 32, (), generator=generator, device=device)
-    return torch.Generator(device).manual_seed(int(seed))
 
 
 def _axis_aligned(mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from elboroom.device import autocast, resolve_precision
+from elboroom.errors import UsageError
 from elboroom.infer.seen import as_rows, on_seen_pixels
 from elboroom.model import VAE
 from elboroom.networks import Decoder
+from elboroom.posteriors import Family
 from elboroom.tangents import push
 
 _EVALUATIONS = 1 << 12  # decodings at a time: their activations should stay in the cache
@@ -51,6 +53,20 @@ class Target:
         """D."""
         return self.model.latents
 
+    def require_fitted(self, q: Family, what: str) -> None:
+        """That a density is of these rows.
+
+        Raises:
+            UsageError: its means are not (B, D); `what` names the density.
+        """
+        expected = (len(self), self.latents)
+        if q.mean.shape != expected:
+            raise UsageError(
+                f"this {what} does not fit the data",
+                why=f"it has means of shape {tuple(q.mean.shape)}, expected {expected}",
+                fix=f"fit the {what} to the same rows, with the same model",
+            )
+
     def fast(self) -> "Target":
         """The same with bfloat16 products where the hardware has them: good for gradients.
 
@@ -70,8 +86,13 @@ class Target:
 
     def gradient(self, z: Tensor) -> Tensor:
         """∇_z log p(x_seen, z), (..., B, D)."""
-        parts = [rows._gradient(z[..., index, :]) for index, rows in self._chunks(z)]
-        return torch.cat(parts, -2)
+        return self.value_and_gradient(z)[1]
+
+    def value_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(x_seen, z), (..., B), and ∇_z of it, (..., B, D), from one decoding."""
+        parts = [rows._value_and_gradient(z[..., index, :]) for index, rows in self._chunks(z)]
+        values, gradients = zip(*parts, strict=True)
+        return torch.cat(values, -1), torch.cat(gradients, -2)
 
     def _chunks(self, z: Tensor) -> Iterator[tuple[Tensor, "Target"]]:
         rows = max(1, _EVALUATIONS * len(self) // max(1, z[..., 0].numel()))
@@ -82,10 +103,11 @@ class Target:
         with autocast(self.products, self.x.device):
             return self.model.log_joint(self.x, z, self.mask)
 
-    def _gradient(self, z: Tensor) -> Tensor:
+    def _value_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
             z = z.detach().requires_grad_()
-            return torch.autograd.grad(self._log_joint(z).sum(), z)[0]
+            log_joint = self._log_joint(z)
+            return log_joint.detach(), torch.autograd.grad(log_joint.sum(), z)[0]
 
     @torch.no_grad()
     def log_joint_table(self, points: Tensor) -> Tensor:
