@@ -132,7 +132,7 @@ def test_an_elbo_that_is_not_finite_fails_the_run(
     from elboroom.posteriors import DiagonalGaussian
 
     monkeypatch.setattr(
-        DiagonalGaussian, "kl_to_prior", lambda q: torch.inf * q.mean.square().sum(-1)
+        DiagonalGaussian, "kl_to_standard", lambda q: torch.inf * q.mean.square().sum(-1)
     )
     what, why, fix = error(elboroom("train", *small, "--out", tmp_path / "run"), 1)
     assert what == "the bound of epoch 1 is not finite"

@@ -18,6 +18,7 @@ ORDER: list[set[str]] = [
     {"layers"},
     {"tangents"},
     {"likelihoods", "networks", "posteriors", "randomness", "device", "diagnostics"},
+    {"priors"},
     {"model"},
     {"objectives"},
     {"training"},

@@ -190,7 +190,7 @@ def _terms(
     log_likelihood = torch.cat(log_likelihoods)
     # log w_k = log p(x | z_k) + log p(z_k) − log q(z_k | x)
     log_weights = log_likelihood + torch.cat(log_ratios)
-    reconstruction, kl = log_likelihood.mean(0), q.kl_to_prior()
+    reconstruction, kl = log_likelihood.mean(0), q.kl_to_standard()
     found = {
         "elbo": reconstruction - kl,
         "reconstruction": reconstruction,

@@ -12,12 +12,13 @@ from elboroom.errors import UsageError
 from elboroom.likelihoods import Bernoulli, Likelihood
 from elboroom.networks import Decoder, Encoder, network
 from elboroom.posteriors import DiagonalGaussian
+from elboroom.priors import Prior, StandardNormal
 
 _RARE = 1e-3  # at the least, the probability of a 1 and of a 0 that a pixel starts at
 
 
 class VAE(nn.Module):
-    """A deep latent-variable model p(x, z) = N(z; 0, I) p(x | z) with an amortised q(z | x).
+    """A deep latent-variable model p(x, z) = p(z) p(x | z) with an amortised q(z | x).
 
     Kingma & Welling, *Auto-Encoding Variational Bayes* (2013). `mask` is True where a pixel is
     seen, shaped like `x` or broadcast to it; None means that all are. Pixels are independent
@@ -28,6 +29,7 @@ class VAE(nn.Module):
         decoder: z (..., D) → the likelihood's parameter (..., *event).
         latents: D.
         likelihood: parameter → density of x.
+        prior: p(z), called with a number of rows; N(0, I) unless given.
     """
 
     def __init__(
@@ -36,11 +38,14 @@ class VAE(nn.Module):
         decoder: nn.Module,
         latents: int,
         likelihood: Callable[[Tensor], Likelihood] = Bernoulli,
+        prior: Prior | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.latents = latents
         self.likelihood = likelihood
+        like = next(self.parameters(), torch.empty(0))
+        self.prior = prior or StandardNormal(latents).to(like)
 
     @classmethod
     def from_config(
@@ -70,10 +75,6 @@ class VAE(nn.Module):
             _start_at(mean, event_shape, cast(nn.Linear, decoder[-1]))
         return cls(Encoder(encoder), Decoder(decoder, event_shape), latents)
 
-    def prior(self, batch: int) -> DiagonalGaussian:
-        """p(z) = N(0, I), once for each of `batch` rows."""
-        return DiagonalGaussian.standard((batch, self.latents), next(self.parameters()))
-
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> DiagonalGaussian:
         """The encoder's q(z | x). It never met unseen pixels: they enter as 0, a rough guess."""
         mean, log_std = self.encoder(x if mask is None else x.masked_fill(~mask, 0.0))
@@ -93,8 +94,8 @@ class VAE(nn.Module):
     ) -> Tensor:
         """log w = log p(x_seen, z_k) − log q(z_k | x) in nats, (k, B), z_k from the encoder's q."""
         q = self.posterior(x, mask)
-        z = q.sample(k, generator)
-        return self.log_joint(x, z, mask) - q.log_prob(z)
+        z, log_q = q.draw(k, generator)
+        return self.log_joint(x, z, mask) - log_q
 
     def generate(self, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Z from the prior: the means of p(x | z), and one draw of x each, both (count, *event)."""

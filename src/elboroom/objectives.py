@@ -80,22 +80,28 @@ def bound(
     """
     beta = warmth * config.beta
     q = model.posterior(x, mask)
-    z = q.sample(config.k * config.m, generator)
+    kl = model.prior.kl(q) if config.objective == "elbo" else None
+    if kl is not None:
+        log_likelihood = model.decode(q.sample(config.k, generator)).log_prob(x, mask)
+        return _closed_form(q, log_likelihood, kl, config, beta)
+    z, log_q = q.draw(config.k * config.m, generator)
     log_likelihood = model.decode(z).log_prob(x, mask)
-    if config.objective == "elbo":
-        return _closed_form(q, log_likelihood, config, beta)
     # the score of q has mean zero, or a place in the hook of `_sampled`
-    density = q if config.gradient == "plain" else q.detached()
-    log_ratio = model.prior(len(x)).log_prob(z) - density.log_prob(z)
+    density = log_q if config.gradient == "plain" else q.detached().log_prob(z)
+    log_ratio = model.prior(len(x)).log_prob(z) - density
     return _sampled(z, log_likelihood, log_ratio, config, beta)
 
 
 def _closed_form(
-    q: DiagonalGaussian, log_likelihood: Tensor, config: ObjectiveConfig, beta: float
+    q: DiagonalGaussian,
+    log_likelihood: Tensor,
+    kl: Tensor,
+    config: ObjectiveConfig,
+    beta: float,
 ) -> Bound:
     """The ELBO with the KL in closed form: Kingma & Welling (2013), equation 10."""
     # L(x) = 1/K Σ_k log p(x | z_k) − β KL(q(z | x) ‖ p(z)),  z_k = μ + σ ε_k
-    reconstruction, kl = log_likelihood.mean(0), q.kl_to_prior()
+    reconstruction = log_likelihood.mean(0)
     price = _beyond_free(q, config.free_bits) if config.free_bits else kl
     return Bound(reconstruction - beta * price, reconstruction, kl)
 

@@ -1,7 +1,4 @@
-"""q(z | x): families of approximate posteriors, one member a row.
-
-The prior N(0, I) is of the first of them.
-"""
+"""q(z | x): families of approximate posteriors, one member a row."""
 
 import math
 from dataclasses import dataclass
@@ -41,6 +38,15 @@ class Widenable(Family, Protocol):
 
     def widened(self, factor: float) -> Family:
         """With standard deviations `factor` times as large."""
+        ...
+
+
+@runtime_checkable
+class ClosedForm(Family, Protocol):
+    """A family whose divergence from N(0, I) is known."""
+
+    def kl_to_standard(self) -> Tensor:
+        """KL(q ‖ N(0, I)) in nats, (B,)."""
         ...
 
 
@@ -90,7 +96,7 @@ class DiagonalGaussian(_Scored):
         """The same density, without gradients to its parameters."""
         return DiagonalGaussian(self.mean.detach(), self.log_std.detach())
 
-    def kl_to_prior(self) -> Tensor:
+    def kl_to_standard(self) -> Tensor:
         """KL(q ‖ N(0, I)) in nats, (B,): Kingma & Welling (2013), appendix B."""
         return self.kl_per_latent().sum(-1)
 

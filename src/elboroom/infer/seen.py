@@ -59,7 +59,7 @@ def on_seen_pixels(model: VAE, x: Tensor, mask: Tensor | None) -> tuple[VAE, Ten
     needed[0] |= ~needed.any()
     pixels = needed.nonzero()[:, 0]
     decoder = model.decoder.restricted_to(pixels)
-    small = VAE(model.encoder, decoder, model.latents, model.likelihood)
+    small = VAE(model.encoder, decoder, model.latents, model.likelihood, model.prior)
     seen = flat[:, pixels]
     return small, x.flatten(1)[:, pixels], None if seen.all() else seen
 

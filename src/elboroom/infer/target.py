@@ -118,9 +118,9 @@ class Target:
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """The gradient (B, D) and the Gauss–Newton precision (B, D, D) at z (B, D).
 
-        With l the decoder's output and J = ∂l/∂z, the precision is I + Jᵀ W J, where W is the
-        likelihood's Fisher information (Schraudolph, 2002): −∇² log p(x_seen, z) without the
-        decoder's second derivatives, and positive definite.
+        With l the decoder's output and J = ∂l/∂z, the precision is P + Jᵀ W J, where W is the
+        likelihood's Fisher information (Schraudolph, 2002) and P the prior's precision:
+        −∇² log p(x_seen, z) without the decoder's second derivatives, and positive definite.
         """
         rows = max(1, _JACOBIAN // (self.latents * self.x.shape[1:].numel()))
         chunks = torch.arange(len(z), device=z.device).split(rows)
@@ -136,11 +136,11 @@ class Target:
         score = likelihood.score(self.x, self.mask).flatten(1)
         information = likelihood.information(self.mask).flatten(1)
         jacobian = jacobian.flatten(2).transpose(0, 1)  # (B, D, P)
-        # ∇ log p(x, z) = Jᵀ ∂ log p(x | l)/∂l − z
-        gradient = (jacobian @ score[..., None])[..., 0] - z
-        # I + Jᵀ W J
-        identity = torch.eye(self.latents, dtype=z.dtype, device=z.device)
-        precision = identity + (jacobian * information[:, None]) @ jacobian.mT
+        slope, prior_precision = self.model.prior.curvature(z)
+        # ∇ log p(x, z) = Jᵀ ∂ log p(x | l)/∂l + ∇ log p(z)
+        gradient = (jacobian @ score[..., None])[..., 0] + slope
+        # P + Jᵀ W J
+        precision = prior_precision + (jacobian * information[:, None]) @ jacobian.mT
         return gradient, _positive(precision)
 
 

@@ -1,0 +1,51 @@
+"""p(z): what is believed of z before x is seen."""
+
+from abc import ABC, abstractmethod
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from elboroom.posteriors import ClosedForm, DiagonalGaussian, Family
+
+
+class Prior(nn.Module, ABC):
+    """A density over z, which may have parameters to train."""
+
+    @abstractmethod
+    def forward(self, batch: int) -> Family:
+        """p(z), once for each of `batch` rows."""
+
+    @abstractmethod
+    def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """∇ log p(z), (B, D), and a positive definite stand-in for −∇² log p(z), (B, D, D)."""
+
+    def kl(self, q: Family) -> Tensor | None:
+        """KL(q ‖ p) in nats, (B,), where it has a closed form; else None."""
+        return None
+
+    def __call__(self, batch: int) -> Family:
+        """p(z), once for each of `batch` rows."""
+        return cast(Family, super().__call__(batch))
+
+
+class StandardNormal(Prior):
+    """N(0, I) over D latents."""
+
+    def __init__(self, latents: int) -> None:
+        super().__init__()
+        self.register_buffer("origin", torch.zeros(latents), persistent=False)
+
+    def forward(self, batch: int) -> DiagonalGaussian:
+        """N(0, I), once for each of `batch` rows."""
+        zeros = cast(Tensor, self.origin).expand(batch, -1)
+        return DiagonalGaussian(zeros, zeros)
+
+    def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """−z and I: exact."""
+        identity = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
+        return -z, identity.expand(*z.shape, -1)
+
+    def kl(self, q: Family) -> Tensor | None:
+        """KL(q ‖ p) in nats, (B,), where q knows it; else None."""
+        return q.kl_to_standard() if isinstance(q, ClosedForm) else None
