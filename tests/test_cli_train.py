@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Command
+from elboroom import Run
 from outcomes import last_checkpoint, metrics
 
 
@@ -75,3 +76,20 @@ def test_a_warmup_that_ends_with_the_run_does_not_warn(
 ):
     outcome = elboroom("train", *small, "--warmup", "2", "--quiet", "--out", tmp_path / "run")
     assert outcome == (0, "", "")
+
+
+def test_minutes_become_the_epochs_that_fit(elboroom: Command, small: list[str], tmp_path: Path):
+    path = tmp_path / "run"
+    assert elboroom("train", *small, "--minutes", "5", "--quiet", "--out", path).code == 0
+    config = Run(path).config
+    assert (config.minutes, config.train.epochs) == (None, 2)  # --epochs 2 are the most
+    assert elboroom("train", "--resume", path).code == 0
+
+
+def test_less_time_than_an_epoch_takes_leaves_no_run(
+    elboroom: Command, small: list[str], tmp_path: Path
+):
+    outcome = elboroom("train", *small, "--minutes", "1e-6", "--out", tmp_path / "run")
+    assert outcome.code == 2
+    assert "--minutes 1e-06 is less than one epoch takes" in outcome.err
+    assert not (tmp_path / "run").exists()

@@ -46,15 +46,15 @@ CONFIGS = st.builds(
         seed=st.integers(0, 2**63 - 1),
         threads=st.none() | st.integers(1, 512),
     ),
+    minutes=st.none() | st.floats(0, 1e6, exclude_min=True),
 )
 
 
-def listed(tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Tables as TOML gives them back: lists for tuples."""
-    return {
-        name: {k: list(v) if isinstance(v, tuple) else v for k, v in table.items()}
-        for name, table in tables.items()
-    }
+def listed(value: Any) -> Any:
+    """As TOML gives it back: lists for tuples."""
+    if isinstance(value, dict):
+        return {name: listed(inner) for name, inner in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 @given(CONFIGS)
@@ -93,7 +93,7 @@ def test_an_unknown_option_is_refused():
         (TrainConfig, "learning_rate", 0.0, "in (0, 1)"),
         (TrainConfig, "learning_rate", 1.0, "in (0, 1)"),
         (TrainConfig, "learning_rate", math.nan, "in (0, 1)"),
-        (TrainConfig, "schedule", "step", "in ('constant', 'cosine')"),
+        (TrainConfig, "schedule", "step", "in ('constant', 'cosine', 'one-cycle')"),
         (TrainConfig, "warmup", -0.5, "0 or more"),
         (TrainConfig, "warmup", math.nan, "0 or more"),
         (TrainConfig, "seed", -1, "in [0, 2^63)"),
@@ -101,6 +101,9 @@ def test_an_unknown_option_is_refused():
         (TrainConfig, "device", "tpu", "in ('auto', 'cpu', 'cuda', 'mps')"),
         (TrainConfig, "precision", "fp16", "in ('auto', 'fp32', 'bf16')"),
         (TrainConfig, "threads", 0, "1 or more"),
+        (Config, "minutes", 0.0, "a positive number"),
+        (Config, "minutes", math.inf, "a positive number"),
+        (Config, "minutes", math.nan, "a positive number"),
         (EvaluateConfig, "k", 0, "1 or more"),
         (EvaluateConfig, "seed", -1, "in [0, 2^63)"),
         (FiguresConfig, "only", (), "one figure or more"),

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from arviz_stats.base.array import array_stats
 
 from elboroom.diagnostics import (
     RELIABLE_K_HAT,
@@ -41,6 +42,18 @@ def test_pareto_k_is_the_shape_of_a_known_tail(std):
 
     check(weights)
     assert_rejected(lambda: check(-weights))
+
+
+@pytest.mark.parametrize("k", [100, 225, 226, 4_000])
+@pytest.mark.parametrize("std", [0.05, 0.5, 0.9, 1.5])
+def test_pareto_k_is_that_of_arviz(k, std):
+    weights = log_weights(std, k=k, rows=5)
+    expected = array_stats.psislw(-weights.numpy(), axis=0)[1]
+    torch.testing.assert_close(pareto_k(weights), torch.from_numpy(expected), atol=1e-8, rtol=0)
+
+
+def test_pareto_k_of_weights_beyond_a_float_is_infinite():
+    assert pareto_k(1e4 * noise(500, 3)).tolist() == [math.inf] * 3
 
 
 def test_pareto_k_tells_good_proposals_from_bad_ones():

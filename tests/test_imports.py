@@ -22,7 +22,7 @@ ORDER: list[set[str]] = [
     {"model"},
     {"objectives"},
     {"training"},
-    {"storage"},
+    {"pace", "storage"},
     {"checkpoints"},
     {"runs"},
     {

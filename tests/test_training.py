@@ -161,6 +161,12 @@ def test_the_cosine_schedule_falls_to_zero_and_the_constant_one_does_not():
     assert learning_rate(TrainConfig(learning_rate=0.1), 7.5) == 0.1
 
 
+def test_the_one_cycle_schedule_rises_over_a_tenth_and_falls_to_zero():
+    config = TrainConfig(epochs=10, schedule="one-cycle", learning_rate=0.1)
+    rates = [learning_rate(config, t) for t in (0, 0.25, 1, 5.5, 10)]
+    assert rates == pytest.approx([0.0, 0.025, 0.1, 0.05, 0.0])
+
+
 def test_adam_takes_the_scheduled_rate(digits):
     # Adam's first step moves every weight with a gradient by the learning rate.
     model = new_model(digits)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from elboroom.evaluation import Evaluation, evaluate
     from elboroom.likelihoods import Bernoulli
     from elboroom.model import VAE
+    from elboroom.pace import epochs_within
     from elboroom.posteriors import DiagonalGaussian
     from elboroom.runs import Run
     from elboroom.training import TrainState, train
@@ -41,6 +42,7 @@ _HOMES = {
     "TrainConfig": "config",
     "TrainState": "training",
     "__version__": "version",
+    "epochs_within": "pace",
     "evaluate": "evaluation",
     "figures": "figures",
     "half_mask": "data.masks",
@@ -67,6 +69,7 @@ __all__ = [
     "TrainConfig",
     "TrainState",
     "__version__",
+    "epochs_within",
     "evaluate",
     "figures",
     "half_mask",

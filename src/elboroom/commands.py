@@ -16,8 +16,9 @@ from elboroom.errors import NotDrawableError, UsageError
 from elboroom.evaluation_commands import evaluated
 from elboroom.infer.grid import GridError
 from elboroom.interrupt import interruptible
+from elboroom.pace import epochs_within
 from elboroom.progress import watch
-from elboroom.runs import Run
+from elboroom.runs import Run, new_model
 from elboroom.terminal import plain_console
 from elboroom.training import TrainState
 from elboroom.training import train as train_model
@@ -66,7 +67,16 @@ def _create(config: Config, preset: str, out: Path | None) -> tuple[Run, Dataset
     config = replace(config, data=config.data.anywhere())
     resolve_device(config.train.device)  # one that is missing must not leave a run behind
     data = load_data(config.data)
-    return Run.create(path, config, data), data
+    return Run.create(path, _within_minutes(config, data), data), data
+
+
+def _within_minutes(config: Config, data: Dataset) -> Config:
+    """The same with the epochs that its minutes allow, and no minutes any more."""
+    if config.minutes is None:
+        return config
+    model = new_model(config, data)
+    epochs = epochs_within(config.minutes, model, data, config.train, objective=config.objective)
+    return replace(config, minutes=None, train=replace(config.train, epochs=epochs))
 
 
 def _reopen(config: Config, path: Path, out: Path | None) -> tuple[Run, Dataset]:

@@ -19,7 +19,7 @@ from elboroom.posteriors import DiagonalGaussian
 from elboroom.randomness import stream
 
 _IMAGES = 100  # whose weights are held at a time
-_DECODED_AT_A_TIME = 4_000
+_DECODED_AT_A_TIME = 2_000  # whose activations stay in the cache
 _TAIL = 100  # samples, below which the tail of their weights has no shape
 _BOUNDS = ("elbo", "reconstruction", "kl", "iwae")
 _LABELS = {

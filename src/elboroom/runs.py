@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from elboroom import checkpoints
-from elboroom.config import Config, ModelConfig
-from elboroom.data import Dataset, Identity, Part, load_data
+from elboroom.config import Config
+from elboroom.data import Dataset, Identity, load_data
 from elboroom.device import resolve_device, resolve_precision
 from elboroom.errors import RunError
 from elboroom.model import VAE
@@ -36,6 +36,13 @@ _CONFIG, _METRICS, _EVALUATION, _PER_IMAGE, _REPORT = (
     "evaluation.npz",
     "report.html",
 )
+
+
+def new_model(config: Config, data: Dataset) -> VAE:
+    """The model of `config` with its initial weights."""
+    mean = data.train.mean if config.model.data_bias else None
+    generator = stream(config.train.seed, "weights")
+    return VAE.from_config(config.model, data.event_shape, generator=generator, mean=mean)
 
 
 class Run:
@@ -108,14 +115,15 @@ class Run:
     def load_model(self) -> VAE:
         """The model of the newest whole checkpoint, bit for bit."""
         # the checkpoint brings the biases
-        model = self._new_model(replace(self.config.model, data_bias=False))
+        config = replace(self.config.model, data_bias=False)
+        generator = stream(self.config.train.seed, "weights")
+        model = VAE.from_config(config, self.event_shape, generator=generator)
         checkpoints.load(self.path / "checkpoints", model)
         return model.eval()
 
     def new_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """The model and the state before the first step, on the device of the config."""
-        model = self._new_model(self.config.model, data.train)
-        model.to(resolve_device(self.config.train.device))
+        model = new_model(self.config, data).to(resolve_device(self.config.train.device))
         return model, new_state(model, self.config.train)
 
     def load_training(self, data: Dataset) -> tuple[VAE, TrainState]:
@@ -179,11 +187,6 @@ class Run:
         """Write report.html."""
         return self._write(_REPORT, html.encode())
 
-    def _new_model(self, config: ModelConfig, part: Part | None = None) -> VAE:
-        generator = stream(self.config.train.seed, "weights")
-        mean = part.mean if part is not None and config.data_bias else None
-        return VAE.from_config(config, self.event_shape, generator=generator, mean=mean)
-
     def _write(self, name: str, content: bytes) -> Path:
         write_file(self.path / name, content)
         return self.path / name
@@ -194,7 +197,6 @@ def _line(metrics: EpochMetrics) -> str:
 
 
 def _tables(config: Config, data: Dataset) -> dict[str, Any]:
-    tables = {name: _without_none(table) for name, table in asdict(config).items()}
     device = resolve_device(config.train.device)
     environment = {
         "elboroom": __version__,
@@ -208,7 +210,7 @@ def _tables(config: Config, data: Dataset) -> dict[str, Any]:
         **_revision(),
     }
     return {
-        **tables,
+        **_plain(asdict(config)),
         "event": {"shape": list(data.event_shape)},
         "identity": asdict(data.identity),
         "environment": environment,
@@ -225,6 +227,8 @@ def _revision() -> dict[str, str]:
     return {"revision": found.stdout.strip()}
 
 
-def _without_none(table: dict[str, Any]) -> dict[str, Any]:
-    """TOML has no null: an absent option is the None that is its default."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in table.items() if v is not None}
+def _plain(value: Any) -> Any:
+    """As TOML has it, which knows no null: an absent option is the None that is its default."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items() if inner is not None}
+    return list(value) if isinstance(value, tuple) else value

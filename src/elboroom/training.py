@@ -19,7 +19,8 @@ from elboroom.objectives import bound
 from elboroom.randomness import stream
 
 _EVALUATION_BATCH = 1_000
-_ELBO = ObjectiveConfig()
+_RISE = 0.1  # of the steps, in which one-cycle climbs
+ELBO = ObjectiveConfig()
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def train(
     data: Dataset,
     config: TrainConfig,
     *,
-    objective: ObjectiveConfig = _ELBO,
+    objective: ObjectiveConfig = ELBO,
     state: TrainState | None = None,
     on_epoch: Callable[[TrainState], None] = lambda state: None,
     stop: Callable[[], bool] = lambda: False,
@@ -163,10 +164,16 @@ def _epoch_metrics(
 
 
 def learning_rate(config: TrainConfig, progress: float) -> float:
-    """Adam's step size after `progress` epochs."""
+    """Adam's step size after `progress` epochs.
+
+    one-cycle is that of Smith & Topin, *Super-Convergence* (2018), with a cosine for its descent.
+    """
+    share, rise = progress / config.epochs, _RISE * (config.schedule == "one-cycle")
     if config.schedule == "constant":
         return config.learning_rate
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress / config.epochs))
+    if share < rise:
+        return config.learning_rate * share / rise
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (share - rise) / (1 - rise)))
 
 
 def warmth(config: TrainConfig, progress: float) -> float:
@@ -183,7 +190,7 @@ def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> fl
     for rows in torch.arange(len(part)).split(_EVALUATION_BATCH):
         x = part.batch(rows.to(part.images.device), generator).to(device)
         with torch.no_grad(), autocast(dtype, device):
-            found = bound(model, x, part.seen(x), config=_ELBO, generator=generator)
+            found = bound(model, x, part.seen(x), config=ELBO, generator=generator)
             total += found.elbo.sum().item()
     model.train(training)
     return total / len(part)

@@ -1,8 +1,10 @@
 """Everything that a run is made from, and the presets."""
 
-from dataclasses import dataclass, field, fields
+import math
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from elboroom.config.checks import require
 from elboroom.config.data import DataConfig
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
@@ -22,12 +24,20 @@ class Config:
     """Objective."""
     train: TrainConfig = field(default_factory=TrainConfig)
     """Training."""
+    minutes: float | None = None
+    """Train for so long, as many epochs as fit, --epochs at the most: a copy of the model is timed
+    first. None trains --epochs."""
+
+    def __post_init__(self) -> None:
+        long = self.minutes is None or 0 < self.minutes < math.inf
+        require(long, "minutes", self.minutes, "a positive number")
 
     @classmethod
-    def from_dict(cls, tables: dict[str, dict[str, Any]]) -> "Config":
+    def from_dict(cls, tables: dict[str, Any]) -> "Config":
         """Read back what `dataclasses.asdict` wrote; an unknown option is a `UsageError`."""
-        parts = {f.name: _part(f.default_factory, tables.get(f.name, {})) for f in fields(cls)}  # type: ignore[arg-type]
-        return cls(**parts)
+        kinds = {f.name: f.default_factory for f in fields(cls) if f.default is MISSING}
+        parts = {name: _part(kind, tables.get(name, {})) for name, kind in kinds.items()}  # type: ignore[arg-type]
+        return cls(**parts, minutes=tables.get("minutes"))
 
 
 def _part(kind: type[Any], table: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from elboroom.config.checks import require, require_choices, require_seed
 
-Schedule = Literal["constant", "cosine"]
+Schedule = Literal["constant", "cosine", "one-cycle"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -21,7 +21,8 @@ class TrainConfig:
     learning_rate: float = 1e-3
     """Adam's step size."""
     schedule: Schedule = "constant"
-    """constant, or cosine: from the learning rate down to zero at the last step."""
+    """constant. cosine: from the learning rate down to zero at the last step. one-cycle: up from
+    zero over the first tenth of the steps, then down again as cosine; it bears a higher rate."""
     warmup: float = 0.0
     """Epochs over which the weight β of the KL rises from 0 to 1; 0 keeps β = 1."""
     seed: int = 0
