@@ -1,0 +1,89 @@
+"""Held-out likelihood: how low the NLL gets in a given time, and how long its estimates take."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import Row
+from elboroom import PRESETS, VAE, Dataset, evaluate, infer, train
+from elboroom.data import load_data
+from elboroom.randomness import stream
+
+_RUNS = Path("runs/benchmarks/likelihood")
+_REACH = {"mnist-1min": (88.0, 86.8), "mnist-5min": (85.0, 84.0), "mnist-20min": (83.8, 82.5)}
+_SEEDS = 3
+_K = 5_000
+_QUICK = (["--epochs", "1"], ["--k", "10"])
+_ANNEALED = 100
+
+
+def measure(quick: bool) -> list[Row]:
+    """All rows. What is in runs/benchmarks/likelihood already is not measured again."""
+    rows = [row for preset in _REACH for row in _of_preset(preset, quick)]
+    rows += _estimators(quick)
+    return [replace(row, reach=None) for row in rows] if quick else rows
+
+
+def _of_preset(preset: str, quick: bool) -> list[Row]:
+    found = [_trained(preset, seed, quick) for seed in range(1 if quick else _SEEDS)]
+    reach, aim = _REACH[preset]
+    estimates = [run["estimates"]["iwae"] for run in found]
+    return [
+        Row(f"{preset}: NLL", [-e["mean"] for e in estimates], "nats per image", reach, aim),
+        Row("its standard error", [e["standard_error"] for e in estimates], "nats per image"),
+        Row("its ELBO", [run["estimates"]["elbo"]["mean"] for run in found], "nats per image"),
+        Row("k̂ < 0.7", [100 * run["quality"]["reliable"]["mean"] for run in found], "% of images")
+        if not quick
+        else Row("epochs", [1.0], ""),
+        Row("its training, the whole command", [run["training"] for run in found], "s"),
+    ]
+
+
+def _trained(preset: str, seed: int, quick: bool) -> dict[str, Any]:
+    """The evaluation of a run, with the seconds that `elboroom train` took."""
+    kept, name = _RUNS / f"{preset}-{seed}.json", f"{preset}-{seed}"
+    if kept.exists() and not quick:
+        return json.loads(kept.read_text())
+    path = _RUNS / ("quick" if quick else "") / f"{name}-{time.time():.0f}"
+    of_training, of_evaluation = _QUICK if quick else ([], ["--k", str(_K)])
+    clock = time.perf_counter()
+    _elboroom("train", "--preset", preset, "--seed", str(seed), "--out", str(path), *of_training)
+    seconds = time.perf_counter() - clock
+    _elboroom("evaluate", str(path), *of_evaluation)
+    found = json.loads((path / "evaluation.json").read_text()) | {"training": seconds}
+    if not quick:
+        kept.write_text(json.dumps(found))
+    return found
+
+
+def _elboroom(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "elboroom", *arguments, "--quiet"], check=True)
+
+
+def _estimators(quick: bool) -> list[Row]:
+    """Seconds on the 200–200–50 net, which a few epochs make no faster and no slower."""
+    config = PRESETS["mnist"]
+    data = load_data(config.data)
+    model = VAE.from_config(config.model, data.event_shape, generator=stream(0, "weights"))
+    train(model, data, replace(config.train, epochs=1 if quick else 5))
+    k, images, chains = (10, 4, 4) if quick else (_K, _ANNEALED, 16)
+    found = evaluate(model, data, k=k, seed=0)
+    return [
+        Row(f"IWAE-{k:,} of 10,000 images, 200–200–50", [found.seconds], "s", 60.0),
+        Row(
+            f"AIS, 1,000 distributions × {chains} chains, {images} images, the same net",
+            [_annealing(model, data, images, chains)],
+            "s",
+            60.0,
+        ),
+    ]
+
+
+def _annealing(model: VAE, data: Dataset, images: int, chains: int) -> float:
+    clock = time.perf_counter()
+    infer.ais(model, data.test.x[:images], generator=stream(0, "ais"), chains=chains)
+    return time.perf_counter() - clock
