@@ -5,10 +5,12 @@ import torch
 
 from elboroom.information import Information
 from elboroom.posteriors import DiagonalGaussian
+from elboroom.priors import StandardNormal
 
 
 def information(mean, log_std, seed=0):
-    return Information.of(DiagonalGaussian(mean, log_std), torch.Generator().manual_seed(seed))
+    q, prior = DiagonalGaussian(mean, log_std), StandardNormal(mean.shape[1])
+    return Information.of(q, prior, torch.Generator().manual_seed(seed))
 
 
 def test_latents_that_ignore_the_data_hold_nothing():

@@ -127,7 +127,7 @@ class Evaluation:
             "estimates": {name: asdict(e) for name, e in self.estimates.items()},
             "quality": {name: asdict(e) for name, e in self.quality.items()},
             "latents": {
-                "kl": self.information.kl.tolist(),
+                "kl": None if self.information.kl is None else self.information.kl.tolist(),
                 "active": int(self.information.active.sum()),
                 "mutual_information": asdict(Estimate.of(self.information.mutual)),
             },
@@ -143,8 +143,9 @@ def evaluate(
     seed: int,
     on_images: Callable[[int], None] = lambda images: None,
 ) -> Evaluation:
-    """The ELBO with closed-form KL, its two terms, the IWAE bound, and what can be trusted of it.
+    """The ELBO, its two terms, the IWAE bound, and what can be trusted of them.
 
+    The KL is in closed form where prior and posterior have one, else estimated by the same samples.
     Everything is computed in float32 from the same k samples an image, on the model's device. The
     weights of some images are held at a time, so that the memory does not grow with k or the data.
 
@@ -159,6 +160,7 @@ def evaluate(
         UsageError: the model has batch normalisation and is left in training mode.
     """
     require_rows_apart(model)
+    model = model.fixed()
     clock = time.perf_counter()
     device = next(model.parameters()).device
     generator = stream(seed, "evaluate", device=device)
@@ -172,7 +174,7 @@ def evaluate(
     per_image = {name: torch.cat([t[name] for t in terms]).cpu() for name in terms[0]}
     mean, log_std = (torch.cat(parts).cpu() for parts in zip(*densities, strict=True))
     noise = stream(seed, "information")
-    information = Information.of(DiagonalGaussian(mean, log_std), noise)
+    information = Information.of(DiagonalGaussian(mean, log_std), model.prior, noise)
     seconds = time.perf_counter() - clock
     return Evaluation(data.identity, "test", k, seed, seconds, per_image, information)
 
@@ -188,9 +190,12 @@ def _terms(
         log_likelihoods.append(model.decode(z).log_prob(x, mask))
         log_ratios.append(prior.log_prob(z) - q.log_prob(z))
     log_likelihood = torch.cat(log_likelihoods)
+    log_ratio = torch.cat(log_ratios)
     # log w_k = log p(x | z_k) + log p(z_k) − log q(z_k | x)
-    log_weights = log_likelihood + torch.cat(log_ratios)
-    reconstruction, kl = log_likelihood.mean(0), q.kl_to_standard()
+    log_weights = log_likelihood + log_ratio
+    reconstruction, kl = log_likelihood.mean(0), model.prior.kl(q)
+    if kl is None:
+        kl = -log_ratio.mean(0)
     found = {
         "elbo": reconstruction - kl,
         "reconstruction": reconstruction,

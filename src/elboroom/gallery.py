@@ -20,6 +20,7 @@ from elboroom.infer.posterior import Posterior
 from elboroom.methods import infer_each
 from elboroom.model import VAE
 from elboroom.posteriors import DiagonalGaussian
+from elboroom.priors import StandardNormal
 from elboroom.randomness import stream
 from elboroom.training import EpochMetrics
 
@@ -29,6 +30,7 @@ _PANELS = 4
 _COLUMNS = 8
 _DRAWS = 3
 _MANIFOLD = 20
+_PRIOR_DRAWS = 10_000
 _SCATTERED = 10_000
 _OF_IMAGES = ("samples", "interpolation", "contours", "posteriors", "completion", "manifold")
 
@@ -206,10 +208,19 @@ def _distinct(data: Dataset, count: int) -> Tensor:
 def _manifold(subject: Subject) -> Figure:
     _require_plane(subject.model, "manifold")
     quantiles = (torch.arange(_MANIFOLD) + 0.5) / _MANIFOLD
-    coordinates = torch.special.ndtri(quantiles)
+    coordinates = _prior_quantiles(subject, quantiles)
     z2, z1 = torch.meshgrid(coordinates, coordinates, indexing="ij")
     means = subject.model.decode(torch.stack([z1, z2], -1)).mean
     return figures.manifold(means.numpy(), coordinates.numpy())
+
+
+def _prior_quantiles(subject: Subject, levels: Tensor) -> Tensor:
+    """Where either latent passes these levels of prior probability, in the mean of the two."""
+    prior = subject.model.prior
+    if isinstance(prior, StandardNormal):
+        return torch.special.ndtri(levels)
+    draws = prior(1).sample(_PRIOR_DRAWS, subject.generator("manifold"))
+    return torch.quantile(draws.flatten(), levels)
 
 
 def _curves(subject: Subject) -> Figure:

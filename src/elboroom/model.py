@@ -12,7 +12,7 @@ from elboroom.errors import UsageError
 from elboroom.likelihoods import Bernoulli, Likelihood
 from elboroom.networks import Decoder, Encoder, network
 from elboroom.posteriors import DiagonalGaussian
-from elboroom.priors import Prior, StandardNormal
+from elboroom.priors import FlowPrior, MixturePrior, Prior, StandardNormal, VampPrior
 
 _RARE = 1e-3  # at the least, the probability of a 1 and of a 0 that a pixel starts at
 
@@ -55,6 +55,7 @@ class VAE(nn.Module):
         *,
         generator: torch.Generator,
         mean: Tensor | None = None,
+        images: Tensor | None = None,
     ) -> "VAE":
         """The networks of `config`, with initial weights.
 
@@ -64,16 +65,25 @@ class VAE(nn.Module):
             generator: draws the weights.
             mean: of the training images, (*event), needed where `config.data_bias`. A pixel that
                 is missing in all of them, NaN, starts at ½.
+            images: some training images, (`config.components`, *event), that the pseudo-inputs of
+                a VampPrior start as, needed where `config.prior` is "vamp".
 
         Raises:
-            UsageError: `config.data_bias`, and no mean of shape `event_shape`.
+            UsageError: `config` needs a mean or images, and there are none of that shape.
         """
         pixels, latents = math.prod(event_shape), config.latents
         encoder = network([pixels, *config.hidden, 2 * latents], config, generator)
         decoder = network([latents, *config.hidden[::-1], pixels], config, generator)
         if config.data_bias:
             _start_at(mean, event_shape, cast(nn.Linear, decoder[-1]))
-        return cls(Encoder(encoder), Decoder(decoder, event_shape), latents)
+        inference = Encoder(encoder)
+        prior = _prior(config, event_shape, inference, images, generator)
+        return cls(inference, Decoder(decoder, event_shape), latents, prior=prior)
+
+    def fixed(self, decoder: nn.Module | None = None) -> "VAE":
+        """The model with its prior fixed, for parameters that stay; with `decoder`, if given."""
+        prior = self.prior.fixed()
+        return VAE(self.encoder, decoder or self.decoder, self.latents, self.likelihood, prior)
 
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> DiagonalGaussian:
         """The encoder's q(z | x). It never met unseen pixels: they enter as 0, a rough guess."""
@@ -103,15 +113,37 @@ class VAE(nn.Module):
         return likelihood.mean, likelihood.sample(generator)
 
 
+def _prior(
+    config: ModelConfig,
+    event_shape: tuple[int, ...],
+    encoder: Encoder,
+    images: Tensor | None,
+    generator: torch.Generator,
+) -> Prior:
+    if config.prior == "mixture":
+        return MixturePrior.random(config.components, config.latents, generator)
+    if config.prior == "vamp":
+        expected = (config.components, *event_shape)
+        return VampPrior(encoder, _required(images, expected, "pseudo-inputs").nan_to_num(0.5))
+    if config.prior == "flow":
+        return FlowPrior(config.latents, generator)
+    return StandardNormal(config.latents)
+
+
+def _required(images: Tensor | None, shape: tuple[int, ...], what: str) -> Tensor:
+    if images is None or images.shape != shape:
+        found = None if images is None else tuple(images.shape)
+        raise UsageError(
+            f"the {what} cannot start at training images",
+            why=f"they take a tensor of shape {tuple(shape)}, found {found}",
+            fix="give VAE.from_config the mean and the images that the config needs",
+        )
+    return images
+
+
 def _start_at(mean: Tensor | None, event_shape: tuple[int, ...], layer: nn.Linear) -> None:
     """Let the logits that `layer` ends in start at those of the mean image, whatever z."""
-    if mean is None or mean.shape != event_shape:
-        found = None if mean is None else tuple(mean.shape)
-        raise UsageError(
-            "the decoder's output cannot start at the mean image",
-            why=f"data_bias takes a mean of shape {tuple(event_shape)}, found {found}",
-            fix="give the mean of the training images, or set data_bias to False",
-        )
+    mean = _required(mean, event_shape, "decoder's output")
     # b = logit E[x]
     probability = mean.nan_to_num(0.5).clamp(_RARE, 1 - _RARE)
     layer.bias.data.copy_(torch.logit(probability).flatten())

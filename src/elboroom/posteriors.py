@@ -42,6 +42,16 @@ class Widenable(Family, Protocol):
 
 
 @runtime_checkable
+class Spread(Family, Protocol):
+    """A family whose covariance is known."""
+
+    @property
+    def covariance(self) -> Tensor:
+        """Cov_q[z], (B, D, D)."""
+        ...
+
+
+@runtime_checkable
 class ClosedForm(Family, Protocol):
     """A family whose divergence from N(0, I) is known."""
 
@@ -87,6 +97,11 @@ class DiagonalGaussian(_Scored):
         eps = (z - self.mean) * (-self.log_std).exp()
         # log q(z) = −½ Σ_d [ ε_d² + log 2π ] − Σ_d log σ_d
         return -0.5 * (eps.square() + _LOG_2PI).sum(-1) - self.log_std.sum(-1)
+
+    def log_prob_per_latent(self, z: Tensor) -> Tensor:
+        """log q(z_d) in nats, of each latent alone, z (..., B, D) → (..., B, D)."""
+        eps = (z - self.mean) * (-self.log_std).exp()
+        return -0.5 * (eps.square() + _LOG_2PI) - self.log_std
 
     def widened(self, factor: float) -> "DiagonalGaussian":
         """With standard deviations `factor` times as large."""
@@ -188,6 +203,14 @@ class GaussianMixture(_Scored):
     def mean(self) -> Tensor:
         """E_q[z] = Σ_m π_m μ_m, (B, D)."""
         return (self.log_mass.exp()[..., None] * self.components.mean).sum(0)
+
+    @property
+    def covariance(self) -> Tensor:
+        """Cov_q[z], (B, D, D)."""
+        apart = self.components.mean - self.mean
+        # Σ = Σ_m π_m [ Σ_m + (μ_m − μ)(μ_m − μ)ᵀ ]
+        parts = self.components.covariance + apart[..., :, None] * apart[..., None, :]
+        return (self.log_mass.exp()[..., None, None] * parts).sum(0)
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
         """k draws, (k, B, D): a component for each, then z of that component."""

@@ -41,8 +41,18 @@ _CONFIG, _METRICS, _EVALUATION, _PER_IMAGE, _REPORT = (
 def new_model(config: Config, data: Dataset) -> VAE:
     """The model of `config` with its initial weights."""
     mean = data.train.mean if config.model.data_bias else None
+    images = _some_images(config, data) if config.model.prior == "vamp" else None
     generator = stream(config.train.seed, "weights")
-    return VAE.from_config(config.model, data.event_shape, generator=generator, mean=mean)
+    return VAE.from_config(
+        config.model, data.event_shape, generator=generator, mean=mean, images=images
+    )
+
+
+def _some_images(config: Config, data: Dataset) -> Tensor:
+    """As many training images as the prior has components, the same again if there are fewer."""
+    order = torch.randperm(len(data.train), generator=stream(config.train.seed, "pseudo-inputs"))
+    rows = torch.arange(config.model.components) % len(order)
+    return data.train.rows(order[rows].tolist()).x
 
 
 class Run:
@@ -114,10 +124,11 @@ class Run:
 
     def load_model(self) -> VAE:
         """The model of the newest whole checkpoint, bit for bit."""
-        # the checkpoint brings the biases
+        # the checkpoint brings what started at the data
         config = replace(self.config.model, data_bias=False)
+        images = torch.zeros(config.components, *self.event_shape)
         generator = stream(self.config.train.seed, "weights")
-        model = VAE.from_config(config, self.event_shape, generator=generator)
+        model = VAE.from_config(config, self.event_shape, generator=generator, images=images)
         checkpoints.load(self.path / "checkpoints", model)
         return model.eval()
 

@@ -8,6 +8,7 @@ from elboroom.config.checks import require, require_choices
 Network = Literal["mlp", "gated", "residual"]
 Activation = Literal["tanh", "relu", "silu", "softplus", "identity"]
 Normalisation = Literal["none", "layer", "batch"]
+PriorName = Literal["standard", "mixture", "vamp", "flow"]
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,29 @@ class ModelConfig:
     data_bias: bool = False
     """Start the decoder's output at the mean training image rather than near ½."""
 
+    prior: PriorName = "standard"
+    """standard: N(0, I). mixture: of Gaussians, learned. vamp: the mixture of the encoder's answers
+    to learned images (Tomczak & Welling, 2018). flow: a neural spline flow."""
+    components: int = 100
+    """Components of the prior, where it is mixture or vamp."""
+
     def __post_init__(self) -> None:
         require(self.latents >= 1, "latents", self.latents, "1 or more")
         require(
             all(width >= 1 for width in self.hidden), "hidden", self.hidden, "widths of 1 or more"
         )
+        require(self.components >= 1, "components", self.components, "1 or more")
         require_choices(self, activation=Activation, network=Network, normalisation=Normalisation)
+        require_choices(self, prior=PriorName)
         require(
             self.network != "residual" or len(set(self.hidden)) == 1,
             "hidden",
             self.hidden,
             "one width, given once for each block, where --network is residual",
+        )
+        require(
+            self.prior != "vamp" or self.normalisation != "batch",
+            "normalisation",
+            self.normalisation,
+            "none or layer where --prior is vamp: its images are a batch of another kind",
         )

@@ -31,6 +31,11 @@ class Config:
     def __post_init__(self) -> None:
         long = self.minutes is None or 0 < self.minutes < math.inf
         require(long, "minutes", self.minutes, "a positive number")
+        free = self.objective.free_bits
+        latent_by_latent = not free or self.model.prior == "standard"
+        require(
+            latent_by_latent, "free_bits", free, "0 but with --prior standard, whose KL is a sum"
+        )
 
     @classmethod
     def from_dict(cls, tables: dict[str, Any]) -> "Config":
@@ -65,6 +70,8 @@ def _within(minutes: float, hidden: tuple[int, ...]) -> Config:
             network="residual",
             normalisation="layer",
             data_bias=True,
+            prior="vamp",
+            components=300,
         ),
         train=TrainConfig(epochs=10_000, batch_size=128, learning_rate=4e-3, schedule="one-cycle"),
         minutes=minutes,

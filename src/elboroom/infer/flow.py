@@ -1,62 +1,28 @@
-"""A normalising flow of every row: neural spline flows (Durkan et al., 2019), of zuko."""
+"""A normalising flow of every row."""
 
 import math
 from dataclasses import dataclass
 
 import torch
-import zuko
-from torch import Tensor, nn
+from torch import Tensor
 
 from elboroom.infer.ascent import Parameters
 from elboroom.infer.nodes import Nodes, antithetic
 from elboroom.infer.stochastic import AdamClimber
 from elboroom.infer.target import Target
 from elboroom.posteriors import DiagonalGaussian, Gaussian
+from elboroom.splines import Spline
 
 _TRANSFORMS = 2
-_BINS = 5
 _WIDTH = 16
-_HIDDEN_LAYER = "hyper.0"  # of the networks that say the splines; one latent has none
 _MEAN_DRAWS = 1_024
-
-
-class _Spline(nn.Module):
-    """ε ↦ u, autoregressive, with its log-determinant or inverted."""
-
-    def __init__(self, latents: int) -> None:
-        super().__init__()
-        width = max(_WIDTH, latents)
-        with torch.random.fork_rng(devices=[]):  # zuko's own first weights are not used
-            flow = zuko.flows.NSF(
-                latents, transforms=_TRANSFORMS, hidden_features=(width,), bins=_BINS
-            )
-        self.transform = flow.transform
-
-    def forward(self, points: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        transform = self.transform()
-        return (transform.inv if inverse else transform).call_and_ladj(points)
-
-    def named(self, weights: Tensor) -> dict[str, Tensor]:
-        """The module's parameters, from one vector (P,)."""
-        shapes = {name: p.shape for name, p in self.named_parameters()}
-        parts = weights.split([shape.numel() for shape in shapes.values()])
-        return {name: w.view(shapes[name]) for name, w in zip(shapes, parts, strict=True)}
-
-    def first_weights(self, generator: torch.Generator) -> Tensor:
-        """(P,): random in hidden layers, zero in what the splines are read from: f = id."""
-        parts = []
-        for name, p in self.named_parameters():
-            bound = p.shape[-1] ** -0.5 if _HIDDEN_LAYER in name else 0.0
-            uniform = torch.rand(p.shape, generator=generator, device=generator.device)
-            parts.append(bound * (2 * uniform - 1).flatten())
-        return torch.cat(parts)
 
 
 @dataclass(frozen=True)
 class Flow:
     """z = μ + A f(ε), f a spline flow of each row: `weights` (B, P), `affine` holds μ and A."""
 
-    spline: _Spline
+    spline: Spline
     weights: Tensor
     affine: Gaussian
 
@@ -114,7 +80,7 @@ class FlowClimber(AdamClimber):
 
     def __init__(self, latents: int, k: int, like: Tensor, generator: torch.Generator) -> None:
         super().__init__(latents, k, like, generator)
-        self.spline = _Spline(latents).to(like)
+        self.spline = Spline(latents, max(_WIDTH, latents), _TRANSFORMS).to(like)
 
     def start(self, q: Gaussian, generator: torch.Generator) -> Parameters:
         """q itself: the last layer of every transform is zero, the others the same in all rows."""

@@ -101,7 +101,8 @@ class _Images:
     @classmethod
     def of(cls, model: VAE, x: Tensor, mask: Tensor | None) -> "_Images":
         x, mask = as_rows(x, mask)
-        return cls(model, x, torch.ones_like(x, dtype=torch.bool) if mask is None else mask)
+        seen = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
+        return cls(model.fixed(), x, seen)
 
     def rows(self, index: Tensor) -> "_Images":
         return _Images(self.model, self.x[index], self.mask[index])

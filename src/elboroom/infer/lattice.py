@@ -126,7 +126,7 @@ def _score(target: Target, spacing: float, tile: Tensor) -> Scores:
         own.flatten(0, -2),
         *_log_sums(own),
         _peaks(table, slice(half + 1), slice(half, None)),
-        _peaks(_rise(target, parameter, spacing), slice(probes), slice(probes, None)),
+        _peaks(_rise(target, z, parameter, spacing), slice(probes), slice(probes, None)),
     )
 
 
@@ -147,10 +147,10 @@ def _peaks(table: Tensor, first: slice, second: slice) -> Tensor:
     return torch.stack([table[part].flatten(0, -2).amax(0) for part in parts])
 
 
-def _rise(target: Target, parameter: Tensor, spacing: float) -> Tensor:
+def _rise(target: Target, z: Tensor, parameter: Tensor, spacing: float) -> Tensor:
     """How far a mode may stand above the nearest point, near each probe of a tile, (..., B).
 
-    Its curvature is taken to be the Fisher information of the seen pixels on z, and the prior's 1.
+    Its curvature is taken to be the Fisher information of the seen pixels on z, and the prior's.
     """
     latents, device = target.latents, parameter.device
     probes = cube(torch.tensor(_PROBES, device=device), latents)
@@ -163,6 +163,7 @@ def _rise(target: Target, parameter: Tensor, spacing: float) -> Tensor:
         seen = pixels.sum(1, keepdim=True).expand(-1, len(target))
     else:
         seen = pixels @ target.mask.flatten(1).to(pixels).T
-    # ½ δᵀ Λ δ ≤ ⅛ D h² tr Λ for |δ_d| ≤ ½ h, with Λ = Jᵀ W J + I
-    rise = _CAUTION * latents / 8 * (seen + latents * spacing**2)
+    precision = target.model.prior.curvature(z[at])[1].diagonal(dim1=-2, dim2=-1).sum(-1)
+    # ½ δᵀ Λ δ ≤ ⅛ D h² tr Λ for |δ_d| ≤ ½ h, with Λ = Jᵀ W J + P
+    rise = _CAUTION * latents / 8 * (seen + spacing**2 * precision[:, None])
     return rise.unflatten(0, (len(_PROBES),) * latents)

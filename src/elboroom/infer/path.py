@@ -14,13 +14,7 @@ from torch import Tensor
 from elboroom.errors import UsageError
 from elboroom.infer.hamiltonian import State
 from elboroom.infer.target import Target
-from elboroom.posteriors import (
-    DiagonalGaussian,
-    Family,
-    Gaussian,
-    GaussianMixture,
-    LowRankGaussian,
-)
+from elboroom.posteriors import Family, Gaussian, Spread
 
 
 @dataclass(frozen=True)
@@ -92,22 +86,10 @@ class Path:
 def _gaussian(q: Family) -> Gaussian:
     if isinstance(q, Gaussian):
         return q
-    if isinstance(q, DiagonalGaussian):
-        return Gaussian(q.mean, torch.diag_embed(q.log_std.exp()))
-    if isinstance(q, LowRankGaussian):
+    if isinstance(q, Spread):
         return Gaussian(q.mean, torch.linalg.cholesky(q.covariance))
-    if isinstance(q, GaussianMixture):
-        return _with_moments_of(q)
     raise UsageError(
         f"annealing cannot start from a {type(q).__name__}",
-        why="its path begins at a Gaussian, or at the moments of a mixture of them",
+        why="its path begins at a Gaussian, or at the moments of what knows its covariance",
         fix="start from infer.laplace, infer.amortised, or the prior, model.prior(len(x))",
     )
-
-
-def _with_moments_of(q: GaussianMixture) -> Gaussian:
-    mass, mean = q.log_mass.exp(), q.mean
-    apart = q.components.mean - mean
-    # Σ = Σ_m π_m [ Σ_m + (μ_m − μ)(μ_m − μ)ᵀ ]
-    parts = q.components.covariance + apart[..., :, None] * apart[..., None, :]
-    return Gaussian(mean, torch.linalg.cholesky((mass[..., None, None] * parts).sum(0)))

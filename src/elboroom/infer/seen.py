@@ -53,13 +53,13 @@ def on_seen_pixels(model: VAE, x: Tensor, mask: Tensor | None) -> tuple[VAE, Ten
     """
     require_rows_apart(model)
     if mask is None or not isinstance(model.decoder, Decoder):
-        return model, x, mask
+        return model.fixed(), x, mask
     flat = mask.flatten(1)
     needed = flat.any(0)
     needed[0] |= ~needed.any()
     pixels = needed.nonzero()[:, 0]
     decoder = model.decoder.restricted_to(pixels)
-    small = VAE(model.encoder, decoder, model.latents, model.likelihood, model.prior)
+    small = model.fixed(decoder)
     seen = flat[:, pixels]
     return small, x.flatten(1)[:, pixels], None if seen.all() else seen
 

@@ -1,7 +1,7 @@
-"""p(z): what is believed of z before x is seen."""
+"""What every prior knows, and N(0, I)."""
 
 from abc import ABC, abstractmethod
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,14 @@ class Prior(nn.Module, ABC):
     def kl(self, q: Family) -> Tensor | None:
         """KL(q ‖ p) in nats, (B,), where it has a closed form; else None."""
         return None
+
+    def kl_per_latent(self, q: DiagonalGaussian, generator: torch.Generator) -> Tensor | None:
+        """KL(q(z_d) ‖ p(z_d)) in nats, (B, D), in closed form or from a draw; None if unknown."""
+        return None
+
+    def fixed(self) -> "Prior | Self":
+        """The same density for parameters that stay, with nothing left to compute twice."""
+        return self
 
     def __call__(self, batch: int) -> Family:
         """p(z), once for each of `batch` rows."""
@@ -49,3 +57,7 @@ class StandardNormal(Prior):
     def kl(self, q: Family) -> Tensor | None:
         """KL(q ‖ p) in nats, (B,), where q knows it; else None."""
         return q.kl_to_standard() if isinstance(q, ClosedForm) else None
+
+    def kl_per_latent(self, q: DiagonalGaussian, generator: torch.Generator) -> Tensor:
+        """Its terms in nats, (B, D), in closed form."""
+        return q.kl_per_latent()

@@ -1,0 +1,49 @@
+"""The VampPrior: the mixture of the posteriors of images that are themselves learned."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from elboroom.posteriors import DiagonalGaussian
+from elboroom.priors.mixture import MixturePrior, SharedMixture
+from elboroom.priors.prior import Prior
+
+
+class VampPrior(Prior):
+    """p(z) = 1/C Σ_c q(z | u_c) with learned pseudo-inputs u_c.
+
+    Tomczak & Welling, *VAE with a VampPrior* (2018), equation 9.
+
+    Args:
+        encoder: x (C, *event) → mean and log standard deviation of q, each (C, D). The model's
+            own: its weights stay the model's, and are not saved or listed twice.
+        pseudo_inputs: u at first, (C, *event); they are kept in [0, 1].
+    """
+
+    def __init__(
+        self, encoder: Callable[[Tensor], tuple[Tensor, Tensor]], pseudo_inputs: Tensor
+    ) -> None:
+        super().__init__()
+        self._encoder = (encoder,)  # in a tuple, or it would be a part of this module too
+        self.pseudo_inputs = nn.Parameter(pseudo_inputs)
+
+    def forward(self, batch: int) -> SharedMixture:
+        """The mixture, once for each of `batch` rows."""
+        means, log_stds = self._encoder[0](self.pseudo_inputs.clamp(0, 1))
+        return SharedMixture(torch.zeros_like(means[:, 0]), means, log_stds, batch)
+
+    def fixed(self) -> MixturePrior:
+        """The mixture of today's encoder, without gradients to it."""
+        with torch.no_grad():
+            mixture = self.forward(1)
+        prior = MixturePrior(mixture.logits, mixture.means, mixture.log_stds)
+        return prior.requires_grad_(False)
+
+    def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """As of a `MixturePrior`."""
+        return self.fixed().curvature(z)
+
+    def kl_per_latent(self, q: DiagonalGaussian, generator: torch.Generator) -> Tensor:
+        """As of a `MixturePrior`."""
+        return self.fixed().kl_per_latent(q, generator)

@@ -1,0 +1,274 @@
+"""Priors: their densities, draws and curvatures, and models under them."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from elboroom.config import Config, ModelConfig, ObjectiveConfig
+from elboroom.errors import UsageError
+from elboroom.model import VAE
+from elboroom.posteriors import DiagonalGaussian
+from elboroom.priors import FlowPrior, MixturePrior, Prior, SharedMixture, StandardNormal, VampPrior
+from oracles import assert_mean, assert_rejected
+
+
+def noise(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def mixture(components=4, latents=2, seed=0):
+    generator = noise(seed)
+    logits, means, log_stds = (
+        torch.randn(shape, generator=generator, dtype=torch.float64)
+        for shape in [(components,), (components, latents), (components, latents)]
+    )
+    return MixturePrior(logits, 2 * means, 0.4 * log_stds)
+
+
+def flow(latents=2, seed=0):
+    """Away from N(0, I), where it starts."""
+    prior = FlowPrior(latents, noise(seed)).double()
+    generator = noise(seed + 1)
+    for p in prior.parameters():
+        p.data += 0.1 * torch.randn(p.shape, generator=generator, dtype=p.dtype)
+    return prior.requires_grad_(False)
+
+
+class Halves(torch.nn.Module):
+    """x (B, 2 D) → its halves as mean and log standard deviation."""
+
+    def forward(self, x):
+        mean, log_std = x.flatten(1).chunk(2, -1)
+        return 4 * mean - 2, log_std - 1
+
+
+def vamp(components=5, latents=2, seed=0):
+    images = torch.rand(components, 1, 1, 2 * latents, generator=noise(seed), dtype=torch.float64)
+    return VampPrior(Halves(), images)
+
+
+PRIORS = {
+    "standard": lambda: StandardNormal(2).double(),
+    "mixture": mixture,
+    "vamp": vamp,
+    "flow": flow,
+}
+each_prior = pytest.mark.parametrize("make", PRIORS.values(), ids=PRIORS)
+
+
+def torch_mixture(prior: MixturePrior | SharedMixture):
+    components = Independent(Normal(prior.means, prior.log_stds.exp()), 1)
+    return MixtureSameFamily(Categorical(logits=prior.logits), components)
+
+
+def plane():
+    """Points (N, 1, 2) of a lattice, and the area of its cells."""
+    axis = torch.linspace(-9, 9, 361, dtype=torch.float64)
+    return torch.cartesian_prod(axis, axis)[:, None], (axis[1] - axis[0]) ** 2
+
+
+@each_prior
+def test_densities_integrate_to_one(make):
+    z, area = plane()
+    with torch.no_grad():
+        mass = make()(1).log_prob(z).exp().sum() * area
+    assert mass == pytest.approx(1, abs=2e-4)
+
+
+@each_prior
+def test_draws_are_of_the_density(make):
+    p, (lattice, area) = make()(3), plane()
+
+    def waves(z):
+        return torch.cat([(z + 0.3).cos(), (z[..., :1] - 2 * z[..., 1:]).cos()], -1)
+
+    with torch.no_grad():
+        mass = p.log_prob(lattice.expand(-1, 3, -1)).exp() * area
+        expected = (mass[..., None] * waves(lattice)).sum(0)
+        z, log_p = p.draw(5_000, noise(1))
+        torch.testing.assert_close(log_p, p.log_prob(z), atol=1e-4, rtol=0)
+        assert_mean(waves(z), expected)
+        assert_rejected(lambda: assert_mean(waves(1.1 * z + 0.1), expected))
+        assert p.sample(5, noise()).shape == (5, 3, 2)
+        assert p.mean.shape == (3, 2)
+
+
+@each_prior
+def test_the_mean_is_that_of_draws(make):
+    p = make()(1)
+    with torch.no_grad():
+        assert_mean(p.sample(1_000, noise(3))[:, 0], p.mean[0], errors=6.5)
+
+
+@each_prior
+def test_the_gradient_is_that_of_autograd(make):
+    prior, z = make(), torch.randn(6, 2, generator=noise(4), dtype=torch.float64)
+    z.requires_grad_()
+    expected = torch.autograd.grad(prior(6).log_prob(z).sum(), z)[0]
+    gradient, precision = prior.curvature(z)
+    torch.testing.assert_close(gradient, expected)
+    assert (torch.linalg.eigvalsh(precision) > 0).all()
+
+
+@pytest.mark.parametrize("make", [mixture, vamp])
+def test_the_precision_of_a_mixture_bounds_the_curvature(make):
+    prior = make()
+    for z in torch.randn(8, 1, 2, generator=noise(5), dtype=torch.float64):
+        hessian = torch.autograd.functional.hessian(lambda z: prior(1).log_prob(z).sum(), z)
+        gap = prior.curvature(z)[1][0] + hessian[0, :, 0]
+        assert torch.linalg.eigvalsh(gap).min() > -1e-9
+
+
+def test_the_precision_of_one_component_is_exact():
+    prior, z = mixture(components=1), torch.ones(1, 2, dtype=torch.float64)
+    hessian = torch.autograd.functional.hessian(lambda z: prior(1).log_prob(z).sum(), z)
+    torch.testing.assert_close(prior.curvature(z)[1][0], -hessian[0, :, 0])
+
+
+def test_a_mixture_is_that_of_torch():
+    prior, z = (
+        mixture(components=7, latents=3),
+        3 * torch.randn(11, 4, 3, generator=noise(2)).double(),
+    )
+    found = torch_mixture(prior)
+    torch.testing.assert_close(prior(4).log_prob(z), found.log_prob(z))
+    torch.testing.assert_close(prior(4).mean, found.mean.expand(4, -1))
+    torch.testing.assert_close(
+        prior(4).covariance.diagonal(dim1=1, dim2=2), found.variance.expand(4, -1)
+    )
+
+
+def test_the_covariance_of_a_mixture_is_that_of_draws():
+    p = mixture()(1)
+    z = p.sample(20_000, noise(8))[:, 0] - p.mean
+    assert_mean(z[:, :, None] * z[:, None, :], p.covariance[0])
+
+
+def test_marginals_are_integrals_of_the_joint():
+    p, axis = mixture()(1), torch.linspace(-15, 15, 3_001, dtype=torch.float64)
+    z = torch.stack([torch.full_like(axis, 0.7), axis], -1)
+    mass = torch.trapezoid(p.log_prob(z[:, None])[:, 0].exp(), axis)
+    torch.testing.assert_close(p.log_marginals(z[:1])[0, 0].exp(), mass)
+
+
+def test_float32_loses_little_of_narrow_components_far_from_the_origin():
+    g = noise(3)
+    means, log_stds = (
+        1.5 * torch.randn(300, 50, generator=g),
+        -2.5 + 0.3 * torch.randn(300, 50, generator=g),
+    )
+    z = means + log_stds.exp() * torch.randn(300, 50, generator=g)
+    p = SharedMixture(torch.zeros(300), means, log_stds)
+    exact = p.to(z.double()).log_prob(z.double())
+    assert (p.log_prob(z) - exact).abs().max() < 0.02
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(p.log_prob(z), exact.float(), atol=0.02, rtol=0)
+
+
+def test_a_flow_starts_as_the_standard_normal():
+    prior, z = FlowPrior(3, noise()), 3 * torch.randn(5, 4, 3, generator=noise(1))
+    torch.testing.assert_close(prior(4).log_prob(z), StandardNormal(3)(4).log_prob(z))
+    gradient, precision = prior.curvature(z[0])
+    torch.testing.assert_close(gradient, -z[0])
+    torch.testing.assert_close(precision, torch.eye(3).expand(4, -1, -1))
+
+
+def test_a_flow_draws_its_first_weights_from_the_generator():
+    state = torch.random.get_rng_state()
+    first, again, other = FlowPrior(3, noise()), FlowPrior(3, noise()), FlowPrior(3, noise(1))
+    same = [torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True)]
+    assert all(same)
+    assert any(
+        not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True)
+    )
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_a_vamp_prior_is_the_mean_of_the_encoders_answers():
+    prior, z = vamp(), torch.randn(6, 1, 2, generator=noise(6), dtype=torch.float64)
+    q = DiagonalGaussian(*Halves()(prior.pseudo_inputs))
+    expected = torch.logsumexp(q.log_prob(z), -1) - math.log(5)
+    torch.testing.assert_close(prior(1).log_prob(z)[:, 0], expected)
+    torch.testing.assert_close(prior.fixed()(1).log_prob(z)[:, 0], expected)
+
+
+def test_pseudo_inputs_stay_in_the_range_of_images():
+    outside = VampPrior(Halves(), torch.tensor([[[[-1.0, 0.5, 2.0, 0.5]]]]))
+    inside = VampPrior(Halves(), torch.tensor([[[[0.0, 0.5, 1.0, 0.5]]]]))
+    z = torch.zeros(1, 1, 2)
+    assert outside(1).log_prob(z) == inside(1).log_prob(z)
+
+
+def test_a_fixed_prior_has_nothing_to_train():
+    assert not any(p.requires_grad for p in vamp().fixed().parameters())
+    prior = mixture()
+    assert prior.fixed() is prior
+
+
+def test_the_kl_of_a_latent_under_a_mixture_is_that_of_quadrature():
+    prior, q = mixture(), DiagonalGaussian(*torch.tensor([[[0.4, -1.0]], [[-0.3, 0.2]]]).double())
+    axis = torch.linspace(-12, 12, 4_001, dtype=torch.float64)[:, None].expand(-1, 2)
+    log_q, log_p = q.log_prob_per_latent(axis), prior(1).log_marginals(axis)
+    expected = torch.trapezoid(log_q.exp() * (log_q - log_p), axis, dim=0)
+    many = DiagonalGaussian(q.mean.expand(20_000, -1), q.log_std.expand(20_000, -1))
+    found = prior.kl_per_latent(many, noise(9)).detach()
+    assert_mean(found, expected.detach())
+    assert_rejected(lambda: assert_mean(found + 0.1, expected.detach()))
+
+
+def test_what_a_flow_does_not_know_it_does_not_tell():
+    q = DiagonalGaussian.standard((3, 2), torch.zeros(1))
+    assert FlowPrior(2, noise()).kl_per_latent(q, noise()) is None
+    assert FlowPrior(2, noise()).kl(q) is None
+
+
+@pytest.mark.parametrize("name", ["standard", "mixture", "vamp", "flow"])
+def test_a_model_has_the_prior_of_its_config(name):
+    config = ModelConfig(hidden=(8,), prior=name, components=6)
+    images = torch.rand(6, 1, 4, 4, generator=noise())
+    model = VAE.from_config(config, (1, 4, 4), generator=noise(), images=images)
+    kinds = {
+        "standard": StandardNormal,
+        "mixture": MixturePrior,
+        "vamp": VampPrior,
+        "flow": FlowPrior,
+    }
+    assert type(model.prior) is kinds[name]
+    x = (images > 0.5).float()
+    model.log_weights(x, 3, generator=noise()).mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.prior.parameters())
+
+
+def test_the_encoder_of_a_vamp_prior_is_the_models_own_and_listed_once():
+    config = ModelConfig(hidden=(8,), prior="vamp", components=6)
+    images = torch.rand(6, 1, 4, 4, generator=noise())
+    model = VAE.from_config(config, (1, 4, 4), generator=noise(), images=images)
+    assert [name for name in model.state_dict() if name.startswith("prior")] == [
+        "prior.pseudo_inputs"
+    ]
+    before = model.prior(1).log_prob(torch.zeros(1, 2))
+    model.encoder.trunk[-1].bias.data += 1
+    assert model.prior(1).log_prob(torch.zeros(1, 2)) != before
+
+
+def test_a_vamp_prior_needs_images_of_the_right_number_and_shape():
+    config = ModelConfig(hidden=(8,), prior="vamp", components=6)
+    for images in (None, torch.zeros(5, 1, 4, 4)):
+        with pytest.raises(UsageError, match="pseudo-inputs cannot start at training images"):
+            VAE.from_config(config, (1, 4, 4), generator=noise(), images=images)
+
+
+def test_options_that_do_not_go_together_are_refused():
+    with pytest.raises(UsageError, match="free_bits"):
+        Config(model=ModelConfig(prior="vamp"), objective=ObjectiveConfig(free_bits=0.1))
+    with pytest.raises(UsageError, match="normalisation"):
+        ModelConfig(prior="vamp", normalisation="batch")
+    with pytest.raises(UsageError, match="components"):
+        ModelConfig(prior="mixture", components=0)
+
+
+def test_a_prior_is_abstract():
+    with pytest.raises(TypeError, match="abstract"):
+        Prior()
