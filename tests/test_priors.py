@@ -12,49 +12,8 @@ from elboroom.model import VAE
 from elboroom.posteriors import DiagonalGaussian
 from elboroom.priors import FlowPrior, MixturePrior, Prior, SharedMixture, StandardNormal, VampPrior
 from oracles import assert_mean, assert_rejected
+from prior_cases import PRIORS, Halves, mixture, noise, vamp
 
-
-def noise(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def mixture(components=4, latents=2, seed=0):
-    generator = noise(seed)
-    logits, means, log_stds = (
-        torch.randn(shape, generator=generator, dtype=torch.float64)
-        for shape in [(components,), (components, latents), (components, latents)]
-    )
-    return MixturePrior(logits, 2 * means, 0.4 * log_stds)
-
-
-def flow(latents=2, seed=0):
-    """Away from N(0, I), where it starts."""
-    prior = FlowPrior(latents, noise(seed)).double()
-    generator = noise(seed + 1)
-    for p in prior.parameters():
-        p.data += 0.1 * torch.randn(p.shape, generator=generator, dtype=p.dtype)
-    return prior.requires_grad_(False)
-
-
-class Halves(torch.nn.Module):
-    """x (B, 2 D) → its halves as mean and log standard deviation."""
-
-    def forward(self, x):
-        mean, log_std = x.flatten(1).chunk(2, -1)
-        return 4 * mean - 2, log_std - 1
-
-
-def vamp(components=5, latents=2, seed=0):
-    images = torch.rand(components, 1, 1, 2 * latents, generator=noise(seed), dtype=torch.float64)
-    return VampPrior(Halves(), images)
-
-
-PRIORS = {
-    "standard": lambda: StandardNormal(2).double(),
-    "mixture": mixture,
-    "vamp": vamp,
-    "flow": flow,
-}
 each_prior = pytest.mark.parametrize("make", PRIORS.values(), ids=PRIORS)
 
 
