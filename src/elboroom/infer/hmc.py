@@ -131,14 +131,14 @@ def _move(walk: Walk, offers: Jumps | None) -> Move:
 def _likely_points(target: Target, chains: int, generator: torch.Generator) -> Tensor:
     """A few thousand points resampled by p(z | x_seen), C for each row, (C, B, D).
 
-    Half of the points are prior draws; half lie twice as far out, where modes may be whose mass
+    Half of the points are prior draws; half lie twice as far from its mean, where modes may be whose mass
     no prior draw would meet. All rows see the same points, and the same noise.
     """
     prior = target.model.prior(1)
     z = prior.sample(_POINTS, generator)
-    z[::2] *= 2
-    # 2 q(z) = N(z; 0, I) + N(z; 0, 4 I)
-    far = prior.log_prob(z / 2) - target.latents * math.log(2)
+    z[::2] = 2 * z[::2] - prior.mean
+    # 2 q(z) = p(z) + p((z + μ)/2) / 2^D
+    far = prior.log_prob((z + prior.mean) / 2) - target.latents * math.log(2)
     log_q = torch.logaddexp(prior.log_prob(z), far)
     u = torch.rand((), generator=generator, dtype=z.dtype, device=z.device)
     chosen = [

@@ -16,7 +16,7 @@ def starting_points(
 ) -> Tensor:
     """The `count` likeliest of a few thousand draws and the encoder's means, (count, B, D).
 
-    Half of the draws are the prior's, half lie twice as far out: a row that the prior did not
+    Half of the draws are the prior's, half lie twice as far from its mean: a row that the prior did not
     expect may have its posterior there. One matrix product scores all draws against all rows. The
     first start of a row is its best, the next ones lie a prior standard deviation apart.
 
@@ -26,8 +26,9 @@ def starting_points(
         count: of starts for each row.
         generator: makes the draws, the same for all rows.
     """
-    draws = target.model.prior(1).sample(_DRAWS, generator)[:, 0]
-    draws[::2] *= 2
+    prior = target.model.prior(1)
+    draws = prior.sample(_DRAWS, generator)[:, 0]
+    draws[::2] = 2 * draws[::2] - prior.mean
     chunks = torch.arange(len(target), device=draws.device).split(_ROWS)
     parts = [_likeliest(target.rows(rows), draws, encoded[rows], count) for rows in chunks]
     return torch.cat(parts, 1)
