@@ -131,8 +131,8 @@ def _move(walk: Walk, offers: Jumps | None) -> Move:
 def _likely_points(target: Target, chains: int, generator: torch.Generator) -> Tensor:
     """A few thousand points resampled by p(z | x_seen), C for each row, (C, B, D).
 
-    Half of the points are prior draws; half lie twice as far from its mean, where modes may be whose mass
-    no prior draw would meet. All rows see the same points, and the same noise.
+    Half of the points are prior draws; half lie twice as far from its mean, where modes may be
+    whose mass no prior draw would meet. All rows see the same points, and the same noise.
     """
     prior = target.model.prior(1)
     z = prior.sample(_POINTS, generator)

@@ -16,9 +16,9 @@ def starting_points(
 ) -> Tensor:
     """The `count` likeliest of a few thousand draws and the encoder's means, (count, B, D).
 
-    Half of the draws are the prior's, half lie twice as far from its mean: a row that the prior did not
-    expect may have its posterior there. One matrix product scores all draws against all rows. The
-    first start of a row is its best, the next ones lie a prior standard deviation apart.
+    Half of the draws are the prior's, half lie twice as far from its mean: a row that the prior did
+    not expect may have its posterior there. One matrix product scores all draws against all rows.
+    The first start of a row is its best, the next ones lie a distance of 1 apart.
 
     Args:
         target: log p(x_seen, z).
