@@ -47,6 +47,13 @@ def pictures(rows: int, seed: int) -> tuple[Tensor, Tensor]:
     return x, mask
 
 
+def random_masks_like(x: Tensor, seed: int) -> Tensor:
+    """A mask of its own for each row; the first sees nothing."""
+    mask = torch.rand(x.shape, generator=generator(seed)) < 0.6
+    mask[0] = False
+    return mask
+
+
 def parameters(fit: VariationalPosterior) -> list[Tensor]:
     """What q is made of, each (B, ...)."""
     q = fit.q

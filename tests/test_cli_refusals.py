@@ -49,16 +49,18 @@ def test_data_out_of_range_is_refused(elboroom: Command, tmp_path: Path):
         f"the values in {path} cannot be used",
         "expected uint8 in 0…255, booleans, or numbers in [0, 1]; "
         "found that they run from 0 to 255 with type float64",
-        "divide by the largest possible value, or save grey levels as uint8",
+        "divide by the largest possible value, save grey levels as uint8, or read real floats "
+        "with --binarisation none and --likelihood gaussian",
     ]
 
 
 def test_grey_data_without_binarisation_is_refused(elboroom: Command, tmp_path: Path, digits: Path):
     options = ["--data", digits, "--split", "standard", "--binarisation", "none"]
     what, why, fix = refused(elboroom, tmp_path, *options)
-    assert what == "digits.npz is not binary"
-    assert why.startswith("the Bernoulli likelihood expects every value to be 0 or 1, found 17,280")
-    assert fix == "choose --binarisation threshold, dynamic or static"
+    assert what == "digits.npz does not fit the likelihood Bernoulli"
+    assert why.startswith("every value must be 0 or 1, found 0.")
+    assert fix.startswith("choose --binarisation threshold, dynamic or static")
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_too_small_for_the_reference_split_is_refused(

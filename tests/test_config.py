@@ -71,8 +71,8 @@ def test_an_unknown_option_is_refused():
         Config.from_dict({"model": {"latent": 2, "depth": 3}})
     assert str(error.value) == (
         "unknown option depth, latent in a config\n"
-        "  why: ModelConfig has activation, components, data_bias, hidden, latents, network, "
-        "normalisation, prior\n"
+        "  why: ModelConfig has activation, components, data_bias, hidden, latents, likelihood, "
+        "network, noise, normalisation, prior\n"
         "  fix: remove it, or read the run with the version of elboroom that wrote it"
     )
 

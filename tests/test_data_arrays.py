@@ -116,6 +116,10 @@ def test_the_type_and_the_values_say_what_white_is(
     np.testing.assert_array_equal(source.images, array)
 
 
+OUT_OF_RANGE = (
+    "divide by the largest possible value, save grey levels as uint8, or read real floats "
+    "with --binarisation none and --likelihood gaussian"
+)
 EXPECTED = "expected uint8 in 0…255, booleans, or numbers in [0, 1]; found that "
 
 
@@ -130,17 +134,17 @@ EXPECTED = "expected uint8 in 0…255, booleans, or numbers in [0, 1]; found tha
         (
             np.array([[0.5, np.nan, np.inf]]),
             "they run from 0.5 to inf with type float64",
-            "divide by the largest possible value, or save grey levels as uint8",
+            OUT_OF_RANGE,
         ),
         (
             np.array([[-1.0, 255.0]]),
             "they run from -1 to 255 with type float64",
-            "divide by the largest possible value, or save grey levels as uint8",
+            OUT_OF_RANGE,
         ),
         (
             np.array([[0, 255]], np.int32),
             "they run from 0 to 255 with type int32",
-            "divide by the largest possible value, or save grey levels as uint8",
+            OUT_OF_RANGE,
         ),
         (np.array([["a", "b"]]), "its type is <U1", "save numbers"),
         (np.array([[1j, 0]]), "its type is complex128", "save numbers"),
@@ -291,3 +295,13 @@ def test_a_torn_file_is_refused_or_read_but_never_an_unknown_error(
             read_array(path)
         except DataError:
             continue
+
+
+def test_real_values_are_read_as_they_are_where_they_are_asked_for(tmp_path: Path):
+    values = np.array([[-2.5, 700.0], [np.nan, 0.25]])
+    source = read_array(saved(tmp_path / "my.npy", values), real=True)
+    np.testing.assert_array_equal(source.images, values.astype(np.float32))
+    assert source.white == 1
+    for wrong in (np.array([[0.0, np.inf]]), np.array([[0, 1_000]])):
+        with pytest.raises(DataError, match="cannot be used"):
+            read_array(saved(tmp_path / "my.npy", wrong), real=True)

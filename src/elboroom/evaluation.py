@@ -13,6 +13,7 @@ from elboroom.data import Dataset, Identity, Part
 from elboroom.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
 from elboroom.information import Information
 from elboroom.layers import require_rows_apart
+from elboroom.likelihoods import require_support
 from elboroom.model import VAE
 from elboroom.objectives import iwae
 from elboroom.posteriors import DiagonalGaussian
@@ -157,9 +158,11 @@ def evaluate(
         on_images: called with each number of images that is done.
 
     Raises:
+        DataError: the data has values that the likelihood cannot take.
         UsageError: the model has batch normalisation and is left in training mode.
     """
     require_rows_apart(model)
+    require_support(model.likelihood, data.test, data.identity.source)
     model = model.fixed()
     clock = time.perf_counter()
     device = next(model.parameters()).device

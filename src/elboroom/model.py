@@ -9,12 +9,10 @@ from torch import Tensor, nn
 
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
-from elboroom.likelihoods import Bernoulli, Likelihood
+from elboroom.likelihoods import KINDS, Bernoulli, Likelihood, likelihood_of
 from elboroom.networks import Decoder, Encoder, network
 from elboroom.posteriors import DiagonalGaussian
 from elboroom.priors import FlowPrior, MixturePrior, Prior, StandardNormal, VampPrior
-
-_RARE = 1e-3  # at the least, the probability of a 1 and of a 0 that a pixel starts at
 
 
 class VAE(nn.Module):
@@ -74,11 +72,14 @@ class VAE(nn.Module):
         pixels, latents = math.prod(event_shape), config.latents
         encoder = network([pixels, *config.hidden, 2 * latents], config, generator)
         decoder = network([latents, *config.hidden[::-1], pixels], config, generator)
+        likelihood = likelihood_of(config)
         if config.data_bias:
-            _start_at(mean, event_shape, cast(nn.Linear, decoder[-1]))
+            mean = _required(mean, event_shape, "decoder's output").nan_to_num(0.5)
+            bias = cast(nn.Linear, decoder[-1]).bias
+            bias.data.copy_(KINDS[config.likelihood].parameter_of(mean).flatten())
         inference = Encoder(encoder)
         prior = _prior(config, event_shape, inference, images, generator)
-        return cls(inference, Decoder(decoder, event_shape), latents, prior=prior)
+        return cls(inference, Decoder(decoder, event_shape), latents, likelihood, prior)
 
     def fixed(self, decoder: nn.Module | None = None) -> "VAE":
         """The model with its prior fixed, for parameters that stay; with `decoder`, if given."""
@@ -139,11 +140,3 @@ def _required(images: Tensor | None, shape: tuple[int, ...], what: str) -> Tenso
             fix="give VAE.from_config the mean and the images that the config needs",
         )
     return images
-
-
-def _start_at(mean: Tensor | None, event_shape: tuple[int, ...], layer: nn.Linear) -> None:
-    """Let the logits that `layer` ends in start at those of the mean image, whatever z."""
-    mean = _required(mean, event_shape, "decoder's output")
-    # b = logit E[x]
-    probability = mean.nan_to_num(0.5).clamp(_RARE, 1 - _RARE)
-    layer.bias.data.copy_(torch.logit(probability).flatten())

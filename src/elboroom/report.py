@@ -43,7 +43,7 @@ def render(run: Run) -> str:
         identity=asdict(run.identity),
         epochs=len(run.history()),
         figures=figures,
-        options=asdict(run.config),
+        options=_options(run),
     )
 
 
@@ -56,3 +56,10 @@ def _rows(evaluation: dict[str, Any] | None) -> list[tuple[str, str]]:
 
 def _data_url(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _options(run: Run) -> dict[str, dict[str, Any]]:
+    """The options by table; those outside of any stand under "run"."""
+    options = asdict(run.config)
+    tables = {name: table for name, table in options.items() if isinstance(table, dict)}
+    return tables | {"run": {n: value for n, value in options.items() if n not in tables}}

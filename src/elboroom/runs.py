@@ -20,6 +20,7 @@ from elboroom.config import Config
 from elboroom.data import Dataset, Identity, load_data
 from elboroom.device import resolve_device, resolve_precision
 from elboroom.errors import RunError
+from elboroom.likelihoods import likelihood_of, require_support
 from elboroom.model import VAE
 from elboroom.randomness import stream
 from elboroom.storage import append_line, as_json, whole_lines, write_file
@@ -89,8 +90,11 @@ class Run:
 
         Raises:
             RunError: something is in the way, or the folder cannot be made.
+            DataError: the data has values that the likelihood cannot take.
         """
         path = Path(path)
+        for part in (data.train, data.test):
+            require_support(likelihood_of(config.model), part, data.identity.source)
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise RunError(

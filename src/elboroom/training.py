@@ -14,6 +14,7 @@ from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset, Part
 from elboroom.device import autocast, prepare
 from elboroom.errors import TrainingError
+from elboroom.likelihoods import require_support
 from elboroom.model import VAE
 from elboroom.objectives import bound
 from elboroom.randomness import stream
@@ -91,6 +92,7 @@ def train(
         The state at the end.
 
     Raises:
+        DataError: the data has values that the likelihood cannot take.
         TrainingError: the bound of an epoch is not finite.
     """
     device, dtype = prepare(config)
@@ -99,6 +101,7 @@ def train(
     state.totals = state.totals.to(device)
     part = data.train.to(device)
     steps_per_epoch = math.ceil(len(part) / config.batch_size)
+    require_support(model.likelihood, data.train, data.identity.source)
     _warn_of_warmup(config, objective)
 
     while state.step < config.epochs * steps_per_epoch and not stop():

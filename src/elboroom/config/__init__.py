@@ -15,7 +15,7 @@ from elboroom.config.commands import (
     MethodName,
 )
 from elboroom.config.data import Binarisation, DataConfig, Split
-from elboroom.config.model import Activation, ModelConfig, Network, Normalisation
+from elboroom.config.model import Activation, LikelihoodName, ModelConfig, Network, Normalisation
 from elboroom.config.objective import Gradient, Objective, ObjectiveConfig
 from elboroom.config.run import PRESETS, Config
 from elboroom.config.training import Device, Precision, Schedule, TrainConfig
@@ -36,6 +36,7 @@ __all__ = [
     "GapsConfig",
     "Gradient",
     "InferConfig",
+    "LikelihoodName",
     "MethodName",
     "ModelConfig",
     "Network",

@@ -1,5 +1,6 @@
 """Options of the model."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,7 @@ from elboroom.config.checks import require, require_choices
 Network = Literal["mlp", "gated", "residual"]
 Activation = Literal["tanh", "relu", "silu", "softplus", "identity"]
 Normalisation = Literal["none", "layer", "batch"]
+LikelihoodName = Literal["bernoulli", "continuous-bernoulli", "gaussian", "discretized-logistic"]
 PriorName = Literal["standard", "mixture", "vamp", "flow"]
 
 
@@ -31,6 +33,13 @@ class ModelConfig:
     data_bias: bool = False
     """Start the decoder's output at the mean training image rather than near ½."""
 
+    likelihood: LikelihoodName = "bernoulli"
+    """bernoulli: binary pixels. Of data that is not binary, read with --binarisation none:
+    continuous-bernoulli: values in [0, 1]. gaussian: real values. discretized-logistic: the 256
+    grey levels."""
+    noise: float | None = None
+    """Scale of the noise of all pixels, where the likelihood is gaussian, whose standard deviation
+    it is, or discretized-logistic; None learns it."""
     prior: PriorName = "standard"
     """standard: N(0, I). mixture: of Gaussians, learned. vamp: the mixture of the encoder's answers
     to learned images (Tomczak & Welling, 2018). flow: a neural spline flow."""
@@ -44,7 +53,9 @@ class ModelConfig:
         )
         require(self.components >= 1, "components", self.components, "1 or more")
         require_choices(self, activation=Activation, network=Network, normalisation=Normalisation)
-        require_choices(self, prior=PriorName)
+        require_choices(self, likelihood=LikelihoodName, prior=PriorName)
+        noisy = self.noise is None or (self.has_noise and 0 < self.noise < math.inf)
+        require(noisy, "noise", self.noise, "positive, of gaussian or discretized-logistic")
         require(
             self.network != "residual" or len(set(self.hidden)) == 1,
             "hidden",
@@ -57,3 +68,8 @@ class ModelConfig:
             self.normalisation,
             "none or layer where --prior is vamp: its images are a batch of another kind",
         )
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether the likelihood has a scale beside the decoder's output."""
+        return self.likelihood in ("gaussian", "discretized-logistic")

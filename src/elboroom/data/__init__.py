@@ -35,10 +35,14 @@ def load_data(config: DataConfig) -> Dataset:
     """Read, split and binarise the data of `config`.
 
     Raises:
-        DataError: a file, a value or a size is not what the reader, the Bernoulli likelihood or
-            the split can take; the message says what was expected, what was found, how to mend it.
+        DataError: a file, a value or a size is not what the reader or the split can take; the
+            message says what was expected, what was found, how to mend it.
     """
-    source = read_mnist() if config.source == "mnist" else read_array(Path(config.source))
+    source = (
+        read_mnist()
+        if config.source == "mnist"
+        else read_array(Path(config.source), real=config.binarisation == "none")
+    )
     train, test = split(source, config.split)
     train, validation = _take_validation(train, config.validation)
     identity = Identity(
@@ -57,6 +61,12 @@ def load_data(config: DataConfig) -> Dataset:
         else None,
         test=_part(test, source, config.binarisation, _TEST_STREAM),
     )
+
+
+def _read(config: DataConfig) -> Source:
+    if config.source == "mnist":
+        return read_mnist()
+    return read_array(Path(config.source), real=config.binarisation == "none")
 
 
 def _take_validation(train: Rows, count: int) -> tuple[Rows, Rows]:
@@ -81,8 +91,6 @@ def _part(
     labels = None if rows.labels is None else torch.tensor(rows.labels)
     missing = source.has_gaps
     grey = Part(torch.tensor(rows.images), labels, source.white, how == "dynamic", missing)
-    if how == "none":
-        _require_binary(grey, source.name)
     if how == "none" or (how == "dynamic" and training):
         return grey
     x = grey.x
@@ -93,17 +101,6 @@ def _part(
     if missing:
         binary = binary.float().masked_fill(x.isnan(), math.nan)
     return Part(binary, labels, missing=missing)
-
-
-def _require_binary(part: Part, name: str) -> None:
-    grey = (part.x != 0) & (part.x != 1) & ~part.x.isnan()
-    if grey.any():
-        raise DataError(
-            f"{name} is not binary",
-            why="the Bernoulli likelihood expects every value to be 0 or 1, "
-            f"found {int(grey.sum()):,} values between them, such as {part.x[grey][0]:.4g}",
-            fix="choose --binarisation threshold, dynamic or static",
-        )
 
 
 def _digest(source: Source) -> str:

@@ -42,11 +42,11 @@ class Source:
         return any(p is not None and p.dtype.kind == "f" and np.isnan(p).any() for p in parts)
 
 
-def read_array(path: Path) -> Source:
+def read_array(path: Path, *, real: bool = False) -> Source:
     """Read `.npy` (the images) or `.npz` (images, and labels and a test part where it has them).
 
     A pixel is missing where it is NaN, or where the array `mask` (of the test part, `mask_test`) is
-    False.
+    False. With `real`, floats may have any finite value.
 
     Raises:
         DataError: the file is missing, not such an array, or its values are not images.
@@ -60,7 +60,7 @@ def read_array(path: Path) -> Source:
             why=f"train has {images.shape[1:]}, test has {test.shape[1:]}",
             fix="save both with one shape",
         )
-    white = _white([a for a in (images, test) if a is not None], path)
+    white = _white([a for a in (images, test) if a is not None], path, real=real)
     masks = next((arrays[n] for n in _MASK_NAMES if n in arrays), None), arrays.get("mask_test")
     if any(mask is not None for mask in masks):
         images = _with_gaps(images, masks[0], white, path)
@@ -134,8 +134,8 @@ def _with_gaps(images: np.ndarray, mask: np.ndarray | None, white: float, path: 
     return np.where(mask, images / np.float32(white), np.float32(np.nan))
 
 
-def _white(arrays: list[np.ndarray], path: Path) -> float:
-    """255 for grey bytes, 1 for values in [0, 1]; anything else is a `DataError`."""
+def _white(arrays: list[np.ndarray], path: Path, *, real: bool) -> float:
+    """255 for grey bytes, 1 for values in [0, 1] or real ones; else it is a `DataError`."""
     for array in arrays:
         if array.dtype.kind not in "buif":
             raise _bad_values(path, f"its type is {array.dtype}", "save numbers")
@@ -143,11 +143,13 @@ def _white(arrays: list[np.ndarray], path: Path) -> float:
             raise _bad_values(path, "all of them are NaN", "NaN stands where a pixel is missing")
     low, high = min(np.nanmin(a) for a in arrays), max(np.nanmax(a) for a in arrays)
     is_grey_bytes = all(a.dtype == np.uint8 for a in arrays) and high > 1
-    if not is_grey_bytes and (low < 0 or high > 1):
+    is_real = real and all(a.dtype.kind == "f" for a in arrays) and np.isfinite([low, high]).all()
+    if not is_grey_bytes and not is_real and (low < 0 or high > 1):
         raise _bad_values(
             path,
             f"they run from {low:g} to {high:g} with type {arrays[0].dtype}",
-            "divide by the largest possible value, or save grey levels as uint8",
+            "divide by the largest possible value, save grey levels as uint8, or read real floats "
+            "with --binarisation none and --likelihood gaussian",
         )
     return 255.0 if is_grey_bytes else 1.0
 

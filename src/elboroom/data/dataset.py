@@ -79,6 +79,13 @@ class Part:
         """All images as float32 in [0, 1], (N, *event), without a redraw."""
         return self._float(self.images)
 
+    @property
+    def values(self) -> Tensor:
+        """Every value that occurs in `x`, each at least once, (V,)."""
+        if self.images.dtype != torch.uint8:
+            return self.x.flatten()
+        return self._float(torch.bincount(self.images.flatten()).nonzero()[:, 0])
+
     def to(self, device: torch.device) -> "Part":
         """The same part on `device`."""
         labels = None if self.labels is None else self.labels.to(device)
