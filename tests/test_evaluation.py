@@ -106,6 +106,7 @@ def test_what_is_stored_says_its_data_estimator_and_unit():
         "seconds": 0.5,
         "unit": "nats per image",
         "estimates": dict.fromkeys(["elbo", "reconstruction", "kl", "iwae"], two),
+        "bits_per_dimension": None,
         "quality": {"ess": {"mean": 1.0, "standard_error": 0.0}},
         "latents": {"kl": [0.5, 0.0], "active": 1, "mutual_information": two},
     }

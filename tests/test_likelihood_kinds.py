@@ -1,5 +1,6 @@
 """Every likelihood: its density, draws, derivatives and support, and inference with it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from torch.distributions import Normal
 from elboroom import infer
 from elboroom.config import DataConfig, ModelConfig, TrainConfig
 from elboroom.data import load_data
-from elboroom.errors import DataError, UsageError
+from elboroom.errors import DataError, IncomparableError, UsageError
 from elboroom.evaluation import evaluate
 from elboroom.likelihoods import (
     Bernoulli,
@@ -230,6 +231,24 @@ def test_it_is_trained_and_evaluated_on_data_of_its_kind(kind, tmp_path):
     assert state.history[-1].elbo > state.history[0].elbo
     found = evaluate(model, data, k=10, seed=0)
     assert found.per_image["iwae"].isfinite().all()
+    unit = "nats of density" if kind in ("continuous-bernoulli", "gaussian") else "nats"
+    assert found.to_dict()["unit"] == f"{unit} per image"
+
+
+def test_bits_per_dimension_are_told_of_grey_levels_alone(tmp_path):
+    data = grey_data(tmp_path / "x.npy", "discretized-logistic")
+    found = {}
+    for kind in ("discretized-logistic", "gaussian"):
+        config = ModelConfig(hidden=(4,), likelihood=kind)
+        model = VAE.from_config(config, data.event_shape, generator=generator())
+        found[kind] = evaluate(model, data, k=10, seed=0)
+    levels, density = found.values()
+    assert levels.bits.mean == pytest.approx(-levels.estimates["iwae"].mean / (16 * math.log(2)))
+    assert levels.to_dict()["bits_per_dimension"]["mean"] == levels.bits.mean
+    assert density.bits is None
+    assert density.to_dict()["bits_per_dimension"] is None
+    with pytest.raises(IncomparableError, match="the probability of the images, the other"):
+        levels.minus(density)
 
 
 @pytest.mark.parametrize(

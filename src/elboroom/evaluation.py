@@ -11,9 +11,10 @@ from torch import Tensor
 
 from elboroom.data import Dataset, Identity, Part
 from elboroom.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
+from elboroom.errors import IncomparableError
 from elboroom.information import Information
 from elboroom.layers import require_rows_apart
-from elboroom.likelihoods import require_support
+from elboroom.likelihoods import kind_of, require_support
 from elboroom.model import VAE
 from elboroom.objectives import iwae
 from elboroom.posteriors import DiagonalGaussian
@@ -72,7 +73,9 @@ class Evaluation:
         seconds: elapsed.
         per_image: `elbo`, `reconstruction`, `kl` and `iwae` in nats, each (N,); the `ess` of the
             importance weights, and their `k_hat` where there are a hundred or more.
+            Of grey levels, `bits` per dimension, −iwae / (D log 2), D the pixels that are known.
         information: what the latents hold of the images.
+        measure: "probability", or "density" of real values, whose nats depend on their unit.
     """
 
     identity: Identity
@@ -82,6 +85,17 @@ class Evaluation:
     seconds: float
     per_image: dict[str, Tensor]
     information: Information
+    measure: str = "probability"
+
+    @property
+    def unit(self) -> str:
+        """Of what is estimated."""
+        return "nats per image" if self.measure == "probability" else "nats of density per image"
+
+    @property
+    def bits(self) -> Estimate | None:
+        """Bits per dimension by the IWAE bound, where the data are grey levels."""
+        return Estimate.of(self.per_image["bits"]) if "bits" in self.per_image else None
 
     @property
     def estimates(self) -> dict[str, Estimate]:
@@ -109,9 +123,16 @@ class Evaluation:
         """The mean difference of each quantity, image by image.
 
         Raises:
-            IncomparableError: the two speak of different data, binarisations or splits.
+            IncomparableError: the two speak of different data, binarisations or splits, or one of
+                a density and the other of a probability.
         """
         self.identity.require_same(other.identity)
+        if self.measure != other.measure:
+            raise IncomparableError(
+                "these results cannot be compared",
+                why=f"one is the {self.measure} of the images, the other their {other.measure}",
+                fix="evaluate runs whose likelihoods are of one kind",
+            )
         pairs = ((name, self.per_image[name] - other.per_image[name]) for name in _BOUNDS)
         return {name: Estimate.of(difference) for name, difference in pairs}
 
@@ -124,8 +145,9 @@ class Evaluation:
             "k": self.k,
             "seed": self.seed,
             "seconds": round(self.seconds, 3),
-            "unit": "nats per image",
+            "unit": self.unit,
             "estimates": {name: asdict(e) for name, e in self.estimates.items()},
+            "bits_per_dimension": None if self.bits is None else asdict(self.bits),
             "quality": {name: asdict(e) for name, e in self.quality.items()},
             "latents": {
                 "kl": None if self.information.kl is None else self.information.kl.tolist(),
@@ -179,7 +201,16 @@ def evaluate(
     noise = stream(seed, "information")
     information = Information.of(DiagonalGaussian(mean, log_std), model.prior, noise)
     seconds = time.perf_counter() - clock
-    return Evaluation(data.identity, "test", k, seed, seconds, per_image, information)
+    kind = kind_of(model.likelihood)
+    if getattr(kind, "in_bits", False):
+        per_image["bits"] = -per_image["iwae"] / (_known(data.test) * math.log(2))
+    measure = "density" if getattr(kind, "is_density", False) else "probability"
+    return Evaluation(data.identity, "test", k, seed, seconds, per_image, information, measure)
+
+
+def _known(part: Part) -> Tensor:
+    """How many pixels of each image are known, (N,)."""
+    return (~part.x.isnan()).flatten(1).sum(1)
 
 
 def _terms(

@@ -143,7 +143,7 @@ def _tables(differences: dict[str, dict[str, Estimate]]) -> dict[str, Any]:
 
 def _table(path: str, ours: Evaluation, differences: dict[str, dict[str, Estimate]]) -> Table:
     table = Table(
-        title=ours.title, title_justify="left", caption="nats per image, ± one standard error"
+        title=ours.title, title_justify="left", caption=f"{ours.unit}, ± one standard error"
     )
     table.add_column("quantity")
     table.add_column(path, justify="right")
@@ -166,7 +166,10 @@ def _trust(found: Evaluation) -> list[str]:
         f"{int(held.active.sum())} of {len(held.active)} latents active; "
         f"mutual information {Estimate.of(held.mutual)} nats, of at most {most:.2f}"
     )
-    return [worth, latents]
+    bits = (
+        [] if found.bits is None else [f"{fine(found.bits)} bits per dimension, by the IWAE bound"]
+    )
+    return [*bits, worth, latents]
 
 
 def _annealed_lines(content: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from elboroom.likelihoods.discretized_logistic import DiscretizedLogistic
 from elboroom.likelihoods.gaussian import GaussianPixels
 from elboroom.likelihoods.likelihood import Likelihood
 from elboroom.likelihoods.scale import SharedScale
-from elboroom.likelihoods.support import require_support
+from elboroom.likelihoods.support import kind_of, require_support
 
 __all__ = [
     "Bernoulli",
@@ -21,6 +21,7 @@ __all__ = [
     "GaussianPixels",
     "Likelihood",
     "SharedScale",
+    "kind_of",
     "likelihood_of",
     "require_support",
 ]

@@ -19,6 +19,7 @@ class ContinuousBernoulli(ExponentialFamily):
     """
 
     takes = "in [0, 1]"
+    is_density = True
 
     @staticmethod
     def fits(x: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ class DiscretizedLogistic:
     scale: Tensor
 
     takes = "one of the levels 0, 1/255, …, 1"
+    in_bits = True
 
     @staticmethod
     def fits(x: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ class GaussianPixels:
     scale: Tensor
 
     takes = "a finite number"
+    is_density = True
 
     @staticmethod
     def fits(x: Tensor) -> Tensor:

@@ -6,6 +6,11 @@ from elboroom.data import Part
 from elboroom.errors import DataError
 
 
+def kind_of(likelihood: Any) -> Any:
+    """The class of the densities that `likelihood` makes, which may hold a noise scale beside."""
+    return getattr(likelihood, "kind", likelihood)
+
+
 def require_support(likelihood: Any, part: Part, source: str) -> None:
     """That every value of the data can be taken; NaN is a missing pixel.
 
@@ -17,7 +22,7 @@ def require_support(likelihood: Any, part: Part, source: str) -> None:
     Raises:
         DataError: some value cannot be taken.
     """
-    kind = getattr(likelihood, "kind", likelihood)
+    kind = kind_of(likelihood)
     if part.redraw or not hasattr(kind, "fits"):
         return
     values = part.values
