@@ -112,6 +112,35 @@ def test_marginals_are_integrals_of_the_joint():
     torch.testing.assert_close(p.log_marginals(z[:1])[0, 0].exp(), mass)
 
 
+@pytest.mark.parametrize("narrower", [0.8, 1.0, 5.0])
+def test_no_narrow_component_passes_its_bound_in_a_box(narrower):
+    p, generator = mixture(components=6)(1), noise(7)
+    low = 6 * torch.rand(20, 2, generator=generator, dtype=torch.float64) - 3
+    width = torch.rand(20, 2, generator=generator, dtype=torch.float64)
+    fractions = torch.rand(4_000, 20, 2, generator=generator, dtype=torch.float64)
+    narrow = (p.log_stds.exp() < narrower).any(-1)
+    found = p.log_joint(low + fractions.clamp(0.02, 0.98).sub(0.02).div(0.96) * width)
+    most = found[..., narrow].amax((0, 2)).detach()
+    bounds = p.log_bounds(low, low + width, narrower)
+    assert bounds is not None
+    assert (bounds[0] >= most - 1e-9).all()
+    assert (bounds[0] - most).median() < 0.05
+    steepest = (-2 * p.log_stds[narrow]).exp().sum(-1).max()
+    assert (bounds[1] <= steepest).all()
+
+
+def test_a_mixture_without_narrow_components_hides_nothing():
+    corners = torch.zeros(1, 2, dtype=torch.float64), torch.ones(1, 2, dtype=torch.float64)
+    assert mixture()(1).log_bounds(*corners, 0.01) is None
+
+
+def test_the_reach_of_a_mixture_holds_all_its_draws():
+    p = mixture()
+    assert p.reach > p(1).sample(20_000, noise()).abs().max()
+    assert StandardNormal(2).reach == FlowPrior(2, noise()).reach == 8
+    assert vamp().reach == vamp().fixed().reach
+
+
 def test_float32_loses_little_of_narrow_components_far_from_the_origin():
     g = noise(3)
     means, log_stds = (

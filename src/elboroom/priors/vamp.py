@@ -40,6 +40,11 @@ class VampPrior(Prior):
         prior = MixturePrior(mixture.logits, mixture.means, mixture.log_stds)
         return prior.requires_grad_(False)
 
+    @property
+    def reach(self) -> float:
+        """As of a `MixturePrior`."""
+        return self.fixed().reach
+
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """As of a `MixturePrior`."""
         return self.fixed().curvature(z)
