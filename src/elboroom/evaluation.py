@@ -32,9 +32,10 @@ _LABELS = {
 }
 
 
-def label(quantity: str, k: int) -> str:
+def label(quantity: str, k: int, kl_sampled: bool = False) -> str:
     """What tables call a quantity estimated with k samples an image."""
-    return _LABELS[quantity].format(k=k)
+    how = ", sampled" if kl_sampled and quantity == "kl" else ""
+    return _LABELS[quantity].format(k=k) + how
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Evaluation:
             importance weights, and their `k_hat` where there are a hundred or more.
             Of grey levels, `bits` per dimension, −iwae / (D log 2), D the pixels that are known.
         information: what the latents hold of the images.
+        kl_sampled: whether `kl` is estimated by the samples, where it has no closed form.
         measure: "probability", or "density" of real values, whose nats depend on their unit.
     """
 
@@ -85,6 +87,7 @@ class Evaluation:
     seconds: float
     per_image: dict[str, Tensor]
     information: Information
+    kl_sampled: bool = False
     measure: str = "probability"
 
     @property
@@ -146,6 +149,7 @@ class Evaluation:
             "seed": self.seed,
             "seconds": round(self.seconds, 3),
             "unit": self.unit,
+            "kl_sampled": self.kl_sampled,
             "estimates": {name: asdict(e) for name, e in self.estimates.items()},
             "bits_per_dimension": None if self.bits is None else asdict(self.bits),
             "quality": {name: asdict(e) for name, e in self.quality.items()},
@@ -198,14 +202,22 @@ def evaluate(
         on_images(len(x))
     per_image = {name: torch.cat([t[name] for t in terms]).cpu() for name in terms[0]}
     mean, log_std = (torch.cat(parts).cpu() for parts in zip(*densities, strict=True))
-    noise = stream(seed, "information")
-    information = Information.of(DiagonalGaussian(mean, log_std), model.prior, noise)
+    q, noise = DiagonalGaussian(mean, log_std), stream(seed, "information")
+    information, sampled = Information.of(q, model.prior, noise), _is_sampled(model)
     seconds = time.perf_counter() - clock
     kind = kind_of(model.likelihood)
     if getattr(kind, "in_bits", False):
         per_image["bits"] = -per_image["iwae"] / (_known(data.test) * math.log(2))
     measure = "density" if getattr(kind, "is_density", False) else "probability"
-    return Evaluation(data.identity, "test", k, seed, seconds, per_image, information, measure)
+    return Evaluation(
+        data.identity, "test", k, seed, seconds, per_image, information, sampled, measure
+    )
+
+
+def _is_sampled(model: VAE) -> bool:
+    """Whether the KL of the encoder's q, a diagonal Gaussian, has no closed form."""
+    like = next(model.parameters())
+    return model.prior.kl(DiagonalGaussian.standard((1, model.latents), like)) is None
 
 
 def _known(part: Part) -> Tensor:
