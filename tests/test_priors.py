@@ -155,6 +155,21 @@ def test_float32_loses_little_of_narrow_components_far_from_the_origin():
         torch.testing.assert_close(p.log_prob(z), exact.float(), atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["standard", "mixture", "vamp", "flow"])
+def test_densities_are_computed_in_float32_whatever_the_precision_of_the_layers(name):
+    config = ModelConfig(hidden=(8,), prior=name, components=6, latents=20)
+    images = torch.rand(6, 1, 4, 4, generator=noise())
+    model = VAE.from_config(config, (1, 4, 4), generator=noise(), images=images)
+    prior, z = model.prior.fixed(), 4 * torch.randn(9, 20, generator=noise(2))
+    expected, slope = prior(9).log_prob(z), prior.curvature(z)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(prior(9).log_prob(z), expected)
+        for found, exact in zip(prior.curvature(z), slope, strict=True):
+            assert found.dtype == torch.float32
+            torch.testing.assert_close(found, exact)
+        assert model.prior(9).log_prob(z).dtype == torch.float32
+
+
 def test_a_flow_starts_as_the_standard_normal():
     prior, z = FlowPrior(3, noise()), 3 * torch.randn(5, 4, 3, generator=noise(1))
     torch.testing.assert_close(prior(4).log_prob(z), StandardNormal(3)(4).log_prob(z))

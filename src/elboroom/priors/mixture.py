@@ -151,12 +151,13 @@ class MixturePrior(Prior):
         −∇² log p = Σ_c r_c Λ_c − Cov_r[g_c], where r_c = p(c | z) and g_c are the gradients of the
         components; the first term alone is positive definite and never the smaller.
         """
-        mixture = self(1)
-        share = mixture.log_joint(z).softmax(-1)
+        share = self(1).log_joint(z).softmax(-1)
         precision = (-2 * self.log_stds).exp()
-        # ∇ log p = Σ_c r_c Λ_c (μ_c − z)
-        expected = share @ precision
-        return share @ (precision * self.means) - expected * z, torch.diag_embed(expected)
+        with torch.autocast(z.device.type, enabled=False):
+            # ∇ log p = Σ_c r_c Λ_c (μ_c − z)
+            expected = share @ precision
+            gradient = share @ (precision * self.means) - expected * z
+        return gradient, torch.diag_embed(expected)
 
     def kl_per_latent(self, q: DiagonalGaussian, generator: torch.Generator) -> Tensor:
         """From one draw of each row, in nats, (B, D): its mean over rows is unbiased."""
