@@ -15,9 +15,8 @@ from elboroom.errors import IncomparableError
 from elboroom.information import Information
 from elboroom.layers import require_rows_apart
 from elboroom.likelihoods import kind_of, require_support
-from elboroom.model import VAE
+from elboroom.model import VAE, EncoderFamily
 from elboroom.objectives import iwae
-from elboroom.posteriors import DiagonalGaussian
 from elboroom.randomness import stream
 
 _IMAGES = 100  # whose weights are held at a time
@@ -194,12 +193,11 @@ def evaluate(
         x = x.to(device)
         q = model.posterior(x, data.test.seen(x))
         terms.append(_terms(model, x, data.test, q, k, generator))
-        densities.append((q.mean, q.log_std))
+        densities.append(q)
         on_images(len(x))
     per_image = {name: torch.cat([t[name] for t in terms]).cpu() for name in terms[0]}
-    mean, log_std = (torch.cat(parts).cpu() for parts in zip(*densities, strict=True))
-    noise = stream(seed, "information")
-    information = Information.of(DiagonalGaussian(mean, log_std), model.prior, noise)
+    noise = stream(seed, "information", device=device)
+    information = Information.of(densities, model.prior, noise)
     seconds = time.perf_counter() - clock
     kind = kind_of(model.likelihood)
     if getattr(kind, "in_bits", False):
@@ -214,15 +212,15 @@ def _known(part: Part) -> Tensor:
 
 
 def _terms(
-    model: VAE, x: Tensor, part: Part, q: DiagonalGaussian, k: int, generator: torch.Generator
+    model: VAE, x: Tensor, part: Part, q: EncoderFamily, k: int, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """What is known of each row of x by k samples of q."""
     mask, prior = part.seen(x), model.prior(len(x))
     log_likelihoods, log_ratios = [], []
     for count in _counts(k, max(1, _DECODED_AT_A_TIME // len(x))):
-        z = q.sample(count, generator)
+        z, log_q = q.draw(count, generator)
         log_likelihoods.append(model.decode(z).log_prob(x, mask))
-        log_ratios.append(prior.log_prob(z) - q.log_prob(z))
+        log_ratios.append(prior.log_prob(z) - log_q)
     log_likelihood = torch.cat(log_likelihoods)
     log_ratio = torch.cat(log_ratios)
     # log w_k = log p(x | z_k) + log p(z_k) − log q(z_k | x)

@@ -32,10 +32,9 @@ class Config:
         long = self.minutes is None or 0 < self.minutes < math.inf
         require(long, "minutes", self.minutes, "a positive number")
         free = self.objective.free_bits
-        latent_by_latent = not free or self.model.prior == "standard"
-        require(
-            latent_by_latent, "free_bits", free, "0 but with --prior standard, whose KL is a sum"
-        )
+        summed = self.model.prior == "standard" and self.model.posterior == "diagonal"
+        why = "0 but with --prior standard and --posterior diagonal, whose KL is a sum over latents"
+        require(not free or summed, "free_bits", free, why)
 
     @classmethod
     def from_dict(cls, tables: dict[str, Any]) -> "Config":
