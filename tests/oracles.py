@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from elboroom.model import VAE
+from elboroom.priors import MixturePrior
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,49 @@ class LinearGaussian:
         if not len(weight):
             return torch.zeros((), dtype=x.dtype)
         return MultivariateNormal(self.bias[mask], covariance).log_prob(x[mask])
+
+
+class LinearMixture:
+    """z ~ Σ_c π_c N(μ_c, diag σ_c²), x | z ~ N(W z + b, I): a posterior that is a mixture too."""
+
+    def __init__(self, pixels: int, prior: MixturePrior, seed: int) -> None:
+        latents = prior.means.shape[-1]
+        linear = LinearGaussian(pixels, latents, seed)
+        encoder, decoder = linear.model.encoder, linear.model.decoder
+        self.weight, self.bias, self.prior = linear.weight, linear.bias, prior
+        self.model = VAE(encoder, decoder, latents, UnitNoise, prior.requires_grad_(False))
+
+    def data(self, rows: int, seed: int) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return self.model.generate(rows, generator=generator)[1].detach()
+
+    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """log [π_c p(x_seen | c)] (B, C), and E and Cov[z | x_seen, c], (B, C, D), (B, C, D, D)."""
+        weight = (mask[:, :, None] * self.weight)[:, None]
+        means, inverse = self.prior.means, (-2 * self.prior.log_stds).exp()
+        precision = torch.diag_embed(inverse) + weight.mT @ weight
+        residual = (mask * (x - self.bias))[:, None, :, None]
+        slope = (weight.mT @ residual)[..., 0] + inverse * means
+        mean = torch.linalg.solve(precision, slope[..., None])[..., 0]
+        # log p(x_seen | c) = −½ [ |x|² + μᵀΛμ − mᵀPm + n log 2π − log det Λ + log det P ]
+        square = residual.square().sum((2, 3)) + (inverse * means.square()).sum(-1)
+        square = square - (mean * slope).sum(-1) + mask.sum(-1)[:, None] * math.log(2 * math.pi)
+        log_det = precision.logdet() + 2 * self.prior.log_stds.sum(-1)
+        log_mass = self.prior.logits.log_softmax(0) - 0.5 * (square + log_det)
+        return log_mass, mean, torch.linalg.inv(precision)
+
+    def log_evidence(self, x: Tensor, mask: Tensor) -> Tensor:
+        """log p(x_seen) of each row, (B,)."""
+        return self.posterior(x, mask)[0].logsumexp(-1)
+
+    def moments(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """E and Cov[z | x_seen], (B, D) and (B, D, D)."""
+        log_mass, means, covariances = self.posterior(x, mask)
+        share = log_mass.softmax(-1)
+        mean = (share[..., None] * means).sum(1)
+        apart = means - mean[:, None]
+        parts = covariances + apart[..., :, None] * apart[..., None, :]
+        return mean, (share[..., None, None] * parts).sum(1)
 
 
 def random_masks(rows: int, pixels: int, seed: int) -> Tensor:

@@ -42,6 +42,12 @@ def vamp(components: int = 5, latents: int = 2, seed: int = 0) -> VampPrior:
     return VampPrior(Halves(), images)
 
 
+def vamp_of(encoder: torch.nn.Module, components: int, pixels: int, seed: int = 0) -> VampPrior:
+    """The prior that shares `encoder`, at random images."""
+    images = torch.rand(components, pixels, generator=noise(seed), dtype=torch.float64)
+    return VampPrior(encoder, images)
+
+
 PRIORS: dict[str, Callable[[], Prior]] = {
     "standard": lambda: StandardNormal(2).double(),
     "mixture": mixture,

@@ -29,8 +29,13 @@ def binary(rows: int) -> Dataset:
     return Dataset(replace(IDENTITY, test_images=rows), part, None, part)
 
 
-def model(seed: int = 0) -> VAE:
-    return VAE.from_config(ModelConfig(hidden=(6,)), (1, 3, 4), generator=stream(seed, "weights"))
+def model(seed: int = 0, **change: Any) -> VAE:
+    config, images = (
+        ModelConfig(hidden=(6,), **change),
+        torch.rand(4, 1, 3, 4, generator=stream(seed, "images")),
+    )
+    generator = stream(seed, "weights")
+    return VAE.from_config(config, (1, 3, 4), generator=generator, images=images)
 
 
 def test_an_estimate_is_the_mean_and_its_standard_error():
@@ -89,6 +94,32 @@ def test_a_label_says_how_many_samples_the_bound_has():
     assert label("iwae", 7) == "IWAE bound, K = 7"
 
 
+def test_a_label_says_whether_the_kl_is_sampled():
+    assert label("kl", 7) == "KL(q(z|x) ‖ p(z))"
+    assert label("kl", 7, kl_sampled=True) == "KL(q(z|x) ‖ p(z)), sampled"
+    assert label("elbo", 7, kl_sampled=True) == "ELBO"
+
+
+@pytest.mark.parametrize("prior", ["standard", "mixture", "vamp", "flow"])
+def test_the_kl_is_sampled_where_it_has_no_closed_form(prior):
+    vae, data = model(prior=prior, components=4), binary(6)
+    result = evaluate(vae, data, k=4_000, seed=0)
+    assert result.kl_sampled == (prior != "standard")
+    assert result.to_dict()["kl_sampled"] == result.kl_sampled
+    q = vae.posterior(data.test.x)
+    z = q.sample(4_000, stream(1, "z"))
+    log_ratio = (q.log_prob(z) - vae.prior(6).log_prob(z)).detach()
+    # two estimates of one KL, each with 4,000 samples at the most
+    error = log_ratio.std(0) / 4_000**0.5 + 1e-6
+    assert ((log_ratio.mean(0) - result.per_image["kl"]).abs() < 4.5 * 2**0.5 * error).all()
+
+
+def test_the_kl_of_each_latent_is_absent_where_the_prior_does_not_know_it():
+    for prior, known in [("standard", True), ("mixture", True), ("vamp", True), ("flow", False)]:
+        stored = evaluate(model(prior=prior, components=4), binary(6), k=2, seed=0).to_dict()
+        assert (stored["latents"]["kl"] is not None) == known
+
+
 def test_what_is_stored_says_its_data_estimator_and_unit():
     two = {"mean": 2.0, "standard_error": 1.0}
     assert found(1.0, 3.0).to_dict() == {
@@ -105,6 +136,7 @@ def test_what_is_stored_says_its_data_estimator_and_unit():
         "seed": 0,
         "seconds": 0.5,
         "unit": "nats per image",
+        "kl_sampled": False,
         "estimates": dict.fromkeys(["elbo", "reconstruction", "kl", "iwae"], two),
         "rounding": None,
         "bits_per_dimension": None,

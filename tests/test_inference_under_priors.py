@@ -6,9 +6,10 @@ from torch.distributions import MultivariateNormal
 
 from elboroom import infer
 from elboroom.certificate import certify
-from elboroom.model import VAE
+from elboroom.infer.grid import GridError
+from elboroom.priors import MixturePrior
 from fit_cases import EVENT, FITS, generator, pictures, small_vae
-from oracles import Constant, LinearGaussian, assert_mean, assert_rejected, random_masks
+from oracles import Constant, LinearMixture, assert_mean, assert_rejected, random_masks
 from prior_cases import PRIORS, mixture, noise
 
 UNLIKE = {name: make for name, make in PRIORS.items() if name != "standard"}
@@ -22,38 +23,64 @@ def problem(make, rows=5):
     return model, x, mask, infer.grid(model, x, mask, generator=generator())
 
 
-def log_evidence(oracle, prior, x, mask):
-    """Of a linear-Gaussian model whose prior is a mixture, in closed form, (B,)."""
-    p, found = prior(1), []
-    for row, seen in zip(x, mask, strict=True):
-        weight, bias = oracle.weight[seen], oracle.bias[seen]
-        # p(x) = Σ_c π_c N(x; W μ_c + b, W Σ_c Wᵀ + I)
-        parts = [
-            MultivariateNormal(
-                weight @ mean + bias,
-                (weight * (2 * log_std).exp()) @ weight.T + torch.eye(len(bias)).double(),
-            ).log_prob(row[seen])
-            if seen.any()
-            else torch.zeros(()).double()
-            for mean, log_std in zip(p.means, p.log_stds, strict=True)
-        ]
-        found.append(torch.logsumexp(p.log_mass + torch.stack(parts), 0))
-    return torch.stack(found).detach()
-
-
 @pytest.fixture(scope="module")
 def linear():
     """A linear-Gaussian model under a mixture prior, data with masks, and log p(x_seen)."""
-    oracle, prior = LinearGaussian(6, 2, seed=0), mixture()
-    model = VAE(oracle.model.encoder, oracle.model.decoder, 2, oracle.model.likelihood, prior)
+    oracle = LinearMixture(6, mixture(), seed=0)
     x, mask = oracle.data(6, seed=1), random_masks(6, 6, seed=2)
-    return model, x, mask, log_evidence(oracle, prior, x, mask)
+    return oracle.model, x, mask, oracle.log_evidence(x, mask)
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+def test_the_closed_form_is_that_of_each_component(latents):
+    oracle = LinearMixture(6, mixture(components=3, latents=latents), seed=0)
+    x, mask = oracle.data(4, seed=1), random_masks(4, 6, seed=2)
+    p, found = oracle.prior(1), oracle.log_evidence(x, mask)
+    for row, seen, value in zip(x[1:], mask[1:], found[1:], strict=True):
+        weight, bias = oracle.weight[seen], oracle.bias[seen]
+        # p(x) = Σ_c π_c N(x; W μ_c + b, W Σ_c Wᵀ + I)
+        noise = torch.eye(len(bias), dtype=x.dtype)
+        parts = [
+            MultivariateNormal(weight @ mean + bias, (weight * std**2) @ weight.T + noise)
+            for mean, std in zip(p.means, p.log_stds.exp(), strict=True)
+        ]
+        each = torch.stack([part.log_prob(row[seen]) for part in parts])
+        torch.testing.assert_close(value, torch.logsumexp(p.log_mass + each, 0))
+    torch.testing.assert_close(found[0], torch.zeros_like(found[0]))  # nothing seen
+    torch.testing.assert_close(oracle.moments(x, mask)[0][0], p.mean[0])
+    torch.testing.assert_close(oracle.moments(x, mask)[1][0], p.covariance[0])
 
 
 def test_the_grid_finds_the_evidence_of_the_linear_model(linear):
     model, x, mask, expected = linear
     found = infer.grid(model, x, mask, generator=generator())
     torch.testing.assert_close(found.log_evidence, expected, atol=1e-3, rtol=0)
+
+
+def pair(latents, apart, std):
+    """N(0, I), and a component at `apart` in all latents, as likely as the other."""
+    means = torch.tensor([0.0, apart], dtype=torch.float64)[:, None].expand(-1, latents)
+    log_stds = torch.tensor([1.0, std], dtype=torch.float64).log()[:, None].expand(-1, latents)
+    return MixturePrior(torch.zeros(2).double(), means.clone(), log_stds.clone())
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+@pytest.mark.parametrize(("apart", "std"), [(30.0, 1.0), (1.1, 0.02), (20.3, 0.05)])
+def test_the_grid_misses_no_mode_of_the_prior(latents, apart, std):
+    oracle = LinearMixture(6, pair(latents, apart, std), seed=0)
+    x, mask = oracle.data(8, seed=1), random_masks(8, 6, seed=2)
+    found = infer.grid(oracle.model, x, mask, generator=generator())
+    mean, covariance = oracle.moments(x, mask)
+    exact = oracle.log_evidence(x, mask)
+    torch.testing.assert_close(found.log_evidence, exact, atol=1e-3, rtol=0)
+    torch.testing.assert_close(found.mean, mean, atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(found.covariance, covariance, atol=2e-3, rtol=2e-3)
+
+
+def test_a_prior_beyond_the_grid_is_refused():
+    oracle = LinearMixture(6, pair(1, 90.0, 1.0), seed=0)
+    with pytest.raises(GridError, match="prior reaches beyond the grid"):
+        infer.grid(oracle.model, oracle.data(2, seed=1), generator=generator())
 
 
 def test_annealing_is_unbiased_in_the_evidence_of_the_linear_model(linear):

@@ -112,6 +112,35 @@ def test_marginals_are_integrals_of_the_joint():
     torch.testing.assert_close(p.log_marginals(z[:1])[0, 0].exp(), mass)
 
 
+@pytest.mark.parametrize("narrower", [0.8, 1.0, 5.0])
+def test_no_narrow_component_passes_its_bound_in_a_box(narrower):
+    p, generator = mixture(components=6)(1), noise(7)
+    low = 6 * torch.rand(20, 2, generator=generator, dtype=torch.float64) - 3
+    width = torch.rand(20, 2, generator=generator, dtype=torch.float64)
+    fractions = torch.rand(4_000, 20, 2, generator=generator, dtype=torch.float64)
+    narrow = (p.log_stds.exp() < narrower).any(-1)
+    found = p.log_joint(low + fractions.clamp(0.02, 0.98).sub(0.02).div(0.96) * width)
+    most = found[..., narrow].amax((0, 2)).detach()
+    bounds = p.log_bounds(low, low + width, narrower)
+    assert bounds is not None
+    assert (bounds[0] >= most - 1e-9).all()
+    assert (bounds[0] - most).median() < 0.05
+    steepest = (-2 * p.log_stds[narrow]).exp().sum(-1).max()
+    assert (bounds[1] <= steepest).all()
+
+
+def test_a_mixture_without_narrow_components_hides_nothing():
+    corners = torch.zeros(1, 2, dtype=torch.float64), torch.ones(1, 2, dtype=torch.float64)
+    assert mixture()(1).log_bounds(*corners, 0.01) is None
+
+
+def test_the_reach_of_a_mixture_holds_all_its_draws():
+    p = mixture()
+    assert p.reach > p(1).sample(20_000, noise()).abs().max()
+    assert StandardNormal(2).reach == FlowPrior(2, noise()).reach == 8
+    assert vamp().reach == vamp().fixed().reach
+
+
 def test_float32_loses_little_of_narrow_components_far_from_the_origin():
     g = noise(3)
     means, log_stds = (
@@ -124,6 +153,21 @@ def test_float32_loses_little_of_narrow_components_far_from_the_origin():
     assert (p.log_prob(z) - exact).abs().max() < 0.02
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(p.log_prob(z), exact.float(), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["standard", "mixture", "vamp", "flow"])
+def test_densities_are_computed_in_float32_whatever_the_precision_of_the_layers(name):
+    config = ModelConfig(hidden=(8,), prior=name, components=6, latents=20)
+    images = torch.rand(6, 1, 4, 4, generator=noise())
+    model = VAE.from_config(config, (1, 4, 4), generator=noise(), images=images)
+    prior, z = model.prior.fixed(), 4 * torch.randn(9, 20, generator=noise(2))
+    expected, slope = prior(9).log_prob(z), prior.curvature(z)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(prior(9).log_prob(z), expected)
+        for found, exact in zip(prior.curvature(z), slope, strict=True):
+            assert found.dtype == torch.float32
+            torch.testing.assert_close(found, exact)
+        assert model.prior(9).log_prob(z).dtype == torch.float32
 
 
 def test_a_flow_starts_as_the_standard_normal():
@@ -158,6 +202,15 @@ def test_pseudo_inputs_stay_in_the_range_of_images():
     inside = VampPrior(Halves(), torch.tensor([[[[0.0, 0.5, 1.0, 0.5]]]]))
     z = torch.zeros(1, 1, 2)
     assert outside(1).log_prob(z) == inside(1).log_prob(z)
+
+
+def test_pseudo_inputs_are_real_where_the_data_are():
+    images = torch.tensor([-3.0, 0.5, 2.0, 7.0]).view(1, 1, 2, 2)
+    for likelihood, shown in [("gaussian", images), ("bernoulli", images.clamp(0, 1))]:
+        config = ModelConfig(hidden=(8,), prior="vamp", components=1, likelihood=likelihood)
+        model = VAE.from_config(config, (1, 2, 2), generator=noise(), images=images)
+        q, z = model.posterior(shown), torch.zeros(1, 2)
+        torch.testing.assert_close(model.prior(1).log_prob(z), q.log_prob(z))
 
 
 def test_a_fixed_prior_has_nothing_to_train():

@@ -3,7 +3,7 @@ import shutil
 import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,8 +12,11 @@ from matplotlib.figure import Figure
 
 from elboroom import VAE, Config, DataConfig, ModelConfig, Run, TrainConfig, TrainState, load_data
 from elboroom import __version__ as version
+from elboroom.config.model import PriorName
 from elboroom.data import Identity
 from elboroom.errors import IncomparableError, RunError, UsageError
+from elboroom.priors import VampPrior
+from elboroom.runs import new_model
 from elboroom.training import EpochMetrics, train
 
 
@@ -235,6 +238,9 @@ def test_a_loaded_model_is_in_evaluation_mode(run: Run):
 MODELS = {
     "mlp": ModelConfig(hidden=(5,)),
     "batch": ModelConfig(hidden=(5, 5), network="residual", normalisation="batch", data_bias=True),
+    "mixture": ModelConfig(hidden=(5,), prior="mixture", components=4),
+    "vamp": ModelConfig(hidden=(5,), prior="vamp", components=4),
+    "flow": ModelConfig(hidden=(5,), prior="flow"),
 }
 
 
@@ -254,6 +260,43 @@ def test_a_run_stopped_anywhere_goes_on_bit_for_bit(
     assert without_pace(run.history()) == without_pace(through.history())
     name = "checkpoints/step-000009/optimizer.safetensors"
     assert (run.path / name).read_bytes() == (through.path / name).read_bytes()
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp", "flow"])
+def test_the_prior_is_trained_and_comes_back_with_the_run(
+    tmp_path: Path, config: Config, prior: PriorName
+):
+    config = replace(config, model=ModelConfig(hidden=(5,), prior=prior, components=4))
+    run = Run.create(tmp_path / "run", config, load_data(config.data))
+    model, state = run.new_training(run.load_data())
+    before = bits(model)
+    go_on(run, (model, state))
+    own = [f"prior.{name}" for name, _ in model.prior.named_parameters()]
+    after = bits(run.load_model())
+    assert own
+    assert all(after[name] != before[name] for name in own)
+    z = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(run.load_model().prior(5).log_prob(z), model.prior(5).log_prob(z))
+
+
+def test_pseudo_inputs_start_as_training_images(config: Config):
+    data = load_data(config.data)
+    for components in (4, len(data.train) + 3):  # the same again where there are too few
+        asked = replace(config, model=ModelConfig(prior="vamp", components=components))
+        started = cast(VampPrior, new_model(asked, data).prior).pseudo_inputs
+        apart = torch.cdist(started.flatten(1), data.train.x.flatten(1))
+        assert (apart.min(1).values == 0).all()
+        assert len(apart.argmin(1).unique()) > 1
+
+
+def test_a_run_from_before_there_were_priors_loads(run: Run):
+    go_on(run, run.new_training(run.load_data()))
+    path = run.path / "config.toml"
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(("prior =", "components ="))]
+    assert len(kept) == len(lines) - 2
+    path.write_text("".join(kept))
+    assert bits(Run(run.path).load_model()) == bits(run.load_model())
 
 
 def test_metrics_newer_than_the_checkpoint_are_dropped_on_resuming(run: Run):

@@ -33,9 +33,10 @@ _LABELS = {
 }
 
 
-def label(quantity: str, k: int) -> str:
+def label(quantity: str, k: int, kl_sampled: bool = False) -> str:
     """What tables call a quantity estimated with k samples an image."""
-    return _LABELS[quantity].format(k=k)
+    how = ", sampled" if kl_sampled and quantity == "kl" else ""
+    return _LABELS[quantity].format(k=k) + how
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Evaluation:
             importance weights, and their `k_hat` where there are a hundred or more.
             Of grey levels, `bits` per dimension, −iwae / (D log 2), D the pixels that are known.
         information: what the latents hold of the images.
+        kl_sampled: whether `kl` is estimated by the samples, where it has no closed form.
         measure: "probability", or "density" of real values, whose nats depend on their unit.
         rounding: what bfloat16 products moved the IWAE bound by, on the first images; None where
             all was in float32.
@@ -88,6 +90,7 @@ class Evaluation:
     seconds: float
     per_image: dict[str, Tensor]
     information: Information
+    kl_sampled: bool = False
     measure: str = "probability"
     rounding: Estimate | None = None
 
@@ -150,6 +153,7 @@ class Evaluation:
             "seed": self.seed,
             "seconds": round(self.seconds, 3),
             "unit": self.unit,
+            "kl_sampled": self.kl_sampled,
             "estimates": {name: asdict(e) for name, e in self.estimates.items()},
             "rounding": None if self.rounding is None else asdict(self.rounding),
             "bits_per_dimension": None if self.bits is None else asdict(self.bits),
@@ -216,7 +220,8 @@ def evaluate(
     if getattr(kind, "in_bits", False):
         per_image["bits"] = -per_image["iwae"] / (_known(data.test) * math.log(2))
     measure = "density" if getattr(kind, "is_density", False) else "probability"
-    parts = per_image, information, measure, rounding
+    sampled = model.prior.kl(densities[0]) is None
+    parts = per_image, information, sampled, measure, rounding
     return Evaluation(data.identity, "test", k, seed, seconds, *parts)
 
 

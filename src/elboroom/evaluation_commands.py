@@ -152,7 +152,7 @@ def _table(path: str, ours: Evaluation, differences: dict[str, dict[str, Estimat
         table.add_column(f"− {other}", justify="right")
     for name, estimate in ours.estimates.items():
         cells = [str(difference[name]) for difference in differences.values()]
-        table.add_row(label(name, ours.k), str(estimate), *cells)
+        table.add_row(label(name, ours.k, ours.kl_sampled), str(estimate), *cells)
     return table
 
 

@@ -161,7 +161,8 @@ def _prior(
         return MixturePrior.random(config.components, config.latents, generator)
     if config.prior == "vamp":
         expected = (config.components, *event_shape)
-        return VampPrior(encoder, _required(images, expected, "pseudo-inputs").nan_to_num(0.5))
+        images = _required(images, expected, "pseudo-inputs").nan_to_num(0.5)
+        return VampPrior(encoder, images, bounded=config.likelihood != "gaussian")
     if config.prior == "flow":
         return FlowPrior(config.latents, generator)
     return StandardNormal(config.latents)

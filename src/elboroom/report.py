@@ -51,7 +51,8 @@ def _rows(evaluation: dict[str, Any] | None) -> list[tuple[str, str]]:
     if evaluation is None:
         return []
     estimates = evaluation["estimates"].items()
-    return [(label(name, evaluation["k"]), str(Estimate.read(e))) for name, e in estimates]
+    k, sampled = evaluation["k"], evaluation.get("kl_sampled", False)  # once it was not said
+    return [(label(name, k, sampled), str(Estimate.read(e))) for name, e in estimates]
 
 
 def _data_url(path: Path) -> str:

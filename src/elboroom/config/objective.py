@@ -14,8 +14,9 @@ class ObjectiveConfig:
     """The bound on log p(x) that is maximised, and the estimator of its gradient."""
 
     objective: Objective = "elbo"
-    """elbo: with the closed-form KL. elbo-sampled: the mean of log w, its KL sampled too.
-    iwae: the importance-weighted bound. renyi: the variational Rényi bound of order --alpha."""
+    """elbo: with the closed-form KL, where the prior has one. elbo-sampled: the mean of log w, its
+    KL sampled too. iwae: the importance-weighted bound. renyi: the variational Rényi bound of order
+    --alpha."""
     k: int = 1
     """Samples of z an image, in each bound."""
     m: int = 1

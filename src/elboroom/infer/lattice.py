@@ -8,11 +8,14 @@ import torch
 from torch import Tensor
 
 from elboroom.infer.target import Target
+from elboroom.priors import SharedMixture
 
 SIDE = 16
 """Points along a tile: few enough to follow a posterior, many enough for matrix products."""
 
 _PROBES = (2, 6, 10, 14)  # along a tile, where the curvature is looked at
+_HALVES = slice(SIDE // 2 + 1), slice(SIDE // 2, None)  # along a tile, borders included
+_NARROW = 1.0  # spacings that a standard deviation has, below which points may miss a component
 _ROWS = 1 << 14  # that are scored at once
 _CAUTION = 2.0  # the curvature may be larger between the probes
 _NEGLIGIBLE = 60.0  # nats below the maximum
@@ -121,13 +124,41 @@ def _score(target: Target, spacing: float, tile: Tensor) -> Scores:
     likelihood = target.model.likelihood(parameter).log_prob_table(target.x, target.mask)
     table = (target.model.prior(1).log_prob(z[:, None]) + likelihood).unflatten(0, closed)
     own = table[(slice(SIDE),) * target.latents]
-    half, probes = SIDE // 2, len(_PROBES) // 2
-    return Scores(
-        own.flatten(0, -2),
-        *_log_sums(own),
-        _peaks(table, slice(half + 1), slice(half, None)),
-        _peaks(_rise(target, z, parameter, spacing), slice(probes), slice(probes, None)),
-    )
+    probes = len(_PROBES) // 2
+    peak = _peaks(table, *_HALVES)
+    rise = _peaks(_rise(target, z, parameter, spacing), slice(probes), slice(probes, None))
+    hidden = _hidden(target, z.unflatten(0, closed), spacing)
+    if hidden is not None:
+        log_prior, steep = hidden
+        # max p(x, z) ≤ max p(z) · max p(x | z)
+        peak = peak.maximum(log_prior + _peaks(likelihood.unflatten(0, closed), *_HALVES))
+        rise = rise.maximum(steep)
+    return Scores(own.flatten(0, -2), *_log_sums(own), peak, rise)
+
+
+def _hidden(target: Target, z: Tensor, spacing: float) -> tuple[Tensor, Tensor] | None:
+    """What each part of a tile may hold of a prior's components that are too narrow to be seen.
+
+    Args:
+        target: whose prior it is.
+        z: the points of the tile, (17, …, D).
+        spacing: h.
+
+    Returns:
+        The largest log π_c N(z; μ_c, σ_c²) there, and how far it may rise, both (2^D, 1); None if
+        all components are wide, or the prior has none.
+    """
+    prior = target.model.prior(1)
+    if not isinstance(prior, SharedMixture):
+        return None
+    low, high = z[(0,) * target.latents], z[(SIDE // 2,) * target.latents]
+    corners = cube(torch.arange(2, device=z.device), target.latents) * (high - low)
+    bounds = prior.log_bounds(low + corners, high + corners, _NARROW * spacing)
+    if bounds is None:
+        return None
+    log_prior, trace = bounds
+    rise = _CAUTION * target.latents / 8 * spacing**2 * trace
+    return log_prior[:, None], rise[:, None]
 
 
 def _log_sums(table: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """The refinement of a lattice, row by row, until each log p(x_seen) stands still."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,7 +13,7 @@ from elboroom.infer.level import DEPTH, Level
 from elboroom.infer.target import Target
 
 _COARSEST, _FINEST = 1 / 4, 1 / 1024  # spacings: powers of two, so that points are exact
-_NEAR, _FAR = 2, 16  # tiles from the origin, at the coarsest: searched first, and at the most
+_NEAR, _FAR = 2, 16  # tiles from the origin, at the coarsest: searched first, at least and at most
 _RISE = 4.0  # nats: where a mode may rise further between points, these do not show it
 # Where there is mass, two spacings may agree by chance though both are too wide for it. Of a
 # Gaussian of standard deviation σ the trapezoidal rule is off by 2 exp(−2π² σ²/h²), and the rise is
@@ -31,7 +33,7 @@ def refine(target: Target, tolerance: float) -> Cells:
     """Halve the spacing of each row until its log p(x_seen) moves by no more than `tolerance`.
 
     Raises:
-        GridError: a posterior lies too far from the origin, or is too narrow.
+        GridError: a prior or a posterior lies too far from the origin, or is too narrow.
     """
     level = _scan(target, tolerance)
     top = spacing = log_evidence = error = torch.zeros_like(level.error)
@@ -59,7 +61,8 @@ def refine(target: Target, tolerance: float) -> Cells:
 def _scan(target: Target, tolerance: float) -> Level:
     """The coarsest lattice, out to where no row has mass."""
     rows = torch.arange(len(target), device=target.x.device)
-    reach, square = _NEAR, _square(_NEAR, target)
+    reach = _first_reach(target)
+    square = _square(reach, target)
     level = Level.of(target, Tiles.every(_COARSEST, rows, square))
     _require_hope(level, tolerance)
     while len(rows := level.beyond(reach)):
@@ -70,6 +73,19 @@ def _scan(target: Target, tolerance: float) -> Level:
         ring = square[((square == -reach) | (square == reach - 1)).any(-1)]
         level = level.joined(Level.of(target, Tiles.every(_COARSEST, rows, ring)))
     return level
+
+
+def _first_reach(target: Target) -> int:
+    """Tiles from the origin that hold the prior: a mode beyond would not be met from within."""
+    wanted = target.model.prior.reach
+    tiles = max(_NEAR, math.ceil(wanted / (SIDE * _COARSEST)))
+    if tiles > _FAR:
+        raise GridError(
+            "the prior reaches beyond the grid",
+            why=f"it has mass at ± {wanted:.3g}, the grid ends at ± {_FAR * SIDE * _COARSEST:g}",
+            fix="use infer.svi, or train with a prior that stays near the origin",
+        )
+    return tiles
 
 
 def _square(reach: int, target: Target) -> Tensor:
@@ -123,6 +139,6 @@ def _require_hope(level: Level, tolerance: float) -> None:
 def _too_far(rows: Tensor, reach: float) -> GridError:
     return GridError(
         "a posterior reaches beyond the grid",
-        why=f"row {int(rows[0])} has mass at ± {reach:g} prior standard deviations",
+        why=f"row {int(rows[0])} has mass at ± {reach:g}",
         fix="check that the data are what the model was trained on",
     )

@@ -80,4 +80,5 @@ class FlowPrior(Prior):
             eps = self.spline(z, inverse=False)[0]
             rows = [torch.autograd.grad(e.sum(), z, retain_graph=True)[0] for e in eps.unbind(-1)]
         jacobian = torch.stack(rows, -2)
-        return gradient, jacobian.mT @ jacobian
+        with torch.autocast(z.device.type, enabled=False):
+            return gradient, jacobian.mT @ jacobian

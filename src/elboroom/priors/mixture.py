@@ -12,6 +12,7 @@ from elboroom.priors.prior import Prior
 
 _LOG_2PI = math.log(2 * math.pi)
 _SPREAD = 0.5  # of the means of the components at first
+_REACH = 6.5  # standard deviations, at which a density has fallen by 20 nats
 _ROWS = 1_000  # whose latents are held against all components at a time
 
 
@@ -84,6 +85,30 @@ class SharedMixture:
         log_prob = -0.5 * (eps.square() + _LOG_2PI) - self.log_stds
         return torch.logsumexp(log_prob + self.log_mass[:, None], 1)
 
+    def log_bounds(
+        self, low: Tensor, high: Tensor, narrower: float
+    ) -> tuple[Tensor, Tensor] | None:
+        """What boxes may hold of narrow components, of which points may show nothing.
+
+        Args:
+            low: (N, D), corners of the boxes.
+            high: (N, D), their opposite corners.
+            narrower: than this in some latent, as a standard deviation, are those that count.
+
+        Returns:
+            The largest log [π_c N(z; μ_c, σ_c²)] in each box, (N,), and the largest tr Λ_c of
+            those that reach it, (N,), 0 if none does; None if no component is narrow.
+        """
+        narrow = (self.log_stds < math.log(narrower)).any(-1)
+        if not narrow.any():
+            return None
+        means, log_stds = self.means[narrow], self.log_stds[narrow]
+        nearest = means.clamp(low[:, None], high[:, None])
+        fall = 0.5 * ((nearest - means) * (-log_stds).exp()).square().sum(-1)
+        peak = self.log_mass[narrow] - (log_stds + 0.5 * _LOG_2PI).sum(-1)
+        trace = (-2 * log_stds).exp().sum(-1).masked_fill(fall > _REACH**2 / 2, 0.0)
+        return (peak - fall).amax(-1), trace.amax(-1)
+
     def to(self, like: Tensor) -> "SharedMixture":
         """With the type and device of `like`."""
         return SharedMixture(
@@ -115,18 +140,24 @@ class MixturePrior(Prior):
         """The mixture, once for each of `batch` rows."""
         return SharedMixture(self.logits, self.means, self.log_stds, batch)
 
+    @property
+    def reach(self) -> float:
+        """So far that every component is within."""
+        return (self.means.abs() + _REACH * self.log_stds.exp()).max().item()
+
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """∇ log p(z), exact, (B, D), and the precision that is expected, (B, D, D).
 
         −∇² log p = Σ_c r_c Λ_c − Cov_r[g_c], where r_c = p(c | z) and g_c are the gradients of the
         components; the first term alone is positive definite and never the smaller.
         """
-        mixture = self(1)
-        share = mixture.log_joint(z).softmax(-1)
+        share = self(1).log_joint(z).softmax(-1)
         precision = (-2 * self.log_stds).exp()
-        # ∇ log p = Σ_c r_c Λ_c (μ_c − z)
-        expected = share @ precision
-        return share @ (precision * self.means) - expected * z, torch.diag_embed(expected)
+        with torch.autocast(z.device.type, enabled=False):
+            # ∇ log p = Σ_c r_c Λ_c (μ_c − z)
+            expected = share @ precision
+            gradient = share @ (precision * self.means) - expected * z
+        return gradient, torch.diag_embed(expected)
 
     def kl_per_latent(self, q: DiagonalGaussian, generator: torch.Generator) -> Tensor:
         """From one draw of each row, in nats, (B, D): its mean over rows is unbiased."""

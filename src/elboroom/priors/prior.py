@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from elboroom.posteriors import ClosedForm, DiagonalGaussian, Family
 
+_REACH = 8.0  # N(0, 1) has 1e-15 beyond
+
 
 class Prior(nn.Module, ABC):
     """A density over z, which may have parameters to train."""
@@ -27,6 +29,11 @@ class Prior(nn.Module, ABC):
     def kl_per_latent(self, q: DiagonalGaussian, generator: torch.Generator) -> Tensor | None:
         """KL(q(z_d) ‖ p(z_d)) in nats, (B, D), in closed form or from a draw; None if unknown."""
         return None
+
+    @property
+    def reach(self) -> float:
+        """How far from 0 any latent has mass, about; more where modes lie farther apart."""
+        return _REACH
 
     def fixed(self) -> "Prior | Self":
         """The same density for parameters that stay, with nothing left to compute twice."""

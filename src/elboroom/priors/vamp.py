@@ -18,19 +18,26 @@ class VampPrior(Prior):
     Args:
         encoder: x (C, *event) → mean and log standard deviation of q, each (C, D). The model's
             own: its weights stay the model's, and are not saved or listed twice.
-        pseudo_inputs: u at first, (C, *event); they are kept in [0, 1].
+        pseudo_inputs: u at first, (C, *event).
+        bounded: whether they are kept in [0, 1], as pixels are; real values are not.
     """
 
     def __init__(
-        self, encoder: Callable[[Tensor], tuple[Tensor, Tensor]], pseudo_inputs: Tensor
+        self,
+        encoder: Callable[[Tensor], tuple[Tensor, Tensor]],
+        pseudo_inputs: Tensor,
+        *,
+        bounded: bool = True,
     ) -> None:
         super().__init__()
+        self.bounded = bounded
         self._encoder = (encoder,)  # in a tuple, or it would be a part of this module too
         self.pseudo_inputs = nn.Parameter(pseudo_inputs)
 
     def forward(self, batch: int) -> SharedMixture:
         """The mixture, once for each of `batch` rows."""
-        means, log_stds = self._encoder[0](self.pseudo_inputs.clamp(0, 1))
+        images = self.pseudo_inputs.clamp(0, 1) if self.bounded else self.pseudo_inputs
+        means, log_stds = self._encoder[0](images)
         return SharedMixture(torch.zeros_like(means[:, 0]), means, log_stds, batch)
 
     def fixed(self) -> MixturePrior:
@@ -39,6 +46,11 @@ class VampPrior(Prior):
             mixture = self.forward(1)
         prior = MixturePrior(mixture.logits, mixture.means, mixture.log_stds)
         return prior.requires_grad_(False)
+
+    @property
+    def reach(self) -> float:
+        """As of a `MixturePrior`."""
+        return self.fixed().reach
 
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """As of a `MixturePrior`."""
