@@ -227,6 +227,7 @@ BAD = {
         "(2, 3, 1, 8, 8)",
     ),
     "coordinates": (lambda: figures.manifold(images(2, 2), np.zeros(3)), "(2,)", "(3,)"),
+    "heights": (lambda: figures.manifold(images(2, 2), np.zeros(2), np.zeros(3)), "(2,)", "(3,)"),
     "transposed density": (
         lambda: figures.contours(**POSTERIORS | {"log_q": POSTERIORS["log_q"].swapaxes(1, 2)}),
         "(2, 161, 121)",

@@ -71,6 +71,14 @@ def test_completion_keeps_the_seen_and_fills_the_unseen(channels: int) -> None:
         np.testing.assert_array_equal(rows[4], colours(x[p]))
 
 
+def test_manifold_may_have_other_values_upwards() -> None:
+    across, up = np.array([1.0, 2.0]), np.array([-8.0, 9.0])
+    (axes,) = figures.manifold(images(2, 2), across, up).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1.00", "2.00"]
+    ticks = sorted(zip(axes.get_yticks(), axes.get_yticklabels(), strict=True), reverse=True)
+    assert [label.get_text() for _, label in ticks] == ["−8.00", "9.00"]
+
+
 def test_manifold_has_z1_to_the_right_and_z2_upwards() -> None:
     x, coordinates = images(4, 4), np.array([-1.5, -0.001, 0.5, 1.5])
     (axes,) = figures.manifold(x, coordinates).axes

@@ -11,6 +11,7 @@ from elboroom.config import DataConfig, FiguresConfig, ModelConfig
 from elboroom.data import load_data
 from elboroom.errors import NotDrawableError
 from elboroom.model import VAE
+from elboroom.priors import MixturePrior
 from elboroom.randomness import stream
 
 
@@ -56,12 +57,29 @@ def test_contours_are_normalised_with_z1_first_and_have_the_exact_kl(shown, subj
 
 
 def test_the_manifold_has_z1_along_its_second_axis(shown, subject):
-    images, coordinates = shown("manifold")
+    images, coordinates, heights = shown("manifold")
+    np.testing.assert_array_equal(heights, coordinates)
     z = torch.tensor([[coordinates[7], coordinates[2]]])
     expected = subject.model.decode(z).mean[0].detach().numpy()
     np.testing.assert_allclose(images[2, 7], expected, atol=1e-6)
     quantiles = torch.special.ndtr(torch.tensor(coordinates)).diff()
     torch.testing.assert_close(quantiles, torch.full_like(quantiles, 1 / len(coordinates)))
+
+
+def test_the_manifold_has_the_quantiles_of_each_latent_under_the_prior(shown, subject):
+    means = torch.tensor([[7.0, -3.0], [7.0, -3.0]])
+    stds = torch.tensor([[1.5, 0.5], [1.5, 0.5]])
+    prior = MixturePrior(torch.zeros(2), means, stds.log())
+    model = VAE(subject.model.encoder, subject.model.decoder, 2, prior=prior)
+    images, across, up = shown("manifold", replace(subject, model=model))
+    z = torch.tensor([[across[7], up[2]]])
+    expected = model.decode(z).mean[0].detach().numpy()
+    np.testing.assert_allclose(images[2, 7], expected, atol=1e-6)
+    for found, mean, std in [(across, 7.0, 1.5), (up, -3.0, 0.5)]:
+        level = torch.special.ndtr((torch.tensor(found) - mean) / std)
+        exact = (torch.arange(len(found)) + 0.5) / len(found)
+        # of 10,000 draws: √(p (1 − p) / n) ≤ 0.005
+        torch.testing.assert_close(level, exact, atol=4.5 * 0.005, rtol=0)
 
 
 def test_an_interpolation_ends_at_the_posterior_means_of_its_classes(shown, subject):

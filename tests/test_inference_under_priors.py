@@ -1,12 +1,17 @@
 """Every method of inference under priors that are not N(0, I)."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
 from elboroom import infer
+from elboroom.calibration import sbc_ranks, uniformity
 from elboroom.certificate import certify
+from elboroom.gaps import gaps
 from elboroom.infer.grid import GridError
+from elboroom.model import VAE
 from elboroom.priors import MixturePrior
 from fit_cases import EVENT, FITS, generator, pictures, small_vae
 from oracles import Constant, LinearMixture, assert_mean, assert_rejected, random_masks
@@ -96,6 +101,43 @@ def test_annealing_from_the_prior_is_unbiased_too(linear):
     start = model.prior(len(x))
     found = infer.ais(model, x, mask, generator=noise(), start=start, distributions=60, chains=400)
     assert_mean((found.log_weights - expected).exp(), 1.0)
+
+
+@pytest.mark.parametrize("latents", [2, 3])
+def test_gaps_rest_on_the_evidence_of_the_closed_form(latents):
+    oracle = LinearMixture(6, mixture(latents=latents), seed=0)
+    x, mask = oracle.data(60, seed=1), random_masks(60, 6, seed=2)
+    found = gaps(oracle.model, x, mask, generator=generator(), methods=("svi-full",))
+    exact = oracle.log_evidence(x, mask)
+
+    def check(exact):
+        off = (found.evidence.value - exact).abs()
+        assert (off < 4.5 * found.evidence.error + 2e-3).all()
+
+    check(exact)
+    assert_rejected(lambda: check(exact + 0.1))
+    # log p(x) − ELBO = KL(q ‖ p(z | x)) ≥ 0, and no family is richer than its kin within it
+    assert (found.inference > -0.05).all()
+    assert found.approximation.mean() > 0
+
+
+def calibrated(method):
+    oracle, noises = LinearMixture(5, mixture(latents=2), seed=3), noise()
+    ranks = sbc_ranks(
+        oracle.model, partial(method, generator=noises), rows=1_000, draws=99, generator=noises
+    )
+    assert uniformity(ranks, 99).min() > 1e-3
+
+
+def test_the_grid_is_calibrated_under_a_mixture():
+    calibrated(infer.grid)
+    assert_rejected(lambda: calibrated(under_the_standard_normal))
+
+
+def under_the_standard_normal(model, x, mask, *, generator):
+    """The planted bug: the prior forgotten."""
+    plain = VAE(model.encoder, model.decoder, 2, model.likelihood)
+    return infer.grid(plain, x, mask, generator=generator)
 
 
 @each_prior

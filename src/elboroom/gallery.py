@@ -208,19 +208,19 @@ def _distinct(data: Dataset, count: int) -> Tensor:
 def _manifold(subject: Subject) -> Figure:
     _require_plane(subject.model, "manifold")
     quantiles = (torch.arange(_MANIFOLD) + 0.5) / _MANIFOLD
-    coordinates = _prior_quantiles(subject, quantiles)
-    z2, z1 = torch.meshgrid(coordinates, coordinates, indexing="ij")
+    across, up = _prior_quantiles(subject, quantiles)
+    z2, z1 = torch.meshgrid(up, across, indexing="ij")
     means = subject.model.decode(torch.stack([z1, z2], -1)).mean
-    return figures.manifold(means.numpy(), coordinates.numpy())
+    return figures.manifold(means.numpy(), across.numpy(), up.numpy())
 
 
 def _prior_quantiles(subject: Subject, levels: Tensor) -> Tensor:
-    """Where either latent passes these levels of prior probability, in the mean of the two."""
+    """Where each latent passes these levels of prior probability, (D, levels)."""
     prior = subject.model.prior
     if isinstance(prior, StandardNormal):
-        return torch.special.ndtri(levels)
-    draws = prior(1).sample(_PRIOR_DRAWS, subject.generator("manifold"))
-    return torch.quantile(draws.flatten(), levels)
+        return torch.special.ndtri(levels).expand(subject.model.latents, -1)
+    draws = prior(1).sample(_PRIOR_DRAWS, subject.generator("manifold"))[:, 0]
+    return torch.quantile(draws, levels, 0).T.contiguous()
 
 
 def _curves(subject: Subject) -> Figure:

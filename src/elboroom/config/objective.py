@@ -15,8 +15,7 @@ class ObjectiveConfig:
 
     objective: Objective = "elbo"
     """elbo: with the closed-form KL, where the prior has one. elbo-sampled: the mean of log w, its
-    KL sampled too. iwae: the importance-weighted bound. renyi: the variational Rényi bound of order
-    --alpha."""
+    KL sampled too. iwae: the importance-weighted bound. renyi: that of Rényi, of order --alpha."""
     k: int = 1
     """Samples of z an image, in each bound."""
     m: int = 1
