@@ -10,18 +10,21 @@ from typing import Any
 
 from benchmarks.results import Row
 from elboroom import PRESETS, VAE, Dataset, evaluate, infer, train
+from elboroom.config import Precision
 from elboroom.data import load_data
 from elboroom.randomness import stream
 
 _RUNS = Path("runs/benchmarks/likelihood")
+_KEPT = Path("benchmarks/results/likelihood")
 _REACH = {"mnist-1min": (88.0, 86.8), "mnist-5min": (85.0, 84.0), "mnist-20min": (83.8, 82.5)}
 _SEEDS = 3
 _K = 5_000
+PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
 _QUICK = (["--minutes", "0.5", "--epochs", "1"], ["--k", "100"])
 
 
 def measure(quick: bool) -> list[Row]:
-    """All rows. What is in runs/benchmarks/likelihood already is not measured again."""
+    """All rows. A run whose evaluation is kept in benchmarks/results/likelihood is not repeated."""
     rows = [row for preset in _REACH for row in _of_preset(preset, quick)]
     rows += _estimators(quick)
     return [replace(row, reach=None) for row in rows] if quick else rows
@@ -34,25 +37,31 @@ def _of_preset(preset: str, quick: bool) -> list[Row]:
     return [
         Row(f"{preset}: NLL", [-e["mean"] for e in estimates], "nats per image", reach, aim),
         Row("its standard error", [e["standard_error"] for e in estimates], "nats per image"),
+        Row("moved by bfloat16", [_rounding(run) for run in found], "nats per image"),
         Row("its ELBO", [run["estimates"]["elbo"]["mean"] for run in found], "nats per image"),
         Row("k̂ < 0.7", [100 * run["quality"]["reliable"]["mean"] for run in found], "% of images"),
         Row("its training, the whole command", [run["training"] for run in found], "s"),
     ]
 
 
+def _rounding(run: dict[str, Any]) -> float:
+    return run["rounding"]["mean"] if run["rounding"] else 0.0
+
+
 def _trained(preset: str, seed: int, quick: bool) -> dict[str, Any]:
     """The evaluation of a run, with the seconds that `elboroom train` took."""
-    kept, path = _RUNS / f"{preset}-{seed}.json", _RUNS / f"{preset}-{seed}-{time.time():.0f}"
+    kept, path = _KEPT / f"{preset}-{seed}.json", _RUNS / f"{preset}-{seed}-{time.time():.0f}"
     if kept.exists() and not quick:
         return json.loads(kept.read_text())
-    of_training, of_evaluation = _QUICK if quick else ([], ["--k", str(_K)])
+    of_training, of_evaluation = _QUICK if quick else ([], ["--k", str(_K), "--precision", "auto"])
     clock = time.perf_counter()
     _elboroom("train", "--preset", preset, "--seed", str(seed), "--out", str(path), *of_training)
     seconds = time.perf_counter() - clock
     _elboroom("evaluate", str(path), *of_evaluation)
     found = json.loads((path / "evaluation.json").read_text()) | {"training": seconds}
     if not quick:
-        kept.write_text(json.dumps(found))
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(json.dumps(found, indent=1) + "\n")
     return found
 
 
@@ -67,9 +76,12 @@ def _estimators(quick: bool) -> list[Row]:
     model = VAE.from_config(config.model, data.event_shape, generator=stream(0, "weights"))
     train(model, data, replace(config.train, epochs=1 if quick else 5))
     k, images, chains = (10, 4, 4) if quick else (_K, 100, 16)
-    found = evaluate(model, data, k=k, seed=0)
+    found = {name: evaluate(model, data, k=k, seed=0, precision=name) for name in PRECISIONS}
     return [
-        Row(f"IWAE-{k:,} of 10,000 images, 200–200–50", [found.seconds], "s", 60.0),
+        *(
+            Row(f"IWAE-{k:,} of 10,000 images, 200–200–50, {name}", [of.seconds], "s", 60.0)
+            for name, of in found.items()
+        ),
         Row(
             f"AIS, 1,000 distributions × {chains} chains, {images} images, the same net",
             [_annealing(model, data, images, chains)],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Command
-from elboroom import Run
+from elboroom import Run, commands
 from outcomes import last_checkpoint, metrics
 
 
@@ -76,6 +76,15 @@ def test_a_warmup_that_ends_with_the_run_does_not_warn(
 ):
     outcome = elboroom("train", *small, "--warmup", "2", "--quiet", "--out", tmp_path / "run")
     assert outcome == (0, "", "")
+
+
+def test_as_many_epochs_are_trained_as_fit(
+    elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(commands, "epochs_within", lambda *args, **options: 1)
+    path = tmp_path / "run"
+    assert elboroom("train", *small, "--minutes", "5", "--quiet", "--out", path).code == 0
+    assert Run(path).config.train.epochs == len(Run(path).history()) == 1
 
 
 def test_minutes_become_the_epochs_that_fit(elboroom: Command, small: list[str], tmp_path: Path):

@@ -72,7 +72,7 @@ def test_an_unknown_option_is_refused():
     assert str(error.value) == (
         "unknown option depth, latent in a config\n"
         "  why: ModelConfig has activation, components, data_bias, hidden, latents, likelihood, "
-        "network, noise, normalisation, prior\n"
+        "network, noise, normalisation, posterior, prior\n"
         "  fix: remove it, or read the run with the version of elboroom that wrote it"
     )
 

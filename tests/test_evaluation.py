@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from elboroom import VAE, Dataset, Evaluation, ModelConfig, evaluate
+from elboroom import VAE, Dataset, Evaluation, ModelConfig, evaluate, load_mnist
 from elboroom.data import Identity, Part
 from elboroom.errors import IncomparableError
 from elboroom.evaluation import Estimate, label
@@ -138,6 +138,7 @@ def test_what_is_stored_says_its_data_estimator_and_unit():
         "unit": "nats per image",
         "kl_sampled": False,
         "estimates": dict.fromkeys(["elbo", "reconstruction", "kl", "iwae"], two),
+        "rounding": None,
         "bits_per_dimension": None,
         "quality": {"ess": {"mean": 1.0, "standard_error": 0.0}},
         "latents": {"kl": [0.5, 0.0], "active": 1, "mutual_information": two},
@@ -202,3 +203,14 @@ def test_progress_is_told_of_every_image():
     told = []
     evaluate(model(), binary(230), k=2, seed=0, on_images=told.append)
     assert told == [100, 100, 30]
+
+
+def test_bfloat16_moves_the_bound_by_what_it_says():
+    data = load_mnist(split="reference")
+    data = replace(data, test=data.test.rows(list(range(120))))
+    model = VAE.from_config(ModelConfig(), data.event_shape, generator=torch.Generator())
+    exact, fast = (evaluate(model, data, k=50, seed=3, precision=p) for p in ("fp32", "bf16"))
+    assert exact.rounding is None
+    moved = fast.per_image["iwae"][:100] - exact.per_image["iwae"][:100]
+    assert fast.rounding == Estimate.of(moved)
+    assert 0 < moved.abs().max() < 0.5

@@ -38,6 +38,7 @@ PACKAGES = {
     "config",
     "data",
     "likelihoods",
+    "posteriors",
     "priors",
     "infer",
     "figures",

@@ -10,7 +10,7 @@ from elboroom.priors import StandardNormal
 
 def information(mean, log_std, seed=0):
     q, prior = DiagonalGaussian(mean, log_std), StandardNormal(mean.shape[1])
-    return Information.of(q, prior, torch.Generator().manual_seed(seed))
+    return Information.of([q], prior, torch.Generator().manual_seed(seed))
 
 
 def test_latents_that_ignore_the_data_hold_nothing():

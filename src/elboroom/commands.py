@@ -33,6 +33,7 @@ def train(
     """Train a model in a new run folder, or go on with an old one; False if interrupted."""
     run, data = _reopen(config, resume, out) if resume else _create(config, preset, out)
     model, state = run.load_training(data) if resume else run.new_training(data)
+    config = run.config  # whose epochs are those that fit, where minutes were given
     held_out = data.held_out[0]
     saved = time.monotonic()
 

@@ -58,7 +58,8 @@ def evaluated(run: Run, config: EvaluateConfig, *, quiet: bool) -> Evaluation:
 
 def _evaluated(model: VAE, data: Dataset, config: EvaluateConfig, *, quiet: bool) -> Evaluation:
     with counting(len(data.test), quiet=quiet) as done:
-        return evaluate_model(model, data, k=config.k, seed=config.seed, on_images=done)
+        asked = {"k": config.k, "seed": config.seed, "precision": config.precision}
+        return evaluate_model(model, data, **asked, on_images=done)
 
 
 def _opened(run: Run) -> tuple[Dataset, VAE]:

@@ -18,8 +18,14 @@ from elboroom.infer.posterior import VariationalPosterior
 from elboroom.methods import infer_each, sir_from_modes
 from elboroom.model import VAE
 from elboroom.objectives import elbo
+from elboroom.posteriors import AmortisedFlow, CholeskyGaussian, DiagonalGaussian
 
 _GRID_LATENTS = 2
+_BEST: dict[type, MethodName] = {
+    DiagonalGaussian: "svi",
+    CholeskyGaussian: "svi-full",
+    AmortisedFlow: "svi-flow",
+}
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,13 @@ class Gaps:
 
     Attributes:
         evidence: log p(x_seen).
-        fits: by method: "encoder", "svi" which is the best of the encoder's family, and others.
+        fits: by method: "encoder", the best of its family, and others.
+        best: which is the best of the encoder's family: "svi", "svi-full" or "svi-flow".
     """
 
     evidence: Evidence
     fits: dict[MethodName, Fit]
+    best: MethodName = "svi"
 
     @classmethod
     def join(cls, parts: list["Gaps"]) -> "Gaps":
@@ -86,18 +94,18 @@ class Gaps:
             )
             for name in parts[0].fits
         }
-        return cls(evidence, fits)
+        return cls(evidence, fits, parts[0].best)
 
     @property
     def amortisation(self) -> Tensor:
         """What is lost as no image has a fit of its own, in nats, (B,)."""
         # L[q*] − L[q]
-        return self.fits["svi"].elbo - self.fits["encoder"].elbo
+        return self.fits[self.best].elbo - self.fits["encoder"].elbo
 
     @property
     def approximation(self) -> Tensor:
         """What is lost as the posterior is not of the encoder's family, in nats, (B,)."""
-        return self.below_evidence("svi")
+        return self.below_evidence(self.best)
 
     @property
     def inference(self) -> Tensor:
@@ -176,7 +184,9 @@ def gaps(
         GridError: the finest grid does not resolve a posterior.
     """
     require_positive(k=k)
-    names: tuple[MethodName, ...] = ("encoder", "svi", *methods)
+    best = _BEST[type(model.posterior(x[:1]))]
+    others: list[MethodName] = [name for name in methods if name != best]
+    names: tuple[MethodName, ...] = ("encoder", best, *others)
     found = infer_each(names, model, x, mask, generator=generator)
     posteriors = cast(dict[MethodName, VariationalPosterior], found)
     log_weights: dict[MethodName, Tensor] = {
@@ -188,7 +198,7 @@ def gaps(
     if model.latents <= _GRID_LATENTS:
         exact = grid(model, x, mask, generator=generator)
         no_tail = torch.full_like(exact.error, -torch.inf)
-        return Gaps(Evidence("grid", exact.log_evidence, exact.error, no_tail), fits)
+        return Gaps(Evidence("grid", exact.log_evidence, exact.error, no_tail), fits, best)
     particles = sir_from_modes(model, x, mask, generator=generator, particles=k)
     error, k_hat = particles.log_evidence_standard_error, pareto_k(particles.log_weights)
-    return Gaps(Evidence("importance sampling", particles.log_evidence, error, k_hat), fits)
+    return Gaps(Evidence("importance sampling", particles.log_evidence, error, k_hat), fits, best)

@@ -11,8 +11,23 @@ from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
 from elboroom.likelihoods import KINDS, Bernoulli, Likelihood, likelihood_of
 from elboroom.networks import Decoder, Encoder, network
-from elboroom.posteriors import DiagonalGaussian
+from elboroom.posteriors import (
+    CONTEXT,
+    AmortisedFlow,
+    CholeskyGaussian,
+    Coupling,
+    DiagonalGaussian,
+)
 from elboroom.priors import FlowPrior, MixturePrior, Prior, StandardNormal, VampPrior
+
+EncoderFamily = DiagonalGaussian | CholeskyGaussian | AmortisedFlow
+
+# The numbers of each parameter of q, for D latents.
+_SIZES: dict[str, Callable[[int], tuple[int, ...]]] = {
+    "diagonal": lambda latents: (latents, latents),
+    "full": lambda latents: (latents, latents, latents * (latents - 1) // 2),
+    "flow": lambda latents: (latents, latents, CONTEXT),
+}
 
 
 class VAE(nn.Module):
@@ -23,11 +38,13 @@ class VAE(nn.Module):
     given z, so the unseen ones integrate out exactly.
 
     Args:
-        encoder: x (B, *event) → mean and log standard deviation of q, each (B, D).
+        encoder: x (B, *event) → the parameters of q: where it is a diagonal Gaussian, its mean and
+            log standard deviation, each (B, D).
         decoder: z (..., D) → the likelihood's parameter (..., *event).
         latents: D.
         likelihood: parameter → density of x.
         prior: p(z), called with a number of rows; N(0, I) unless given.
+        family: the encoder's parameters → q; a diagonal Gaussian unless given.
     """
 
     def __init__(
@@ -37,11 +54,12 @@ class VAE(nn.Module):
         latents: int,
         likelihood: Callable[[Tensor], Likelihood] = Bernoulli,
         prior: Prior | None = None,
+        family: Callable[..., EncoderFamily] = DiagonalGaussian,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.latents = latents
-        self.likelihood = likelihood
+        self.likelihood, self.family = likelihood, family
         like = next(self.parameters(), torch.empty(0))
         self.prior = prior or StandardNormal(latents).to(like)
 
@@ -70,26 +88,27 @@ class VAE(nn.Module):
             UsageError: `config` needs a mean or images, and there are none of that shape.
         """
         pixels, latents = math.prod(event_shape), config.latents
-        encoder = network([pixels, *config.hidden, 2 * latents], config, generator)
+        sizes = _SIZES[config.posterior](latents)
+        encoder = network([pixels, *config.hidden, sum(sizes)], config, generator)
         decoder = network([latents, *config.hidden[::-1], pixels], config, generator)
         likelihood = likelihood_of(config)
         if config.data_bias:
             mean = _required(mean, event_shape, "decoder's output").nan_to_num(0.5)
             bias = cast(nn.Linear, decoder[-1]).bias
             bias.data.copy_(KINDS[config.likelihood].parameter_of(mean).flatten())
-        inference = Encoder(encoder)
+        inference = Encoder(encoder, sizes)
         prior = _prior(config, event_shape, inference, images, generator)
-        return cls(inference, Decoder(decoder, event_shape), latents, likelihood, prior)
+        family = _family(config, generator)
+        return cls(inference, Decoder(decoder, event_shape), latents, likelihood, prior, family)
 
     def fixed(self, decoder: nn.Module | None = None) -> "VAE":
         """The model with its prior fixed, for parameters that stay; with `decoder`, if given."""
-        prior = self.prior.fixed()
-        return VAE(self.encoder, decoder or self.decoder, self.latents, self.likelihood, prior)
+        decoder, prior = decoder or self.decoder, self.prior.fixed()
+        return VAE(self.encoder, decoder, self.latents, self.likelihood, prior, self.family)
 
-    def posterior(self, x: Tensor, mask: Tensor | None = None) -> DiagonalGaussian:
+    def posterior(self, x: Tensor, mask: Tensor | None = None) -> EncoderFamily:
         """The encoder's q(z | x). It never met unseen pixels: they enter as 0, a rough guess."""
-        mean, log_std = self.encoder(x if mask is None else x.masked_fill(~mask, 0.0))
-        return DiagonalGaussian(mean, log_std)
+        return self.family(*self.encoder(x if mask is None else x.masked_fill(~mask, 0.0)))
 
     def decode(self, z: Tensor) -> Likelihood:
         """p(x | z), for z (..., D)."""
@@ -112,6 +131,23 @@ class VAE(nn.Module):
         """Z from the prior: the means of p(x | z), and one draw of x each, both (count, *event)."""
         likelihood = self.decode(self.prior(count).sample(1, generator)[0])
         return likelihood.mean, likelihood.sample(generator)
+
+
+class _FlowFamily(nn.Module):
+    """The encoder's parameters → a flow, whose weights are the model's to train."""
+
+    def __init__(self, latents: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.coupling = Coupling(latents, generator)
+
+    def forward(self, shift: Tensor, log_std: Tensor, context: Tensor) -> AmortisedFlow:
+        return AmortisedFlow(self.coupling, shift, log_std, context)
+
+
+def _family(config: ModelConfig, generator: torch.Generator) -> Callable[..., EncoderFamily]:
+    if config.posterior == "flow":
+        return _FlowFamily(config.latents, generator)
+    return CholeskyGaussian if config.posterior == "full" else DiagonalGaussian
 
 
 def _prior(

@@ -67,16 +67,20 @@ _HIDDEN: dict[str, _Hidden] = {"mlp": _mlp, "gated": _gated, "residual": _residu
 
 
 class Encoder(nn.Module):
-    """x (B, *event) → the mean and the log standard deviation of q(z | x), each (B, D)."""
+    """x (B, *event) → the parameters of q(z | x), each (B, …): the first two are (B, D).
 
-    def __init__(self, trunk: nn.Module) -> None:
+    Args:
+        trunk: the network.
+        sizes: numbers of each parameter, which its output is split into.
+    """
+
+    def __init__(self, trunk: nn.Module, sizes: Sequence[int]) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.trunk, self.sizes = trunk, tuple(sizes)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log standard deviation, in float32 whatever the precision of the layers."""
-        mean, log_std = _widened(self.trunk(x.flatten(1))).chunk(2, -1)
-        return mean, log_std
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The parameters, in float32 whatever the precision of the layers."""
+        return _widened(self.trunk(x.flatten(1))).split(self.sizes, -1)
 
 
 class Decoder(nn.Module):

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from elboroom.config import ObjectiveConfig
-from elboroom.model import VAE
+from elboroom.model import VAE, EncoderFamily
 from elboroom.posteriors import DiagonalGaussian
 
 
@@ -93,7 +94,7 @@ def bound(
 
 
 def _closed_form(
-    q: DiagonalGaussian,
+    q: EncoderFamily,
     log_likelihood: Tensor,
     kl: Tensor,
     config: ObjectiveConfig,
@@ -102,7 +103,7 @@ def _closed_form(
     """The ELBO with the KL in closed form: Kingma & Welling (2013), equation 10."""
     # L(x) = 1/K Σ_k log p(x | z_k) − β KL(q(z | x) ‖ p(z)),  z_k = μ + σ ε_k
     reconstruction = log_likelihood.mean(0)
-    price = _beyond_free(q, config.free_bits) if config.free_bits else kl
+    price = _beyond_free(cast(DiagonalGaussian, q), config.free_bits) if config.free_bits else kl
     return Bound(reconstruction - beta * price, reconstruction, kl)
 
 

@@ -13,8 +13,8 @@ EVIDENCE = {"elbo": "ELBO", "log_evidence": "log p(seen)"}
 
 _GAPS = {
     "log_evidence": "log p(seen)",
-    "amortisation": "amortisation gap, svi − encoder",
-    "approximation": "approximation gap, log p(seen) − svi",
+    "amortisation": "amortisation gap, {best} − encoder",
+    "approximation": "approximation gap, log p(seen) − {best}",
     "inference": "inference gap, their sum",
 }
 
@@ -56,7 +56,10 @@ def fits(asked: dict[str, Any], found: Gaps) -> Table:
 
 def gaps(found: Gaps) -> str:
     """log p(seen), how well it is known, and the gaps, a line each."""
-    lines = [f"{_GAPS[name]}: {fine(estimate)} nats" for name, estimate in found.summary().items()]
+    lines = [
+        f"{_GAPS[name].format(best=found.best)}: {fine(estimate)} nats"
+        for name, estimate in found.summary().items()
+    ]
     return "\n".join([*lines, _quality(found.evidence)])
 
 

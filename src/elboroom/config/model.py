@@ -10,6 +10,7 @@ Network = Literal["mlp", "gated", "residual"]
 Activation = Literal["tanh", "relu", "silu", "softplus", "identity"]
 Normalisation = Literal["none", "layer", "batch"]
 LikelihoodName = Literal["bernoulli", "continuous-bernoulli", "gaussian", "discretized-logistic"]
+PosteriorName = Literal["diagonal", "full", "flow"]
 PriorName = Literal["standard", "mixture", "vamp", "flow"]
 
 
@@ -33,6 +34,9 @@ class ModelConfig:
     data_bias: bool = False
     """Start the decoder's output at the mean training image rather than near ½."""
 
+    posterior: PosteriorName = "diagonal"
+    """The encoder's q(z | x). diagonal: a Gaussian of independent latents. full: one with any
+    covariance. flow: affine couplings of its latents, from a Gaussian."""
     likelihood: LikelihoodName = "bernoulli"
     """bernoulli: binary pixels. Of data that is not binary, read with --binarisation none:
     continuous-bernoulli: values in [0, 1]. gaussian: real values. discretized-logistic: the 256
@@ -53,7 +57,7 @@ class ModelConfig:
         )
         require(self.components >= 1, "components", self.components, "1 or more")
         require_choices(self, activation=Activation, network=Network, normalisation=Normalisation)
-        require_choices(self, likelihood=LikelihoodName, prior=PriorName)
+        require_choices(self, posterior=PosteriorName, likelihood=LikelihoodName, prior=PriorName)
         noisy = self.noise is None or (self.has_noise and 0 < self.noise < math.inf)
         require(noisy, "noise", self.noise, "positive, of gaussian or discretized-logistic")
         require(
@@ -68,6 +72,8 @@ class ModelConfig:
             self.normalisation,
             "none or layer where --prior is vamp: its images are a batch of another kind",
         )
+        diagonal = self.prior != "vamp" or self.posterior == "diagonal"
+        require(diagonal, "posterior", self.posterior, "diagonal where --prior is vamp")
 
     @property
     def has_noise(self) -> bool:

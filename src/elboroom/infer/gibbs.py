@@ -11,7 +11,7 @@ from elboroom.infer.chains import ChainPosterior
 from elboroom.infer.seen import as_rows
 from elboroom.infer.target import Target
 from elboroom.model import VAE
-from elboroom.posteriors import DiagonalGaussian
+from elboroom.posteriors import Reparameterised
 
 _WALKERS = 1 << 12  # chains of all rows at a time: their images should stay in the cache
 
@@ -124,16 +124,33 @@ class _Images:
         invented = torch.vmap(invent, in_dims=1, out_dims=1, randomness="same")(parameter)
         return _Walkers(torch.where(self.mask, self.x, invented), z, parameter, accepted)
 
-    def encode(self, x: Tensor) -> DiagonalGaussian:
-        """q(z | x) of every walker, (C, B, D)."""
-        q = self.model.posterior(x.flatten(0, 1))
-        shape = x.shape[:2]
-        return DiagonalGaussian(q.mean.unflatten(0, shape), q.log_std.unflatten(0, shape))
+    def encode(self, x: Tensor) -> "_Encoded":
+        """q(z | x) of every walker, x (C, B, *event)."""
+        return _Encoded(self.model.posterior(x.flatten(0, 1)), x.shape[:2])
 
     def log_joint(self, x: Tensor, z: Tensor, parameter: Tensor) -> Tensor:
         """log p(x, z) of whole images in nats, (C, B), p(x | z) having this parameter."""
         log_likelihood = self.model.likelihood(parameter.flatten(0, 1)).log_prob(x.flatten(0, 1))
         return self.model.prior(1).log_prob(z) + log_likelihood.unflatten(0, x.shape[:2])
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """The encoder's answers to C × B images, one after the other; `shape` is (C, B)."""
+
+    q: Reparameterised
+    shape: torch.Size
+
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """z of every walker, the noise of a chain the same in all rows, (C, B, D)."""
+        mean, (chains, rows) = self.q.mean, self.shape
+        shape = (chains, 1, mean.shape[-1])
+        eps = torch.randn(shape, generator=generator, dtype=mean.dtype, device=mean.device)
+        return self.q.at(eps.expand(-1, rows, -1).flatten(0, 1)).unflatten(0, self.shape)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z) in nats, (C, B, D) → (C, B)."""
+        return self.q.log_prob(z.flatten(0, 1)).unflatten(0, self.shape)
 
 
 @dataclass(frozen=True)
@@ -158,14 +175,14 @@ _Sweep = Callable[[_Images, _Walkers, torch.Generator], _Walkers]
 
 def _redraw(images: _Images, now: _Walkers, generator: torch.Generator) -> _Walkers:
     """One sweep of pseudo-Gibbs."""
-    z = _draw(images.encode(now.x), generator)
+    z = images.encode(now.x).draw(generator)
     return images.completed(z, images.model.decoder(z), now.accepted, generator)
 
 
 def _propose(images: _Images, now: _Walkers, generator: torch.Generator) -> _Walkers:
     """One sweep of Metropolis-within-Gibbs."""
     q = images.encode(now.x)
-    z = _draw(q, generator)
+    z = q.draw(generator)
     parameter = images.model.decoder(z)
     # log ρ = log p(x, z′) − log q(z′ | x) − [ log p(x, z) − log q(z | x) ]
     proposed = images.log_joint(now.x, z, parameter) - q.log_prob(z)
@@ -176,14 +193,6 @@ def _propose(images: _Images, now: _Walkers, generator: torch.Generator) -> _Wal
     wide = accept.view(accept.shape + (1,) * (parameter.ndim - 2))
     parameter = torch.where(wide, parameter, now.parameter)
     return images.completed(z, parameter, accept.to(z.dtype), generator)
-
-
-def _draw(q: DiagonalGaussian, generator: torch.Generator) -> Tensor:
-    """Z of every walker, the noise of a chain the same in all rows, (C, B, D)."""
-    shape = (len(q.mean), 1, q.mean.shape[-1])
-    eps = torch.randn(shape, generator=generator, dtype=q.mean.dtype, device=q.mean.device)
-    # z = μ + σ ε
-    return q.mean + q.log_std.exp() * eps
 
 
 @torch.no_grad()

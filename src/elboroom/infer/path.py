@@ -14,7 +14,7 @@ from torch import Tensor
 from elboroom.errors import UsageError
 from elboroom.infer.hamiltonian import State
 from elboroom.infer.target import Target
-from elboroom.posteriors import Family, Gaussian, Spread
+from elboroom.posteriors import Family, Gaussian, gaussian_of
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,9 @@ class Path:
 
 
 def _gaussian(q: Family) -> Gaussian:
-    if isinstance(q, Gaussian):
-        return q
-    if isinstance(q, Spread):
-        return Gaussian(q.mean, torch.linalg.cholesky(q.covariance))
+    gaussian = gaussian_of(q)
+    if gaussian is not None:
+        return gaussian
     raise UsageError(
         f"annealing cannot start from a {type(q).__name__}",
         why="its path begins at a Gaussian, or at the moments of what knows its covariance",

@@ -17,7 +17,7 @@ from elboroom.infer.starts import starting_points
 from elboroom.infer.stochastic import LowRank, Mixture
 from elboroom.infer.target import Target
 from elboroom.model import VAE
-from elboroom.posteriors import DiagonalGaussian, Family, Gaussian
+from elboroom.posteriors import DiagonalGaussian, Family, Gaussian, Spread
 from elboroom.randomness import fork
 
 FamilyName = Literal["diagonal", "full", "low-rank", "mixture", "flow"]
@@ -109,11 +109,12 @@ def _require_name(option: str, name: str, known: tuple[str, ...]) -> None:
 
 
 def _starts(
-    target: Target, encoded: DiagonalGaussian, start: Start, count: int, generator: torch.Generator
+    target: Target, encoded: Spread, start: Start, count: int, generator: torch.Generator
 ) -> Ascent:
     """Gaussians (M, B, ...) to ascend from."""
     if start == "encoder":
-        return _unjudged(encoded.mean[None], torch.diag_embed(encoded.log_std.exp())[None])
+        scale = torch.linalg.cholesky(encoded.covariance)
+        return _unjudged(encoded.mean[None], scale[None])
     points = starting_points(target, encoded.mean, count, generator)
     if start == "laplace":
         return find_modes(target, points)
