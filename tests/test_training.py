@@ -185,6 +185,24 @@ def test_an_elbo_that_is_not_finite_ends_training_with_an_error(digits):
         train(model, digits, QUICK)
 
 
+def test_pseudo_inputs_stay_in_the_range_of_images_and_can_come_back(digits):
+    config = ModelConfig(hidden=(20,), prior="vamp", components=6)
+    images = digits.train.x[:6].round()
+    model = VAE.from_config(
+        config, digits.event_shape, generator=stream(0, "weights"), images=images
+    )
+    train(model, digits, QUICK)
+    u = model.prior.pseudo_inputs.detach()
+    assert ((u >= 0) & (u <= 1)).all()
+    assert not torch.equal(u, images)
+    loss = -bound(model, images, config=ObjectiveConfig(), generator=stream(1, "z")).value.sum()
+    loss.backward()
+    gradient = model.prior.pseudo_inputs.grad
+    at_edge = (u == 0) | (u == 1)
+    assert 0.1 < at_edge.float().mean() < 1
+    assert (gradient[at_edge] != 0).float().mean() > 0.9
+
+
 def test_bfloat16_trains_as_well_as_float32(digits):
     config = replace(QUICK, epochs=10)
     elbos = [

@@ -121,6 +121,7 @@ def train(
             state.optimiser.zero_grad()
             loss.backward()
             state.optimiser.step()
+            model.prior.project()
             state.totals += found.totals
             state.step += 1
             if stop():

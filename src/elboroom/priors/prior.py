@@ -35,6 +35,9 @@ class Prior(nn.Module, ABC):
         """How far from 0 any latent has mass, about; more where modes lie farther apart."""
         return _REACH
 
+    def project(self) -> None:
+        """Bring the parameters back, in place, to where they may be, after a step of training."""
+
     def fixed(self) -> "Prior | Self":
         """The same density for parameters that stay, with nothing left to compute twice."""
         return self

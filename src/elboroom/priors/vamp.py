@@ -40,6 +40,15 @@ class VampPrior(Prior):
         means, log_stds = self._encoder[0](images)
         return SharedMixture(torch.zeros_like(means[:, 0]), means, log_stds, batch)
 
+    @torch.no_grad()
+    def project(self) -> None:
+        """Pseudo-inputs back into [0, 1]: beyond, a clamp has no gradient that would return them.
+
+        They start as images, many of whose pixels are 0 or 1, which the first step may pass.
+        """
+        if self.bounded:
+            self.pseudo_inputs.clamp_(0, 1)
+
     def fixed(self) -> MixturePrior:
         """The mixture of today's encoder, without gradients to it."""
         with torch.no_grad():
