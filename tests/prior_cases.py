@@ -20,12 +20,12 @@ def mixture(components: int = 4, latents: int = 2, seed: int = 0) -> MixturePrio
     return MixturePrior(logits, 2 * means, 0.4 * log_stds)
 
 
-def flow(latents: int = 2, seed: int = 0) -> FlowPrior:
+def flow(latents: int = 2, seed: int = 0, by: float = 0.1) -> FlowPrior:
     """Away from N(0, I), where it starts."""
     prior = FlowPrior(latents, noise(seed)).double()
     generator = noise(seed + 1)
     for p in prior.parameters():
-        p.data += 0.1 * torch.randn(p.shape, generator=generator, dtype=p.dtype)
+        p.data += by * torch.randn(p.shape, generator=generator, dtype=p.dtype)
     return prior.requires_grad_(False)
 
 

@@ -14,8 +14,16 @@ from elboroom.infer.grid import GridError
 from elboroom.model import VAE
 from elboroom.priors import MixturePrior
 from fit_cases import EVENT, FITS, generator, pictures, small_vae
-from oracles import Constant, LinearMixture, assert_mean, assert_rejected, random_masks
-from prior_cases import PRIORS, mixture, noise
+from oracles import (
+    Constant,
+    LinearGaussian,
+    LinearMixture,
+    UnitNoise,
+    assert_mean,
+    assert_rejected,
+    random_masks,
+)
+from prior_cases import PRIORS, flow, mixture, noise
 
 UNLIKE = {name: make for name, make in PRIORS.items() if name != "standard"}
 each_prior = pytest.mark.parametrize("make", UNLIKE.values(), ids=UNLIKE)
@@ -80,6 +88,21 @@ def test_the_grid_misses_no_mode_of_the_prior(latents, apart, std):
     torch.testing.assert_close(found.log_evidence, exact, atol=1e-3, rtol=0)
     torch.testing.assert_close(found.mean, mean, atol=2e-3, rtol=1e-3)
     torch.testing.assert_close(found.covariance, covariance, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize("seed", [0, 3, 4])
+def test_the_grid_resolves_the_kinks_of_a_spline(seed):
+    oracle = LinearGaussian(4, 1, seed=0)
+    x, mask = oracle.data(2, seed=1), torch.tensor([[False] * 4, [True] * 4])
+    model = VAE(oracle.model.encoder, oracle.model.decoder, 1, UnitNoise)
+    model.prior = flow(1, seed, by=0.3)
+    found = infer.grid(model, x, mask, generator=generator())
+    # nothing seen: ∫ p(z) dz = 1
+    assert found.log_evidence[0] == pytest.approx(0, abs=1e-3)
+    z = found.sample(4_000)
+    weights = UnitNoise(oracle.model.decoder(z[:, 0])).log_prob(x[1]).exp()
+    assert_mean(weights, found.log_evidence[1].exp())
+    assert_rejected(lambda: assert_mean(1.2 * weights, found.log_evidence[1].exp()))
 
 
 def test_a_prior_beyond_the_grid_is_refused():

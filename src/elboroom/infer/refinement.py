@@ -20,7 +20,8 @@ _RISE = 4.0  # nats: where a mode may rise further between points, these do not 
 # D/4 h²/σ².
 _RISE_OF_MASS = 0.62  # nats a latent: h ≤ 1.6 σ
 _MASS = 7.0  # nats below the largest: what lies deeper is less than a thousandth
-_SMOOTH = 0.02  # nats: where no mode rises further, what error is left is rounding
+_SMOOTH = 0.02  # nats: where no mode rises further, what error is left is of kinks or of rounding
+_FALLS = 0.5  # to this at the most comes an error of kinks, O(h²), within two halvings
 _PAIRS = 1 << 15  # of a row and a tile, whose points are picked at a time
 
 
@@ -38,6 +39,7 @@ def refine(target: Target, tolerance: float) -> Cells:
     level = _scan(target, tolerance)
     top = spacing = log_evidence = error = torch.zeros_like(level.error)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
+    past: list[Tensor] = []
     while True:
         done = _resolved(level, tolerance)
         top = torch.where(done, level.top, top)
@@ -49,7 +51,8 @@ def refine(target: Target, tolerance: float) -> Cells:
         found.append((row[pairs], tile[pairs], level.scores.log_joint.index_select(1, pairs)))
         if (spacing > 0).all():
             break
-        _require_hope(level, tolerance)
+        _require_hope(level, tolerance, past)
+        past.append(level.error)
         left = level.kept & (spacing == 0)[row]
         level = Level.of(target, level.tiles.split(left))
     rows, tiles, tables = zip(*found, strict=True)
@@ -64,7 +67,7 @@ def _scan(target: Target, tolerance: float) -> Level:
     reach = _first_reach(target)
     square = _square(reach, target)
     level = Level.of(target, Tiles.every(_COARSEST, rows, square))
-    _require_hope(level, tolerance)
+    _require_hope(level, tolerance, [])
     while len(rows := level.beyond(reach)):
         if reach == _FAR:
             raise _too_far(rows, reach * SIDE * _COARSEST)
@@ -119,11 +122,14 @@ def _resolved(level: Level, tolerance: float) -> Tensor:
     return (level.error <= tolerance) & seen
 
 
-def _require_hope(level: Level, tolerance: float) -> None:
-    """Refuse rows that no finer lattice would resolve."""
+def _require_hope(level: Level, tolerance: float, past: list[Tensor]) -> None:
+    """Refuse rows that no finer lattice would resolve; `past` has the errors of coarser ones."""
     spacing, top = level.tiles.spacing, level.top
     narrow = level.rise_near_top(0.0) * (_FINEST / spacing) ** 2 > _RISE
-    hopeless = narrow | ~top.isfinite() | (level.rise <= _SMOOTH) | (spacing == _FINEST)
+    # a density with kinks, as of splines, gains by each halving; rounding stays
+    stalled = level.error > _FALLS * past[-2] if len(past) > 1 else torch.zeros_like(narrow)
+    rounded = (level.rise <= _SMOOTH) & stalled
+    hopeless = narrow | ~top.isfinite() | rounded | (spacing == _FINEST)
     lost = (level.at_work & hopeless & ~_resolved(level, tolerance)).nonzero()[:, 0]
     if not len(lost):
         return
