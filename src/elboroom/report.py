@@ -35,11 +35,12 @@ def render(run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    drawn = run.figures()
+    drawn, evaluation = run.figures(), run.read_evaluation()
     figures = [(n, text, _data_url(drawn[n])) for n, text in _CAPTIONS.items() if n in drawn]
     return environment.get_template("report.html.j2").render(
         name=run.path.resolve().name,
-        evaluation=_rows(run.read_evaluation()),
+        evaluation=_rows(evaluation),
+        unit=evaluation["unit"] if evaluation else "",
         identity=asdict(run.identity),
         epochs=len(run.history()),
         figures=figures,
