@@ -40,7 +40,7 @@ def render(run: Run) -> str:
     return environment.get_template("report.html.j2").render(
         name=run.path.resolve().name,
         evaluation=_rows(evaluation),
-        unit=evaluation["unit"] if evaluation else "",
+        unit=(evaluation or {}).get("unit", "nats per image"),
         identity=asdict(run.identity),
         epochs=len(run.history()),
         figures=figures,
