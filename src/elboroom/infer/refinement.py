@@ -21,7 +21,7 @@ _RISE = 4.0  # nats: where a mode may rise further between points, these do not 
 _RISE_OF_MASS = 0.62  # nats a latent: h ≤ 1.6 σ
 _MASS = 7.0  # nats below the largest: what lies deeper is less than a thousandth
 _SMOOTH = 0.02  # nats: where no mode rises further, what error is left is of kinks or of rounding
-_FALLS = 0.5  # to this at the most comes an error of kinks, O(h²), within two halvings
+_FALLS = 0.5  # to this at the most comes an error of kinks, O(h²), within three halvings
 _PAIRS = 1 << 15  # of a row and a tile, whose points are picked at a time
 
 
@@ -127,7 +127,7 @@ def _require_hope(level: Level, tolerance: float, past: list[Tensor]) -> None:
     spacing, top = level.tiles.spacing, level.top
     narrow = level.rise_near_top(0.0) * (_FINEST / spacing) ** 2 > _RISE
     # a density with kinks, as of splines, gains by each halving; rounding stays
-    stalled = level.error > _FALLS * past[-2] if len(past) > 1 else torch.zeros_like(narrow)
+    stalled = level.error > _FALLS * past[-3] if len(past) > 2 else torch.zeros_like(narrow)
     rounded = (level.rise <= _SMOOTH) & stalled
     hopeless = narrow | ~top.isfinite() | rounded | (spacing == _FINEST)
     lost = (level.at_work & hopeless & ~_resolved(level, tolerance)).nonzero()[:, 0]
