@@ -72,7 +72,7 @@ def _within(minutes: float, hidden: tuple[int, ...], components: int, rate: floa
             prior="vamp",
             components=components,
         ),
-        train=TrainConfig(epochs=10_000, batch_size=128, learning_rate=rate, schedule="one-cycle"),
+        train=TrainConfig(epochs=10_000, batch_size=256, learning_rate=rate, schedule="one-cycle"),
         minutes=minutes,
     )
 
@@ -96,9 +96,9 @@ PRESETS: dict[str, Config] = {
         model=ModelConfig(latents=50, hidden=(200, 200)),
         train=TrainConfig(epochs=50, batch_size=100),
     ),
-    "mnist-1min": _within(1, (300,), 100, 4e-3),
-    "mnist-5min": _within(5, (300, 300), 300, 3e-3),
-    "mnist-20min": _within(20, (500, 500), 500, 3e-3),
+    "mnist-1min": _within(1, (300,), 100, 5e-3),
+    "mnist-5min": _within(5, (300, 300), 300, 4e-3),
+    "mnist-20min": _within(20, (500, 500), 500, 4e-3),
     "burda-vae": _burda(ObjectiveConfig(), 200),
     "burda-iwae-5": _burda(ObjectiveConfig("iwae", k=5), 200),
     "burda-iwae-50": _burda(ObjectiveConfig("iwae", k=50), 60),
