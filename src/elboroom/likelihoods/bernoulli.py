@@ -43,8 +43,3 @@ class Bernoulli(ExponentialFamily):
     def log_partition(self) -> Tensor:
         """A(l) = log(1 + exp l), (..., *event)."""
         return F.softplus(self.logits)
-
-    def log_prob_of_pixels(self, x: Tensor) -> Tensor:
-        """In nats, x like the logits."""
-        # log p(x_i | z) = x_i l_i − log(1 + exp l_i)
-        return -F.binary_cross_entropy_with_logits(self.logits, x, reduction="none")

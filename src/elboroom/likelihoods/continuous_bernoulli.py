@@ -71,10 +71,6 @@ class ContinuousBernoulli(ExponentialFamily):
         closed = large.clamp(min=0) + torch.log(-torch.expm1(-size)) - size.log()
         return torch.where(self._small, series, closed)
 
-    def log_prob_of_pixels(self, x: Tensor) -> Tensor:
-        """x l − A(l) in nats, x like the logits."""
-        return x * self.logits - self.log_partition()
-
     @property
     def _small(self) -> Tensor:
         return self.logits.abs() < _SMALL

@@ -33,14 +33,11 @@ class ExponentialFamily(ABC):
     def log_partition(self) -> Tensor:
         """A(l), (..., *event)."""
 
-    @abstractmethod
-    def log_prob_of_pixels(self, x: Tensor) -> Tensor:
-        """x l − A(l) in nats, x like the logits."""
-
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """log p(x_seen | z) in nats: logits (..., B, *event), x (B, *event) → (..., B)."""
-        target = seen(x, mask).expand(self.logits.shape)
-        return total(self.log_prob_of_pixels(target), x, mask)
+        # log p(x_seen | z) = Σ_i m_i x_i l_i − Σ_i m_i A(l_i); one sum of both takes half as long again
+        linear = total(seen(x, mask) * self.logits, x, None)
+        return linear - total(self.log_partition(), x, mask)
 
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Every event (B, *event) under every parameter (G, *event) by matrix products, (G, B)."""
