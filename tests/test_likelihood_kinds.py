@@ -158,8 +158,8 @@ def test_the_continuous_bernoulli_is_that_of_torch():
     x = torch.linspace(0, 1, 11).double()[:, None].expand(-1, 6)
     expected = TorchContinuousBernoulli(logits=logits, validate_args=False)
     torch.testing.assert_close(
-        ContinuousBernoulli(logits[..., None]).log_prob(x[..., None]),
-        expected.log_prob(x),
+        ContinuousBernoulli(logits.repeat(11)[:, None]).log_prob(x.reshape(-1, 1)),
+        expected.log_prob(x).flatten(),
         rtol=1e-4,
         atol=1e-5,
     )
