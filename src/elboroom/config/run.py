@@ -83,7 +83,7 @@ def _within(
         ),
         objective=objective,
         train=TrainConfig(epochs=10_000, batch_size=256, learning_rate=rate, schedule="one-cycle"),
-        minutes=_SHARE * minutes,
+        minutes=round(_SHARE * minutes, 2),
     )
 
 
