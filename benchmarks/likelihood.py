@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def _of_preset(preset: str, quick: bool) -> list[Row]:
         Row("moved by bfloat16", [_rounding(run) for run in found], "nats per image"),
         Row("its ELBO", [run["estimates"]["elbo"]["mean"] for run in found], "nats per image"),
         Row("k̂ < 0.7", [100 * run["quality"]["reliable"]["mean"] for run in found], "% of images"),
-        Row("its training, the whole command", [run["training"] for run in found], "s"),
+        _training(found),
     ]
 
 
@@ -51,8 +52,13 @@ def _beside_the_paper(preset: str, quick: bool) -> list[Row]:
     return [
         Row(f"{preset}: NLL", [-found["estimates"]["iwae"]["mean"]], "nats per image"),
         Row("the same in the paper", [_PUBLISHED[preset]], "nats per image"),
-        Row("its training, the whole command", [found["training"]], "s"),
+        _training([found]),
     ]
+
+
+def _training(found: list[dict[str, Any]]) -> Row:
+    where = " or ".join(sorted({run["trained_on"] for run in found}))
+    return Row(f"its training, the whole command, {where}", [run["training"] for run in found], "s")
 
 
 def _rounding(run: dict[str, Any]) -> float:
@@ -60,7 +66,7 @@ def _rounding(run: dict[str, Any]) -> float:
 
 
 def _trained(preset: str, seed: int, quick: bool) -> dict[str, Any]:
-    """The evaluation of a run, with the seconds that `elboroom train` took."""
+    """The evaluation of a run, with the seconds that `elboroom train` took, and where."""
     kept, path = _KEPT / f"{preset}-{seed}.json", _RUNS / f"{preset}-{seed}-{time.time():.0f}"
     if kept.exists() and not quick:
         return json.loads(kept.read_text())
@@ -69,7 +75,9 @@ def _trained(preset: str, seed: int, quick: bool) -> dict[str, Any]:
     _elboroom("train", "--preset", preset, "--seed", str(seed), "--out", str(path), *of_training)
     seconds = time.perf_counter() - clock
     _elboroom("evaluate", str(path), *of_evaluation)
-    found = json.loads((path / "evaluation.json").read_text()) | {"training": seconds}
+    environment = tomllib.loads((path / "config.toml").read_text())["environment"]
+    found = json.loads((path / "evaluation.json").read_text())
+    found |= {"training": seconds, "trained_on": environment["device"]}
     if not quick:
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(json.dumps(found, indent=1) + "\n")

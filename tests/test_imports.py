@@ -21,6 +21,7 @@ ORDER: list[set[str]] = [
     {"priors"},
     {"model"},
     {"objectives"},
+    {"step"},
     {"training"},
     {"pace", "storage"},
     {"checkpoints"},

@@ -28,6 +28,13 @@ def resolve_device(name: Device) -> torch.device:
     return torch.device(name)
 
 
+def describe_device(device: torch.device) -> str:
+    """Its type, and the name of the card where it is one."""
+    if device.type != "cuda":
+        return device.type
+    return f"{device.type} ({torch.cuda.get_device_name(device)})"
+
+
 def resolve_precision(name: Precision, device: torch.device) -> torch.dtype:
     """The type of matrix products: bfloat16 where `auto` finds that the hardware multiplies it."""
     if name == "auto":

@@ -66,7 +66,7 @@ def bound(
     mask: Tensor | None = None,
     *,
     config: ObjectiveConfig,
-    warmth: float = 1.0,
+    warmth: float | Tensor = 1.0,
     generator: torch.Generator,
 ) -> Bound:
     """The bound that `config` names, from fresh reparameterised samples.
@@ -98,7 +98,7 @@ def _closed_form(
     log_likelihood: Tensor,
     kl: Tensor,
     config: ObjectiveConfig,
-    beta: float,
+    beta: float | Tensor,
 ) -> Bound:
     """The ELBO with the KL in closed form: Kingma & Welling (2013), equation 10."""
     # L(x) = 1/K Σ_k log p(x | z_k) − β KL(q(z | x) ‖ p(z)),  z_k = μ + σ ε_k
@@ -114,7 +114,11 @@ def _beyond_free(q: DiagonalGaussian, free_bits: float) -> Tensor:
 
 
 def _sampled(
-    z: Tensor, log_likelihood: Tensor, log_ratio: Tensor, config: ObjectiveConfig, beta: float
+    z: Tensor,
+    log_likelihood: Tensor,
+    log_ratio: Tensor,
+    config: ObjectiveConfig,
+    beta: float | Tensor,
 ) -> Bound:
     """The mean over M of a bound of K weights each."""
     # log w = log p(x | z) + β [ log p(z) − log q(z | x) ]
@@ -126,7 +130,7 @@ def _sampled(
     return Bound(value, log_likelihood.mean(0), -log_ratio.detach().mean(0))
 
 
-def _share_of_path(log_weights: Tensor, alpha: float, beta: float) -> Tensor:
+def _share_of_path(log_weights: Tensor, alpha: float, beta: float | Tensor) -> Tensor:
     """What is left of each path derivative once the score of q is written as one, (K, M, B).
 
     Tucker et al., *Doubly Reparameterized Gradient Estimators* (2019), equation 8 for α = 0. With

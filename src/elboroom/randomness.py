@@ -16,8 +16,12 @@ def stream(
 
     PyTorch's processor generator takes 32 bits of seed, so that among many streams a few may agree.
     """
+    return restart(torch.Generator(device or torch.device("cpu")), seed, purpose, index)
+
+
+def restart(generator: torch.Generator, seed: int, purpose: str, index: int = 0) -> torch.Generator:
+    """Make `generator` draw what `stream` of the same key would."""
     key = blake2b(f"{seed}/{purpose}/{index}".encode(), digest_size=8).digest()
-    generator = torch.Generator(device or torch.device("cpu"))
     return generator.manual_seed(int.from_bytes(key, "little"))
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from elboroom import checkpoints
 from elboroom.config import Config
 from elboroom.data import Dataset, Identity, load_data
-from elboroom.device import resolve_device, resolve_precision
+from elboroom.device import describe_device, resolve_device, resolve_precision
 from elboroom.errors import RunError
 from elboroom.likelihoods import likelihood_of, require_support
 from elboroom.model import VAE
@@ -219,7 +219,7 @@ def _tables(config: Config, data: Dataset) -> dict[str, Any]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "platform": platform.platform(),
-        "device": str(device),
+        "device": describe_device(device),
         "precision": str(resolve_precision(config.train.precision, device)).removeprefix("torch."),
         "threads": config.train.threads or torch.get_num_threads(),
         **_revision(),

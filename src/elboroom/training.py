@@ -17,7 +17,8 @@ from elboroom.errors import TrainingError
 from elboroom.likelihoods import require_support
 from elboroom.model import VAE
 from elboroom.objectives import bound
-from elboroom.randomness import stream
+from elboroom.randomness import restart, stream
+from elboroom.step import Step, new_step
 
 _EVALUATION_BATCH = 1_000
 _RISE = 0.1  # of the steps, in which one-cycle climbs
@@ -100,6 +101,7 @@ def train(
     state = state or new_state(model, config)
     state.totals = state.totals.to(device)
     part = data.train.to(device)
+    step = new_step(Step(model, part, state.optimiser, objective, dtype), config.batch_size)
     steps_per_epoch = math.ceil(len(part) / config.batch_size)
     require_support(model.likelihood, data.train, data.identity.source)
     _warn_of_warmup(config, objective)
@@ -109,27 +111,18 @@ def train(
         clock = time.perf_counter()
         order = torch.randperm(len(part), generator=stream(config.seed, "order", epoch))
         for index in order.to(device).split(config.batch_size)[first:]:
-            noise = stream(config.seed, "step", state.step, device=device)
+            restart(step.noise, config.seed, "step", state.step)
             progress = state.step / steps_per_epoch
-            state.optimiser.param_groups[0]["lr"] = learning_rate(config, progress)
-            x, warm = part.batch(index, noise), warmth(config, progress)
-            with autocast(dtype, device):
-                found = bound(
-                    model, x, part.seen(x), config=objective, warmth=warm, generator=noise
-                )
-            loss = -found.value.mean()
-            state.optimiser.zero_grad()
-            loss.backward()
-            state.optimiser.step()
-            model.prior.project()
-            state.totals += found.totals
+            state.totals += step(index, learning_rate(config, progress), warmth(config, progress))
             state.step += 1
             if stop():
                 break
         if state.step % steps_per_epoch:
             break
+        means = (state.totals / len(part)).tolist()  # waits for the device
         pace = (len(part) - first * config.batch_size) / (time.perf_counter() - clock)
-        state.history.append(_epoch_metrics(model, data, config, objective, state, epoch, pace))
+        found = _epoch_metrics(model, data, config, objective, state, epoch, means, pace)
+        state.history.append(found)
         state.totals.zero_()
         on_epoch(state)
     model.eval()
@@ -143,9 +136,10 @@ def _epoch_metrics(
     objective: ObjectiveConfig,
     state: TrainState,
     epoch: int,
+    means: list[float],
     pace: float,
 ) -> EpochMetrics:
-    value, reconstruction, kl = (state.totals / len(data.train)).tolist()
+    value, reconstruction, kl = means
     if not math.isfinite(value + reconstruction - kl):
         raise TrainingError(
             f"the bound of epoch {epoch + 1} is not finite",
@@ -161,7 +155,7 @@ def _epoch_metrics(
         kl=kl,
         bound=value,
         beta=objective.beta * warmth(config, epoch + 1),
-        learning_rate=state.optimiser.param_groups[0]["lr"],
+        learning_rate=float(state.optimiser.param_groups[0]["lr"]),
         held_out_elbo=held_out_elbo(model, data.held_out[1], config, epoch) if due else None,
         images_per_second=pace,
     )

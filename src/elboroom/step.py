@@ -1,0 +1,122 @@
+"""One step of training: a batch is drawn, and Adam takes the gradient of a bound on it."""
+
+import torch
+from torch import Tensor
+from torch.optim import Adam
+
+from elboroom.config import ObjectiveConfig
+from elboroom.data import Part
+from elboroom.device import autocast
+from elboroom.model import VAE
+from elboroom.objectives import bound
+
+_BEFORE_RECORDING = 3  # steps, after which libraries have chosen their kernels and Adam has moments
+
+
+class Step:
+    """A step of Adam on the parameters of `model`, in place.
+
+    Args:
+        model: in training mode.
+        part: where batches come from, on the model's device.
+        optimiser: over the model's parameters.
+        objective: the bound that is maximised.
+        dtype: of matrix products.
+    """
+
+    def __init__(
+        self,
+        model: VAE,
+        part: Part,
+        optimiser: Adam,
+        objective: ObjectiveConfig,
+        dtype: torch.dtype,
+    ) -> None:
+        self.model, self.part, self.optimiser = model, part, optimiser
+        self.objective, self.dtype = objective, dtype
+        self.noise = torch.Generator(part.images.device)
+        """Feeds all draws of a step; seed it before each."""
+
+    def __call__(self, index: Tensor, rate: float | Tensor, warmth: float | Tensor) -> Tensor:
+        """One step on the images at `index`.
+
+        Args:
+            index: rows of the part, (B,).
+            rate: Adam's step size.
+            warmth: how far β has risen, in [0, 1].
+
+        Returns:
+            The bound, the reconstruction term and the KL, summed over the batch, in nats: (3,).
+        """
+        x = self.part.batch(index, self.noise)
+        with autocast(self.dtype, x.device):
+            found = bound(
+                self.model,
+                x,
+                self.part.seen(x),
+                config=self.objective,
+                warmth=warmth,
+                generator=self.noise,
+            )
+        loss = -found.value.mean()
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.param_groups[0]["lr"] = rate
+        self.optimiser.step()
+        self.model.prior.project()
+        return found.totals
+
+
+class RecordedStep:
+    """The same step on CUDA, where a hundred small kernels take longer to launch than to run.
+
+    The launches of one step are recorded as a graph, which every later step replays. What differs
+    from step to step (rows, rate, warmth, the state of `noise`) is read from device memory.
+
+    Args:
+        step: what is recorded.
+        batch_size: of the batches that replay it; a batch of another size runs unrecorded.
+    """
+
+    def __init__(self, step: Step, batch_size: int) -> None:
+        device = step.noise.device
+        self.step, self.noise = step, step.noise
+        self._index = torch.zeros(batch_size, dtype=torch.int64, device=device)
+        self._rate, self._warmth = torch.zeros(2, device=device).unbind()
+        self._aside, self._unrecorded = torch.cuda.Stream(device), _BEFORE_RECORDING
+        self._graph, self._totals = torch.cuda.CUDAGraph(), torch.zeros(0)
+        step.optimiser.param_groups[0]["capturable"] = True
+
+    def __call__(self, index: Tensor, rate: float, warmth: float) -> Tensor:
+        """As `Step`; the next call overwrites what it returns."""
+        self._rate.fill_(rate)
+        self._warmth.fill_(warmth)
+        if self._unrecorded or len(index) != len(self._index):
+            return self._run_aside(index)
+        self._index.copy_(index)
+        if not len(self._totals):
+            self._record()
+        self._graph.replay()
+        return self._totals
+
+    def _run_aside(self, index: Tensor) -> Tensor:
+        """Unrecorded, on a stream of its own, as recording asks of the steps before it."""
+        self._unrecorded = max(0, self._unrecorded - 1)
+        self._aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._aside):
+            totals = self.step(index, self._rate, self._warmth)
+        torch.cuda.current_stream().wait_stream(self._aside)
+        return totals
+
+    def _record(self) -> None:
+        self.step.optimiser.zero_grad()
+        self._graph.register_generator_state(self.noise)
+        with torch.cuda.graph(self._graph):
+            self._totals = self.step(self._index, self._rate, self._warmth)
+
+
+def new_step(step: Step, batch_size: int) -> Step | RecordedStep:
+    """The fastest way to take `step` on its device."""
+    if step.noise.device.type == "cuda":
+        return RecordedStep(step, min(batch_size, len(step.part)))
+    return step
