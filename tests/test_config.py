@@ -44,7 +44,7 @@ CONFIGS = st.builds(
         schedule=st.sampled_from(get_args(Schedule)),
         warmup=st.floats(0, 1e6),
         seed=st.integers(0, 2**63 - 1),
-        threads=st.none() | st.integers(1, 512),
+        threads=st.just("auto") | st.integers(1, 512),
     ),
     minutes=st.none() | st.floats(0, 1e6, exclude_min=True),
 )
@@ -101,7 +101,7 @@ def test_an_unknown_option_is_refused():
         (TrainConfig, "seed", 2**63, "in [0, 2^63)"),
         (TrainConfig, "device", "tpu", "in ('auto', 'cpu', 'cuda', 'mps')"),
         (TrainConfig, "precision", "fp16", "in ('auto', 'fp32', 'bf16')"),
-        (TrainConfig, "threads", 0, "1 or more"),
+        (TrainConfig, "threads", 0, "auto, or 1 or more"),
         (Config, "minutes", 0.0, "a positive number"),
         (Config, "minutes", math.inf, "a positive number"),
         (Config, "minutes", math.nan, "a positive number"),
@@ -134,7 +134,7 @@ def test_an_option_out_of_range_is_refused(kind: Any, option: str, found: Any, e
         (TrainConfig, "epochs", 1),
         (TrainConfig, "warmup", 0.0),
         (TrainConfig, "seed", 2**63 - 1),
-        (TrainConfig, "threads", None),
+        (TrainConfig, "threads", "auto"),
         (EvaluateConfig, "k", 1),
     ],
 )

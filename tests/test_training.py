@@ -11,7 +11,9 @@ from elboroom.errors import TrainingError
 from elboroom.model import VAE
 from elboroom.objectives import bound
 from elboroom.randomness import stream
-from elboroom.training import held_out_elbo, learning_rate, train, warmth
+from elboroom.step import AdaptiveStep, Step, new_step
+from elboroom.threads import threads_as_before
+from elboroom.training import held_out_elbo, learning_rate, new_state, train, warmth
 
 QUICK = TrainConfig(epochs=3, batch_size=64, evaluate_every=1, device="cpu", precision="fp32")
 
@@ -244,3 +246,25 @@ def test_any_event_shape_can_be_trained_on():
     data = Dataset(identity, Part(bits[:40], None), None, Part(bits[40:], None))
     _, state = trained(data, replace(QUICK, batch_size=16))
     assert [m.step for m in state.history] == [3, 6, 9]
+
+
+@threads_as_before()
+def test_steps_that_choose_their_threads_take_the_same_way(digits):
+    torch.set_num_threads(2)
+    config = replace(QUICK, epochs=6, threads=2)
+    fixed, chosen = trained(digits, config)[0], trained(digits, replace(config, threads="auto"))[0]
+    torch.testing.assert_close(weights(chosen), weights(fixed), rtol=1e-4, atol=1e-5)
+    assert torch.get_num_threads() == 2
+
+
+@threads_as_before()
+@pytest.mark.parametrize(
+    ("threads", "most", "kind"), [("auto", 2, AdaptiveStep), ("auto", 1, Step), (2, 2, Step)]
+)
+def test_only_a_free_choice_of_several_threads_is_made_by_timing(digits, threads, most, kind):
+    torch.set_num_threads(most)
+    model, config = new_model(digits), replace(QUICK, threads=threads)
+    step = Step(
+        model, digits.train, new_state(model, config).optimiser, ObjectiveConfig(), torch.float32
+    )
+    assert type(new_step(step, config)) is kind

@@ -58,7 +58,7 @@ def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager
 
 def prepare(config: TrainConfig) -> tuple[torch.device, torch.dtype]:
     """Set the threads, keep freed memory, and return the device and the type of products."""
-    if config.threads is not None:
+    if config.threads != "auto":
         torch.set_num_threads(config.threads)
     device = resolve_device(config.device)
     if device.type == "cpu":

@@ -212,7 +212,7 @@ def _line(metrics: EpochMetrics) -> str:
 
 
 def _tables(config: Config, data: Dataset) -> dict[str, Any]:
-    device = resolve_device(config.train.device)
+    device, threads = resolve_device(config.train.device), config.train.threads
     environment = {
         "elboroom": __version__,
         "python": platform.python_version(),
@@ -221,7 +221,7 @@ def _tables(config: Config, data: Dataset) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": describe_device(device),
         "precision": str(resolve_precision(config.train.precision, device)).removeprefix("torch."),
-        "threads": config.train.threads or torch.get_num_threads(),
+        "threads": torch.get_num_threads() if threads == "auto" else threads,
         **_revision(),
     }
     return {

@@ -1,14 +1,17 @@
 """One step of training: a batch is drawn, and Adam takes the gradient of a bound on it."""
 
+import time
+
 import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from elboroom.config import ObjectiveConfig
+from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
 from elboroom.device import autocast
 from elboroom.model import VAE
 from elboroom.objectives import bound
+from elboroom.threads import thread_choices
 
 _BEFORE_RECORDING = 3  # steps, after which libraries have chosen their kernels and Adam has moments
 
@@ -115,8 +118,32 @@ class RecordedStep:
             self._totals = self.step(self._index, self._rate, self._warmth)
 
 
-def new_step(step: Step, batch_size: int) -> Step | RecordedStep:
+class AdaptiveStep:
+    """The same on a processor, by as many threads as are fast just now.
+
+    Args:
+        step: what is timed.
+        most: the most threads.
+    """
+
+    def __init__(self, step: Step, most: int) -> None:
+        self.step, self.noise = step, step.noise
+        self._choices = thread_choices(most)
+        self._threads = next(self._choices)
+
+    def __call__(self, index: Tensor, rate: float, warmth: float) -> Tensor:
+        """As `Step`."""
+        if torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+        clock = time.perf_counter()
+        totals = self.step(index, rate, warmth)
+        self._threads = self._choices.send(time.perf_counter() - clock)
+        return totals
+
+
+def new_step(step: Step, config: TrainConfig) -> Step | RecordedStep | AdaptiveStep:
     """The fastest way to take `step` on its device."""
     if step.noise.device.type == "cuda":
-        return RecordedStep(step, min(batch_size, len(step.part)))
-    return step
+        return RecordedStep(step, min(config.batch_size, len(step.part)))
+    most = torch.get_num_threads()
+    return AdaptiveStep(step, most) if config.threads == "auto" and most > 1 else step

@@ -19,6 +19,7 @@ from elboroom.model import VAE
 from elboroom.objectives import bound
 from elboroom.randomness import restart, stream
 from elboroom.step import Step, new_step
+from elboroom.threads import threads_as_before
 
 _EVALUATION_BATCH = 1_000
 _RISE = 0.1  # of the steps, in which one-cycle climbs
@@ -67,6 +68,7 @@ def new_state(model: VAE, config: TrainConfig) -> TrainState:
     return TrainState(Adam(model.parameters(), config.learning_rate, fused=True))
 
 
+@threads_as_before()
 def train(
     model: VAE,
     data: Dataset,
@@ -101,7 +103,7 @@ def train(
     state = state or new_state(model, config)
     state.totals = state.totals.to(device)
     part = data.train.to(device)
-    step = new_step(Step(model, part, state.optimiser, objective, dtype), config.batch_size)
+    step = new_step(Step(model, part, state.optimiser, objective, dtype), config)
     steps_per_epoch = math.ceil(len(part) / config.batch_size)
     require_support(model.likelihood, data.train, data.identity.source)
     _warn_of_warmup(config, objective)

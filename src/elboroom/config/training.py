@@ -34,8 +34,9 @@ class TrainConfig:
     precision: Precision = "auto"
     """bf16: matrix products in bfloat16, weights and sums in float32. fp32: all in float32.
     auto takes bf16 where the hardware multiplies it natively."""
-    threads: int | None = None
-    """Processor threads; None leaves PyTorch's choice."""
+    threads: int | Literal["auto"] = "auto"
+    """Processor threads. auto takes all that PyTorch would, but one while that is faster, as where
+    another process keeps a core. A number makes a run repeat itself bit for bit."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "evaluate_every"):
@@ -43,5 +44,6 @@ class TrainConfig:
         require(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "in (0, 1)")
         require(self.warmup >= 0, "warmup", self.warmup, "0 or more")
         require_seed(self.seed)
-        require(self.threads is None or self.threads >= 1, "threads", self.threads, "1 or more")
+        enough = self.threads == "auto" or self.threads >= 1
+        require(enough, "threads", self.threads, "auto, or 1 or more")
         require_choices(self, schedule=Schedule, device=Device, precision=Precision)
