@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from conftest import Command
-from elboroom import cli
+from elboroom import subcommands
 from outcomes import error, last_checkpoint
 
 
@@ -146,7 +146,7 @@ def break_version(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: Any) -> int:
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr(cli.Version, "run", fail)
+    monkeypatch.setattr(subcommands.Version, "run", fail)
 
 
 def test_an_error_that_nobody_foresaw_has_no_traceback(

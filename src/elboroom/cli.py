@@ -1,250 +1,24 @@
-"""The command line: one dataclass a command, read by tyro.
-
-Nothing heavy is imported before a command runs, so that `--help` answers at once.
-"""
+"""The command line: arguments → a command, its exit code, and what is said of errors."""
 
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Union
 
 import tyro
 from tyro import MISSING_NONPROP
-from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, subcommand
 
-from elboroom.config import (
-    PRESETS,
-    CompleteConfig,
-    Config,
-    DataConfig,
-    EvaluateConfig,
-    FiguresConfig,
-    GapsConfig,
-    InferConfig,
-)
+from elboroom.config import PRESETS, Config, DataConfig
 from elboroom.errors import ElboroomError
-from elboroom.version import __version__
+from elboroom.subcommands import COMMANDS, INTERRUPTED, Command, Start, Train
 
-if TYPE_CHECKING:
-    Preset = str
-else:
-    Preset = tyro.extras.literal_type_from_choices(PRESETS)
-
-_INTERRUPTED = 130
 # On a machine with another busy process, OpenMP threads that spin at barriers for one that does not
 # run make PyTorch 20 to 50 times slower. Read when torch loads; what the user has set stays.
 _OPENMP_SPINS = "10000"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """What every command takes."""
-
-    debug: bool = False
-    """Show the traceback of an error."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """Where the defaults of `elboroom train` come from; read before the other options are."""
-
-    preset: Preset = "reference"
-    """The preset that the other options start from."""
-    resume: Path | None = None
-    """Go on with this run, with its own options, as if it had never stopped."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Train(Command, Start):
-    """Train a model and keep it in a run folder.
-
-    Example: elboroom train --preset mnist --epochs 20 --out runs/first
-
-    Ctrl-C stops after the running step and keeps the run (exit code 130).
-    """
-
-    out: Path | None = None
-    """The run folder to make; by default runs/PRESET-DATE-TIME."""
-    quiet: bool = False
-    """Show no progress."""
-    config: Annotated[Config, arg(name="")] = field(default_factory=Config)
-
-    def run(self) -> int:
-        """Train; 130 if interrupted."""
-        from elboroom import commands
-
-        finished = commands.train(
-            self.config, self.preset, out=self.out, resume=self.resume, quiet=self.quiet
-        )
-        return 0 if finished else _INTERRUPTED
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluate(Command):
-    """Print and store the held-out likelihood of a run, with standard errors, and what it is worth.
-
-    Example: elboroom evaluate runs/first --ais 100 --certify 100 --compare runs/second
-
-    Writes RUN/evaluation.json, and RUN/evaluation.npz with a value of each test image.
-    """
-
-    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    """The run folder."""
-    compare: tuple[Path, ...] = ()
-    """Other runs on the same data, whose paired differences from RUN are shown."""
-    quiet: bool = False
-    """Show no progress."""
-    json: bool = False
-    """Print the figures as JSON."""
-    config: Annotated[EvaluateConfig, arg(name="")] = field(default_factory=EvaluateConfig)
-
-    def run(self) -> int:
-        """Evaluate."""
-        from elboroom import evaluation_commands
-
-        evaluation_commands.evaluate(
-            self.run_folder,
-            self.config,
-            compare=self.compare,
-            quiet=self.quiet,
-            as_json=self.json,
-        )
-        return 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figures(Command):
-    """Draw the figures of a run into RUN/figures, as PNG and SVG.
-
-    Example: elboroom figures runs/first --only samples contours
-    """
-
-    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    """The run folder."""
-    config: Annotated[FiguresConfig, arg(name="")] = field(default_factory=FiguresConfig)
-
-    def run(self) -> int:
-        """Draw."""
-        from elboroom import commands
-
-        commands.figures(self.run_folder, self.config)
-        return 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Complete(Command):
-    """Infer z from the seen part of images and fill in the rest, by one method or several.
-
-    Example: elboroom complete runs/first --mask top --index 0 1 2 --method svi hmc
-
-    Draws RUN/figures/complete-MASK.png and .svg. Prints each ELBO or log p(seen), and the log
-    probability that each method gave to the pixels withheld.
-    """
-
-    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    """The run folder."""
-    json: bool = False
-    """Print the figures as JSON."""
-    config: Annotated[CompleteConfig, arg(name="")]
-
-    def run(self) -> int:
-        """Complete."""
-        from elboroom import inference_commands
-
-        inference_commands.complete(self.run_folder, self.config, as_json=self.json)
-        return 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Infer(Command):
-    """Infer the posterior of z of test images, and write draws and diagnostics into a file.
-
-    Example: elboroom infer runs/first --mask top --method laplace --out top.npz
-
-    The file holds z (chain, draw, image, latent), mean (image, latent), index, mask, summary, and
-    elbo or log_evidence in nats and every diagnostic (image). One chain stands for methods that
-    have none. ArviZ 1 reads it with:
-    arviz.from_dict({"posterior": {"z": numpy.load("top.npz")["z"]}})
-    """
-
-    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    """The run folder."""
-    quiet: bool = False
-    """Show no progress."""
-    json: bool = False
-    """Print the summary as JSON."""
-    config: Annotated[InferConfig, arg(name="")]
-
-    def run(self) -> int:
-        """Infer."""
-        from elboroom import inference_commands
-
-        inference_commands.infer(self.run_folder, self.config, quiet=self.quiet, as_json=self.json)
-        return 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gaps(Command):
-    """Print how far the encoder's ELBO is below log p(x), and why (Cremer et al., 2018).
-
-    Example: elboroom gaps runs/first --mask top --images 200
-
-    The amortisation gap is closed by fitting a q of the encoder's family to each image, the
-    approximation gap only by another family. With one or two latents log p(x) is exact.
-    """
-
-    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    """The run folder."""
-    quiet: bool = False
-    """Show no progress."""
-    json: bool = False
-    """Print the table as JSON."""
-    config: Annotated[GapsConfig, arg(name="")] = field(default_factory=GapsConfig)
-
-    def run(self) -> int:
-        """Take the gap apart."""
-        from elboroom import inference_commands
-
-        inference_commands.gaps(self.run_folder, self.config, quiet=self.quiet, as_json=self.json)
-        return 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report(Command):
-    """Write RUN/report.html, one self-contained page; evaluates and draws what is missing.
-
-    Example: elboroom report runs/first
-    """
-
-    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    """The run folder."""
-
-    def run(self) -> int:
-        """Report."""
-        from elboroom import commands
-
-        commands.report(self.run_folder)
-        return 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Version(Command):
-    """Print the version.
-
-    Example: elboroom version
-    """
-
-    def run(self) -> int:
-        """Print."""
-        sys.stdout.write(f"elboroom {__version__}\n")
-        return 0
-
-
-_COMMANDS = (Train, Evaluate, Figures, Complete, Infer, Gaps, Report, Version)
 _DESCRIPTION = """Variational autoencoders and stochastic variational inference.
 
 Example: elboroom train --out runs/first && elboroom report runs/first
@@ -273,7 +47,7 @@ def _run(arguments: list[str]) -> int:
     try:
         return parse(arguments).run()
     except KeyboardInterrupt:
-        return _fail("interrupted", _INTERRUPTED)
+        return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # the last line of defence against a bare traceback
@@ -313,7 +87,7 @@ def parse(arguments: list[str]) -> Any:
                 default=defaults.get(kind, MISSING_NONPROP),
             ),
         ]
-        for kind in _COMMANDS
+        for kind in COMMANDS
     )
     return tyro.cli(
         Union[kinds],  # type: ignore[arg-type]  # noqa: UP007  # built at run time

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from elboroom import gallery
+from elboroom import explanation, gallery
 from elboroom import report as reports
 from elboroom.config import Config, EvaluateConfig, FigureName, FiguresConfig
 from elboroom.data import Dataset, load_data
@@ -61,6 +61,13 @@ def train(
     if not quiet:
         console.print(_farewell(run, state, held_out, finished=finished))
     return finished
+
+
+def explain(config: Config) -> None:
+    """Print how this machine would train, and why."""
+    data = load_data(config.data)
+    for choice, why in explanation.explain(config.train, data.train).items():
+        plain_console().print(f"{choice}: {why}")
 
 
 def _create(config: Config, preset: str, out: Path | None) -> tuple[Run, Dataset]:

@@ -1,0 +1,63 @@
+"""Why training goes the way it does on this machine, in words."""
+
+import torch
+
+from elboroom.config import TrainConfig
+from elboroom.data import Part
+from elboroom.device import describe_device, resolve_device, resolve_precision
+
+
+def explain(config: TrainConfig, part: Part) -> dict[str, str]:
+    """What `train` would choose here for `part`, and why, under the name of each choice.
+
+    Raises:
+        UsageError: a device was named that this machine does not have.
+    """
+    device = resolve_device(config.device)
+    return {
+        "device": _device(config, device),
+        "matrix products": _products(config, device),
+        "threads": _threads(config, device),
+        "steps": _steps(device),
+        "data": _data(part, device),
+    }
+
+
+def _device(config: TrainConfig, device: torch.device) -> str:
+    if config.device != "auto":
+        return f"{describe_device(device)}, as asked"
+    found = (
+        "PyTorch finds a CUDA device" if device.type == "cuda" else "PyTorch finds no CUDA device"
+    )
+    return f"{describe_device(device)}: {found}"
+
+
+def _products(config: TrainConfig, device: torch.device) -> str:
+    dtype = resolve_precision(config.precision, device)
+    name = str(dtype).removeprefix("torch.")
+    if config.precision != "auto":
+        return f"{name}, as asked"
+    natively = "natively" if dtype == torch.bfloat16 else "only by way of float32"
+    return f"{name}: {device.type} multiplies bfloat16 {natively}; weights and sums stay float32"
+
+
+def _threads(config: TrainConfig, device: torch.device) -> str:
+    most = torch.get_num_threads()
+    if config.threads != "auto":
+        return f"{config.threads}, as asked"
+    if device.type == "cuda" or most == 1:
+        return f"{most}, as PyTorch chose"
+    return f"{most}, or 1 while that is faster, as where another process keeps a core"
+
+
+def _steps(device: torch.device) -> str:
+    if device.type == "cuda":
+        return "recorded as a CUDA graph and replayed: launching kernels takes longer than running"
+    return "run as they stand"
+
+
+def _data(part: Part, device: torch.device) -> str:
+    size = part.images.numel() * part.images.element_size() / 2**20
+    kind = str(part.images.dtype).removeprefix("torch.")
+    drawn = ", its pixels drawn there at every visit" if part.redraw else ""
+    return f"{len(part):,} images as {kind}, {size:,.0f} MiB, all on {device.type}{drawn}"

@@ -1,0 +1,71 @@
+"""What `elboroom train --explain` says, with the machine's abilities faked."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import Command
+from elboroom import Dataset
+from elboroom.config import TrainConfig
+from elboroom.explanation import explain
+from elboroom.threads import threads_as_before
+
+FREE = TrainConfig()
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, bfloat16: bool = False) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "A100")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bfloat16)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": bfloat16})
+
+
+@threads_as_before()
+def test_a_processor_without_bfloat16(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
+    machine(monkeypatch)
+    torch.set_num_threads(4)
+    assert explain(FREE, mnist.train) == {
+        "device": "cpu: PyTorch finds no CUDA device",
+        "matrix products": "float32: cpu multiplies bfloat16 only by way of float32; "
+        "weights and sums stay float32",
+        "threads": "4, or 1 while that is faster, as where another process keeps a core",
+        "steps": "run as they stand",
+        "data": "60,000 images as uint8, 45 MiB, all on cpu",
+    }
+
+
+def test_a_processor_with_bfloat16(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
+    machine(monkeypatch, bfloat16=True)
+    found = explain(FREE, mnist.train)["matrix products"]
+    assert found.startswith("bfloat16: cpu multiplies bfloat16 natively")
+
+
+def test_a_card(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
+    machine(monkeypatch, cuda=True, bfloat16=True)
+    found = explain(FREE, replace(mnist.train, redraw=True))
+    assert found["device"] == "cuda (A100): PyTorch finds a CUDA device"
+    assert found["matrix products"].startswith("bfloat16: cuda")
+    assert found["threads"] == f"{torch.get_num_threads()}, as PyTorch chose"
+    assert found["steps"].startswith("recorded as a CUDA graph")
+    assert found["data"].endswith("all on cuda, its pixels drawn there at every visit")
+
+
+def test_what_was_asked_for(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
+    machine(monkeypatch, bfloat16=True)
+    found = explain(TrainConfig(device="cpu", precision="fp32", threads=3), mnist.train)
+    assert found["device"] == "cpu, as asked"
+    assert found["matrix products"] == "float32, as asked"
+    assert found["threads"] == "3, as asked"
+
+
+def test_the_command_explains_and_trains_nothing(
+    elboroom: Command, small: list[str], tmp_path: Path
+):
+    outcome = elboroom("train", *small, "--explain", "--out", tmp_path / "run")
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = dict(line.split(": ", 1) for line in outcome.out.splitlines())
+    assert list(lines) == ["device", "matrix products", "threads", "steps", "data"]
+    assert lines["threads"] == "1, as asked"
+    assert not (tmp_path / "run").exists()
