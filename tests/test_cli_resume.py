@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from conftest import Command
-from elboroom import Run, commands
+from elboroom import Run, training_commands
 from outcomes import error, last_checkpoint, metrics
 
 
@@ -58,7 +58,7 @@ def test_ctrl_c_keeps_the_run_and_going_on_is_as_if_it_had_never_stopped(
 
 def pressing(times: int) -> Any:
     """Training in whose first epoch somebody presses Ctrl-C."""
-    train = commands.train_model
+    train = training_commands.train_model
 
     def pressed(*arguments: Any, stop: Any, **options: Any) -> Any:
         for _ in range(times):
@@ -72,7 +72,7 @@ def test_ctrl_c_before_the_first_step_keeps_the_run_too(
     elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(commands, "train_model", pressing(1))
+        patch.setattr(training_commands, "train_model", pressing(1))
         outcome = elboroom("train", *small, "--out", tmp_path / "run")
     assert outcome.code == 130
     assert outcome.err == (
@@ -85,7 +85,7 @@ def test_ctrl_c_before_the_first_step_keeps_the_run_too(
 def test_a_second_ctrl_c_ends_at_once(
     elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(commands, "train_model", pressing(2))
+    monkeypatch.setattr(training_commands, "train_model", pressing(2))
     outcome = elboroom("train", *small, "--out", tmp_path / "run")
     assert outcome == (130, "", "error: interrupted\n")
     assert not (tmp_path / "run" / "checkpoints").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Command
-from elboroom import Run, commands
+from elboroom import Run, training_commands
 from outcomes import last_checkpoint, metrics
 
 
@@ -81,7 +81,7 @@ def test_a_warmup_that_ends_with_the_run_does_not_warn(
 def test_as_many_epochs_are_trained_as_fit(
     elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(commands, "epochs_within", lambda *args, **options: 1)
+    monkeypatch.setattr(training_commands, "epochs_within", lambda *args, **options: 1)
     path = tmp_path / "run"
     assert elboroom("train", *small, "--minutes", "5", "--quiet", "--out", path).code == 0
     assert Run(path).config.train.epochs == len(Run(path).history()) == 1

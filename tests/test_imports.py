@@ -39,7 +39,8 @@ ORDER: list[set[str]] = [
         *("evaluation", "infer", "figures", "gallery", "report", "interrupt", "progress"),
         *("methods", "gaps", "calibration", "comparisons", "information", "certificate"),
         *("posterior_file", "result_tables", "terminal"),
-        *("explanation", "commands", "evaluation_commands", "inference_commands"),
+        *("explanation", "training_commands", "figure_commands"),
+        *("evaluation_commands", "inference_commands"),
     },
     {"subcommands"},
     {"cli"},
@@ -189,7 +190,11 @@ def test_the_command_line_imports_nothing_heavy_at_its_top(module: str):
         ("figures.style", "import elboroom.data", "figures.style imports elboroom.data"),
         ("gaps", "from elboroom.runs import Run", "gaps imports elboroom.runs"),
         ("gallery", "from elboroom import VAE", "gallery imports elboroom"),
-        ("commands", "from elboroom.cli import main", "commands imports elboroom.cli"),
+        (
+            "figure_commands",
+            "from elboroom.cli import main",
+            "figure_commands imports elboroom.cli",
+        ),
     ],
 )
 def test_a_planted_breach_is_found(module: str, line: str, found: str):
@@ -200,9 +205,12 @@ def test_a_planted_breach_is_found(module: str, line: str, found: str):
 
 def test_a_planted_cycle_is_found():
     sources = dict(read())
-    sources["interrupt"] += "\nfrom elboroom import commands\n"
+    sources["interrupt"] += "\nfrom elboroom import training_commands\n"
     with pytest.raises(CycleError):
         list(TopologicalSorter(graph(sources)).static_order())
+
+
+HEAVY = {"torch", "numpy", "matplotlib", "scipy", "PIL", "safetensors", "jinja2"}
 
 
 def loaded_after(code: str) -> set[str]:
@@ -210,8 +218,7 @@ def loaded_after(code: str) -> set[str]:
     program = f"import sys\n{code}\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    heavy = {"torch", "numpy", "matplotlib", "scipy", "PIL", "safetensors", "jinja2"}
-    return heavy & set(done.stderr.split())
+    return HEAVY & set(done.stderr.split())
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -232,3 +239,8 @@ for words in [[], *([c] for c in {commands})]:
     except SystemExit as end:
         assert end.code == 0"""
     assert loaded_after(code) == set()
+
+
+def test_training_loads_only_what_it_needs():
+    found = loaded_after("import elboroom.training_commands")
+    assert found == {"torch", "numpy", "safetensors"}

@@ -67,12 +67,12 @@ class Train(Command, Start):
 
     def run(self) -> int:
         """Train; 130 if interrupted."""
-        from elboroom import commands
+        from elboroom import training_commands
 
         if self.explain:
-            commands.explain(self.config)
+            training_commands.explain(self.config)
             return 0
-        finished = commands.train(
+        finished = training_commands.train(
             self.config, self.preset, out=self.out, resume=self.resume, quiet=self.quiet
         )
         return 0 if finished else INTERRUPTED
@@ -124,9 +124,9 @@ class Figures(Command):
 
     def run(self) -> int:
         """Draw."""
-        from elboroom import commands
+        from elboroom import figure_commands
 
-        commands.figures(self.run_folder, self.config)
+        figure_commands.figures(self.run_folder, self.config)
         return 0
 
 
@@ -220,9 +220,9 @@ class Report(Command):
 
     def run(self) -> int:
         """Report."""
-        from elboroom import commands
+        from elboroom import figure_commands
 
-        commands.report(self.run_folder)
+        figure_commands.report(self.run_folder)
         return 0
 
 

@@ -1,20 +1,15 @@
-"""What the commands do: each joins the parts of the library, and says what came of it."""
+"""What `elboroom train` does. Nothing that it does not need is imported: it starts the sooner."""
 
 import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from rich.console import Console
-
-from elboroom import explanation, gallery
-from elboroom import report as reports
-from elboroom.config import Config, EvaluateConfig, FigureName, FiguresConfig
+from elboroom.config import Config
 from elboroom.data import Dataset, load_data
-from elboroom.device import keep_freed_memory, resolve_device
-from elboroom.errors import NotDrawableError, UsageError
-from elboroom.evaluation_commands import evaluated
-from elboroom.infer.grid import GridError
+from elboroom.device import resolve_device
+from elboroom.errors import UsageError
+from elboroom.explanation import explain as explained
 from elboroom.interrupt import interruptible
 from elboroom.pace import epochs_within
 from elboroom.progress import watch
@@ -24,7 +19,6 @@ from elboroom.training import TrainState
 from elboroom.training import train as train_model
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
-_GLANCE = 20  # samples an image, for a report of a run that was not evaluated
 
 
 def train(
@@ -66,7 +60,7 @@ def train(
 def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
-    for choice, why in explanation.explain(config.train, data.train).items():
+    for choice, why in explained(config.train, data.train).items():
         plain_console().print(f"{choice}: {why}")
 
 
@@ -109,45 +103,3 @@ def _farewell(run: Run, state: TrainState, held_out: str, *, finished: bool) -> 
         f"trained: {held_out} ELBO {elbo:.2f} nats per image; the run is in {run.path}\n"
         f"next: elboroom report {run.path}"
     )
-
-
-def figures(path: Path, config: FiguresConfig) -> None:
-    """Draw figures into the run folder, and say which, and which cannot be drawn and why."""
-    run = Run(path)
-    _draw(run, run.load_data(), config, config.only, plain_console())
-
-
-def _draw(
-    run: Run,
-    data: Dataset,
-    config: FiguresConfig,
-    names: tuple[FigureName, ...],
-    console: Console,
-) -> None:
-    keep_freed_memory()
-    subject = gallery.Subject(run.load_model(), data, run.history(), config)
-    chosen = config.only != FiguresConfig().only
-    for name in names:
-        try:
-            figure = gallery.draw(name, subject)
-        except (NotDrawableError, GridError) as error:
-            if chosen:
-                raise
-            console.print(f"left out: {error}")
-            continue
-        png, svg = run.write_figure(name, figure)
-        console.print(f"{png} and {svg.suffix}")
-
-
-def report(path: Path) -> None:
-    """Write report.html, after evaluating and drawing what is missing or from before training."""
-    run, console = Run(path), plain_console()
-    if not run.holds("evaluation.json"):
-        glance = evaluated(run, EvaluateConfig(k=_GLANCE), quiet=True)
-        run.write_evaluation(glance.to_dict(), glance.per_image)
-    due: tuple[FigureName, ...] = tuple(
-        n for n in FiguresConfig().only if not run.holds(f"figures/{n}.png")
-    )
-    if due:
-        _draw(run, run.load_data(), FiguresConfig(), due, console)
-    console.print(f"open {run.write_report(reports.render(run))}")
