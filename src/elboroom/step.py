@@ -18,7 +18,7 @@ class Step:
 
     Args:
         model: in training mode.
-        part: where batches come from, on the model's device.
+        part: where batches come from, on the model's device or on disk.
         optimiser: over the model's parameters.
         objective: the bound that is maximised.
         dtype: of matrix products.
@@ -34,14 +34,14 @@ class Step:
     ) -> None:
         self.model, self.part, self.optimiser = model, part, optimiser
         self.objective, self.dtype = objective, dtype
-        self.noise = torch.Generator(part.images.device)
+        self.noise = torch.Generator(next(model.parameters()).device)
         """Feeds all draws of a step; seed it before each."""
 
     def __call__(self, index: Tensor, rate: float | Tensor, warmth: float | Tensor) -> Tensor:
         """One step on the images at `index`.
 
         Args:
-            index: rows of the part, (B,).
+            index: rows of the part, (B,), where its images are.
             rate: Adam's step size.
             warmth: how far β has risen, in [0, 1].
 
@@ -117,6 +117,7 @@ class RecordedStep:
 
 def new_step(step: Step, batch_size: int) -> Step | RecordedStep:
     """The fastest way to take `step` on its device."""
-    if step.noise.device.type == "cuda":
+    # a graph cannot read from disk
+    if step.noise.device.type == "cuda" and step.part.device.type == "cuda":
         return RecordedStep(step, min(batch_size, len(step.part)))
     return step
