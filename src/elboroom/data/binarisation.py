@@ -11,9 +11,10 @@ _SEED = 20131220  # arXiv:1312.6114 was submitted on 20 December 2013
 _PERIOD = 1 << 128  # of PCG64, which goes back by going round
 
 
-def threshold(x: Tensor) -> Tensor:
-    """1 where x > 0.5, else 0; uint8, shaped like `x`."""
-    return (x > 0.5).to(torch.uint8)
+def threshold(x: Tensor, white: float = 1.0) -> Tensor:
+    """1 where x > 0.5 of `white`, which stands for 1, else 0; uint8, shaped like `x`."""
+    half = int(white // 2) if x.dtype == torch.uint8 else 0.5 * white  # bytes compare as bytes
+    return (x > half).view(torch.uint8)
 
 
 def draw_once(x: Tensor, *, stream: int, start: int = 0) -> Tensor:

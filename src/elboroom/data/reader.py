@@ -82,12 +82,12 @@ class Reader:
         grey = torch.from_numpy(np.ascontiguousarray(compact(self.array[self.index[rows]])))
         if self.drawn == "grey":
             return grey
-        x = brightness(grey, self.white)
         if self.drawn == "threshold":
-            binary = binarisation.threshold(x)
+            binary = binarisation.threshold(grey, self.white)
         else:
+            x = brightness(grey, self.white)
             binary = binarisation.draw_rows(x, self.start + rows, stream=self.stream)
-        return binary.float().masked_fill(x.isnan(), math.nan) if self.missing else binary
+        return binary.float().masked_fill(grey.isnan(), math.nan) if self.missing else binary
 
 
 def brightness(images: Tensor, white: float) -> Tensor:
