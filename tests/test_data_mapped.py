@@ -15,7 +15,9 @@ from elboroom import Config, DataConfig, Dataset, ModelConfig, TrainConfig, eval
 from elboroom.config import Binarisation
 from elboroom.data import Part, source
 from elboroom.data.arrays import read_array
+from elboroom.data.binarisation import draw_once
 from elboroom.data.reader import Reader
+from elboroom.data.splits import split
 from elboroom.errors import DataError
 from elboroom.likelihoods import require_support
 from elboroom.likelihoods.bernoulli import Bernoulli
@@ -87,6 +89,23 @@ def test_every_part_has_the_same_images(both: Callable[..., Pair], kind: str, ho
         assert same(a.rows([5, 1, 5]).images, b.rows([5, 1, 5]).images)
         assert isinstance(b.rows([5, 1, 5]).images, torch.Tensor)
         assert (a.missing, a.redraw, a.white) == (b.missing, b.redraw, b.white)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "gaps"])
+def test_what_is_read_from_disk_is_what_the_array_holds(both: Callable[..., Pair], kind: str):
+    x = torch.from_numpy(ARRAYS[kind]).float()[:, None] / (255 if kind == "bytes" else 1)
+    mapped = both(ARRAYS[kind], "static", validation=13)[1]
+    train_rows, test_rows = (
+        rows.index for rows in split(read_array(mapped_file(mapped)), "standard")
+    )
+    gaps = torch.where(x.isnan(), x, 0)
+    expected = [
+        draw_once(x[train_rows], stream=0) + gaps[train_rows],
+        draw_once(x[test_rows], stream=1) + gaps[test_rows],
+    ]
+    assert mapped.validation is not None
+    assert same(torch.cat([mapped.train.x, mapped.validation.x]), expected[0])
+    assert same(mapped.test.x, expected[1])
 
 
 def test_the_mean_is_that_of_the_pixels_that_are_known(both: Callable[..., Pair]):
