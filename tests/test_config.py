@@ -27,6 +27,7 @@ CONFIGS = st.builds(
         binarisation=st.sampled_from(get_args(Binarisation)),
         split=st.sampled_from(get_args(Split)),
         validation=st.integers(0, 10**6),
+        memory=st.floats(0, 1e6),
     ),
     model=st.builds(
         ModelConfig,
@@ -81,6 +82,8 @@ def test_an_unknown_option_is_refused():
     ("kind", "option", "found", "expected"),
     [
         (DataConfig, "validation", -1, "0 or more"),
+        (DataConfig, "memory", -0.5, "0 or more"),
+        (DataConfig, "memory", math.nan, "0 or more"),
         (DataConfig, "binarisation", "grey", "in ('threshold', 'dynamic', 'static', 'none')"),
         (DataConfig, "split", "half", "in ('standard', 'reference')"),
         (ModelConfig, "latents", 0, "1 or more"),

@@ -1,13 +1,14 @@
 import hashlib
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from elboroom import Dataset, load_mnist
-from elboroom.data.binarisation import draw, draw_once, threshold
+from elboroom.data.binarisation import draw, draw_once, draw_rows, threshold
 from elboroom.randomness import stream
 
 
@@ -57,6 +58,12 @@ def test_a_pixel_is_white_as_often_as_it_is_bright(how: str):
 def test_a_row_is_drawn_alike_wherever_its_part_begins(start: int):
     x = grey(10)
     assert torch.equal(draw_once(x, stream=0)[start:], draw_once(x[start:], stream=0, start=start))
+
+
+@given(st.lists(st.integers(0, 9)))
+def test_rows_are_drawn_alike_in_any_order_and_any_number(rows: list[int]):
+    x, index = grey(10), np.array(rows, dtype=np.int64)
+    assert torch.equal(draw_rows(x[index], index, stream=0), draw_once(x, stream=0)[index])
 
 
 def test_fresh_draws_differ_and_follow_their_generator():

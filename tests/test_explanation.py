@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from conftest import Command
 from elboroom import Dataset
-from elboroom.config import TrainConfig
+from elboroom.config import DataConfig, TrainConfig
+from elboroom.data import load_data
 from elboroom.explanation import explain
 from elboroom.threads import threads_as_before
 
@@ -49,7 +51,7 @@ def test_a_card(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
     assert found["matrix products"].startswith("bfloat16: cuda")
     assert found["threads"] == f"{torch.get_num_threads()}, as PyTorch chose"
     assert found["steps"].startswith("recorded as a CUDA graph")
-    assert found["data"].endswith("all on cuda, its pixels drawn there at every visit")
+    assert found["data"].endswith("all on cuda, its pixels drawn on cuda at every visit")
 
 
 def test_what_was_asked_for(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
@@ -69,3 +71,12 @@ def test_the_command_explains_and_trains_nothing(
     assert list(lines) == ["device", "matrix products", "threads", "steps", "data"]
     assert lines["threads"] == "1, as asked"
     assert not (tmp_path / "run").exists()
+
+
+def test_images_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    np.save(tmp_path / "x.npy", np.zeros((50, 4, 4), dtype=np.uint8))
+    part = load_data(DataConfig(source=str(tmp_path / "x.npy"), memory=0.0)).train
+    machine(monkeypatch, cuda=True, bfloat16=True)
+    found = explain(FREE, part)
+    assert found["steps"] == "run as they stand: a CUDA graph cannot read images from disk"
+    assert found["data"] == "45 images on disk, too large for --memory, read by the batch"

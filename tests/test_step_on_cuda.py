@@ -3,6 +3,7 @@
 from copy import deepcopy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -92,6 +93,18 @@ def test_training_lowers_the_loss_and_a_stopped_run_goes_on_where_it_was(digits)
     weights = [torch.cat([p.flatten() for p in m.parameters()]) for m in (whole, part)]
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-3, atol=1e-4)
     assert resumed.history[0].elbo < resumed.history[-1].elbo
+
+
+def test_images_that_stay_on_disk_train_as_those_on_the_device(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (500, 1, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "grey.npy", grey)
+    weights = []
+    for memory in (1.0, 0.0):
+        data = load_data(DataConfig(str(tmp_path / "grey.npy"), "dynamic", memory=memory))
+        model = new_model(Config(model=SMALL), data)
+        train(model, data, TRAINING)
+        weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    torch.testing.assert_close(weights[1], weights[0], rtol=1e-3, atol=1e-4)
 
 
 def test_the_bound_is_that_of_the_processor(digits):

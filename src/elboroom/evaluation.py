@@ -204,7 +204,7 @@ def evaluate(
     generator = stream(seed, "evaluate", device=device)
     dtype = resolve_precision(precision, device)
     terms, densities = [], []
-    for x in data.test.x.split(_IMAGES):
+    for x in data.test.split(_IMAGES):
         x = x.to(device)
         terms.append(_terms(model, x, data.test, k, generator, dtype))
         densities.append(model.posterior(x, data.test.seen(x)))
@@ -228,14 +228,15 @@ def evaluate(
 def _rounding(iwae: Tensor, model: VAE, part: Part, k: int, seed: int) -> Estimate:
     """How far the bounds of the first images lie from those of float32 products, same samples."""
     device = next(model.parameters()).device
-    x, again = part.x[:_IMAGES].to(device), stream(seed, "evaluate", device=device)
+    x = next(part.split(_IMAGES)).to(device)
+    again = stream(seed, "evaluate", device=device)
     exact = _terms(model, x, part, k, again, torch.float32)["iwae"].cpu()
     return Estimate.of(iwae[: len(exact)] - exact)
 
 
 def _known(part: Part) -> Tensor:
     """How many pixels of each image are known, (N,)."""
-    return (~part.x.isnan()).flatten(1).sum(1)
+    return torch.cat([(~x.isnan()).flatten(1).sum(1) for x in part.split(_IMAGES)])
 
 
 def _terms(

@@ -4,6 +4,7 @@ import torch
 
 from elboroom.config import TrainConfig
 from elboroom.data import Part
+from elboroom.data.reader import Reader
 from elboroom.device import describe_device, resolve_device, resolve_precision
 
 
@@ -18,7 +19,7 @@ def explain(config: TrainConfig, part: Part) -> dict[str, str]:
         "device": _device(config, device),
         "matrix products": _products(config, device),
         "threads": _threads(config, device),
-        "steps": _steps(device),
+        "steps": _steps(part, device),
         "data": _data(part, device),
     }
 
@@ -50,14 +51,18 @@ def _threads(config: TrainConfig, device: torch.device) -> str:
     return f"{most}, or 1 while that is faster, as where another process keeps a core"
 
 
-def _steps(device: torch.device) -> str:
-    if device.type == "cuda":
-        return "recorded as a CUDA graph and replayed: launching kernels takes longer than running"
-    return "run as they stand"
+def _steps(part: Part, device: torch.device) -> str:
+    if device.type != "cuda":
+        return "run as they stand"
+    if part.on_disk:
+        return "run as they stand: a CUDA graph cannot read images from disk"
+    return "recorded as a CUDA graph and replayed: launching kernels takes longer than running"
 
 
 def _data(part: Part, device: torch.device) -> str:
+    drawn = f", its pixels drawn on {device.type} at every visit" if part.redraw else ""
+    if isinstance(part.images, Reader):
+        return f"{len(part):,} images on disk, too large for --memory, read by the batch{drawn}"
     size = part.images.numel() * part.images.element_size() / 2**20
     kind = str(part.images.dtype).removeprefix("torch.")
-    drawn = ", its pixels drawn there at every visit" if part.redraw else ""
     return f"{len(part):,} images as {kind}, {size:,.0f} MiB, all on {device.type}{drawn}"

@@ -93,10 +93,11 @@ def _samples(subject: Subject) -> Figure:
 
 
 def _latent(subject: Subject) -> Figure:
-    part = subject.data.test
-    x = part.x[:_SCATTERED]
+    test = subject.data.test
+    part = test.rows(list(range(min(_SCATTERED, len(test)))))
+    x = part.x
     means = subject.model.posterior(x, part.seen(x)).mean
-    labels = None if part.labels is None else part.labels[:_SCATTERED].numpy()
+    labels = None if part.labels is None else part.labels.numpy()
     latents = subject.model.latents
     if latents == 2:
         return figures.latent(means.numpy(), labels)

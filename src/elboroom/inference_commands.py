@@ -89,7 +89,7 @@ def infer(path: Path, config: InferConfig, *, quiet: bool, as_json: bool) -> Non
     mask = _mask(run, config.mask)
     test = run.load_data().test
     index = _rows(test, config.index, config.images)
-    found = _inferred(run, test.rows(index).x, mask, config, quiet=quiet)
+    found = _inferred(run, test, index, mask, config, quiet=quiet)
     summary = {
         **_asked(run, config, len(index)),
         "method": config.method,
@@ -108,13 +108,14 @@ def infer(path: Path, config: InferConfig, *, quiet: bool, as_json: bool) -> Non
 
 
 def _inferred(
-    run: Run, x: Tensor, mask: Tensor, config: InferConfig, *, quiet: bool
+    run: Run, test: Part, index: list[int], mask: Tensor, config: InferConfig, *, quiet: bool
 ) -> dict[str, Tensor]:
     keep_freed_memory()
     device = resolve_device("auto")
     model, parts = run.load_model().to(device), []
-    with counting(len(x), quiet=quiet) as done:
-        for number, batch in enumerate(x.split(images_at_a_time(config.method))):
+    with counting(len(index), quiet=quiet) as done:
+        for number, rows in enumerate(_in_parts(index, images_at_a_time(config.method))):
+            batch = test.rows(rows).x
             posterior = infer_by(
                 config.method,
                 model,
@@ -139,7 +140,7 @@ def gaps(path: Path, config: GapsConfig, *, quiet: bool, as_json: bool) -> None:
     mask = _mask(run, config.mask)
     test = run.load_data().test
     index = _rows(test, None, config.images or min(_FIRST_OF_GAPS, len(test)))
-    found = _gaps(run, test.rows(index).x, mask, config, quiet=quiet)
+    found = _gaps(run, test, index, mask, config, quiet=quiet)
     asked = {**_asked(run, config, len(index)), "k": config.k}
     if as_json:
         console.print(storage.as_json(asked | found.to_dict()))
@@ -148,15 +149,18 @@ def gaps(path: Path, config: GapsConfig, *, quiet: bool, as_json: bool) -> None:
     console.print(result_tables.gaps(found))
 
 
-def _gaps(run: Run, x: Tensor, mask: Tensor, config: GapsConfig, *, quiet: bool) -> Gaps:
+def _gaps(
+    run: Run, test: Part, index: list[int], mask: Tensor, config: GapsConfig, *, quiet: bool
+) -> Gaps:
     keep_freed_memory()
     device = resolve_device("auto")
     model, parts = run.load_model().to(device), []
-    with counting(len(x), quiet=quiet) as done:
-        for number, batch in enumerate(x.split(_GAPS_AT_A_TIME)):
+    with counting(len(index), quiet=quiet) as done:
+        for number, rows in enumerate(_in_parts(index, _GAPS_AT_A_TIME)):
             noise = stream(config.seed, "gaps", number, device=device)
-            rows = batch.to(device), (mask & ~batch.isnan()).to(device)
-            parts.append(gaps_of(model, *rows, generator=noise, methods=config.method, k=config.k))
+            batch = test.rows(rows).x
+            seen = batch.to(device), (mask & ~batch.isnan()).to(device)
+            parts.append(gaps_of(model, *seen, generator=noise, methods=config.method, k=config.k))
             done(len(batch))
     return Gaps.join(parts)
 
@@ -178,6 +182,10 @@ def _rows(test: Part, index: tuple[int, ...] | None, first: int | None) -> list[
     if outside:
         raise _beyond(f"--index {outside[0]} is not a row of the test part", test)
     return list(index)
+
+
+def _in_parts(index: list[int], size: int) -> list[list[int]]:
+    return [index[start : start + size] for start in range(0, len(index), size)]
 
 
 def _beyond(what: str, test: Part) -> UsageError:

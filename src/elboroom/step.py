@@ -21,7 +21,7 @@ class Step:
 
     Args:
         model: in training mode.
-        part: where batches come from, on the model's device.
+        part: where batches come from, on the model's device or on disk.
         optimiser: over the model's parameters.
         objective: the bound that is maximised.
         dtype: of matrix products.
@@ -37,14 +37,14 @@ class Step:
     ) -> None:
         self.model, self.part, self.optimiser = model, part, optimiser
         self.objective, self.dtype = objective, dtype
-        self.noise = torch.Generator(part.images.device)
+        self.noise = torch.Generator(next(model.parameters()).device)
         """Feeds all draws of a step; seed it before each."""
 
     def __call__(self, index: Tensor, rate: float | Tensor, warmth: float | Tensor) -> Tensor:
         """One step on the images at `index`.
 
         Args:
-            index: rows of the part, (B,).
+            index: rows of the part, (B,), where its images are.
             rate: Adam's step size.
             warmth: how far β has risen, in [0, 1].
 
@@ -144,6 +144,8 @@ class AdaptiveStep:
 def new_step(step: Step, config: TrainConfig) -> Step | RecordedStep | AdaptiveStep:
     """The fastest way to take `step` on its device."""
     if step.noise.device.type == "cuda":
+        if step.part.on_disk:  # where a graph cannot read
+            return step
         return RecordedStep(step, min(config.batch_size, len(step.part)))
     most = torch.get_num_threads()
     return AdaptiveStep(step, most) if config.threads == "auto" and most > 1 else step

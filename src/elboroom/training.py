@@ -112,7 +112,7 @@ def train(
         epoch, first = divmod(state.step, steps_per_epoch)
         clock = time.perf_counter()
         order = torch.randperm(len(part), generator=stream(config.seed, "order", epoch))
-        for index in order.to(device).split(config.batch_size)[first:]:
+        for index in order.to(part.device).split(config.batch_size)[first:]:
             restart(step.noise, config.seed, "step", state.step)
             progress = state.step / steps_per_epoch
             state.totals += step(index, learning_rate(config, progress), warmth(config, progress))
@@ -188,7 +188,7 @@ def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> fl
     total, training = 0.0, model.training
     model.eval()
     for rows in torch.arange(len(part)).split(_EVALUATION_BATCH):
-        x = part.batch(rows.to(part.images.device), generator).to(device)
+        x = part.batch(rows.to(part.device), generator)
         with torch.no_grad(), autocast(dtype, device):
             found = bound(model, x, part.seen(x), config=ELBO, generator=generator)
             total += found.elbo.sum().item()

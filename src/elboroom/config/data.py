@@ -14,7 +14,7 @@ Split = Literal["standard", "reference"]
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which images, made binary how, split how: the identity of the data."""
+    """Which images, made binary how, split how: the identity of the data; and how they are held."""
 
     source: Annotated[str, tyro.conf.arg(name="data")] = "mnist"
     """`mnist` (embedded), or the path of a .npy or .npz array of images."""
@@ -26,10 +26,14 @@ class DataConfig:
     reference: the first 10,000 rows of train, tested on the next 10,000."""
     validation: int = 0
     """Images taken from the end of the training part to watch training by; 0 takes none."""
+    memory: float = 2.0
+    """GiB that the images may take; while they are read that is twice their size. A larger .npy
+    stays on disk and is read a batch at a time, for the same result."""
 
     def __post_init__(self) -> None:
         require_choices(self, binarisation=Binarisation, split=Split)
         require(self.validation >= 0, "validation", self.validation, "0 or more")
+        require(self.memory >= 0, "memory", self.memory, "0 or more")
 
     def anywhere(self) -> "DataConfig":
         """The same data, named so that it is found from any working directory."""

@@ -1,17 +1,15 @@
 """Bytes → Dataset: read, split, binarise."""
 
-import hashlib
-import math
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from elboroom.config import Binarisation, DataConfig, Split
-from elboroom.data import binarisation as binarise
-from elboroom.data.arrays import Source, read_array
+from elboroom.data.arrays import read_array
 from elboroom.data.dataset import Dataset, Identity, Part
 from elboroom.data.mnist import read_mnist
+from elboroom.data.reader import Reader
+from elboroom.data.source import Source
 from elboroom.data.splits import Rows, split
 from elboroom.errors import DataError
 
@@ -34,20 +32,19 @@ def load_mnist(
 def load_data(config: DataConfig) -> Dataset:
     """Read, split and binarise the data of `config`.
 
+    Images that would take more than its `memory` stay on disk. In memory are then 8 bytes for each
+    row, its place in the file, as many for the order of an epoch, and the images of one batch.
+
     Raises:
         DataError: a file, a value or a size is not what the reader or the split can take; the
             message says what was expected, what was found, how to mend it.
     """
-    source = (
-        read_mnist()
-        if config.source == "mnist"
-        else read_array(Path(config.source), real=config.binarisation == "none")
-    )
+    source = _read(config)
     train, test = split(source, config.split)
     train, validation = _take_validation(train, config.validation)
     identity = Identity(
         source=source.name,
-        sha256=_digest(source),
+        sha256=source.sha256,
         binarisation=config.binarisation,
         split=config.split,
         test_images=len(test),
@@ -66,7 +63,8 @@ def load_data(config: DataConfig) -> Dataset:
 def _read(config: DataConfig) -> Source:
     if config.source == "mnist":
         return read_mnist()
-    return read_array(Path(config.source), real=config.binarisation == "none")
+    real = config.binarisation == "none"
+    return read_array(Path(config.source), real=real, memory=config.memory)
 
 
 def _take_validation(train: Rows, count: int) -> tuple[Rows, Rows]:
@@ -89,23 +87,9 @@ def _part(
     training: bool = False,
 ) -> Part:
     labels = None if rows.labels is None else torch.tensor(rows.labels)
-    missing = source.has_gaps
-    grey = Part(torch.tensor(rows.images), labels, source.white, how == "dynamic", missing)
-    if how == "none" or (how == "dynamic" and training):
-        return grey
-    x = grey.x
-    if how == "threshold":
-        binary = binarise.threshold(x)
-    else:
-        binary = binarise.draw_once(x, stream=stream, start=start)
-    if missing:
-        binary = binary.float().masked_fill(x.isnan(), math.nan)
-    return Part(binary, labels, missing=missing)
-
-
-def _digest(source: Source) -> str:
-    digest = hashlib.sha256()
-    for images in (source.images, source.test_images):
-        if images is not None:
-            digest.update(np.ascontiguousarray(images).data)
-    return digest.hexdigest()
+    is_grey, redraw = how == "none", how == "dynamic" and training
+    drawn = "grey" if is_grey or redraw else "threshold" if how == "threshold" else "once"
+    missing, white = source.has_gaps, source.white if drawn == "grey" else 1.0
+    reader = Reader(rows.array, rows.index, source.white, drawn, stream, start, missing)
+    images = reader if source.mapped else reader.all()
+    return Part(images, labels, white, redraw, missing)

@@ -1,11 +1,12 @@
 """Arrays from the user: `.npy` and `.npz` files, checked before they are used."""
 
-from dataclasses import dataclass
-from functools import cached_property
+import math
 from pathlib import Path
 
 import numpy as np
 
+from elboroom.data.files import load_arrays
+from elboroom.data.source import Source, compact, pieces
 from elboroom.errors import DataError
 
 _TRAIN_NAMES = ("x_train", "images", "x", "data", "arr_0")
@@ -13,45 +14,23 @@ _MASK_NAMES = ("mask_train", "mask")
 _LABEL_NAMES = ("y_train", "labels", "y")
 
 
-@dataclass(frozen=True)
-class Source:
-    """Images as read: uint8 grey levels with `white` 255, or values in [0, 1] with `white` 1.
-
-    Where pixels are missing the images are floats in [0, 1], and NaN there.
-
-    Attributes:
-        name: what results call it.
-        images: (N, *event).
-        labels: (N,) int64, or None.
-        test_images: the source's own test part, or None where it has none.
-        test_labels: (M,) int64, or None.
-        white: the value that stands for 1.
-    """
-
-    name: str
-    images: np.ndarray
-    labels: np.ndarray | None
-    test_images: np.ndarray | None
-    test_labels: np.ndarray | None
-    white: float
-
-    @cached_property
-    def has_gaps(self) -> bool:
-        """Whether any pixel is missing."""
-        parts = (self.images, self.test_images)
-        return any(p is not None and p.dtype.kind == "f" and np.isnan(p).any() for p in parts)
-
-
-def read_array(path: Path, *, real: bool = False) -> Source:
+def read_array(path: Path, *, real: bool = False, memory: float = math.inf) -> Source:
     """Read `.npy` (the images) or `.npz` (images, and labels and a test part where it has them).
 
     A pixel is missing where it is NaN, or where the array `mask` (of the test part, `mask_test`) is
-    False. With `real`, floats may have any finite value.
+    False.
+
+    Args:
+        path: the file.
+        real: whether floats may have any finite value.
+        memory: GiB that the images may take, which while they are read is twice their size. A
+            larger `.npy` is mapped: it stays on disk, in its own type.
 
     Raises:
-        DataError: the file is missing, not such an array, or its values are not images.
+        DataError: the file is missing, not such an array, larger than `memory` and of a kind that
+            cannot be mapped, or its values are not images.
     """
-    arrays = _load(path)
+    arrays = load_arrays(path, memory)
     images = _require_images(_find(arrays, _TRAIN_NAMES, path), path)
     test = arrays.get("x_test")
     if test is not None and _require_images(test, path).shape[1:] != images.shape[1:]:
@@ -68,25 +47,13 @@ def read_array(path: Path, *, real: bool = False) -> Source:
         white = 1.0
     return Source(
         name=path.name,
-        images=_as_events(images),
+        images=_as_read(images),
         labels=_labels(next((arrays[n] for n in _LABEL_NAMES if n in arrays), None), images, path),
-        test_images=None if test is None else _as_events(test),
+        test_images=None if test is None else _as_read(test),
         test_labels=None if test is None else _labels(arrays.get("y_test"), test, path),
         white=white,
+        mapped=isinstance(images, np.memmap),
     )
-
-
-def _load(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            return {"images": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except Exception as error:  # zlib, zipfile, tokenize: a torn file raises them all
-        raise DataError(
-            f"cannot read {path} as data",
-            why=str(error) or "the file is empty",
-            fix="give `mnist`, or a .npy or .npz file written by numpy.save or numpy.savez",
-        ) from error
 
 
 def _find(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path) -> np.ndarray:
@@ -118,7 +85,13 @@ def _as_events(array: np.ndarray) -> np.ndarray:
         array = array[:, None]
     elif array.ndim == 4 and array.shape[-1] in (1, 3) and array.shape[1] not in (1, 3):
         array = np.moveaxis(array, -1, 1)
-    return array.astype(np.uint8 if array.dtype in (bool, np.uint8) else np.float32)
+    return array
+
+
+def _as_read(array: np.ndarray) -> np.ndarray:
+    """As events, in a compact type unless they are mapped."""
+    events = _as_events(array)
+    return events if isinstance(array, np.memmap) else compact(events)
 
 
 def _with_gaps(images: np.ndarray, mask: np.ndarray | None, white: float, path: Path) -> np.ndarray:
@@ -139,9 +112,10 @@ def _white(arrays: list[np.ndarray], path: Path, *, real: bool) -> float:
     for array in arrays:
         if array.dtype.kind not in "buif":
             raise _bad_values(path, f"its type is {array.dtype}", "save numbers")
-        if array.dtype.kind == "f" and np.isnan(array).all():
-            raise _bad_values(path, "all of them are NaN", "NaN stands where a pixel is missing")
-    low, high = min(np.nanmin(a) for a in arrays), max(np.nanmax(a) for a in arrays)
+    ends = np.array([_extremes(array) for array in arrays])
+    if np.isnan(ends).any():
+        raise _bad_values(path, "all of them are NaN", "NaN stands where a pixel is missing")
+    low, high = ends[:, 0].min(), ends[:, 1].max()
     is_grey_bytes = all(a.dtype == np.uint8 for a in arrays) and high > 1
     is_real = real and all(a.dtype.kind == "f" for a in arrays) and np.isfinite([low, high]).all()
     if not is_grey_bytes and not is_real and (low < 0 or high > 1):
@@ -152,6 +126,15 @@ def _white(arrays: list[np.ndarray], path: Path, *, real: bool) -> float:
             "with --binarisation none and --likelihood gaussian",
         )
     return 255.0 if is_grey_bytes else 1.0
+
+
+def _extremes(array: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest value, NaN aside; NaN where there is no other."""
+    lows, highs = zip(
+        *((np.fmin.reduce(p, axis=None), np.fmax.reduce(p, axis=None)) for p in pieces(array)),
+        strict=True,
+    )
+    return np.fmin.reduce(lows), np.fmax.reduce(highs)
 
 
 def _bad_values(path: Path, found: str, fix: str) -> DataError:

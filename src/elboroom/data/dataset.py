@@ -1,11 +1,14 @@
 """The Dataset: images in parts, and the identity that every result carries."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from elboroom.data import binarisation
+from elboroom.data.reader import Reader, brightness
+from elboroom.data.source import rows_at_a_time
 from elboroom.errors import IncomparableError
 
 
@@ -38,7 +41,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Part:
-    """Images of one part of the data, in a compact type.
+    """Images of one part of the data, in a compact type, or a reader of those that stay on disk.
 
     Attributes:
         images: (N, *event), uint8 or float32.
@@ -48,7 +51,7 @@ class Part:
         missing: whether NaN stands in `images` where a pixel is not known.
     """
 
-    images: Tensor
+    images: Tensor | Reader
     labels: Tensor | None
     white: float = 1.0
     redraw: bool = False
@@ -57,9 +60,24 @@ class Part:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the images are, and where `batch` takes its index."""
+        return self.images.device
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the images stay there, and are read a batch at a time."""
+        return isinstance(self.images, Reader)
+
     def batch(self, index: Tensor, generator: torch.Generator) -> Tensor:
-        """The images at `index` (B,) as float32 (B, *event); `generator` feeds a redraw."""
-        x = self._float(self.images.index_select(0, index))
+        """The images at `index` (B,) as float32 (B, *event), on the device of `generator`.
+
+        Args:
+            index: rows, on the device of the images.
+            generator: feeds a redraw.
+        """
+        x = brightness(self.images.index_select(0, index).to(generator.device), self.white)
         if not self.redraw:
             return x
         drawn = binarisation.draw(x, generator)
@@ -69,36 +87,50 @@ class Part:
         """The mask of a batch of this part: False where a pixel is missing; None if none is."""
         return ~x.isnan() if self.missing else None
 
+    def split(self, size: int) -> Iterator[Tensor]:
+        """All images in order as float32 (B, *event) in [0, 1], without a redraw."""
+        for images in self.images.split(size):
+            yield brightness(images, self.white)
+
     @property
     def mean(self) -> Tensor:
         """The mean image in [0, 1], (*event); NaN where a pixel is missing in all of them."""
-        return self.x.nanmean(0)
+        total = torch.zeros(self.images.shape[1:], dtype=torch.float64, device=self.device)
+        count = torch.zeros_like(total)
+        for x in self.split(self._at_a_time):
+            total += x.nansum(0, dtype=torch.float64)
+            count += (~x.isnan()).sum(0) if self.missing else len(x)
+        return (total / count).float()
 
     @property
     def x(self) -> Tensor:
-        """All images as float32 in [0, 1], (N, *event), without a redraw."""
-        return self._float(self.images)
+        """All images as float32 in [0, 1], (N, *event), in memory, without a redraw."""
+        return torch.cat(list(self.split(self._at_a_time)))
 
-    @property
-    def values(self) -> Tensor:
-        """Every value that occurs in `x`, each at least once, (V,)."""
-        if self.images.dtype != torch.uint8:
-            return self.x.flatten()
-        return self._float(torch.bincount(self.images.flatten()).nonzero()[:, 0])
+    def values(self) -> Iterator[Tensor]:
+        """Every value that occurs in `x`, each at least once, some at a time, (V,)."""
+        if isinstance(self.images, Reader) and self.images.is_binary:
+            yield torch.tensor([0.0, 1.0])
+            return
+        for images in self.images.split(self._at_a_time):
+            values = images.flatten()
+            is_bytes = values.dtype == torch.uint8
+            yield brightness(values.bincount().nonzero()[:, 0] if is_bytes else values, self.white)
 
     def to(self, device: torch.device) -> "Part":
-        """The same part on `device`."""
+        """The same part on `device`; images on disk stay there."""
         labels = None if self.labels is None else self.labels.to(device)
         return replace(self, images=self.images.to(device), labels=labels)
 
     def rows(self, index: list[int]) -> "Part":
-        """The rows at `index`."""
+        """The rows at `index`, in memory."""
+        chosen = torch.tensor(index, dtype=torch.int64, device=self.device)
         labels = None if self.labels is None else self.labels[index]
-        return replace(self, images=self.images[index], labels=labels)
+        return replace(self, images=self.images.index_select(0, chosen), labels=labels)
 
-    def _float(self, images: Tensor) -> Tensor:
-        x = images.float()
-        return x if self.white == 1.0 else x.div_(self.white)
+    @property
+    def _at_a_time(self) -> int:
+        return rows_at_a_time(tuple(self.images.shape[1:]))
 
 
 @dataclass(frozen=True)

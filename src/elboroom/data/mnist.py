@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from elboroom.data.arrays import Source
 from elboroom.data.idx import read_idx
+from elboroom.data.source import Source
 
 _FOLDER = Path(__file__).parent / "mnist"
 _SHA256 = {

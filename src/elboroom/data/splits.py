@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elboroom.data.arrays import Source
+from elboroom.data.source import Source
 from elboroom.errors import DataError
 
 _REFERENCE_ROWS = 10_000
@@ -13,25 +13,47 @@ _TEST_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Rows:
-    """Images (N, *event) and their labels (N,), if any."""
+    """Some rows of an array, which are named and not yet read: 8 bytes a row.
 
-    images: np.ndarray
-    labels: np.ndarray | None
+    Attributes:
+        array: (M, *event).
+        all_labels: (M,), or None.
+        index: which rows, (N,) int64.
+    """
+
+    array: np.ndarray
+    all_labels: np.ndarray | None
+    index: np.ndarray
+
+    @classmethod
+    def of(cls, array: np.ndarray, labels: np.ndarray | None) -> "Rows":
+        """All rows of an array."""
+        return cls(array, labels, np.arange(len(array)))
+
+    @property
+    def images(self) -> np.ndarray:
+        """The images, read, (N, *event)."""
+        return self.array[self.index]
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Their labels, (N,), or None."""
+        return None if self.all_labels is None else self.all_labels[self.index]
 
     def __getitem__(self, rows: slice | np.ndarray) -> "Rows":
-        return Rows(self.images[rows], None if self.labels is None else self.labels[rows])
+        return Rows(self.array, self.all_labels, self.index[rows])
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.index)
 
 
 def split(source: Source, name: str) -> tuple[Rows, Rows]:
     """Train and test rows of `source` under the split `name`."""
-    rows = Rows(source.images, source.labels)
+    rows = Rows.of(source.images, source.labels)
     if name == "reference":
         return _reference(rows)
     if source.test_images is not None:
-        return rows, Rows(source.test_images, source.test_labels)
+        return rows, Rows.of(source.test_images, source.test_labels)
     return _hold_out(rows)
 
 

@@ -25,12 +25,12 @@ def require_support(likelihood: Any, part: Part, source: str) -> None:
     kind = kind_of(likelihood)
     if part.redraw or not hasattr(kind, "fits"):
         return
-    values = part.values
-    unfit = values[~kind.fits(values) & ~values.isnan()]
-    if len(unfit):
-        raise DataError(
-            f"{source} does not fit the likelihood {kind.__name__}",
-            why=f"every value must be {kind.takes}, found {unfit[0].item():.4g}",
-            fix="choose --binarisation threshold, dynamic or static, which make pixels binary, "
-            "or another --likelihood",
-        )
+    for values in part.values():
+        unfit = values[~kind.fits(values) & ~values.isnan()]
+        if len(unfit):
+            raise DataError(
+                f"{source} does not fit the likelihood {kind.__name__}",
+                why=f"every value must be {kind.takes}, found {unfit[0].item():.4g}",
+                fix="choose --binarisation threshold, dynamic or static, which make pixels binary, "
+                "or another --likelihood",
+            )
