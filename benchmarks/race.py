@@ -1,0 +1,178 @@
+"""One problem given to elboroom and to peers, in turn, each time in a process of its own."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import peers
+from benchmarks.ours import EVENT, layers_of, model_of
+from benchmarks.peers.problem import Laps, Layers, Problem, layers
+from elboroom import VAE, Dataset, ModelConfig, evaluate
+from elboroom.config import Activation
+from elboroom.randomness import stream
+
+_EVALUATION_K = 20
+
+Program = Callable[[Path, Path], None]
+"""PROBLEM.npz and RESULT.npz → a process that trains."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A model and how it is trained; `images` is a multiple of `batch`."""
+
+    hidden: tuple[int, ...]
+    latents: int
+    activation: Activation
+    batch: int
+    images: int
+    epochs: int
+    particles: int = 1
+
+    @property
+    def name(self) -> str:
+        """Such as 784–400–20."""
+        return "–".join(str(width) for width in (784, *self.hidden, self.latents))
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What one run of one program came to.
+
+    Attributes:
+        cold: seconds from the start of the process to the end of the first epoch.
+        epochs: seconds of each epoch after the first.
+        whole: seconds from the start of the process to the end of the last epoch.
+        peak: largest resident memory, MiB.
+        encoder: its weights at the end.
+        decoder: the same.
+        activation: between layers.
+    """
+
+    cold: float
+    epochs: list[float]
+    whole: float
+    peak: float
+    encoder: Layers
+    decoder: Layers
+    activation: str
+
+    @property
+    def steady(self) -> float:
+        """The median epoch after the first, in seconds."""
+        return statistics.median(self.epochs)
+
+    @property
+    def model(self) -> VAE:
+        """What was trained, as a model of elboroom."""
+        model = model_of(self.encoder, self.decoder, self.activation)
+        return model.eval().requires_grad_(False)
+
+
+def elboroom(problem: Path, result: Path) -> None:
+    """The library itself, as its user would call it."""
+    subprocess.run([sys.executable, "-m", "benchmarks.ours", problem, result], check=True)
+
+
+PYTORCH = partial(peers.run, "plain_vae.py")
+NUMPYRO = partial(peers.run, "numpyro_vae.py")
+PYTHAE = partial(peers.run, "pythae_vae.py")
+
+
+def pyro(problem: Path, result: Path) -> None:
+    """Pyro with its `Trace_ELBO`."""
+    peers.run("pyro_vae.py", problem, result)
+
+
+def pyro_jit(problem: Path, result: Path) -> None:
+    """Pyro with its `JitTrace_ELBO`."""
+    peers.run("pyro_vae.py", problem, result, "jit")
+
+
+ALL: dict[str, Program] = {
+    "elboroom": elboroom,
+    "NumPyro": NUMPYRO,
+    "Pyro": pyro,
+    "Pyro, jit": pyro_jit,
+    "pythae": PYTHAE,
+    "plain PyTorch": PYTORCH,
+}
+
+
+def race(
+    setting: Setting, data: Dataset, programs: Sequence[str], repeats: int
+) -> dict[str, list[Finish]]:
+    """Every program once, then every program again, each round from a seed of its own."""
+    found: dict[str, list[Finish]] = {name: [] for name in programs}
+    for seed in range(repeats):
+        problem = problem_of(setting, data, seed)
+        for name in programs:
+            found[name].append(run(ALL[name], problem))
+    return found
+
+
+def problem_of(setting: Setting, data: Dataset, seed: int) -> Problem:
+    """The first images of the train part, and initial weights."""
+    config = ModelConfig(
+        latents=setting.latents, hidden=setting.hidden, activation=setting.activation
+    )
+    model = VAE.from_config(config, EVENT, generator=stream(seed, "weights"))
+    return Problem(
+        x=data.train.images[: setting.images].flatten(1).to(torch.uint8).numpy(),
+        encoder=layers_of(model.encoder),
+        decoder=layers_of(model.decoder),
+        activation=setting.activation,
+        batch=setting.batch,
+        epochs=setting.epochs,
+        particles=setting.particles,
+        seed=seed,
+    )
+
+
+def run(program: Program, problem: Problem) -> Finish:
+    """One run, of two epochs at least."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, result = Path(folder) / "problem.npz", Path(folder) / "result.npz"
+        problem.write(given)
+        start = time.time()
+        program(given, result)
+        found = dict(np.load(result))
+    laps = Laps(found["began"].tolist(), found["ended"].tolist())
+    assert len(laps.began) == len(laps.ended) == problem.epochs
+    seconds = [b - a for a, b in zip(laps.began, laps.ended, strict=True)]
+    return Finish(
+        cold=laps.ended[0] - start,
+        epochs=seconds[1:],
+        whole=laps.ended[-1] - start,
+        peak=float(found["peak"]) / 1024,
+        encoder=layers(found, "encoder"),
+        decoder=layers(found, "decoder"),
+        activation=problem.activation,
+    )
+
+
+def bounds_of(finish: Finish, data: Dataset) -> tuple[float, float]:
+    """The one evaluator of all: ELBO and IWAE bound of the test part, nats per image."""
+    estimates = evaluate(finish.model, data, k=_EVALUATION_K, seed=0).estimates
+    return estimates["elbo"].mean, estimates["iwae"].mean
+
+
+@contextmanager
+def busy_core() -> Iterator[None]:
+    """Another process that never rests."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
