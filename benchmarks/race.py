@@ -79,33 +79,22 @@ class Finish:
         return model.eval().requires_grad_(False)
 
 
-def elboroom(problem: Path, result: Path) -> None:
+def _elboroom(problem: Path, result: Path) -> None:
     """The library itself, as its user would call it."""
     subprocess.run([sys.executable, "-m", "benchmarks.ours", problem, result], check=True)
 
 
-PYTORCH = partial(peers.run, "plain_vae.py")
-NUMPYRO = partial(peers.run, "numpyro_vae.py")
-PYTHAE = partial(peers.run, "pythae_vae.py")
-
-
-def pyro(problem: Path, result: Path) -> None:
-    """Pyro with its `Trace_ELBO`."""
-    peers.run("pyro_vae.py", problem, result)
-
-
-def pyro_jit(problem: Path, result: Path) -> None:
-    """Pyro with its `JitTrace_ELBO`."""
+def _pyro_jit(problem: Path, result: Path) -> None:
     peers.run("pyro_vae.py", problem, result, "jit")
 
 
-ALL: dict[str, Program] = {
-    "elboroom": elboroom,
-    "NumPyro": NUMPYRO,
-    "Pyro": pyro,
-    "Pyro, jit": pyro_jit,
-    "pythae": PYTHAE,
-    "plain PyTorch": PYTORCH,
+PROGRAMS: dict[str, Program] = {
+    "elboroom": _elboroom,
+    "NumPyro": partial(peers.run, "numpyro_vae.py"),
+    "Pyro": partial(peers.run, "pyro_vae.py"),
+    "Pyro, jit": _pyro_jit,
+    "pythae": partial(peers.run, "pythae_vae.py"),
+    "plain PyTorch": partial(peers.run, "plain_vae.py"),
 }
 
 
@@ -117,7 +106,7 @@ def race(
     for seed in range(repeats):
         problem = problem_of(setting, data, seed)
         for name in programs:
-            found[name].append(run(ALL[name], problem))
+            found[name].append(run(name, problem))
     return found
 
 
@@ -139,18 +128,18 @@ def problem_of(setting: Setting, data: Dataset, seed: int) -> Problem:
     )
 
 
-def run(program: Program, problem: Problem) -> Finish:
-    """One run, of two epochs at least."""
+def run(name: str, problem: Problem) -> Finish:
+    """One run of the program of that name, of two epochs at least; a line tells how it went."""
     with tempfile.TemporaryDirectory() as folder:
         given, result = Path(folder) / "problem.npz", Path(folder) / "result.npz"
         problem.write(given)
         start = time.time()
-        program(given, result)
+        PROGRAMS[name](given, result)
         found = dict(np.load(result))
     laps = Laps(found["began"].tolist(), found["ended"].tolist())
     assert len(laps.began) == len(laps.ended) == problem.epochs
     seconds = [b - a for a, b in zip(laps.began, laps.ended, strict=True)]
-    return Finish(
+    finish = Finish(
         cold=laps.ended[0] - start,
         epochs=seconds[1:],
         whole=laps.ended[-1] - start,
@@ -159,6 +148,8 @@ def run(program: Program, problem: Problem) -> Finish:
         decoder=layers(found, "decoder"),
         activation=problem.activation,
     )
+    print(f"{name}: {problem.x.shape}, {finish.cold:.2f} s, then {finish.steady:.3f} s an epoch")
+    return finish
 
 
 def bounds_of(finish: Finish, data: Dataset) -> tuple[float, float]:

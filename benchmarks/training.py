@@ -12,26 +12,25 @@ import torch
 from benchmarks import limit, partly_seen, peers
 from benchmarks.peers.problem import Layers, Problem
 from benchmarks.race import (
-    ALL,
-    PYTORCH,
+    PROGRAMS,
     Finish,
     Setting,
     bounds_of,
     busy_core,
-    elboroom,
     problem_of,
     race,
     run,
 )
 from benchmarks.results import Row
 from elboroom import Dataset, load_mnist
+from elboroom.config import Split
 from elboroom.device import resolve_precision
 
 _A = Setting((400,), 20, "softplus", batch=128, images=59_904, epochs=6)
 _B = Setting((500,), 2, "tanh", batch=200, images=10_000, epochs=10)
 _C = Setting((200, 200), 50, "tanh", batch=100, images=10_000, epochs=4, particles=50)
 _SMALL = replace(_A, images=12_288, epochs=4)
-_WEIGHTED = [name for name in ALL if name != "Pyro, jit"]  # which has no RenyiELBO
+_NOT_JIT = [name for name in PROGRAMS if name != "Pyro, jit"]  # it has no RenyiELBO
 _BATCHES, _WIDTHS, _PARTICLES = (32, 128, 512, 2_048), (100, 1_600), (5, 20)
 _CURVES = ("elboroom", "NumPyro", "plain PyTorch")
 _BOUNDS = {  # times faster than a peer: reach, aim
@@ -48,19 +47,22 @@ _NATS = "nats per image"
 def measure(quick: bool) -> list[Row]:
     """All rows; `quick` takes few images, two epochs and one repeat, and judges nothing by them."""
     peers.install()
-    data, repeats = load_mnist(), 1 if quick else 3
-    if quick:
-        data = replace(data, test=data.test.rows(list(range(500))))
-    plain, rows = race(_sized(_A, 6_400, quick), data, list(ALL), repeats), list[Row]()
-    rows += _of_setting("a", _sized(_A, 6_400, quick), plain, data)
-    small = _sized(_B, 2_000, quick)
-    rows += _of_setting("b", small, race(small, data, list(ALL), repeats), data)
-    rows += _reference_experiment(replace(small, epochs=2 if quick else _WHOLE), data, repeats)
-    heavy = _sized(_C, 200, quick)
-    rows += _of_setting("c", heavy, race(heavy, data, _WEIGHTED, repeats), data)
-    rows += partly_seen.rows(_svi_problem(plain["elboroom"][0], data, quick), repeats, quick)
+    repeats = 1 if quick else 3
+    data, reference = _mnist("standard", quick), _mnist("reference", quick)
+    a, b, c = _sized(_A, 6_400, quick), _sized(_B, 2_000, quick), _sized(_C, 200, quick)
+    of_a = race(a, data, list(PROGRAMS), repeats)
+    rows = _of_setting("a", a, of_a, data)
+    rows += _of_setting("b", b, race(b, reference, list(PROGRAMS), repeats), reference)
+    rows += _reference_experiment(replace(b, epochs=2 if quick else _WHOLE), reference, repeats)
+    rows += _of_setting("c", c, race(c, data, _NOT_JIT, repeats), data)
+    rows += partly_seen.rows(_svi_problem(of_a["elboroom"][0], data, quick), repeats, quick)
     rows += _curves(data, quick) + _with_a_busy_core(data, quick, repeats)
     return [replace(row, reach=None) for row in rows] if quick else rows
+
+
+def _mnist(split: Split, quick: bool) -> Dataset:
+    data = load_mnist(split=split)
+    return replace(data, test=data.test.rows(list(range(500)))) if quick else data
 
 
 def _sized(setting: Setting, images: int, quick: bool) -> Setting:
@@ -125,10 +127,10 @@ def _ratios(letter: str, what: str, found: dict[str, list[Finish]]) -> list[Row]
 
 def _reference_experiment(setting: Setting, data: Dataset, repeats: int) -> list[Row]:
     """The whole of it, and its recipe by a plain loop: N(0, 0.01²) weights."""
-    ours = [run(elboroom, problem_of(setting, data, seed)) for seed in range(repeats)]
+    ours = [run("elboroom", problem_of(setting, data, seed)) for seed in range(repeats)]
     recipe = problem_of(setting, data, 0)
     noise = np.random.default_rng(0)
-    theirs = run(PYTORCH, _tiny_weights(recipe, noise))
+    theirs = run("plain PyTorch", _tiny_weights(recipe, noise))
     what = f"(b) reference experiment, {setting.epochs} epochs"
     whole = [f.whole for f in ours]
     original = [_ORIGINAL * setting.epochs / s for s in whole]
@@ -167,7 +169,7 @@ def _curves(data: Dataset, quick: bool) -> list[Row]:
     rows = []
     for name, setting in settings.items():
         for program in _CURVES[:1] if quick else _CURVES:
-            finish = run(ALL[program], problem_of(setting, data, 0))
+            finish = run(program, problem_of(setting, data, 0))
             paces = [setting.images / s for s in finish.epochs]
             rows.append(Row(f"(e) {name}: {program}", paces, "images/s", at_least=True))
     return rows
@@ -175,13 +177,13 @@ def _curves(data: Dataset, quick: bool) -> list[Row]:
 
 def _with_a_busy_core(data: Dataset, quick: bool, repeats: int) -> list[Row]:
     """(a) again, quiet and beside a process that takes one core, in turn."""
-    problem = problem_of(_sized(_SMALL, 1_280, quick), data, 0)
-    slower: dict[str, list[float]] = {name: [] for name in _WEIGHTED}
+    problem = problem_of(replace(_SMALL, images=6_400, epochs=3), data, 0)
+    slower: dict[str, list[float]] = {name: [] for name in (_CURVES if quick else _NOT_JIT)}
     for _ in range(repeats):
-        for name in _WEIGHTED:
-            quiet = run(ALL[name], problem).steady
+        for name in slower:
+            quiet = run(name, problem).steady
             with busy_core():
-                slower[name].append(run(ALL[name], problem).steady / quiet)
+                slower[name].append(run(name, problem).steady / quiet)
     return [
         Row(
             f"(a) beside a busy process, an epoch over a quiet one: {name}",
