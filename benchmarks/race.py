@@ -160,8 +160,9 @@ def bounds_of(finish: Finish, data: Dataset) -> tuple[float, float]:
 
 @contextmanager
 def busy_core() -> Iterator[None]:
-    """Another process that never rests."""
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    """Another process that never rests, and does not outlive this one."""
+    code = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    process = subprocess.Popen([sys.executable, "-c", code])
     try:
         yield
     finally:
