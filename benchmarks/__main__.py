@@ -5,18 +5,21 @@ from typing import Annotated, Literal
 
 import tyro
 
-from benchmarks import inference, likelihood, reference
+from benchmarks import inference, likelihood, reference, training
 from benchmarks.results import Results
 
 AREAS = {
     "inference": inference.measure,
     "likelihood": likelihood.measure,
     "reference": reference.measure,
+    "training": training.measure,
 }
 
 
 def main(
-    name: Annotated[Literal["inference", "likelihood", "reference"], tyro.conf.Positional],
+    name: Annotated[
+        Literal["inference", "likelihood", "reference", "training"], tyro.conf.Positional
+    ],
     quick: bool = False,
 ) -> None:
     """Measure one area. Exits 1 when a number to reach is missed.

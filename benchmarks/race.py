@@ -1,0 +1,170 @@
+"""One problem given to elboroom and to peers, in turn, each time in a process of its own."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import peers
+from benchmarks.ours import EVENT, layers_of, model_of
+from benchmarks.peers.problem import Laps, Layers, Problem, layers
+from elboroom import VAE, Dataset, ModelConfig, evaluate
+from elboroom.config import Activation
+from elboroom.randomness import stream
+
+_EVALUATION_K = 20
+
+Program = Callable[[Path, Path], None]
+"""PROBLEM.npz and RESULT.npz → a process that trains."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A model and how it is trained; `images` is a multiple of `batch`."""
+
+    hidden: tuple[int, ...]
+    latents: int
+    activation: Activation
+    batch: int
+    images: int
+    epochs: int
+    particles: int = 1
+
+    @property
+    def name(self) -> str:
+        """Such as 784–400–20."""
+        return "–".join(str(width) for width in (784, *self.hidden, self.latents))
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What one run of one program came to.
+
+    Attributes:
+        cold: seconds from the start of the process to the end of the first epoch.
+        epochs: seconds of each epoch after the first.
+        whole: seconds from the start of the process to the end of the last epoch.
+        peak: largest resident memory, MiB.
+        encoder: its weights at the end.
+        decoder: the same.
+        activation: between layers.
+    """
+
+    cold: float
+    epochs: list[float]
+    whole: float
+    peak: float
+    encoder: Layers
+    decoder: Layers
+    activation: str
+
+    @property
+    def steady(self) -> float:
+        """The median epoch after the first, in seconds."""
+        return statistics.median(self.epochs)
+
+    @property
+    def model(self) -> VAE:
+        """What was trained, as a model of elboroom."""
+        model = model_of(self.encoder, self.decoder, self.activation)
+        return model.eval().requires_grad_(False)
+
+
+def _elboroom(problem: Path, result: Path) -> None:
+    """The library itself, as its user would call it."""
+    subprocess.run([sys.executable, "-m", "benchmarks.ours", problem, result], check=True)
+
+
+def _pyro_jit(problem: Path, result: Path) -> None:
+    peers.run("pyro_vae.py", problem, result, "jit")
+
+
+PROGRAMS: dict[str, Program] = {
+    "elboroom": _elboroom,
+    "NumPyro": partial(peers.run, "numpyro_vae.py"),
+    "Pyro": partial(peers.run, "pyro_vae.py"),
+    "Pyro, jit": _pyro_jit,
+    "pythae": partial(peers.run, "pythae_vae.py"),
+    "plain PyTorch": partial(peers.run, "plain_vae.py"),
+}
+
+
+def race(
+    setting: Setting, data: Dataset, programs: Sequence[str], repeats: int
+) -> dict[str, list[Finish]]:
+    """Every program once, then every program again, each round from a seed of its own."""
+    found: dict[str, list[Finish]] = {name: [] for name in programs}
+    for seed in range(repeats):
+        problem = problem_of(setting, data, seed)
+        for name in programs:
+            found[name].append(run(name, problem))
+    return found
+
+
+def problem_of(setting: Setting, data: Dataset, seed: int) -> Problem:
+    """The first images of the train part, and initial weights."""
+    config = ModelConfig(
+        latents=setting.latents, hidden=setting.hidden, activation=setting.activation
+    )
+    model = VAE.from_config(config, EVENT, generator=stream(seed, "weights"))
+    return Problem(
+        x=data.train.images[: setting.images].flatten(1).to(torch.uint8).numpy(),
+        encoder=layers_of(model.encoder),
+        decoder=layers_of(model.decoder),
+        activation=setting.activation,
+        batch=setting.batch,
+        epochs=setting.epochs,
+        particles=setting.particles,
+        seed=seed,
+    )
+
+
+def run(name: str, problem: Problem) -> Finish:
+    """One run of the program of that name, of two epochs at least; a line tells how it went."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, result = Path(folder) / "problem.npz", Path(folder) / "result.npz"
+        problem.write(given)
+        start = time.time()
+        PROGRAMS[name](given, result)
+        found = dict(np.load(result))
+    laps = Laps(found["began"].tolist(), found["ended"].tolist())
+    assert len(laps.began) == len(laps.ended) == problem.epochs
+    seconds = [b - a for a, b in zip(laps.began, laps.ended, strict=True)]
+    finish = Finish(
+        cold=laps.ended[0] - start,
+        epochs=seconds[1:],
+        whole=laps.ended[-1] - start,
+        peak=float(found["peak"]) / 1024,
+        encoder=layers(found, "encoder"),
+        decoder=layers(found, "decoder"),
+        activation=problem.activation,
+    )
+    print(f"{name}: {problem.x.shape}, {finish.cold:.2f} s, then {finish.steady:.3f} s an epoch")
+    return finish
+
+
+def bounds_of(finish: Finish, data: Dataset) -> tuple[float, float]:
+    """The one evaluator of all: ELBO and IWAE bound of the test part, nats per image."""
+    estimates = evaluate(finish.model, data, k=_EVALUATION_K, seed=0).estimates
+    return estimates["elbo"].mean, estimates["iwae"].mean
+
+
+@contextmanager
+def busy_core() -> Iterator[None]:
+    """Another process that never rests, and does not outlive this one."""
+    code = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()

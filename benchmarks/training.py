@@ -1,0 +1,195 @@
+"""Training: elboroom and its peers on the same arrays, from the same weights, one evaluator.
+
+Nobody is fast by being wrong: beside each time stands the test ELBO that it bought.
+"""
+
+import statistics
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from benchmarks import limit, partly_seen, peers
+from benchmarks.peers.problem import Layers, Problem
+from benchmarks.race import (
+    PROGRAMS,
+    Finish,
+    Setting,
+    bounds_of,
+    busy_core,
+    problem_of,
+    race,
+    run,
+)
+from benchmarks.results import Row
+from elboroom import Dataset, load_mnist
+from elboroom.config import Split
+from elboroom.device import resolve_precision
+
+_A = Setting((400,), 20, "softplus", batch=128, images=59_904, epochs=6)
+_B = Setting((500,), 2, "tanh", batch=200, images=10_000, epochs=10)
+_C = Setting((200, 200), 50, "tanh", batch=100, images=10_000, epochs=4, particles=50)
+_SMALL = replace(_A, images=12_288, epochs=4)
+_NOT_JIT = [name for name in PROGRAMS if name != "Pyro, jit"]  # it has no RenyiELBO
+_BATCHES, _WIDTHS, _PARTICLES = (32, 128, 512, 2_048), (100, 1_600), (5, 20)
+_CURVES = ("elboroom", "NumPyro", "plain PyTorch")
+_BOUNDS = {  # times faster than a peer: reach, aim
+    "a": {"NumPyro": (1.8, 3.0), "Pyro": (3.5, 6.0), "pythae": (4.0, 6.0)},
+    "b": {},
+    "c": {"pythae": (3.0, 6.0)},
+}
+_WHOLE = 100  # epochs of the reference experiment
+_ORIGINAL = 15.0  # seconds an epoch of its own loop, on another machine
+_SVI_IMAGES = 1_000
+_NATS = "nats per image"
+
+
+def measure(quick: bool) -> list[Row]:
+    """All rows; `quick` takes few images, two epochs and one repeat, and judges nothing by them."""
+    peers.install()
+    repeats = 1 if quick else 3
+    data, reference = _mnist("standard", quick), _mnist("reference", quick)
+    a, b, c = _sized(_A, 6_400, quick), _sized(_B, 2_000, quick), _sized(_C, 200, quick)
+    of_a = race(a, data, list(PROGRAMS), repeats)
+    rows = _of_setting("a", a, of_a, data)
+    rows += _of_setting("b", b, race(b, reference, list(PROGRAMS), repeats), reference)
+    rows += _reference_experiment(replace(b, epochs=2 if quick else _WHOLE), reference, repeats)
+    rows += _of_setting("c", c, race(c, data, _NOT_JIT, repeats), data)
+    rows += partly_seen.rows(_svi_problem(of_a["elboroom"][0], data, quick), repeats, quick)
+    rows += _curves(data, quick) + _with_a_busy_core(data, quick, repeats)
+    return [replace(row, reach=None) for row in rows] if quick else rows
+
+
+def _mnist(split: Split, quick: bool) -> Dataset:
+    data = load_mnist(split=split)
+    return replace(data, test=data.test.rows(list(range(500)))) if quick else data
+
+
+def _sized(setting: Setting, images: int, quick: bool) -> Setting:
+    return replace(setting, images=images, epochs=2) if quick else setting
+
+
+def _of_setting(
+    letter: str, setting: Setting, found: dict[str, list[Finish]], data: Dataset
+) -> list[Row]:
+    """What each program took and reached, and how they compare."""
+    what = f"({letter}) {setting.name}, batch {setting.batch}"
+    bounds = {name: [bounds_of(f, data) for f in found[name]] for name in found}
+    rows, fastest = _limits(what, setting)
+    for name in found:
+        rows += _of_program(f"{what}: {name}", setting, found[name], fastest)
+        rows.append(Row("its test ELBO", [e for e, _ in bounds[name]], _NATS, at_least=True))
+        if setting.particles > 1:
+            rows.append(Row("its test IWAE bound", [i for _, i in bounds[name]], _NATS))
+    rows += _ratios(letter, what, found)
+    pairs = zip(bounds["elboroom"], bounds["plain PyTorch"], strict=True)
+    gained = [ours - eager for (ours, _), (eager, _) in pairs]
+    name = f"{what}: test ELBO above that of eager fp32"
+    return [*rows, Row(name, gained, _NATS, -0.3, at_least=True)]
+
+
+def _limits(what: str, setting: Setting) -> tuple[list[Row], float]:
+    """The rates of matrix products here, and seconds of an epoch at the faster one."""
+    native = resolve_precision("auto", torch.device("cpu"))
+    rates = {t: limit.rate(setting, t) for t in dict.fromkeys((torch.float32, native))}
+    names = {torch.float32: "fp32", torch.bfloat16: "bf16"}
+    rows = [
+        Row(f"{what}: matrix products, {names[t]}", [r / 1e9], "GFLOP/s") for t, r in rates.items()
+    ]
+    fastest = limit.operations(setting) / max(rates.values())
+    return [*rows, Row(f"{what}: an epoch of nothing else", [fastest], "s")], fastest
+
+
+def _of_program(what: str, setting: Setting, found: list[Finish], fastest: float) -> list[Row]:
+    steady = [f.steady for f in found]
+    return [
+        Row(f"{what}, cold start to the end of the first epoch", [f.cold for f in found], "s"),
+        Row(f"{what}, each epoch after it", steady, "s"),
+        Row("its pace", [setting.images / s for s in steady], "images/s", at_least=True),
+        Row("its share of the limit", [100 * fastest / s for s in steady], "%", at_least=True),
+        Row("its peak memory", [f.peak for f in found], "MiB"),
+    ]
+
+
+def _ratios(letter: str, what: str, found: dict[str, list[Finish]]) -> list[Row]:
+    """A peer's epoch over ours of the same round; of Pyro's two, the faster."""
+    steady = {name: [f.steady for f in of] for name, of in found.items()}
+    ours = steady.pop("elboroom")
+    both = [steady.pop(name) for name in ("Pyro", "Pyro, jit") if name in steady]
+    steady["Pyro"] = min(both, key=statistics.median)
+    rows = []
+    for peer, theirs in steady.items():
+        ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
+        reach, aim = _BOUNDS[letter].get(peer, (None, None))
+        rows.append(Row(f"{what}: times faster than {peer}", ratios, "×", reach, aim, True))
+    return rows
+
+
+def _reference_experiment(setting: Setting, data: Dataset, repeats: int) -> list[Row]:
+    """The whole of it, and its recipe by a plain loop: N(0, 0.01²) weights."""
+    ours = [run("elboroom", problem_of(setting, data, seed)) for seed in range(repeats)]
+    recipe = problem_of(setting, data, 0)
+    noise = np.random.default_rng(0)
+    theirs = run("plain PyTorch", _tiny_weights(recipe, noise))
+    what = f"(b) reference experiment, {setting.epochs} epochs"
+    whole = [f.whole for f in ours]
+    original = [_ORIGINAL * setting.epochs / s for s in whole]
+    return [
+        Row(f"{what}, from process start: elboroom", whole, "s"),
+        Row("its test ELBO", [bounds_of(f, data)[0] for f in ours], _NATS, at_least=True),
+        Row(f"{what}: the original's recipe, plain PyTorch", [theirs.whole], "s"),
+        Row("its test ELBO", [bounds_of(theirs, data)[0]], _NATS, at_least=True),
+        Row(
+            "times faster than the original's 15 s an epoch elsewhere", original, "×", 60, 100, True
+        ),
+    ]
+
+
+def _tiny_weights(problem: Problem, noise: np.random.Generator) -> Problem:
+    def tiny(layers: Layers) -> Layers:
+        draw = lambda like: noise.normal(0, 0.01, like.shape).astype(np.float32)  # noqa: E731
+        return [(draw(weight), draw(bias)) for weight, bias in layers]
+
+    return replace(problem, encoder=tiny(problem.encoder), decoder=tiny(problem.decoder))
+
+
+def _svi_problem(trained: Finish, data: Dataset, quick: bool) -> Problem:
+    images = data.test.images[: 100 if quick else _SVI_IMAGES]
+    layers = {"encoder": trained.encoder, "decoder": trained.decoder}
+    x = images.flatten(1).to(torch.uint8).numpy()
+    return replace(problem_of(_A, data, 0), x=x, **layers)
+
+
+def _curves(data: Dataset, quick: bool) -> list[Row]:
+    """(e) Pace against batch size, width and K, the others as in (a): 128, 400 and 1."""
+    middle = _sized(_SMALL, 2_048, quick)
+    settings = {f"batch {b}": replace(middle, batch=b) for b in _BATCHES}
+    settings |= {f"width {w}": replace(middle, hidden=(w,)) for w in _WIDTHS}
+    settings |= {f"K = {k}": replace(middle, particles=k) for k in _PARTICLES}
+    rows = []
+    for name, setting in settings.items():
+        for program in _CURVES[:1] if quick else _CURVES:
+            finish = run(program, problem_of(setting, data, 0))
+            paces = [setting.images / s for s in finish.epochs]
+            rows.append(Row(f"(e) {name}: {program}", paces, "images/s", at_least=True))
+    return rows
+
+
+def _with_a_busy_core(data: Dataset, quick: bool, repeats: int) -> list[Row]:
+    """(a) again, quiet and beside a process that takes one core, in turn."""
+    problem = problem_of(replace(_SMALL, images=6_400, epochs=3), data, 0)
+    slower: dict[str, list[float]] = {name: [] for name in (_CURVES if quick else _NOT_JIT)}
+    for _ in range(repeats):
+        for name in slower:
+            quiet = run(name, problem).steady
+            with busy_core():
+                slower[name].append(run(name, problem).steady / quiet)
+    return [
+        Row(
+            f"(a) beside a busy process, an epoch over a quiet one: {name}",
+            factors,
+            "×",
+            *((1.6, 1.4) if name == "elboroom" else (None, None)),
+        )
+        for name, factors in slower.items()
+    ]
