@@ -120,7 +120,7 @@ def _train(path: str, steps: int, memory: float) -> _Found:
         ModelConfig(20, (400,)), data.event_shape, generator=stream(0, "weights")
     )
     endless = TrainConfig(epochs=10**6, batch_size=_BATCH, evaluate_every=10**6, device="cpu")
-    state, ticks = new_state(model, endless), dict[int, float]()
+    state, ticks = new_state(model), dict[int, float]()
 
     def stop() -> bool:
         ticks.setdefault(state.step, time.perf_counter())

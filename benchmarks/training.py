@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from benchmarks import limit, partly_seen, peers
+from benchmarks import growth, limit, partly_seen, peers
 from benchmarks.peers.problem import Layers, Problem
 from benchmarks.race import (
     PROGRAMS,
@@ -56,7 +56,7 @@ def measure(quick: bool) -> list[Row]:
     rows += _reference_experiment(replace(b, epochs=2 if quick else _WHOLE), reference, repeats)
     rows += _of_setting("c", c, race(c, data, _NOT_JIT, repeats), data)
     rows += partly_seen.rows(_svi_problem(of_a["elboroom"][0], data, quick), repeats, quick)
-    rows += _curves(data, quick) + _with_a_busy_core(data, quick, repeats)
+    rows += _curves(data, quick) + _with_a_busy_core(data, quick, repeats) + growth.rows(quick)
     return [replace(row, reach=None) for row in rows] if quick else rows
 
 

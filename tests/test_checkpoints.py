@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from elboroom import VAE, ModelConfig, TrainConfig, TrainState
+from elboroom import VAE, ModelConfig, TrainState
 from elboroom.checkpoints import load, save
 from elboroom.config import ObjectiveConfig
 from elboroom.errors import RunError
@@ -23,7 +23,7 @@ Training = tuple[VAE, TrainState]
 def fresh(seed: int = 0, hidden: int = 3) -> Training:
     config = ModelConfig(hidden=(hidden,))
     model = VAE.from_config(config, (1, 2, 2), generator=stream(seed, "weights"))
-    return model, new_state(model, TrainConfig())
+    return model, new_state(model)
 
 
 def step(training: Training) -> Training:
@@ -33,7 +33,7 @@ def step(training: Training) -> Training:
     found = bound(model, x, config=ObjectiveConfig(), generator=noise)
     state.optimiser.zero_grad()
     (-found.value.mean()).backward()
-    state.optimiser.step()
+    state.optimiser.step(1e-3)
     state.totals += found.totals
     state.step += 1
     return training

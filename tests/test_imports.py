@@ -22,6 +22,7 @@ ORDER: list[set[str]] = [
         "likelihoods",
         "networks",
         "posteriors",
+        "adam",
         "randomness",
         "device",
         "threads",

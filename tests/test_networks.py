@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from elboroom import checkpoints
-from elboroom.config import ModelConfig, ObjectiveConfig, TrainConfig
+from elboroom.config import ModelConfig, ObjectiveConfig
 from elboroom.errors import UsageError
 from elboroom.infer import amortised, grid, hmc, laplace, sir, svi
 from elboroom.infer.target import Target
@@ -233,7 +233,7 @@ def test_products_in_bfloat16_give_float32_near_the_same(kind):
 @every_kind
 def test_every_number_of_a_model_is_kept_with_it(kind, tmp_path):
     model, x = lived_in(kind).float(), pictures(4, seed=2)[0].float()
-    checkpoints.save(tmp_path, model, new_state(model, TrainConfig()))
+    checkpoints.save(tmp_path, model, new_state(model))
     again = built(kind, seed=9).eval()
     checkpoints.load(tmp_path, again)
     assert torch.equal(again.posterior(x).mean, model.posterior(x).mean)
@@ -247,7 +247,7 @@ def steps(model, state, count):
         x = torch.rand(8, *EVENT, generator=g).round()
         state.optimiser.zero_grad()
         (-bound(model, x, config=ObjectiveConfig(), generator=g).value.mean()).backward()
-        state.optimiser.step()
+        state.optimiser.step(1e-3)
         state.step += 1
     return model, state
 
@@ -256,7 +256,7 @@ def steps(model, state, count):
 def test_training_that_goes_on_from_a_checkpoint_ends_at_the_same_bits(kind, tmp_path):
     def begin(seed):
         model = built(kind, seed)
-        return model, new_state(model, TrainConfig())
+        return model, new_state(model)
 
     whole, _ = steps(*begin(0), 5)
     checkpoints.save(tmp_path, *steps(*begin(0), 3))

@@ -32,7 +32,7 @@ def digits() -> Dataset:
 def taken(model: VAE, data: Dataset, objective: ObjectiveConfig, *, recorded: bool):
     """The totals of 20 steps with a warm-up and a falling rate, and the weights after them."""
     model = deepcopy(model).cuda().train()
-    part, state = data.train.to(torch.device("cuda")), new_state(model, TRAINING)
+    part, state = data.train.to(torch.device("cuda")), new_state(model)
     step = Step(model, part, state.optimiser, objective, torch.float32)
     step = RecordedStep(step, 64) if recorded else step
     rows, totals = torch.arange(500, device="cuda").split(64), []

@@ -264,7 +264,5 @@ def test_steps_that_choose_their_threads_take_the_same_way(digits):
 def test_only_a_free_choice_of_several_threads_is_made_by_timing(digits, threads, most, kind):
     torch.set_num_threads(most)
     model, config = new_model(digits), replace(QUICK, threads=threads)
-    step = Step(
-        model, digits.train, new_state(model, config).optimiser, ObjectiveConfig(), torch.float32
-    )
+    step = Step(model, digits.train, new_state(model).optimiser, ObjectiveConfig(), torch.float32)
     assert type(new_step(step, config)) is kind

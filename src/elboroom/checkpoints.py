@@ -93,7 +93,7 @@ def _flat(model: VAE, state: TrainState) -> dict[str, Tensor]:
     """The training state as named tensors: Adam's moments by parameter, and the running totals."""
     tensors = {"totals": state.totals}
     for name, parameter in model.named_parameters():
-        for moment, value in state.optimiser.state[parameter].items():
+        for moment, value in state.optimiser.state.get(parameter, {}).items():
             tensors[f"{name}|{moment}"] = value
     return tensors
 

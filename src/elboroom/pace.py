@@ -52,7 +52,7 @@ def _seconds_per_step(
     seconds: float, model: VAE, data: Dataset, config: TrainConfig, objective: ObjectiveConfig
 ) -> float:
     rehearsal = deepcopy(model).to(resolve_device(config.device))
-    state, ticks = new_state(rehearsal, config), dict[int, float]()
+    state, ticks = new_state(rehearsal), dict[int, float]()
 
     def stop() -> bool:
         ticks.setdefault(state.step, time.perf_counter())

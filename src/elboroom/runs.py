@@ -139,7 +139,7 @@ class Run:
     def new_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """The model and the state before the first step, on the device of the config."""
         model = new_model(self.config, data).to(resolve_device(self.config.train.device))
-        return model, new_state(model, self.config.train)
+        return model, new_state(model)
 
     def load_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """The model and the state to go on from; metrics after that step are dropped."""

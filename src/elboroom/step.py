@@ -4,8 +4,8 @@ import time
 
 import torch
 from torch import Tensor
-from torch.optim import Adam
 
+from elboroom.adam import Adam
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
 from elboroom.device import autocast
@@ -13,7 +13,7 @@ from elboroom.model import VAE
 from elboroom.objectives import bound
 from elboroom.threads import thread_choices
 
-_BEFORE_RECORDING = 3  # steps, after which libraries have chosen their kernels and Adam has moments
+_BEFORE_RECORDING = 3  # steps, after which libraries have chosen their kernels
 
 
 class Step:
@@ -64,8 +64,7 @@ class Step:
         loss = -found.value.mean()
         self.optimiser.zero_grad()
         loss.backward()
-        self.optimiser.param_groups[0]["lr"] = rate
-        self.optimiser.step()
+        self.optimiser.step(rate)
         self.model.prior.project()
         return found.totals
 
@@ -88,7 +87,6 @@ class RecordedStep:
         self._rate, self._warmth = torch.zeros(2, device=device).unbind()
         self._aside, self._unrecorded = torch.cuda.Stream(device), _BEFORE_RECORDING
         self._graph, self._totals = torch.cuda.CUDAGraph(), torch.zeros(0)
-        step.optimiser.param_groups[0]["capturable"] = True
 
     def __call__(self, index: Tensor, rate: float, warmth: float) -> Tensor:
         """As `Step`; the next call overwrites what it returns."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.optim import Adam
 
+from elboroom.adam import Adam
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset, Part
 from elboroom.device import autocast, prepare
@@ -63,9 +63,9 @@ class TrainState:
     history: list[EpochMetrics] = field(default_factory=list)
 
 
-def new_state(model: VAE, config: TrainConfig) -> TrainState:
+def new_state(model: VAE) -> TrainState:
     """The state before the first step."""
-    return TrainState(Adam(model.parameters(), config.learning_rate, fused=True))
+    return TrainState(Adam(model.parameters()))
 
 
 @threads_as_before()
@@ -100,7 +100,7 @@ def train(
     """
     device, dtype = prepare(config)
     model.to(device).train()
-    state = state or new_state(model, config)
+    state = state or new_state(model)
     state.totals = state.totals.to(device)
     part = data.train.to(device)
     step = new_step(Step(model, part, state.optimiser, objective, dtype), config)
@@ -148,6 +148,7 @@ def _epoch_metrics(
             why=f"its reconstruction term is {reconstruction:g}, its KL {kl:g}",
             fix="lower --learning-rate, or give the KL a --warmup of a few epochs",
         )
+    last = (state.step - 1) / (state.step // (epoch + 1))  # step, in epochs
     due = (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs
     return EpochMetrics(
         epoch=epoch + 1,
@@ -157,7 +158,7 @@ def _epoch_metrics(
         kl=kl,
         bound=value,
         beta=objective.beta * warmth(config, epoch + 1),
-        learning_rate=float(state.optimiser.param_groups[0]["lr"]),
+        learning_rate=learning_rate(config, last),
         held_out_elbo=held_out_elbo(model, data.held_out[1], config, epoch) if due else None,
         images_per_second=pace,
     )
