@@ -117,7 +117,7 @@ def problem_of(setting: Setting, data: Dataset, seed: int) -> Problem:
     )
     model = VAE.from_config(config, EVENT, generator=stream(seed, "weights"))
     return Problem(
-        x=data.train.images[: setting.images].flatten(1).to(torch.uint8).numpy(),
+        x=data.train.rows(list(range(setting.images))).x.flatten(1).to(torch.uint8).numpy(),
         encoder=layers_of(model.encoder),
         decoder=layers_of(model.decoder),
         activation=setting.activation,

@@ -154,7 +154,7 @@ def _tiny_weights(problem: Problem, noise: np.random.Generator) -> Problem:
 
 
 def _svi_problem(trained: Finish, data: Dataset, quick: bool) -> Problem:
-    images = data.test.images[: 100 if quick else _SVI_IMAGES]
+    images = data.test.rows(list(range(100 if quick else _SVI_IMAGES))).x
     layers = {"encoder": trained.encoder, "decoder": trained.decoder}
     x = images.flatten(1).to(torch.uint8).numpy()
     return replace(problem_of(_A, data, 0), x=x, **layers)
