@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conftest import Command
-from elboroom import PRESETS, TrainConfig, cli, commands
+from elboroom import PRESETS, TrainConfig, cli, training_commands
 from elboroom import __version__ as version
 from elboroom.config import (
     CompleteConfig,
@@ -93,7 +93,9 @@ def test_version_prints_the_version(shell: Command):
 def given_config(monkeypatch: pytest.MonkeyPatch, elboroom: Command, *arguments: str) -> Config:
     """The config that `elboroom train` is called with."""
     seen: list[Config] = []
-    monkeypatch.setattr(commands, "train", lambda config, preset, **_: seen.append(config) or True)
+    monkeypatch.setattr(
+        training_commands, "train", lambda config, preset, **_: seen.append(config) or True
+    )
     assert elboroom("train", *arguments).code == 0
     return seen[0]
 
