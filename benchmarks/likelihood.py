@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.results import Row
+from benchmarks.results import Row, processor
 from elboroom import PRESETS, VAE, Dataset, evaluate, infer, train
 from elboroom.config import Precision
 from elboroom.data import load_data
@@ -77,9 +77,9 @@ def _trained(preset: str, seed: int, quick: bool) -> dict[str, Any]:
     _elboroom("train", "--preset", preset, "--seed", str(seed), "--out", str(path), *of_training)
     seconds = time.perf_counter() - clock
     _elboroom("evaluate", str(path), *of_evaluation)
-    environment = tomllib.loads((path / "config.toml").read_text())["environment"]
+    device = tomllib.loads((path / "config.toml").read_text())["environment"]["device"]
     found = json.loads((path / "evaluation.json").read_text())
-    found |= {"training": seconds, "trained_on": environment["device"]}
+    found |= {"training": seconds, "trained_on": processor() if device == "cpu" else device}
     if not quick:
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(json.dumps(found, indent=1) + "\n")

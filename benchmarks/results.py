@@ -112,13 +112,14 @@ def _environment() -> dict[str, Any]:
         "elboroom": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Its name, and the best of what it can multiply by."""
     features = torch.cpu.get_capabilities()
     known = [f for f in ("amx_bf16", "avx512_bf16", "avx512_f", "avx2") if features.get(f)]
     return f"{features.get('cpu_name', platform.processor())} ({', '.join(known[:2])})"
