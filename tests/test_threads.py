@@ -69,6 +69,16 @@ def test_a_slower_machine_that_stays_so_is_tried_once():
     assert chosen.count(1) == 12
 
 
+def test_the_best_of_what_was_seen_tells_a_slow_down():
+    def machine(threads: int, step: int) -> float:
+        slow_at_first_and_taken_at_last = {1: 0.03, 2: 0.015}, {1: 0.01, 2: 0.014}
+        if 30 <= step < 1_000:
+            return quiet(threads, step)
+        return slow_at_first_and_taken_at_last[step >= 1_000][threads]
+
+    assert set(used(machine, 1_200)[1_060:]) == {1}
+
+
 def test_equal_times_give_all_threads():
     assert set(used(lambda n, step: 0.01 if n == 2 else 0.0095, 500)[40:]) == {2}
 

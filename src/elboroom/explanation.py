@@ -6,6 +6,7 @@ from elboroom.config import TrainConfig
 from elboroom.data import Part
 from elboroom.data.reader import Reader
 from elboroom.device import describe_device, resolve_device, resolve_precision
+from elboroom.step import is_adaptive, is_recorded
 
 
 def explain(config: TrainConfig, part: Part) -> dict[str, str]:
@@ -46,17 +47,16 @@ def _threads(config: TrainConfig, device: torch.device) -> str:
     most = torch.get_num_threads()
     if config.threads != "auto":
         return f"{config.threads}, as asked"
-    if device.type == "cuda" or most == 1:
+    if not is_adaptive(config, device):
         return f"{most}, as PyTorch chose"
     return f"{most}, or 1 while that is faster, as where another process keeps a core"
 
 
 def _steps(part: Part, device: torch.device) -> str:
-    if device.type != "cuda":
-        return "run as they stand"
-    if part.on_disk:
-        return "run as they stand: a CUDA graph cannot read images from disk"
-    return "recorded as a CUDA graph and replayed: launching kernels takes longer than running"
+    if is_recorded(part, device):
+        return "recorded as a CUDA graph and replayed: launching kernels takes longer than running"
+    why = ": a CUDA graph cannot read images from disk" if device.type == "cuda" else ""
+    return f"run as they stand{why}"
 
 
 def _data(part: Part, device: torch.device) -> str:

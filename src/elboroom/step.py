@@ -139,11 +139,19 @@ class AdaptiveStep:
         return totals
 
 
+def is_recorded(part: Part, device: torch.device) -> bool:
+    """Whether steps on `device` are recorded: a CUDA graph cannot read images from disk."""
+    return device.type == "cuda" and not part.on_disk
+
+
+def is_adaptive(config: TrainConfig, device: torch.device) -> bool:
+    """Whether steps on `device` choose their threads."""
+    return device.type != "cuda" and config.threads == "auto" and torch.get_num_threads() > 1
+
+
 def new_step(step: Step, config: TrainConfig) -> Step | RecordedStep | AdaptiveStep:
     """The fastest way to take `step` on its device."""
-    if step.noise.device.type == "cuda":
-        if step.part.on_disk:  # where a graph cannot read
-            return step
+    device = step.noise.device
+    if is_recorded(step.part, device):
         return RecordedStep(step, min(config.batch_size, len(step.part)))
-    most = torch.get_num_threads()
-    return AdaptiveStep(step, most) if config.threads == "auto" and most > 1 else step
+    return AdaptiveStep(step, torch.get_num_threads()) if is_adaptive(config, device) else step
