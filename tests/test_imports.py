@@ -30,7 +30,7 @@ ORDER: list[set[str]] = [
     },
     {"priors"},
     {"model"},
-    {"objectives"},
+    {"objectives", "memory", "compilation"},
     {"step"},
     {"training"},
     {"pace", "storage"},

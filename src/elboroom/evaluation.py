@@ -17,12 +17,12 @@ from elboroom.errors import IncomparableError
 from elboroom.information import Information
 from elboroom.layers import require_rows_apart
 from elboroom.likelihoods import kind_of, require_support
+from elboroom.memory import decoded_at_a_time
 from elboroom.model import VAE
 from elboroom.objectives import iwae
 from elboroom.randomness import stream
 
 _IMAGES = 100  # whose weights are held at a time
-_DECODED_AT_A_TIME = 2_000  # whose activations stay in the cache
 _TAIL = 100  # samples, below which the tail of their weights has no shape
 _BOUNDS = ("elbo", "reconstruction", "kl", "iwae")
 _LABELS = {
@@ -246,10 +246,10 @@ def _terms(
     mask, prior = part.seen(x), model.prior(len(x))
     q = model.posterior(x, mask)
     log_likelihoods, log_ratios = [], []
-    for count in _counts(k, max(1, _DECODED_AT_A_TIME // len(x))):
+    for count in _counts(k, max(1, decoded_at_a_time(model, x) // len(x))):
         z, log_q = q.draw(count, generator)
         with autocast(products, x.device):
-            log_likelihoods.append(model.decode(z).log_prob(x, mask))
+            log_likelihoods.append(model.log_likelihood(x, z, mask))
         log_ratios.append(prior.log_prob(z) - log_q)
     log_likelihood = torch.cat(log_likelihoods)
     log_ratio = torch.cat(log_ratios)

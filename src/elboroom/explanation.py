@@ -2,24 +2,26 @@
 
 import torch
 
-from elboroom.config import TrainConfig
+from elboroom.compilation import is_compiled, obstacle, seconds_saved
+from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
 from elboroom.data.reader import Reader
 from elboroom.device import describe_device, resolve_device, resolve_precision
 from elboroom.step import is_adaptive, is_recorded
 
 
-def explain(config: TrainConfig, part: Part) -> dict[str, str]:
+def explain(config: TrainConfig, objective: ObjectiveConfig, part: Part) -> dict[str, str]:
     """What `train` would choose here for `part`, and why, under the name of each choice.
 
     Raises:
-        UsageError: a device was named that this machine does not have.
+        UsageError: a device was named, or a compiler asked for, that this machine does not have.
     """
     device = resolve_device(config.device)
     return {
         "device": _device(config, device),
         "matrix products": _products(config, device),
         "threads": _threads(config, device),
+        "networks": _networks(config, objective, part, device),
         "steps": _steps(part, device),
         "data": _data(part, device),
     }
@@ -50,6 +52,19 @@ def _threads(config: TrainConfig, device: torch.device) -> str:
     if not is_adaptive(config, device):
         return f"{most}, as PyTorch chose"
     return f"{most}, or 1 while that is faster, as where another process keeps a core"
+
+
+def _networks(
+    config: TrainConfig, objective: ObjectiveConfig, part: Part, device: torch.device
+) -> str:
+    compiled = is_compiled(config, objective, part, device)
+    if config.compile != "auto":
+        return f"{'compiled' if compiled else 'run as they stand'}, as asked"
+    if compiled:
+        saved = seconds_saved(config, objective, part, device)
+        return f"compiled, which saves {config.epochs:,} epochs about {saved:,.0f} s"
+    why = obstacle(device) or "compiling would take longer than it saves"
+    return f"run as they stand: {why}"
 
 
 def _steps(part: Part, device: torch.device) -> str:

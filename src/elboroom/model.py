@@ -114,10 +114,14 @@ class VAE(nn.Module):
         """p(x | z), for z (..., D)."""
         return self.likelihood(self.decoder(z))
 
+    def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
+        """log p(x_seen | z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
+        return self.decode(z).log_prob(x, mask)
+
     def log_joint(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """log p(x_seen, z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
         # log p(x, z) = log p(z) + log p(x | z)
-        return self.prior(len(x)).log_prob(z) + self.decode(z).log_prob(x, mask)
+        return self.prior(len(x)).log_prob(z) + self.log_likelihood(x, z, mask)
 
     def log_weights(
         self, x: Tensor, k: int, mask: Tensor | None = None, *, generator: torch.Generator

@@ -83,10 +83,10 @@ def bound(
     q = model.posterior(x, mask)
     kl = model.prior.kl(q) if config.objective == "elbo" else None
     if kl is not None:
-        log_likelihood = model.decode(q.sample(config.k, generator)).log_prob(x, mask)
+        log_likelihood = model.log_likelihood(x, q.sample(config.k, generator), mask)
         return _closed_form(q, log_likelihood, kl, config, beta)
     z, log_q = q.draw(config.k * config.m, generator)
-    log_likelihood = model.decode(z).log_prob(x, mask)
+    log_likelihood = model.log_likelihood(x, z, mask)
     # the score of q has mean zero, or a place in the hook of `_sampled`
     density = log_q if config.gradient == "plain" else q.detached().log_prob(z)
     log_ratio = model.prior(len(x)).log_prob(z) - density

@@ -3,6 +3,7 @@
 import math
 import time
 from copy import deepcopy
+from dataclasses import replace
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset
@@ -36,7 +37,8 @@ def epochs_within(
         UsageError: not one epoch fits.
     """
     budget, clock = 60 * minutes, time.perf_counter()
-    pace = _seconds_per_step(_SHARE * budget, model, data, config, objective)
+    rehearsed = config if config.compile == "on" else replace(config, compile="off")
+    pace = _seconds_per_step(_SHARE * budget, model, data, rehearsed, objective)
     per_epoch = pace * math.ceil(len(data.train) / config.batch_size)
     left = budget - (time.perf_counter() - clock)
     if left < per_epoch:

@@ -1,11 +1,14 @@
 """One step of training: a batch is drawn, and Adam takes the gradient of a bound on it."""
 
 import time
+import warnings
+from copy import copy
 
 import torch
 from torch import Tensor
 
 from elboroom.adam import Adam
+from elboroom.compilation import CompiledVAE, is_compiled
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
 from elboroom.device import autocast
@@ -51,6 +54,13 @@ class Step:
         Returns:
             The bound, the reconstruction term and the KL, summed over the batch, in nats: (3,).
         """
+        totals = self.gradients(index, warmth)
+        self.optimiser.step(rate)
+        self.model.prior.project()
+        return totals
+
+    def gradients(self, index: Tensor, warmth: float | Tensor) -> Tensor:
+        """As a step, but parameters only get their gradients, those of the loss."""
         x = self.part.batch(index, self.noise)
         with autocast(self.dtype, x.device):
             found = bound(
@@ -64,9 +74,44 @@ class Step:
         loss = -found.value.mean()
         self.optimiser.zero_grad()
         loss.backward()
-        self.optimiser.step(rate)
-        self.model.prior.project()
         return found.totals
+
+
+class CompiledStep:
+    """The same by compiled networks.
+
+    Args:
+        step: what is compiled.
+        batch_size: of the batches that are worth it; a batch of another size runs as it stands.
+    """
+
+    def __init__(self, step: Step, batch_size: int) -> None:
+        self.step, self.noise, self.optimiser = step, step.noise, step.optimiser
+        self._compiled = copy(step)
+        self._compiled.model = CompiledVAE(step.model)
+        self._fit = batch_size, torch.get_num_threads()
+
+    def __call__(self, index: Tensor, rate: float | Tensor, warmth: float | Tensor) -> Tensor:
+        """As `Step`."""
+        # another size or number of threads would be compiled anew
+        fits = (len(index), torch.get_num_threads()) == self._fit
+        return (self._compiled if fits else self.step)(index, rate, warmth)
+
+    def rehearse(self) -> None:
+        """Compile, and leave all as it was.
+
+        Raises:
+            RuntimeError: from the compiler.
+        """
+        buffers = list(self.step.model.buffers())  # batch normalisation's, which a step moves
+        kept = [buffer.clone() for buffer in buffers]
+        rows = torch.arange(self._fit[0], device=self.step.part.device)
+        try:
+            self._compiled.gradients(rows, 1.0)
+        finally:
+            self.optimiser.zero_grad()
+            for buffer, value in zip(buffers, kept, strict=True):
+                buffer.copy_(value)
 
 
 class RecordedStep:
@@ -80,7 +125,7 @@ class RecordedStep:
         batch_size: of the batches that replay it; a batch of another size runs unrecorded.
     """
 
-    def __init__(self, step: Step, batch_size: int) -> None:
+    def __init__(self, step: Step | CompiledStep, batch_size: int) -> None:
         device = step.noise.device
         self.step, self.noise = step, step.noise
         self._index = torch.zeros(batch_size, dtype=torch.int64, device=device)
@@ -124,7 +169,7 @@ class AdaptiveStep:
         most: the most threads.
     """
 
-    def __init__(self, step: Step, most: int) -> None:
+    def __init__(self, step: Step | CompiledStep, most: int) -> None:
         self.step, self.noise = step, step.noise
         self._choices = thread_choices(most)
         self._threads = next(self._choices)
@@ -149,9 +194,28 @@ def is_adaptive(config: TrainConfig, device: torch.device) -> bool:
     return device.type != "cuda" and config.threads == "auto" and torch.get_num_threads() > 1
 
 
-def new_step(step: Step, config: TrainConfig) -> Step | RecordedStep | AdaptiveStep:
-    """The fastest way to take `step` on its device."""
-    device = step.noise.device
+def new_step(step: Step, config: TrainConfig) -> Step | CompiledStep | RecordedStep | AdaptiveStep:
+    """The fastest way to take `step` on its device.
+
+    Raises:
+        UsageError: a compiler was asked for that this machine does not have.
+    """
+    device, batch_size = step.noise.device, min(config.batch_size, len(step.part))
+    best = step
+    if is_compiled(config, step.objective, step.part, device):
+        best = _compiled(step, batch_size)
     if is_recorded(step.part, device):
-        return RecordedStep(step, min(config.batch_size, len(step.part)))
-    return AdaptiveStep(step, torch.get_num_threads()) if is_adaptive(config, device) else step
+        return RecordedStep(best, batch_size)
+    return AdaptiveStep(best, torch.get_num_threads()) if is_adaptive(config, device) else best
+
+
+def _compiled(step: Step, batch_size: int) -> Step | CompiledStep:
+    """Compiled, or as it stands where the compiler fails."""
+    compiled = CompiledStep(step, batch_size)
+    try:
+        compiled.rehearse()
+    except RuntimeError as error:
+        why = str(error).strip().splitlines()[0]
+        warnings.warn(f"steps run as they stand, since compiling failed: {why}", stacklevel=2)
+        return step
+    return compiled

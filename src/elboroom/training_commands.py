@@ -60,7 +60,7 @@ def train(
 def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
-    for choice, why in explained(config.train, data.train).items():
+    for choice, why in explained(config.train, config.objective, data.train).items():
         plain_console().print(f"{choice}: {why}")
 
 

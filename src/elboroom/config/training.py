@@ -8,6 +8,7 @@ from elboroom.config.checks import require, require_choices, require_seed
 Schedule = Literal["constant", "cosine", "one-cycle"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
+Compile = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class TrainConfig:
     precision: Precision = "auto"
     """bf16: matrix products in bfloat16, weights and sums in float32. fp32: all in float32.
     auto takes bf16 where the hardware multiplies it natively."""
+    compile: Compile = "auto"
+    """on: the networks are compiled by PyTorch before the first step. auto compiles where there is
+    a compiler and the epochs decode enough to earn the wait back, the same from run to run."""
     threads: int | Literal["auto"] = "auto"
     """Processor threads. auto takes all that PyTorch would, but one while that is faster, as where
     another process keeps a core. A number makes a run repeat itself bit for bit."""
@@ -46,4 +50,5 @@ class TrainConfig:
         require_seed(self.seed)
         enough = self.threads == "auto" or self.threads >= 1
         require(enough, "threads", self.threads, "auto, or 1 or more")
-        require_choices(self, schedule=Schedule, device=Device, precision=Precision)
+        require_choices(self, schedule=Schedule, device=Device)
+        require_choices(self, precision=Precision, compile=Compile)

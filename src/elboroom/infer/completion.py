@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from elboroom.infer.seen import as_rows
+from elboroom.memory import decoded_at_a_time
 from elboroom.model import VAE
 
 _MEAN_DRAWS = 256
-_DECODED_AT_A_TIME = 1 << 12  # images: they should stay in the cache
 
 
 class Posterior(Protocol):
@@ -53,15 +53,15 @@ def complete(
     # filled in place: parts kept between large blocks that are freed would fragment the memory
     mean, invented = x.clone(), x.expand(draws, *x.shape).clone()
     z = posterior.sample(_MEAN_DRAWS)
-    for rows in chunks(z):
+    for rows in chunks(model, x, z):
         mean[rows] = model.decode(z[:, rows]).mean.mean(0)
     z = posterior.sample(draws)
-    for rows in chunks(z):
+    for rows in chunks(model, x, z):
         invented[:, rows] = model.decode(z[:, rows]).sample(generator)
     return Completion(torch.where(mask, x, mean), torch.where(mask, x, invented))
 
 
-def chunks(z: Tensor) -> Iterator[Tensor]:
-    """The rows of z (K, B, D), as many at a time as are well decoded together."""
+def chunks(model: VAE, x: Tensor, z: Tensor) -> Iterator[Tensor]:
+    """The rows of x (B, *event) and z (K, B, D), as many at a time as are well decoded together."""
     rows = torch.arange(z.shape[1], device=z.device)
-    yield from rows.split(max(1, _DECODED_AT_A_TIME // max(1, len(z))))
+    yield from rows.split(max(1, decoded_at_a_time(model, x) // max(1, len(z))))

@@ -10,10 +10,9 @@ from elboroom.errors import require_positive
 from elboroom.infer.chains import ChainPosterior
 from elboroom.infer.seen import as_rows
 from elboroom.infer.target import Target
+from elboroom.memory import decoded_at_a_time
 from elboroom.model import VAE
 from elboroom.posteriors import Reparameterised
-
-_WALKERS = 1 << 12  # chains of all rows at a time: their images should stay in the cache
 
 
 def pseudo_gibbs(
@@ -208,7 +207,8 @@ def _walk(
     noise = generator.get_state()
     parts = []
     rows = torch.arange(len(images.x), device=images.x.device)
-    for index in rows.split(max(1, _WALKERS // chains)):
+    walkers = decoded_at_a_time(images.model, images.x)
+    for index in rows.split(max(1, walkers // chains)):
         generator.set_state(noise)
         parts.append(_walk_rows(images.rows(index), generator, sweep, chains, sweeps, burn_in))
     draws, accepted = zip(*parts, strict=True)

@@ -225,9 +225,9 @@ def _log_likelihood(target: Target, z: Tensor) -> Tensor:
     """log p(x_seen | z) in nats, z (T, C, B, D) → (T, C, B)."""
     flat = z.flatten(0, 1)
     log_prob = torch.empty_like(flat[..., 0])
-    for rows in chunks(flat):
+    for rows in chunks(target.model, target.x, flat):
         part = target.rows(rows)
-        log_prob[:, rows] = part.model.decode(flat[:, rows]).log_prob(part.x, part.mask)
+        log_prob[:, rows] = part.model.log_likelihood(part.x, flat[:, rows], part.mask)
     return log_prob.unflatten(0, z.shape[:2])
 
 

@@ -9,12 +9,12 @@ from torch import Tensor
 from elboroom.device import autocast, resolve_precision
 from elboroom.errors import UsageError
 from elboroom.infer.seen import as_rows, on_seen_pixels
+from elboroom.memory import decoded_at_a_time
 from elboroom.model import VAE
 from elboroom.networks import Decoder
 from elboroom.posteriors import Family
 from elboroom.tangents import push
 
-_EVALUATIONS = 1 << 12  # decodings at a time: their activations should stay in the cache
 _JACOBIAN = 1 << 25  # floats that the Jacobians of one chunk of rows may hold
 
 
@@ -95,7 +95,8 @@ class Target:
         return torch.cat(values, -1), torch.cat(gradients, -2)
 
     def _chunks(self, z: Tensor) -> Iterator[tuple[Tensor, "Target"]]:
-        rows = max(1, _EVALUATIONS * len(self) // max(1, z[..., 0].numel()))
+        most = decoded_at_a_time(self.model, self.x)
+        rows = max(1, most * len(self) // max(1, z[..., 0].numel()))
         for index in torch.arange(len(self), device=z.device).split(rows):
             yield index, self.rows(index)
 
