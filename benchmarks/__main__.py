@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--quick]`: measure one area, print its table, keep its results."""
+"""`python -m benchmarks NAME [--quick]`: measure one area, keep its results, print its table."""
 
 import sys
 from typing import Annotated, Literal
@@ -24,14 +24,18 @@ def main(
 ) -> None:
     """Measure one area. Exits 1 when a number to reach is missed.
 
+    Each row is kept as soon as it is measured.
+
     Args:
         name: the area.
         quick: run every row at a size that ends within a minute or two; nothing is kept.
     """
-    results = Results(name, AREAS[name](quick))
+    results = Results(name, [])
+    for row in AREAS[name](quick):
+        results.rows.append(row)
+        if not quick:
+            results.keep()
     results.show()
-    if not quick:
-        results.keep()
     sys.exit(0 if results.reached else 1)
 
 

@@ -1,15 +1,17 @@
 """elboroom's own training run of a problem, in a process of its own.
 
-python -m benchmarks.ours PROBLEM.npz RESULT.npz
+python -m benchmarks.ours PROBLEM.npz RESULT.npz [HOW]
 """
 
 import sys
+from typing import cast
 
 import torch
 from torch import nn
 
 from benchmarks.peers.problem import RATE, Laps, Layers, Problem, write_result
 from elboroom import VAE, Dataset, ModelConfig, ObjectiveConfig, TrainConfig, train
+from elboroom.config import Compile
 from elboroom.data import Identity, Part
 from elboroom.networks import Decoder, Encoder
 from elboroom.randomness import stream
@@ -17,7 +19,7 @@ from elboroom.randomness import stream
 EVENT = (1, 28, 28)
 
 
-def main(path: str, result: str) -> None:
+def main(path: str, result: str, how: str = "auto") -> None:
     """Train, and write what came of it."""
     problem = Problem.read(path)
     x = torch.from_numpy(problem.x).unflatten(1, EVENT)
@@ -31,12 +33,13 @@ def main(path: str, result: str) -> None:
         if len(laps.ended) < problem.epochs:
             laps.begin()
 
+    config, objective = _config(problem, cast(Compile, how)), _objective(problem.particles)
     laps.begin()
-    train(model, data, _config(problem), objective=_objective(problem.particles), on_epoch=lap)
+    train(model, data, config, objective=objective, on_epoch=lap)
     write_result(result, laps, layers_of(model.encoder), layers_of(model.decoder))
 
 
-def _config(problem: Problem) -> TrainConfig:
+def _config(problem: Problem, compile: Compile) -> TrainConfig:
     return TrainConfig(
         epochs=problem.epochs,
         batch_size=problem.batch,
@@ -44,6 +47,7 @@ def _config(problem: Problem) -> TrainConfig:
         seed=problem.seed,
         evaluate_every=problem.epochs,
         device="cpu",
+        compile=compile,
     )
 
 

@@ -84,12 +84,18 @@ def _elboroom(problem: Path, result: Path) -> None:
     subprocess.run([sys.executable, "-m", "benchmarks.ours", problem, result], check=True)
 
 
+def _compiled(problem: Path, result: Path) -> None:
+    subprocess.run([sys.executable, "-m", "benchmarks.ours", problem, result, "on"], check=True)
+
+
 def _pyro_jit(problem: Path, result: Path) -> None:
     peers.run("pyro_vae.py", problem, result, "jit")
 
 
+COMPILED = "elboroom, compiled"
 PROGRAMS: dict[str, Program] = {
     "elboroom": _elboroom,
+    COMPILED: _compiled,
     "NumPyro": partial(peers.run, "numpyro_vae.py"),
     "Pyro": partial(peers.run, "pyro_vae.py"),
     "Pyro, jit": _pyro_jit,

@@ -4,6 +4,7 @@ Nobody is fast by being wrong: beside each time stands the test ELBO that it bou
 """
 
 import statistics
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from benchmarks import growth, limit, partly_seen, peers
 from benchmarks.peers.problem import Layers, Problem
 from benchmarks.race import (
+    COMPILED,
     PROGRAMS,
     Finish,
     Setting,
@@ -30,7 +32,9 @@ _A = Setting((400,), 20, "softplus", batch=128, images=59_904, epochs=6)
 _B = Setting((500,), 2, "tanh", batch=200, images=10_000, epochs=10)
 _C = Setting((200, 200), 50, "tanh", batch=100, images=10_000, epochs=4, particles=50)
 _SMALL = replace(_A, images=12_288, epochs=4)
-_NOT_JIT = [name for name in PROGRAMS if name != "Pyro, jit"]  # it has no RenyiELBO
+_ALL = [name for name in PROGRAMS if name != COMPILED]
+_WITH_PARTICLES = [name for name in PROGRAMS if name != "Pyro, jit"]  # it has no RenyiELBO
+_NOT_JIT = [name for name in _ALL if name != "Pyro, jit"]
 _BATCHES, _WIDTHS, _PARTICLES = (32, 128, 512, 2_048), (100, 1_600), (5, 20)
 _CURVES = ("elboroom", "NumPyro", "plain PyTorch")
 _BOUNDS = {  # times faster than a peer: reach, aim
@@ -44,20 +48,26 @@ _SVI_IMAGES = 1_000
 _NATS = "nats per image"
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> Iterator[Row]:
     """All rows; `quick` takes few images, two epochs and one repeat, and judges nothing by them."""
+    for row in _rows(quick):
+        yield replace(row, reach=None) if quick else row
+
+
+def _rows(quick: bool) -> Iterator[Row]:
     peers.install()
     repeats = 1 if quick else 3
     data, reference = _mnist("standard", quick), _mnist("reference", quick)
     a, b, c = _sized(_A, 6_400, quick), _sized(_B, 2_000, quick), _sized(_C, 200, quick)
-    of_a = race(a, data, list(PROGRAMS), repeats)
-    rows = _of_setting("a", a, of_a, data)
-    rows += _of_setting("b", b, race(b, reference, list(PROGRAMS), repeats), reference)
-    rows += _reference_experiment(replace(b, epochs=2 if quick else _WHOLE), reference, repeats)
-    rows += _of_setting("c", c, race(c, data, _NOT_JIT, repeats), data)
-    rows += partly_seen.rows(_svi_problem(of_a["elboroom"][0], data, quick), repeats, quick)
-    rows += _curves(data, quick) + _with_a_busy_core(data, quick, repeats) + growth.rows(quick)
-    return [replace(row, reach=None) for row in rows] if quick else rows
+    of_a = race(a, data, _ALL, repeats)
+    yield from _of_setting("a", a, of_a, data)
+    yield from _of_setting("b", b, race(b, reference, _ALL, repeats), reference)
+    yield from _reference_experiment(replace(b, epochs=2 if quick else _WHOLE), reference, repeats)
+    yield from _of_setting("c", c, race(c, data, _WITH_PARTICLES, repeats), data)
+    yield from partly_seen.rows(_svi_problem(of_a["elboroom"][0], data, quick), repeats, quick)
+    yield from _curves(data, quick)
+    yield from _with_a_busy_core(data, quick, repeats)
+    yield from growth.rows(quick)
 
 
 def _mnist(split: Split, quick: bool) -> Dataset:

@@ -18,13 +18,14 @@ from elboroom.config.data import Binarisation, DataConfig, Split
 from elboroom.config.model import Activation, LikelihoodName, ModelConfig, Network, Normalisation
 from elboroom.config.objective import Gradient, Objective, ObjectiveConfig
 from elboroom.config.run import PRESETS, Config
-from elboroom.config.training import Device, Precision, Schedule, TrainConfig
+from elboroom.config.training import Compile, Device, Precision, Schedule, TrainConfig
 
 __all__ = [
     "PRESETS",
     "Activation",
     "AnnealingSchedule",
     "Binarisation",
+    "Compile",
     "CompleteConfig",
     "Config",
     "DataConfig",
