@@ -33,13 +33,14 @@ def main(path: str, result: str, how: str = "auto") -> None:
         if len(laps.ended) < problem.epochs:
             laps.begin()
 
-    config, objective = _config(problem, cast(Compile, how)), _objective(problem.particles)
+    config, objective = config_of(problem, cast(Compile, how)), objective_of(problem.particles)
     laps.begin()
     train(model, data, config, objective=objective, on_epoch=lap)
     write_result(result, laps, layers_of(model.encoder), layers_of(model.decoder))
 
 
-def _config(problem: Problem, compile: Compile) -> TrainConfig:
+def config_of(problem: Problem, compile: Compile) -> TrainConfig:
+    """Its options, on a processor."""
     return TrainConfig(
         epochs=problem.epochs,
         batch_size=problem.batch,
@@ -51,7 +52,8 @@ def _config(problem: Problem, compile: Compile) -> TrainConfig:
     )
 
 
-def _objective(particles: int) -> ObjectiveConfig:
+def objective_of(particles: int) -> ObjectiveConfig:
+    """The ELBO of one particle, the IWAE bound of more."""
     return ObjectiveConfig() if particles == 1 else ObjectiveConfig("iwae", k=particles)
 
 

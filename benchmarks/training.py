@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from benchmarks import growth, limit, partly_seen, peers
+from benchmarks import anatomy, growth, limit, partly_seen, peers
 from benchmarks.peers.problem import Layers, Problem
 from benchmarks.race import (
     COMPILED,
@@ -61,9 +61,11 @@ def _rows(quick: bool) -> Iterator[Row]:
     a, b, c = _sized(_A, 6_400, quick), _sized(_B, 2_000, quick), _sized(_C, 200, quick)
     of_a = race(a, data, _ALL, repeats)
     yield from _of_setting("a", a, of_a, data)
+    yield from anatomy.rows(f"(a) {a.name}, batch {a.batch}", a, data)
     yield from _of_setting("b", b, race(b, reference, _ALL, repeats), reference)
     yield from _reference_experiment(replace(b, epochs=2 if quick else _WHOLE), reference, repeats)
     yield from _of_setting("c", c, race(c, data, _WITH_PARTICLES, repeats), data)
+    yield from anatomy.rows(f"(c) {c.name}, batch {c.batch}, K = {c.particles}", c, data)
     yield from partly_seen.rows(_svi_problem(of_a["elboroom"][0], data, quick), repeats, quick)
     yield from _curves(data, quick)
     yield from _with_a_busy_core(data, quick, repeats)

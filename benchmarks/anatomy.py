@@ -1,0 +1,72 @@
+"""Where the time of one training step goes on a processor, by PyTorch's profiler.
+
+The profiler slows small operations down more than large ones, so what is not a product is less of
+an undisturbed step than it says here.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch.profiler import profile
+
+from benchmarks.ours import EVENT, config_of, model_of, objective_of
+from benchmarks.race import Setting, problem_of
+from benchmarks.results import Row
+from elboroom import Dataset
+from elboroom.data import Part
+from elboroom.device import prepare
+from elboroom.randomness import restart
+from elboroom.step import Step
+from elboroom.training import new_state
+
+_STEPS, _WARM_UP = 60, 20
+_KINDS = {
+    "matrix products": ("mm", "addmm"),
+    "Adam": ("_fused_adam_",),
+    "casts and copies": ("copy_",),
+    "activations, densities and their gradients": (
+        *("softplus", "softplus_backward", "tanh", "tanh_backward", "exp", "mul", "add_"),
+        *("sub", "neg", "logsumexp"),
+    ),
+    "sums": ("sum", "mean"),
+    "random numbers": ("normal_", "bernoulli_", "uniform_"),
+}
+
+
+def rows(what: str, setting: Setting, data: Dataset) -> list[Row]:
+    """Milliseconds of a step, and the share of each kind of operation."""
+    advance = _stepper(replace(setting, images=_STEPS * setting.batch), data)
+    advance(_WARM_UP)
+    clock = time.perf_counter()
+    advance(_STEPS)
+    milliseconds = 1e3 * (time.perf_counter() - clock) / _STEPS
+    with profile() as found:
+        advance(_STEPS)
+    averages = found.key_averages()
+    spent = Counter({e.key.removeprefix("aten::"): e.self_cpu_time_total for e in averages})
+    total = sum(spent.values())
+    shares = {kind: 100 * sum(spent[n] for n in names) / total for kind, names in _KINDS.items()}
+    shares["all else: dispatch, gathers, small operations"] = 100 - sum(shares.values())
+    return [
+        Row(f"{what}: a step of elboroom, {torch.get_num_threads()} threads", [milliseconds], "ms"),
+        *(Row(f"its {kind}", [share], "%") for kind, share in shares.items()),
+    ]
+
+
+def _stepper(setting: Setting, data: Dataset) -> Callable[[int], None]:
+    problem = problem_of(setting, data, 0)
+    model = model_of(problem.encoder, problem.decoder, problem.activation).train()
+    part = Part(torch.from_numpy(problem.x).unflatten(1, EVENT), None)
+    products = prepare(config_of(problem, "off"))[1]
+    objective = objective_of(problem.particles)
+    step = Step(model, part, new_state(model).optimiser, objective, products)
+
+    def advance(steps: int) -> None:
+        for i, index in enumerate(torch.arange(len(part)).split(setting.batch)[:steps]):
+            restart(step.noise, problem.seed, "step", i)
+            step(index, 1e-3, 1.0)
+
+    return advance
