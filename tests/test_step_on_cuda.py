@@ -1,5 +1,6 @@
 """A recorded step draws, returns and changes what an unrecorded one does. Runs where CUDA is."""
 
+import warnings
 from copy import deepcopy
 from dataclasses import replace
 
@@ -80,6 +81,18 @@ def test_under_every_objective(digits, objective):
 def test_with_every_network(digits, network, normalisation):
     config = replace(SMALL, hidden=(40, 40), network=network, normalisation=normalisation)
     agree(new_model(Config(model=config), digits), digits, ObjectiveConfig())
+
+
+@pytest.mark.filterwarnings("ignore")  # what the compiler says of itself
+@pytest.mark.parametrize("objective", [ObjectiveConfig(), ObjectiveConfig("iwae", k=5)], ids=str)
+def test_compiled_networks_are_recorded_too(digits, objective):
+    warnings.filterwarnings("error", message="steps run as they stand")
+    start, weights = new_model(Config(model=SMALL), digits), []
+    for how in ("off", "on"):
+        model = deepcopy(start)
+        train(model, digits, replace(TRAINING, compile=how, precision="fp32"), objective=objective)
+        weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    torch.testing.assert_close(weights[1], weights[0], rtol=1e-3, atol=1e-4)
 
 
 def test_training_lowers_the_loss_and_a_stopped_run_goes_on_where_it_was(digits):

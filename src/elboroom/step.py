@@ -131,7 +131,8 @@ class RecordedStep:
         self._index = torch.zeros(batch_size, dtype=torch.int64, device=device)
         self._rate, self._warmth = torch.zeros(2, device=device).unbind()
         self._aside, self._unrecorded = torch.cuda.Stream(device), _BEFORE_RECORDING
-        self._graph, self._totals = torch.cuda.CUDAGraph(), torch.zeros(0)
+        self._graph = torch.cuda.CUDAGraph()
+        self._totals: Tensor | None = None  # of the steps that the graph replays, once there is one
 
     def __call__(self, index: Tensor, rate: float, warmth: float) -> Tensor:
         """As `Step`; the next call overwrites what it returns."""
@@ -140,8 +141,8 @@ class RecordedStep:
         if self._unrecorded or len(index) != len(self._index):
             return self._run_aside(index)
         self._index.copy_(index)
-        if not len(self._totals):
-            self._record()
+        if self._totals is None:
+            self._totals = self._record()
         self._graph.replay()
         return self._totals
 
@@ -154,11 +155,11 @@ class RecordedStep:
         torch.cuda.current_stream().wait_stream(self._aside)
         return totals
 
-    def _record(self) -> None:
+    def _record(self) -> Tensor:
         self.step.optimiser.zero_grad()
         self._graph.register_generator_state(self.noise)
         with torch.cuda.graph(self._graph):
-            self._totals = self.step(self._index, self._rate, self._warmth)
+            return self.step(self._index, self._rate, self._warmth)
 
 
 class AdaptiveStep:
@@ -191,7 +192,7 @@ def is_recorded(part: Part, device: torch.device) -> bool:
 
 def is_adaptive(config: TrainConfig, device: torch.device) -> bool:
     """Whether steps on `device` choose their threads."""
-    return device.type != "cuda" and config.threads == "auto" and torch.get_num_threads() > 1
+    return device.type == "cpu" and config.threads == "auto" and torch.get_num_threads() > 1
 
 
 def new_step(step: Step, config: TrainConfig) -> Step | CompiledStep | RecordedStep | AdaptiveStep:
