@@ -226,7 +226,6 @@ def test_loading_a_run_gives_back_the_model_bit_for_bit(run: Run):
     model, state = run.new_training(run.load_data())
     before = bits(model)
     go_on(run, (model, state))
-    model.cpu()
     assert bits(run.load_model()) == bits(model) != before
 
 
@@ -266,7 +265,8 @@ def test_a_run_stopped_anywhere_goes_on_bit_for_bit(
 def test_the_prior_is_trained_and_comes_back_with_the_run(
     tmp_path: Path, config: Config, prior: PriorName
 ):
-    config = replace(config, model=ModelConfig(hidden=(5,), prior=prior, components=4))
+    here = replace(config.train, device="cpu")
+    config = replace(config, model=ModelConfig(hidden=(5,), prior=prior, components=4), train=here)
     run = Run.create(tmp_path / "run", config, load_data(config.data))
     model, state = run.new_training(run.load_data())
     before = bits(model)
