@@ -1,25 +1,30 @@
 """elboroom's own training run of a problem, in a process of its own.
 
-python -m benchmarks.ours PROBLEM.npz RESULT.npz [HOW]
+python -m benchmarks.ours PROBLEM.npz RESULT.npz [eager|compiled]
 """
 
 import sys
-from typing import cast
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
 
 from benchmarks.peers.problem import RATE, Laps, Layers, Problem, write_result
 from elboroom import VAE, Dataset, ModelConfig, ObjectiveConfig, TrainConfig, train
-from elboroom.config import Compile
 from elboroom.data import Identity, Part
 from elboroom.networks import Decoder, Encoder
 from elboroom.randomness import stream
 
 EVENT = (1, 28, 28)
+_CHOICES: dict[str, dict[str, Any]] = {
+    "": {},
+    "compiled": {"compile": "on"},
+    "eager": {"compile": "off", "precision": "fp32"},
+}
 
 
-def main(path: str, result: str, how: str = "auto") -> None:
+def main(path: str, result: str, how: str = "") -> None:
     """Train, and write what came of it."""
     problem = Problem.read(path)
     x = torch.from_numpy(problem.x).unflatten(1, EVENT)
@@ -33,23 +38,23 @@ def main(path: str, result: str, how: str = "auto") -> None:
         if len(laps.ended) < problem.epochs:
             laps.begin()
 
-    config, objective = config_of(problem, cast(Compile, how)), objective_of(problem.particles)
+    config, objective = config_of(problem, how), objective_of(problem.particles)
     laps.begin()
     train(model, data, config, objective=objective, on_epoch=lap)
     write_result(result, laps, layers_of(model.encoder), layers_of(model.decoder))
 
 
-def config_of(problem: Problem, compile: Compile) -> TrainConfig:
-    """Its options, on a processor."""
-    return TrainConfig(
+def config_of(problem: Problem, how: str = "") -> TrainConfig:
+    """Its options, on a processor: those that the library chooses, unless told."""
+    config = TrainConfig(
         epochs=problem.epochs,
         batch_size=problem.batch,
         learning_rate=RATE,
         seed=problem.seed,
         evaluate_every=problem.epochs,
         device="cpu",
-        compile=compile,
     )
+    return replace(config, **_CHOICES[how])
 
 
 def objective_of(particles: int) -> ObjectiveConfig:

@@ -79,23 +79,29 @@ class Finish:
         return model.eval().requires_grad_(False)
 
 
-def _elboroom(problem: Path, result: Path) -> None:
+def _elboroom(problem: Path, result: Path, *how: str) -> None:
     """The library itself, as its user would call it."""
-    subprocess.run([sys.executable, "-m", "benchmarks.ours", problem, result], check=True)
+    command = [sys.executable, "-m", "benchmarks.ours", problem, result, *how]
+    subprocess.run(command, check=True)
 
 
 def _compiled(problem: Path, result: Path) -> None:
-    subprocess.run([sys.executable, "-m", "benchmarks.ours", problem, result, "on"], check=True)
+    _elboroom(problem, result, "compiled")
+
+
+def _eager(problem: Path, result: Path) -> None:
+    _elboroom(problem, result, "eager")
 
 
 def _pyro_jit(problem: Path, result: Path) -> None:
     peers.run("pyro_vae.py", problem, result, "jit")
 
 
-COMPILED = "elboroom, compiled"
+COMPILED, EAGER = "elboroom, compiled", "elboroom, eager fp32"
 PROGRAMS: dict[str, Program] = {
     "elboroom": _elboroom,
     COMPILED: _compiled,
+    EAGER: _eager,
     "NumPyro": partial(peers.run, "numpyro_vae.py"),
     "Pyro": partial(peers.run, "pyro_vae.py"),
     "Pyro, jit": _pyro_jit,
