@@ -50,9 +50,9 @@ def assert_moments(draws, mean, covariance):
     assert z.abs().max() < 4.5, f"{z.abs().max():.1f} standard errors away"
 
 
-def assert_linear_moments(latents, warmup=120, draws=500, **options):
+def assert_linear_moments(latents, warmup=120, **options):
     exact, x, mask = linear(latents)
-    options |= {"warmup": warmup, "draws": draws}
+    options |= {"chains": 8, "warmup": warmup, "draws": 250}
     found = hmc(exact.model, x, mask, generator=generator(), **options)
     mean, precision = exact.posterior(x, mask)
     assert_moments(found.draws, mean, precision.inverse())
@@ -103,7 +103,7 @@ def images(rows, seed):
 def test_moments_of_a_small_decoder_are_those_of_the_grid():
     model = small_vae(seed=3, spread=3)
     x, mask = images(6, seed=4)
-    found = hmc(model, x, mask, generator=generator(), warmup=160, draws=800)
+    found = hmc(model, x, mask, generator=generator(), chains=8, warmup=160, draws=400)
     assert found.converged.all()
     exact = grid(model, x, mask, generator=generator())
     reference = moments(exact.sample(40_000).double(), exact.mean)
@@ -195,7 +195,8 @@ def assert_jumps_find_the_masses():
     """Of modes at 1 − shift and −1 − shift, all chains beginning in the lower one."""
     start = At(torch.tensor([[-1.4]]).double())
     model, x = two_modes(0.4)
-    found = hmc(model, x, generator=generator(), start=start, warmup=40, draws=2_000)
+    options = {"chains": 16, "warmup": 40, "draws": 500}
+    found = hmc(model, x, generator=generator(), start=start, **options)
     assert found.converged.all()
     upper = (found.draws > -0.4).double()
     error = (upper.var() / chain_ess(upper)[0, 0]).sqrt()
