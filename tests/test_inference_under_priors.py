@@ -211,12 +211,12 @@ def test_chains_have_the_moments_of_the_grid(make, method):
 @each_prior
 def test_bounds_from_both_sides_hold_the_evidence(make):
     model = problem(make)[0]
-    found = certify(model, rows=20, generator=noise(), distributions=60, chains=8)
+    found = certify(model, rows=10, generator=noise(), distributions=60, chains=16)
     exact = infer.grid(model, found.x, generator=generator()).log_evidence
     for gap in (exact - found.lower, found.upper - exact):
-        assert gap.mean() > -4.5 * gap.std() / 20**0.5
+        assert gap.mean() > -4.5 * gap.std() / 10**0.5
     shortfall = exact - found.lower
-    assert shortfall.mean() < 0.1 + 4.5 * shortfall.std() / 20**0.5
+    assert shortfall.mean() < 0.1 + 4.5 * shortfall.std() / 10**0.5
 
 
 @each_prior
