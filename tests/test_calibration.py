@@ -100,7 +100,7 @@ def test_hmc_of_a_bernoulli_decoder_is_calibrated():
     model = bernoulli(12)
     for p in model.decoder.parameters():
         p.data *= 3
-    options = {"chains": 16, "warmup": 80, "draws": 120}
+    options = {"chains": 32, "warmup": 80, "draws": 60}
     g = generator()  # rows share the noise of a walk: more walks, so that ranks are independent
 
     def method(model, x, mask):
