@@ -96,10 +96,10 @@ def run(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
-@pytest.fixture(scope="module")
-def deep(tmp_path_factory: pytest.TempPathFactory, shell: Command, small: list[str]) -> Path:
+@pytest.fixture
+def deep(tmp_path: Path, elboroom: Command, small: list[str]) -> Path:
     """A run with three latents."""
-    path = tmp_path_factory.mktemp("runs") / "deep"
+    path = tmp_path / "deep"
     options = [*small, "--latents", "3", "--epochs", "1", "--quiet"]
-    assert shell("train", *options, "--out", path) == (0, "", "")
+    assert elboroom("train", *options, "--out", path) == (0, "", "")
     return path

@@ -330,7 +330,7 @@ def test_every_method_agrees_with_the_grid(kind):
     x, mask = pictures(4, seed=2)
     fits = [method(model, x, mask, generator=generator(1)) for method in (amortised, laplace, svi)]
     particles = sir(model, x, mask, generator=generator(2), proposal=fits[-1], widen=1.5)
-    walk = hmc(model, x, mask, generator=generator(3), warmup=60, draws=800)
+    walk = hmc(model, x, mask, generator=generator(3), chains=16, warmup=60, draws=200)
     std = walk.covariance.diagonal(dim1=1, dim2=2).sqrt()
 
     def check_evidence(exact):

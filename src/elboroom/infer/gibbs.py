@@ -140,12 +140,11 @@ class _Encoded:
     q: Reparameterised
     shape: torch.Size
 
-    def draw(self, generator: torch.Generator) -> Tensor:
-        """z of every walker, the noise of a chain the same in all rows, (C, B, D)."""
-        mean, (chains, rows) = self.q.mean, self.shape
-        shape = (chains, 1, mean.shape[-1])
-        eps = torch.randn(shape, generator=generator, dtype=mean.dtype, device=mean.device)
-        return self.q.at(eps.expand(-1, rows, -1).flatten(0, 1)).unflatten(0, self.shape)
+    def draw(self, now: Tensor, generator: torch.Generator) -> Tensor:
+        """z of walkers at `now` (C, B, D), the noise of a chain the same in all rows, (C, B, D)."""
+        shape = now[:, :1].shape
+        eps = torch.randn(shape, generator=generator, dtype=now.dtype, device=now.device)
+        return self.q.at(eps.expand_as(now).flatten(0, 1)).unflatten(0, self.shape)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log q(z) in nats, (C, B, D) → (C, B)."""
@@ -174,14 +173,14 @@ _Sweep = Callable[[_Images, _Walkers, torch.Generator], _Walkers]
 
 def _redraw(images: _Images, now: _Walkers, generator: torch.Generator) -> _Walkers:
     """One sweep of pseudo-Gibbs."""
-    z = images.encode(now.x).draw(generator)
+    z = images.encode(now.x).draw(now.z, generator)
     return images.completed(z, images.model.decoder(z), now.accepted, generator)
 
 
 def _propose(images: _Images, now: _Walkers, generator: torch.Generator) -> _Walkers:
     """One sweep of Metropolis-within-Gibbs."""
     q = images.encode(now.x)
-    z = q.draw(generator)
+    z = q.draw(now.z, generator)
     parameter = images.model.decoder(z)
     # log ρ = log p(x, z′) − log q(z′ | x) − [ log p(x, z) − log q(z | x) ]
     proposed = images.log_joint(now.x, z, parameter) - q.log_prob(z)
