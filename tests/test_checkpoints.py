@@ -1,6 +1,9 @@
 import json
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,56 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from elboroom import VAE, ModelConfig, TrainState
-from elboroom.checkpoints import load, save
-from elboroom.config import ObjectiveConfig
+from checkpoint_cases import FILES, content, flip, fresh, same_bits, step
+from elboroom import VAE, ModelConfig
+from elboroom.checkpoints import load, require_room, save
 from elboroom.errors import RunError
-from elboroom.objectives import bound
+from elboroom.model import least_weights
 from elboroom.randomness import stream
-from elboroom.training import new_state
-
-FILES = ["manifest.json", "model.safetensors", "optimizer.safetensors"]
-Training = tuple[VAE, TrainState]
 
 
-def fresh(seed: int = 0, hidden: int = 3) -> Training:
-    config = ModelConfig(hidden=(hidden,))
-    model = VAE.from_config(config, (1, 2, 2), generator=stream(seed, "weights"))
-    return model, new_state(model)
-
-
-def step(training: Training) -> Training:
-    """One step of Adam, as training takes it."""
-    model, state = training
-    x, noise = torch.ones(4, 1, 2, 2), stream(0, "step", state.step)
-    found = bound(model, x, config=ObjectiveConfig(), generator=noise)
-    state.optimiser.zero_grad()
-    (-found.value.mean()).backward()
-    state.optimiser.step(1e-3)
-    state.totals += found.totals
-    state.step += 1
-    return training
-
-
-def content(training: Training) -> dict[str, torch.Tensor]:
-    """Every number that a checkpoint must give back."""
-    model, state = training
-    moments = {
-        f"{name} {key}": value
-        for name, parameter in model.named_parameters()
-        for key, value in state.optimiser.state[parameter].items()
-    }
-    tensors = {**model.state_dict(), **moments, "totals": state.totals}
-    return {name: tensor.clone() for name, tensor in tensors.items()}
-
-
-def same_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    """Whether names, types and bits are the same; −0 is not 0 here, and NaN is itself."""
-    return a.keys() == b.keys() and all(
-        a[name].dtype == b[name].dtype
-        and a[name].numpy(force=True).tobytes() == b[name].numpy(force=True).tobytes()
-        for name in a
-    )
+def load_older(folder: Path, *training: Any, broken: int = 2) -> int:
+    """The step loaded, with a warning that names the one that is `broken`."""
+    why = f"is used, since others are broken: step-{broken:06d}: "
+    with pytest.warns(UserWarning, match=why):
+        return load(folder, *training)
 
 
 @pytest.fixture(scope="module")
@@ -154,18 +120,12 @@ def test_a_checkpoint_that_was_never_finished_is_not_seen(copy: Path):
     assert load(copy, fresh()[0]) == 2
 
 
-def flip(content: bytes, bit: int) -> bytes:
-    flipped = bytearray(content)
-    flipped[bit // 8] ^= 1 << bit % 8
-    return bytes(flipped)
-
-
-def test_any_flipped_bit_of_a_manifest_is_noticed(copy: Path):
+def test_a_flipped_bit_in_any_byte_of_a_manifest_is_noticed(copy: Path):
     path, model = copy / "step-000002" / "manifest.json", fresh()[0]
     whole = path.read_bytes()
-    for bit in range(8 * len(whole)):
+    for bit in range(0, 8 * len(whole), 5):
         path.write_bytes(flip(whole, bit))
-        assert load(copy, model) == 1, f"bit {bit}"
+        assert load_older(copy, model) == 1, f"bit {bit}"
 
 
 @pytest.mark.parametrize("name", FILES[1:])
@@ -180,7 +140,7 @@ def test_a_flipped_bit_is_noticed_and_the_checkpoint_before_it_is_loaded(
     training = fresh(seed=1)
     try:
         path.write_bytes(flip(whole, data.draw(st.integers(0, 8 * len(whole) - 1))))
-        assert load(folder, *training) == 1
+        assert load_older(folder, *training) == 1
     finally:
         path.write_bytes(whole)
     assert same_bits(content(training), contents[0])
@@ -194,18 +154,18 @@ def test_a_torn_checkpoint_is_passed_over(copy: Path, name: str, how: str):
     path.unlink()
     if how != "missing":
         path.write_bytes(b"" if how == "empty" else whole[:-5])
-    assert load(copy, *fresh()) == 1
+    assert load_older(copy, *fresh()) == 1
 
 
 @pytest.mark.parametrize("manifest", ["[]", "null", "7", '{"step": 2, "files": []}'])
 def test_a_manifest_that_is_none_is_passed_over(copy: Path, manifest: str):
     (copy / "step-000002" / "manifest.json").write_text(manifest)
-    assert load(copy, *fresh()) == 1
+    assert load_older(copy, *fresh()) == 1
 
 
 def test_a_checkpoint_under_another_name_is_passed_over(copy: Path):
     (copy / "step-000002").rename(copy / "step-000009")
-    assert load(copy, *fresh()) == 1
+    assert load_older(copy, *fresh(), broken=9) == 1
 
 
 def test_without_any_whole_checkpoint_the_error_names_what_is_wrong_with_each(copy: Path):
@@ -234,3 +194,50 @@ def test_without_a_checkpoint_the_error_says_how_to_get_one(tmp_path: Path):
 def test_a_checkpoint_of_another_model_cannot_be_used(copy: Path):
     with pytest.raises(RunError, match="size mismatch"):
         load(copy, *fresh(hidden=4))
+
+
+def test_the_warning_of_a_broken_checkpoint_names_it_and_the_one_that_is_used(copy: Path):
+    (copy / "step-000002" / "model.safetensors").write_bytes(b"x")
+    said = (
+        f"the checkpoint step-000001 of {copy.parent} is used, since others are broken: "
+        "step-000002: model.safetensors does not match its manifest"
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(said)}$"):
+        assert load(copy, *fresh()) == 1
+
+
+def test_a_checkpoint_from_before_the_best_was_kept_loads(copy: Path):
+    path = copy / "step-000002" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    old = {name: manifest[name] for name in ("step", "files")}
+    path.write_text(json.dumps(old, indent=2))
+    assert load(copy, *fresh()) == 2
+
+
+@pytest.mark.parametrize("change", [{"latents": 90}, {"hidden": (70,)}, {"prior": "vamp"}])
+def test_networks_larger_than_any_checkpoint_are_refused_before_they_are_made(
+    copy: Path, change: dict[str, Any]
+):
+    config = ModelConfig(hidden=(3,))
+    require_room(copy, least_weights(config, (1, 2, 2)))
+    weights = least_weights(replace(config, **change), (1, 2, 2))
+    with pytest.raises(RunError, match=r"of which the networks of config\.toml take [\d,]+ at"):
+        require_room(copy, weights)
+
+
+CONFIGS = [
+    ModelConfig(latents=latents, hidden=hidden, network=network, posterior=posterior, prior=prior)
+    for latents in (1, 3, 70)
+    for hidden, network in [((), "mlp"), ((5, 7), "gated"), ((6, 6), "residual")]
+    for posterior, prior in [
+        *(("diagonal", "vamp"), ("full", "mixture"), ("flow", "standard"), ("diagonal", "flow")),
+    ]
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_a_model_has_the_least_weights_of_its_config_or_more(config: ModelConfig):
+    images = torch.zeros(config.components, 1, 2, 2)
+    model = VAE.from_config(config, (1, 2, 2), generator=stream(0, "weights"), images=images)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    assert weights / 200 < least_weights(config, (1, 2, 2)) < weights

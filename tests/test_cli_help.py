@@ -11,6 +11,7 @@ from conftest import Command
 from elboroom import PRESETS, TrainConfig, cli, training_commands
 from elboroom import __version__ as version
 from elboroom.config import (
+    CheckpointConfig,
     CompleteConfig,
     Config,
     DataConfig,
@@ -22,15 +23,26 @@ from elboroom.config import (
 )
 from outcomes import error
 
-COMMANDS = ["train", "evaluate", "figures", "complete", "infer", "gaps", "report", "version"]
+COMMANDS = [
+    "train",
+    "evaluate",
+    "figures",
+    "complete",
+    "infer",
+    "gaps",
+    "report",
+    "doctor",
+    "version",
+]
 OPTIONS: dict[str, list[Any]] = {
-    "train": [DataConfig, ModelConfig, TrainConfig, cli.Start, cli.Command],
+    "train": [DataConfig, ModelConfig, TrainConfig, CheckpointConfig, cli.Start, cli.Command],
     "evaluate": [EvaluateConfig, cli.Command],
     "figures": [FiguresConfig, cli.Command],
     "complete": [CompleteConfig, cli.Command],
     "infer": [InferConfig, cli.Command],
     "gaps": [GapsConfig, cli.Command],
     "report": [cli.Command],
+    "doctor": [cli.Command],
     "version": [cli.Command],
 }
 
@@ -64,7 +76,8 @@ def test_help_of_the_whole_lists_every_command_and_exit_code(elboroom: Command):
     outcome = elboroom("--help")
     assert outcome.code == 0
     assert "Example: elboroom train" in outcome.out
-    assert "Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted." in outcome.out
+    codes = "0 done, 1 the run failed, 2 wrong usage, 130 interrupted by Ctrl-C, 143 by SIGTERM, "
+    assert f"Exit codes: {codes}138 by SIGUSR1." in " ".join(outcome.out.split())
     for command in COMMANDS:
         assert re.search(rf"• {command} +[A-Z]", outcome.out)
 
@@ -76,7 +89,7 @@ def test_help_shows_the_defaults_of_the_preset(elboroom: Command, preset: str):
     )
     hidden = " ".join(map(str, PRESETS[preset].model.hidden))
     assert f"(default: {hidden})" in text
-    assert f"Images a step. (default: {PRESETS[preset].train.batch_size})" in text
+    assert f"whose config keeps the number. (default: {PRESETS[preset].train.batch_size})" in text
 
 
 def test_a_reader_that_leaves_is_not_an_error():
@@ -94,7 +107,7 @@ def given_config(monkeypatch: pytest.MonkeyPatch, elboroom: Command, *arguments:
     """The config that `elboroom train` is called with."""
     seen: list[Config] = []
     monkeypatch.setattr(
-        training_commands, "train", lambda config, preset, **_: seen.append(config) or True
+        training_commands, "train", lambda config, preset, **_: seen.append(config) or 0
     )
     assert elboroom("train", *arguments).code == 0
     return seen[0]
@@ -140,7 +153,7 @@ def test_wrong_usage_exits_2_and_names_what_is_wrong(
 ):
     outcome = elboroom(*arguments)
     assert (outcome.code, outcome.out) == (2, "")
-    assert said in outcome.err
+    assert said in " ".join(outcome.err.split())
     assert "Traceback" not in outcome.err
 
 

@@ -1,6 +1,7 @@
 """`elboroom infer`, and `complete` by several methods."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -172,12 +173,15 @@ def test_a_folder_that_is_missing_is_refused_before_any_work(
 def test_a_disk_that_is_full_leaves_no_file(
     elboroom: Command, run: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def fail(path: Path, content: bytes) -> None:
+    def fail(file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("elboroom.posterior_file.write_file", fail)
-    what, why, _ = refused(elboroom, run, out, "--method", "encoder", code=1)
-    assert (what, why) == (f"{out} cannot be written", "[Errno 28] No space left on device")
+    monkeypatch.setattr(os, "fsync", fail)
+    assert refused(elboroom, run, out, "--method", "encoder", code=1) == [
+        f"{out} cannot be written",
+        "the disk is full: [Errno 28] No space left on device",
+        "free some space, or write elsewhere",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from conftest import Command
 from elboroom import Run, training_commands
@@ -61,6 +62,8 @@ def pressing(times: int) -> Any:
     train = training_commands.train_model
 
     def pressed(*arguments: Any, stop: Any, **options: Any) -> Any:
+        if times > 1:
+            stop()  # as after a step
         for _ in range(times):
             os.kill(os.getpid(), signal.SIGINT)
         return train(*arguments, stop=stop, **options)
@@ -87,7 +90,7 @@ def test_a_second_ctrl_c_ends_at_once(
 ):
     monkeypatch.setattr(training_commands, "train_model", pressing(2))
     outcome = elboroom("train", *small, "--out", tmp_path / "run")
-    assert outcome == (130, "", "error: interrupted\n")
+    assert outcome == (130, "", "error: interrupted by SIGINT\n")
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
@@ -142,6 +145,7 @@ def corrupt(run: Path, step: str) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.filterwarnings("always")
 def test_a_corrupted_checkpoint_is_replaced_by_the_one_before_it(
     elboroom: Command, trained: Path, run: Path
 ):
@@ -150,8 +154,12 @@ def test_a_corrupted_checkpoint_is_replaced_by_the_one_before_it(
     state.step = older + 1
     Run(run).save(model, state)
     corrupt(run, f"step-{older + 1:06d}")
-    assert elboroom("evaluate", run).code == 0
-    assert elboroom("train", "--resume", run, "--quiet").code == 0
+    warning = (
+        f"warning: the checkpoint step-{older:06d} of {run} is used, since others are broken: "
+        f"step-{older + 1:06d}: model.safetensors does not match its manifest\n"
+    )
+    assert elboroom("evaluate", run, "--json").err == warning
+    assert elboroom("train", "--resume", run, "--quiet") == (0, "", warning)
     corrupt(run, f"step-{older:06d}")
     assert error(elboroom("evaluate", run), 1) == [
         f"no checkpoint of {run} can be used",
@@ -159,3 +167,15 @@ def test_a_corrupted_checkpoint_is_replaced_by_the_one_before_it(
         f"step-{older:06d}: model.safetensors does not match its manifest",
         "train the run again",
     ]
+
+
+@pytest.mark.filterwarnings("always")
+def test_going_on_with_another_version_of_torch_warns(elboroom: Command, run: Path):
+    path = run / "config.toml"
+    path.write_text(path.read_text().replace(f'torch = "{torch.__version__}"', 'torch = "1.0"'))
+    assert elboroom("train", "--resume", run, "--quiet") == (
+        0,
+        "",
+        f"warning: {run} was begun with torch 1.0, now {torch.__version__}: "
+        "it goes on from the same state, but not to the same end bit for bit\n",
+    )

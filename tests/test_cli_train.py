@@ -4,11 +4,14 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from conftest import Command
 from elboroom import Run, training_commands
-from outcomes import last_checkpoint, metrics
+from elboroom.randomness import stream
+from outcomes import error, last_checkpoint, metrics
 
 
 def test_training_without_a_terminal_prints_plain_lines(
@@ -102,3 +105,52 @@ def test_less_time_than_an_epoch_takes_leaves_no_run(
     assert outcome.code == 2
     assert "--minutes 1e-06 is less than one epoch takes" in outcome.err
     assert not (tmp_path / "run").exists()
+
+
+def test_training_that_cannot_go_on_keeps_its_last_good_state(
+    elboroom: Command, shell: Command, tmp_path: Path
+):
+    row = int(torch.randperm(270, generator=stream(0, "order", 0))[2 * 50])  # comes in step 2
+    images = np.random.default_rng(0).random((300, 8, 8), dtype=np.float32)
+    images[row] = 1e25  # a square is not finite
+    np.savez(tmp_path / "huge.npz", x_train=images[:270], x_test=images[270:])
+    options = ["--data", tmp_path / "huge.npz", "--split", "standard", "--binarisation", "none"]
+    options += ["--likelihood", "gaussian", "--hidden", "16", "--batch-size", "50", "--threads", 1]
+    outcome = shell("train", *options, "--quiet", "--out", tmp_path / "run")
+    assert (outcome.code, outcome.out) == (1, "")
+    *rollbacks, what, why, fix = outcome.err.splitlines()
+    fault = (
+        "at step 2 of epoch 1, the reconstruction term is -inf, though the output of every layer "
+        f"is finite (rows {row} of the training part, 1 of 50 in the batch)"
+    )
+    assert rollbacks == [
+        f"warning: {fault}. Training goes on from step 0 with {0.5**i:g} of its learning rate: "
+        f"rollback {i} of 5."
+        for i in range(1, 6)
+    ]
+    said = [what.removeprefix("error: "), why.removeprefix("  why: "), fix.removeprefix("  fix: ")]
+    assert said[:2] == ["training cannot go on from step 0", f"{fault}, after 5 rollbacks"]
+    weights = Run(tmp_path / "run").load_model().parameters()
+    assert all(parameter.isfinite().all() for parameter in weights)
+    assert error(elboroom("train", "--resume", tmp_path / "run"), 1) == said
+
+
+def test_a_run_out_of_patience_is_finished_and_stays_so(
+    elboroom: Command, small: list[str], tmp_path: Path
+):
+    options = [*small[:-4], "--epochs", "50", "--threads", "1", "--evaluate-every", "1"]
+    outcome = elboroom("train", *options, "--patience", "2", "--out", tmp_path / "run")
+    assert (outcome.code, outcome.out) == (0, "")
+    elbos = [m["held_out_elbo"] for m in metrics(tmp_path / "run")]
+    assert 3 <= len(elbos) < 50
+    best = max(elbos)
+    assert elbos.index(best) == len(elbos) - 3
+    *_, early, trained, _ = outcome.err.splitlines()
+    assert early == (
+        f"ended early, after epoch {len(elbos)} of 50: the test ELBO did not pass its {best:.2f} "
+        f"of epoch {len(elbos) - 2} in 2 evaluations"
+    )
+    assert trained.startswith(f"trained: test ELBO {elbos[-1]:.2f} nats per image; the run is in ")
+    again = elboroom("train", "--resume", tmp_path / "run")
+    assert (again.code, again.err.splitlines()) == (0, outcome.err.splitlines()[-3:])
+    assert [m["held_out_elbo"] for m in metrics(tmp_path / "run")] == elbos

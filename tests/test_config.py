@@ -11,6 +11,7 @@ from elboroom import PRESETS, Config, DataConfig, ModelConfig, TrainConfig
 from elboroom.config import (
     Activation,
     Binarisation,
+    CheckpointConfig,
     CompleteConfig,
     EvaluateConfig,
     FiguresConfig,
@@ -44,8 +45,14 @@ CONFIGS = st.builds(
         learning_rate=st.floats(0, 1, exclude_min=True, exclude_max=True),
         schedule=st.sampled_from(get_args(Schedule)),
         warmup=st.floats(0, 1e6),
+        patience=st.none() | st.integers(1, 100),
         seed=st.integers(0, 2**63 - 1),
         threads=st.just("auto") | st.integers(1, 512),
+    ),
+    checkpoints=st.builds(
+        CheckpointConfig,
+        checkpoint_minutes=st.floats(0, exclude_min=True),
+        checkpoint_epochs=st.none() | st.integers(1, 10**6),
     ),
     minutes=st.none() | st.floats(0, 1e6, exclude_min=True),
 )
@@ -92,8 +99,9 @@ def test_an_unknown_option_is_refused():
         (ModelConfig, "network", "rnn", "in ('mlp', 'gated', 'residual')"),
         (ModelConfig, "normalisation", "group", "in ('none', 'layer', 'batch')"),
         (TrainConfig, "epochs", 0, "1 or more"),
-        (TrainConfig, "batch_size", 0, "1 or more"),
+        (TrainConfig, "batch_size", 0, "auto, or 1 or more"),
         (TrainConfig, "evaluate_every", 0, "1 or more"),
+        (TrainConfig, "patience", 0, "1 or more"),
         (TrainConfig, "learning_rate", 0.0, "in (0, 1)"),
         (TrainConfig, "learning_rate", 1.0, "in (0, 1)"),
         (TrainConfig, "learning_rate", math.nan, "in (0, 1)"),
@@ -105,6 +113,9 @@ def test_an_unknown_option_is_refused():
         (TrainConfig, "device", "tpu", "in ('auto', 'cpu', 'cuda', 'mps')"),
         (TrainConfig, "precision", "fp16", "in ('auto', 'fp32', 'bf16')"),
         (TrainConfig, "threads", 0, "auto, or 1 or more"),
+        (CheckpointConfig, "checkpoint_minutes", 0.0, "positive, or inf"),
+        (CheckpointConfig, "checkpoint_minutes", math.nan, "positive, or inf"),
+        (CheckpointConfig, "checkpoint_epochs", 0, "1 or more"),
         (Config, "minutes", 0.0, "a positive number"),
         (Config, "minutes", math.inf, "a positive number"),
         (Config, "minutes", math.nan, "a positive number"),
@@ -135,9 +146,12 @@ def test_an_option_out_of_range_is_refused(kind: Any, option: str, found: Any, e
         (ModelConfig, "latents", 1),
         (ModelConfig, "hidden", ()),
         (TrainConfig, "epochs", 1),
+        (TrainConfig, "patience", 1),
         (TrainConfig, "warmup", 0.0),
         (TrainConfig, "seed", 2**63 - 1),
         (TrainConfig, "threads", "auto"),
+        (CheckpointConfig, "checkpoint_minutes", math.inf),
+        (CheckpointConfig, "checkpoint_epochs", 1),
         (EvaluateConfig, "k", 1),
     ],
 )
@@ -168,7 +182,14 @@ def test_a_config_cannot_be_changed_in_place():
 
 
 def test_every_option_is_documented_where_it_is_written():
-    for kind in (DataConfig, ModelConfig, TrainConfig, EvaluateConfig, FiguresConfig):
+    for kind in (
+        DataConfig,
+        ModelConfig,
+        TrainConfig,
+        CheckpointConfig,
+        EvaluateConfig,
+        FiguresConfig,
+    ):
         source = __import__("inspect").getsource(kind)
         for option in kind.__dataclass_fields__:
             assert re.search(rf'^    {option}: .+\n    """[A-Za-z0-9`].+', source, re.MULTILINE)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from elboroom.data.arrays import read_array
+from elboroom.data.source import compact
 from elboroom.errors import DataError
 
 GREY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -270,12 +271,12 @@ def test_a_folder_is_refused(tmp_path: Path):
 
 def test_an_empty_file_is_refused(tmp_path: Path):
     (tmp_path / "my.npy").touch()
-    assert refusal(tmp_path / "my.npy")[1] == "No data left in file"
+    assert refusal(tmp_path / "my.npy")[1] == "the file is empty"
 
 
 def test_a_pickle_is_never_loaded(tmp_path: Path):
     path = saved(tmp_path / "my.npy", np.array([[object()]]))
-    assert refusal(path)[1] == "Object arrays cannot be loaded when allow_pickle=False"
+    assert refusal(path)[1] == "it holds Python objects, whose code would run as they are read"
 
 
 @pytest.mark.parametrize("save", [np.save, np.savez, np.savez_compressed])
@@ -305,3 +306,43 @@ def test_real_values_are_read_as_they_are_where_they_are_asked_for(tmp_path: Pat
     for wrong in (np.array([[0.0, np.inf]]), np.array([[0, 1_000]])):
         with pytest.raises(DataError, match="cannot be used"):
             read_array(saved(tmp_path / "my.npy", wrong), real=True)
+
+
+def test_real_values_beyond_what_single_precision_holds_are_refused(tmp_path: Path):
+    largest = float(np.finfo(np.float32).max)
+    source = read_array(saved(tmp_path / "my.npy", np.array([[-largest, largest]])), real=True)
+    assert np.isfinite(source.images).all()
+    for wrong in (1e39, -1e39):
+        with pytest.raises(DataError, match="cannot be used"):
+            read_array(saved(tmp_path / "my.npy", np.array([[0.0, wrong]])), real=True)
+
+
+@pytest.mark.parametrize("memory", [0.0, 2.0])
+def test_bytes_that_stand_for_true_are_1(tmp_path: Path, memory: float):
+    path = saved(tmp_path / "my.npy", np.array([[False, True, True]]))
+    path.write_bytes(path.read_bytes()[:-2] + b"\x02\xff")
+    source = read_array(path, memory=memory)
+    assert compact(source.images[:]).tolist() == [[0, 1, 1]]
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_every_version_of_the_format_and_both_orders_are_read(
+    tmp_path: Path, version: tuple[int, int], order: Any
+):
+    with (tmp_path / "my.npy").open("wb") as file:
+        np.lib.format.write_array(file, np.asarray(GREY, order=order), version)
+    np.testing.assert_array_equal(read_array(tmp_path / "my.npy").images, GREY[:, None])
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        '{"shape":(2,3,4),"descr":"|u1","fortran_order":False}',
+        "{ 'fortran_order' : False , 'shape' : ( 2 , 3 , 4 , ) , 'descr' : '<u1' , }\n",
+    ],
+)
+def test_headers_as_others_write_them_are_read(tmp_path: Path, header: str):
+    start = b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header.encode()
+    (tmp_path / "my.npy").write_bytes(start + GREY.tobytes())
+    np.testing.assert_array_equal(read_array(tmp_path / "my.npy").images, GREY[:, None])

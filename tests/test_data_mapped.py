@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from elboroom import Config, DataConfig, Dataset, ModelConfig, TrainConfig, evaluate, load_data
-from elboroom.config import Binarisation
+from elboroom.config import Binarisation, ObjectiveConfig
 from elboroom.data import Part, source
 from elboroom.data.arrays import read_array
 from elboroom.data.binarisation import draw_once
@@ -246,8 +246,8 @@ def test_a_step_on_cuda_is_recorded_unless_its_images_stay_on_disk(
 ):
     monkeypatch.setattr(RecordedStep, "__init__", lambda self, step, batch_size: None)
     noise = SimpleNamespace(device=torch.device("cuda"))
-    step: Any = SimpleNamespace(noise=noise, part=OneImage(on_disk))
-    assert isinstance(new_step(step, TrainConfig()), RecordedStep) != on_disk
+    step: Any = SimpleNamespace(noise=noise, part=OneImage(on_disk), objective=ObjectiveConfig())
+    assert isinstance(new_step(step, TrainConfig(compile="off")), RecordedStep) != on_disk
 
 
 class OneImage:

@@ -13,6 +13,7 @@ import elboroom
 
 ORDER: list[set[str]] = [
     {"errors", "version"},
+    {"foreign"},
     {"config"},
     {"data"},
     {"layers"},
@@ -31,16 +32,20 @@ ORDER: list[set[str]] = [
     {"priors"},
     {"model"},
     {"objectives", "memory", "compilation"},
-    {"step"},
+    {"step", "state", "plan"},
+    {"patience", "diagnosis"},
+    {"symptoms", "guard"},
     {"training"},
-    {"pace", "storage"},
-    {"checkpoints"},
+    {"pace", "batches", "storage", "tensors", "environment"},
+    {"checkpoints", "lock"},
     {"runs"},
     {
         *("evaluation", "infer", "figures", "gallery", "report", "interrupt", "progress"),
+        "keeper",
         *("methods", "gaps", "calibration", "comparisons", "information", "certificate"),
         *("posterior_file", "result_tables", "terminal"),
         *("explanation", "training_commands", "figure_commands"),
+        *("findings", "machine", "doctor", "doctor_command"),
         *("evaluation_commands", "inference_commands"),
     },
     {"subcommands"},
@@ -69,12 +74,17 @@ ONLY_OF_OTHERS = {
     "errors": set[str](),
     "version": set[str](),
     "diagnostics": {"arviz_stats", "numpy", "torch"},
+    "foreign": set[str](),
     "storage": set[str](),
     "interrupt": set[str](),
+    "lock": {"filelock"},
     "terminal": {"rich"},
 }
 AT_THE_TOP = {
-    "cli": {"tyro", "tyro.conf", "elboroom.config", "elboroom.errors", "elboroom.subcommands"},
+    "cli": {
+        *("tyro", "tyro.conf", "elboroom.config", "elboroom.errors", "elboroom.interrupt"),
+        "elboroom.subcommands",
+    },
     "subcommands": {"tyro", "tyro.conf", "elboroom.config", "elboroom.version"},
 }
 OUTSIDE = {"", "__main__"}  # the public names and `python -m elboroom`
@@ -231,7 +241,17 @@ def test_the_probe_sees_what_is_loaded():
 
 
 def test_help_loads_nothing_heavy():
-    commands = ["train", "evaluate", "figures", "complete", "infer", "gaps", "report", "version"]
+    commands = [
+        "train",
+        "evaluate",
+        "figures",
+        "complete",
+        "infer",
+        "gaps",
+        "report",
+        "doctor",
+        "version",
+    ]
     code = f"""
 from elboroom.cli import main
 for words in [[], *([c] for c in {commands})]:

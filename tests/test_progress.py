@@ -7,7 +7,7 @@ from rich.console import Console
 
 from elboroom import TrainConfig
 from elboroom.progress import watch
-from elboroom.training import EpochMetrics
+from elboroom.state import EpochMetrics
 
 CONFIG = TrainConfig(epochs=12)
 FIRST = EpochMetrics(1, 3, -200.126, -190.0, 10.126, -200.126, 1.0, 1e-3, None, 12_345.6)

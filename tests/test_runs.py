@@ -1,6 +1,7 @@
 import json
 import shutil
 import tomllib
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,13 +11,25 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from elboroom import VAE, Config, DataConfig, ModelConfig, Run, TrainConfig, TrainState, load_data
+from elboroom import (
+    VAE,
+    Config,
+    DataConfig,
+    ModelConfig,
+    Run,
+    TrainConfig,
+    TrainState,
+    load_data,
+    lock,
+)
 from elboroom import __version__ as version
 from elboroom.config.model import PriorName
 from elboroom.data import Identity
 from elboroom.errors import IncomparableError, RunError, UsageError
+from elboroom.lock import locked
 from elboroom.priors import VampPrior
 from elboroom.runs import new_model
+from elboroom.storage import make_folder
 from elboroom.training import EpochMetrics, train
 
 
@@ -76,7 +89,7 @@ def test_config_toml_holds_every_option_that_is_set_and_the_versions(run: Run, c
     tables = tomllib.loads((run.path / "config.toml").read_text())
     assert tables["data"] == asdict(config.data)
     assert tables["model"] == without_none(config.model) | {"hidden": [5]}
-    assert tables["train"] == asdict(config.train)
+    assert tables["train"] == without_none(config.train)
     assert tables["identity"] == asdict(run.identity)
     environment = tables["environment"]
     assert environment["elboroom"] == version
@@ -113,15 +126,34 @@ def test_a_new_run_may_take_an_empty_folder(tmp_path: Path, config: Config):
     assert Run.create(tmp_path / "empty", config, load_data(config.data)).config == config
 
 
+def test_a_folder_that_another_process_makes_a_run_in_is_refused(tmp_path: Path, config: Config):
+    make_folder(tmp_path / "run")
+    with locked(tmp_path / "run"), pytest.raises(RunError, match="run is being trained"):
+        Run.create(tmp_path / "run", config, load_data(config.data))
+
+
+def test_of_two_that_make_the_same_run_at_once_the_second_finds_it_in_the_way(
+    tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+):
+    def first(path: Path) -> AbstractContextManager[None]:
+        (path / "config.toml").write_text("of the first")
+        return locked(path)
+
+    monkeypatch.setattr(lock, "locked", first)
+    with pytest.raises(RunError, match="run is in the way"):
+        Run.create(tmp_path / "run", config, load_data(config.data))
+    assert (tmp_path / "run" / "config.toml").read_text() == "of the first"
+
+
 def test_a_folder_within_a_file_cannot_be_made(tmp_path: Path, config: Config):
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "run"
     with pytest.raises(RunError) as error:
         Run.create(path, config, load_data(config.data))
     assert str(error.value) == (
-        f"the run folder {path} cannot be made\n"
-        f"  why: [Errno 20] Not a directory: '{path}'\n"
-        "  fix: give an --out where you may write"
+        f"{path} cannot be written\n"
+        f"  why: its folder is gone: [Errno 20] Not a directory: '{path}'\n"
+        "  fix: put the folder back, or write elsewhere"
     )
 
 
@@ -142,9 +174,7 @@ def test_what_has_no_config_is_not_a_run(tmp_path: Path, kind: str):
     ("old", "new", "why"),
     [
         ("[model]", "[model", "Expected ']' at the end of a table declaration"),
-        ("epochs = 3", 'epochs = "3"', "not supported between instances of 'str' and 'int'"),
         ("[event]", "[elsewhere]", "'event'"),
-        ("sha256 =", "sha255 =", "unexpected keyword argument 'sha255'"),
     ],
 )
 def test_a_broken_config_cannot_be_read(run: Run, old: str, new: str, why: str):
@@ -168,6 +198,13 @@ def test_a_config_with_an_option_of_another_version_is_refused(run: Run):
     path = run.path / "config.toml"
     path.write_text(path.read_text().replace("latents =", "depth = 2\nlatents ="))
     with pytest.raises(UsageError, match=r"^unknown option depth in a config"):
+        Run(run.path)
+
+
+def test_an_option_of_another_type_is_refused(run: Run):
+    path = run.path / "config.toml"
+    path.write_text(path.read_text().replace("epochs = 3", 'epochs = "3"'))
+    with pytest.raises(UsageError, match=r"^epochs cannot be '3'\n  why: .+ of type int\n"):
         Run(run.path)
 
 
@@ -321,7 +358,8 @@ def test_a_corrupted_checkpoint_gives_the_model_before_it(run: Run):
     assert bits(run.load_model()) != before
     path = run.path / "checkpoints" / "step-000005" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
-    assert bits(run.load_model()) == before
+    with pytest.warns(UserWarning, match="step-000002 .* is used"):
+        assert bits(run.load_model()) == before
 
 
 def test_resuming_from_nothing_but_corrupted_checkpoints_fails(run: Run):

@@ -130,3 +130,26 @@ def test_the_bound_is_that_of_the_processor(digits):
         value = bound(on, x.to(device), config=ObjectiveConfig(k=200), generator=noise).value
         found.append(value.detach().cpu())
     assert abs((found[0] - found[1]).mean()) < 0.1
+
+
+def test_a_recorded_run_goes_back_to_where_it_was_and_on(digits):
+    """A weight that is spoilt once: what was recorded then reads the restored ones."""
+    model = new_model(Config(model=SMALL), digits)
+    training, spoilt = replace(TRAINING, batch_size=2, epochs=1), deepcopy(model).cuda()
+    state = new_state(spoilt)
+
+    def stop() -> bool:
+        if state.step == 150 and not state.rollbacks:
+            next(spoilt.parameters()).data.fill_(torch.nan)
+        return False
+
+    with pytest.warns(UserWarning, match=r"from step 100 with 0\.5 of its learning rate"):
+        train(spoilt, digits, training, state=state, stop=stop)
+    assert (state.step, state.rollbacks) == (250, 1)
+    by_hand = deepcopy(model).cuda()
+    halved = new_state(by_hand)
+    halted = train(by_hand, digits, training, state=halved, stop=lambda: halved.step == 100)
+    halted.rollbacks, halted.good = 1, None
+    train(by_hand, digits, training, state=halted)
+    weights = [torch.cat([p.flatten() for p in m.parameters()]) for m in (spoilt, by_hand)]
+    torch.testing.assert_close(weights[1], weights[0], rtol=1e-3, atol=1e-4)

@@ -7,14 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elboroom.storage import append_line, as_json, whole_lines, write_file, write_folder
+from elboroom.storage import (
+    append_line,
+    as_json,
+    make_folder,
+    remove_folder,
+    whole_lines,
+    write_file,
+    write_folder,
+)
 
 
 class PowerCutError(Exception):
     pass
 
 
-def cut(*_: object) -> None:
+def cut(*_: object, **__: object) -> None:
     raise PowerCutError
 
 
@@ -103,22 +111,69 @@ def test_what_a_cut_left_aside_does_not_enter_the_next_folder(tmp_path: Path):
     assert (names(tmp_path), names(tmp_path / "f")) == (["f"], ["a", "b"])
 
 
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Files and folders in the order in which they are synced from now on, as their numbers."""
+    real, seen = os.fsync, list[int]()
+    monkeypatch.setattr(os, "fsync", lambda f: (seen.append(os.fstat(f).st_ino), real(f)))
+    return seen
+
+
+def test_a_folder_that_is_made_has_its_name_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen = synced(monkeypatch)
+    for _ in range(2):
+        make_folder(tmp_path / "x" / "y", parents=True)
+    assert sorted(seen) == sorted(path.stat().st_ino for path in (tmp_path, tmp_path / "x"))
+
+
+def test_a_removed_folder_is_gone(tmp_path: Path):
+    write_folder(tmp_path / "f", fill)
+    remove_folder(tmp_path / "f")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("call", ["unlink", "rmdir"])
+def test_a_folder_half_removed_has_not_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+):
+    write_folder(tmp_path / "f", fill)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, cut)
+        with pytest.raises(PowerCutError):
+            remove_folder(tmp_path / "f")
+    assert not (tmp_path / "f").exists()
+    write_folder(tmp_path / "f", fill)
+    remove_folder(tmp_path / "f")
+    assert names(tmp_path) == []
+
+
+def test_the_first_line_of_a_file_has_its_name_on_the_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen = synced(monkeypatch)
+    for _ in range(2):
+        append_line(tmp_path / "a", "one")
+    file, folder = (path.stat().st_ino for path in (tmp_path / "a", tmp_path))
+    assert seen == [file, folder, file]
+
+
 def test_lines_are_appended_in_order(tmp_path: Path):
     for line in ("one", "β"):
         append_line(tmp_path / "a", line)
-    assert whole_lines(tmp_path / "a") == ["one", "β"]
+    assert list(whole_lines(tmp_path / "a")) == [b"one", "β".encode()]
     assert (tmp_path / "a").read_bytes() == "one\nβ\n".encode()
 
 
 def test_a_missing_file_has_no_lines(tmp_path: Path):
-    assert whole_lines(tmp_path / "a") == []
+    assert list(whole_lines(tmp_path / "a")) == []
 
 
 @given(st.integers(0, 11))
 def test_a_line_cut_short_is_no_line(tmp_path_factory: pytest.TempPathFactory, kept: int):
     path = tmp_path_factory.mktemp("lines") / "a"
     path.write_bytes(b"one\ntwo\nabc\n"[:kept])
-    assert whole_lines(path) == ["one", "two", "abc"][: kept // 4]
+    assert list(whole_lines(path)) == [b"one", b"two", b"abc"][: kept // 4]
 
 
 def test_json_has_null_for_what_is_not_finite():

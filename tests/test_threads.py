@@ -5,7 +5,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from elboroom.threads import thread_choices, threads_as_before
+from elboroom.threads import (
+    is_core_taken,
+    product_seconds,
+    thread_choices,
+    threads_as_before,
+)
 
 Machine = Callable[[int, int], float]
 """Seconds of a step, given the number of threads and of the step."""
@@ -94,3 +99,23 @@ def test_the_number_of_threads_is_given_back_even_after_an_error():
     with pytest.raises(ZeroDivisionError):
         fails()
     assert torch.get_num_threads() == before
+
+
+def test_a_product_is_timed_by_the_threads_asked_for_and_its_median_told():
+    seen, ticks = [], iter([0, 90, 0, 5, 0, 1, 0, 2, 0, 4, 0, 3])
+
+    def clock() -> float:
+        seen.append(torch.get_num_threads())
+        return next(ticks)
+
+    before = torch.get_num_threads()
+    assert product_seconds(2, clock) == 3  # of 5, 1, 2, 4, 3: the first is not counted
+    assert set(seen) == {2}
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("of_all", "taken"), [(0.5, False), (0.89, False), (0.91, True), (40.0, True)]
+)
+def test_threads_that_gain_nothing_tell_of_a_core_that_is_taken(of_all: float, taken: bool):
+    assert is_core_taken(of_all, 1.0) is taken

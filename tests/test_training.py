@@ -180,10 +180,10 @@ def test_adam_takes_the_scheduled_rate(digits):
     assert moved.max() == pytest.approx(0.01, rel=1e-3)
 
 
-def test_an_elbo_that_is_not_finite_ends_training_with_an_error(digits):
+def test_a_bound_that_is_not_finite_before_the_first_step_ends_training_with_an_error(digits):
     model = new_model(digits)
     model.decoder.trunk[-1].bias.data.fill_(math.nan)
-    with pytest.raises(TrainingError, match=r"epoch 1 is not finite"):
+    with pytest.raises(TrainingError, match=r"step 0 of epoch 1, the reconstruction term is nan"):
         train(model, digits, QUICK)
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from elboroom.pace import epochs_within
     from elboroom.posteriors import DiagonalGaussian
     from elboroom.runs import Run
-    from elboroom.training import TrainState, train
+    from elboroom.state import TrainState
+    from elboroom.training import train
     from elboroom.version import __version__
 
 # Imported on first use: `elboroom --help` must not wait for PyTorch.
@@ -40,7 +41,7 @@ _HOMES = {
     "ObjectiveConfig": "config",
     "Run": "runs",
     "TrainConfig": "config",
-    "TrainState": "training",
+    "TrainState": "state",
     "__version__": "version",
     "epochs_within": "pace",
     "evaluate": "evaluation",

@@ -1,50 +1,91 @@
 """Checkpoints: a model and its training state in one folder, with a manifest of hashes.
 
-Weights and moments are safetensors, which alone would not notice a flipped bit; the manifest does.
-Nothing is pickled.
+Weights and moments are safetensors, which alone would not notice a flipped bit; the manifest does,
+of itself too. Nothing is pickled.
 """
 
 import hashlib
 import json
+import math
+import re
 import shutil
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load as load_tensors
+import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from elboroom.errors import RunError
+from elboroom.foreign import parse_json, read_bytes
 from elboroom.model import VAE
-from elboroom.storage import write_file, write_folder
-from elboroom.training import TrainState
+from elboroom.state import Snapshot, TrainState, moments, moving
+from elboroom.storage import remove_folder, write_file, write_folder
+from elboroom.tensors import largest_file, read_tensors
 
 _KEPT = 2
+_LARGEST_MANIFEST = 1 << 16
 _MODEL, _OPTIMISER, _MANIFEST = "model.safetensors", "optimizer.safetensors", "manifest.json"
+_GOOD = "good:"  # before the names of the last good state
+_BROKEN = (OSError, ValueError, TypeError, KeyError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model and its training state as bytes, which later steps do not change.
+
+    Attributes:
+        step: at which it was.
+        held_out_elbo: nats per image, of the epoch that ends at that step; None within an epoch,
+            and where it was not evaluated.
+        files: the content of each, by name.
+    """
+
+    step: int
+    held_out_elbo: float | None
+    files: dict[str, bytes]
+
+
+def capture(model: VAE, state: TrainState) -> Checkpoint:
+    """What `load` would give back."""
+    files = {_MODEL: _to_bytes(model.state_dict()), _OPTIMISER: _to_bytes(_flat(model, state))}
+    return Checkpoint(state.step, _held_out_elbo(state), files)
 
 
 def save(folder: Path, model: VAE, state: TrainState) -> Path:
-    """Write `folder`/step-NNNNNN, then remove all but the newest two."""
-    files = {_MODEL: _to_bytes(model.state_dict()), _OPTIMISER: _to_bytes(_flat(model, state))}
-    manifest = {
-        "step": state.step,
-        "files": {name: _described(content) for name, content in files.items()},
-    }
-    files[_MANIFEST] = json.dumps(manifest, indent=2).encode()
+    """`keep` what is captured now."""
+    return keep(folder, capture(model, state))
+
+
+def keep(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write `folder`/step-NNNNNN, then remove what it makes superfluous.
+
+    The newest two are kept, and the one with the largest held-out ELBO. Those of later steps go
+    too: training has left their path, or they were found to be broken.
+
+    Raises:
+        DiskError: it cannot be written, and those before it are as they were.
+    """
+    described = {name: _described(content) for name, content in checkpoint.files.items()}
+    manifest = _manifest(checkpoint.step, checkpoint.held_out_elbo, described)
 
     def fill(aside: Path) -> None:
-        for name, content in files.items():
+        for name, content in {**checkpoint.files, _MANIFEST: manifest}.items():
             write_file(aside / name, content)
 
-    path = folder / _name(state.step)
+    path = folder / _name(checkpoint.step)
     write_folder(path, fill)
-    for old in _newest_first(folder)[_KEPT:]:
-        shutil.rmtree(old)
+    _tidy(folder, path)
     return path
 
 
-def load(folder: Path, model: VAE, state: TrainState | None = None) -> int:
-    """Load the newest whole checkpoint of `folder` into `model`, and into `state` if given.
+def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: bool = False) -> int:
+    """Load a checkpoint of `folder` into `model`, and into `state` if given.
+
+    It is the newest, or the best: that with the largest held-out ELBO. One that is broken is passed
+    over for the next, with a warning.
 
     Returns:
         The step at which it was written.
@@ -53,58 +94,211 @@ def load(folder: Path, model: VAE, state: TrainState | None = None) -> int:
         RunError: there is none, or none of those there matches its manifest and this model.
     """
     broken = []
-    for path in _newest_first(folder):
+    for path in _best_first(folder) if best else newest_first(folder):
         try:
-            step, files = _read(path)
-            model.load_state_dict(load_tensors(files[_MODEL]))
+            checkpoint = _read(path, _most(model))
+            model.load_state_dict(read_tensors(checkpoint.files[_MODEL], model.state_dict()))
             if state is not None:
-                _restore(model, state, step, load_tensors(files[_OPTIMISER]))
-        except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+                likes = _likes(model, state)
+                tensors = read_tensors(checkpoint.files[_OPTIMISER], *likes)
+                _restore(model, state, checkpoint.step, tensors)
+        except _BROKEN as error:
             broken.append(f"{path.name}: {error}")
         else:
-            return step
-    raise RunError(
-        f"no checkpoint of {folder.parent} can be used",
-        why="; ".join(broken) or "it has none yet: the run was stopped before its first one",
-        fix="train the run again" if broken else f"`elboroom train --resume {folder.parent}`",
+            _warn_of(broken, path)
+            return checkpoint.step
+    raise _none_of(folder, broken, best=best)
+
+
+def require_room(folder: Path, weights: int) -> None:
+    """That a checkpoint is large enough for so many weights, before any are allocated for it.
+
+    Raises:
+        RunError: none is, or there is none.
+    """
+    sizes = {path: _size(path / _MODEL) for path in newest_first(folder)}
+    if 4 * weights > max(sizes.values(), default=0):
+        why = "{}: it has {:,} bytes, of which the networks of config.toml take {:,} at least"
+        small = [why.format(path.name, size, 4 * weights) for path, size in sizes.items()]
+        raise _none_of(folder, small, best=False)
+
+
+def best_held_out_elbo(folder: Path) -> float:
+    """The largest held-out ELBO of a checkpoint in `folder`, nats per image; -inf without any."""
+    return max(
+        (_elbo(path, otherwise=-math.inf) for path in newest_first(folder)), default=-math.inf
     )
+
+
+def step_of(path: Path) -> int:
+    """The step of the checkpoint `path`, all of which is read and held against its manifest.
+
+    Raises:
+        RunError: it is not whole.
+    """
+    try:
+        step = _read(path).step
+    except _BROKEN as error:
+        raise RunError(
+            f"the checkpoint {path} is not whole",
+            why=str(error),
+            fix="go on from another one: it is passed over",
+        ) from error
+    return step
 
 
 def _name(step: int) -> str:
     return f"step-{step:06d}"
 
 
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*"), key=lambda p: (len(p.name), p.name), reverse=True)
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
-def _read(path: Path) -> tuple[int, dict[str, bytes]]:
-    manifest = json.loads((path / _MANIFEST).read_bytes())
-    files = {name: (path / name).read_bytes() for name in (_MODEL, _OPTIMISER)}
-    for name, content in files.items():
-        if _described(content) != manifest["files"][name]:
+def newest_first(folder: Path) -> list[Path]:
+    """The checkpoints within `folder`, whole or not."""
+    named = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{6,}", path.name)]
+    return sorted(named, key=_step, reverse=True)
+
+
+def _best_first(folder: Path) -> list[Path]:
+    """Those whose ELBO is known, and before them those whose manifest is broken: any may be it."""
+    elbos = {path: _elbo(path, otherwise=math.inf) for path in newest_first(folder)}
+    known = [path for path, elbo in elbos.items() if elbo > -math.inf]
+    return sorted(known, key=lambda path: elbos[path], reverse=True)
+
+
+def _elbo(path: Path, *, otherwise: float) -> float:
+    """Its held-out ELBO, -inf if there is none; `otherwise` if its manifest is broken."""
+    try:
+        elbo = _read_manifest(path)["held_out_elbo"]
+    except _BROKEN:
+        return otherwise
+    return -math.inf if elbo is None else elbo
+
+
+def _tidy(folder: Path, newest: Path) -> None:
+    found = [path for path in newest_first(folder) if _step(path) <= _step(newest)]
+    best = max(found, key=lambda path: _elbo(path, otherwise=-math.inf))
+    for path in newest_first(folder):
+        if path not in (*found[:_KEPT], best):
+            remove_folder(path)
+    for leftover in folder.glob(".step-*.part"):  # of a process that was killed while it wrote
+        shutil.rmtree(leftover)
+
+
+def _manifest(step: int, held_out_elbo: float | None, files: dict[str, Any]) -> bytes:
+    content = {"step": step, "held_out_elbo": held_out_elbo, "files": files}
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return json.dumps(content | {"sha256": digest}, indent=2).encode()
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint.
+
+    Raises:
+        ValueError: written again it would not be the same.
+    """
+    content = read_bytes(path / _MANIFEST, _LARGEST_MANIFEST)
+    found = parse_json(content)
+    step, elbo, files = found["step"], found.get("held_out_elbo"), found["files"]
+    old = json.dumps({"step": step, "files": files}, indent=2).encode()  # had no hash of its own
+    if content not in (_manifest(step, elbo, files), old):
+        raise ValueError("its manifest does not match itself")
+    if elbo is not None and not (isinstance(elbo, float) and math.isfinite(elbo)):
+        raise ValueError(f"its manifest has the held-out ELBO {elbo}")
+    if type(step) is not int or path.name != _name(step):
+        raise ValueError(f"its manifest is of step {step}")
+    return {"step": step, "held_out_elbo": elbo, "files": files}
+
+
+def _read(path: Path, most: float = math.inf) -> Checkpoint:
+    """A checkpoint whose files match its manifest and have so many bytes at the most."""
+    manifest, files = _read_manifest(path), dict[str, bytes]()
+    for name in (_MODEL, _OPTIMISER):
+        described = manifest["files"][name]
+        whole = (path / name).stat().st_size == described["size"]  # else it is not read
+        files[name] = read_bytes(path / name, most) if whole else b""
+        if _described(files[name]) != described:
             raise ValueError(f"{name} does not match its manifest")
-    if path.name != _name(manifest["step"]):
-        raise ValueError(f"its manifest is of step {manifest['step']}")
-    return manifest["step"], files
+    return Checkpoint(manifest["step"], manifest["held_out_elbo"], files)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _most(model: VAE) -> int:
+    """Bytes of a file of a checkpoint, at the most: two states of the model, each with moments."""
+    weights = model.state_dict()
+    return largest_file(*[weights] * 8)
+
+
+def _warn_of(broken: list[str], used: Path) -> None:
+    if broken:
+        warnings.warn(
+            f"the checkpoint {used.name} of {used.parent.parent} is used, since others are "
+            f"broken: {'; '.join(broken)}",
+            stacklevel=4,
+        )
+
+
+def _none_of(folder: Path, broken: list[str], *, best: bool) -> RunError:
+    run = folder.parent
+    if best and not broken and newest_first(folder):
+        return RunError(
+            f"no checkpoint of {run} is known to be the best",
+            why="none was written at the end of an epoch that had a held-out ELBO",
+            fix="load the newest, or train with a smaller --evaluate-every",
+        )
+    return RunError(
+        f"no checkpoint of {run} can be used",
+        why="; ".join(broken) or "it has none yet: the run was stopped before its first one",
+        fix="train the run again" if broken else f"`elboroom train --resume {run}`",
+    )
+
+
+def _held_out_elbo(state: TrainState) -> float | None:
+    """Of the epoch at whose end the state is."""
+    epoch = state.history[-1] if state.history else None
+    if epoch is None or epoch.step != state.step or epoch.held_out_elbo is None:
+        return None
+    return epoch.held_out_elbo if math.isfinite(epoch.held_out_elbo) else None
 
 
 def _flat(model: VAE, state: TrainState) -> dict[str, Tensor]:
-    """The training state as named tensors: Adam's moments by parameter, and the running totals."""
-    tensors = {"totals": state.totals}
-    for name, parameter in model.named_parameters():
-        for moment, value in state.optimiser.state.get(parameter, {}).items():
-            tensors[f"{name}|{moment}"] = value
+    """The training state as named tensors, with the last good one where that is another."""
+    counts = {"rollbacks": torch.tensor(state.rollbacks)}
+    tensors = {"totals": state.totals, **counts, **moments(model, state)}
+    if state.good is not None:
+        tensors[_GOOD + "step"] = torch.tensor(state.good.step)
+        tensors |= {_GOOD + name: value for name, value in state.good.tensors.items()}
     return tensors
 
 
+def _likes(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], ...]:
+    """What `_flat` may be: without a last good state, with one, and as 0.1.0 wrote it."""
+    old = {"totals": state.totals, **moments(model, state)}
+    alone = old | {"rollbacks": torch.tensor(0)}
+    good = {"step": torch.tensor(0), **moving(model, state)}
+    return alone, alone | {_GOOD + name: tensor for name, tensor in good.items()}, old
+
+
 def _restore(model: VAE, state: TrainState, step: int, tensors: dict[str, Tensor]) -> None:
+    good = {n: tensors.pop(n) for n in list(tensors) if n.startswith(_GOOD)}
     state.step, state.totals = step, tensors.pop("totals")
+    state.rollbacks = int(tensors.pop("rollbacks", 0))  # 0.1.0 wrote none
+    state.good = _snapshot(good) if good else None
     parameters = dict(model.named_parameters())
     for key, value in tensors.items():
         name, moment = key.split("|")
         parameter = parameters[name]
         state.optimiser.state[parameter][moment] = value.to(parameter.device)
+
+
+def _snapshot(tensors: dict[str, Tensor]) -> Snapshot:
+    named = {name.removeprefix(_GOOD): value for name, value in tensors.items()}
+    return Snapshot(int(named.pop("step")), named)
 
 
 def _to_bytes(tensors: dict[str, Any]) -> bytes:

@@ -14,7 +14,8 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, subcommand
 
 from elboroom.config import PRESETS, Config, DataConfig
 from elboroom.errors import ElboroomError
-from elboroom.subcommands import COMMANDS, INTERRUPTED, Command, Start, Train
+from elboroom.interrupt import Interrupted, ended_by_signals
+from elboroom.subcommands import COMMANDS, Command, Start, Train
 
 # On a machine with another busy process, OpenMP threads that spin at barriers for one that does not
 # run make PyTorch 20 to 50 times slower. Read when torch loads; what the user has set stays.
@@ -23,7 +24,8 @@ _DESCRIPTION = """Variational autoencoders and stochastic variational inference.
 
 Example: elboroom train --out runs/first && elboroom report runs/first
 
-Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted by Ctrl-C,
+143 by SIGTERM, 138 by SIGUSR1.
 """
 
 
@@ -45,9 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        return parse(arguments).run()
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+        with ended_by_signals():
+            return parse(arguments).run()
+    except Interrupted as end:
+        return _fail(str(end), end.exit_code)
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # the last line of defence against a bare traceback

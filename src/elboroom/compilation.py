@@ -58,7 +58,7 @@ def seconds_saved(
     Compiling merges the passes over what is decoded, and leaves matrix products as they are. It is
     an estimate, not a measurement, so that a run and its resumption decide alike.
     """
-    batch = min(config.batch_size, len(part))
+    batch = min(config.images_a_step, len(part))
     decoded = objective.k * objective.m * batch * math.prod(part.images.shape[1:])
     per_pixel, per_step = _SAVED[device.type]
     return config.epochs * math.ceil(len(part) / batch) * (per_pixel * decoded + per_step)

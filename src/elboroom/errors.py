@@ -1,5 +1,7 @@
 """What elboroom raises: every error says what happened, why, and how to mend it."""
 
+_MOST = 2_000  # characters of each part
+
 
 class ElboroomError(Exception):
     """A failed run. `exit_code` is what the command line ends with."""
@@ -7,7 +9,8 @@ class ElboroomError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, why: str, fix: str) -> None:
-        super().__init__(f"{what}\n  why: {why}\n  fix: {fix}")
+        self.what, self.why, self.fix = (_told(text) for text in (what, why, fix))
+        super().__init__(f"{self.what}\n  why: {self.why}\n  fix: {self.fix}")
 
 
 class UsageError(ElboroomError):
@@ -28,6 +31,10 @@ class RunError(ElboroomError):
     """A run folder that is missing, in the way, or not whole."""
 
 
+class DiskError(RunError):
+    """What the system does not let us write, as on a full disk; what was there before still is."""
+
+
 class IncomparableError(UsageError):
     """Two results that do not speak of the same data."""
 
@@ -46,3 +53,9 @@ def require_positive(**counts: int) -> None:
         if count < 1:
             why = f"at least one is needed, and {name} is {count}"
             raise UsageError(f"{name} must be positive", why=why, fix=f"give {name} of 1 or more")
+
+
+def _told(text: str) -> str:
+    """For a terminal, which would obey the control characters that a file of others may name."""
+    text = text if len(text) <= _MOST else f"{text[:_MOST]}…"
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)

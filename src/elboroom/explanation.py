@@ -17,13 +17,24 @@ def explain(config: TrainConfig, objective: ObjectiveConfig, part: Part) -> dict
         UsageError: a device was named, or a compiler asked for, that this machine does not have.
     """
     device = resolve_device(config.device)
+    return abilities(config) | {
+        "networks": _networks(config, objective, part, device),
+        "steps": _steps(part, device),
+        "data": _data(part, device),
+    }
+
+
+def abilities(config: TrainConfig) -> dict[str, str]:
+    """The choices among these that follow from the machine alone.
+
+    Raises:
+        UsageError: a device was named that this machine does not have.
+    """
+    device = resolve_device(config.device)
     return {
         "device": _device(config, device),
         "matrix products": _products(config, device),
         "threads": _threads(config, device),
-        "networks": _networks(config, objective, part, device),
-        "steps": _steps(part, device),
-        "data": _data(part, device),
     }
 
 

@@ -22,7 +22,7 @@ from elboroom.model import VAE
 from elboroom.posteriors import DiagonalGaussian
 from elboroom.priors import StandardNormal
 from elboroom.randomness import stream
-from elboroom.training import EpochMetrics
+from elboroom.state import EpochMetrics
 
 _SAMPLES = 20
 _STEPS = 10

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -135,6 +136,20 @@ class VAE(nn.Module):
         """Z from the prior: the means of p(x | z), and one draw of x each, both (count, *event)."""
         likelihood = self.decode(self.prior(count).sample(1, generator)[0])
         return likelihood.mean, likelihood.sample(generator)
+
+
+def least_weights(config: ModelConfig, event_shape: tuple[int, ...]) -> int:
+    """So many weights a model of `config` has at least, found without making any of them.
+
+    Gated and residual networks have more, and so do flows.
+    """
+    pixels, latents = math.prod(event_shape), config.latents
+    encoder = [pixels, *config.hidden, sum(_SIZES[config.posterior](latents))]
+    decoder = [latents, *config.hidden[::-1], pixels]
+    layers = (*pairwise(encoder), *pairwise(decoder))
+    own = {"mixture": 2 * config.components * latents, "vamp": config.components * pixels}
+    flows = [config.posterior, config.prior].count("flow")
+    return sum(a * b for a, b in layers) + own.get(config.prior, 0) + flows * latents**2
 
 
 class _FlowFamily(nn.Module):

@@ -39,7 +39,7 @@ def epochs_within(
     budget, clock = 60 * minutes, time.perf_counter()
     rehearsed = config if config.compile == "on" else replace(config, compile="off")
     pace = _seconds_per_step(_SHARE * budget, model, data, rehearsed, objective)
-    per_epoch = pace * math.ceil(len(data.train) / config.batch_size)
+    per_epoch = pace * math.ceil(len(data.train) / config.images_a_step)
     left = budget - (time.perf_counter() - clock)
     if left < per_epoch:
         raise UsageError(

@@ -75,17 +75,10 @@ def write(
         summary: what was asked, and what came of it, as JSON.
 
     Raises:
-        RunError: it cannot be written.
+        DiskError: it cannot be written.
     """
     arrays: dict[str, Any] = {name: table.numpy() for name, table in found.items()}
     arrays |= {"index": np.array(index), "mask": mask.numpy(), "summary": summary}
     buffer = BytesIO()
     np.savez(buffer, **arrays)
-    try:
-        write_file(path, buffer.getvalue())
-    except OSError as error:
-        raise RunError(
-            f"{path} cannot be written",
-            why=str(error),
-            fix="give an --out where you may write, with room for it",
-        ) from error
+    write_file(path, buffer.getvalue())

@@ -15,7 +15,7 @@ from rich.progress import (
 from rich.table import Column
 
 from elboroom.config import TrainConfig
-from elboroom.training import EpochMetrics
+from elboroom.state import EpochMetrics
 
 Show = Callable[[EpochMetrics], None]
 

@@ -1,15 +1,18 @@
 """A run as one HTML page that holds everything it shows: nothing is fetched, nothing runs."""
 
 import base64
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from elboroom.config.tables import read
 from elboroom.evaluation import Estimate, label
+from elboroom.foreign import read_bytes
 from elboroom.runs import Run
 
+_LARGEST_FIGURE = 8 << 20  # bytes
 _CAPTIONS = {
     "samples": "Generated: z drawn from the prior. Above, the means of p(x|z); below, one draw.",
     "latent": "The encoder's posterior means of the test images, coloured by class.",
@@ -26,8 +29,28 @@ _CAPTIONS = {
 }
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What a page tells of evaluation.json; once that did not say the last two."""
+
+    k: int
+    estimates: dict[str, dict[str, float | None]]
+    unit: str = "nats per image"
+    kl_sampled: bool = False
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """What each quantity is called, and its estimate."""
+        rows = self.estimates.items()
+        return [(label(n, self.k, self.kl_sampled), str(Estimate.read(e))) for n, e in rows]
+
+
 def render(run: Run) -> str:
-    """The page of an evaluated run, with the figures that it has."""
+    """The page of an evaluated run, with the figures that it has.
+
+    Raises:
+        RunError: a file of the run is not what elboroom writes there.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -36,11 +59,14 @@ def render(run: Run) -> str:
         lstrip_blocks=True,
     )
     drawn, evaluation = run.figures(), run.read_evaluation()
-    figures = [(n, text, _data_url(drawn[n])) for n, text in _CAPTIONS.items() if n in drawn]
+    with run.reading("evaluation.json"):
+        told = None if evaluation is None else _told(evaluation)
+        rows = told.rows if told else []
+    figures = [(n, text, _data_url(run, drawn[n])) for n, text in _CAPTIONS.items() if n in drawn]
     return environment.get_template("report.html.j2").render(
         name=run.path.resolve().name,
-        evaluation=_rows(evaluation),
-        unit=(evaluation or {}).get("unit", "nats per image"),
+        evaluation=rows,
+        unit=told.unit if told else _Told.unit,
         identity=asdict(run.identity),
         epochs=len(run.history()),
         figures=figures,
@@ -48,16 +74,15 @@ def render(run: Run) -> str:
     )
 
 
-def _rows(evaluation: dict[str, Any] | None) -> list[tuple[str, str]]:
-    if evaluation is None:
-        return []
-    estimates = evaluation["estimates"].items()
-    k, sampled = evaluation["k"], evaluation.get("kl_sampled", False)  # once it was not said
-    return [(label(name, k, sampled), str(Estimate.read(e))) for name, e in estimates]
+def _told(evaluation: dict[str, Any]) -> _Told:
+    known = {f.name for f in fields(_Told)}
+    return read(_Told, {name: value for name, value in evaluation.items() if name in known})
 
 
-def _data_url(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+def _data_url(run: Run, path: Path) -> str:
+    with run.reading(f"figures/{path.name}"):
+        content = read_bytes(path, _LARGEST_FIGURE)
+    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def _options(run: Run) -> dict[str, dict[str, Any]]:

@@ -2,34 +2,39 @@
 
 import json
 import math
-import platform
-import subprocess
-import tomllib
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import tomli_w
 import torch
 from torch import Tensor
 
-from elboroom import checkpoints
+from elboroom import checkpoints, lock
+from elboroom.checkpoints import Checkpoint
 from elboroom.config import Config
+from elboroom.config.tables import read, require_type
 from elboroom.data import Dataset, Identity, load_data
-from elboroom.device import describe_device, resolve_device, resolve_precision
-from elboroom.errors import RunError
+from elboroom.device import resolve_device
+from elboroom.environment import environment, warn_of_changes
+from elboroom.errors import DiskError, RunError, UsageError
+from elboroom.foreign import parse_json, parse_toml, read_bytes, require_no_links
 from elboroom.likelihoods import likelihood_of, require_support
-from elboroom.model import VAE
+from elboroom.model import VAE, least_weights
 from elboroom.randomness import stream
-from elboroom.storage import append_line, as_json, whole_lines, write_file
-from elboroom.training import EpochMetrics, TrainState, new_state
-from elboroom.version import __version__
+from elboroom.state import EpochMetrics, TrainState, new_state
+from elboroom.storage import append_line, as_json, make_folder, whole_lines, write_file, writing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+RUNS = Path("runs")
+"""Where runs go unless another place is named."""
 _CONFIG, _METRICS, _EVALUATION, _PER_IMAGE, _REPORT = (
     "config.toml",
     "metrics.jsonl",
@@ -37,6 +42,8 @@ _CONFIG, _METRICS, _EVALUATION, _PER_IMAGE, _REPORT = (
     "evaluation.npz",
     "report.html",
 )
+_LARGEST_CONFIG, _LARGEST_EVALUATION = 1 << 14, 1 << 22  # bytes
+_AXES = 8  # of an event, at the most
 
 
 def new_model(config: Config, data: Dataset) -> VAE:
@@ -65,11 +72,14 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.path = path = Path(path)
+        self._unwritten: list[str] = []
         try:
-            tables = tomllib.loads((path / _CONFIG).read_bytes().decode())
-            self.identity = Identity(**tables.pop("identity"))
-            self.event_shape = tuple(tables.pop("event")["shape"])
-            tables.pop("environment")
+            if (path / _CONFIG).exists():
+                require_no_links(path, "checkpoints", "figures")
+            tables = parse_toml(read_bytes(path / _CONFIG, _LARGEST_CONFIG))
+            self.identity = read(Identity, tables.pop("identity"))
+            self.event_shape = _event_shape(tables.pop("event")["shape"])
+            self.environment = dict(tables.pop("environment"))
             self.config = Config.from_dict(tables)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise RunError(
@@ -89,28 +99,28 @@ class Run:
         """Make the folder and write its config.
 
         Raises:
-            RunError: something is in the way, or the folder cannot be made.
+            RunError: something is in the way, or the folder cannot be made or locked.
+            DiskError: it cannot be written.
             DataError: the data has values that the likelihood cannot take.
         """
         path = Path(path)
         for part in (data.train, data.test):
             require_support(likelihood_of(config.model), part, data.identity.source)
-        try:
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise RunError(
-                    f"{path} is in the way",
-                    why="a new run never writes over an old one",
-                    fix=f"give another --out, or go on with `elboroom train --resume {path}`",
-                )
-            path.mkdir(parents=True, exist_ok=True)
-            write_file(path / _CONFIG, tomli_w.dumps(_tables(config, data)).encode())
-        except OSError as error:
-            raise RunError(
-                f"the run folder {path} cannot be made",
-                why=str(error),
-                fix="give an --out where you may write",
-            ) from error
+        with writing(path):
+            _require_free(path)
+            make_folder(path, parents=True)
+            with lock.locked(path):
+                _require_free(path)  # of another process that makes the same
+                write_file(path / _CONFIG, tomli_w.dumps(_tables(config, data)).encode())
         return cls(path)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """The lock that a process holds while it trains the run; reading needs none.
+
+        Raises:
+            RunError: another process holds it.
+        """
+        return lock.locked(self.path)
 
     def load_data(self) -> Dataset:
         """The data that the run was made from.
@@ -126,15 +136,26 @@ class Run:
         )
         return data
 
-    def load_model(self) -> VAE:
-        """The model of the newest whole checkpoint, bit for bit."""
+    def load_model(self, *, best: bool = False) -> VAE:
+        """The model of the newest whole checkpoint, bit for bit, or of the best by held-out ELBO.
+
+        Raises:
+            RunError: there is none, or the config is of networks that are larger than it.
+        """
+        self._require_room()
         # the checkpoint brings what started at the data
         config = replace(self.config.model, data_bias=False)
-        images = torch.zeros(config.components, *self.event_shape)
+        vamp = config.prior == "vamp"
+        images = torch.zeros(config.components, *self.event_shape) if vamp else None
         generator = stream(self.config.train.seed, "weights")
         model = VAE.from_config(config, self.event_shape, generator=generator, images=images)
-        checkpoints.load(self.path / "checkpoints", model)
+        checkpoints.load(self._checkpoints, model, best=best)
         return model.eval()
+
+    def _require_room(self) -> None:
+        """That a checkpoint may have the weights of the config, before a model of it is made."""
+        weights = least_weights(self.config.model, self.event_shape)
+        checkpoints.require_room(self._checkpoints, weights)
 
     def new_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """The model and the state before the first step, on the device of the config."""
@@ -142,27 +163,81 @@ class Run:
         return model, new_state(model)
 
     def load_training(self, data: Dataset) -> tuple[VAE, TrainState]:
-        """The model and the state to go on from; metrics after that step are dropped."""
+        """The model and the state to go on from; metrics after that step are dropped.
+
+        Raises:
+            RunError: there are checkpoints, and none can be used.
+            DiskError: the metrics cannot be written.
+        """
+        warn_of_changes(self.path, self.environment, self.config.train)
+        saved = any(self._checkpoints.glob("step-*"))  # else it stopped before its first
+        if saved:
+            self._require_room()
         model, state = self.new_training(data)
-        if any((self.path / "checkpoints").glob("step-*")):  # else it stopped before its first
-            checkpoints.load(self.path / "checkpoints", model, state)
+        if saved:
+            checkpoints.load(self._checkpoints, model, state)
         state.history = [m for m in self.history() if m.step <= state.step]
         lines = "".join(_line(m) + "\n" for m in state.history)
         write_file(self.path / _METRICS, lines.encode())
         return model, state
 
     def save(self, model: VAE, state: TrainState) -> None:
-        """Write a checkpoint."""
-        checkpoints.save(self.path / "checkpoints", model, state)
+        """`keep` a checkpoint of now."""
+        self.keep(checkpoints.capture(model, state))
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, after any metrics that are not written yet.
+
+        The newest two are kept, and the best.
+
+        Raises:
+            DiskError: it cannot be written; what the run has is told, and is as it was.
+        """
+        with self._telling_what_is_kept():
+            self._write_metrics()
+            checkpoints.keep(self._checkpoints, checkpoint)
+
+    def best_held_out_elbo(self) -> float:
+        """The largest of a checkpoint, nats per image; -inf without any."""
+        return checkpoints.best_held_out_elbo(self._checkpoints)
 
     def record(self, metrics: EpochMetrics) -> None:
-        """Append one epoch's metrics."""
-        append_line(self.path / _METRICS, _line(metrics))
+        """Append one epoch's metrics; where that fails, warn, and write them with what follows."""
+        self._unwritten.append(_line(metrics))
+        try:
+            self._write_metrics()
+        except DiskError as error:
+            warnings.warn(
+                f"metrics wait to be written, and training goes on: {error.what}: {error.why}",
+                stacklevel=2,
+            )
+
+    def _write_metrics(self) -> None:
+        if self._unwritten:
+            append_line(self.path / _METRICS, "\n".join(self._unwritten))
+            self._unwritten.clear()
+
+    @contextmanager
+    def _telling_what_is_kept(self) -> Iterator[None]:
+        """What cannot be written within is told together with what the run has."""
+        try:
+            yield
+        except DiskError as error:
+            kept = checkpoints.newest_first(self._checkpoints)
+            start = f"its checkpoint {kept[0].name}" if kept else "its start"
+            fix = f"{error.fix}; `elboroom train --resume {self.path}` then goes on from {start}"
+            raise DiskError(error.what, why=error.why, fix=fix) from error
 
     def history(self) -> list[EpochMetrics]:
-        """The metrics of the epochs so far."""
-        lines = whole_lines(self.path / _METRICS)
-        return [EpochMetrics(**json.loads(line)) for line in lines]
+        """The metrics of the epochs so far.
+
+        Raises:
+            RunError: a line of them is none of metrics.
+        """
+        with self.reading(_METRICS):
+            lines = whole_lines(self.path / _METRICS)
+            # a held-out ELBO may have been NaN
+            return [read(EpochMetrics, parse_json(line, finite=False)) for line in lines]
 
     def write_evaluation(self, evaluation: dict[str, Any], per_image: dict[str, Tensor]) -> Path:
         """Write evaluation.json, and evaluation.npz with a value of each image."""
@@ -173,13 +248,38 @@ class Run:
         return self._write(_EVALUATION, as_json(evaluation).encode())
 
     def read_evaluation(self) -> dict[str, Any] | None:
-        """What `write_evaluation` wrote, or None."""
+        """What `write_evaluation` wrote, or None.
+
+        Raises:
+            RunError: the file is no JSON of a table.
+        """
         path = self.path / _EVALUATION
-        return json.loads(path.read_text()) if path.exists() else None
+        if not path.exists():
+            return None
+        with self.reading(_EVALUATION):
+            found = parse_json(read_bytes(path, _LARGEST_EVALUATION))
+            require_type("evaluation", found, dict[str, Any])
+            return found
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """What is found to be wrong with the file `name` is told as such.
+
+        Raises:
+            RunError: the file cannot be read, or holds something else.
+        """
+        try:
+            yield
+        except (OSError, ValueError, KeyError, UsageError) as error:
+            raise RunError(
+                f"{self.path / name} cannot be read",
+                why=str(error).replace("\n  why: ", ": ").splitlines()[0],
+                fix="restore it from where the run was made, or remove it",
+            ) from error
 
     def write_figure(self, name: str, figure: "Figure") -> list[Path]:
         """Write figures/NAME.png and .svg."""
-        (self.path / "figures").mkdir(exist_ok=True)
+        make_folder(self.path / "figures")
         paths = []
         for kind in ("png", "svg"):
             buffer = BytesIO()
@@ -194,7 +294,7 @@ class Run:
     def holds(self, name: str) -> bool:
         """Whether the run has the file `name`, made since its newest checkpoint."""
         path = self.path / name
-        steps = (self.path / "checkpoints").glob("step-*")
+        steps = self._checkpoints.glob("step-*")
         newest = max((step.stat().st_mtime for step in steps), default=math.inf)
         return path.exists() and path.stat().st_mtime >= newest
 
@@ -202,44 +302,47 @@ class Run:
         """Write report.html."""
         return self._write(_REPORT, html.encode())
 
+    @property
+    def _checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
     def _write(self, name: str, content: bytes) -> Path:
         write_file(self.path / name, content)
         return self.path / name
+
+
+def _event_shape(found: object) -> tuple[int, ...]:
+    require_type("event", found, tuple[int, ...])
+    shape = tuple(cast(list[int], found))
+    if not 1 <= len(shape) <= _AXES or min(shape) < 1:
+        raise ValueError(f"an event cannot have the shape {shape}")
+    return shape
 
 
 def _line(metrics: EpochMetrics) -> str:
     return json.dumps(asdict(metrics))
 
 
+def _require_free(path: Path) -> None:
+    """That a new run may have `path`, where one may have been killed before it had a config."""
+    leftovers = {*lock.FILES, *(f".{name}.part" for name in (*lock.FILES, _CONFIG))}
+    if path.is_dir() and {inner.name for inner in path.iterdir()} <= leftovers:
+        return
+    if path.exists():
+        raise RunError(
+            f"{path} is in the way",
+            why="a new run never writes over an old one",
+            fix=f"give another --out, or go on with `elboroom train --resume {path}`",
+        )
+
+
 def _tables(config: Config, data: Dataset) -> dict[str, Any]:
-    device, threads = resolve_device(config.train.device), config.train.threads
-    environment = {
-        "elboroom": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "device": describe_device(device),
-        "precision": str(resolve_precision(config.train.precision, device)).removeprefix("torch."),
-        "threads": torch.get_num_threads() if threads == "auto" else threads,
-        **_revision(),
-    }
     return {
         **_plain(asdict(config)),
         "event": {"shape": list(data.event_shape)},
         "identity": asdict(data.identity),
-        "environment": environment,
+        "environment": environment(config.train),
     }
-
-
-def _revision() -> dict[str, str]:
-    """The git revision of elboroom, where it runs from a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-    return {"revision": found.stdout.strip()}
 
 
 def _plain(value: Any) -> Any:

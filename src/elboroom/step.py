@@ -13,7 +13,7 @@ from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
 from elboroom.device import autocast
 from elboroom.model import VAE
-from elboroom.objectives import bound
+from elboroom.objectives import Bound, bound
 from elboroom.threads import thread_choices
 
 _BEFORE_RECORDING = 3  # steps, after which libraries have chosen their kernels
@@ -54,13 +54,16 @@ class Step:
         Returns:
             The bound, the reconstruction term and the KL, summed over the batch, in nats: (3,).
         """
-        totals = self.gradients(index, warmth)
-        self.optimiser.step(rate)
-        self.model.prior.project()
-        return totals
+        found = self.gradients(index, warmth)
+        self.descend(rate)
+        return found.totals
 
-    def gradients(self, index: Tensor, warmth: float | Tensor) -> Tensor:
-        """As a step, but parameters only get their gradients, those of the loss."""
+    def gradients(self, index: Tensor, warmth: float | Tensor) -> Bound:
+        """As a step, but parameters only get their gradients, those of the loss.
+
+        Returns:
+            The bound of each image.
+        """
         x = self.part.batch(index, self.noise)
         with autocast(self.dtype, x.device):
             found = bound(
@@ -74,7 +77,12 @@ class Step:
         loss = -found.value.mean()
         self.optimiser.zero_grad()
         loss.backward()
-        return found.totals
+        return found
+
+    def descend(self, rate: float | Tensor) -> None:
+        """The step of Adam itself, along the gradients that there are."""
+        self.optimiser.step(rate)
+        self.model.prior.project()
 
 
 class CompiledStep:
@@ -201,7 +209,7 @@ def new_step(step: Step, config: TrainConfig) -> Step | CompiledStep | RecordedS
     Raises:
         UsageError: a compiler was asked for that this machine does not have.
     """
-    device, batch_size = step.noise.device, min(config.batch_size, len(step.part))
+    device, batch_size = step.noise.device, min(config.images_a_step, len(step.part))
     best = step
     if is_compiled(config, step.objective, step.part, device):
         best = _compiled(step, batch_size)

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 else:
     Preset = tyro.extras.literal_type_from_choices(PRESETS)
 
-INTERRUPTED = 130
-
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -54,7 +52,8 @@ class Train(Command, Start):
 
     Example: elboroom train --preset mnist --epochs 20 --out runs/first
 
-    Ctrl-C stops after the running step and keeps the run (exit code 130).
+    Ctrl-C, SIGTERM and SIGUSR1 stop after the running step and keep the run (exit codes 130, 143,
+    138); a second Ctrl-C ends at once.
     """
 
     out: Path | None = None
@@ -66,16 +65,15 @@ class Train(Command, Start):
     config: Annotated[Config, arg(name="")] = field(default_factory=Config)
 
     def run(self) -> int:
-        """Train; 130 if interrupted."""
+        """Train; 128 + the number of the signal that stopped it."""
         from elboroom import training_commands
 
         if self.explain:
             training_commands.explain(self.config)
             return 0
-        finished = training_commands.train(
+        return training_commands.train(
             self.config, self.preset, out=self.out, resume=self.resume, quiet=self.quiet
         )
-        return 0 if finished else INTERRUPTED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +225,28 @@ class Report(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Doctor(Command):
+    """Say what this machine can do, and whether a run is whole.
+
+    Example: elboroom doctor runs/first
+
+    Every file of RUN is read and held against the others; nothing is changed. A line is ok, a note
+    of what can be done, or damage. Exit code 1 where something is damaged.
+    """
+
+    run_folder: Annotated[Positional[Path | None], arg(metavar="[RUN]")] = None
+    """The run folder; without one, only the machine is looked at."""
+    json: bool = False
+    """Print the findings as JSON."""
+
+    def run(self) -> int:
+        """Look; 1 if the run is not whole."""
+        from elboroom import doctor_command
+
+        return 0 if doctor_command.diagnose(self.run_folder, as_json=self.json) else 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Version(Command):
     """Print the version.
 
@@ -239,4 +259,4 @@ class Version(Command):
         return 0
 
 
-COMMANDS = (Train, Evaluate, Figures, Complete, Infer, Gaps, Report, Version)
+COMMANDS = (Train, Evaluate, Figures, Complete, Infer, Gaps, Report, Doctor, Version)

@@ -18,6 +18,7 @@ _WINDOW = 16  # steps, whose median tells a slow-down from a hiccup
 _FASTER = 0.9  # of the time of all threads is what one must take: sums in two parts round otherwise
 _SLOWER = 1.4
 _PATIENCE = 50  # trials' time that one thread works until all are tried again
+SIDE = 1_024  # of the matrices that are multiplied to see what threads are worth
 
 
 @contextmanager
@@ -62,3 +63,30 @@ def _median_of(steps: int, threads: int) -> Generator[int, float, float]:
     for i in range(steps):
         seconds[i] = yield threads
     return statistics.median(seconds[1:])
+
+
+@threads_as_before()
+def product_seconds(threads: int, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds that a product of two matrices takes by so many threads: the median of some.
+
+    Args:
+        threads: which share the work.
+        clock: seconds.
+    """
+    torch.set_num_threads(threads)
+    factor, seconds = torch.ones(SIDE, SIDE), [0.0] * _TRIAL
+    for i in range(_TRIAL):
+        began = clock()
+        _ = factor @ factor
+        seconds[i] = clock() - began
+    return statistics.median(seconds[1:])
+
+
+def is_core_taken(of_all: float, of_one: float) -> bool:
+    """Whether all threads are no faster than one, as where another process keeps a core.
+
+    Args:
+        of_all: seconds of some work by all of them.
+        of_one: seconds of the same by one.
+    """
+    return of_all > _FASTER * of_one

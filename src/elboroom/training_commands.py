@@ -1,75 +1,128 @@
 """What `elboroom train` does. Nothing that it does not need is imported: it starts the sooner."""
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from elboroom.batches import Fit, largest_fit
 from elboroom.config import Config
 from elboroom.data import Dataset, load_data
 from elboroom.device import resolve_device
-from elboroom.errors import UsageError
+from elboroom.errors import TrainingError, UsageError
 from elboroom.explanation import explain as explained
-from elboroom.interrupt import interruptible
+from elboroom.interrupt import Interrupted, Stop, interruptible
+from elboroom.keeper import Keeper
+from elboroom.memory import memory_for
+from elboroom.model import VAE
 from elboroom.pace import epochs_within
+from elboroom.patience import evaluated, out_of_patience
 from elboroom.progress import watch
-from elboroom.runs import Run, new_model
+from elboroom.runs import RUNS, Run, new_model
+from elboroom.state import TrainState
 from elboroom.terminal import plain_console
-from elboroom.training import TrainState
 from elboroom.training import train as train_model
-
-_SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
 
 def train(
     config: Config, preset: str, *, out: Path | None, resume: Path | None, quiet: bool
-) -> bool:
-    """Train a model in a new run folder, or go on with an old one; False if interrupted."""
-    run, data = _reopen(config, resume, out) if resume else _create(config, preset, out)
-    model, state = run.load_training(data) if resume else run.new_training(data)
-    config = run.config  # whose epochs are those that fit, where minutes were given
-    held_out = data.held_out[0]
-    saved = time.monotonic()
+) -> int:
+    """Train a model in a new run folder, or go on with an old one.
+
+    Returns:
+        The exit code: 0 if training is finished, else 128 + the number of the signal that stopped
+        it.
+
+    Raises:
+        Interrupted: by a signal before the run was there, or by a second Ctrl-C.
+        RunError: another process trains the run.
+    """
+    opened = _reopened(config, resume, out) if resume else _created(config, preset, out)
+    with opened as (run, data), interruptible() as stop:
+        if config.train.batch_size == "auto" and not quiet:
+            found = f"--batch-size auto: {run.config.train.batch_size} images a step"
+            plain_console(stderr=True).print(found)
+        model, state = run.load_training(data) if resume else run.new_training(data)
+        _train(run, model, state, data, stop, quiet=quiet)
+    early = out_of_patience(state.history, run.config.train)
+    finished = early or len(state.history) == run.config.train.epochs
+    if not quiet:
+        farewell = _farewell(run, state, data.held_out[0], finished=finished)
+        plain_console(stderr=True).print(farewell)
+    return 0 if finished else stop.exit_code
+
+
+def _train(
+    run: Run, model: VAE, state: TrainState, data: Dataset, stop: Stop, *, quiet: bool
+) -> None:
+    """Train on until the end or a signal, and keep what was found."""
+    keeper, config = Keeper(run, model, state), run.config
+    console, held_out = plain_console(stderr=True), data.held_out[0]
 
     def on_epoch(state: TrainState) -> None:
-        nonlocal saved
-        run.record(state.history[-1])
+        keeper.on_epoch(state)
         show(state.history[-1])
-        if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
-            run.save(model, state)
-            saved = time.monotonic()
 
-    console = plain_console(stderr=True)
-    with interruptible() as stop, watch(console, config.train, held_out, quiet=quiet) as show:
-        train_model(
-            model,
-            data,
-            config.train,
-            objective=config.objective,
-            state=state,
-            on_epoch=on_epoch,
-            stop=stop,
-        )
-        run.save(model, state)
-    finished = len(state.history) == config.train.epochs
-    if not quiet:
-        console.print(_farewell(run, state, held_out, finished=finished))
-    return finished
+    watched = watch(console, config.train, held_out, quiet=quiet)
+    with watched as show, memory_for(config.train):
+        try:
+            train_model(
+                model,
+                data,
+                config.train,
+                objective=config.objective,
+                state=state,
+                on_step=keeper.on_step,
+                on_epoch=on_epoch,
+                stop=stop,
+            )
+        except TrainingError:
+            keeper.save(state)  # the last good one
+            raise
+        except Interrupted:
+            if stop.asked:
+                raise  # else it was before the first step, and nothing is to be kept
+        else:
+            keeper.save(state)
 
 
 def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
-    for choice, why in explained(config.train, config.objective, data.train).items():
+    fit = _fit(config, data)
+    config = _fitted(config, fit)
+    choices = {"batches": str(fit)} if fit else {}
+    choices |= explained(config.train, config.objective, data.train)
+    for choice, why in choices.items():
         plain_console().print(f"{choice}: {why}")
 
 
-def _create(config: Config, preset: str, out: Path | None) -> tuple[Run, Dataset]:
-    path = out or Path("runs") / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
+@contextmanager
+def _created(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
+    """A new run, locked."""
+    path = out or RUNS / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
     config = replace(config, data=config.data.anywhere())
     resolve_device(config.train.device)  # one that is missing must not leave a run behind
     data = load_data(config.data)
-    return Run.create(path, _within_minutes(config, data), data), data
+    config = _within_minutes(_fitted(config, _fit(config, data)), data)
+    run = Run.create(path, config, data)
+    with run.locked():
+        yield run, data
+
+
+def _fit(config: Config, data: Dataset) -> Fit | None:
+    """The batches that fit into memory; None where their size was given."""
+    if config.train.batch_size != "auto":
+        return None
+    model = new_model(config, data)
+    return largest_fit(model, data.train, config.train, objective=config.objective)
+
+
+def _fitted(config: Config, fit: Fit | None) -> Config:
+    """The same with a number of images a step."""
+    train = config.train if fit is None else replace(config.train, batch_size=fit.size)
+    return replace(config, train=train)
 
 
 def _within_minutes(config: Config, data: Dataset) -> Config:
@@ -77,11 +130,16 @@ def _within_minutes(config: Config, data: Dataset) -> Config:
     if config.minutes is None:
         return config
     model = new_model(config, data)
-    epochs = epochs_within(config.minutes, model, data, config.train, objective=config.objective)
+    with memory_for(config.train):
+        epochs = epochs_within(
+            config.minutes, model, data, config.train, objective=config.objective
+        )
     return replace(config, minutes=None, train=replace(config.train, epochs=epochs))
 
 
-def _reopen(config: Config, path: Path, out: Path | None) -> tuple[Run, Dataset]:
+@contextmanager
+def _reopened(config: Config, path: Path, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
+    """An old run, locked."""
     run = Run(path)
     if config != run.config or out is not None:
         raise UsageError(
@@ -89,7 +147,8 @@ def _reopen(config: Config, path: Path, out: Path | None) -> tuple[Run, Dataset]
             why="a resumed run goes on as if it had never stopped, with the options it began with",
             fix=f"use `elboroom train --resume {path}` alone, or train a new run",
         )
-    return run, run.load_data()
+    with run.locked():
+        yield run, run.load_data()
 
 
 def _farewell(run: Run, state: TrainState, held_out: str, *, finished: bool) -> str:
@@ -100,6 +159,19 @@ def _farewell(run: Run, state: TrainState, held_out: str, *, finished: bool) -> 
         )
     elbo = state.history[-1].held_out_elbo
     return (
+        f"{_early(run, state, held_out)}"
         f"trained: {held_out} ELBO {elbo:.2f} nats per image; the run is in {run.path}\n"
         f"next: elboroom report {run.path}"
+    )
+
+
+def _early(run: Run, state: TrainState, held_out: str) -> str:
+    """Why training ended before its last epoch; empty if it did not."""
+    config, epoch = run.config.train, state.history[-1].epoch
+    if epoch == config.epochs:
+        return ""
+    best, elbo = max(evaluated(state.history, config), key=lambda found: found[1])
+    return (
+        f"ended early, after epoch {epoch} of {config.epochs}: the {held_out} ELBO did not pass "
+        f"its {elbo:.2f} of epoch {best.epoch} in {config.patience} evaluations\n"
     )

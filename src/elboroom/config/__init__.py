@@ -3,6 +3,7 @@
 Nothing here imports anything heavy, so that `elboroom --help` answers at once.
 """
 
+from elboroom.config.checkpoints import CheckpointConfig
 from elboroom.config.commands import (
     AnnealingSchedule,
     CompleteConfig,
@@ -25,6 +26,7 @@ __all__ = [
     "Activation",
     "AnnealingSchedule",
     "Binarisation",
+    "CheckpointConfig",
     "Compile",
     "CompleteConfig",
     "Config",

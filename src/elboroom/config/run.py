@@ -4,12 +4,13 @@ import math
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
+from elboroom.config.checkpoints import CheckpointConfig
 from elboroom.config.checks import require
 from elboroom.config.data import DataConfig
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
+from elboroom.config.tables import read, require_type
 from elboroom.config.training import TrainConfig
-from elboroom.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Config:
     """Objective."""
     train: TrainConfig = field(default_factory=TrainConfig)
     """Training."""
+    checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+    """Checkpoints."""
     minutes: float | None = None
     """Train for so long, as many epochs as fit, --epochs at the most: a copy of the model is timed
     first. None trains --epochs."""
@@ -38,21 +41,15 @@ class Config:
 
     @classmethod
     def from_dict(cls, tables: dict[str, Any]) -> "Config":
-        """Read back what `dataclasses.asdict` wrote; an unknown option is a `UsageError`."""
+        """Read back what `dataclasses.asdict` wrote.
+
+        Raises:
+            UsageError: an unknown option, or a value that an option cannot have.
+        """
         kinds = {f.name: f.default_factory for f in fields(cls) if f.default is MISSING}
-        parts = {name: _part(kind, tables.get(name, {})) for name, kind in kinds.items()}  # type: ignore[arg-type]
+        parts = {name: read(kind, tables.get(name, {})) for name, kind in kinds.items()}  # type: ignore[arg-type]
+        require_type("minutes", tables.get("minutes"), float | None)
         return cls(**parts, minutes=tables.get("minutes"))
-
-
-def _part(kind: type[Any], table: dict[str, Any]) -> Any:
-    known = {f.name for f in fields(kind)}
-    if set(table) - known:
-        raise UsageError(
-            f"unknown option {', '.join(sorted(set(table) - known))} in a config",
-            why=f"{kind.__name__} has {', '.join(sorted(known))}",
-            fix="remove it, or read the run with the version of elboroom that wrote it",
-        )
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
 
 
 _DYNAMIC = DataConfig(binarisation="dynamic")

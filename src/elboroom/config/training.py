@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from elboroom.config.checks import require, require_choices, require_seed
+from elboroom.errors import UsageError
 
 Schedule = Literal["constant", "cosine", "one-cycle"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -17,8 +18,9 @@ class TrainConfig:
 
     epochs: int = 100
     """Visits of every training image."""
-    batch_size: int = 200
-    """Images a step."""
+    batch_size: int | Literal["auto"] = 200
+    """Images a step. auto takes the largest power of two, up to 512, whose step needs no more than
+    half of the free memory: an estimate, made before the run is, whose config keeps the number."""
     learning_rate: float = 1e-3
     """Adam's step size."""
     schedule: Schedule = "constant"
@@ -30,6 +32,9 @@ class TrainConfig:
     """Fixes the initial weights, the order of the data and every draw."""
     evaluate_every: int = 10
     """Epochs between two held-out ELBOs; the last epoch always has one."""
+    patience: int | None = None
+    """Training ends after so many evaluations without a new best held-out ELBO, the warm-up aside.
+    None trains --epochs."""
     device: Device = "auto"
     """auto takes CUDA where there is one, else the processor."""
     precision: Precision = "auto"
@@ -43,8 +48,12 @@ class TrainConfig:
     another process keeps a core. A number makes a run repeat itself bit for bit."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "evaluate_every"):
+        for name in ("epochs", "evaluate_every"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        patient = self.patience is None or self.patience >= 1
+        require(patient, "patience", self.patience, "1 or more")
+        some = self.batch_size == "auto" or self.batch_size >= 1
+        require(some, "batch_size", self.batch_size, "auto, or 1 or more")
         require(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "in (0, 1)")
         require(self.warmup >= 0, "warmup", self.warmup, "0 or more")
         require_seed(self.seed)
@@ -52,3 +61,18 @@ class TrainConfig:
         require(enough, "threads", self.threads, "auto, or 1 or more")
         require_choices(self, schedule=Schedule, device=Device)
         require_choices(self, precision=Precision, compile=Compile)
+
+    @property
+    def images_a_step(self) -> int:
+        """The batch size, which is a number once training begins.
+
+        Raises:
+            UsageError: it is still auto.
+        """
+        if self.batch_size == "auto":
+            raise UsageError(
+                "batches of auto images cannot be trained on",
+                why="the number is chosen before a run is made, so that a resumed run has the same",
+                fix="give batch_size a number, such as elboroom.batches.largest_fit finds",
+            )
+        return self.batch_size

@@ -12,6 +12,7 @@ from elboroom.errors import DataError
 _TRAIN_NAMES = ("x_train", "images", "x", "data", "arr_0")
 _MASK_NAMES = ("mask_train", "mask")
 _LABEL_NAMES = ("y_train", "labels", "y")
+_LARGEST = np.finfo(np.float32).max
 
 
 def read_array(path: Path, *, real: bool = False, memory: float = math.inf) -> Source:
@@ -117,7 +118,7 @@ def _white(arrays: list[np.ndarray], path: Path, *, real: bool) -> float:
         raise _bad_values(path, "all of them are NaN", "NaN stands where a pixel is missing")
     low, high = ends[:, 0].min(), ends[:, 1].max()
     is_grey_bytes = all(a.dtype == np.uint8 for a in arrays) and high > 1
-    is_real = real and all(a.dtype.kind == "f" for a in arrays) and np.isfinite([low, high]).all()
+    is_real = real and all(a.dtype.kind == "f" for a in arrays) and max(-low, high) <= _LARGEST
     if not is_grey_bytes and not is_real and (low < 0 or high > 1):
         raise _bad_values(
             path,

@@ -4,14 +4,20 @@ from pathlib import Path
 
 import numpy as np
 
+from elboroom.data.archive import read_archive
+from elboroom.data.npy import read_array, read_header
 from elboroom.errors import DataError
+from elboroom.foreign import open_file
 
-_NPY = np.lib.format.MAGIC_PREFIX
+_NPY, _ZIP = np.lib.format.MAGIC_PREFIX, b"PK"
 _COPIES = 2  # of the images: as they are read, and in the parts that are made of them
 
 
 def load_arrays(path: Path, memory: float) -> dict[str, np.ndarray]:
     """The arrays of an `.npz`, or that of a `.npy` as `images`.
+
+    What a file says of its sizes and types is checked before anything is allocated. No object is
+    unpickled, and nothing is extracted.
 
     Args:
         path: the file.
@@ -21,38 +27,30 @@ def load_arrays(path: Path, memory: float) -> dict[str, np.ndarray]:
         DataError: no such file, not a file of arrays, or a large one that cannot be mapped.
     """
     try:
-        with path.open("rb") as file:
-            is_npy = file.read(len(_NPY)) == _NPY
-            if is_npy and _is_large(path.stat().st_size, memory):
-                return {"images": _mapped(path)}
-            file.seek(0)
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"images": loaded}
-            _require_room(path, sum(array.file_size for array in loaded.zip.infolist()), memory)
-            return dict(loaded)
+        with open_file(path) as file:
+            start = file.read(len(_NPY))
+        if start == _NPY:
+            return {"images": _read(path, memory)}
+        if not start.startswith(_ZIP):
+            raise ValueError("it begins as no .npy or .npz does" if start else "the file is empty")
+        return read_archive(path, memory, copies=_COPIES)
     except DataError:
         raise
-    except Exception as error:  # zlib, zipfile, tokenize: a torn file raises them all
+    except Exception as error:  # zlib, zipfile, struct: a torn file raises them all
         raise DataError(
             f"cannot read {path} as data",
-            why=str(error) or "the file is empty",
+            why=str(error) or "it is torn",
             fix="give `mnist`, or a .npy or .npz file written by numpy.save or numpy.savez",
         ) from error
 
 
-def _is_large(size: int, memory: float) -> bool:
-    return _COPIES * size > memory * 2**30
-
-
-def _require_room(path: Path, size: int, memory: float) -> None:
-    if _is_large(size, memory):
-        raise DataError(
-            f"{path} does not fit into --memory {memory:g}",
-            why=f"its arrays are {size / 2**30:.3g} GiB, which reading doubles, and no part of a "
-            ".npz can stay on disk",
-            fix="save the images alone with numpy.save, as a .npy, or allow more --memory",
-        )
+def _read(path: Path, memory: float) -> np.ndarray:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if _COPIES * size <= memory * 2**30:
+            return read_array(file, size)
+        read_header(file, size)
+    return _mapped(path)
 
 
 def _mapped(path: Path) -> np.ndarray:

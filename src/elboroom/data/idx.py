@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from elboroom.errors import DataError
+from elboroom.foreign import open_file
 
 _UNSIGNED_BYTE = 0x08
+_AXES = 4
+_LARGEST = 48 << 20  # bytes, unpacked: those of MNIST are 47,040,016
 
 
 def read_idx(path: Path, sha256: str) -> np.ndarray:
@@ -37,11 +40,13 @@ def parse_idx(content: bytes, path: Path) -> np.ndarray:
     """Parse the bytes of an IDX file: 0, 0, type, rank, then `rank` big-endian sizes, then data."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE:
         raise _broken(path, "its header is not that of an IDX file of unsigned bytes")
+    if not 1 <= content[3] <= _AXES:
+        raise _broken(path, f"its header promises {content[3]} axes, of 1 to {_AXES}")
     start = 4 + 4 * content[3]
     if len(content) < start:
         raise _broken(path, "its header is cut short")
     shape = tuple(int(n) for n in np.frombuffer(content[4:start], dtype=">u4"))
-    if len(content) - start != math.prod(shape):
+    if len(content) - start != math.prod(shape) or 0 in shape:
         raise _broken(
             path, f"its header promises shape {shape}, it holds {len(content) - start} bytes"
         )
@@ -50,9 +55,13 @@ def parse_idx(content: bytes, path: Path) -> np.ndarray:
 
 def _decompress(path: Path) -> bytes:
     try:
-        return gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
+        with open_file(path) as file, gzip.open(file) as unpacked:
+            content = unpacked.read(_LARGEST + 1)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise _broken(path, str(error)) from error
+    if len(content) > _LARGEST:
+        raise _broken(path, f"it holds more than {_LARGEST:,} bytes")
+    return content
 
 
 def _broken(path: Path, why: str) -> DataError:

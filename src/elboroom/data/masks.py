@@ -1,5 +1,6 @@
 """Masks: which pixels are seen. True = observed, shaped like the event or the batch."""
 
+import os
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -7,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elboroom.data.npy import Header, read_array, read_header
 from elboroom.data.pictures import read_picture
 from elboroom.errors import DataError
+from elboroom.foreign import open_file
 
 Half = Literal["top", "bottom", "left", "right"]
 
@@ -45,26 +48,33 @@ def load_mask(name: str, event_shape: tuple[int, ...]) -> Tensor:
     """
     if name in get_args(Half):
         return half_mask(name, event_shape)  # type: ignore[arg-type]
-    path = Path(name)
-    array = _read(path, event_shape)
-    if array.shape != event_shape[-array.ndim :] or array.dtype != bool:
-        raise DataError(
-            f"{path} is not a mask of this data",
-            why=f"expected booleans of shape {event_shape}, found {array.dtype} {array.shape}",
-            fix=f"save a boolean array of shape {event_shape}, True where a pixel is seen",
-        )
-    return torch.from_numpy(array).expand(event_shape).clone()
+    return torch.from_numpy(_read(Path(name), event_shape)).expand(event_shape).clone()
 
 
 def _read(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
     if path.suffix == ".png":
         return read_picture(path, event_shape) > 0.5
     try:
-        with path.open("rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
+        with open_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            _require_mask(path, read_header(file, size), event_shape)
+            file.seek(0)
+            return read_array(file, size)
+    except DataError:
+        raise
     except Exception as error:  # a torn file raises more than OSError, ValueError
         raise DataError(
             f"cannot read the mask {path}",
             why=str(error) or "the file is empty",
             fix=f"give one of {', '.join(get_args(Half))}, a boolean .npy file, or a .png",
         ) from error
+
+
+def _require_mask(path: Path, found: Header, event_shape: tuple[int, ...]) -> None:
+    shape = event_shape[-len(found.shape) :] if found.shape else None
+    if found.shape != shape or found.dtype != bool:
+        raise DataError(
+            f"{path} is not a mask of this data",
+            why=f"expected booleans of shape {event_shape}, found {found.dtype} {found.shape}",
+            fix=f"save a boolean array of shape {event_shape}, True where a pixel is seen",
+        )

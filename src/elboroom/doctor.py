@@ -1,0 +1,194 @@
+"""Whether a run is whole: its files are read, checked, and held against each other."""
+
+import json
+import math
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+from elboroom import checkpoints
+from elboroom.device import resolve_device
+from elboroom.errors import ElboroomError, RunError
+from elboroom.findings import Finding
+from elboroom.runs import Run
+from elboroom.storage import is_cut_short, left_aside
+from elboroom.training import EpochMetrics
+
+_METRICS = "metrics.jsonl"
+
+
+def examine(path: Path) -> list[Finding]:
+    """What is found in the run folder `path`, which is left as it is.
+
+    Raises:
+        RunError: there is no such folder.
+    """
+    if not path.is_dir():
+        raise RunError(
+            f"{path} is not a run",
+            why="there is no such folder",
+            fix="give the folder that `elboroom train` printed, such as runs/reference-…",
+        )
+    step, kept = _checkpoints(path)
+    try:
+        run = Run(path)
+    except ElboroomError as error:
+        return [_broken("config.toml", error), *kept, *_left(path)]
+    found = [Finding("config.toml", "can be read"), *kept]
+    return [*found, *_model(run, step), *_training(run, step), *_results(run), *_left(path)]
+
+
+def _broken(name: str, error: ElboroomError) -> Finding:
+    found = " ".join(f"{error.what}: {error.why}".split())  # PyTorch explains over several lines
+    return Finding(name, found, error.fix, damage=True)
+
+
+def _checkpoints(path: Path) -> tuple[int | None, list[Finding]]:
+    """The step of the newest whole checkpoint, and what is found of each."""
+    steps, why = dict[str, int](), dict[str, str]()
+    kept = checkpoints.newest_first(path / "checkpoints")
+    if not kept:
+        fix = f"{_resume(path)}, which begins anew"
+        return None, [Finding("checkpoints", "there is none yet", fix)]
+    for one in kept:
+        try:
+            steps[one.name] = checkpoints.step_of(one)
+        except RunError as error:
+            why[one.name] = error.why
+    newest = next(iter(steps), None)
+    fix = f"remove it: {newest} is used instead" if newest else "train the run again"
+    found = [
+        Finding(one.name, why[one.name], fix, damage=True)
+        if one.name in why
+        else Finding(one.name, "is as its manifest says")
+        for one in kept
+    ]
+    return steps.get(newest or ""), found
+
+
+def _resume(path: Path) -> str:
+    return f"`elboroom train --resume {path}`"
+
+
+def _model(run: Run, step: int | None) -> Iterator[Finding]:
+    """Whether a whole checkpoint is one of the model that the config names."""
+    if step is None:
+        return
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of what is found below anyway
+            run.load_model()
+    except ElboroomError as error:
+        yield _broken("model", error)
+    else:
+        yield Finding("model", f"loads from step {step:,}")
+
+
+def _training(run: Run, step: int | None) -> Iterator[Finding]:
+    """Whether its metrics are whole, and whether training can go on here."""
+    history, per_epoch = list[EpochMetrics](), None
+    try:
+        per_epoch = math.ceil(len(run.load_data().train) / run.config.train.images_a_step)
+        data = Finding("data", "is what the run was made from")
+    except ElboroomError as error:
+        data = Finding("data", f"{error.what}: {error.why}", error.fix)
+    try:
+        history = run.history()
+        wrong = _wrong(history, step, per_epoch)
+    except (ElboroomError, OSError, ValueError, TypeError) as error:
+        wrong = f"a line cannot be read: {error}"
+    yield _metrics(run, history, step, wrong)
+    yield _progress(run, history)
+    yield data
+    yield _device(run)
+
+
+def _wrong(history: list[EpochMetrics], step: int | None, per_epoch: int | None) -> str | None:
+    """What tells that lines are missing, doubled or of another run."""
+    if per_epoch is None:
+        per_epoch = history[0].step if history else None
+    for number, m in enumerate(history, 1):
+        if (m.epoch, m.step) != (number, number * (per_epoch or 1)):
+            return f"line {number:,} is of epoch {m.epoch:,} and step {m.step:,}"
+    due = (step or 0) // per_epoch if per_epoch else 0
+    if due > len(history):
+        return f"{due:,} epochs came before the checkpoint, and {len(history):,} have a line"
+    return None
+
+
+def _metrics(run: Run, history: list[EpochMetrics], step: int | None, wrong: str | None) -> Finding:
+    if wrong:
+        fix = "restore it from a copy; the model does without, curves and --resume do not"
+        return Finding(_METRICS, wrong, fix, damage=True)
+    if is_cut_short(run.path / _METRICS):
+        fix = f"{_resume(run.path)} trains that epoch again"
+        return Finding(_METRICS, "its last line was cut short", fix)
+    beyond = sum(m.step > (step or 0) for m in history)
+    if beyond:
+        fix = f"{_resume(run.path)} trains them again"
+        return Finding(_METRICS, f"epochs newer than the newest checkpoint: {beyond:,}", fix)
+    return Finding(_METRICS, f"{len(history):,} whole lines, none newer than the checkpoints")
+
+
+def _progress(run: Run, history: list[EpochMetrics]) -> Finding:
+    done, asked = len(history), run.config.train.epochs
+    fix = None if done >= asked else f"{_resume(run.path)} goes on"
+    return Finding("training", f"{done:,} of {asked:,} epochs", fix)
+
+
+def _device(run: Run) -> Finding:
+    try:
+        device = resolve_device(run.config.train.device)
+    except ElboroomError as error:
+        return Finding("device", f"training cannot go on here: {error.why}", error.fix)
+    return Finding("device", f"training goes on by {device.type}")
+
+
+def _results(run: Run) -> Iterator[Finding]:
+    """What was made of the model: whether it can be read, and is of the newest checkpoint."""
+    evaluate = f"`elboroom evaluate {run.path}`"
+    yield from _result(run, "evaluation.json", evaluate)
+    yield from _result(run, "evaluation.npz", evaluate)
+    yield from _result(run, "report.html", f"`elboroom report {run.path}`")
+    yield from _figures(run)
+
+
+def _result(run: Run, name: str, fix: str) -> Iterator[Finding]:
+    file = run.path / name
+    if not file.exists():
+        return
+    try:
+        _CHECKS.get(file.suffix, bytes)(file.read_bytes())
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        yield Finding(name, f"cannot be read: {error}", fix, damage=True)
+        return
+    of_newest = run.holds(name)
+    age = "made from" if of_newest else "older than"
+    yield Finding(name, f"{age} the newest checkpoint", None if of_newest else fix)
+
+
+def _figures(run: Run) -> Iterator[Finding]:
+    names = sorted(file.name for file in (run.path / "figures").glob("[!.]*.*"))
+    old = [name for name in names if not run.holds(f"figures/{name}")]
+    if old:
+        found = f"older than the newest checkpoint: {', '.join(old)}"
+        yield Finding("figures", found, f"`elboroom figures {run.path}`")
+    elif names:
+        yield Finding("figures", f"{len(names)} files, made from the newest checkpoint")
+
+
+def _require_archive(content: bytes) -> None:
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        wrong = archive.testzip()
+    if wrong is not None:
+        raise ValueError(f"{wrong} does not match its checksum")
+
+
+_CHECKS: dict[str, Callable[[bytes], object]] = {".json": json.loads, ".npz": _require_archive}
+
+
+def _left(path: Path) -> Iterator[Finding]:
+    for part in left_aside(path):
+        fix = "remove it, once nothing trains this run: a writer was stopped"
+        yield Finding(str(part.relative_to(path)), "is no part of the run", fix)

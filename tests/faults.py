@@ -1,0 +1,73 @@
+"""A disk that fails at a chosen call: opening, writing, syncing, renaming, making a folder."""
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Disk:
+    """Counts the calls that write, and lets some of them fail with an error of the system.
+
+    Args:
+        code: of the error.
+        at: the first call that fails, from 0; None lets none fail.
+        for_good: whether all later ones fail too.
+    """
+
+    def __init__(self, code: int = 0, at: int | None = None, *, for_good: bool = False) -> None:
+        self.code, self.at, self.for_good = code, at, for_good
+        self.calls: list[str] = []
+
+    def call(self, name: str) -> None:
+        """Count a call, and fail if it is its turn."""
+        self.calls.append(name)
+        number = len(self.calls) - 1
+        if self.at is not None and (number == self.at or (self.for_good and number > self.at)):
+            raise OSError(self.code, os.strerror(self.code))
+
+    @contextmanager
+    def mounted(self) -> Iterator["Disk"]:
+        """Writing goes through this disk."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Path, "open", self._opened(Path.open))
+            patch.setattr(os, "fsync", lambda file: self.call("fsync"))  # which would take long
+            for name in ("replace", "mkdir"):
+                patch.setattr(os, name, self._counted(name, getattr(os, name)))
+            yield self
+
+    def _counted(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any, **options: Any) -> Any:
+            self.call(name)
+            return real(*arguments, **options)
+
+        return counted
+
+    def _opened(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def opened(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+            if not set(mode) & set("wa"):
+                return real(path, mode, *arguments, **options)
+            self.call("open")
+            assert options == {"buffering": 0}, "what is buffered may be written after it failed"
+            return _File(path, mode, self)
+
+        return opened
+
+
+class _File(io.FileIO):
+    def __init__(self, path: Path, mode: str, disk: Disk) -> None:
+        super().__init__(path, mode)
+        self._disk = disk
+
+    def write(self, content: Any) -> int:
+        """As a full disk does: half of it is written before the error."""
+        try:
+            self._disk.call("write")
+        except OSError:
+            super().write(content[: len(content) // 2])
+            raise
+        return super().write(content)

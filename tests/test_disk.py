@@ -1,0 +1,355 @@
+"""A disk that is full, read-only, gone or broken: what is said, and what is left."""
+
+import errno
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from conftest import Command
+from elboroom import VAE, ModelConfig, Run, TrainState, checkpoints, storage, training_commands
+from elboroom.errors import DiskError, RunError
+from elboroom.keeper import Keeper
+from elboroom.randomness import stream
+from elboroom.storage import append_line, left_aside, make_folder, write_file
+from elboroom.training import EpochMetrics, new_state
+from faults import Disk
+from outcomes import error, last_checkpoint, metrics
+
+CAUSES = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your quota is used up",
+    errno.EFBIG: "files may not be that large here",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "you may not write there",
+    errno.EIO: "the disk fails",
+    errno.ESTALE: "its folder is gone",
+    errno.ENAMETOOLONG: "the system refuses",
+}
+FAULTS = pytest.mark.parametrize("code", CAUSES, ids=errno.errorcode.get)
+Save = Callable[[Path, VAE, TrainState], object]
+
+
+@cache
+def fresh(step: int) -> tuple[VAE, TrainState]:
+    """A model of its own for each step, which saving does not change."""
+    model = VAE.from_config(ModelConfig(hidden=(3,)), (4,), generator=stream(step, "weights"))
+    state = new_state(model)
+    state.step = step
+    return model, state
+
+
+def loaded(folder: Path) -> tuple[int, bytes]:
+    """The step of the newest checkpoint that loads, and the model's bits."""
+    model, _ = fresh(0)
+    step = checkpoints.load(folder, model)
+    return step, bits(model)
+
+
+def bits(model: VAE) -> bytes:
+    return b"".join(t.numpy(force=True).tobytes() for t in model.state_dict().values())
+
+
+def kept(folder: Path) -> Path:
+    """A folder with checkpoints of steps 1 and 2."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with Disk().mounted():
+        for step in (1, 2):
+            checkpoints.save(folder, *fresh(step))
+    return folder
+
+
+def require_survival(folder: Path, disk: Disk, step: int, save: Save) -> None:
+    """Save `step` on a disk that fails, and see that the checkpoints of before are there."""
+    failure = None
+    with disk.mounted():
+        try:
+            save(folder, *fresh(step))
+        except DiskError as caught:
+            failure = caught
+    assert failure is not None, f"call {disk.at} failed and nobody noticed"
+    assert failure.what.startswith(f"{folder}")
+    assert failure.what.endswith(" cannot be written")
+    assert ".part" not in failure.what
+    assert failure.why.startswith(CAUSES[disk.code])
+    for path in checkpoints.newest_first(folder):
+        assert checkpoints.step_of(path)
+    found, model = loaded(folder)
+    assert found in (2, step)
+    assert model == bits(fresh(found)[0])
+    assert left_aside(folder) == []
+
+
+def calls(folder: Path, step: int) -> list[str]:
+    """The calls that saving `step` takes."""
+    kept(folder)
+    with Disk().mounted() as disk:
+        checkpoints.save(folder, *fresh(step))
+    return disk.calls
+
+
+def test_saving_opens_writes_syncs_and_renames(tmp_path: Path):
+    file = ["open", "write", "fsync", "replace", "fsync"]
+    in_place, old_removed = ["fsync", "replace", "fsync"], ["replace"]
+    expected = ["mkdir", *file, *file, *file, *in_place, *old_removed]
+    assert calls(tmp_path / "kept", 3) == expected
+
+
+@FAULTS
+def test_a_fault_anywhere_in_a_save_leaves_the_checkpoints_before_it(tmp_path: Path, code: int):
+    folder = tmp_path / "kept"
+    for at in range(len(calls(folder, 3))):
+        require_survival(kept(folder), Disk(code, at), 3, checkpoints.save)
+
+
+def test_a_disk_that_fails_for_good_leaves_the_checkpoints_before_it(tmp_path: Path):
+    folder = tmp_path / "kept"
+    for at in range(len(calls(folder, 3))):
+        disk = Disk(errno.ENOSPC, at, for_good=True)
+        require_survival(kept(folder), disk, 3, checkpoints.save)
+
+
+def test_a_fault_in_saving_a_step_again_leaves_the_checkpoint_it_would_replace(tmp_path: Path):
+    folder = tmp_path / "kept"
+    for at in range(len(calls(folder, 2))):
+        require_survival(kept(folder), Disk(errno.EIO, at), 2, checkpoints.save)
+
+
+def in_place(folder: Path, model: VAE, state: TrainState) -> None:
+    """A writer that the tests above must reject: nothing is prepared aside."""
+
+    def write(path: Path, content: bytes) -> None:
+        with storage.writing(folder), path.open("wb", buffering=0) as file:
+            file.write(content)
+
+    def fill(path: Path, fill: Callable[[Path], None]) -> None:
+        with storage.writing(path):
+            path.mkdir(exist_ok=True)
+            fill(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "write_file", write)
+        patch.setattr(checkpoints, "write_folder", fill)
+        checkpoints.save(folder, model, state)
+
+
+@pytest.mark.parametrize("step", [2, 3])
+@pytest.mark.parametrize("at", [2, 4, 6])  # each write
+def test_a_writer_in_place_does_not_survive_the_same_faults(tmp_path: Path, step: int, at: int):
+    with pytest.raises(RunError, match=r"step-00000\d is not whole"):
+        require_survival(kept(tmp_path / "kept"), Disk(errno.ENOSPC, at), step, in_place)
+
+
+@FAULTS
+def test_a_fault_in_appending_a_line_leaves_the_lines_before_it(tmp_path: Path, code: int):
+    path = tmp_path / "lines"
+    path.write_bytes(b"one\n")
+    for at, call in enumerate(["open", "write", "fsync"]):
+        with Disk(code, at).mounted() as disk, pytest.raises(DiskError) as failure:
+            append_line(path, "two" * 100)
+        assert disk.calls[at] == call
+        assert failure.value.why.startswith(CAUSES[code])
+        assert path.read_bytes() == b"one\n"
+    append_line(path, "two")
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_a_line_that_is_not_taken_back_would_be_seen(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("faults._File.truncate", lambda file, size: size, raising=False)
+    path = tmp_path / "lines"
+    path.write_bytes(b"one\n")
+    with Disk(errno.ENOSPC, 1).mounted(), pytest.raises(DiskError):
+        append_line(path, "two")
+    assert path.read_bytes() != b"one\n"
+
+
+def test_an_error_says_what_why_and_how_to_mend_it(tmp_path: Path):
+    path = tmp_path / "a"
+    with Disk(errno.ENOSPC, 1).mounted(), pytest.raises(DiskError) as failure:
+        write_file(path, b"content")
+    assert str(failure.value) == (
+        f"{path} cannot be written\n"
+        "  why: the disk is full: [Errno 28] No space left on device\n"
+        "  fix: free some space, or write elsewhere"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_of_the_disk(tmp_path: Path):
+    with (
+        Disk(errno.EROFS, 0).mounted(),
+        pytest.raises(DiskError, match="the file system is read-only"),
+    ):
+        make_folder(tmp_path / "figures")
+
+
+def run_metrics(epoch: int) -> EpochMetrics:
+    return EpochMetrics(epoch, 6 * epoch, -5.0, -4.0, 1.0, -5.0, 1.0, 1e-3, None, 1e4)
+
+
+def test_metrics_that_cannot_be_written_are_written_with_the_next(run: Path):
+    opened = Run(run)
+    before = opened.history()
+    with Disk(errno.ENOSPC, 0, for_good=True).mounted():
+        for epoch in (3, 4):
+            with pytest.warns(UserWarning, match=r"metrics wait to be written, and training goes"):
+                opened.record(run_metrics(epoch))
+    assert opened.history() == before
+    opened.record(run_metrics(5))
+    assert opened.history() == [*before, *map(run_metrics, (3, 4, 5))]
+
+
+def test_a_checkpoint_is_never_ahead_of_the_metrics(run: Path):
+    opened, before = Run(run), last_checkpoint(run)
+    model, state = opened.load_training(opened.load_data())
+    state.step += 6
+    with Disk(errno.ENOSPC, 0, for_good=True).mounted(), pytest.warns(match="metrics wait"):
+        opened.record(run_metrics(3))
+    with Disk(errno.ENOSPC, 0).mounted(), pytest.raises(DiskError):
+        opened.save(model, state)
+    assert last_checkpoint(run) == before
+    opened.save(model, state)
+    assert len(opened.history()) == 3
+    assert loaded_step(run) == state.step
+
+
+def loaded_step(run: Path) -> int:
+    return checkpoints.step_of(checkpoints.newest_first(run / "checkpoints")[0])
+
+
+def test_a_checkpoint_on_the_way_may_fail_and_the_last_may_not(run: Path):
+    opened = Run(run)
+    model, state = opened.load_training(opened.load_data())
+    keeper = Keeper(opened, model, state)
+    keeper._clock = -math.inf  # as if the last checkpoint were long ago
+    state.step += 1
+    with Disk(errno.ENOSPC, 3).mounted(), pytest.warns(match="step 13") as warned:
+        keeper.on_step(state)
+    assert str(warned[0].message) == (
+        f"step 13 could not be saved, and training goes on: {run}/checkpoints/step-000013 cannot "
+        "be written: the disk is full: [Errno 28] No space left on device"
+    )
+    with Disk(errno.ENOSPC, 3).mounted(), pytest.raises(DiskError) as failure:
+        opened.save(model, state)
+    assert failure.value.fix == (
+        "free some space, or write elsewhere; "
+        f"`elboroom train --resume {run}` then goes on from its checkpoint step-000012"
+    )
+    assert loaded_step(run) == 12
+
+
+def test_a_run_that_was_taken_away_is_not_begun_anew(run: Path):
+    opened = Run(run)
+    model, state = opened.load_training(opened.load_data())
+    shutil.rmtree(run)
+    with pytest.raises(DiskError, match=r"why: its folder is gone: .+\n  fix: put the folder back"):
+        opened.save(model, state)
+    with pytest.warns(UserWarning, match="its folder is gone"):
+        opened.record(run_metrics(3))
+    assert not run.exists()
+
+
+def test_training_whose_last_checkpoint_fails_can_be_gone_on_with(
+    elboroom: Command, small: list[str], trained: Path, tmp_path: Path
+):
+    run, train_model = tmp_path / "run", training_commands.train_model
+    disk = Disk(errno.ENOSPC, 0, for_good=True)
+
+    def train_and_fill(*arguments, **options):
+        state = train_model(*arguments, **options)
+        patches.enter_context(disk.mounted())
+        return state
+
+    with ExitStack() as patches, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_commands, "train_model", train_and_fill)
+        outcome = elboroom("train", *small, "--quiet", "--out", run)
+    what, why, fix = error(outcome, 1)
+    assert what == f"{run}/checkpoints/step-000012 cannot be written"
+    assert why == "the disk is full: [Errno 28] No space left on device"
+    assert f"`elboroom train --resume {run}` then goes on from " in fix
+    assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
+    assert last_checkpoint(run) == last_checkpoint(trained)
+    assert metrics(run) == metrics(trained)
+
+
+@pytest.mark.parametrize("name", ["evaluation", "figure", "report"])
+def test_what_is_made_of_a_run_is_whole_or_as_it_was(run: Path, name: str):
+    opened, figure = Run(run), Figure(figsize=(1, 1))
+    for kind in ("png", "svg"):
+        figure.savefig(BytesIO(), format=kind)  # what matplotlib itself writes is written now
+    write: dict[str, Callable[[], object]] = {
+        "evaluation": lambda: opened.write_evaluation({"elbo": -1.0}, {"elbo": torch.ones(9)}),
+        "figure": lambda: opened.write_figure("dots", figure),
+        "report": lambda: opened.write_report("<html>"),
+    }
+    before = files(run)
+    with (
+        Disk(errno.ENOSPC, 1, for_good=True).mounted(),
+        pytest.raises(DiskError, match="the disk is full"),
+    ):
+        write[name]()
+    assert files(run) == before
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+from elboroom.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the limit is one of POSIX")
+def test_files_that_may_not_be_as_large_as_a_checkpoint(
+    elboroom: Command, small: list[str], trained: Path, tmp_path: Path
+):
+    run = tmp_path / "run"
+    line = [sys.executable, "-B", "-c", LIMITED, "train", *small, "--quiet", "--out", str(run)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {run}/checkpoints/step-000012 cannot be written\n")
+    assert "  why: files may not be that large here: [Errno 27] File too large\n" in done.stderr
+    assert left_aside(run) == []
+    assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
+    assert last_checkpoint(run) == last_checkpoint(trained)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB of its own."""
+    path = tmp_path / "tiny"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(path)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting is not permitted")
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
+def test_a_real_disk_that_is_full(tiny: Path):
+    folder = kept(tiny / "checkpoints")
+    before = loaded(folder)
+    filler = tiny / "filler"
+    with filler.open("wb", buffering=0) as file:
+        while shutil.disk_usage(tiny).free > 8192:
+            file.write(bytes(4096))
+    with pytest.raises(DiskError, match=r"why: the disk is full: \[Errno 28\]"):
+        checkpoints.save(folder, *fresh(3))
+    assert (loaded(folder), left_aside(tiny)) == (before, [])
+    filler.unlink()
+    checkpoints.save(folder, *fresh(3))
+    assert loaded(folder) == (3, bits(fresh(3)[0]))

@@ -1,0 +1,38 @@
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from elboroom import TrainConfig
+from elboroom.environment import environment, warn_of_changes
+
+
+def test_it_has_the_versions_and_what_auto_means_here():
+    found = environment(TrainConfig(threads=3, device="cpu", precision="fp32"))
+    assert found["torch"] == torch.__version__
+    assert (found["threads"], found["device"], found["precision"]) == (3, "cpu", "float32")
+    assert environment(TrainConfig())["threads"] == torch.get_num_threads()
+
+
+def test_where_nothing_changed_nothing_is_said():
+    config = TrainConfig(device="cpu")
+    warn_of_changes(Path("run"), environment(config), config)
+    warn_of_changes(Path("run"), {}, config)  # an old run may not tell
+
+
+@pytest.mark.parametrize("name", ["python", "numpy", "platform", "threads", "revision"])
+def test_what_does_not_decide_how_numbers_round_may_change(name: str):
+    config = TrainConfig(device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_changes(Path("run"), environment(config) | {name: "another"}, config)
+
+
+@pytest.mark.parametrize("name", ["elboroom", "torch", "device", "precision"])
+def test_another_version_device_or_precision_is_told(name: str):
+    config = TrainConfig(device="cpu")
+    now = environment(config)
+    told = f"^run was begun with {name} 0.5, now {now[name]}: it goes on from the same state, but"
+    with pytest.warns(UserWarning, match=told.replace("+", r"\+")):
+        warn_of_changes(Path("run"), now | {name: "0.5"}, config)
