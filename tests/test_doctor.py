@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from conftest import Command
 from elboroom import Run, doctor, machine
+from elboroom.device import resolve_device
 from elboroom.errors import RunError
 from elboroom.findings import Finding
 from elboroom.training import EpochMetrics
@@ -56,7 +57,7 @@ def test_a_whole_run(evaluated: Path):
         "metrics.jsonl": "2 whole lines, none newer than the checkpoints",
         "training": "2 of 2 epochs",
         "data": "is what the run was made from",
-        "device": "training goes on by cpu",
+        "device": f"training goes on by {resolve_device('auto').type}",
         "evaluation.json": "made from the newest checkpoint",
         "evaluation.npz": "made from the newest checkpoint",
         "figures": "2 files, made from the newest checkpoint",
