@@ -52,8 +52,7 @@ def fresh(step: int) -> tuple[VAE, TrainState]:
 def loaded(folder: Path) -> tuple[int, bytes]:
     """The step of the newest checkpoint that loads, and the model's bits."""
     model, _ = fresh(0)
-    step = checkpoints.load(folder, model)
-    return step, bits(model)
+    return checkpoints.load(folder, model), bits(model)
 
 
 def bits(model: VAE) -> bytes:

@@ -105,7 +105,6 @@ def of_another_model(run: Path) -> None:
     (run / "config.toml").write_text(config.replace("    16,\n", "    17,\n"))
 
 
-MANIFEST = "manifest.json"
 DAMAGES: dict[str, tuple[Change, str, str]] = {
     "config gone": (remove("config.toml"), "config.toml", "it has no config.toml"),
     "config broken": (write("config.toml", "[data"), "config.toml", "cannot be read"),
@@ -120,7 +119,7 @@ DAMAGES: dict[str, tuple[Change, str, str]] = {
         "optimizer.safetensors does not match its manifest",
     ),
     "model gone": (remove(f"{NEWEST}/model.safetensors"), "step-000012", "No such file"),
-    "manifest gone": (remove(f"{NEWEST}/{MANIFEST}"), "step-000012", "No such file"),
+    "manifest gone": (remove(f"{NEWEST}/manifest.json"), "step-000012", "No such file"),
     "checkpoint renamed": (
         lambda run: (run / NEWEST).rename(run / "checkpoints" / "step-000099"),
         "step-000099",
@@ -245,9 +244,8 @@ def test_what_can_be_better_is_a_note(evaluated: Path, kind: str):
 def test_an_unfinished_run_says_how_to_go_on(run: Path):
     config = (run / "config.toml").read_text()
     (run / "config.toml").write_text(config.replace("epochs = 2\n", "epochs = 9\n"))
-    training = found(run)["training"]
-    assert (training.mark, training.found) == ("note", "2 of 9 epochs")
-    assert training.fix == f"`elboroom train --resume {run}` goes on"
+    fix = f"`elboroom train --resume {run}` goes on"
+    assert found(run)["training"] == Finding("training", "2 of 9 epochs", fix)
 
 
 def test_a_device_that_is_missing_is_a_note(run: Path, monkeypatch: pytest.MonkeyPatch):
@@ -319,16 +317,16 @@ def test_the_command_ends_with_1_where_something_is_damaged(elboroom: Command, r
     flip(f"{NEWEST}/model.safetensors")(run)
     outcome = elboroom("doctor", run)
     assert outcome.code == 1
-    line = "damage  step-000012: model.safetensors does not match its manifest"
-    assert line in outcome.out.splitlines()
-    assert outcome.out.splitlines()[-1] == f"{run} is not whole"
+    lines = outcome.out.splitlines()
+    assert "damage  step-000012: model.safetensors does not match its manifest" in lines
+    assert lines[-1] == f"{run} is not whole"
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("damaged", [False, True])
 def test_json_says_the_same(elboroom: Command, run: Path, damaged: bool):
     if damaged:
-        remove(f"{NEWEST}/{MANIFEST}")(run)
+        remove(f"{NEWEST}/manifest.json")(run)
     printed, told = elboroom("doctor", run), elboroom("doctor", run, "--json")
     assert printed.code == told.code == int(damaged)
     data = json.loads(told.out)
