@@ -11,18 +11,9 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from elboroom import (
-    VAE,
-    Config,
-    DataConfig,
-    ModelConfig,
-    Run,
-    TrainConfig,
-    TrainState,
-    load_data,
-    lock,
-)
+from elboroom import VAE, Config, DataConfig, ModelConfig, Run, TrainConfig, TrainState, load_data
 from elboroom import __version__ as version
+from elboroom import lock as lock_module
 from elboroom.config.model import PriorName
 from elboroom.data import Identity
 from elboroom.errors import IncomparableError, RunError, UsageError
@@ -139,7 +130,7 @@ def test_of_two_that_make_the_same_run_at_once_the_second_finds_it_in_the_way(
         (path / "config.toml").write_text("of the first")
         return locked(path)
 
-    monkeypatch.setattr(lock, "locked", first)
+    monkeypatch.setattr(lock_module, "locked", first)
     with pytest.raises(RunError, match="run is in the way"):
         Run.create(tmp_path / "run", config, load_data(config.data))
     assert (tmp_path / "run" / "config.toml").read_text() == "of the first"
