@@ -30,6 +30,8 @@ _SIZES: dict[str, Callable[[int], tuple[int, ...]]] = {
     "flow": lambda latents: (latents, latents, CONTEXT),
 }
 
+_OF_SPLINES, _OF_COUPLINGS = 30, 12  # weights of a flow for each pair of latents, at least
+
 
 class VAE(nn.Module):
     """A deep latent-variable model p(x, z) = p(z) p(x | z) with an amortised q(z | x).
@@ -141,15 +143,19 @@ class VAE(nn.Module):
 def least_weights(config: ModelConfig, event_shape: tuple[int, ...]) -> int:
     """So many weights a model of `config` has at least, found without making any of them.
 
-    Gated and residual networks have more, and so do flows.
+    Those of gated and residual networks, and of flows in few dimensions, are counted in part.
     """
     pixels, latents = math.prod(event_shape), config.latents
     encoder = [pixels, *config.hidden, sum(_SIZES[config.posterior](latents))]
     decoder = [latents, *config.hidden[::-1], pixels]
-    layers = (*pairwise(encoder), *pairwise(decoder))
-    own = {"mixture": 2 * config.components * latents, "vamp": config.components * pixels}
-    flows = [config.posterior, config.prior].count("flow")
-    return sum(a * b for a, b in layers) + own.get(config.prior, 0) + flows * latents**2
+    layers = sum(a * b for a, b in (*pairwise(encoder), *pairwise(decoder)))
+    prior = {
+        "mixture": 2 * config.components * latents,
+        "vamp": config.components * pixels,
+        "flow": _OF_SPLINES * latents * (latents - 1),
+    }
+    posterior = _OF_COUPLINGS * latents**2 if config.posterior == "flow" else 0
+    return layers + prior.get(config.prior, 0) + posterior
 
 
 class _FlowFamily(nn.Module):
