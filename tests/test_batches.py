@@ -72,7 +72,7 @@ def test_what_is_kept_grows_in_proportion_to_the_images():
 def test_the_parameters_count_with_gradient_and_moments():
     numbers = 4 * sum(p.numel() for p in new_model().parameters())
     _, fixed = batches._needed(new_model(), part_of(100), AUTO, ELBO)
-    assert 3 * numbers <= fixed <= 6 * numbers  # and as far as a backward pass reads them
+    assert 15 * numbers <= fixed <= 18 * numbers  # and as far as a backward pass reads them
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,11 @@ def test_images_go_to_a_card_with_the_model(monkeypatch):
     monkeypatch.setattr(batches, "resolve_device", torch.device)
     monkeypatch.setattr(batches, "free_memory", lambda device: PLENTY)
     part = part_of(1_000)
-    here = largest_fit(new_model(), part, AUTO, objective=ELBO)
-    there = largest_fit(new_model(), part, replace(AUTO, device="cuda"), objective=ELBO)
-    assert there.needed - here.needed == 4 * 1_000 * PIXELS
+    model = new_model()
+    here = largest_fit(model, part, AUTO, objective=ELBO)
+    there = largest_fit(model, part, replace(AUTO, device="cuda"), objective=ELBO)
+    checkpoints = 9 * 4 * sum(p.numel() for p in model.parameters())  # stay on the processor
+    assert there.needed - (here.needed - checkpoints) == 4 * 1_000 * PIXELS
 
 
 def test_missing_and_redrawn_pixels_are_no_obstacle(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from conftest import Command
-from elboroom import subcommands
+from elboroom import cli, subcommands
 from outcomes import error, last_checkpoint
 
 
@@ -173,3 +173,8 @@ def test_debug_shows_the_traceback_of_a_refusal_too(elboroom: Command, tmp_path:
     assert outcome.code == 1
     assert outcome.err.startswith("Traceback (most recent call last):\n")
     assert f"error: {tmp_path} is not a run\n" in outcome.err
+
+
+def test_a_warning_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]):
+    cli._warn("torch \x1b[2J, now\x07 2.13")
+    assert capsys.readouterr().err == "warning: torch \\x1b[2J, now\\x07 2.13\n"

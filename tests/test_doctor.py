@@ -349,3 +349,9 @@ def test_without_a_run_the_machine_is_looked_at(elboroom: Command):
 @pytest.mark.usefixtures("quick")
 def test_a_run_that_is_not_there_is_refused(elboroom: Command, tmp_path: Path):
     assert error(elboroom("doctor", tmp_path / "no"), 1)[0] == f"{tmp_path}/no is not a run"
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, b'{"k": NaN}'], ids=["nested deeply", "NaN"])
+def test_an_evaluation_that_no_reader_takes_is_damage(evaluated: Path, content: bytes):
+    (evaluated / "evaluation.json").write_bytes(content)
+    assert found(evaluated)["evaluation.json"].mark == "damage"

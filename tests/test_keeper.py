@@ -27,7 +27,7 @@ class Shelf:
     def __init__(self, often: CheckpointConfig, best: float = -math.inf) -> None:
         self.config, self.best, self.kept = Config(checkpoints=often), best, list[int | str]()
 
-    def best_held_out_elbo(self) -> float:
+    def best_held_out_elbo(self, until: int) -> float:
         return self.best
 
     def record(self, metrics: object) -> None:
@@ -144,3 +144,19 @@ def test_the_best_is_kept_as_it_was(tmp_path: Path, time: Time, monkeypatch: pyt
     training.epoch(-6.0)
     training.end()
     assert kept == [before]
+
+
+def test_within_an_epoch_weights_that_are_not_finite_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    clock = Time()
+    monkeypatch.setattr(keeper, "time", clock)
+    training = Training(shelf := Shelf(CheckpointConfig()))
+    clock.now += 31
+    weights = next(training.model.parameters()).detach()
+    weights[0] = math.nan
+    training.step()
+    assert shelf.kept == []
+    weights[0] = 0.5
+    training.step()
+    assert shelf.kept == [2]

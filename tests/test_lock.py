@@ -50,3 +50,20 @@ def test_a_folder_that_cannot_be_written_cannot_be_locked(tmp_path: Path):
     why = r"file cannot be locked\n  why: .+\n  fix: train where you may write"
     with pytest.raises(RunError, match=why), locked(tmp_path / "file"):
         pass
+
+
+def test_a_disk_that_turns_read_only_hides_no_error_and_frees_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    def fail() -> None:
+        with locked(tmp_path):
+            patch.setattr(Path, "unlink", refuse)
+            raise ZeroDivisionError
+
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        fail()
+    with locked(tmp_path):
+        pass

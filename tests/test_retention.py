@@ -32,7 +32,7 @@ def test_the_newest_two_and_the_best_are_kept(
     assert steps(tmp_path) == kept
     assert load(tmp_path, fresh()[0]) == kept[-1]
     assert load(tmp_path, fresh()[0], best=True) == best
-    assert best_held_out_elbo(tmp_path) == elbos[best - 1]
+    assert best_held_out_elbo(tmp_path, 99) == elbos[best - 1]
 
 
 def test_within_an_epoch_a_checkpoint_has_no_elbo(tmp_path: Path):
@@ -55,7 +55,7 @@ def test_what_is_captured_does_not_move_with_training():
 
 def test_without_an_evaluated_epoch_none_is_known_to_be_the_best(tmp_path: Path):
     saved_at(tmp_path / "checkpoints", None)
-    assert best_held_out_elbo(tmp_path / "checkpoints") == -float("inf")
+    assert best_held_out_elbo(tmp_path / "checkpoints", 99) == -float("inf")
     with pytest.raises(RunError) as error:
         load(tmp_path / "checkpoints", fresh()[0], best=True)
     assert str(error.value) == (
@@ -101,3 +101,23 @@ def test_what_a_killed_process_left_aside_goes_and_what_others_put_there_stays(
     save(tmp_path, model, state)
     found = sorted(path.name for path in tmp_path.iterdir())
     assert found == ["step-000001 of Monday", "step-000002", "step-000007"]
+
+
+def test_the_best_of_later_steps_counts_no_more(tmp_path: Path):
+    saved_at(tmp_path, -5.0, -3.0, -1.0)
+    assert [best_held_out_elbo(tmp_path, until) for until in (0, 1, 2, 3)] == [
+        *(-float("inf"), -float("inf"), -3.0, -1.0),  # the first is kept no more
+    ]
+
+
+def test_a_leftover_that_cannot_be_removed_does_not_fail_a_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def busy(*_: object, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise OSError(39, "Directory not empty")
+
+    (tmp_path / ".step-000000.part").mkdir()
+    monkeypatch.setattr("shutil.rmtree", busy)
+    saved_at(tmp_path, -1.0)
+    assert load(tmp_path, fresh()[0]) == 1

@@ -20,7 +20,8 @@ _SIZES = tuple(2**power for power in range(10))  # beyond, an epoch has few step
 _SHARE = 0.5  # of the free memory is what a step may take
 _PROBES = 8, 16  # images, of which what one more keeps is told
 _COPIES = 2  # of what is kept: itself, and the gradients that replace it
-_OF_PARAMETERS = 3  # copies: the gradient, and the two moments of Adam
+_OF_PARAMETERS = 6  # copies: the gradient, two moments, and the last good state of all but it
+_KEPT_ASIDE = 9  # more on the processor: the best that waits, and a checkpoint as it is written
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def _needed(
     few, more = (_kept(model, part, config, objective, images) for images in _PROBES)
     each = (more - few) // (_PROBES[1] - _PROBES[0])
     parameters = sum(p.numel() * p.element_size() for p in model.parameters())
-    fixed = _COPIES * (few - _PROBES[0] * each) + _OF_PARAMETERS * parameters
+    copies = _OF_PARAMETERS + _KEPT_ASIDE * (resolve_device(config.device).type == "cpu")
+    fixed = _COPIES * (few - _PROBES[0] * each) + copies * parameters
     return _COPIES * each, fixed
 
 

@@ -123,11 +123,13 @@ def require_room(folder: Path, weights: int) -> None:
         raise _none_of(folder, small, best=False)
 
 
-def best_held_out_elbo(folder: Path) -> float:
-    """The largest held-out ELBO of a checkpoint in `folder`, nats per image; -inf without any."""
-    return max(
-        (_elbo(path, otherwise=-math.inf) for path in newest_first(folder)), default=-math.inf
-    )
+def best_held_out_elbo(folder: Path, until: int) -> float:
+    """The largest held-out ELBO of a checkpoint up to that step, nats per image; -inf without any.
+
+    Those of later steps are broken, or training has left their path, and they will be removed.
+    """
+    paths = [path for path in newest_first(folder) if _step(path) <= until]
+    return max((_elbo(path, otherwise=-math.inf) for path in paths), default=-math.inf)
 
 
 def step_of(path: Path) -> int:
@@ -184,7 +186,7 @@ def _tidy(folder: Path, newest: Path) -> None:
         if path not in (*found[:_KEPT], best):
             remove_folder(path)
     for leftover in folder.glob(".step-*.part"):  # of a process that was killed while it wrote
-        shutil.rmtree(leftover)
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _manifest(step: int, held_out_elbo: float | None, files: dict[str, Any]) -> bytes:

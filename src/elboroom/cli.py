@@ -13,7 +13,7 @@ from tyro import MISSING_NONPROP
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, subcommand
 
 from elboroom.config import PRESETS, Config, DataConfig
-from elboroom.errors import ElboroomError
+from elboroom.errors import ElboroomError, told
 from elboroom.interrupt import Interrupted, ended_by_signals
 from elboroom.subcommands import COMMANDS, Command, Start, Train
 
@@ -73,7 +73,7 @@ def _fail(message: str, code: int) -> int:
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    sys.stderr.write(f"warning: {message}\n")
+    sys.stderr.write(f"warning: {told(str(message))}\n")
 
 
 def parse(arguments: list[str]) -> Any:

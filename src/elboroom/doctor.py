@@ -1,9 +1,9 @@
 """Whether a run is whole: its files are read, checked, and held against each other."""
 
-import json
 import math
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -12,11 +12,13 @@ from elboroom import checkpoints
 from elboroom.device import resolve_device
 from elboroom.errors import ElboroomError, RunError
 from elboroom.findings import Finding
+from elboroom.foreign import parse_json, read_bytes
 from elboroom.runs import Run
 from elboroom.storage import is_cut_short, left_aside
 from elboroom.training import EpochMetrics
 
 _METRICS = "metrics.jsonl"
+_LARGEST = 1 << 30  # bytes of a result that is looked into
 
 
 def examine(path: Path) -> list[Finding]:
@@ -159,8 +161,8 @@ def _result(run: Run, name: str, fix: str) -> Iterator[Finding]:
     if not file.exists():
         return
     try:
-        _CHECKS.get(file.suffix, bytes)(file.read_bytes())
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        _CHECKS.get(file.suffix, bytes)(read_bytes(file, _LARGEST))
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         yield Finding(name, f"cannot be read: {error}", fix, damage=True)
         return
     of_newest = run.holds(name)
@@ -185,7 +187,7 @@ def _require_archive(content: bytes) -> None:
         raise ValueError(f"{wrong} does not match its checksum")
 
 
-_CHECKS: dict[str, Callable[[bytes], object]] = {".json": json.loads, ".npz": _require_archive}
+_CHECKS: dict[str, Callable[[bytes], object]] = {".json": parse_json, ".npz": _require_archive}
 
 
 def _left(path: Path) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ class ElboroomError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, why: str, fix: str) -> None:
-        self.what, self.why, self.fix = (_told(text) for text in (what, why, fix))
+        self.what, self.why, self.fix = (told(text) for text in (what, why, fix))
         super().__init__(f"{self.what}\n  why: {self.why}\n  fix: {self.fix}")
 
 
@@ -55,7 +55,7 @@ def require_positive(**counts: int) -> None:
             raise UsageError(f"{name} must be positive", why=why, fix=f"give {name} of 1 or more")
 
 
-def _told(text: str) -> str:
+def told(text: str) -> str:
     """For a terminal, which would obey the control characters that a file of others may name."""
     text = text if len(text) <= _MOST else f"{text[:_MOST]}…"
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)

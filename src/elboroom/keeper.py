@@ -30,7 +30,7 @@ class Keeper:
         self._run, self._model, self._often = run, model, run.config.checkpoints
         self._saved, self._clock = _mark(state) if state.step else None, time.monotonic()
         self._best: Checkpoint | None = None
-        self._best_elbo = run.best_held_out_elbo()
+        self._best_elbo = run.best_held_out_elbo(state.step)
 
     def on_epoch(self, state: TrainState) -> None:
         """Record an epoch, and save if it is time to."""
@@ -41,12 +41,15 @@ class Keeper:
             self._best, self._best_elbo = capture(self._model, state), elbo
         epochs = self._often.checkpoint_epochs
         if self._is_late() or (epochs is not None and metrics.epoch % epochs == 0):
-            self._save_if_possible(state)
+            self.save_if_possible(state)
 
     def on_step(self, state: TrainState) -> None:
-        """Save within an epoch, if it is time to."""
-        if self._is_late():
-            self._save_if_possible(state)
+        """Save within an epoch, if it is time to, and the model is one that can be used.
+
+        Where its weights are not finite, training will go back before them at its next look.
+        """
+        if self._is_late() and all(p.isfinite().all() for p in self._model.parameters()):
+            self.save_if_possible(state)
 
     def save(self, state: TrainState) -> None:
         """Write the best state that waits, and a checkpoint of this one.
@@ -60,8 +63,8 @@ class Keeper:
             self._run.save(self._model, state)
         self._best, self._saved, self._clock = None, _mark(state), time.monotonic()
 
-    def _save_if_possible(self, state: TrainState) -> None:
-        """Warn where that fails: training is worth more than one checkpoint."""
+    def save_if_possible(self, state: TrainState) -> None:
+        """As `save`, but warn where that fails: training is worth more than one checkpoint."""
         try:
             self.save(state)
         except DiskError as error:

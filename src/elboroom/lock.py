@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -28,7 +28,8 @@ def locked(folder: Path) -> Iterator[None]:
         write_file(folder / _HOLDER, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
     finally:
-        (folder / _HOLDER).unlink(missing_ok=True)
+        with suppress(OSError):  # it says nothing once the lock is free
+            (folder / _HOLDER).unlink(missing_ok=True)
         lock.release()
 
 

@@ -170,7 +170,7 @@ class Run:
             DiskError: the metrics cannot be written.
         """
         warn_of_changes(self.path, self.environment, self.config.train)
-        saved = any(self._checkpoints.glob("step-*"))  # else it stopped before its first
+        saved = checkpoints.newest_first(self._checkpoints)  # none if it stopped before its first
         if saved:
             self._require_room()
         model, state = self.new_training(data)
@@ -197,9 +197,9 @@ class Run:
             self._write_metrics()
             checkpoints.keep(self._checkpoints, checkpoint)
 
-    def best_held_out_elbo(self) -> float:
-        """The largest of a checkpoint, nats per image; -inf without any."""
-        return checkpoints.best_held_out_elbo(self._checkpoints)
+    def best_held_out_elbo(self, until: int) -> float:
+        """The largest of a checkpoint up to that step, nats per image; -inf without any."""
+        return checkpoints.best_held_out_elbo(self._checkpoints, until)
 
     def record(self, metrics: EpochMetrics) -> None:
         """Append one epoch's metrics; where that fails, warn, and write them with what follows."""
@@ -294,7 +294,7 @@ class Run:
     def holds(self, name: str) -> bool:
         """Whether the run has the file `name`, made since its newest checkpoint."""
         path = self.path / name
-        steps = self._checkpoints.glob("step-*")
+        steps = checkpoints.newest_first(self._checkpoints)
         newest = max((step.stat().st_mtime for step in steps), default=math.inf)
         return path.exists() and path.stat().st_mtime >= newest
 

@@ -131,7 +131,7 @@ def _put(aside: Path, path: Path) -> None:
         path.replace(old)
     try:
         aside.replace(path)
-    except OSError:
+    except BaseException:  # a second Ctrl-C too
         if old.exists():
             old.replace(path)
         raise

@@ -46,7 +46,7 @@ def train(
         model, state = run.load_training(data) if resume else run.new_training(data)
         _train(run, model, state, data, stop, quiet=quiet)
     early = out_of_patience(state.history, run.config.train)
-    finished = early or len(state.history) == run.config.train.epochs
+    finished = early or _epochs(state) == run.config.train.epochs
     if not quiet:
         farewell = _farewell(run, state, data.held_out[0], finished=finished)
         plain_console(stderr=True).print(farewell)
@@ -78,13 +78,18 @@ def _train(
                 stop=stop,
             )
         except TrainingError:
-            keeper.save(state)  # the last good one
+            keeper.save_if_possible(state)  # the last good one; why it ended matters more
             raise
         except Interrupted:
             if stop.asked:
                 raise  # else it was before the first step, and nothing is to be kept
         else:
             keeper.save(state)
+
+
+def _epochs(state: TrainState) -> int:
+    """How many are finished, though their metrics may be lost."""
+    return state.history[-1].epoch if state.history else 0
 
 
 def explain(config: Config) -> None:
