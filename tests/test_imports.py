@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import elboroom
+from elboroom.subcommands import COMMANDS
 
 ORDER: list[set[str]] = [
     {"errors", "version"},
@@ -241,17 +242,7 @@ def test_the_probe_sees_what_is_loaded():
 
 
 def test_help_loads_nothing_heavy():
-    commands = [
-        "train",
-        "evaluate",
-        "figures",
-        "complete",
-        "infer",
-        "gaps",
-        "report",
-        "doctor",
-        "version",
-    ]
+    commands = [kind.__name__.lower() for kind in COMMANDS]
     code = f"""
 from elboroom.cli import main
 for words in [[], *([c] for c in {commands})]:

@@ -279,7 +279,7 @@ def _flat(model: VAE, state: TrainState) -> dict[str, Tensor]:
 
 
 def _likes(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], ...]:
-    """What `_flat` may be: without a last good state, with one, and as 0.1.0 wrote it."""
+    """What `_flat` may be: without a last good state, with one, and as before rollbacks."""
     old = {"totals": state.totals, **moments(model, state)}
     alone = old | {"rollbacks": torch.tensor(0)}
     good = {"step": torch.tensor(0), **moving(model, state)}
@@ -289,7 +289,7 @@ def _likes(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], ...]:
 def _restore(model: VAE, state: TrainState, step: int, tensors: dict[str, Tensor]) -> None:
     good = {n: tensors.pop(n) for n in list(tensors) if n.startswith(_GOOD)}
     state.step, state.totals = step, tensors.pop("totals")
-    state.rollbacks = int(tensors.pop("rollbacks", 0))  # 0.1.0 wrote none
+    state.rollbacks = int(tensors.pop("rollbacks", 0))  # there were none once
     state.good = _snapshot(good) if good else None
     parameters = dict(model.named_parameters())
     for key, value in tensors.items():

@@ -13,11 +13,10 @@ from elboroom.device import resolve_device
 from elboroom.errors import ElboroomError, RunError
 from elboroom.findings import Finding
 from elboroom.foreign import parse_json, read_bytes
-from elboroom.runs import Run
+from elboroom.runs import METRICS, Run
+from elboroom.state import EpochMetrics
 from elboroom.storage import is_cut_short, left_aside
-from elboroom.training import EpochMetrics
 
-_METRICS = "metrics.jsonl"
 _LARGEST = 1 << 30  # bytes of a result that is looked into
 
 
@@ -122,15 +121,15 @@ def _wrong(history: list[EpochMetrics], step: int | None, per_epoch: int | None)
 def _metrics(run: Run, history: list[EpochMetrics], step: int | None, wrong: str | None) -> Finding:
     if wrong:
         fix = "restore it from a copy; the model does without, curves and --resume do not"
-        return Finding(_METRICS, wrong, fix, damage=True)
-    if is_cut_short(run.path / _METRICS):
+        return Finding(METRICS, wrong, fix, damage=True)
+    if is_cut_short(run.path / METRICS):
         fix = f"{_resume(run.path)} trains that epoch again"
-        return Finding(_METRICS, "its last line was cut short", fix)
+        return Finding(METRICS, "its last line was cut short", fix)
     beyond = sum(m.step > (step or 0) for m in history)
     if beyond:
         fix = f"{_resume(run.path)} trains them again"
-        return Finding(_METRICS, f"epochs newer than the newest checkpoint: {beyond:,}", fix)
-    return Finding(_METRICS, f"{len(history):,} whole lines, none newer than the checkpoints")
+        return Finding(METRICS, f"epochs newer than the newest checkpoint: {beyond:,}", fix)
+    return Finding(METRICS, f"{len(history):,} whole lines, none newer than the checkpoints")
 
 
 def _progress(run: Run, history: list[EpochMetrics]) -> Finding:

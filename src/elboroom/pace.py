@@ -10,7 +10,8 @@ from elboroom.data import Dataset
 from elboroom.device import resolve_device
 from elboroom.errors import UsageError
 from elboroom.model import VAE
-from elboroom.training import ELBO, new_state, train
+from elboroom.state import new_state
+from elboroom.training import ELBO, train
 
 _SHARE = 0.04  # of the time, spent on finding out
 _AT_LEAST = 6  # steps, of which the first half warms up

@@ -35,13 +35,9 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 """Where runs go unless another place is named."""
-_CONFIG, _METRICS, _EVALUATION, _PER_IMAGE, _REPORT = (
-    "config.toml",
-    "metrics.jsonl",
-    "evaluation.json",
-    "evaluation.npz",
-    "report.html",
-)
+METRICS = "metrics.jsonl"
+_CONFIG, _REPORT = "config.toml", "report.html"
+_EVALUATION, _PER_IMAGE = "evaluation.json", "evaluation.npz"
 _LARGEST_CONFIG, _LARGEST_EVALUATION = 1 << 14, 1 << 22  # bytes
 _AXES = 8  # of an event, at the most
 
@@ -178,7 +174,7 @@ class Run:
             checkpoints.load(self._checkpoints, model, state)
         state.history = [m for m in self.history() if m.step <= state.step]
         lines = "".join(_line(m) + "\n" for m in state.history)
-        write_file(self.path / _METRICS, lines.encode())
+        write_file(self.path / METRICS, lines.encode())
         return model, state
 
     def save(self, model: VAE, state: TrainState) -> None:
@@ -214,7 +210,7 @@ class Run:
 
     def _write_metrics(self) -> None:
         if self._unwritten:
-            append_line(self.path / _METRICS, "\n".join(self._unwritten))
+            append_line(self.path / METRICS, "\n".join(self._unwritten))
             self._unwritten.clear()
 
     @contextmanager
@@ -234,8 +230,8 @@ class Run:
         Raises:
             RunError: a line of them is none of metrics.
         """
-        with self.reading(_METRICS):
-            lines = whole_lines(self.path / _METRICS)
+        with self.reading(METRICS):
+            lines = whole_lines(self.path / METRICS)
             # a held-out ELBO may have been NaN
             return [read(EpochMetrics, parse_json(line, finite=False)) for line in lines]
 
