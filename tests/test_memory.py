@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from conftest import Command
-from elboroom import TrainConfig, memory, training_commands
+from elboroom import VAE, ModelConfig, TrainConfig, memory, training_commands
 from elboroom.errors import DiskError, TrainingError
-from elboroom.memory import free_memory, memory_for
+from elboroom.memory import decoded_at_a_time, free_memory, memory_for
+from elboroom.randomness import stream
 from outcomes import error, last_checkpoint, metrics
 
 CPU = torch.device("cpu")
@@ -121,3 +122,15 @@ def test_a_run_whose_memory_ran_out_can_be_gone_on_with(
     assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
     assert last_checkpoint(run) == last_checkpoint(trained)
     assert metrics(run) == metrics(trained)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "pixels", "rows"),
+    [(5, 784, (12 << 20) // (4 * 784)), (1_000, 784, (12 << 20) // 4_000), (5, 1 << 22, 1)],
+    ids=["pixels are the widest", "a layer is", "one does not fit"],
+)
+def test_as_many_are_decoded_together_as_the_budget_holds(hidden: int, pixels: int, rows: int):
+    config = ModelConfig(latents=1, hidden=(hidden,))
+    model = VAE.from_config(config, (2,), generator=stream(0, "weights"))
+    assert decoded_at_a_time(model, torch.zeros(3, pixels)) == rows
+    assert decoded_at_a_time(model, torch.zeros(3, pixels).double()) == max(1, rows // 2)
