@@ -13,6 +13,7 @@ from elboroom.training import EpochMetrics, new_state
 
 FILES = ["manifest.json", "model.safetensors", "optimizer.safetensors"]
 Training = tuple[VAE, TrainState]
+Bits = dict[str, torch.Tensor]
 
 
 def fresh(seed: int = 0, hidden: int = 3) -> Training:

@@ -3,13 +3,17 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from elboroom import checkpoints
 from elboroom.cli import main
 from elboroom.runs import Run
+from faults import Disk
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["elboroom.cli", "elboroom.training_commands"])
@@ -31,29 +35,48 @@ def end(child: BaseProcess) -> int:
     return code
 
 
-def elboroom(log: Path, arguments: list[str], dies_in: int = 0, torn: bool = False) -> None:
-    """A command line whose stderr goes to `log`, and which may die as in `die_in`."""
+def elboroom(log: Path, arguments: list[str]) -> None:
+    """A command line whose stderr goes to `log`."""
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-    if dies_in:
-        die_in(dies_in, torn=torn)
     main(arguments)
 
 
-def die_in(call: int, *, torn: bool) -> None:
-    """From now on the `call`-th call of the system is preceded by kill -9.
+def dying(log: Path, arguments: list[str], call: int, saving: bool, torn: bool) -> None:
+    """The same, but it dies as in `die_in`."""
+    with die_in(call, saving=saving, torn=torn):
+        elboroom(log, arguments)
+
+
+def failing(log: Path, arguments: list[str], disk: Disk) -> None:
+    """The same on a disk that fails."""
+    with disk.mounted():
+        elboroom(log, arguments)
+
+
+@contextmanager
+def die_in(call: int, *, saving: bool = False, torn: bool = False) -> Iterator[None]:
+    """Within the context the `call`-th call of the system is preceded by kill -9.
 
     Args:
         call: counts those of `CALLS`.
+        saving: counts those alone that write a checkpoint.
         torn: a file that was about to be synced lacks its last byte.
     """
-    left = call
+    left, counting, keep = call, not saving, checkpoints.keep
 
-    def patched(name: str) -> Callable[..., Any]:
+    def kept(*arguments: Any) -> Path:
+        nonlocal counting
+        counting = True
+        path = keep(*arguments)
+        counting = not saving
+        return path
+
+    def deadly(name: str) -> Callable[..., Any]:
         real = getattr(os, name)
 
         def counted(*arguments: Any, **options: Any) -> Any:
             nonlocal left
-            left -= 1
+            left -= counting
             if left == 0:
                 if torn and name == "fsync":
                     _tear(arguments[0])
@@ -62,8 +85,11 @@ def die_in(call: int, *, torn: bool) -> None:
 
         return counted
 
-    for name in CALLS:
-        setattr(os, name, patched(name))
+    with (
+        patch.object(checkpoints, "keep", kept),
+        patch.multiple(os, **{name: deadly(name) for name in CALLS}),
+    ):
+        yield
 
 
 def _tear(descriptor: int) -> None:

@@ -1,7 +1,11 @@
-"""A disk that fails at a chosen call: opening, writing, syncing, renaming, making a folder."""
+"""A disk that fails at a chosen call: opening, writing, syncing, renaming, making a folder; and a
+real one that is small.
+"""
 
 import io
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,3 +75,31 @@ class _File(io.FileIO):
             super().write(content[: len(content) // 2])
             raise
         return super().write(content)
+
+
+@contextmanager
+def small_disk(path: Path, kib: int) -> Iterator[None]:
+    """`path` is a disk of its own, of so many KiB.
+
+    Raises:
+        PermissionError: mounting is not permitted.
+    """
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(path)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        raise PermissionError("mounting is not permitted")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+@contextmanager
+def filled(disk: Path, free: int) -> Iterator[None]:
+    """Within the context a small disk has `free` bytes or less."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        while shutil.disk_usage(disk).free > free:
+            file.write(bytes(4096))
+    yield
+    filler.unlink()

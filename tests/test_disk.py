@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -17,84 +16,28 @@ import torch
 from matplotlib.figure import Figure
 
 from conftest import Command
-from elboroom import VAE, ModelConfig, Run, TrainState, checkpoints, storage, training_commands
-from elboroom.errors import DiskError, RunError
+from elboroom import VAE, Run, TrainState, checkpoints, storage, training_commands
+from elboroom.doctor import examine
+from elboroom.errors import DiskError
 from elboroom.keeper import Keeper
-from elboroom.randomness import stream
 from elboroom.storage import append_line, left_aside, make_folder, write_file
-from elboroom.training import EpochMetrics, new_state
-from faults import Disk
+from elboroom.training import EpochMetrics
+from faults import Disk, filled, small_disk
+from kills import EVERY_STEP
 from outcomes import error, last_checkpoint, metrics
+from saves import (
+    CAUSES,
+    calls,
+    disks,
+    fault,
+    fresh,
+    in_training,
+    kept,
+    loaded,
+    on_a_full_disk,
+)
 
-CAUSES = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "your quota is used up",
-    errno.EFBIG: "files may not be that large here",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "you may not write there",
-    errno.EIO: "the disk fails",
-    errno.ESTALE: "its folder is gone",
-    errno.ENAMETOOLONG: "the system refuses",
-}
 FAULTS = pytest.mark.parametrize("code", CAUSES, ids=errno.errorcode.get)
-Save = Callable[[Path, VAE, TrainState], object]
-
-
-@cache
-def fresh(step: int) -> tuple[VAE, TrainState]:
-    """A model of its own for each step, which saving does not change."""
-    model = VAE.from_config(ModelConfig(hidden=(3,)), (4,), generator=stream(step, "weights"))
-    state = new_state(model)
-    state.step = step
-    return model, state
-
-
-def loaded(folder: Path) -> tuple[int, bytes]:
-    """The step of the newest checkpoint that loads, and the model's bits."""
-    model, _ = fresh(0)
-    return checkpoints.load(folder, model), bits(model)
-
-
-def bits(model: VAE) -> bytes:
-    return b"".join(t.numpy(force=True).tobytes() for t in model.state_dict().values())
-
-
-def kept(folder: Path) -> Path:
-    """A folder with checkpoints of steps 1 and 2."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with Disk().mounted():
-        for step in (1, 2):
-            checkpoints.save(folder, *fresh(step))
-    return folder
-
-
-def require_survival(folder: Path, disk: Disk, step: int, save: Save) -> None:
-    """Save `step` on a disk that fails, and see that the checkpoints of before are there."""
-    failure = None
-    with disk.mounted():
-        try:
-            save(folder, *fresh(step))
-        except DiskError as caught:
-            failure = caught
-    assert failure is not None, f"call {disk.at} failed and nobody noticed"
-    assert failure.what.startswith(f"{folder}")
-    assert failure.what.endswith(" cannot be written")
-    assert ".part" not in failure.what
-    assert failure.why.startswith(CAUSES[disk.code])
-    for path in checkpoints.newest_first(folder):
-        assert checkpoints.step_of(path)
-    found, model = loaded(folder)
-    assert found in (2, step)
-    assert model == bits(fresh(found)[0])
-    assert left_aside(folder) == []
-
-
-def calls(folder: Path, step: int) -> list[str]:
-    """The calls that saving `step` takes."""
-    kept(folder)
-    with Disk().mounted() as disk:
-        checkpoints.save(folder, *fresh(step))
-    return disk.calls
 
 
 def test_saving_opens_writes_syncs_and_renames(tmp_path: Path):
@@ -105,23 +48,13 @@ def test_saving_opens_writes_syncs_and_renames(tmp_path: Path):
 
 
 @FAULTS
-def test_a_fault_anywhere_in_a_save_leaves_the_checkpoints_before_it(tmp_path: Path, code: int):
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_fault_anywhere_in_a_save_leaves_the_checkpoints_before_it(
+    tmp_path: Path, code: int, step: int
+):
+    """Of a new step, and of one that is written again."""
     folder = tmp_path / "kept"
-    for at in range(len(calls(folder, 3))):
-        require_survival(kept(folder), Disk(code, at), 3, checkpoints.save)
-
-
-def test_a_disk_that_fails_for_good_leaves_the_checkpoints_before_it(tmp_path: Path):
-    folder = tmp_path / "kept"
-    for at in range(len(calls(folder, 3))):
-        disk = Disk(errno.ENOSPC, at, for_good=True)
-        require_survival(kept(folder), disk, 3, checkpoints.save)
-
-
-def test_a_fault_in_saving_a_step_again_leaves_the_checkpoint_it_would_replace(tmp_path: Path):
-    folder = tmp_path / "kept"
-    for at in range(len(calls(folder, 2))):
-        require_survival(kept(folder), Disk(errno.EIO, at), 2, checkpoints.save)
+    assert {fault(folder, disk, step) for disk in disks(folder, step, code)} == {None}
 
 
 def in_place(folder: Path, model: VAE, state: TrainState) -> None:
@@ -145,8 +78,9 @@ def in_place(folder: Path, model: VAE, state: TrainState) -> None:
 @pytest.mark.parametrize("step", [2, 3])
 @pytest.mark.parametrize("at", [2, 4, 6])  # each write
 def test_a_writer_in_place_does_not_survive_the_same_faults(tmp_path: Path, step: int, at: int):
-    with pytest.raises(RunError, match=r"step-00000\d is not whole"):
-        require_survival(kept(tmp_path / "kept"), Disk(errno.ENOSPC, at), step, in_place)
+    found = fault(tmp_path / "kept", Disk(errno.ENOSPC, at), step, in_place)
+    assert found is not None
+    assert "is not whole" in found
 
 
 @FAULTS
@@ -258,6 +192,19 @@ def test_a_run_that_was_taken_away_is_not_begun_anew(run: Path):
     assert not run.exists()
 
 
+def test_a_checkpoint_whose_replacement_was_cut_short_has_its_name_back(run: Path):
+    newest, opened = run / "checkpoints" / "step-000012", Run(run)
+    newest.rename(newest.with_name(".step-000012.old.part"))
+    found = {finding.name: finding for finding in examine(run)}
+    assert str(found["checkpoints/.step-000012.old.part"]) == (
+        "note    checkpoints/.step-000012.old.part: is step-000012, whose replacement was cut short\n"
+        f"        fix: `elboroom train --resume {run}` gives it its name back"
+    )
+    _, state = opened.load_training(opened.load_data())
+    assert (state.step, left_aside(run)) == (12, [])
+    assert loaded_step(run) == 12
+
+
 def test_training_whose_last_checkpoint_fails_can_be_gone_on_with(
     elboroom: Command, small: list[str], trained: Path, tmp_path: Path
 ):
@@ -330,25 +277,33 @@ def test_files_that_may_not_be_as_large_as_a_checkpoint(
 @pytest.fixture
 def tiny(tmp_path: Path) -> Iterator[Path]:
     """A disk of 64 KiB of its own."""
-    path = tmp_path / "tiny"
-    path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(path)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting is not permitted")
-    yield path
-    subprocess.run(["umount", str(path)], check=True)
+    try:
+        with small_disk(tmp_path / "tiny", 64):
+            yield tmp_path / "tiny"
+    except PermissionError as error:
+        pytest.skip(str(error))
 
 
 def test_a_real_disk_that_is_full(tiny: Path):
     folder = kept(tiny / "checkpoints")
     before = loaded(folder)
-    filler = tiny / "filler"
-    with filler.open("wb", buffering=0) as file:
-        while shutil.disk_usage(tiny).free > 8192:
-            file.write(bytes(4096))
-    with pytest.raises(DiskError, match=r"why: the disk is full: \[Errno 28\]"):
+    with (
+        filled(tiny, 8192),
+        pytest.raises(DiskError, match=r"why: the disk is full: \[Errno 28\]"),
+    ):
         checkpoints.save(folder, *fresh(3))
     assert (loaded(folder), left_aside(tiny)) == (before, [])
-    filler.unlink()
-    checkpoints.save(folder, *fresh(3))
-    assert loaded(folder) == (3, bits(fresh(3)[0]))
+
+
+def test_whatever_room_a_real_disk_has(tiny: Path):
+    assert {on_a_full_disk(tiny, free) for free in range(0, 1 << 16, 4096)} == {None}
+
+
+@pytest.mark.parametrize("at", range(3, 400, 40))
+def test_training_on_a_disk_that_fails_can_be_gone_on_with(
+    small: list[str], trained: Path, tmp_path: Path, at: int
+):
+    code = [errno.ENOSPC, errno.EIO, errno.EROFS][at % 3]
+    disk = Disk(code, at, for_good=bool(at % 2))
+    options = [*small, *EVERY_STEP, "--quiet"]
+    assert in_training(options, disk, trained, tmp_path) == []

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from checkpoint_cases import flip, fresh
+import corruptions
+from checkpoint_cases import fresh
 from elboroom import checkpoints
 from elboroom.checkpoints import load, save
 
@@ -113,21 +114,11 @@ def test_a_writer_that_does_not_sync_is_found_out(
     assert volatile(tmp_path) != []
 
 
-def notices_a_flip(folder: Path) -> bool:
-    """Whether a flipped bit of a weight is."""
-    model, state = fresh()
-    for state.step in (1, 2):
-        save(folder, model, state)
-    path = folder / "step-000002" / "model.safetensors"
-    path.write_bytes(flip(path.read_bytes(), -1))
-    try:
-        load(folder, *fresh())
-    except UserWarning:
-        return True
-    return False
+def test_every_corruption_is_told_and_the_checkpoint_before_it_is_used(tmp_path: Path):
+    assert corruptions.faults(tmp_path / "checkpoints", 200, seed=0) == []
 
 
 def test_a_reader_without_hashes_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert notices_a_flip(tmp_path / "whole")
     monkeypatch.setattr(checkpoints, "_described", lambda content: {"size": len(content)})
-    assert not notices_a_flip(tmp_path / "careless")
+    missed = corruptions.faults(tmp_path / "checkpoints", 200, seed=0)
+    assert {name.partition(" of ")[0] for name in missed} >= {"a flipped bit"}

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,10 +12,9 @@ import pytest
 
 import children
 from conftest import Command
-from elboroom import Run, checkpoints, storage, training_commands
-from outcomes import last_checkpoint, metrics
-
-SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 138}
+from elboroom import checkpoints, storage, training_commands
+from kills import differences, kills, story, trained_through
+from stops import CODES, stop
 
 
 @pytest.fixture(scope="module")
@@ -26,24 +25,7 @@ def brief(small: list[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def through(brief: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same without any harm, kept at its end alone."""
-    path = tmp_path_factory.mktemp("through")
-    options = [*brief, "--checkpoint-minutes", "inf", "--out", str(path / "run")]
-    assert children.end(children.start(children.elboroom, path / "log", ["train", *options])) == 0
-    assert (path / "log").read_text() == ""
-    return path / "run"
-
-
-def weights(run: Path, *, best: bool) -> dict[str, bytes]:
-    state = Run(run).load_model(best=best).state_dict()
-    return {name: tensor.numpy().tobytes() for name, tensor in state.items()}
-
-
-def require_same(run: Path, through: Path) -> None:
-    """That the ends are the same: weights, optimiser, metrics, and the best weights."""
-    assert last_checkpoint(run) == last_checkpoint(through)
-    assert metrics(run) == metrics(through)
-    assert weights(run, best=True) == weights(through, best=True)
+    return trained_through(brief, tmp_path_factory.mktemp("through"))
 
 
 @pytest.mark.parametrize(
@@ -58,65 +40,35 @@ def test_what_is_trained_does_not_depend_on_how_often_it_is_kept(
     elboroom: Command, brief: list[str], through: Path, tmp_path: Path, often: list[str]
 ):
     assert elboroom("train", *brief, *often, "--out", tmp_path / "run") == (0, "", "")
-    require_same(tmp_path / "run", through)
-
-
-def kills() -> Iterator[dict[str, Any]]:
-    """Fifteen: half of them within a save, half of those with a file half written."""
-    random = Random(0)
-    for i in range(15):
-        inside = i % 2 == 0
-        yield {
-            "dies_in": random.randint(1, 50) if inside else 0,
-            "torn": random.random() < 0.5,
-            "seconds": None if inside else random.uniform(0.0, 0.4),
-        }
+    assert differences(tmp_path / "run", through) == []
 
 
 def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(
     brief: list[str], through: Path, tmp_path: Path
 ):
-    run, log = tmp_path / "run", tmp_path / "log"
-    every_step = ["train", *brief, "--checkpoint-minutes", "1e-9", "--out", str(run)]
-    codes = []
-    for kill in kills():
-        on = ["train", "--resume", str(run), "--quiet"]
-        command = on if (run / "config.toml").exists() else every_step
-        child = children.start(children.elboroom, log, command, kill["dies_in"], kill["torn"])
-        if kill["seconds"] is not None:
-            time.sleep(kill["seconds"])
-            child.kill()
-        codes.append(children.end(child))
-    child = children.start(children.elboroom, log, ["train", "--resume", str(run), "--quiet"])
-    assert children.end(child) == 0
-    assert log.read_text() == ""  # no warning: no checkpoint that is there was ever broken
-    assert codes.count(-signal.SIGKILL) >= 12
-    require_same(run, through)
+    told = story(brief, islice(kills(Random(0)), 15), through, tmp_path)
+    assert told.faults == []
+    assert sum(kill.saving for kill in told.killed) >= 7
+    assert len(told.killed) >= 12
 
 
-def started(run: Path) -> bool:
-    return (run / "metrics.jsonl").exists()
+@pytest.fixture(scope="module")
+def lasting(brief: list[str]) -> list[str]:
+    """Options of a training of a second or so."""
+    return [*brief, "--epochs", "200", "--learning-rate", "1e-5"]  # it does not overfit
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.fixture(scope="module")
+def lasted(lasting: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained_through(lasting, tmp_path_factory.mktemp("lasted"))
+
+
+@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize("delay", [0.0, 0.1])
 def test_a_signal_keeps_the_run_and_is_told_by_the_exit_code(
-    elboroom: Command, small: list[str], tmp_path: Path, number: int
+    lasting: list[str], lasted: Path, tmp_path: Path, number: int, delay: float
 ):
-    run, log = tmp_path / "run", tmp_path / "log"
-    long = [*small, "--epochs", "100000", "--checkpoint-minutes", "inf", "--quiet"]
-    child = children.start(children.elboroom, log, ["train", *long, "--out", str(run)])
-    while not started(run):
-        assert child.is_alive(), log.read_text()
-        time.sleep(0.01)
-    assert child.pid is not None
-    sent = time.monotonic()
-    os.kill(child.pid, number)
-    assert children.end(child) == SIGNALS[signal.Signals(number)]
-    assert time.monotonic() - sent < 10
-    assert log.read_text() == ""
-    _, state = Run(run).load_training(Run(run).load_data())
-    assert state.step >= 6
-    assert len(state.history) == state.step // 6
+    assert stop(lasting, number, delay, lasted, tmp_path).faults == []
 
 
 def test_two_processes_may_not_train_one_run(elboroom: Command, run: Path, tmp_path: Path):
@@ -153,7 +105,7 @@ def pressing(monkeypatch: pytest.MonkeyPatch, place: Any, name: str, *numbers: i
     monkeypatch.setattr(place, name, pressed)
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", CODES)
 def test_a_signal_while_data_are_read_leaves_no_run(
     elboroom: Command,
     brief: list[str],
@@ -164,7 +116,7 @@ def test_a_signal_while_data_are_read_leaves_no_run(
     pressing(monkeypatch, training_commands, "load_data", number)
     name = signal.Signals(number).name
     outcome = elboroom("train", *brief, "--out", tmp_path / "run")
-    assert outcome == (SIGNALS[signal.Signals(number)], "", f"error: interrupted by {name}\n")
+    assert outcome == (CODES[signal.Signals(number)], "", f"error: interrupted by {name}\n")
     assert not (tmp_path / "run").exists()
 
 
@@ -174,13 +126,14 @@ def test_a_run_that_was_killed_before_it_had_a_config_is_not_in_the_way(
     run = tmp_path / "run"
     for call in range(1, 15):
         arguments = ["train", *brief, "--out", str(run)]
-        child = children.start(children.elboroom, tmp_path / "log", arguments, call)
+        log = tmp_path / "log"
+        child = children.start(children.dying, log, arguments, call, False, False)
         assert children.end(child) == -signal.SIGKILL
         if (run / "config.toml").exists():
             break
     assert call > 4
     assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
-    require_same(run, through)
+    assert differences(run, through) == []
 
 
 @pytest.mark.parametrize("place", [(storage, "write_folder"), (os, "fsync"), (os, "replace")])
@@ -207,4 +160,4 @@ def test_a_second_ctrl_c_within_a_save_does_no_harm(
         outcome = elboroom("train", *brief, "--checkpoint-epochs", 1, "--out", run)
     assert outcome == (130, "", "error: interrupted by SIGINT\n")
     assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
-    require_same(run, through)
+    assert differences(run, through) == []

@@ -15,7 +15,7 @@ from elboroom.findings import Finding
 from elboroom.foreign import parse_json, read_bytes
 from elboroom.runs import METRICS, Run
 from elboroom.state import EpochMetrics
-from elboroom.storage import is_cut_short, left_aside
+from elboroom.storage import is_cut_short, left_aside, unnamed
 
 _LARGEST = 1 << 30  # bytes of a result that is looked into
 
@@ -190,6 +190,11 @@ _CHECKS: dict[str, Callable[[bytes], object]] = {".json": parse_json, ".npz": _r
 
 
 def _left(path: Path) -> Iterator[Finding]:
+    lost = unnamed(path / "checkpoints")
     for part in left_aside(path):
+        name, found = str(part.relative_to(path)), "is no part of the run"
         fix = "remove it, once nothing trains this run: a writer was stopped"
-        yield Finding(str(part.relative_to(path)), "is no part of the run", fix)
+        if part in lost:
+            found = f"is {lost[part].name}, whose replacement was cut short"
+            fix = f"{_resume(path)} gives it its name back"
+        yield Finding(name, found, fix)

@@ -28,7 +28,15 @@ from elboroom.likelihoods import likelihood_of, require_support
 from elboroom.model import VAE, least_weights
 from elboroom.randomness import stream
 from elboroom.state import EpochMetrics, TrainState, new_state
-from elboroom.storage import append_line, as_json, make_folder, whole_lines, write_file, writing
+from elboroom.storage import (
+    append_line,
+    as_json,
+    make_folder,
+    restore_names,
+    whole_lines,
+    write_file,
+    writing,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -166,6 +174,7 @@ class Run:
             DiskError: the metrics cannot be written.
         """
         warn_of_changes(self.path, self.environment, self.config.train)
+        restore_names(self._checkpoints)
         saved = checkpoints.newest_first(self._checkpoints)  # none if it stopped before its first
         if saved:
             self._require_room()

@@ -32,6 +32,7 @@ _CAUSES = {
 }
 _OTHERWISE = ("the system refuses", "mend what it names")
 _PART = ".part"
+_OLD = f".old{_PART}"
 _LONGEST_LINE = 1 << 16
 
 
@@ -125,7 +126,7 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
 
 def _put(aside: Path, path: Path) -> None:
     """Give a folder its name; one that has it already keeps it if that fails."""
-    old = path.with_name(f".{path.name}.old{_PART}")
+    old = path.with_name(f".{path.name}{_OLD}")
     if path.exists():
         _discard(old)
         path.replace(old)
@@ -136,6 +137,27 @@ def _put(aside: Path, path: Path) -> None:
             old.replace(path)
         raise
     _discard(old)
+
+
+def unnamed(folder: Path) -> dict[Path, Path]:
+    """What lost its name within `folder`, cut short between the renames that replace it: the names.
+
+    It is whole, and what was to replace it may not be.
+    """
+    olds = {old: old.with_name(old.name[1:].removesuffix(_OLD)) for old in folder.glob(f".*{_OLD}")}
+    return {old: path for old, path in olds.items() if not path.exists()}
+
+
+def restore_names(folder: Path) -> None:
+    """Give back the names of what is `unnamed`.
+
+    Raises:
+        DiskError: one cannot be given back.
+    """
+    for old, path in unnamed(folder).items():
+        with writing(path):
+            old.replace(path)
+            sync_folder(folder)
 
 
 def make_folder(path: Path, *, parents: bool = False) -> None:

@@ -1,0 +1,126 @@
+"""Runs that are killed again and again, and what became of them."""
+
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import children
+from elboroom.doctor import examine
+from elboroom.runs import Run
+from outcomes import last_checkpoint, metrics
+
+EVERY_STEP = ("--checkpoint-minutes", "1e-9")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """By kill -9, before a call of the system or at a moment.
+
+    Attributes:
+        call: before which it comes, counted from 1; 0 where it comes after `seconds`.
+        saving: whether those calls alone count that write a checkpoint.
+        torn: whether a file that is about to be synced loses its last byte, as in a power cut.
+        seconds: after the process has begun.
+    """
+
+    call: int = 0
+    saving: bool = False
+    torn: bool = False
+    seconds: float = 0.0
+
+
+def kills(random: Random) -> Iterator[Kill]:
+    """Without end: two of four within a save, one within any writing, one at any moment."""
+    while True:
+        for saving in (True, False, True):
+            yield Kill(random.randint(1, 50), saving, torn=random.random() < 0.5)
+        yield Kill(seconds=random.uniform(0.0, 0.5))
+
+
+@dataclass
+class Story:
+    """Of a run.
+
+    Attributes:
+        run: where it is.
+        killed: what it was killed by.
+        faults: what was wrong with it after a kill, or with its end.
+    """
+
+    run: Path
+    killed: list[Kill] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def story(options: list[str], coming: Iterable[Kill], through: Path, folder: Path) -> Story:
+    """Train a run in `folder`, kill it by each that is coming, go on, and see how it ends.
+
+    Args:
+        options: of the training.
+        coming: the kills; those after its end are not used up.
+        through: the run that was trained by the same options without any harm.
+        folder: is empty.
+    """
+    told, log = Story(folder / "run"), folder / "log"
+    for kill in coming:
+        code = _life(told.run, options, log, kill)
+        if code != -signal.SIGKILL:
+            told.faults += [] if code == 0 else [f"it ends with {code}"]
+            break
+        told.killed.append(kill)
+        told.faults += damage(told.run)
+    if (told.run / "config.toml").exists() and _life(told.run, options, log):
+        told.faults.append("it cannot be gone on with")
+    warned = log.read_text()
+    told.faults += [warned] if warned else differences(told.run, through)
+    return told
+
+
+def _life(run: Path, options: list[str], log: Path, kill: Kill | None = None) -> int:
+    """Train until the end, or until it is killed; the exit code."""
+    begun = (run / "config.toml").exists()
+    line = (
+        ["--resume", str(run), "--quiet"] if begun else [*options, *EVERY_STEP, "--out", str(run)]
+    )
+    if kill is not None and kill.call:
+        how = kill.call, kill.saving, kill.torn
+        return children.end(children.start(children.dying, log, ["train", *line], *how))
+    child = children.start(children.elboroom, log, ["train", *line])
+    if kill is not None:
+        time.sleep(kill.seconds)
+        child.kill()
+    return children.end(child)
+
+
+def damage(run: Path) -> list[str]:
+    """What a look at the run says is damaged."""
+    if not (run / "config.toml").exists():
+        return []  # it was killed before there was a run
+    return [str(found) for found in examine(run) if found.damage]
+
+
+def differences(run: Path, through: Path) -> list[str]:
+    """In what a run ended otherwise than another: its weights, optimiser, metrics, best weights."""
+    same = {
+        "checkpoint": last_checkpoint(run) == last_checkpoint(through),
+        "metrics": metrics(run) == metrics(through),
+        "best weights": weights(run, best=True) == weights(through, best=True),
+    }
+    return [f"another {name}" for name, is_same in same.items() if not is_same]
+
+
+def weights(run: Path, *, best: bool) -> dict[str, bytes]:
+    state = Run(run).load_model(best=best).state_dict()
+    return {name: tensor.numpy().tobytes() for name, tensor in state.items()}
+
+
+def trained_through(options: list[str], folder: Path) -> Path:
+    """A run without any harm, kept at its end alone."""
+    run, log = folder / "run", folder / "log"
+    line = ["train", *options, "--checkpoint-minutes", "inf", "--out", str(run)]
+    code = children.end(children.start(children.elboroom, log, line))
+    assert (code, log.read_text()) == (0, "")
+    return run

@@ -1,0 +1,154 @@
+"""Saves, and whole trainings, on a disk that fails: what is said, and what is left."""
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import children
+from elboroom import VAE, ModelConfig, TrainState, checkpoints
+from elboroom.errors import DiskError, RunError
+from elboroom.randomness import stream
+from elboroom.state import new_state
+from elboroom.storage import left_aside, restore_names
+from faults import Disk, filled
+from kills import damage, differences
+
+CAUSES = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your quota is used up",
+    errno.EFBIG: "files may not be that large here",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "you may not write there",
+    errno.EIO: "the disk fails",
+    errno.ESTALE: "its folder is gone",
+    errno.ENAMETOOLONG: "the system refuses",
+}
+Save = Callable[[Path, VAE, TrainState], object]
+
+
+@cache
+def fresh(step: int) -> tuple[VAE, TrainState]:
+    """A model of its own for each step, which saving does not change."""
+    model = VAE.from_config(ModelConfig(hidden=(3,)), (4,), generator=stream(step, "weights"))
+    state = new_state(model)
+    state.step = step
+    return model, state
+
+
+def loaded(folder: Path) -> tuple[int, bytes]:
+    """The step of the newest checkpoint that loads, and the model's bits."""
+    model, _ = fresh(0)
+    return checkpoints.load(folder, model), bits(model)
+
+
+def bits(model: VAE) -> bytes:
+    return b"".join(t.numpy(force=True).tobytes() for t in model.state_dict().values())
+
+
+def kept(folder: Path) -> Path:
+    """A folder with checkpoints of steps 1 and 2."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with Disk().mounted():
+        for step in (1, 2):
+            checkpoints.save(folder, *fresh(step))
+    return folder
+
+
+def calls(folder: Path, step: int) -> list[str]:
+    """The calls that saving `step` takes."""
+    kept(folder)
+    with Disk().mounted() as disk:
+        checkpoints.save(folder, *fresh(step))
+    return disk.calls
+
+
+def disks(folder: Path, step: int, code: int) -> Iterator[Disk]:
+    """Those that fail at each call of saving `step`, once and for good."""
+    for at in range(len(calls(folder, step))):
+        for for_good in (False, True):
+            yield Disk(code, at, for_good=for_good)
+
+
+def fault(folder: Path, disk: Disk, step: int, save: Save = checkpoints.save) -> str | None:
+    """What is wrong after `step` is saved beside two checkpoints on a disk that fails, if anything.
+
+    The error must say what and why; the checkpoints of before must load, nothing be left aside.
+    """
+    kept(folder)
+    try:
+        with disk.mounted():
+            save(folder, *fresh(step))
+    except DiskError as error:
+        if not error.what.startswith(f"{folder}") or ".part" in error.what:
+            return f"it says: {error.what}"
+        if not error.what.endswith(" cannot be written") or not error.why.startswith(
+            CAUSES[disk.code]
+        ):
+            return f"it says: {error}"
+    else:
+        return f"call {disk.at} failed and nobody noticed"
+    return what_is_lost(folder, step)
+
+
+def what_is_lost(folder: Path, step: int) -> str | None:
+    """Of the checkpoints, whether `step` was saved or not; for whoever trains on from them."""
+    restore_names(folder)
+    try:
+        for path in checkpoints.newest_first(folder):
+            checkpoints.step_of(path)
+    except RunError as error:
+        return str(error)
+    found, model = loaded(folder)
+    if found not in (2, step) or model != bits(fresh(found)[0]):
+        return f"step {found} is loaded"
+    left = left_aside(folder)
+    return f"{left[0]} is left" if left else None
+
+
+def on_a_full_disk(disk: Path, free: int) -> str | None:
+    """What is wrong after a save on a small disk, of which so many bytes are free.
+
+    Whether they are enough or not, what was there must load, and the next save succeed.
+    """
+    folder = kept(disk / "checkpoints")
+    with filled(disk, free):
+        try:
+            checkpoints.save(folder, *fresh(3))
+        except DiskError as error:
+            if not error.why.startswith(CAUSES[errno.ENOSPC]):
+                return f"it says: {error}"
+        if lost := what_is_lost(folder, 3):
+            return lost
+    checkpoints.save(folder, *fresh(3))
+    return None if loaded(folder)[0] == 3 else "the next save is lost"
+
+
+def in_training(options: list[str], disk: Disk, through: Path, folder: Path) -> list[str]:
+    """What is wrong after training on a disk that fails, and on one that does not.
+
+    Args:
+        options: of the training.
+        disk: that fails.
+        through: the run that was trained by the same options without any harm.
+        folder: is empty.
+    """
+    run, log = folder / "run", folder / "log"
+    line = ["train", *options, "--out", str(run)]
+    code = children.end(children.start(children.failing, log, line, disk))
+    said = log.read_text()
+    faults = [] if _is_clear(said, code, CAUSES[disk.code]) else [f"exit {code}, and says: {said}"]
+    faults += damage(run)
+    again = ["train", "--resume", str(run), "--quiet"] if (run / "config.toml").exists() else line
+    if children.end(children.start(children.elboroom, log, again)):
+        return [*faults, f"it cannot be gone on with: {log.read_text().removeprefix(said)}"]
+    return faults + differences(run, through)
+
+
+def _is_clear(said: str, code: int, cause: str) -> bool:
+    """Whether an end is told as one by the disk; or training has gone on, and warned or not."""
+    parts = all(f"\n  {part}: " in said for part in ("why", "fix"))
+    ended = code == 1 and "error: " in said and parts and cause in said
+    went_on = code == 0 and (not said or cause in said)
+    return (ended or went_on) and "Traceback" not in said
