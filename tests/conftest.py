@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 
 from elboroom import Dataset, load_mnist
 from elboroom.cli import main
+from small_run import small_options, write_digits
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
@@ -40,11 +40,7 @@ def mnist() -> Dataset:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small .npz: 300 grey images of 8 × 8 in ten classes, 30 of which become the test part."""
-    path = tmp_path_factory.mktemp("data") / "digits.npz"
-    images = np.random.default_rng(0).random((300, 8, 8), dtype=np.float32)
-    np.savez(path, images=images, labels=np.arange(300) % 10)
-    return path
+    return write_digits(tmp_path_factory.mktemp("data") / "digits.npz")
 
 
 @pytest.fixture(scope="session")
@@ -76,9 +72,7 @@ def elboroom(capsys: pytest.CaptureFixture[str]) -> Command:
 
 @pytest.fixture(scope="session")
 def small(digits: Path) -> list[str]:
-    """Options of a training that ends within a moment."""
-    model = ["--data", str(digits), "--split", "standard", "--hidden", "16"]
-    return [*model, "--batch-size", "50", "--epochs", "2", "--threads", "1"]
+    return small_options(digits)
 
 
 @pytest.fixture(scope="session")

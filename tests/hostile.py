@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from elboroom.errors import ElboroomError
+from watch import executions
 
 ROOM, SECONDS = 256 << 20, 2.0  # bytes of memory more than before, and time, for each file
 
@@ -36,9 +37,11 @@ def fault(
     """What the reader of a case does wrong; None if nothing."""
     path = case.make(folder)
     before, clock = sorted(folder.rglob("*")), time.perf_counter()
-    with bounds():
+    with bounds(), executions() as executed:
         said = _said(case, path)
     seconds = time.perf_counter() - clock
+    if executed:
+        return f"it has executed {executed[0]}"
     if sorted(folder.rglob("*")) != before:
         return "it has written files"
     if seconds > SECONDS:

@@ -2,7 +2,7 @@
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -25,7 +25,6 @@ CAUSES = {
     errno.ESTALE: "its folder is gone",
     errno.ENAMETOOLONG: "the system refuses",
 }
-Save = Callable[[Path, VAE, TrainState], object]
 
 
 @cache
@@ -71,7 +70,7 @@ def disks(folder: Path, step: int, code: int) -> Iterator[Disk]:
             yield Disk(code, at, for_good=for_good)
 
 
-def fault(folder: Path, disk: Disk, step: int, save: Save = checkpoints.save) -> str | None:
+def fault(folder: Path, disk: Disk, step: int) -> str | None:
     """What is wrong after `step` is saved beside two checkpoints on a disk that fails, if anything.
 
     The error must say what and why; the checkpoints of before must load, nothing be left aside.
@@ -79,13 +78,11 @@ def fault(folder: Path, disk: Disk, step: int, save: Save = checkpoints.save) ->
     kept(folder)
     try:
         with disk.mounted():
-            save(folder, *fresh(step))
+            checkpoints.save(folder, *fresh(step))
     except DiskError as error:
-        if not error.what.startswith(f"{folder}") or ".part" in error.what:
-            return f"it says: {error.what}"
-        if not error.what.endswith(" cannot be written") or not error.why.startswith(
-            CAUSES[disk.code]
-        ):
+        named = error.what.startswith(f"{folder}") and ".part" not in error.what
+        told = error.what.endswith(" cannot be written") and error.why.startswith(CAUSES[disk.code])
+        if not (named and told):
             return f"it says: {error}"
     else:
         return f"call {disk.at} failed and nobody noticed"

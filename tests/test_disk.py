@@ -15,8 +15,9 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+import careless
 from conftest import Command
-from elboroom import VAE, Run, TrainState, checkpoints, storage, training_commands
+from elboroom import Run, checkpoints, training_commands
 from elboroom.doctor import examine
 from elboroom.errors import DiskError
 from elboroom.keeper import Keeper
@@ -57,28 +58,11 @@ def test_a_fault_anywhere_in_a_save_leaves_the_checkpoints_before_it(
     assert {fault(folder, disk, step) for disk in disks(folder, step, code)} == {None}
 
 
-def in_place(folder: Path, model: VAE, state: TrainState) -> None:
-    """A writer that the tests above must reject: nothing is prepared aside."""
-
-    def write(path: Path, content: bytes) -> None:
-        with storage.writing(folder), path.open("wb", buffering=0) as file:
-            file.write(content)
-
-    def fill(path: Path, fill: Callable[[Path], None]) -> None:
-        with storage.writing(path):
-            path.mkdir(exist_ok=True)
-            fill(path)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints, "write_file", write)
-        patch.setattr(checkpoints, "write_folder", fill)
-        checkpoints.save(folder, model, state)
-
-
 @pytest.mark.parametrize("step", [2, 3])
 @pytest.mark.parametrize("at", [2, 4, 6])  # each write
 def test_a_writer_in_place_does_not_survive_the_same_faults(tmp_path: Path, step: int, at: int):
-    found = fault(tmp_path / "kept", Disk(errno.ENOSPC, at), step, in_place)
+    with careless.in_place():
+        found = fault(tmp_path / "kept", Disk(errno.ENOSPC, at), step)
     assert found is not None
     assert "is not whole" in found
 
@@ -197,7 +181,8 @@ def test_a_checkpoint_whose_replacement_was_cut_short_has_its_name_back(run: Pat
     newest.rename(newest.with_name(".step-000012.old.part"))
     found = {finding.name: finding for finding in examine(run)}
     assert str(found["checkpoints/.step-000012.old.part"]) == (
-        "note    checkpoints/.step-000012.old.part: is step-000012, whose replacement was cut short\n"
+        "note    checkpoints/.step-000012.old.part: is step-000012, whose replacement was "
+        "cut short\n"
         f"        fix: `elboroom train --resume {run}` gives it its name back"
     )
     _, state = opened.load_training(opened.load_data())

@@ -19,6 +19,10 @@ _DECISIVE = ("elboroom", "torch", "device", "precision")  # of how numbers round
 
 def environment(config: TrainConfig) -> dict[str, Any]:
     """What training by `config` is done with here."""
+    return {**_versions(config), **_revision()}
+
+
+def _versions(config: TrainConfig) -> dict[str, Any]:
     device, threads = resolve_device(config.device), config.threads
     return {
         "elboroom": __version__,
@@ -29,13 +33,12 @@ def environment(config: TrainConfig) -> dict[str, Any]:
         "device": describe_device(device),
         "precision": str(resolve_precision(config.precision, device)).removeprefix("torch."),
         "threads": torch.get_num_threads() if threads == "auto" else threads,
-        **_revision(),
     }
 
 
 def warn_of_changes(run: Path, before: Mapping[str, Any], config: TrainConfig) -> None:
     """Warn where the run at `run` was begun with what makes numbers round otherwise."""
-    now = environment(config)
+    now = _versions(config)
     changed = [name for name in _DECISIVE if before.get(name, now[name]) != now[name]]
     if changed:
         told = ", ".join(f"{name} {before[name]}, now {now[name]}" for name in changed)
