@@ -5,20 +5,22 @@ from typing import Annotated, Literal
 
 import tyro
 
-from benchmarks import inference, likelihood, reference, training
+from benchmarks import inference, likelihood, reference, reliability, training
 from benchmarks.results import Results
 
 AREAS = {
     "inference": inference.measure,
     "likelihood": likelihood.measure,
     "reference": reference.measure,
+    "reliability": reliability.measure,
     "training": training.measure,
 }
 
 
 def main(
     name: Annotated[
-        Literal["inference", "likelihood", "reference", "training"], tyro.conf.Positional
+        Literal["inference", "likelihood", "reference", "reliability", "training"],
+        tyro.conf.Positional,
     ],
     quick: bool = False,
 ) -> None:

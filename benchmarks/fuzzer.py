@@ -1,7 +1,7 @@
 """Mutates the files of one reader by atheris, guided by the lines that they reach, in one process.
 
-`python -m benchmarks.fuzzer TARGET FILES FOLDER`; TARGET is a name of `tests/targets.py`, FOLDER is
-empty. It prints JSON.
+`python -m benchmarks.fuzzer TARGET FILES FOLDER [CONTROL]`; TARGET is a name of `tests/targets.py`,
+FOLDER is empty, CONTROL a check of `tests/hostile_controls.py` that is taken out. It prints JSON.
 """
 
 import json
@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
+from random import Random
 from typing import Any
 
 _INSTRUMENTED = (
@@ -20,7 +21,7 @@ _INSTRUMENTED = (
 )
 _LONGEST = 1 << 14  # bytes of a file; whole ones have less
 _HANGS = 60  # seconds
-_WARMTH = 200  # files before memory is measured: what is loaded once is loaded
+_WARMTH = 100  # files before memory is measured: what is loaded once is loaded
 _FAULTS = 10  # are told
 
 
@@ -43,11 +44,15 @@ class Found:
     memory: float = 0.0
 
 
-def main(name: str, files: int, folder: Path) -> None:
+def main(name: str, files: int, folder: Path, *control: str) -> None:
     """Read so many mutated files by the reader `name`, and print what was found."""
     atheris: Any = import_module("atheris")
     with atheris.instrument_imports(include=list(_INSTRUMENTED)):
         hostile, targets, watch = map(import_module, ("hostile", "targets", "watch"))
+    for check in control:
+        module, called, instead, _ = import_module("hostile_controls").CONTROLS[check]
+        setattr(module, called, instead)
+    mutated = import_module("mutations").mutated
     target, found, before = targets.TARGETS[name], Found(), 0.0
     read, seeds = target.reader(folder), _written(target.seeds, folder / "seeds")
 
@@ -68,8 +73,15 @@ def main(name: str, files: int, folder: Path) -> None:
             found.memory = _peak() - before
             _end(found)
 
+    def mutate(content: bytes, most: int, seed: int) -> bytes:
+        """Of a whole file as often as of one that led to new lines, which grow shorter."""
+        random = Random(seed)
+        if random.random() < 0.5:
+            return mutated(random.choice(list(target.seeds.values())), random)[:most]
+        return atheris.Mutate(content, most)
+
     options = [f"-max_len={_LONGEST}", f"-timeout={_HANGS}", "-rss_limit_mb=0", "-verbosity=0"]
-    atheris.Setup([sys.argv[0], "-seed=1", *options, str(seeds)], one)
+    atheris.Setup([sys.argv[0], "-seed=1", *options, str(seeds)], one, custom_mutator=mutate)
     atheris.Fuzz()
 
 
@@ -102,4 +114,4 @@ def _end(found: Found) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])

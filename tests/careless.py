@@ -13,6 +13,7 @@ from elboroom.storage import writing
 def _file_in_place(path: Path, content: bytes) -> None:
     with writing(path), path.open("wb", buffering=0) as file:
         file.write(content)
+        os.fsync(file.fileno())
 
 
 def _folder_in_place(path: Path, fill: Callable[[Path], None]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import careless
 from elboroom import checkpoints
 from elboroom.cli import main
 from elboroom.runs import Run
@@ -45,6 +46,12 @@ def dying(log: Path, arguments: list[str], call: int, saving: bool, torn: bool) 
     """The same, but it dies as in `die_in`."""
     with die_in(call, saving=saving, torn=torn):
         elboroom(log, arguments)
+
+
+def dying_in_place(*arguments: Any) -> None:
+    """The same, and its writer renames nothing."""
+    with careless.in_place():
+        dying(*arguments)
 
 
 def failing(log: Path, arguments: list[str], disk: Disk) -> None:

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -55,7 +55,13 @@ class Story:
     faults: list[str] = field(default_factory=list)
 
 
-def story(options: list[str], coming: Iterable[Kill], through: Path, folder: Path) -> Story:
+def story(
+    options: list[str],
+    coming: Iterable[Kill],
+    through: Path,
+    folder: Path,
+    dying: Callable[..., None] = children.dying,
+) -> Story:
     """Train a run in `folder`, kill it by each that is coming, go on, and see how it ends.
 
     Args:
@@ -63,10 +69,11 @@ def story(options: list[str], coming: Iterable[Kill], through: Path, folder: Pat
         coming: the kills; those after its end are not used up.
         through: the run that was trained by the same options without any harm.
         folder: is empty.
+        dying: trains up to a kill; another one is a control.
     """
     told, log = Story(folder / "run"), folder / "log"
     for kill in coming:
-        code = _life(told.run, options, log, kill)
+        code = _life(told.run, options, log, kill, dying)
         if code != -signal.SIGKILL:
             told.faults += [] if code == 0 else [f"it ends with {code}"]
             break
@@ -79,7 +86,13 @@ def story(options: list[str], coming: Iterable[Kill], through: Path, folder: Pat
     return told
 
 
-def _life(run: Path, options: list[str], log: Path, kill: Kill | None = None) -> int:
+def _life(
+    run: Path,
+    options: list[str],
+    log: Path,
+    kill: Kill | None = None,
+    dying: Callable[..., None] = children.dying,
+) -> int:
     """Train until the end, or until it is killed; the exit code."""
     begun = (run / "config.toml").exists()
     line = (
@@ -87,7 +100,7 @@ def _life(run: Path, options: list[str], log: Path, kill: Kill | None = None) ->
     )
     if kill is not None and kill.call:
         how = kill.call, kill.saving, kill.torn
-        return children.end(children.start(children.dying, log, ["train", *line], *how))
+        return children.end(children.start(dying, log, ["train", *line], *how))
     child = children.start(children.elboroom, log, ["train", *line])
     if kill is not None:
         time.sleep(kill.seconds)

@@ -1,0 +1,303 @@
+"""What a run survives: the drills that the tests run in a small form, at full size."""
+
+import errno
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, suppress
+from importlib.util import find_spec
+from itertools import cycle, islice, product
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import careless
+import children
+import corruptions
+import golden_runs
+import hostile_controls
+import power_cuts
+import saves
+from benchmarks.fuzzer import Found
+from benchmarks.results import Row
+from elboroom import training_commands
+from elboroom.cli import main
+from elboroom.keeper import Keeper
+from faults import Disk, small_disk
+from hostile import ROOM, SECONDS
+from hostile_corpus import CORPUS
+from kills import EVERY_STEP, Story, kills, story, trained_through
+from small_run import small_options, write_digits
+from stops import CODES, LONGEST, stop
+from targets import TARGETS
+
+_KILLS, _STOPS, _TRAININGS, _CORRUPTIONS, _MUTATIONS = 300, 30, 60, 5_000, 200_000
+_QUICK_KILLS, _QUICK_STOPS, _QUICK_TRAININGS, _QUICK_CORRUPTIONS = 15, 2, 5, 200
+_QUICK_MUTATIONS = 3_200
+_A_STORY = 25  # kills of one run
+_CODES = (errno.ENOSPC, errno.EIO, errno.EROFS)
+_SHARE = 2.0  # % of a run of a minute that checkpoints may take
+_CONTROL = "config.toml", "options"  # of mutated files: a reader, the check taken out of it
+_CONTROLS = 3_000  # files
+_RUNS = {
+    "elbo": [],
+    "iwae": ["--objective", "iwae", "--k", "3", "--gradient", "dreg", "--network", "residual"],
+    "vamp": ["--prior", "vamp", "--components", "5", "--binarisation", "dynamic"],
+    "norm": ["--normalisation", "batch", "--schedule", "cosine", "--warmup", "3"],
+    "real": ["--binarisation", "none", "--likelihood", "gaussian", "--posterior", "full"],
+}
+"""Kinds of training, by name: what they add to the options of a small one."""
+
+
+def measure(quick: bool) -> Iterator[Row]:
+    """All rows. Linux only, and where mounting is permitted."""
+    if find_spec("atheris") is None:
+        sys.exit('atheris mutates files: pip install -c constraints.txt -e ".[dev,fuzz]"')
+    with TemporaryDirectory() as folder:
+        places = (Path(folder) / str(number) for number in range(10**6))
+        digits = write_digits(Path(folder) / "digits.npz")
+        for drill in (_killed, _stopped, _failing, _corrupted):
+            yield from drill(quick, small_options(digits), _made(places))
+        yield from _hostile()
+        yield from _mutated(quick, _made(places))
+        yield from _golden(places)
+        yield _cost(quick, next(places))
+
+
+def _made(places: Iterator[Path]) -> Iterator[Path]:
+    """Empty folders."""
+    for place in places:
+        place.mkdir()
+        yield place
+
+
+def _faults(what: str, found: list[str]) -> Row:
+    """Of which there may be none; each is told."""
+    for fault in found:
+        print(f"{what}: {fault}", file=sys.stderr)
+    return Row(what, [len(found)], "faults", 0)
+
+
+def _count(what: str, number: int, least: int | None, unit: str = "") -> Row:
+    return Row(what, [number], unit, least, at_least=True)
+
+
+def _found_out(what: str, found: int) -> Row:
+    """A control: what leaves out a check must have faults."""
+    return Row(f"control, {what}", [found], "faults", 1, at_least=True)
+
+
+def _killed(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[Row]:
+    number = _QUICK_KILLS if quick else _KILLS
+    told = list(_stories(number, small, places))
+    killed = [kill for one in told for kill in one.killed]
+    within = sum(kill.saving for kill in killed)
+    yield _count("kill -9", len(killed), number, "kills")
+    yield _count("of them within a save", within, number // 2, "kills")
+    yield _faults("runs damaged, not gone on with, or of another end", _all(told))
+    through, coming = (
+        trained_through([*small, "--quiet"], next(places)),
+        islice(kills(Random(1)), 9),
+    )
+    one = story([*small, "--quiet"], coming, through, next(places), children.dying_in_place)
+    yield _found_out("a writer that renames nothing, killed", len(one.faults))
+
+
+def _stories(number: int, small: list[str], places: Iterator[Path]) -> Iterator[Story]:
+    """Runs of all kinds in turn, until there were so many kills, half of them within a save."""
+    random, killed, within = Random(0), 0, 0
+    options = {name: [*small, "--epochs", "40", "--quiet", *more] for name, more in _RUNS.items()}
+    through = {name: trained_through(line, next(places)) for name, line in options.items()}
+    for name in cycle(_RUNS):
+        if killed >= number and 2 * within >= number:
+            return
+        coming = islice(kills(random), _A_STORY)
+        one = story(options[name], coming, through[name], next(places))
+        killed, within = killed + len(one.killed), within + sum(k.saving for k in one.killed)
+        yield one
+
+
+def _all(told: list[Story]) -> list[str]:
+    return [fault for one in told for fault in one.faults]
+
+
+def _stopped(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[Row]:
+    options = [*small, "--epochs", "200", "--learning-rate", "1e-5", "--quiet"]
+    through, random = trained_through(options, next(places)), Random(0)
+    number = _QUICK_STOPS if quick else _STOPS
+    for sent in CODES:
+        name = signal.Signals(sent).name
+        found = [
+            stop(options, sent, random.uniform(0, 0.3), through, next(places))
+            for _ in range(number)
+        ]
+        yield Row(
+            f"{name}, {number} times: longest until it ended", [_longest(found)], "s", LONGEST
+        )
+        faults = [fault for one in found for fault in one.faults]
+        yield _faults(f"{name}: another exit code, nothing saved, or another end", faults)
+
+
+def _longest(found: list[Any]) -> float:
+    return max(one.seconds for one in found)
+
+
+def _failing(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[Row]:
+    folder, told = next(places) / "kept", list[str | None]()
+    for code, step in product(_CODES, (2, 3)):
+        told += [saves.fault(folder, disk, step) for disk in saves.disks(folder, step, code)]
+    yield _count("ENOSPC, EIO, EROFS at each call of a save, once and for good", len(told), 200)
+    yield _faults("not told, the checkpoint before harmed, or something left", _only(told))
+    with careless.in_place():
+        told = [saves.fault(folder, disk, 3) for disk in saves.disks(folder, 3, errno.ENOSPC)]
+    yield _found_out("a writer in place, on a disk that fails", len(_only(told)))
+    yield from _failing_trainings(quick, small, places)
+    yield from _small_disks(places)
+
+
+def _only(told: list[str | None]) -> list[str]:
+    return [fault for fault in told if fault]
+
+
+def _failing_trainings(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[Row]:
+    options, random = [*small, *EVERY_STEP, "--quiet"], Random(0)
+    through = trained_through(options, next(places))
+    number = _QUICK_TRAININGS if quick else _TRAININGS
+    faults = list[str]()
+    for _ in range(number):
+        disk = Disk(random.choice(_CODES), random.randrange(400), for_good=random.random() < 0.5)
+        faults += saves.in_training(options, disk, through, next(places))
+    yield _count("the same at any call of a training", number, number, "runs")
+    yield _faults("not told, or not gone on with to the same end", faults)
+
+
+def _small_disks(places: Iterator[Path]) -> Iterator[Row]:
+    tiny, room = next(places) / "tiny", range(0, 1 << 16, 1024)
+    with small_disk(tiny, 64):
+        told = [saves.on_a_full_disk(tiny, free) for free in room]
+    yield _count("a tmpfs of 64 KiB with any room left", len(told), len(room), "saves")
+    yield _faults("not told, or the checkpoint before harmed", _only(told))
+
+
+def _corrupted(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[Row]:
+    number = _QUICK_CORRUPTIONS if quick else _CORRUPTIONS
+    missed = corruptions.faults(next(places) / "kept", number, seed=0)
+    yield _count("bits flipped, files cut, swapped, lost, overwritten", number, number, "accidents")
+    yield _faults("not noticed, or the one before not used", missed)
+    with careless.without_hashes():
+        missed = corruptions.faults(next(places) / "kept", number, seed=0)
+    yield _found_out("a reader without hashes", len(missed))
+    yield _faults("what a power cut after a save might undo", power_cuts.volatile(next(places)))
+    writers: dict[str, Callable[[], AbstractContextManager[None]]] = {
+        "files": careless.unsynced_files,
+        "folders": careless.unsynced_folders,
+    }
+    for what, writer in writers.items():
+        with writer():
+            lost = power_cuts.volatile(next(places))
+        yield _found_out(f"a writer that does not sync {what}", len(lost))
+
+
+def _hostile() -> Iterator[Row]:
+    """The corpus, in a process of its own that may have no more memory than it should need."""
+    line = [sys.executable, hostile_controls.__file__.replace("_controls", "_corpus"), "--times"]
+    lines = subprocess.run(line, capture_output=True, text=True, check=True).stdout.splitlines()
+    times = [float(said.split()[0]) for said in lines[:-1] if said[0].isdigit()]
+    told = [said for said in lines if not said[0].isdigit()]
+    yield _count("hostile files", len(times), len(CORPUS), "files")
+    yield _faults("a crash, an execution, 256 MB or 2 s more", told)
+    yield Row("the longest of them", [max(times)], "s", SECONDS)
+    with TemporaryDirectory() as folder:
+        found = {
+            f"{name}: {file}": harm
+            for name in hostile_controls.CONTROLS
+            for file, harm in hostile_controls.found_out(name, _within(folder, name)).items()
+        }
+    whole = [file for file, harm in found.items() if not harm]
+    yield _faults(f"control, {len(found)} readers without their check: not found out", whole)
+
+
+def _within(folder: str, name: str) -> Path:
+    path = Path(folder) / name
+    path.mkdir()
+    return path
+
+
+def _mutated(quick: bool, places: Iterator[Path]) -> Iterator[Row]:
+    files = (_QUICK_MUTATIONS if quick else _MUTATIONS) // len(TARGETS)
+    found = {name: _fuzzed(next(places), name, files) for name in TARGETS}
+    faults = [f"{name}: {fault}" for name, one in found.items() for fault in one.faults]
+    number, taken = (sum(getattr(one, n) for one in found.values()) for n in ("files", "taken"))
+    yield _count(f"mutated files, of {len(TARGETS)} kinds", number, files * len(TARGETS), "files")
+    yield Row("of them taken for whole", [taken], "files")
+    yield _faults("a crash, an execution, a wrong type, 256 MB or 2 s more", faults)
+    yield Row("the longest of them", [_longest(list(found.values()))], "s", SECONDS)
+    grown = max(one.memory for one in found.values())
+    yield Row("most that a process grew by", [grown], "MiB", ROOM >> 20)
+    name, control = _CONTROL
+    harmed = _fuzzed(next(places), name, _CONTROLS, control)
+    yield _found_out(f"{name} without its check of {control}", len(harmed.faults))
+
+
+def _fuzzed(folder: Path, *how: object) -> Found:
+    """What one process finds; one that dies is a fault."""
+    target, files, *control = map(str, how)
+    line = [sys.executable, "-m", "benchmarks.fuzzer", target, files, str(folder), *control]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    shutil.rmtree(folder)
+    if done.returncode:
+        return Found(faults=[f"exit code {done.returncode}: {done.stderr[-2000:]}"])
+    return Found(**json.loads(done.stdout))
+
+
+def _golden(places: Iterator[Path]) -> Iterator[Row]:
+    formats = golden_runs.GOLDEN
+    faults = [fault for old in formats for fault in golden_runs.faults(old, next(places))]
+    yield _count(f"runs of released formats: {', '.join(formats)}", len(formats), 1, "runs")
+    yield _faults("not whole, read otherwise, or of another end", faults)
+
+
+def _cost(quick: bool, place: Path) -> Row:
+    """The share of a whole training that its checkpoints and metrics take."""
+    kept, whole = _Clock(), _Clock()
+    with ExitStack() as stack:
+        for name in ("on_step", "on_epoch", "save"):
+            stack.enter_context(patch.object(Keeper, name, kept.timed(getattr(Keeper, name))))
+        timed = whole.timed(training_commands._train)
+        stack.enter_context(patch.object(training_commands, "_train", timed))
+        what = ["reference", "--epochs", "2"] if quick else ["mnist-1min"]
+        with suppress(SystemExit):
+            main(["train", "--preset", *what, "--quiet", "--out", str(place)])
+    share = 100 * kept.seconds / whole.seconds
+    return Row(
+        f"checkpoints and metrics of {' '.join(what)}",
+        [share],
+        "% of its time",
+        None if quick else _SHARE,
+    )
+
+
+class _Clock:
+    """Counts the seconds in calls, those within others once."""
+
+    def __init__(self) -> None:
+        self.seconds, self._within = 0.0, False
+
+    def timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **options: Any) -> Any:
+            if self._within:
+                return call(*arguments, **options)
+            self._within, start = True, time.perf_counter()
+            try:
+                return call(*arguments, **options)
+            finally:
+                self.seconds += time.perf_counter() - start
+                self._within = False
+
+        return timed
