@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load
 
-from elboroom import checkpoints, runs
+from elboroom import checkpoints, foreign, runs
 from elboroom.config import tables
 from elboroom.data import archive, npy, pictures
 from elboroom.data.npy import Header
@@ -59,7 +59,7 @@ def believing(content: bytes, *, finite: bool = True) -> Any:
 CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
     "headers": (npy, "read_header", of_numpy, ["npy promises terabytes", "npy holds a byte more"]),
     "members": (archive, "_require_plain", nothing, ["npz a name twice", "npz bzip2"]),
-    "bombs": (archive, "_PACKED", 10**9, ["npz a bomb", "npz a bomb of bombs at one place"]),
+    "bombs": (foreign, "_PACKED", 10**9, ["npz a bomb", "npz a bomb of bombs at one place"]),
     "directories": (archive, "_AT_ONCE", 1 << 40, ["npz 30,000 members"]),
     "sizes of pictures": (pictures, "_require_size", nothing, ["png 10^10 pixels"]),
     "options": (tables, "require_type", nothing, ["config latents that are text"]),
