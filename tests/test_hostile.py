@@ -13,7 +13,7 @@ from safetensors.torch import load
 
 from elboroom import checkpoints, foreign, runs
 from elboroom.config import tables
-from elboroom.data import archive, npy, pictures
+from elboroom.data import archive, folder, listing, npy, pictures
 from elboroom.data.npy import Header
 from hostile import Case, bounded, fault
 from hostile_corpus import CORPUS
@@ -62,6 +62,17 @@ CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
     "bombs": (foreign, "_PACKED", 10**9, ["npz a bomb", "npz a bomb of bombs at one place"]),
     "directories": (archive, "_AT_ONCE", 1 << 40, ["npz 30,000 members"]),
     "sizes of pictures": (pictures, "_require_size", nothing, ["png 10^10 pixels"]),
+    "bombs in folders": (folder, "require_dense", nothing, ["folder a bomb"]),
+    "names": (
+        listing,
+        "_require_plain",
+        nothing,
+        [
+            "folder a link to a picture",
+            "folder a class that is a link",
+            "folder a name that says why",
+        ],
+    ),
     "options": (tables, "require_type", nothing, ["config latents that are text"]),
     "evaluations": (runs, "parse_json", believing, ["evaluation NaN", "evaluation nested deeply"]),
     "manifests": (checkpoints, "parse_json", believing, ["manifest a name twice"]),

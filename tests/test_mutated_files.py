@@ -17,6 +17,7 @@ from PIL import Image
 
 from elboroom import VAE
 from elboroom.data.arrays import read_array
+from elboroom.data.folder import read_folder
 from elboroom.data.masks import load_mask
 from elboroom.data.pictures import read_picture
 from elboroom.data.source import Source
@@ -148,6 +149,18 @@ def test_pictures(folder: Path, mode: str, data: st.DataObject):
     path = folder / "x.png"
     path.write_bytes(data.draw(mutated(png(mode))))
     survives(partial(read_picture, path, (1, 3, 4)), is_picture)
+
+
+@pytest.mark.parametrize("mode", ["1", "LA", "P", "RGB", "I;16"])
+@given(data=st.data(), beside=st.booleans())
+@settings(max_examples=50)
+def test_folders_of_pictures(folder: Path, mode: str, data: st.DataObject, beside: bool):
+    pictures = folder / f"with {beside}" / "class"
+    pictures.mkdir(parents=True, exist_ok=True)
+    (pictures / "x.png").write_bytes(data.draw(mutated(png(mode))))
+    if beside:
+        (pictures / "y.png").write_bytes(png("L"))
+    survives(partial(read_folder, pictures.parent, memory=2.0), is_source)
 
 
 @pytest.fixture(scope="module")
