@@ -40,7 +40,7 @@ def list_parts(folder: Path) -> tuple[Listing, Listing | None]:
     Raises:
         OSError: a folder cannot be read.
         ValueError: it holds anything but pictures, in folders of another layout.
-        TooManyError: it holds a million of names or more.
+        TooManyError: it holds more than a million names.
     """
     folders, _ = _listed(folder)
     if sorted(name.lower() for name in folders) != _PARTS:
