@@ -8,9 +8,9 @@ from unittest.mock import patch
 import numpy as np
 from safetensors.torch import load
 
-from elboroom import checkpoints, runs
+from elboroom import checkpoints, foreign, runs
 from elboroom.config import tables
-from elboroom.data import archive, npy, pictures
+from elboroom.data import archive, folder, listing, npy, pictures
 from elboroom.data.npy import Header
 from hostile import bounded, fault
 from hostile_corpus import CORPUS
@@ -34,9 +34,20 @@ def believing(content: bytes, *, finite: bool = True) -> Any:
 CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
     "headers": (npy, "read_header", of_numpy, ["npy promises terabytes", "npy holds a byte more"]),
     "members": (archive, "_require_plain", nothing, ["npz a name twice", "npz bzip2"]),
-    "bombs": (archive, "_PACKED", 10**9, ["npz a bomb", "npz a bomb of bombs at one place"]),
+    "bombs": (foreign, "_PACKED", 10**9, ["npz a bomb", "npz a bomb of bombs at one place"]),
     "directories": (archive, "_AT_ONCE", 1 << 40, ["npz 30,000 members"]),
     "sizes of pictures": (pictures, "_require_size", nothing, ["png 10^10 pixels"]),
+    "bombs in folders": (folder, "require_dense", nothing, ["folder a bomb"]),
+    "names": (
+        listing,
+        "_require_plain",
+        nothing,
+        [
+            "folder a link to a picture",
+            "folder a class that is a link",
+            "folder a name that says why",
+        ],
+    ),
     "options": (tables, "require_type", nothing, ["config latents that are text"]),
     "evaluations": (runs, "parse_json", believing, ["evaluation NaN", "evaluation nested deeply"]),
     "manifests": (checkpoints, "parse_json", believing, ["manifest a name twice"]),
@@ -51,12 +62,12 @@ CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
 }
 
 
-def found_out(name: str, folder: Path) -> dict[str, bool]:
+def found_out(name: str, place: Path) -> dict[str, bool]:
     """Whether each file that must do harm to a reader without its check does."""
     module, check, instead, harmful = CONTROLS[name]
     cases, found = {case.name: case for case in CORPUS}, {}
     with patch.object(module, check, instead):
         for harm in harmful:
-            (folder / harm).mkdir()
-            found[harm] = fault(cases[harm], folder / harm, bounded) is not None
+            (place / harm).mkdir()
+            found[harm] = fault(cases[harm], place / harm, bounded) is not None
     return found

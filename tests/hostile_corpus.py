@@ -7,12 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import hostile_arrays
+import hostile_folders
 import hostile_pictures
 import hostile_runs
 import hostile_tables
 from hostile import bounded, fault
 
-MODULES = hostile_arrays, hostile_pictures, hostile_tables, hostile_runs
+MODULES = hostile_arrays, hostile_pictures, hostile_folders, hostile_tables, hostile_runs
 CORPUS = [case for module in MODULES for case in module.CASES]
 
 

@@ -24,6 +24,7 @@ from PIL import Image
 
 from elboroom import VAE
 from elboroom.data.arrays import read_array
+from elboroom.data.folder import read_folder
 from elboroom.data.idx import parse_idx, read_idx
 from elboroom.data.masks import load_mask
 from elboroom.data.pictures import read_picture
@@ -140,6 +141,28 @@ def _pictures(seal: Callable[[bytes], bytes], folder: Path) -> Read:
         found = read_picture(path, (1, 3, 4))
         right = found.dtype == np.float32 and found.shape == (1, 3, 4)
         require(right and 0 <= found.min() <= found.max() <= 1, found)
+
+    return read
+
+
+def _folder(seal: Callable[[bytes], bytes], place: Path) -> Read:
+    """A picture of a class that is the only one, and one that has another beside it."""
+    classes = [place / "alone" / "class", place / "beside" / "class"]
+    for pictures in classes:
+        pictures.mkdir(parents=True)
+    (classes[1] / "y.png").write_bytes(_png("L"))
+
+    def read(content: bytes) -> None:
+        refusals = list[ElboroomError]()
+        for pictures in classes:
+            (pictures / "x.png").write_bytes(seal(content))
+            try:
+                found = read_folder(pictures.parent, memory=2.0)
+                require(_is_source(found), found)
+            except ElboroomError as error:
+                refusals.append(error)
+        if len(refusals) == len(classes):
+            raise refusals[0]
 
     return read
 
@@ -263,6 +286,7 @@ TARGETS = {
     "packed IDX": Target({"whole": gzip.compress(IDX)}, _packed_idx),
     "PNG": Target(_PICTURES, partial(_pictures, bytes)),
     "PNG with true checksums": Target(_PICTURES, partial(_pictures, _sealed)),
+    "a folder of PNG": Target(_PICTURES, partial(_folder, _sealed)),
     "config.toml": _target("config.toml", model, lambda found: isinstance(found, VAE)),
     "metrics.jsonl": _target("metrics.jsonl", history, _is_history),
     "evaluation.json": _target(

@@ -30,7 +30,8 @@ def test_data_that_is_missing_is_refused(elboroom: Command, tmp_path: Path):
     assert refused(elboroom, tmp_path, "--data", path) == [
         f"cannot read {path} as data",
         f"[Errno 2] No such file or directory: '{path}'",
-        "give `mnist`, or a .npy or .npz file written by numpy.save or numpy.savez",
+        "give `mnist`, a .npy or .npz file written by numpy.save or numpy.savez, or a folder of "
+        "PNG pictures",
     ]
 
 

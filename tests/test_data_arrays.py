@@ -260,7 +260,10 @@ def test_labels_that_do_not_fit_are_refused(
     ]
 
 
-READERS = "give `mnist`, or a .npy or .npz file written by numpy.save or numpy.savez"
+READERS = (
+    "give `mnist`, a .npy or .npz file written by numpy.save or numpy.savez, or a folder of PNG "
+    "pictures"
+)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path):

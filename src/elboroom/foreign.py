@@ -11,6 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
+_PACKED = 256  # times smaller than what it holds, which images are not: all zeros reach 1,030
+_UNSUSPICIOUS = 16 << 20
 _DEPTH_OF_KEYS = 8  # dots before a TOML value, in each of which tomllib looks all of them through
 
 
@@ -39,6 +41,16 @@ def read_bytes(path: Path, most: float) -> bytes:
         if size > most:
             raise ValueError(f"{path.name} has {size:,} bytes, of {most:,} at most")
         return file.read(size)
+
+
+def require_dense(packed: int, held: int) -> None:
+    """That `packed` bytes which unpack to `held` may be images, and were not made to fill memory.
+
+    Raises:
+        ValueError: they are too few.
+    """
+    if held > max(_UNSUSPICIOUS, _PACKED * packed):
+        raise ValueError(f"its {packed:,} bytes hold {held:,}, as no images do")
 
 
 def parse_json(content: bytes, *, finite: bool = True) -> Any:

@@ -17,7 +17,8 @@ class DataConfig:
     """Which images, made binary how, split how: the identity of the data; and how they are held."""
 
     source: Annotated[str, tyro.conf.arg(name="data")] = "mnist"
-    """`mnist` (embedded), or the path of a .npy or .npz array of images."""
+    """`mnist` (embedded), or the path of a .npy or .npz array of images, or of a folder of PNG
+    pictures, which may be in folders of classes, and these in folders train and test."""
     binarisation: Binarisation = "threshold"
     """threshold: x > 0.5. dynamic: a fresh Bernoulli draw at every visit in training, the test set
     drawn once from a fixed seed. static: everything drawn once from a fixed seed. none: as is."""
@@ -28,7 +29,8 @@ class DataConfig:
     """Images taken from the end of the training part to watch training by; 0 takes none."""
     memory: float = 2.0
     """GiB that the images may take; while they are read that is twice their size. A larger .npy
-    stays on disk and is read a batch at a time, for the same result."""
+    stays on disk and is read a batch at a time, for the same result; a larger .npz or folder is
+    refused."""
 
     def __post_init__(self) -> None:
         require_choices(self, binarisation=Binarisation, split=Split)

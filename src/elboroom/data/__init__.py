@@ -1,5 +1,6 @@
 """Bytes → Dataset: read, split, binarise."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -63,6 +64,10 @@ def load_data(config: DataConfig) -> Dataset:
 def _read(config: DataConfig) -> Source:
     if config.source == "mnist":
         return read_mnist()
+    if os.path.isdir(config.source):
+        from elboroom.data.folder import read_folder  # and Pillow, which no other data needs
+
+        return read_folder(Path(config.source), memory=config.memory)
     real = config.binarisation == "none"
     return read_array(Path(config.source), real=real, memory=config.memory)
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from elboroom.data.npy import read_array
 from elboroom.errors import DataError
+from elboroom.foreign import require_dense
 
 _AT_ONCE = 1 << 20  # bytes read together, such as a whole directory
 _MEMBERS = 1_000
-_PACKED = 256  # times smaller than what it holds, which images are not: all zeros reach 1,030
-_UNSUSPICIOUS = 16 << 20
 _KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # numpy's; of others a few bytes may hold GiB
 _ENCRYPTED = 0x1
 
@@ -40,8 +39,7 @@ def read_archive(path: Path, memory: float, *, copies: int) -> dict[str, np.ndar
         total = sum(member.file_size for member in members)
         if copies * total > memory * 2**30:
             raise _too_large(path, total, memory)
-        if total > max(_UNSUSPICIOUS, _PACKED * file.size):
-            raise ValueError(f"its {file.size:,} bytes hold {total:,}, as no images do")
+        require_dense(file.size, total)
         return {_name(member): _array(archive, member) for member in members}
 
 

@@ -10,7 +10,7 @@ from elboroom.errors import DataError
 from elboroom.foreign import open_file
 
 _NPY, _ZIP = np.lib.format.MAGIC_PREFIX, b"PK"
-_COPIES = 2  # of the images: as they are read, and in the parts that are made of them
+COPIES = 2  # of the images: as they are read, and in the parts that are made of them
 
 
 def load_arrays(path: Path, memory: float) -> dict[str, np.ndarray]:
@@ -33,21 +33,22 @@ def load_arrays(path: Path, memory: float) -> dict[str, np.ndarray]:
             return {"images": _read(path, memory)}
         if not start.startswith(_ZIP):
             raise ValueError("it begins as no .npy or .npz does" if start else "the file is empty")
-        return read_archive(path, memory, copies=_COPIES)
+        return read_archive(path, memory, copies=COPIES)
     except DataError:
         raise
     except Exception as error:  # zlib, zipfile, struct: a torn file raises them all
         raise DataError(
             f"cannot read {path} as data",
             why=str(error) or "it is torn",
-            fix="give `mnist`, or a .npy or .npz file written by numpy.save or numpy.savez",
+            fix="give `mnist`, a .npy or .npz file written by numpy.save or numpy.savez, or a "
+            "folder of PNG pictures",
         ) from error
 
 
 def _read(path: Path, memory: float) -> np.ndarray:
     size = path.stat().st_size
     with path.open("rb") as file:
-        if _COPIES * size <= memory * 2**30:
+        if COPIES * size <= memory * 2**30:
             return read_array(file, size)
         read_header(file, size)
     return _mapped(path)

@@ -1,8 +1,10 @@
 """One picture from a PNG file, as an event of the data."""
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -10,14 +12,54 @@ import numpy as np
 from PIL import Image
 
 from elboroom.errors import DataError
-from elboroom.foreign import read_bytes
+from elboroom.foreign import open_file, read_bytes
 
 _MODES = {1: "L", 3: "RGB"}
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER = 33  # bytes, with the signature
+_VALUES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by the type of its colour
+_COLOURED = 2  # a bit of that type, which a palette has too
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _CHUNKS = 10_000
 _ANCILLARY = 4 << 20  # bytes, of colour profiles and texts
 _DEEPEST = 8  # bytes a pixel: four channels of 16 bits
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture says of itself.
+
+    Attributes:
+        size: width and height in pixels, at least 1.
+        channels: 1 of greys, 3 of colours and of a palette.
+        held: bytes that its pixels take, unpacked.
+        packed: bytes of the file.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    held: int
+    packed: int
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of a picture, and nothing else of it.
+
+    Raises:
+        OSError, ValueError: it is no file that begins as a picture.
+    """
+    with open_file(path) as file:
+        start, packed = file.read(_HEADER), os.fstat(file.fileno()).st_size
+    _require_png(start)
+    if len(start) < _HEADER:
+        raise ValueError("it is cut short")
+    width, height, depth, kind = struct.unpack(">IIBB", start[16:26])
+    if 0 in (width, height):
+        raise ValueError("it has no pixels")
+    if kind not in _VALUES:
+        raise ValueError(f"its colours are of type {kind}, which no PNG has")
+    held = height * ((width * depth * _VALUES[kind] + 7) // 8)
+    return Header((width, height), 3 if kind & _COLOURED else 1, held, packed)
 
 
 def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
@@ -35,13 +77,8 @@ def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
             why="pictures have one (grey) or three (RGB) channels",
             fix="give the event as an array",
         )
-    channels, height, width = event_shape
     try:
-        content = read_bytes(path, _ANCILLARY + 2 * _DEEPEST * width * height)
-        chunks = list(_chunks(content))
-        _require_size(path, struct.unpack(">II", chunks[0][8:16]), (width, height))
-        with Image.open(BytesIO(_SIGNATURE + b"".join(chunks)), formats=["PNG"]) as picture:
-            pixels = np.asarray(_in_bytes(picture).convert(_MODES[channels])) / np.float32(255)
+        return read_pixels(path, event_shape) / np.float32(255)
     except DataError:
         raise
     except Exception as error:  # a torn picture raises more than OSError, ValueError, SyntaxError
@@ -50,19 +87,34 @@ def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
             why=str(error) or "it is torn",
             fix="give the path of a PNG file",
         ) from error
+
+
+def read_pixels(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
+    """Read a picture as uint8 of `event_shape`, which is (1, H, W) or (3, H, W).
+
+    Raises:
+        DataError: its size is another.
+        Exception: it is no whole picture. If it is torn, that may be of any type.
+    """
+    channels, height, width = event_shape
+    content = read_bytes(path, _ANCILLARY + 2 * _DEEPEST * width * height)
+    chunks = list(_chunks(content))
+    _require_size(path, struct.unpack(">II", chunks[0][8:16]), (width, height))
+    with Image.open(BytesIO(_SIGNATURE + b"".join(chunks)), formats=["PNG"]) as picture:
+        pixels = np.asarray(_in_bytes(picture).convert(_MODES[channels]))
     return np.moveaxis(pixels.reshape(height, width, channels), -1, 0)
 
 
 def _chunks(content: bytes) -> Iterator[bytes]:
     """The chunks that say what the pixels are: texts, profiles and frames are left out unread."""
-    if content[:8] + content[12:16] != _SIGNATURE + b"IHDR":
-        raise ValueError("it does not begin as a PNG")
+    _require_png(content)
     start = len(_SIGNATURE)
     for _ in range(_CHUNKS):
-        length, name = struct.unpack_from(">I4s", content, start)
+        length = int.from_bytes(content[start : start + 4], "big")
         chunk = content[start : start + length + 12]
         if len(chunk) < length + 12:
             raise ValueError("it is cut short")
+        name = chunk[4:8]
         if name in _CRITICAL:
             _require_whole(chunk, name)
             yield chunk
@@ -72,6 +124,11 @@ def _chunks(content: bytes) -> Iterator[bytes]:
         if content[start + 4 : start + 8] == b"IHDR":
             raise ValueError("it has two headers")
     raise ValueError(f"it has more than {_CHUNKS:,} chunks")
+
+
+def _require_png(content: bytes) -> None:
+    if content[:8] + content[12:16] != _SIGNATURE + b"IHDR":
+        raise ValueError("it does not begin as a PNG")
 
 
 def _require_whole(chunk: bytes, name: bytes) -> None:

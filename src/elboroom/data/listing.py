@@ -1,0 +1,115 @@
+"""The names in a folder of pictures: which parts and classes they make, checked before any is read.
+
+What is wrong with one is an `OSError` or a `ValueError`, which the reader puts into words.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+_MOST = 1_000_000  # names
+_SHOWN = 9  # of them in an error
+_PARTS = ["test", "train"]
+_SPLITS = {*_PARTS, "val", "valid", "validation"}  # which nobody means as classes
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Pictures in the order of their names.
+
+    Attributes:
+        files: their paths, (N,).
+        classes: names of the folders that they are in, sorted; none if they are in no folders.
+        labels: (N,) int64, places among the classes; None if there are none.
+    """
+
+    files: list[str]
+    classes: list[str]
+    labels: np.ndarray | None
+
+
+class TooManyError(ValueError):
+    """More names than are held in memory."""
+
+
+def list_parts(folder: Path) -> tuple[Listing, Listing | None]:
+    """The training part, and the test part if there is one.
+
+    Raises:
+        OSError: a folder cannot be read.
+        ValueError: it holds anything but pictures, in folders of another layout.
+        TooManyError: it holds more than a million names.
+    """
+    folders, _ = _listed(folder)
+    if sorted(name.lower() for name in folders) != _PARTS:
+        _require_classes(folders)
+        return _listing(folder), None
+    test, train = (_listing(folder / name) for name in sorted(folders, key=str.lower))
+    unlike = sorted({*train.classes} ^ {*test.classes})
+    if unlike:
+        raise ValueError(f"only one of train and test has the classes {_joined(unlike)}")
+    _require_few(len(train.files) + len(test.files))
+    return train, test
+
+
+def _listing(folder: Path) -> Listing:
+    classes, names = _listed(folder)
+    files, labels = [os.path.join(folder, name) for name in names], []
+    for label, name in enumerate(classes):
+        deeper, names = _listed(folder / name)
+        if deeper:
+            raise ValueError(f"{folder / name / deeper[0]} is a folder within a class")
+        files += [os.path.join(folder, name, file) for file in names]
+        labels += [label] * len(names)
+        _require_few(len(files))
+    return Listing(files, classes, np.array(labels, np.int64) if classes else None)
+
+
+def _listed(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of all folders, or of all pictures, sorted: there are not both, nor neither."""
+    folders, files = [], []
+    with os.scandir(folder) as entries:
+        for entry in (e for e in entries if not e.name.startswith(".")):
+            _require_plain(entry)
+            (folders if entry.is_dir(follow_symlinks=False) else files).append(entry.name)
+            _require_few(len(folders) + len(files))
+    _require_pictures(folder, files)
+    if folders and files:
+        raise ValueError(f"{folder} holds both pictures, {min(files)}, and folders, {min(folders)}")
+    if not folders and not files:
+        raise ValueError(f"{folder} holds no pictures")
+    return sorted(folders), sorted(files)
+
+
+def _require_plain(entry: os.DirEntry[str]) -> None:
+    """That an error can show its name in one line, and that it is a file or a folder itself."""
+    if entry.name.splitlines() != [entry.name]:
+        raise ValueError(f"the name {entry.name!a} has a line break")
+    if entry.is_symlink():
+        raise ValueError(f"{entry.path} is a symbolic link, which may lead out of the folder")
+    if not entry.is_file(follow_symlinks=False) and not entry.is_dir(follow_symlinks=False):
+        raise ValueError(f"{entry.path} is a pipe or a device, and not a file")
+
+
+def _require_pictures(folder: Path, files: list[str]) -> None:
+    other = min((name for name in files if not name.lower().endswith(".png")), default=None)
+    if other is not None:
+        raise ValueError(f"{folder / other} is no .png")
+
+
+def _require_classes(folders: list[str]) -> None:
+    """That none of the folders is meant as a part."""
+    names = {name.lower() for name in folders}
+    if names.issuperset(_PARTS) or (names and names <= _SPLITS):
+        raise ValueError(f"its parts are not `train` and `test` alone, but {_joined(folders)}")
+
+
+def _require_few(count: int) -> None:
+    if count > _MOST:
+        raise TooManyError(f"it holds more than {_MOST:,} names")
+
+
+def _joined(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
