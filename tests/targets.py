@@ -7,6 +7,7 @@ types. Anything else is a fault.
 import gzip
 import hashlib
 import io
+import json
 import shutil
 import struct
 import zipfile
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from elboroom import VAE
+from elboroom import VAE, checkpoints
 from elboroom.data.arrays import read_array
 from elboroom.data.folder import read_folder
 from elboroom.data.idx import parse_idx, read_idx
@@ -206,14 +207,27 @@ def _run(folder: Path) -> Path:
     return run
 
 
+def _digested(content: bytes) -> bytes:
+    """The same manifest, with a true digest of itself where it is one of any kind."""
+    try:
+        found = json.loads(content)
+        return checkpoints._manifest(found["step"], found.get("held_out_elbo"), found["files"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return content
+
+
 def _of_run(
-    name: str, read: Callable[[Path], Any], check: Callable[[Any], bool], folder: Path
+    name: str,
+    read: Callable[[Path], Any],
+    check: Callable[[Any], bool],
+    seal: Callable[[bytes], bytes],
+    folder: Path,
 ) -> Read:
     """What reads a run that has a mutated file."""
     run = _run(folder)
 
     def of_run(content: bytes) -> None:
-        (run / name).write_bytes(content)
+        (run / name).write_bytes(seal(content))
         found = read(run)
         require(check(found), found)
 
@@ -255,8 +269,17 @@ def _is_history(found: list[EpochMetrics]) -> bool:
     return all(type(m.epoch) is int and isinstance(m.elbo, int | float) for m in found)
 
 
-def _target(name: str, read: Callable[[Path], Any], check: Callable[[Any], bool]) -> Target:
-    return Target(_of_template(name), partial(_of_run, name, read, check))
+def _is_model(found: Any) -> bool:
+    return isinstance(found, VAE)
+
+
+def _target(
+    name: str,
+    read: Callable[[Path], Any],
+    check: Callable[[Any], bool],
+    seal: Callable[[bytes], bytes] = bytes,
+) -> Target:
+    return Target(_of_template(name), partial(_of_run, name, read, check, seal))
 
 
 def _of_template(name: str) -> dict[str, bytes]:
@@ -287,12 +310,13 @@ TARGETS = {
     "PNG": Target(_PICTURES, partial(_pictures, bytes)),
     "PNG with true checksums": Target(_PICTURES, partial(_pictures, _sealed)),
     "a folder of PNG": Target(_PICTURES, partial(_folder, _sealed)),
-    "config.toml": _target("config.toml", model, lambda found: isinstance(found, VAE)),
+    "config.toml": _target("config.toml", model, _is_model),
     "metrics.jsonl": _target("metrics.jsonl", history, _is_history),
     "evaluation.json": _target(
         "evaluation.json", report, lambda page: page.startswith("<!doctype html>")
     ),
-    MANIFEST: _target(f"{STEP}/{MANIFEST}", model, lambda found: isinstance(found, VAE)),
+    MANIFEST: _target(f"{STEP}/{MANIFEST}", model, _is_model),
+    f"{MANIFEST} with a true digest": _target(f"{STEP}/{MANIFEST}", model, _is_model, _digested),
     MODEL: Target(_WEIGHTS, partial(_unsigned, MODEL)),
     OPTIMISER: Target(_MOMENTS, partial(_unsigned, OPTIMISER)),
     f"{MODEL} with a true manifest": Target(_WEIGHTS, partial(_signed, MODEL)),
