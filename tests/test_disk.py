@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -53,6 +54,10 @@ def loaded(folder: Path) -> tuple[int, bytes]:
     """The step of the newest checkpoint that loads, and the model's bits."""
     model, _ = fresh(0)
     return checkpoints.load(folder, model), bits(model)
+
+
+def steps(folder: Path) -> list[int]:
+    return [checkpoints.step_of(path) for path in checkpoints.newest_first(folder)]
 
 
 def bits(model: VAE) -> bytes:
@@ -107,13 +112,48 @@ def test_saving_opens_writes_syncs_and_renames(tmp_path: Path):
 @FAULTS
 def test_a_fault_anywhere_in_a_save_leaves_the_checkpoints_before_it(tmp_path: Path, code: int):
     folder = tmp_path / "kept"
-    for at in range(len(calls(folder, 3))):
+    for at in range(len(calls(folder, 3)) - 1):
         require_survival(kept(folder), Disk(code, at), 3, checkpoints.save)
+
+
+@FAULTS
+def test_an_old_checkpoint_that_cannot_be_removed_stays_and_the_new_one_is_saved(
+    tmp_path: Path, code: int
+):
+    folder = tmp_path / "kept"
+    disk = Disk(code, len(calls(folder, 3)) - 1)
+    said = f"^{kept(folder)}/step-000001 is needed no more and stays: {CAUSES[code]}"
+    with disk.mounted(), pytest.warns(UserWarning, match=said):
+        checkpoints.save(folder, *fresh(3))
+    assert steps(folder) == [3, 2, 1]
+    assert loaded(folder) == (3, bits(fresh(3)[0]))
+    checkpoints.save(folder, *fresh(4))
+    assert steps(folder) == [4, 3]
+
+
+def test_the_best_and_the_newest_are_both_saved_where_old_ones_cannot_be_removed(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+):
+    opened = Run(run)
+    model, state = opened.load_training(opened.load_data())
+    keeper = Keeper(opened, model, state)
+    for state.step, elbo in ((18, -1.0), (24, -2.0)):
+        state.history.append(replace(run_metrics(state.step // 6), held_out_elbo=elbo))
+        keeper.on_epoch(state)
+    monkeypatch.setattr(checkpoints, "remove_folder", refuse)
+    with pytest.warns(UserWarning, match="step-000012 is needed no more and stays: it is busy"):
+        keeper.save(state)
+    assert steps(run / "checkpoints") == [24, 18, 12]
+    assert checkpoints.load(run / "checkpoints", model, best=True) == 18
+
+
+def refuse(path: Path) -> None:
+    raise DiskError(f"{path} cannot be written", why="it is busy", fix="wait")
 
 
 def test_a_disk_that_fails_for_good_leaves_the_checkpoints_before_it(tmp_path: Path):
     folder = tmp_path / "kept"
-    for at in range(len(calls(folder, 3))):
+    for at in range(len(calls(folder, 3)) - 1):
         disk = Disk(errno.ENOSPC, at, for_good=True)
         require_survival(kept(folder), disk, 3, checkpoints.save)
 

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from elboroom.errors import RunError
+from elboroom.errors import DiskError, RunError
 from elboroom.foreign import parse_json, read_bytes
 from elboroom.model import VAE
 from elboroom.state import Snapshot, TrainState, moments, moving
@@ -63,7 +63,8 @@ def keep(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write `folder`/step-NNNNNN, then remove what it makes superfluous.
 
     The newest two are kept, and the one with the largest held-out ELBO. Those of later steps go
-    too: training has left their path, or they were found to be broken.
+    too: training has left their path, or they were found to be broken. One that cannot be removed
+    is left for the next time, with a warning.
 
     Raises:
         DiskError: it cannot be written, and those before it are as they were.
@@ -184,9 +185,17 @@ def _tidy(folder: Path, newest: Path) -> None:
     best = max(found, key=lambda path: _elbo(path, otherwise=-math.inf))
     for path in newest_first(folder):
         if path not in (*found[:_KEPT], best):
-            remove_folder(path)
+            _remove(path)
     for leftover in folder.glob(".step-*.part"):  # of a process that was killed while it wrote
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    """A new checkpoint is worth more than the room of an old one: if this fails, it may stay."""
+    try:
+        remove_folder(path)
+    except DiskError as error:
+        warnings.warn(f"{path} is needed no more and stays: {error.why}", stacklevel=5)
 
 
 def _manifest(step: int, held_out_elbo: float | None, files: dict[str, Any]) -> bytes:
