@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load
 
-from elboroom import checkpoints, runs
+from elboroom import checkpoints, config_file, runs
 from elboroom.config import tables
 from elboroom.data import archive, npy, pictures
 from elboroom.data.npy import Header
@@ -72,7 +72,12 @@ CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
         lambda content, like: load(content),
         ["moments no totals"],
     ),
-    "links": (runs, "require_no_links", nothing, ["link checkpoints", "planted report.html"]),
+    "links": (
+        config_file,
+        "require_no_links",
+        nothing,
+        ["link checkpoints", "planted report.html"],
+    ),
 }
 
 

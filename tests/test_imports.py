@@ -38,7 +38,7 @@ ORDER: list[set[str]] = [
     {"symptoms", "guard"},
     {"training"},
     {"pace", "batches", "storage", "tensors", "environment"},
-    {"checkpoints", "lock"},
+    {"checkpoints", "config_file", "lock"},
     {"runs"},
     {
         *("evaluation", "infer", "figures", "gallery", "report", "interrupt", "progress"),

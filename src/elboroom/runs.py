@@ -8,10 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tomli_w
 import torch
 from torch import Tensor
 
@@ -19,11 +18,12 @@ from elboroom import checkpoints, lock
 from elboroom.checkpoints import Checkpoint
 from elboroom.config import Config
 from elboroom.config.tables import read, require_type
-from elboroom.data import Dataset, Identity, load_data
+from elboroom.config_file import CONFIG, read_config, write_config
+from elboroom.data import Dataset, load_data
 from elboroom.device import resolve_device
-from elboroom.environment import environment, warn_of_changes
+from elboroom.environment import warn_of_changes
 from elboroom.errors import DiskError, RunError, UsageError
-from elboroom.foreign import parse_json, parse_toml, read_bytes, require_no_links
+from elboroom.foreign import parse_json, read_bytes
 from elboroom.likelihoods import likelihood_of, require_support
 from elboroom.model import VAE, least_weights
 from elboroom.randomness import stream
@@ -36,10 +36,8 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 """Where runs go unless another place is named."""
 METRICS = "metrics.jsonl"
-_CONFIG, _REPORT = "config.toml", "report.html"
-_EVALUATION, _PER_IMAGE = "evaluation.json", "evaluation.npz"
-_LARGEST_CONFIG, _LARGEST_EVALUATION = 1 << 14, 1 << 22  # bytes
-_AXES = 8  # of an event, at the most
+_EVALUATION, _PER_IMAGE, _REPORT = "evaluation.json", "evaluation.npz", "report.html"
+_LARGEST_EVALUATION = 1 << 22  # bytes
 
 
 def new_model(config: Config, data: Dataset) -> VAE:
@@ -69,26 +67,7 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = path = Path(path)
         self._unwritten: list[str] = []
-        try:
-            if (path / _CONFIG).exists():
-                require_no_links(path, "checkpoints", "figures")
-            tables = parse_toml(read_bytes(path / _CONFIG, _LARGEST_CONFIG))
-            self.identity = read(Identity, tables.pop("identity"))
-            self.event_shape = _event_shape(tables.pop("event")["shape"])
-            self.environment = dict(tables.pop("environment"))
-            self.config = Config.from_dict(tables)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise RunError(
-                f"{path} is not a run",
-                why=f"it has no {_CONFIG}",
-                fix="give the folder that `elboroom train` printed, such as runs/reference-…",
-            ) from error
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise RunError(
-                f"the config of {path} cannot be read",
-                why=str(error),
-                fix=f"restore {_CONFIG} from where the run was made",
-            ) from error
+        self.config, self.identity, self.event_shape, self.environment = read_config(path)
 
     @classmethod
     def create(cls, path: str | Path, config: Config, data: Dataset) -> "Run":
@@ -107,7 +86,7 @@ class Run:
             make_folder(path, parents=True)
             with lock.locked(path):
                 _require_free(path)  # of another process that makes the same
-                write_file(path / _CONFIG, tomli_w.dumps(_tables(config, data)).encode())
+                write_config(path, config, data)
         return cls(path)
 
     def locked(self) -> AbstractContextManager[None]:
@@ -307,21 +286,13 @@ class Run:
         return self.path / name
 
 
-def _event_shape(found: object) -> tuple[int, ...]:
-    require_type("event", found, tuple[int, ...])
-    shape = tuple(cast(list[int], found))
-    if not 1 <= len(shape) <= _AXES or min(shape) < 1:
-        raise ValueError(f"an event cannot have the shape {shape}")
-    return shape
-
-
 def _line(metrics: EpochMetrics) -> str:
     return json.dumps(asdict(metrics))
 
 
 def _require_free(path: Path) -> None:
     """That a new run may have `path`, where one may have been killed before it had a config."""
-    leftovers = {*lock.FILES, *(f".{name}.part" for name in (*lock.FILES, _CONFIG))}
+    leftovers = {*lock.FILES, *(f".{name}.part" for name in (*lock.FILES, CONFIG))}
     if path.is_dir() and {inner.name for inner in path.iterdir()} <= leftovers:
         return
     if path.exists():
@@ -330,19 +301,3 @@ def _require_free(path: Path) -> None:
             why="a new run never writes over an old one",
             fix=f"give another --out, or go on with `elboroom train --resume {path}`",
         )
-
-
-def _tables(config: Config, data: Dataset) -> dict[str, Any]:
-    return {
-        **_plain(asdict(config)),
-        "event": {"shape": list(data.event_shape)},
-        "identity": asdict(data.identity),
-        "environment": environment(config.train),
-    }
-
-
-def _plain(value: Any) -> Any:
-    """As TOML has it, which knows no null: an absent option is the None that is its default."""
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items() if inner is not None}
-    return list(value) if isinstance(value, tuple) else value
