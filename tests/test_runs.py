@@ -325,6 +325,27 @@ def test_metrics_newer_than_the_checkpoint_are_dropped_on_resuming(run: Run):
     assert [m.epoch for m in run.history()] == [1]
 
 
+@pytest.mark.parametrize(("kept", "lost"), [([2], "1"), ([1], "2"), ([], "1 to 2")])
+def test_epochs_whose_metrics_were_lost_are_named_once_and_training_goes_on_bit_for_bit(
+    tmp_path: Path, run: Run, config: Config, kept: list[int], lost: str
+):
+    through = Run.create(tmp_path / "through", config, load_data(config.data))
+    go_on(through, through.new_training(through.load_data()))
+    go_on(run, run.new_training(run.load_data()), until=7)
+    path = run.path / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[epoch - 1] for epoch in kept))
+    with pytest.warns(UserWarning) as warned:
+        training = run.load_training(run.load_data())
+    assert [str(warning.message) for warning in warned] == [
+        f"{path} has lost these epochs: {lost}. Steps do not depend on them, and training goes on; "
+        "curves and --patience go without them."
+    ]
+    go_on(run, training)
+    assert bits(run.load_model()) == bits(through.load_model())
+    assert [m.epoch for m in run.history()] == [*kept, 3]
+
+
 def test_a_run_stopped_before_its_first_checkpoint_starts_anew_on_resuming(run: Run):
     run.record(metrics(1))
     model, state = run.load_training(run.load_data())

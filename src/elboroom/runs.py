@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from elboroom.errors import DiskError, RunError, UsageError
 from elboroom.foreign import parse_json, read_bytes
 from elboroom.likelihoods import likelihood_of, require_support
 from elboroom.model import VAE, least_weights
+from elboroom.plan import Plan
 from elboroom.randomness import stream
 from elboroom.state import EpochMetrics, TrainState, new_state
 from elboroom.storage import append_line, as_json, make_folder, whole_lines, write_file, writing
@@ -140,6 +142,8 @@ class Run:
     def load_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """The model and the state to go on from; metrics after that step are dropped.
 
+        It warns of those that are missing before it.
+
         Raises:
             RunError: there are checkpoints, and none can be used.
             DiskError: the metrics cannot be written.
@@ -152,9 +156,22 @@ class Run:
         if saved:
             checkpoints.load(self._checkpoints, model, state)
         state.history = [m for m in self.history() if m.step <= state.step]
+        self._warn_of_lost(state, Plan(self.config.train, data.train).steps_per_epoch)
         lines = "".join(_line(m) + "\n" for m in state.history)
         write_file(self.path / METRICS, lines.encode())
         return model, state
+
+    def _warn_of_lost(self, state: TrainState, steps_per_epoch: int) -> None:
+        """Warn of finished epochs that the history lacks, by their bounds: there may be many."""
+        ends = [0, *sorted({m.epoch for m in state.history}), state.step // steps_per_epoch + 1]
+        lost = [(a + 1, b - 1) for a, b in pairwise(ends) if b - a > 1]
+        if lost:
+            told = ", ".join(f"{a} to {b}" if a < b else str(a) for a, b in lost)
+            warnings.warn(
+                f"{self.path / METRICS} has lost these epochs: {told}. Steps do not depend on "
+                "them, and training goes on; curves and --patience go without them.",
+                stacklevel=3,
+            )
 
     def save(self, model: VAE, state: TrainState) -> None:
         """`keep` a checkpoint of now."""
