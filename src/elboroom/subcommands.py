@@ -61,7 +61,7 @@ class Train(Command, Start):
     quiet: bool = False
     """Show no progress."""
     explain: bool = False
-    """Say how this machine would train, and why; train nothing."""
+    """Say how this machine would train, and why; no run is made. --minutes are timed first."""
     config: Annotated[Config, arg(name="")] = field(default_factory=Config)
 
     def run(self) -> int:

@@ -96,9 +96,12 @@ def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
     fit = _fit(config, data)
-    config = _fitted(config, fit)
+    known = _within_minutes(_fitted(config, fit), data)
     choices = {"batches": str(fit)} if fit else {}
-    choices |= explained(config.train, config.objective, data.train)
+    if config.minutes is not None:
+        fitting = f"as many as fit into {config.minutes:g} minutes, or all of --epochs"
+        choices["epochs"] = f"{known.train.epochs:,}, {fitting}"
+    choices |= explained(known.train, known.objective, data.train)
     for choice, why in choices.items():
         plain_console().print(f"{choice}: {why}")
 
