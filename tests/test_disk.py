@@ -328,7 +328,7 @@ def test_what_is_made_of_a_run_is_whole_or_as_it_was(run: Path, name: str):
         figure.savefig(BytesIO(), format=kind)  # what matplotlib itself writes is written now
     write: dict[str, Callable[[], object]] = {
         "evaluation": lambda: opened.write_evaluation({"elbo": -1.0}, {"elbo": torch.ones(9)}),
-        "figure": lambda: opened.write_figure("dots", figure),
+        "figure": lambda: opened.write_figure("dots", figure, 12),
         "report": lambda: opened.write_report("<html>"),
     }
     before = files(run)

@@ -37,7 +37,7 @@ ORDER: list[set[str]] = [
     {"patience", "diagnosis"},
     {"symptoms", "guard"},
     {"training"},
-    {"pace", "batches", "storage", "tensors", "environment"},
+    {"pace", "batches", "storage", "tensors", "environment", "marks"},
     {"checkpoints", "config_file", "lock"},
     {"runs"},
     {

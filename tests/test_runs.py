@@ -218,7 +218,7 @@ def test_an_evaluation_comes_back(run: Run):
 
 
 def test_a_figure_is_written_as_png_and_svg(run: Run):
-    png, svg = run.write_figure("dots", Figure(figsize=(1, 2)))
+    png, svg = run.write_figure("dots", Figure(figsize=(1, 2)), 3)
     assert (png, svg) == (run.path / "figures" / "dots.png", run.path / "figures" / "dots.svg")
     assert png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert b"<svg " in svg.read_bytes()
@@ -335,7 +335,7 @@ def test_epochs_whose_metrics_were_lost_are_named_once_and_training_goes_on_bit_
     path = run.path / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[epoch - 1] for epoch in kept))
-    with pytest.warns(UserWarning) as warned:
+    with pytest.warns(UserWarning, match="lost") as warned:
         training = run.load_training(run.load_data())
     assert [str(warning.message) for warning in warned] == [
         f"{path} has lost these epochs: {lost}. Steps do not depend on them, and training goes on; "

@@ -76,7 +76,7 @@ def keep(folder: Path, checkpoint: Checkpoint) -> Path:
         for name, content in {**checkpoint.files, _MANIFEST: manifest}.items():
             write_file(aside / name, content)
 
-    path = folder / _name(checkpoint.step)
+    path = path_of(folder, checkpoint.step)
     write_folder(path, fill)
     _tidy(folder, path)
     return path
@@ -95,7 +95,7 @@ def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: boo
         RunError: there is none, or none of those there matches its manifest and this model.
     """
     broken = []
-    for path in _best_first(folder) if best else newest_first(folder):
+    for path in by_preference(folder, best=best):
         try:
             checkpoint = _read(path, _most(model))
             model.load_state_dict(read_tensors(checkpoint.files[_MODEL], model.state_dict()))
@@ -129,7 +129,7 @@ def best_held_out_elbo(folder: Path, until: int) -> float:
 
     Those of later steps are broken, or training has left their path, and they will be removed.
     """
-    paths = [path for path in newest_first(folder) if _step(path) <= until]
+    paths = [path for path in newest_first(folder) if named_step(path) <= until]
     return max((_elbo(path, otherwise=-math.inf) for path in paths), default=-math.inf)
 
 
@@ -150,18 +150,25 @@ def step_of(path: Path) -> int:
     return step
 
 
-def _name(step: int) -> str:
-    return f"step-{step:06d}"
+def path_of(folder: Path, step: int) -> Path:
+    """Where the checkpoint of that step is, if it is kept."""
+    return folder / f"step-{step:06d}"
 
 
-def _step(path: Path) -> int:
+def named_step(path: Path) -> int:
+    """The step that the name of a checkpoint says; `step_of` reads it."""
     return int(path.name.removeprefix("step-"))
+
+
+def by_preference(folder: Path, *, best: bool) -> list[Path]:
+    """Those that `load` tries, in turn, whole or not."""
+    return _best_first(folder) if best else newest_first(folder)
 
 
 def newest_first(folder: Path) -> list[Path]:
     """The checkpoints within `folder`, whole or not."""
     named = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{6,}", path.name)]
-    return sorted(named, key=_step, reverse=True)
+    return sorted(named, key=named_step, reverse=True)
 
 
 def _best_first(folder: Path) -> list[Path]:
@@ -181,7 +188,7 @@ def _elbo(path: Path, *, otherwise: float) -> float:
 
 
 def _tidy(folder: Path, newest: Path) -> None:
-    found = [path for path in newest_first(folder) if _step(path) <= _step(newest)]
+    found = [path for path in newest_first(folder) if named_step(path) <= named_step(newest)]
     best = max(found, key=lambda path: _elbo(path, otherwise=-math.inf))
     for path in newest_first(folder):
         if path not in (*found[:_KEPT], best):
@@ -218,7 +225,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise ValueError("its manifest does not match itself")
     if elbo is not None and not (isinstance(elbo, float) and math.isfinite(elbo)):
         raise ValueError(f"its manifest has the held-out ELBO {elbo}")
-    if type(step) is not int or path.name != _name(step):
+    if type(step) is not int or path != path_of(path.parent, step):
         raise ValueError(f"its manifest is of step {step}")
     return {"step": step, "held_out_elbo": elbo, "files": files}
 

@@ -1,7 +1,6 @@
 """The run folder: everything about a run, in files that people and programs can read."""
 
 import json
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,6 +25,7 @@ from elboroom.environment import warn_of_changes
 from elboroom.errors import DiskError, RunError, UsageError
 from elboroom.foreign import parse_json, read_bytes
 from elboroom.likelihoods import likelihood_of, require_support
+from elboroom.marks import mark, marked_step
 from elboroom.model import VAE, least_weights
 from elboroom.plan import Plan
 from elboroom.randomness import stream
@@ -119,6 +119,14 @@ class Run:
         Raises:
             RunError: there is none, or the config is of networks that are larger than it.
         """
+        return self.load_model_and_step(best=best)[0]
+
+    def load_model_and_step(self, *, best: bool = False) -> tuple[VAE, int]:
+        """As `load_model`, with the step of the checkpoint.
+
+        Raises:
+            RunError: as there.
+        """
         self._require_room()
         # the checkpoint brings what started at the data
         config = replace(self.config.model, data_bias=False)
@@ -126,8 +134,8 @@ class Run:
         images = torch.zeros(config.components, *self.event_shape) if vamp else None
         generator = stream(self.config.train.seed, "weights")
         model = VAE.from_config(config, self.event_shape, generator=generator, images=images)
-        checkpoints.load(self._checkpoints, model, best=best)
-        return model.eval()
+        step = checkpoints.load(self._checkpoints, model, best=best)
+        return model.eval(), step
 
     def _require_room(self) -> None:
         """That a checkpoint may have the weights of the config, before a model of it is made."""
@@ -232,7 +240,7 @@ class Run:
             return [read(EpochMetrics, parse_json(line, finite=False)) for line in lines]
 
     def write_evaluation(self, evaluation: dict[str, Any], per_image: dict[str, Tensor]) -> Path:
-        """Write evaluation.json, and evaluation.npz with a value of each image."""
+        """Write evaluation.json, which begins with its step, and evaluation.npz, image by image."""
         buffer = BytesIO()
         arrays: dict[str, Any] = {name: values.numpy() for name, values in per_image.items()}
         np.savez(buffer, **arrays)
@@ -269,13 +277,13 @@ class Run:
                 fix="restore it from where the run was made, or remove it",
             ) from error
 
-    def write_figure(self, name: str, figure: "Figure") -> list[Path]:
-        """Write figures/NAME.png and .svg."""
+    def write_figure(self, name: str, figure: "Figure", step: int) -> list[Path]:
+        """Write figures/NAME.png and .svg, which say of which step the model was."""
         make_folder(self.path / "figures")
         paths = []
         for kind in ("png", "svg"):
             buffer = BytesIO()
-            figure.savefig(buffer, format=kind, dpi=200)
+            figure.savefig(buffer, format=kind, dpi=200, metadata={"Description": mark(step)})
             paths.append(self._write(f"figures/{name}.{kind}", buffer.getvalue()))
         return paths
 
@@ -283,12 +291,31 @@ class Run:
         """The PNG of every figure drawn so far, by name."""
         return {path.stem: path for path in sorted((self.path / "figures").glob("*.png"))}
 
-    def holds(self, name: str) -> bool:
-        """Whether the run has the file `name`, made since its newest checkpoint."""
-        path = self.path / name
-        steps = checkpoints.newest_first(self._checkpoints)
-        newest = max((step.stat().st_mtime for step in steps), default=math.inf)
-        return path.exists() and path.stat().st_mtime >= newest
+    def holds(self, name: str, step: int) -> bool:
+        """Whether the run has the file `name`, made of its checkpoint of `step` as that is now."""
+        checkpoint, file = checkpoints.path_of(self._checkpoints, step), self.path / name
+        if self.step_of(name) != step or not checkpoint.exists():
+            return False
+        return file.stat().st_mtime >= checkpoint.stat().st_mtime
+
+    def step_of(self, name: str) -> int | None:
+        """The step of the model that the file `name` is made of; None without such a file.
+
+        A file of an older version does not say it, and is of the newest.
+
+        Raises:
+            RunError: it cannot be read.
+        """
+        if not (self.path / name).is_file():
+            return None
+        with self.reading(name):
+            said = marked_step(self.path / name)
+        return self.step() if said is None else said
+
+    def step(self, *, best: bool = False) -> int | None:
+        """The step of the newest checkpoint, or of the best, whole or not; None without any."""
+        kept = checkpoints.by_preference(self._checkpoints, best=best)
+        return checkpoints.named_step(kept[0]) if kept else None
 
     def write_report(self, html: str) -> Path:
         """Write report.html."""

@@ -166,10 +166,12 @@ def _farewell(run: Run, state: TrainState, held_out: str, *, finished: bool) -> 
             f"go on with: elboroom train --resume {run.path}"
         )
     elbo = state.history[-1].held_out_elbo
+    early = _early(run, state, held_out)
+    best = " --best, for the checkpoint of the best ELBO; else the newest is used" if early else ""
     return (
-        f"{_early(run, state, held_out)}"
+        f"{early}"
         f"trained: {held_out} ELBO {elbo:.2f} nats per image; the run is in {run.path}\n"
-        f"next: elboroom report {run.path}"
+        f"next: elboroom report {run.path}{best}"
     )
 
 
