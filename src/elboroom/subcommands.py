@@ -221,9 +221,11 @@ class Gaps(Look):
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Look):
-    """Write RUN/report.html, one self-contained page; evaluates and draws what is missing.
+    """Write RUN/report.html, one self-contained page of one checkpoint.
 
     Example: elboroom report runs/first
+
+    Evaluates and draws what is missing, of another checkpoint, or from before it.
     """
 
     def run(self) -> int:
