@@ -135,12 +135,11 @@ def test_a_report_keeps_what_was_made_of_its_checkpoint(
     assert json.loads(kept[0].read_text())["k"] == 3
 
 
-def test_what_was_made_of_the_best_stays_so_while_training_goes_on(elboroom: Command, run: Path):
+def test_what_is_from_before_the_newest_checkpoint_is_made_anew(elboroom: Command, run: Path):
     assert elboroom("evaluate", run, "--k", 3, "--best").code == 0
-    for number, path in enumerate(sorted((run / "checkpoints").iterdir())):
-        os.utime(path, (number * 1e10, number * 1e10))
-    assert Run(run).holds("evaluation.json", BEST)
-    assert not Run(run).holds("evaluation.json", NEWEST)
+    assert [Run(run).holds("evaluation.json", step) for step in (BEST, NEWEST)] == [True, False]
+    os.utime(run / "checkpoints" / f"step-{NEWEST:06d}", (2e10, 2e10))
+    assert not Run(run).holds("evaluation.json", BEST)
 
 
 @pytest.mark.usefixtures("quick")

@@ -76,7 +76,7 @@ def keep(folder: Path, checkpoint: Checkpoint) -> Path:
         for name, content in {**checkpoint.files, _MANIFEST: manifest}.items():
             write_file(aside / name, content)
 
-    path = path_of(folder, checkpoint.step)
+    path = folder / _name(checkpoint.step)
     write_folder(path, fill)
     _tidy(folder, path)
     return path
@@ -150,9 +150,8 @@ def step_of(path: Path) -> int:
     return step
 
 
-def path_of(folder: Path, step: int) -> Path:
-    """Where the checkpoint of that step is, if it is kept."""
-    return folder / f"step-{step:06d}"
+def _name(step: int) -> str:
+    return f"step-{step:06d}"
 
 
 def named_step(path: Path) -> int:
@@ -225,7 +224,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise ValueError("its manifest does not match itself")
     if elbo is not None and not (isinstance(elbo, float) and math.isfinite(elbo)):
         raise ValueError(f"its manifest has the held-out ELBO {elbo}")
-    if type(step) is not int or path != path_of(path.parent, step):
+    if type(step) is not int or path.name != _name(step):
         raise ValueError(f"its manifest is of step {step}")
     return {"step": step, "held_out_elbo": elbo, "files": files}
 

@@ -1,6 +1,7 @@
 """The run folder: everything about a run, in files that people and programs can read."""
 
 import json
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -292,11 +293,10 @@ class Run:
         return {path.stem: path for path in sorted((self.path / "figures").glob("*.png"))}
 
     def holds(self, name: str, step: int) -> bool:
-        """Whether the run has the file `name`, made of its checkpoint of `step` as that is now."""
-        checkpoint, file = checkpoints.path_of(self._checkpoints, step), self.path / name
-        if self.step_of(name) != step or not checkpoint.exists():
-            return False
-        return file.stat().st_mtime >= checkpoint.stat().st_mtime
+        """Whether the run has the file `name`, of that step, made since its newest checkpoint."""
+        kept = checkpoints.newest_first(self._checkpoints)
+        newest = max((path.stat().st_mtime for path in kept), default=math.inf)
+        return self.step_of(name) == step and (self.path / name).stat().st_mtime >= newest
 
     def step_of(self, name: str) -> int | None:
         """The step of the model that the file `name` is made of; None without such a file.

@@ -225,7 +225,7 @@ class Report(Look):
 
     Example: elboroom report runs/first
 
-    Evaluates and draws what is missing, of another checkpoint, or from before it.
+    Evaluates and draws what is missing, of another checkpoint, or older than the newest.
     """
 
     def run(self) -> int:
