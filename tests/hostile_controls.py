@@ -8,7 +8,7 @@ from unittest.mock import patch
 import numpy as np
 from safetensors.torch import load
 
-from elboroom import checkpoints, foreign, runs
+from elboroom import checkpoints, config_file, foreign, runs
 from elboroom.config import tables
 from elboroom.data import archive, folder, listing, npy, pictures
 from elboroom.data.npy import Header
@@ -58,7 +58,12 @@ CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
         lambda content, like: load(content),
         ["moments no totals"],
     ),
-    "links": (runs, "require_no_links", nothing, ["link checkpoints", "planted report.html"]),
+    "links": (
+        config_file,
+        "require_no_links",
+        nothing,
+        ["link checkpoints", "planted report.html"],
+    ),
 }
 
 

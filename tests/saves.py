@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -73,20 +74,27 @@ def disks(folder: Path, step: int, code: int) -> Iterator[Disk]:
 def fault(folder: Path, disk: Disk, step: int) -> str | None:
     """What is wrong after `step` is saved beside two checkpoints on a disk that fails, if anything.
 
-    The error must say what and why; the checkpoints of before must load, nothing be left aside.
+    The error must say what and why, or a warning if the save is whole; the checkpoints of before
+    must load, nothing be left aside.
     """
     kept(folder)
-    try:
-        with disk.mounted():
-            checkpoints.save(folder, *fresh(step))
-    except DiskError as error:
-        named = error.what.startswith(f"{folder}") and ".part" not in error.what
-        told = error.what.endswith(" cannot be written") and error.why.startswith(CAUSES[disk.code])
-        if not (named and told):
-            return f"it says: {error}"
-    else:
-        return f"call {disk.at} failed and nobody noticed"
-    return what_is_lost(folder, step)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            with disk.mounted():
+                checkpoints.save(folder, *fresh(step))
+        except DiskError as error:
+            wrong = _unclear(error, folder, disk)
+        else:
+            warned = any(f"stays: {CAUSES[disk.code]}" in str(w.message) for w in told)
+            wrong = None if warned else f"call {disk.at} failed and nobody noticed"
+    return wrong or what_is_lost(folder, step)
+
+
+def _unclear(error: DiskError, folder: Path, disk: Disk) -> str | None:
+    named = error.what.startswith(f"{folder}") and ".part" not in error.what
+    told = error.what.endswith(" cannot be written") and error.why.startswith(CAUSES[disk.code])
+    return None if named and told else f"it says: {error}"
 
 
 def what_is_lost(folder: Path, step: int) -> str | None:

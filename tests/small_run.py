@@ -58,5 +58,5 @@ def _template() -> Path:
         run.save(model, state)
         run.record(EpochMetrics(step, step, -5.25, -4.0, 1.25, -5.25, 1.0, 1e-3, None, 1e4))
     run.write_evaluation(EVALUATION, {"elbo": torch.zeros(2)})
-    run.write_figure("samples", Figure(figsize=(1, 1)))
+    run.write_figure("samples", Figure(figsize=(1, 1)), 2)
     return run.path

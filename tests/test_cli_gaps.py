@@ -19,7 +19,8 @@ def test_a_table_says_what_the_data_says(elboroom: Command, run: Path):
     assert (outcome.code, outcome.err) == (0, "")
     title, *lines = outcome.out.splitlines()
     assert title.strip() == (
-        "digits.npz, threshold binarisation, standard split, 9 test images, top seen, K = 200"
+        "digits.npz, threshold binarisation, standard split, 9 test images, top seen, step 12, "
+        "K = 200"
     )
     cells = [[c.strip() for c in line.split("│")[1:-1]] for line in lines if "│" in line]
     assert [row[0] for row in cells] == ["encoder", "svi", "svi-full", "svi-mixture"]

@@ -68,6 +68,7 @@ def test_the_summary_is_printed_and_kept(elboroom: Command, run: Path, out: Path
     assert printed.pop("identity")["source"] == "digits.npz"
     assert printed.pop("seconds") > 0
     assert printed == {
+        "step": 12,
         "part": "test",
         "images": 3,
         "mask": None,
@@ -83,7 +84,8 @@ def test_a_table_says_what_is_known(elboroom: Command, run: Path, out: Path):
     outcome = elboroom("infer", run, "--out", out, "--mask", "top", "--method", "grid")
     title, *rows, path = outcome.out.splitlines()
     assert title.strip() == (
-        "digits.npz, threshold binarisation, standard split, 30 test images, top seen, grid"
+        "digits.npz, threshold binarisation, standard split, 30 test images, top seen, "
+        "step 12, grid"
     )
     assert any(row.startswith("│ log p(seen) ") for row in rows)
     assert any(row.startswith("│ log evidence error ") for row in rows)

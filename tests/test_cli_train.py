@@ -145,10 +145,14 @@ def test_a_run_out_of_patience_is_finished_and_stays_so(
     assert 3 <= len(elbos) < 50
     best = max(elbos)
     assert elbos.index(best) == len(elbos) - 3
-    *_, early, trained, _ = outcome.err.splitlines()
+    *_, early, trained, following = outcome.err.splitlines()
     assert early == (
         f"ended early, after epoch {len(elbos)} of 50: the test ELBO did not pass its {best:.2f} "
         f"of epoch {len(elbos) - 2} in 2 evaluations"
+    )
+    assert following == (
+        f"next: elboroom report {tmp_path}/run --best, for the checkpoint of the best ELBO; "
+        "else the newest is used"
     )
     assert trained.startswith(f"trained: test ELBO {elbos[-1]:.2f} nats per image; the run is in ")
     again = elboroom("train", "--resume", tmp_path / "run")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from kills import EVERY_STEP
 from outcomes import error, last_checkpoint, metrics
 from saves import (
     CAUSES,
+    bits,
     calls,
     disks,
     fault,
@@ -39,6 +41,10 @@ from saves import (
 )
 
 FAULTS = pytest.mark.parametrize("code", CAUSES, ids=errno.errorcode.get)
+
+
+def steps(folder: Path) -> list[int]:
+    return [checkpoints.step_of(path) for path in checkpoints.newest_first(folder)]
 
 
 def test_saving_opens_writes_syncs_and_renames(tmp_path: Path):
@@ -56,6 +62,41 @@ def test_a_fault_anywhere_in_a_save_leaves_the_checkpoints_before_it(
     """Of a new step, and of one that is written again."""
     folder = tmp_path / "kept"
     assert {fault(folder, disk, step) for disk in disks(folder, step, code)} == {None}
+
+
+@FAULTS
+def test_an_old_checkpoint_that_cannot_be_removed_stays_and_the_new_one_is_saved(
+    tmp_path: Path, code: int
+):
+    folder = tmp_path / "kept"
+    disk = Disk(code, len(calls(folder, 3)) - 1)
+    said = f"^{kept(folder)}/step-000001 is needed no more and stays: {CAUSES[code]}"
+    with disk.mounted(), pytest.warns(UserWarning, match=said):
+        checkpoints.save(folder, *fresh(3))
+    assert steps(folder) == [3, 2, 1]
+    assert loaded(folder) == (3, bits(fresh(3)[0]))
+    checkpoints.save(folder, *fresh(4))
+    assert steps(folder) == [4, 3]
+
+
+def test_the_best_and_the_newest_are_both_saved_where_old_ones_cannot_be_removed(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+):
+    opened = Run(run)
+    model, state = opened.load_training(opened.load_data())
+    keeper = Keeper(opened, model, state)
+    for state.step, elbo in ((18, -1.0), (24, -2.0)):
+        state.history.append(replace(run_metrics(state.step // 6), held_out_elbo=elbo))
+        keeper.on_epoch(state)
+    monkeypatch.setattr(checkpoints, "remove_folder", refuse)
+    with pytest.warns(UserWarning, match="step-000012 is needed no more and stays: it is busy"):
+        keeper.save(state)
+    assert steps(run / "checkpoints") == [24, 18, 12]
+    assert checkpoints.load(run / "checkpoints", model, best=True) == 18
+
+
+def refuse(path: Path) -> None:
+    raise DiskError(f"{path} cannot be written", why="it is busy", fix="wait")
 
 
 @pytest.mark.parametrize("step", [2, 3])
@@ -220,7 +261,7 @@ def test_what_is_made_of_a_run_is_whole_or_as_it_was(run: Path, name: str):
         figure.savefig(BytesIO(), format=kind)  # what matplotlib itself writes is written now
     write: dict[str, Callable[[], object]] = {
         "evaluation": lambda: opened.write_evaluation({"elbo": -1.0}, {"elbo": torch.ones(9)}),
-        "figure": lambda: opened.write_figure("dots", figure),
+        "figure": lambda: opened.write_figure("dots", figure, 12),
         "report": lambda: opened.write_report("<html>"),
     }
     before = files(run)

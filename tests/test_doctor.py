@@ -29,7 +29,7 @@ def complete(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
     path = Path(shutil.copytree(trained, tmp_path_factory.mktemp("runs") / "complete"))
     run = Run(path)
     run.write_evaluation({"elbo": -1.5}, {"elbo": torch.tensor([-1.0, -2.0])})
-    run.write_figure("curves", Figure(figsize=(1, 1)))
+    run.write_figure("curves", Figure(figsize=(1, 1)), 12)
     return path
 
 

@@ -1,3 +1,5 @@
+import shutil
+import subprocess
 import warnings
 from pathlib import Path
 
@@ -5,6 +7,7 @@ import pytest
 import torch
 
 from elboroom import TrainConfig
+from elboroom import environment as module
 from elboroom.environment import environment, warn_of_changes
 
 
@@ -13,6 +16,26 @@ def test_it_has_the_versions_and_what_auto_means_here():
     assert found["torch"] == torch.__version__
     assert (found["threads"], found["device"], found["precision"]) == (3, "cpu", "float32")
     assert environment(TrainConfig())["threads"] == torch.get_num_threads()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_the_revision_is_of_the_repository_that_elboroom_is_part_of_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e"]
+        return subprocess.check_output([*command, *arguments], text=True).strip()
+
+    source = tmp_path / ".venv" / "elboroom" / "environment.py"
+    source.parent.mkdir(parents=True)
+    source.touch()
+    monkeypatch.setattr(module, "__file__", str(source))
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "--message", "of somebody else")
+    assert "revision" not in environment(TrainConfig())
+    git("add", "--force", str(source))
+    git("commit", "--quiet", "--message", "of elboroom")
+    assert environment(TrainConfig())["revision"] == git("rev-parse", "HEAD")
 
 
 def test_where_nothing_changed_nothing_is_said():

@@ -217,6 +217,7 @@ def test_after_five_rollbacks_training_ends_at_the_last_good_state(data: Dataset
         f"with {0.5**i:g} of its learning rate: rollback {i} of 5." for i in range(1, 6)
     ]
     assert (training[1].rollbacks, training[1].step) == (5, 100)
+    assert not training[0].training
     assert same_bits(training, by_hand(data, new_training(), 100))
 
 

@@ -37,8 +37,8 @@ ORDER: list[set[str]] = [
     {"patience", "diagnosis"},
     {"symptoms", "guard"},
     {"training"},
-    {"pace", "batches", "storage", "tensors", "environment"},
-    {"checkpoints", "lock"},
+    {"pace", "batches", "storage", "tensors", "environment", "marks"},
+    {"checkpoints", "config_file", "lock"},
     {"runs"},
     {
         *("evaluation", "infer", "figures", "gallery", "report", "interrupt", "progress"),

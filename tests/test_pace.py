@@ -1,5 +1,7 @@
 """How many epochs fit into a time, on a clock that goes on by a second whenever it is read."""
 
+import warnings
+from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -60,6 +62,23 @@ def test_the_model_stays_as_it_is():
     before = {name: value.clone() for name, value in model.state_dict().items()}
     epochs_within(10, model, data_of(500), CONFIG)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_patience_does_not_end_the_trial():
+    x = (torch.rand(20, 4, generator=stream(0, "bits")) < 0.5).float()
+    held_out = Part(x[10:], None)
+    data = Dataset(Identity("bits", "", "none", "standard", 10), Part(x[:10], None), None, held_out)
+    config, patient = (replace(CONFIG, evaluate_every=1, patience=n) for n in (None, 1))
+    whole = epochs_within(10, new_model(), data, config)
+    assert epochs_within(10, new_model(), data, patient) == whole
+
+
+def test_nothing_is_said_of_the_trial():
+    warned_of = replace(CONFIG, epochs=2, warmup=3.0)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        assert epochs_within(10, new_model(), data_of(500), warned_of) == 2
+    assert found == []
 
 
 def test_what_is_maximised_is_what_is_timed(monkeypatch: pytest.MonkeyPatch):

@@ -41,8 +41,8 @@ class Page(HTMLParser):
 def run(trained: Path, tmp_path: Path) -> Run:
     run = Run(Path(shutil.copytree(trained, tmp_path / "brave")))
     run.write_evaluation(EVALUATION, {})
-    run.write_figure("samples", Figure(figsize=(1, 1)))
-    run.write_figure("complete-top", Figure(figsize=(1, 1)))
+    run.write_figure("samples", Figure(figsize=(1, 1)), 12)
+    run.write_figure("complete-top", Figure(figsize=(1, 1)), 12)
     return run
 
 

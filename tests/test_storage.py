@@ -99,6 +99,32 @@ def test_a_folder_cut_short_leaves_the_old_one(tmp_path: Path):
     assert names(tmp_path / "f") == ["a", "b"]
 
 
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, renames: int) -> None:
+    """Ctrl-C is pressed once, after so many renames."""
+    real, calls = os.replace, list[int]()
+
+    def replace(old: Path, new: Path) -> None:
+        real(old, new)
+        calls.append(0)
+        if len(calls) == renames:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", replace)
+
+
+@pytest.mark.parametrize(("renames", "kept"), [(1, ["old"]), (2, ["a", "b"])])
+def test_ctrl_c_after_a_rename_leaves_the_old_folder_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int, kept: list[str]
+):
+    write_folder(tmp_path / "f", lambda folder: (folder / "old").touch())
+    interrupt_after(monkeypatch, renames)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(tmp_path / "f", fill)
+    assert names(tmp_path / "f") == kept
+    write_folder(tmp_path / "f", fill)
+    assert names(tmp_path) == ["f"]
+
+
 def stale(folder: Path) -> None:
     (folder / "stale").touch()
     cut()

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from elboroom.errors import RunError
+from elboroom.errors import DiskError, RunError
 from elboroom.foreign import parse_json, read_bytes
 from elboroom.model import VAE
 from elboroom.state import Snapshot, TrainState, moments, moving
@@ -63,7 +63,8 @@ def keep(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write `folder`/step-NNNNNN, then remove what it makes superfluous.
 
     The newest two are kept, and the one with the largest held-out ELBO. Those of later steps go
-    too: training has left their path, or they were found to be broken.
+    too: training has left their path, or they were found to be broken. One that cannot be removed
+    is left for the next time, with a warning.
 
     Raises:
         DiskError: it cannot be written, and those before it are as they were.
@@ -94,7 +95,7 @@ def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: boo
         RunError: there is none, or none of those there matches its manifest and this model.
     """
     broken = []
-    for path in _best_first(folder) if best else newest_first(folder):
+    for path in by_preference(folder, best=best):
         try:
             checkpoint = _read(path, _most(model))
             model.load_state_dict(read_tensors(checkpoint.files[_MODEL], model.state_dict()))
@@ -128,7 +129,7 @@ def best_held_out_elbo(folder: Path, until: int) -> float:
 
     Those of later steps are broken, or training has left their path, and they will be removed.
     """
-    paths = [path for path in newest_first(folder) if _step(path) <= until]
+    paths = [path for path in newest_first(folder) if named_step(path) <= until]
     return max((_elbo(path, otherwise=-math.inf) for path in paths), default=-math.inf)
 
 
@@ -153,14 +154,20 @@ def _name(step: int) -> str:
     return f"step-{step:06d}"
 
 
-def _step(path: Path) -> int:
+def named_step(path: Path) -> int:
+    """The step that the name of a checkpoint says; `step_of` reads it."""
     return int(path.name.removeprefix("step-"))
+
+
+def by_preference(folder: Path, *, best: bool) -> list[Path]:
+    """Those that `load` tries, in turn, whole or not."""
+    return _best_first(folder) if best else newest_first(folder)
 
 
 def newest_first(folder: Path) -> list[Path]:
     """The checkpoints within `folder`, whole or not."""
     named = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{6,}", path.name)]
-    return sorted(named, key=_step, reverse=True)
+    return sorted(named, key=named_step, reverse=True)
 
 
 def _best_first(folder: Path) -> list[Path]:
@@ -180,13 +187,21 @@ def _elbo(path: Path, *, otherwise: float) -> float:
 
 
 def _tidy(folder: Path, newest: Path) -> None:
-    found = [path for path in newest_first(folder) if _step(path) <= _step(newest)]
+    found = [path for path in newest_first(folder) if named_step(path) <= named_step(newest)]
     best = max(found, key=lambda path: _elbo(path, otherwise=-math.inf))
     for path in newest_first(folder):
         if path not in (*found[:_KEPT], best):
-            remove_folder(path)
+            _remove(path)
     for leftover in folder.glob(".step-*.part"):  # of a process that was killed while it wrote
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    """A new checkpoint is worth more than the room of an old one: if this fails, it may stay."""
+    try:
+        remove_folder(path)
+    except DiskError as error:
+        warnings.warn(f"{path} is needed no more and stays: {error.why}", stacklevel=5)
 
 
 def _manifest(step: int, held_out_elbo: float | None, files: dict[str, Any]) -> bytes:

@@ -120,7 +120,7 @@ def _wrong(history: list[EpochMetrics], step: int | None, per_epoch: int | None)
 
 def _metrics(run: Run, history: list[EpochMetrics], step: int | None, wrong: str | None) -> Finding:
     if wrong:
-        fix = "restore it from a copy; the model does without, curves and --resume do not"
+        fix = "restore it from a copy; the model does without, curves and --patience do not"
         return Finding(METRICS, wrong, fix, damage=True)
     if is_cut_short(run.path / METRICS):
         fix = f"{_resume(run.path)} trains that epoch again"
@@ -147,7 +147,7 @@ def _device(run: Run) -> Finding:
 
 
 def _results(run: Run) -> Iterator[Finding]:
-    """What was made of the model: whether it can be read, and is of the newest checkpoint."""
+    """What was made of the model: whether it can be read, and of which checkpoint it is."""
     evaluate = f"`elboroom evaluate {run.path}`"
     yield from _result(run, "evaluation.json", evaluate)
     yield from _result(run, "evaluation.npz", evaluate)
@@ -164,19 +164,32 @@ def _result(run: Run, name: str, fix: str) -> Iterator[Finding]:
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         yield Finding(name, f"cannot be read: {error}", fix, damage=True)
         return
-    of_newest = run.holds(name)
-    age = "made from" if of_newest else "older than"
-    yield Finding(name, f"{age} the newest checkpoint", None if of_newest else fix)
+    source = _source(run, name.replace(".npz", ".json"))  # which says it of both
+    if source is None:
+        yield Finding(name, "older than the newest checkpoint", fix)
+    else:
+        yield Finding(name, f"made from {source}")
+
+
+def _source(run: Run, name: str) -> str | None:
+    """Which checkpoint a result is made from, the newest or the best; None if neither."""
+    for which, best in (("newest", False), ("best", True)):
+        step = run.step(best=best)
+        if step is not None and run.holds(name, step):
+            return f"the {which} checkpoint"
+    return None
 
 
 def _figures(run: Run) -> Iterator[Finding]:
     names = sorted(file.name for file in (run.path / "figures").glob("[!.]*.*"))
-    old = [name for name in names if not run.holds(f"figures/{name}")]
+    sources = {name: _source(run, f"figures/{name}") for name in names}
+    old = [name for name, source in sources.items() if source is None]
     if old:
         found = f"older than the newest checkpoint: {', '.join(old)}"
         yield Finding("figures", found, f"`elboroom figures {run.path}`")
     elif names:
-        yield Finding("figures", f"{len(names)} files, made from the newest checkpoint")
+        made = " and ".join(sorted({str(source) for source in sources.values()}))
+        yield Finding("figures", f"{len(names)} files, made from {made}")
 
 
 def _require_archive(content: bytes) -> None:

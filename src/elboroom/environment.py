@@ -51,9 +51,13 @@ def warn_of_changes(run: Path, before: Mapping[str, Any], config: TrainConfig) -
 
 def _revision() -> dict[str, str]:
     """The git revision of elboroom, where it runs from a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True)
+        _git("ls-files", "--error-unmatch", Path(__file__).name)  # else it is another's checkout
+        return {"revision": _git("rev-parse", "HEAD")}
     except (OSError, subprocess.CalledProcessError):
         return {}
-    return {"revision": found.stdout.strip()}
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

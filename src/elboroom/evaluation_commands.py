@@ -29,42 +29,45 @@ _ANNEALED_TOGETHER = 50
 
 
 def evaluate(
-    path: Path, config: EvaluateConfig, *, compare: tuple[Path, ...], quiet: bool, as_json: bool
+    path: Path,
+    config: EvaluateConfig,
+    *,
+    best: bool,
+    compare: tuple[Path, ...],
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Evaluate a run, store what was found, and print it beside the differences from others."""
     run, others = Run(path), [Run(other) for other in compare]
     for other in others:
         run.identity.require_same(other.identity)
     _require_images(run, config.ais)
-    data, model = _opened(run)
-    ours = _evaluated(model, data, config, quiet=quiet)
-    content = ours.to_dict() | _beyond(model, data, ours, config, quiet=quiet)
+    model, step = run.load_model_and_step(best=best)
+    theirs = {str(other.path): (other, *other.load_model_and_step(best=best)) for other in others}
+    data = run.load_data()
+    ours = evaluated(model, data, config, quiet=quiet)
+    content = {"step": step} | ours.to_dict() | _beyond(model, data, ours, config, quiet=quiet)
     run.write_evaluation(content, ours.per_image)
-    theirs = {str(other.path): evaluated(other, config, quiet=quiet) for other in others}
-    differences = {name: ours.minus(other) for name, other in theirs.items()}
+    steps = {name: step for name, (_, _, step) in theirs.items()}
+    differences = {
+        name: ours.minus(evaluated(model, other.load_data(), config, quiet=quiet))
+        for name, (other, model, _) in theirs.items()
+    }
     console = plain_console()
     if as_json:
-        console.print(storage.as_json(content | _tables(differences)))
+        console.print(storage.as_json(content | _tables(differences, steps)))
         return
-    console.print(_table(str(path), ours, differences))
+    console.print(_table(f"{path}, step {step:,}", ours, differences, steps))
     console.print("\n".join([*_trust(ours), *_annealed_lines(content), *_certified_lines(content)]))
 
 
-def evaluated(run: Run, config: EvaluateConfig, *, quiet: bool) -> Evaluation:
-    """The evaluation of a run by importance sampling."""
-    data, model = _opened(run)
-    return _evaluated(model, data, config, quiet=quiet)
-
-
-def _evaluated(model: VAE, data: Dataset, config: EvaluateConfig, *, quiet: bool) -> Evaluation:
+def evaluated(model: VAE, data: Dataset, config: EvaluateConfig, *, quiet: bool) -> Evaluation:
+    """The evaluation of a model by importance sampling; the model is moved to the device."""
+    keep_freed_memory()
+    model.to(resolve_device("auto"))
     with counting(len(data.test), quiet=quiet) as done:
         asked = {"k": config.k, "seed": config.seed, "precision": config.precision}
         return evaluate_model(model, data, **asked, on_images=done)
-
-
-def _opened(run: Run) -> tuple[Dataset, VAE]:
-    keep_freed_memory()
-    return run.load_data(), run.load_model().to(resolve_device("auto"))
 
 
 def _beyond(
@@ -134,22 +137,27 @@ def _means(values: dict[str, torch.Tensor]) -> dict[str, Any]:
     return {"estimates": {name: asdict(Estimate.of(v)) for name, v in values.items()}}
 
 
-def _tables(differences: dict[str, dict[str, Estimate]]) -> dict[str, Any]:
+def _tables(differences: dict[str, dict[str, Estimate]], steps: dict[str, int]) -> dict[str, Any]:
     tables = {
         name: {quantity: asdict(e) for quantity, e in table.items()}
         for name, table in differences.items()
     }
-    return {"differences": tables} if tables else {}
+    return {"differences": tables, "steps": steps} if tables else {}
 
 
-def _table(path: str, ours: Evaluation, differences: dict[str, dict[str, Estimate]]) -> Table:
+def _table(
+    heading: str,
+    ours: Evaluation,
+    differences: dict[str, dict[str, Estimate]],
+    steps: dict[str, int],
+) -> Table:
     table = Table(
         title=ours.title, title_justify="left", caption=f"{ours.unit}, ± one standard error"
     )
     table.add_column("quantity")
-    table.add_column(path, justify="right")
-    for other in differences:
-        table.add_column(f"− {other}", justify="right")
+    table.add_column(heading, justify="right")
+    for other, step in steps.items():
+        table.add_column(f"− {other}, step {step:,}", justify="right")
     for name, estimate in ours.estimates.items():
         cells = [str(difference[name]) for difference in differences.values()]
         table.add_row(label(name, ours.k, ours.kl_sampled), str(estimate), *cells)

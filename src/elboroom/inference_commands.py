@@ -34,14 +34,15 @@ _FIRST, _FIRST_OF_GAPS = 8, 100
 _GAPS_AT_A_TIME = 50
 
 
-def complete(path: Path, config: CompleteConfig, *, as_json: bool) -> None:
+def complete(path: Path, config: CompleteConfig, *, best: bool, as_json: bool) -> None:
     """Complete images into a figure of the run, and say how good each completion is."""
     run, console = Run(path), plain_console()
     mask = _mask(run, config.mask)
     x, names = _chosen(run, config)
     mask = mask & ~x.isnan()
     keep_freed_memory()
-    model, noise = run.load_model(), stream(config.seed, "complete")
+    model, step = run.load_model_and_step(best=best)
+    noise = stream(config.seed, "complete")
     figure, posteriors = gallery.completion(
         model, x, mask, draws=config.draws, generator=noise, methods=config.method
     )
@@ -51,12 +52,12 @@ def complete(path: Path, config: CompleteConfig, *, as_json: bool) -> None:
     ]
     by_image = zip(names, *scored, strict=True)
     found = [{"image": name} | row for name, *rows in by_image for row in rows]
-    png, svg = run.write_figure(f"complete-{Path(config.mask).stem}", figure)
+    png, svg = run.write_figure(f"complete-{Path(config.mask).stem}", figure, step)
     if as_json:
-        told = {"mask": config.mask, "seed": config.seed, "unit": "nats", "completions": found}
-        console.print(storage.as_json(told | {"figure": str(png)}))
+        told = {"step": step, "mask": config.mask, "seed": config.seed, "unit": "nats"}
+        console.print(storage.as_json(told | {"completions": found, "figure": str(png)}))
         return
-    console.print(result_tables.completions(found, config.mask))
+    console.print(result_tables.completions(found, config.mask, step))
     console.print(f"{png} and {svg.suffix}")
 
 
@@ -82,16 +83,17 @@ def _scored(
     return [dict(zip(found, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def infer(path: Path, config: InferConfig, *, quiet: bool, as_json: bool) -> None:
+def infer(path: Path, config: InferConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
     """Write the posteriors of many images into a file, and say what is known of them."""
     posterior_file.require_absent(config.out)
     run, console, clock = Run(path), plain_console(), time.perf_counter()
     mask = _mask(run, config.mask)
     test = run.load_data().test
     index = _rows(test, config.index, config.images)
-    found = _inferred(run, test, index, mask, config, quiet=quiet)
+    model, step = run.load_model_and_step(best=best)
+    found = _inferred(model, test, index, mask, config, quiet=quiet)
     summary = {
-        **_asked(run, config, len(index)),
+        **_asked(run, step, config, len(index)),
         "method": config.method,
         "draws": config.draws,
         "chains": len(found["z"]),
@@ -108,11 +110,11 @@ def infer(path: Path, config: InferConfig, *, quiet: bool, as_json: bool) -> Non
 
 
 def _inferred(
-    run: Run, test: Part, index: list[int], mask: Tensor, config: InferConfig, *, quiet: bool
+    model: VAE, test: Part, index: list[int], mask: Tensor, config: InferConfig, *, quiet: bool
 ) -> dict[str, Tensor]:
     keep_freed_memory()
     device = resolve_device("auto")
-    model, parts = run.load_model().to(device), []
+    model, parts = model.to(device), []
     with counting(len(index), quiet=quiet) as done:
         for number, rows in enumerate(_in_parts(index, images_at_a_time(config.method))):
             batch = test.rows(rows).x
@@ -134,14 +136,15 @@ def _count(done: Callable[[float], None], images: int, _: int, steps: int) -> No
     done(images / steps)
 
 
-def gaps(path: Path, config: GapsConfig, *, quiet: bool, as_json: bool) -> None:
+def gaps(path: Path, config: GapsConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
     """Print how far below log p(seen) the encoder's bound is, and why."""
     run, console = Run(path), plain_console()
     mask = _mask(run, config.mask)
     test = run.load_data().test
     index = _rows(test, None, config.images or min(_FIRST_OF_GAPS, len(test)))
-    found = _gaps(run, test, index, mask, config, quiet=quiet)
-    asked = {**_asked(run, config, len(index)), "k": config.k}
+    model, step = run.load_model_and_step(best=best)
+    found = _gaps(model, test, index, mask, config, quiet=quiet)
+    asked = {**_asked(run, step, config, len(index)), "k": config.k}
     if as_json:
         console.print(storage.as_json(asked | found.to_dict()))
         return
@@ -150,11 +153,11 @@ def gaps(path: Path, config: GapsConfig, *, quiet: bool, as_json: bool) -> None:
 
 
 def _gaps(
-    run: Run, test: Part, index: list[int], mask: Tensor, config: GapsConfig, *, quiet: bool
+    model: VAE, test: Part, index: list[int], mask: Tensor, config: GapsConfig, *, quiet: bool
 ) -> Gaps:
     keep_freed_memory()
     device = resolve_device("auto")
-    model, parts = run.load_model().to(device), []
+    model, parts = model.to(device), []
     with counting(len(index), quiet=quiet) as done:
         for number, rows in enumerate(_in_parts(index, _GAPS_AT_A_TIME)):
             noise = stream(config.seed, "gaps", number, device=device)
@@ -193,9 +196,10 @@ def _beyond(what: str, test: Part) -> UsageError:
     return UsageError(what, why=why, fix="name rows within it")
 
 
-def _asked(run: Run, config: InferConfig | GapsConfig, images: int) -> dict[str, Any]:
+def _asked(run: Run, step: int, config: InferConfig | GapsConfig, images: int) -> dict[str, Any]:
     """What a result must say of itself."""
     return {
+        "step": step,
         "identity": asdict(run.identity),
         "part": "test",
         "images": images,

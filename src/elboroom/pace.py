@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from copy import deepcopy
 from dataclasses import replace
 
@@ -38,7 +39,8 @@ def epochs_within(
         UsageError: not one epoch fits.
     """
     budget, clock = 60 * minutes, time.perf_counter()
-    rehearsed = config if config.compile == "on" else replace(config, compile="off")
+    compiled = "on" if config.compile == "on" else "off"
+    rehearsed = replace(config, patience=None, compile=compiled)
     pace = _seconds_per_step(_SHARE * budget, model, data, rehearsed, objective)
     per_epoch = pace * math.ceil(len(data.train) / config.images_a_step)
     left = budget - (time.perf_counter() - clock)
@@ -61,7 +63,8 @@ def _seconds_per_step(
         ticks.setdefault(state.step, time.perf_counter())
         return len(ticks) > _AT_LEAST and ticks[state.step] - ticks[0] > seconds
 
-    train(rehearsal, data, config, objective=objective, state=state, stop=stop)
+    with warnings.catch_warnings(action="ignore"):  # the run itself will give them
+        train(rehearsal, data, config, objective=objective, state=state, stop=stop)
     times = list(ticks.values())
     warm = times[(len(times) - 1) // 2 :]
     return (warm[-1] - warm[0]) / (len(warm) - 1)

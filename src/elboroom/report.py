@@ -10,6 +10,7 @@ import jinja2
 from elboroom.config.tables import read
 from elboroom.evaluation import Estimate, label
 from elboroom.foreign import read_bytes
+from elboroom.marks import mark
 from elboroom.runs import Run
 
 _LARGEST_FIGURE = 8 << 20  # bytes
@@ -31,12 +32,13 @@ _CAPTIONS = {
 
 @dataclass(frozen=True)
 class _Told:
-    """What a page tells of evaluation.json; once that did not say the last two."""
+    """What a page tells of evaluation.json; once that did not say the last three."""
 
     k: int
     estimates: dict[str, dict[str, float | None]]
     unit: str = "nats per image"
     kl_sampled: bool = False
+    step: int | None = None
 
     @property
     def rows(self) -> list[tuple[str, str]]:
@@ -67,6 +69,8 @@ def render(run: Run) -> str:
         name=run.path.resolve().name,
         evaluation=rows,
         unit=told.unit if told else _Told.unit,
+        step=told.step if told else None,
+        mark=mark,
         identity=asdict(run.identity),
         epochs=len(run.history()),
         figures=figures,

@@ -19,10 +19,10 @@ _GAPS = {
 }
 
 
-def completions(found: list[dict[str, Any]], mask: str) -> Table:
+def completions(found: list[dict[str, Any]], mask: str, step: int) -> Table:
     """A row for each image and method: what is known of log p(seen), and the score."""
     numbers = ("seen part", "log p(unseen | seen)", "ESS")
-    table = _table(f"{mask} seen", "image", "method", numbers=numbers)
+    table = _table(f"{mask} seen, step {step:,}", "image", "method", numbers=numbers)
     table.caption = "nats, ± one standard error; of a few effective samples a score is too low"
     for row in found:
         evidence = [f"{label} {row[n]:.2f}" for n, label in EVIDENCE.items() if n in row]
@@ -74,7 +74,8 @@ def _title(asked: dict[str, Any]) -> str:
     data, mask = asked["identity"], asked["mask"]
     return (
         f"{data['source']}, {data['binarisation']} binarisation, {data['split']} split, "
-        f"{asked['images']:,} {asked['part']} images, {'all' if mask is None else mask} seen"
+        f"{asked['images']:,} {asked['part']} images, {'all' if mask is None else mask} seen, "
+        f"step {asked['step']:,}"
     )
 
 

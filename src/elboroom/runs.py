@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tomli_w
 import torch
 from torch import Tensor
 
@@ -19,13 +19,16 @@ from elboroom import checkpoints, lock
 from elboroom.checkpoints import Checkpoint
 from elboroom.config import Config
 from elboroom.config.tables import read, require_type
-from elboroom.data import Dataset, Identity, load_data
+from elboroom.config_file import CONFIG, read_config, write_config
+from elboroom.data import Dataset, load_data
 from elboroom.device import resolve_device
-from elboroom.environment import environment, warn_of_changes
+from elboroom.environment import warn_of_changes
 from elboroom.errors import DiskError, RunError, UsageError
-from elboroom.foreign import parse_json, parse_toml, read_bytes, require_no_links
+from elboroom.foreign import parse_json, read_bytes
 from elboroom.likelihoods import likelihood_of, require_support
+from elboroom.marks import mark, marked_step
 from elboroom.model import VAE, least_weights
+from elboroom.plan import Plan
 from elboroom.randomness import stream
 from elboroom.state import EpochMetrics, TrainState, new_state
 from elboroom.storage import (
@@ -44,10 +47,8 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 """Where runs go unless another place is named."""
 METRICS = "metrics.jsonl"
-_CONFIG, _REPORT = "config.toml", "report.html"
-_EVALUATION, _PER_IMAGE = "evaluation.json", "evaluation.npz"
-_LARGEST_CONFIG, _LARGEST_EVALUATION = 1 << 14, 1 << 22  # bytes
-_AXES = 8  # of an event, at the most
+_EVALUATION, _PER_IMAGE, _REPORT = "evaluation.json", "evaluation.npz", "report.html"
+_LARGEST_EVALUATION = 1 << 22  # bytes
 
 
 def new_model(config: Config, data: Dataset) -> VAE:
@@ -77,26 +78,7 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = path = Path(path)
         self._unwritten: list[str] = []
-        try:
-            if (path / _CONFIG).exists():
-                require_no_links(path, "checkpoints", "figures")
-            tables = parse_toml(read_bytes(path / _CONFIG, _LARGEST_CONFIG))
-            self.identity = read(Identity, tables.pop("identity"))
-            self.event_shape = _event_shape(tables.pop("event")["shape"])
-            self.environment = dict(tables.pop("environment"))
-            self.config = Config.from_dict(tables)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise RunError(
-                f"{path} is not a run",
-                why=f"it has no {_CONFIG}",
-                fix="give the folder that `elboroom train` printed, such as runs/reference-…",
-            ) from error
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise RunError(
-                f"the config of {path} cannot be read",
-                why=str(error),
-                fix=f"restore {_CONFIG} from where the run was made",
-            ) from error
+        self.config, self.identity, self.event_shape, self.environment = read_config(path)
 
     @classmethod
     def create(cls, path: str | Path, config: Config, data: Dataset) -> "Run":
@@ -115,7 +97,7 @@ class Run:
             make_folder(path, parents=True)
             with lock.locked(path):
                 _require_free(path)  # of another process that makes the same
-                write_file(path / _CONFIG, tomli_w.dumps(_tables(config, data)).encode())
+                write_config(path, config, data)
         return cls(path)
 
     def locked(self) -> AbstractContextManager[None]:
@@ -146,6 +128,14 @@ class Run:
         Raises:
             RunError: there is none, or the config is of networks that are larger than it.
         """
+        return self.load_model_and_step(best=best)[0]
+
+    def load_model_and_step(self, *, best: bool = False) -> tuple[VAE, int]:
+        """As `load_model`, with the step of the checkpoint.
+
+        Raises:
+            RunError: as there.
+        """
         self._require_room()
         # the checkpoint brings what started at the data
         config = replace(self.config.model, data_bias=False)
@@ -153,8 +143,8 @@ class Run:
         images = torch.zeros(config.components, *self.event_shape) if vamp else None
         generator = stream(self.config.train.seed, "weights")
         model = VAE.from_config(config, self.event_shape, generator=generator, images=images)
-        checkpoints.load(self._checkpoints, model, best=best)
-        return model.eval()
+        step = checkpoints.load(self._checkpoints, model, best=best)
+        return model.eval(), step
 
     def _require_room(self) -> None:
         """That a checkpoint may have the weights of the config, before a model of it is made."""
@@ -169,6 +159,8 @@ class Run:
     def load_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """The model and the state to go on from; metrics after that step are dropped.
 
+        It warns of those that are missing before it.
+
         Raises:
             RunError: there are checkpoints, and none can be used.
             DiskError: the metrics cannot be written.
@@ -182,9 +174,22 @@ class Run:
         if saved:
             checkpoints.load(self._checkpoints, model, state)
         state.history = [m for m in self.history() if m.step <= state.step]
+        self._warn_of_lost(state, Plan(self.config.train, data.train).steps_per_epoch)
         lines = "".join(_line(m) + "\n" for m in state.history)
         write_file(self.path / METRICS, lines.encode())
         return model, state
+
+    def _warn_of_lost(self, state: TrainState, steps_per_epoch: int) -> None:
+        """Warn of finished epochs that the history lacks, by their bounds: there may be many."""
+        ends = [0, *sorted({m.epoch for m in state.history}), state.step // steps_per_epoch + 1]
+        lost = [(a + 1, b - 1) for a, b in pairwise(ends) if b - a > 1]
+        if lost:
+            told = ", ".join(f"{a} to {b}" if a < b else str(a) for a, b in lost)
+            warnings.warn(
+                f"{self.path / METRICS} has lost these epochs: {told}. Steps do not depend on "
+                "them, and training goes on; curves and --patience go without them.",
+                stacklevel=3,
+            )
 
     def save(self, model: VAE, state: TrainState) -> None:
         """`keep` a checkpoint of now."""
@@ -245,7 +250,7 @@ class Run:
             return [read(EpochMetrics, parse_json(line, finite=False)) for line in lines]
 
     def write_evaluation(self, evaluation: dict[str, Any], per_image: dict[str, Tensor]) -> Path:
-        """Write evaluation.json, and evaluation.npz with a value of each image."""
+        """Write evaluation.json, which begins with its step, and evaluation.npz, image by image."""
         buffer = BytesIO()
         arrays: dict[str, Any] = {name: values.numpy() for name, values in per_image.items()}
         np.savez(buffer, **arrays)
@@ -282,13 +287,13 @@ class Run:
                 fix="restore it from where the run was made, or remove it",
             ) from error
 
-    def write_figure(self, name: str, figure: "Figure") -> list[Path]:
-        """Write figures/NAME.png and .svg."""
+    def write_figure(self, name: str, figure: "Figure", step: int) -> list[Path]:
+        """Write figures/NAME.png and .svg, which say of which step the model was."""
         make_folder(self.path / "figures")
         paths = []
         for kind in ("png", "svg"):
             buffer = BytesIO()
-            figure.savefig(buffer, format=kind, dpi=200)
+            figure.savefig(buffer, format=kind, dpi=200, metadata={"Description": mark(step)})
             paths.append(self._write(f"figures/{name}.{kind}", buffer.getvalue()))
         return paths
 
@@ -296,12 +301,30 @@ class Run:
         """The PNG of every figure drawn so far, by name."""
         return {path.stem: path for path in sorted((self.path / "figures").glob("*.png"))}
 
-    def holds(self, name: str) -> bool:
-        """Whether the run has the file `name`, made since its newest checkpoint."""
-        path = self.path / name
-        steps = checkpoints.newest_first(self._checkpoints)
-        newest = max((step.stat().st_mtime for step in steps), default=math.inf)
-        return path.exists() and path.stat().st_mtime >= newest
+    def holds(self, name: str, step: int) -> bool:
+        """Whether the run has the file `name`, of that step, made since its newest checkpoint."""
+        kept = checkpoints.newest_first(self._checkpoints)
+        newest = max((path.stat().st_mtime for path in kept), default=math.inf)
+        return self.step_of(name) == step and (self.path / name).stat().st_mtime >= newest
+
+    def step_of(self, name: str) -> int | None:
+        """The step of the model that the file `name` is made of; None without such a file.
+
+        A file of an older version does not say it, and is of the newest.
+
+        Raises:
+            RunError: it cannot be read.
+        """
+        if not (self.path / name).is_file():
+            return None
+        with self.reading(name):
+            said = marked_step(self.path / name)
+        return self.step() if said is None else said
+
+    def step(self, *, best: bool = False) -> int | None:
+        """The step of the newest checkpoint, or of the best, whole or not; None without any."""
+        kept = checkpoints.by_preference(self._checkpoints, best=best)
+        return checkpoints.named_step(kept[0]) if kept else None
 
     def write_report(self, html: str) -> Path:
         """Write report.html."""
@@ -316,21 +339,13 @@ class Run:
         return self.path / name
 
 
-def _event_shape(found: object) -> tuple[int, ...]:
-    require_type("event", found, tuple[int, ...])
-    shape = tuple(cast(list[int], found))
-    if not 1 <= len(shape) <= _AXES or min(shape) < 1:
-        raise ValueError(f"an event cannot have the shape {shape}")
-    return shape
-
-
 def _line(metrics: EpochMetrics) -> str:
     return json.dumps(asdict(metrics))
 
 
 def _require_free(path: Path) -> None:
     """That a new run may have `path`, where one may have been killed before it had a config."""
-    leftovers = {*lock.FILES, *(f".{name}.part" for name in (*lock.FILES, _CONFIG))}
+    leftovers = {*lock.FILES, *(f".{name}.part" for name in (*lock.FILES, CONFIG))}
     if path.is_dir() and {inner.name for inner in path.iterdir()} <= leftovers:
         return
     if path.exists():
@@ -339,19 +354,3 @@ def _require_free(path: Path) -> None:
             why="a new run never writes over an old one",
             fix=f"give another --out, or go on with `elboroom train --resume {path}`",
         )
-
-
-def _tables(config: Config, data: Dataset) -> dict[str, Any]:
-    return {
-        **_plain(asdict(config)),
-        "event": {"shape": list(data.event_shape)},
-        "identity": asdict(data.identity),
-        "environment": environment(config.train),
-    }
-
-
-def _plain(value: Any) -> Any:
-    """As TOML has it, which knows no null: an absent option is the None that is its default."""
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items() if inner is not None}
-    return list(value) if isinstance(value, tuple) else value

@@ -127,13 +127,13 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
 def _put(aside: Path, path: Path) -> None:
     """Give a folder its name; one that has it already keeps it if that fails."""
     old = path.with_name(f".{path.name}{_OLD}")
-    if path.exists():
-        _discard(old)
-        path.replace(old)
     try:
+        if path.exists():
+            _discard(old)
+            path.replace(old)
         aside.replace(path)
-    except BaseException:  # a second Ctrl-C too
-        if old.exists():
+    except BaseException:  # a second Ctrl-C too, which may come as either rename ends
+        if old.exists() and not path.exists():
             old.replace(path)
         raise
     _discard(old)

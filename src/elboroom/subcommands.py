@@ -37,6 +37,16 @@ class Command:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Look(Command):
+    """What every command takes that looks at the model of a run."""
+
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run folder."""
+    best: bool = False
+    """Use the checkpoint of the largest held-out ELBO instead of the newest."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Start:
     """Where the defaults of `elboroom train` come from; read before the other options are."""
 
@@ -61,7 +71,7 @@ class Train(Command, Start):
     quiet: bool = False
     """Show no progress."""
     explain: bool = False
-    """Say how this machine would train, and why; train nothing."""
+    """Say how this machine would train, and why; no run is made. --minutes are timed first."""
     config: Annotated[Config, arg(name="")] = field(default_factory=Config)
 
     def run(self) -> int:
@@ -77,7 +87,7 @@ class Train(Command, Start):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(Command):
+class Evaluate(Look):
     """Print and store the held-out likelihood of a run, with standard errors, and what it is worth.
 
     Example: elboroom evaluate runs/first --ais 100 --certify 100 --compare runs/second
@@ -85,8 +95,6 @@ class Evaluate(Command):
     Writes RUN/evaluation.json, and RUN/evaluation.npz with a value of each test image.
     """
 
-    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    """The run folder."""
     compare: tuple[Path, ...] = ()
     """Other runs on the same data, whose paired differences from RUN are shown."""
     quiet: bool = False
@@ -102,6 +110,7 @@ class Evaluate(Command):
         evaluation_commands.evaluate(
             self.run_folder,
             self.config,
+            best=self.best,
             compare=self.compare,
             quiet=self.quiet,
             as_json=self.json,
@@ -110,26 +119,24 @@ class Evaluate(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures(Command):
+class Figures(Look):
     """Draw the figures of a run into RUN/figures, as PNG and SVG.
 
     Example: elboroom figures runs/first --only samples contours
     """
 
-    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    """The run folder."""
     config: Annotated[FiguresConfig, arg(name="")] = field(default_factory=FiguresConfig)
 
     def run(self) -> int:
         """Draw."""
         from elboroom import figure_commands
 
-        figure_commands.figures(self.run_folder, self.config)
+        figure_commands.figures(self.run_folder, self.config, best=self.best)
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Complete(Command):
+class Complete(Look):
     """Infer z from the seen part of images and fill in the rest, by one method or several.
 
     Example: elboroom complete runs/first --mask top --index 0 1 2 --method svi hmc
@@ -138,8 +145,6 @@ class Complete(Command):
     probability that each method gave to the pixels withheld.
     """
 
-    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    """The run folder."""
     json: bool = False
     """Print the figures as JSON."""
     config: Annotated[CompleteConfig, arg(name="")]
@@ -148,12 +153,12 @@ class Complete(Command):
         """Complete."""
         from elboroom import inference_commands
 
-        inference_commands.complete(self.run_folder, self.config, as_json=self.json)
+        inference_commands.complete(self.run_folder, self.config, best=self.best, as_json=self.json)
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Infer(Command):
+class Infer(Look):
     """Infer the posterior of z of test images, and write draws and diagnostics into a file.
 
     Example: elboroom infer runs/first --mask top --method laplace --out top.npz
@@ -164,8 +169,6 @@ class Infer(Command):
     arviz.from_dict({"posterior": {"z": numpy.load("top.npz")["z"]}})
     """
 
-    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    """The run folder."""
     quiet: bool = False
     """Show no progress."""
     json: bool = False
@@ -176,12 +179,18 @@ class Infer(Command):
         """Infer."""
         from elboroom import inference_commands
 
-        inference_commands.infer(self.run_folder, self.config, quiet=self.quiet, as_json=self.json)
+        inference_commands.infer(
+            self.run_folder,
+            self.config,
+            best=self.best,
+            quiet=self.quiet,
+            as_json=self.json,
+        )
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gaps(Command):
+class Gaps(Look):
     """Print how far the encoder's ELBO is below log p(x), and why (Cremer et al., 2018).
 
     Example: elboroom gaps runs/first --mask top --images 200
@@ -190,8 +199,6 @@ class Gaps(Command):
     approximation gap only by another family. With one or two latents log p(x) is exact.
     """
 
-    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    """The run folder."""
     quiet: bool = False
     """Show no progress."""
     json: bool = False
@@ -202,25 +209,30 @@ class Gaps(Command):
         """Take the gap apart."""
         from elboroom import inference_commands
 
-        inference_commands.gaps(self.run_folder, self.config, quiet=self.quiet, as_json=self.json)
+        inference_commands.gaps(
+            self.run_folder,
+            self.config,
+            best=self.best,
+            quiet=self.quiet,
+            as_json=self.json,
+        )
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report(Command):
-    """Write RUN/report.html, one self-contained page; evaluates and draws what is missing.
+class Report(Look):
+    """Write RUN/report.html, one self-contained page of one checkpoint.
 
     Example: elboroom report runs/first
-    """
 
-    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
-    """The run folder."""
+    Evaluates and draws what is missing, of another checkpoint, or older than the newest.
+    """
 
     def run(self) -> int:
         """Report."""
         from elboroom import figure_commands
 
-        figure_commands.report(self.run_folder)
+        figure_commands.report(self.run_folder, best=self.best)
         return 0
 
 

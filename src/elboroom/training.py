@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -70,28 +71,37 @@ def train(
     steps, stopped = config.epochs * plan.steps_per_epoch, stop()
     clock, visited = time.perf_counter(), 0
 
-    while state.step < steps and not (stopped or out_of_patience(state.history, config)):
-        for number in guard.stretch():
-            index, rate, warm = plan.at(number)
-            restart(step.noise, config.seed, "step", number)
-            state.totals += step(index, state.caution * rate, warm)
-            state.step += 1
-            visited += len(index)
-            if state.step % plan.steps_per_epoch:
-                on_step(state)
-            if stopped := stop():
-                break
-        if not guard.holds() or state.step % plan.steps_per_epoch:
-            continue
-        means = (state.totals / len(part)).tolist()
-        pace = visited / (time.perf_counter() - clock)
-        state.history.append(_epoch_metrics(model, data, objective, plan, state, means, pace))
-        state.totals.zero_()
-        on_epoch(state)
-        warn_of_symptoms(state.history, config, data.held_out[0])
-        clock, visited = time.perf_counter(), 0
-    model.eval()
+    with _evaluation_mode_after(model):
+        while state.step < steps and not (stopped or out_of_patience(state.history, config)):
+            for number in guard.stretch():
+                index, rate, warm = plan.at(number)
+                restart(step.noise, config.seed, "step", number)
+                state.totals += step(index, state.caution * rate, warm)
+                state.step += 1
+                visited += len(index)
+                if state.step % plan.steps_per_epoch:
+                    on_step(state)
+                if stopped := stop():
+                    break
+            if not guard.holds() or state.step % plan.steps_per_epoch:
+                continue
+            means = (state.totals / len(part)).tolist()
+            pace = visited / (time.perf_counter() - clock)
+            state.history.append(_epoch_metrics(model, data, objective, plan, state, means, pace))
+            state.totals.zero_()
+            on_epoch(state)
+            warn_of_symptoms(state.history, config, data.held_out[0])
+            clock, visited = time.perf_counter(), 0
     return state
+
+
+@contextmanager
+def _evaluation_mode_after(model: VAE) -> Iterator[None]:
+    """However it ends: the last good model of an error is to be used, too."""
+    try:
+        yield
+    finally:
+        model.eval()
 
 
 def _epoch_metrics(

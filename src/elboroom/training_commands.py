@@ -96,9 +96,12 @@ def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
     fit = _fit(config, data)
-    config = _fitted(config, fit)
+    known = _within_minutes(_fitted(config, fit), data)
     choices = {"batches": str(fit)} if fit else {}
-    choices |= explained(config.train, config.objective, data.train)
+    if config.minutes is not None:
+        fitting = f"as many as fit into {config.minutes:g} minutes, or all of --epochs"
+        choices["epochs"] = f"{known.train.epochs:,}, {fitting}"
+    choices |= explained(known.train, known.objective, data.train)
     for choice, why in choices.items():
         plain_console().print(f"{choice}: {why}")
 
@@ -163,10 +166,12 @@ def _farewell(run: Run, state: TrainState, held_out: str, *, finished: bool) -> 
             f"go on with: elboroom train --resume {run.path}"
         )
     elbo = state.history[-1].held_out_elbo
+    early = _early(run, state, held_out)
+    best = " --best, for the checkpoint of the best ELBO; else the newest is used" if early else ""
     return (
-        f"{_early(run, state, held_out)}"
+        f"{early}"
         f"trained: {held_out} ELBO {elbo:.2f} nats per image; the run is in {run.path}\n"
-        f"next: elboroom report {run.path}"
+        f"next: elboroom report {run.path}{best}"
     )
 
 
