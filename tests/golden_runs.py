@@ -56,7 +56,7 @@ def make(folder: Path) -> None:
         run = Run.create("run", CONFIG, load_data(CONFIG.data))
         _train(run, STOPPED)
         found = _evaluated(run)
-        run.write_evaluation(found.to_dict(), found.per_image)
+        run.write_evaluation({"step": run.step()} | found.to_dict(), found.per_image)
         (folder / "expected.json").write_text(json.dumps(_expected(run), indent=2) + "\n")
 
 
@@ -103,7 +103,8 @@ def _digest(run: Run, *, best: bool) -> str:
 def faults(version: str, folder: Path) -> list[str]:
     """What is wrong with the golden run of a version, a copy of which is made as `folder`."""
     shutil.copytree(FOLDER / version, folder)
-    with chdir(folder), warnings.catch_warnings():
+    with chdir(folder), warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
         warnings.filterwarnings("ignore", ".* was begun with ")  # another PyTorch
         expected, run = json.loads(Path("expected.json").read_text()), Run("run")
         found = [str(finding) for finding in examine(Path("run")) if finding.damage]
@@ -116,6 +117,7 @@ def faults(version: str, folder: Path) -> list[str]:
         end = _train(run, 10**9).history[-1]
         ended = {"step": end.step, "held_out_elbo": end.held_out_elbo}
         found += [] if _close(expected["end"], ended) else [f"another end: {ended}"]
+        found += [str(warning.message) for warning in told]
     return [f"{version}: {wrong}" for wrong in found]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elboroom import checkpoints, lock
+from elboroom import checkpoints, lock, storage
 from elboroom.checkpoints import Checkpoint
 from elboroom.config import Config
 from elboroom.config.tables import read, require_type
@@ -31,15 +31,6 @@ from elboroom.model import VAE, least_weights
 from elboroom.plan import Plan
 from elboroom.randomness import stream
 from elboroom.state import EpochMetrics, TrainState, new_state
-from elboroom.storage import (
-    append_line,
-    as_json,
-    make_folder,
-    restore_names,
-    whole_lines,
-    write_file,
-    writing,
-)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,9 +83,9 @@ class Run:
         path = Path(path)
         for part in (data.train, data.test):
             require_support(likelihood_of(config.model), part, data.identity.source)
-        with writing(path):
+        with storage.writing(path):
             _require_free(path)
-            make_folder(path, parents=True)
+            storage.make_folder(path, parents=True)
             with lock.locked(path):
                 _require_free(path)  # of another process that makes the same
                 write_config(path, config, data)
@@ -166,7 +157,7 @@ class Run:
             DiskError: the metrics cannot be written.
         """
         warn_of_changes(self.path, self.environment, self.config.train)
-        restore_names(self._checkpoints)
+        storage.restore_names(self._checkpoints)
         saved = checkpoints.newest_first(self._checkpoints)  # none if it stopped before its first
         if saved:
             self._require_room()
@@ -176,7 +167,7 @@ class Run:
         state.history = [m for m in self.history() if m.step <= state.step]
         self._warn_of_lost(state, Plan(self.config.train, data.train).steps_per_epoch)
         lines = "".join(_line(m) + "\n" for m in state.history)
-        write_file(self.path / METRICS, lines.encode())
+        storage.write_file(self.path / METRICS, lines.encode())
         return model, state
 
     def _warn_of_lost(self, state: TrainState, steps_per_epoch: int) -> None:
@@ -224,7 +215,7 @@ class Run:
 
     def _write_metrics(self) -> None:
         if self._unwritten:
-            append_line(self.path / METRICS, "\n".join(self._unwritten))
+            storage.append_line(self.path / METRICS, "\n".join(self._unwritten))
             self._unwritten.clear()
 
     @contextmanager
@@ -245,7 +236,7 @@ class Run:
             RunError: a line of them is none of metrics.
         """
         with self.reading(METRICS):
-            lines = whole_lines(self.path / METRICS)
+            lines = storage.whole_lines(self.path / METRICS)
             # a held-out ELBO may have been NaN
             return [read(EpochMetrics, parse_json(line, finite=False)) for line in lines]
 
@@ -255,7 +246,7 @@ class Run:
         arrays: dict[str, Any] = {name: values.numpy() for name, values in per_image.items()}
         np.savez(buffer, **arrays)
         self._write(_PER_IMAGE, buffer.getvalue())
-        return self._write(_EVALUATION, as_json(evaluation).encode())
+        return self._write(_EVALUATION, storage.as_json(evaluation).encode())
 
     def read_evaluation(self) -> dict[str, Any] | None:
         """What `write_evaluation` wrote, or None.
@@ -289,7 +280,7 @@ class Run:
 
     def write_figure(self, name: str, figure: "Figure", step: int) -> list[Path]:
         """Write figures/NAME.png and .svg, which say of which step the model was."""
-        make_folder(self.path / "figures")
+        storage.make_folder(self.path / "figures")
         paths = []
         for kind in ("png", "svg"):
             buffer = BytesIO()
@@ -335,7 +326,7 @@ class Run:
         return self.path / "checkpoints"
 
     def _write(self, name: str, content: bytes) -> Path:
-        write_file(self.path / name, content)
+        storage.write_file(self.path / name, content)
         return self.path / name
 
 
