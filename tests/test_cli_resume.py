@@ -111,6 +111,20 @@ def test_going_on_with_a_finished_run_changes_nothing(elboroom: Command, trained
     assert metrics(run) == metrics(trained)
 
 
+@pytest.mark.filterwarnings("always:.* has lost these epochs")
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_finished_run_that_has_lost_metrics_is_finished(elboroom: Command, run: Path, left: int):
+    lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join(lines[:left]))
+    outcome = elboroom("train", "--resume", run)
+    assert outcome.code == 0
+    assert "has lost these epochs" in outcome.err
+    assert outcome.err.endswith(
+        f"trained: step 12, whose metrics are lost; the run is in {run}\n"
+        f"next: elboroom report {run}\n"
+    )
+
+
 @pytest.mark.parametrize(
     "other", [["--epochs", "9"], ["--preset", "mnist"], ["--out", "elsewhere"], ["--seed", "1"]]
 )

@@ -18,6 +18,7 @@ from elboroom.memory import memory_for
 from elboroom.model import VAE
 from elboroom.pace import epochs_within
 from elboroom.patience import evaluated, out_of_patience
+from elboroom.plan import Plan
 from elboroom.progress import watch
 from elboroom.runs import RUNS, Run, new_model
 from elboroom.state import TrainState
@@ -45,10 +46,11 @@ def train(
             plain_console(stderr=True).print(found)
         model, state = run.load_training(data) if resume else run.new_training(data)
         _train(run, model, state, data, stop, quiet=quiet)
-    early = out_of_patience(state.history, run.config.train)
-    finished = early or _epochs(state) == run.config.train.epochs
+    steps = run.config.train.epochs * Plan(run.config.train, data.train).steps_per_epoch
+    early = state.step < steps and out_of_patience(state.history, run.config.train)
+    finished = early or state.step == steps
     if not quiet:
-        farewell = _farewell(run, state, data.held_out[0], finished=finished)
+        farewell = _farewell(run, state, data.held_out[0], finished=finished, early=early)
         plain_console(stderr=True).print(farewell)
     return 0 if finished else stop.exit_code
 
@@ -85,11 +87,6 @@ def _train(
                 raise  # else it was before the first step, and nothing is to be kept
         else:
             keeper.save(state)
-
-
-def _epochs(state: TrainState) -> int:
-    """How many are finished, though their metrics may be lost."""
-    return state.history[-1].epoch if state.history else 0
 
 
 def explain(config: Config) -> None:
@@ -159,27 +156,31 @@ def _reopened(config: Config, path: Path, out: Path | None) -> Iterator[tuple[Ru
         yield run, run.load_data()
 
 
-def _farewell(run: Run, state: TrainState, held_out: str, *, finished: bool) -> str:
+def _farewell(run: Run, state: TrainState, held_out: str, *, finished: bool, early: bool) -> str:
     if not finished:
         return (
             f"stopped at step {state.step:,}; the run is kept in {run.path}\n"
             f"go on with: elboroom train --resume {run.path}"
         )
-    elbo = state.history[-1].held_out_elbo
-    early = _early(run, state, held_out)
     best = " --best, for the checkpoint of the best ELBO; else the newest is used" if early else ""
     return (
-        f"{early}"
-        f"trained: {held_out} ELBO {elbo:.2f} nats per image; the run is in {run.path}\n"
+        f"{_early(run, state, held_out) if early else ''}"
+        f"trained: {_end(state, held_out)}; the run is in {run.path}\n"
         f"next: elboroom report {run.path}{best}"
     )
 
 
+def _end(state: TrainState, held_out: str) -> str:
+    """The ELBO of the last epoch, whose metrics may be lost."""
+    last = next((m for m in state.history if m.step == state.step), None)
+    if last is None:
+        return f"step {state.step:,}, whose metrics are lost"
+    return f"{held_out} ELBO {last.held_out_elbo:.2f} nats per image"
+
+
 def _early(run: Run, state: TrainState, held_out: str) -> str:
-    """Why training ended before its last epoch; empty if it did not."""
+    """Why training ended before its last epoch."""
     config, epoch = run.config.train, state.history[-1].epoch
-    if epoch == config.epochs:
-        return ""
     best, elbo = max(evaluated(state.history, config), key=lambda found: found[1])
     return (
         f"ended early, after epoch {epoch} of {config.epochs}: the {held_out} ELBO did not pass "
