@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+from safetensors import SafetensorError
+from safetensors.torch import load
+
 import careless
 import children
 import corruptions
@@ -26,6 +30,7 @@ import power_cuts
 import saves
 from benchmarks.fuzzer import Found
 from benchmarks.results import Row
+from checkpoint_cases import flip
 from elboroom import training_commands
 from elboroom.cli import main
 from elboroom.keeper import Keeper
@@ -40,6 +45,7 @@ from targets import TARGETS
 _KILLS, _STOPS, _TRAININGS, _CORRUPTIONS, _MUTATIONS = 300, 30, 60, 5_000, 200_000
 _QUICK_KILLS, _QUICK_STOPS, _QUICK_TRAININGS, _QUICK_CORRUPTIONS = 15, 2, 5, 200
 _QUICK_MUTATIONS = 3_200
+_FLIPS = 300
 _A_STORY = 25  # kills of one run
 _CODES = (errno.ENOSPC, errno.EIO, errno.EROFS)
 _SHARE = 2.0  # % of a run of a minute that checkpoints may take
@@ -98,15 +104,15 @@ def _killed(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[R
     told = list(_stories(number, small, places))
     killed = [kill for one in told for kill in one.killed]
     within = sum(kill.saving for kill in killed)
-    yield _count("kill -9", len(killed), number, "kills")
-    yield _count("of them within a save", within, number // 2, "kills")
-    yield _faults("runs damaged, not gone on with, or of another end", _all(told))
+    yield _count("kill -9: runs killed", len(killed), number, "kills")
+    yield _count("kill -9: of them within a save", within, number // 2, "kills")
+    yield _faults("kill -9: runs damaged, not gone on with, or of another end", _all(told))
     through, coming = (
         trained_through([*small, "--quiet"], next(places)),
         islice(kills(Random(1)), 9),
     )
     one = story([*small, "--quiet"], coming, through, next(places), children.dying_in_place)
-    yield _found_out("a writer that renames nothing, killed", len(one.faults))
+    yield _found_out("kill -9: a writer that renames nothing", len(one.faults))
 
 
 def _stories(number: int, small: list[str], places: Iterator[Path]) -> Iterator[Story]:
@@ -152,11 +158,16 @@ def _failing(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[
     folder, told = next(places) / "kept", list[str | None]()
     for code, step in product(_CODES, (2, 3)):
         told += [saves.fault(folder, disk, step) for disk in saves.disks(folder, step, code)]
-    yield _count("ENOSPC, EIO, EROFS at each call of a save, once and for good", len(told), 200)
-    yield _faults("not told, the checkpoint before harmed, or something left", _only(told))
+    yield _count(
+        "disk: ENOSPC, EIO, EROFS at each call of a save, once and for good",
+        len(told),
+        200,
+        "saves",
+    )
+    yield _faults("disk: not told, the checkpoint before harmed, or something left", _only(told))
     with careless.in_place():
         told = [saves.fault(folder, disk, 3) for disk in saves.disks(folder, 3, errno.ENOSPC)]
-    yield _found_out("a writer in place, on a disk that fails", len(_only(told)))
+    yield _found_out("disk: a writer in place", len(_only(told)))
     yield from _failing_trainings(quick, small, places)
     yield from _small_disks(places)
 
@@ -168,32 +179,38 @@ def _only(told: list[str | None]) -> list[str]:
 def _failing_trainings(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[Row]:
     options, random = [*small, *EVERY_STEP, "--quiet"], Random(0)
     through = trained_through(options, next(places))
-    number = _QUICK_TRAININGS if quick else _TRAININGS
+    number, calls = _QUICK_TRAININGS if quick else _TRAININGS, saves.calls_of(options, next(places))
     faults = list[str]()
     for _ in range(number):
-        disk = Disk(random.choice(_CODES), random.randrange(400), for_good=random.random() < 0.5)
+        disk = Disk(random.choice(_CODES), random.randrange(calls), for_good=random.random() < 0.5)
         faults += saves.in_training(options, disk, through, next(places))
-    yield _count("the same at any call of a training", number, number, "runs")
-    yield _faults("not told, or not gone on with to the same end", faults)
+    yield _count("disk: the same at any call of a training", number, number, "runs")
+    yield _faults("disk: not told, or not gone on with to the same end", faults)
 
 
 def _small_disks(places: Iterator[Path]) -> Iterator[Row]:
     tiny, room = next(places) / "tiny", range(0, 1 << 16, 1024)
     with small_disk(tiny, 64):
         told = [saves.on_a_full_disk(tiny, free) for free in room]
-    yield _count("a tmpfs of 64 KiB with any room left", len(told), len(room), "saves")
-    yield _faults("not told, or the checkpoint before harmed", _only(told))
+    yield _count("disk: a tmpfs of 64 KiB with any room left", len(told), len(room), "saves")
+    yield _faults("disk: that is not told, or the checkpoint before harmed", _only(told))
 
 
 def _corrupted(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[Row]:
     number = _QUICK_CORRUPTIONS if quick else _CORRUPTIONS
     missed = corruptions.faults(next(places) / "kept", number, seed=0)
-    yield _count("bits flipped, files cut, swapped, lost, overwritten", number, number, "accidents")
-    yield _faults("not noticed, or the one before not used", missed)
+    yield _count(
+        "checkpoints: bits flipped, files cut, swapped, lost, overwritten",
+        number,
+        number,
+        "accidents",
+    )
+    yield _faults("checkpoints: not noticed, or the one before not used", missed)
     with careless.without_hashes():
         missed = corruptions.faults(next(places) / "kept", number, seed=0)
-    yield _found_out("a reader without hashes", len(missed))
-    yield _faults("what a power cut after a save might undo", power_cuts.volatile(next(places)))
+    yield _found_out("checkpoints: a reader without hashes", len(missed))
+    yield _unnoticed(next(places) / "kept")
+    yield _faults("power cut: what one after a save might undo", power_cuts.volatile(next(places)))
     writers: dict[str, Callable[[], AbstractContextManager[None]]] = {
         "files": careless.unsynced_files,
         "folders": careless.unsynced_folders,
@@ -201,7 +218,19 @@ def _corrupted(quick: bool, small: list[str], places: Iterator[Path]) -> Iterato
     for what, writer in writers.items():
         with writer():
             lost = power_cuts.volatile(next(places))
-        yield _found_out(f"a writer that does not sync {what}", len(lost))
+        yield _found_out(f"power cut: a writer that does not sync {what}", len(lost))
+
+
+def _unnoticed(folder: Path) -> Row:
+    """What safetensors alone, which the manifest stands beside, makes of a flipped bit."""
+    whole, random, loads = corruptions.kept(folder).newer["model.safetensors"], Random(0), 0
+    values = 8 + int.from_bytes(whole[:8], "little")
+    for _ in range(_FLIPS):
+        with suppress(SafetensorError):
+            load(flip(whole, random.randrange(8 * values, 8 * len(whole))))
+            loads += 1
+    what = f"checkpoints: flipped bits of weights, of {_FLIPS}, that safetensors alone loads"
+    return Row(what, [loads], "flips")
 
 
 def _hostile() -> Iterator[Row]:
@@ -210,9 +239,9 @@ def _hostile() -> Iterator[Row]:
     lines = subprocess.run(line, capture_output=True, text=True, check=True).stdout.splitlines()
     times = [float(said.split()[0]) for said in lines[:-1] if said[0].isdigit()]
     told = [said for said in lines if not said[0].isdigit()]
-    yield _count("hostile files", len(times), len(CORPUS), "files")
-    yield _faults("a crash, an execution, 256 MB or 2 s more", told)
-    yield Row("the longest of them", [max(times)], "s", SECONDS)
+    yield _count("hostile files: read", len(times), len(CORPUS), "files")
+    yield _faults("hostile files: a crash, an execution, 256 MB or 2 s more", told)
+    yield Row("hostile files: the longest", [max(times)], "s", SECONDS)
     with TemporaryDirectory() as folder:
         found = {
             f"{name}: {file}": harm
@@ -220,7 +249,7 @@ def _hostile() -> Iterator[Row]:
             for file, harm in hostile_controls.found_out(name, _within(folder, name)).items()
         }
     whole = [file for file, harm in found.items() if not harm]
-    yield _faults(f"control, {len(found)} readers without their check: not found out", whole)
+    yield _faults(f"control, hostile files: of {len(found)} harmless without a check", whole)
 
 
 def _within(folder: str, name: str) -> Path:
@@ -230,19 +259,20 @@ def _within(folder: str, name: str) -> Path:
 
 
 def _mutated(quick: bool, places: Iterator[Path]) -> Iterator[Row]:
-    files = (_QUICK_MUTATIONS if quick else _MUTATIONS) // len(TARGETS)
+    least = _QUICK_MUTATIONS if quick else _MUTATIONS
+    files = math.ceil(least / len(TARGETS))
     found = {name: _fuzzed(next(places), name, files) for name in TARGETS}
     faults = [f"{name}: {fault}" for name, one in found.items() for fault in one.faults]
     number, taken = (sum(getattr(one, n) for one in found.values()) for n in ("files", "taken"))
-    yield _count(f"mutated files, of {len(TARGETS)} kinds", number, files * len(TARGETS), "files")
-    yield Row("of them taken for whole", [taken], "files")
-    yield _faults("a crash, an execution, a wrong type, 256 MB or 2 s more", faults)
-    yield Row("the longest of them", [_longest(list(found.values()))], "s", SECONDS)
+    yield _count(f"mutated files: read, of {len(TARGETS)} kinds", number, least, "files")
+    yield Row("mutated files: taken for whole", [taken], "files")
+    yield _faults("mutated files: a crash, an execution, a wrong type, 256 MB or 2 s more", faults)
+    yield Row("mutated files: the longest", [_longest(list(found.values()))], "s", SECONDS)
     grown = max(one.memory for one in found.values())
-    yield Row("most that a process grew by", [grown], "MiB", ROOM >> 20)
+    yield Row("mutated files: most that a process grew by", [grown], "MiB", ROOM >> 20)
     name, control = _CONTROL
     harmed = _fuzzed(next(places), name, _CONTROLS, control)
-    yield _found_out(f"{name} without its check of {control}", len(harmed.faults))
+    yield _found_out(f"mutated files: {name} without its check of {control}", len(harmed.faults))
 
 
 def _fuzzed(folder: Path, *how: object) -> Found:
@@ -259,8 +289,8 @@ def _fuzzed(folder: Path, *how: object) -> Found:
 def _golden(places: Iterator[Path]) -> Iterator[Row]:
     formats = golden_runs.GOLDEN
     faults = [fault for old in formats for fault in golden_runs.faults(old, next(places))]
-    yield _count(f"runs of released formats: {', '.join(formats)}", len(formats), 1, "runs")
-    yield _faults("not whole, read otherwise, or of another end", faults)
+    yield _count(f"formats: runs of {', '.join(formats)}", len(formats), 1, "runs")
+    yield _faults("formats: not whole, read otherwise, or of another end", faults)
 
 
 def _cost(quick: bool, place: Path) -> Row:
@@ -276,7 +306,7 @@ def _cost(quick: bool, place: Path) -> Row:
             main(["train", "--preset", *what, "--quiet", "--out", str(place)])
     share = 100 * kept.seconds / whole.seconds
     return Row(
-        f"checkpoints and metrics of {' '.join(what)}",
+        f"cost: checkpoints and metrics of {' '.join(what)}",
         [share],
         "% of its time",
         None if quick else _SHARE,

@@ -54,11 +54,17 @@ class Row:
 
     def cells(self) -> list[str]:
         """What tables show."""
-        spread = f" ({min(self.values):.4g} … {max(self.values):.4g})" * (len(self.values) > 1)
+        ends = f" ({_number(min(self.values))} … {_number(max(self.values))})"
+        spread = ends * (len(self.values) > 1)
         sign = "≥" if self.at_least else "≤"
-        bounds = ["" if b is None else f"{sign} {b:g}" for b in (self.reach, self.aim)]
+        bounds = ["" if b is None else f"{sign} {_number(b)}" for b in (self.reach, self.aim)]
         verdict = "" if self.reach is None else ("yes" if self.ok else "no")
-        return [self.what, f"{self.measured:.4g}{spread}", *bounds, self.unit, verdict]
+        return [self.what, f"{_number(self.measured)}{spread}", *bounds, self.unit, verdict]
+
+
+def _number(value: float) -> str:
+    """Four digits, or all that stand before the point."""
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
 _HEAD_OF_RELIABILITY = """# Reliability

@@ -4,11 +4,13 @@ import errno
 import shutil
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import children
 from elboroom import VAE, ModelConfig, TrainState, checkpoints
+from elboroom.cli import main
 from elboroom.errors import DiskError, RunError
 from elboroom.randomness import stream
 from elboroom.state import new_state
@@ -128,6 +130,13 @@ def on_a_full_disk(disk: Path, free: int) -> str | None:
             return lost
     checkpoints.save(folder, *fresh(3))
     return None if loaded(folder)[0] == 3 else "the next save is lost"
+
+
+def calls_of(options: list[str], folder: Path) -> int:
+    """How many calls a training takes that is kept in `folder`."""
+    with Disk().mounted() as disk, suppress(SystemExit):
+        main(["train", *options, "--out", str(folder / "run")])
+    return len(disk.calls)
 
 
 def in_training(options: list[str], disk: Disk, through: Path, folder: Path) -> list[str]:

@@ -18,6 +18,8 @@ _MODES = {1: "L", 3: "RGB"}
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = 33  # bytes, with the signature
 _VALUES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by the type of its colour
+_DEPTHS = {0: (1, 2, 4, 8, 16), 3: (1, 2, 4, 8)}  # bits of a value, by that type
+_TRUE_DEPTHS = (8, 16)  # of the other types
 _COLOURED = 2  # a bit of that type, which a palette has too
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _CHUNKS = 10_000
@@ -32,7 +34,7 @@ class Header:
     Attributes:
         size: width and height in pixels, at least 1.
         channels: 1 of greys, 3 of colours and of a palette.
-        held: bytes that its pixels take, unpacked.
+        held: bytes that its values take, each in whole bytes.
         packed: bytes of the file.
     """
 
@@ -58,7 +60,9 @@ def read_header(path: Path) -> Header:
         raise ValueError("it has no pixels")
     if kind not in _VALUES:
         raise ValueError(f"its colours are of type {kind}, which no PNG has")
-    held = height * ((width * depth * _VALUES[kind] + 7) // 8)
+    if depth not in _DEPTHS.get(kind, _TRUE_DEPTHS):
+        raise ValueError(f"its values have {depth} bits, which no PNG of its type has")
+    held = height * width * _VALUES[kind] * max(1, depth // 8)
     return Header((width, height), 3 if kind & _COLOURED else 1, held, packed)
 
 
