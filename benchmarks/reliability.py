@@ -107,11 +107,9 @@ def _killed(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[R
     yield _count("kill -9: runs killed", len(killed), number, "kills")
     yield _count("kill -9: of them within a save", within, number // 2, "kills")
     yield _faults("kill -9: runs damaged, not gone on with, or of another end", _all(told))
-    through, coming = (
-        trained_through([*small, "--quiet"], next(places)),
-        islice(kills(Random(1)), 9),
-    )
-    one = story([*small, "--quiet"], coming, through, next(places), children.dying_in_place)
+    options, coming = [*small, "--quiet"], islice(kills(Random(1)), _A_STORY)
+    through = trained_through(options, next(places))
+    one = story(options, coming, through, next(places), children.dying_in_place)
     yield _found_out("kill -9: a writer that renames nothing", len(one.faults))
 
 
@@ -143,9 +141,8 @@ def _stopped(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[
             stop(options, sent, random.uniform(0, 0.3), through, next(places))
             for _ in range(number)
         ]
-        yield Row(
-            f"{name}, {number} times: longest until it ended", [_longest(found)], "s", LONGEST
-        )
+        what = f"{name}, {number} times: longest until it ended"
+        yield Row(what, [_longest(found)], "s", LONGEST)
         faults = [fault for one in found for fault in one.faults]
         yield _faults(f"{name}: another exit code, nothing saved, or another end", faults)
 
