@@ -10,6 +10,8 @@ import torch
 
 from conftest import Command
 from elboroom import Run, training_commands
+from elboroom.doctor import examine
+from elboroom.findings import Finding
 from elboroom.randomness import stream
 from outcomes import error, last_checkpoint, metrics
 
@@ -157,4 +159,6 @@ def test_a_run_out_of_patience_is_finished_and_stays_so(
     assert trained.startswith(f"trained: test ELBO {elbos[-1]:.2f} nats per image; the run is in ")
     again = elboroom("train", "--resume", tmp_path / "run")
     assert (again.code, again.err.splitlines()) == (0, outcome.err.splitlines()[-3:])
+    ended = Finding("training", f"{len(elbos)} of 50 epochs, ended early by --patience")
+    assert ended in examine(tmp_path / "run")
     assert [m["held_out_elbo"] for m in metrics(tmp_path / "run")] == elbos

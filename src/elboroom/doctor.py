@@ -13,6 +13,7 @@ from elboroom.device import resolve_device
 from elboroom.errors import ElboroomError, RunError
 from elboroom.findings import Finding
 from elboroom.foreign import parse_json, read_bytes
+from elboroom.patience import out_of_patience
 from elboroom.runs import METRICS, Run
 from elboroom.state import EpochMetrics
 from elboroom.storage import is_cut_short, left_aside, unnamed
@@ -134,8 +135,10 @@ def _metrics(run: Run, history: list[EpochMetrics], step: int | None, wrong: str
 
 def _progress(run: Run, history: list[EpochMetrics]) -> Finding:
     done, asked = len(history), run.config.train.epochs
-    fix = None if done >= asked else f"{_resume(run.path)} goes on"
-    return Finding("training", f"{done:,} of {asked:,} epochs", fix)
+    found = f"{done:,} of {asked:,} epochs"
+    if done < asked and out_of_patience(history, run.config.train):
+        return Finding("training", f"{found}, ended early by --patience")
+    return Finding("training", found, None if done >= asked else f"{_resume(run.path)} goes on")
 
 
 def _device(run: Run) -> Finding:
