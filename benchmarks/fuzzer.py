@@ -6,9 +6,7 @@ FOLDER is empty, CONTROL a check of `tests/hostile_controls.py` that is taken ou
 
 import json
 import os
-import resource
 import sys
-import time
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +19,6 @@ _INSTRUMENTED = (
 )
 _LONGEST = 1 << 14  # bytes of a file; whole ones have less
 _HANGS = 60  # seconds
-_WARMTH = 100  # files before memory is measured: what is loaded once is loaded
 _FAULTS = 10  # are told
 
 
@@ -34,43 +31,33 @@ class Found:
         taken: of them, so many were not refused.
         faults: what was wrong, the first ones.
         seconds: the longest that a file took.
-        memory: MiB that the process grew by while it read them.
     """
 
     files: int = 0
     taken: int = 0
     faults: list[str] = field(default_factory=list)
     seconds: float = 0.0
-    memory: float = 0.0
 
 
 def main(name: str, files: int, folder: Path, *control: str) -> None:
     """Read so many mutated files by the reader `name`, and print what was found."""
     atheris: Any = import_module("atheris")
     with atheris.instrument_imports(include=list(_INSTRUMENTED)):
-        hostile, targets, watch = map(import_module, ("hostile", "targets", "watch"))
+        hostile, targets = map(import_module, ("hostile", "targets"))
     for check in control:
         module, called, instead, _ = import_module("hostile_controls").CONTROLS[check]
         setattr(module, called, instead)
-    mutated = import_module("mutations").mutated
-    target, found, before = targets.TARGETS[name], Found(), 0.0
+    mutated, target, found = import_module("mutations").mutated, targets.TARGETS[name], Found()
     read, seeds = target.reader(folder), _written(target.seeds, folder / "seeds")
 
     def one(content: bytes) -> None:
-        nonlocal before
-        before = _peak() if found.files == _WARMTH else before
+        reading = hostile.reading(lambda: read(content), folder, hostile.bounded)
         found.files += 1
-        clock = time.perf_counter()
-        with hostile.bounded(), watch.executions() as executed:
-            wrong = _wrong(lambda: targets.is_taken(read, content), found)
-        seconds = time.perf_counter() - clock
-        found.seconds = max(found.seconds, seconds)
-        wrong = f"it has executed {executed[0]}" if executed else wrong
-        wrong = f"it has taken {seconds:.1f} s" if seconds > hostile.SECONDS else wrong
-        if wrong and len(found.faults) < _FAULTS:
-            found.faults.append(f"{wrong:.300}: {content.hex()}")
+        found.taken += reading.said is None
+        found.seconds = max(found.seconds, reading.seconds)
+        if reading.fault and len(found.faults) < _FAULTS:
+            found.faults.append(f"{reading.fault:.300}: {content.hex()}")
         if found.files == files:
-            found.memory = _peak() - before
             _end(found)
 
     def mutate(content: bytes, most: int, seed: int) -> bytes:
@@ -90,20 +77,6 @@ def _written(seeds: dict[str, bytes], folder: Path) -> Path:
     for name, content in seeds.items():
         (folder / name).write_bytes(content)
     return folder
-
-
-def _wrong(is_taken: Any, found: Found) -> str | None:
-    """What is raised but a refusal."""
-    try:
-        found.taken += is_taken()
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is a fault
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-def _peak() -> float:
-    """MiB that the process had at the most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _end(found: Found) -> None:

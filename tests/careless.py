@@ -1,12 +1,17 @@
 """Writers and readers that leave out what makes them safe: the drills must find each of them."""
 
 import os
+import shutil
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest.mock import patch
 
 from elboroom import checkpoints
+from elboroom.checkpoints import Checkpoint
+from elboroom.errors import DiskError
+from elboroom.runs import Run
 from elboroom.storage import writing
 
 
@@ -25,6 +30,7 @@ def _folder_in_place(path: Path, fill: Callable[[Path], None]) -> None:
 def _folder_unsynced(path: Path, fill: Callable[[Path], None]) -> None:
     aside = path.with_name("aside")
     _folder_in_place(aside, fill)
+    shutil.rmtree(path, ignore_errors=True)
     os.replace(aside, path)
 
 
@@ -53,4 +59,18 @@ def unsynced_folders() -> Iterator[None]:
 def without_hashes() -> Iterator[None]:
     """Within the context a manifest tells no more of a file than its size."""
     with patch.object(checkpoints, "_described", lambda content: {"size": len(content)}):
+        yield
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Within the context what cannot be written is passed over, and nothing is said of it."""
+    real = Run.keep
+
+    def keep(run: Run, checkpoint: Checkpoint) -> None:
+        with suppress(DiskError):
+            real(run, checkpoint)
+
+    with patch.object(Run, "keep", keep), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield

@@ -54,6 +54,12 @@ def dying_in_place(*arguments: Any) -> None:
         dying(*arguments)
 
 
+def failing_silently(*arguments: Any) -> None:
+    """As `failing`, but nothing is said of it."""
+    with careless.silent():
+        failing(*arguments)
+
+
 def failing(log: Path, arguments: list[str], disk: Disk) -> None:
     """The same on a disk that fails."""
     with disk.mounted():
@@ -67,7 +73,7 @@ def die_in(call: int, *, saving: bool = False, torn: bool = False) -> Iterator[N
     Args:
         call: counts those of `CALLS`.
         saving: counts those alone that write a checkpoint.
-        torn: a file that was about to be synced lacks its last byte.
+        torn: counts the syncs of files alone, and the file then lacks its last byte.
     """
     left, counting, keep = call, not saving, checkpoints.keep
 
@@ -83,10 +89,11 @@ def die_in(call: int, *, saving: bool = False, torn: bool = False) -> Iterator[N
 
         def counted(*arguments: Any, **options: Any) -> Any:
             nonlocal left
-            left -= counting
+            file = _file(arguments[0]) if torn and name == "fsync" else None
+            left -= counting and (file is not None or not torn)
             if left == 0:
-                if torn and name == "fsync":
-                    _tear(arguments[0])
+                if file is not None:
+                    os.truncate(file, max(0, file.stat().st_size - 1))
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(*arguments, **options)
 
@@ -99,10 +106,10 @@ def die_in(call: int, *, saving: bool = False, torn: bool = False) -> Iterator[N
         yield
 
 
-def _tear(descriptor: int) -> None:
+def _file(descriptor: int) -> Path | None:
+    """The path of an open file; None of a folder."""
     path = Path(f"/proc/self/fd/{descriptor}").resolve()
-    if path.is_file() and path.stat().st_size:
-        os.truncate(path, path.stat().st_size - 1)
+    return path if path.is_file() else None
 
 
 def hold(run: Path, holding: Path) -> None:

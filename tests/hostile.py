@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from elboroom.errors import ElboroomError
-from watch import executions
+from watch import misdeeds
 
 ROOM, SECONDS = 256 << 20, 2.0  # bytes of memory more than before, and time, for each file
+Bounds = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
@@ -31,25 +32,54 @@ class Case:
     told: str
 
 
-def fault(
-    case: Case, folder: Path, bounds: Callable[[], AbstractContextManager[Any]] = nullcontext
-) -> str | None:
+@dataclass(frozen=True)
+class Reading:
+    """What came of reading a file.
+
+    Attributes:
+        said: why it was refused; None where it was taken.
+        fault: what the reader did wrong; None if nothing.
+        seconds: it took.
+    """
+
+    said: str | None
+    fault: str | None
+    seconds: float
+
+
+def reading(read: Callable[[], Any], place: Path, bounds: Bounds) -> Reading:
+    """Read a file within bounds; nothing may be executed, nor changed but in the folder `place`."""
+    said, clock = None, time.perf_counter()
+    with bounds(), misdeeds(place) as done:
+        try:
+            read()
+        except ElboroomError as error:
+            said, fault = str(error), "out of memory" if _is_of_memory(error) else None
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is a fault
+            fault = f"{type(error).__name__}: {error}"
+        else:
+            fault = None
+    seconds = time.perf_counter() - clock
+    if done:
+        fault = f"it has done {done[0]}"
+    elif seconds > SECONDS:
+        fault = f"it has taken {seconds:.1f} s"
+    return Reading(said, fault, seconds)
+
+
+def fault(case: Case, folder: Path, bounds: Bounds = nullcontext) -> str | None:
     """What the reader of a case does wrong; None if nothing."""
     path = case.make(folder)
-    before, clock = sorted(folder.rglob("*")), time.perf_counter()
-    with bounds(), executions() as executed:
-        said = _said(case, path)
-    seconds = time.perf_counter() - clock
-    if executed:
-        return f"it has executed {executed[0]}"
+    before = sorted(folder.rglob("*"))
+    found = reading(lambda: case.read(path), folder, bounds)
+    if found.fault is not None:
+        return found.fault
     if sorted(folder.rglob("*")) != before:
         return "it has written files"
-    if seconds > SECONDS:
-        return f"it has taken {seconds:.1f} s"
     if not case.told:
-        return None if said is None else f"it says: {said}"
-    is_clear = said is not None and case.told in said and _has_parts(said)
-    return None if is_clear else f"it says: {said}"
+        return None if found.said is None else f"it says: {found.said}"
+    is_clear = found.said is not None and case.told in found.said and _has_parts(found.said)
+    return None if is_clear else f"it says: {found.said}"
 
 
 @contextmanager
@@ -72,17 +102,6 @@ def writing(name: str, content: bytes) -> Callable[[Path], Path]:
         return folder / name
 
     return make
-
-
-def _said(case: Case, path: Path) -> str | None:
-    """What is said of a file; of anything but a clear error, its type comes first."""
-    try:
-        case.read(path)
-    except ElboroomError as error:
-        return "out of memory" if _is_of_memory(error) else str(error)
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is a fault
-        return f"{type(error).__name__}: {error}"
-    return None
 
 
 def _is_of_memory(error: BaseException | None) -> bool:

@@ -4,15 +4,20 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 
 import children
+from elboroom.checkpoints import newest_first
 from elboroom.doctor import examine
+from elboroom.errors import ElboroomError
 from elboroom.runs import Run
 from outcomes import last_checkpoint, metrics
 
 EVERY_STEP = ("--checkpoint-minutes", "1e-9")
+_CALLS, _SYNCS = 50, 12  # of a few saves
+_A_STORY = 25  # kills of one run
 
 
 @dataclass(frozen=True)
@@ -22,22 +27,31 @@ class Kill:
     Attributes:
         call: before which it comes, counted from 1; 0 where it comes after `seconds`.
         saving: whether those calls alone count that write a checkpoint.
-        torn: whether a file that is about to be synced loses its last byte, as in a power cut.
-        seconds: after the process has begun.
+        torn: whether it comes as a file is about to be synced, which loses its last byte, as in a
+            power cut.
+        seconds: from the first checkpoint that the process writes, or from its begin.
+        training: whether they count from that checkpoint.
     """
 
     call: int = 0
     saving: bool = False
     torn: bool = False
     seconds: float = 0.0
+    training: bool = False
 
 
 def kills(random: Random) -> Iterator[Kill]:
-    """Without end: two of four within a save, one within any writing, one at any moment."""
+    """Without end: half within a save, a third at any moment, mostly of training, the rest within
+    any writing.
+    """
     while True:
-        for saving in (True, False, True):
-            yield Kill(random.randint(1, 50), saving, torn=random.random() < 0.5)
-        yield Kill(seconds=random.uniform(0.0, 0.5))
+        yield Kill(random.randint(1, _CALLS), saving=True)
+        yield Kill(seconds=random.uniform(0.0, 0.2), training=True)
+        yield Kill(random.randint(1, _SYNCS), saving=True, torn=True)
+        yield Kill(random.randint(1, _CALLS))
+        yield Kill(random.randint(1, _CALLS), saving=True)
+        at_begin = random.random() < 0.2
+        yield Kill(seconds=random.uniform(0.0, 1.0 if at_begin else 0.2), training=not at_begin)
 
 
 @dataclass
@@ -55,6 +69,28 @@ class Story:
     faults: list[str] = field(default_factory=list)
 
 
+def stories(
+    options: list[list[str]], number: int, places: Iterator[Path], random: Random
+) -> Iterator["Story"]:
+    """Runs of each of the options in turn, until there were so many kills, half within a save.
+
+    Args:
+        options: of trainings, each of which has its own.
+        number: of kills.
+        places: empty folders.
+        random: draws them.
+    """
+    killed, within = 0, 0
+    through = [trained_through(line, next(places)) for line in options]
+    for line, unharmed in cycle(zip(options, through, strict=True)):
+        if killed >= number and 2 * within >= number:
+            return
+        coming = islice(kills(random), _A_STORY)
+        one = story(line, coming, unharmed, next(places))
+        killed, within = killed + len(one.killed), within + sum(k.saving for k in one.killed)
+        yield one
+
+
 def story(
     options: list[str],
     coming: Iterable[Kill],
@@ -65,7 +101,7 @@ def story(
     """Train a run in `folder`, kill it by each that is coming, go on, and see how it ends.
 
     Args:
-        options: of the training.
+        options: of the training, which say how often it is kept.
         coming: the kills; those after its end are not used up.
         through: the run that was trained by the same options without any harm.
         folder: is empty.
@@ -94,18 +130,24 @@ def _life(
     dying: Callable[..., None] = children.dying,
 ) -> int:
     """Train until the end, or until it is killed; the exit code."""
-    begun = (run / "config.toml").exists()
-    line = (
-        ["--resume", str(run), "--quiet"] if begun else [*options, *EVERY_STEP, "--out", str(run)]
-    )
+    line = [*options, "--out", str(run)]
+    if (run / "config.toml").exists():
+        line = ["--resume", str(run), "--quiet"]
     if kill is not None and kill.call:
         how = kill.call, kill.saving, kill.torn
         return children.end(children.start(dying, log, ["train", *line], *how))
-    child = children.start(children.elboroom, log, ["train", *line])
+    before, child = _kept(run), children.start(children.elboroom, log, ["train", *line])
     if kill is not None:
+        while kill.training and child.is_alive() and _kept(run) <= before:
+            time.sleep(0.001)
         time.sleep(kill.seconds)
         child.kill()
     return children.end(child)
+
+
+def _kept(run: Path) -> set[str]:
+    """The names of the checkpoints."""
+    return {path.name for path in newest_first(run / "checkpoints")}
 
 
 def damage(run: Path) -> list[str]:
@@ -117,11 +159,14 @@ def damage(run: Path) -> list[str]:
 
 def differences(run: Path, through: Path) -> list[str]:
     """In what a run ended otherwise than another: its weights, optimiser, metrics, best weights."""
-    same = {
-        "checkpoint": last_checkpoint(run) == last_checkpoint(through),
-        "metrics": metrics(run) == metrics(through),
-        "best weights": weights(run, best=True) == weights(through, best=True),
-    }
+    try:
+        same = {
+            "checkpoint": last_checkpoint(run) == last_checkpoint(through),
+            "metrics": metrics(run) == metrics(through),
+            "best weights": weights(run, best=True) == weights(through, best=True),
+        }
+    except (OSError, ValueError, ElboroomError) as error:
+        return [f"no end: {error}"]
     return [f"another {name}" for name, is_same in same.items() if not is_same]
 
 

@@ -3,7 +3,7 @@
 import errno
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -139,7 +139,13 @@ def calls_of(options: list[str], folder: Path) -> int:
     return len(disk.calls)
 
 
-def in_training(options: list[str], disk: Disk, through: Path, folder: Path) -> list[str]:
+def in_training(
+    options: list[str],
+    disk: Disk,
+    through: Path,
+    folder: Path,
+    failing: Callable[..., None] = children.failing,
+) -> list[str]:
     """What is wrong after training on a disk that fails, and on one that does not.
 
     Args:
@@ -147,22 +153,24 @@ def in_training(options: list[str], disk: Disk, through: Path, folder: Path) -> 
         disk: that fails.
         through: the run that was trained by the same options without any harm.
         folder: is empty.
+        failing: trains on the disk; another one is a control.
     """
     run, log = folder / "run", folder / "log"
     line = ["train", *options, "--out", str(run)]
-    code = children.end(children.start(children.failing, log, line, disk))
+    code = children.end(children.start(failing, log, line, disk))
     said = log.read_text()
-    faults = [] if _is_clear(said, code, CAUSES[disk.code]) else [f"exit {code}, and says: {said}"]
-    faults += damage(run)
+    faults = _untold(said, code, CAUSES[disk.code]) + damage(run)
+    if code == 0:  # training goes on without a checkpoint on the way, never without the last one
+        faults += differences(run, through)
     again = ["train", "--resume", str(run), "--quiet"] if (run / "config.toml").exists() else line
     if children.end(children.start(children.elboroom, log, again)):
         return [*faults, f"it cannot be gone on with: {log.read_text().removeprefix(said)}"]
     return faults + differences(run, through)
 
 
-def _is_clear(said: str, code: int, cause: str) -> bool:
-    """Whether an end is told as one by the disk; or training has gone on, and warned or not."""
+def _untold(said: str, code: int, cause: str) -> list[str]:
+    """What is wrong with an end by the disk, or with going on: both are told with the cause."""
     parts = all(f"\n  {part}: " in said for part in ("why", "fix"))
-    ended = code == 1 and "error: " in said and parts and cause in said
-    went_on = code == 0 and (not said or cause in said)
-    return (ended or went_on) and "Traceback" not in said
+    ended = code == 1 and "error: " in said and parts
+    told = (ended or code == 0) and cause in said and "Traceback" not in said
+    return [] if told else [f"exit code {code}, and says: {said}"]

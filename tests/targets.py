@@ -56,15 +56,6 @@ class Target:
     reader: Callable[[Path], Read]
 
 
-def is_taken(read: Read, content: bytes) -> bool:
-    """Whether a reader takes a file."""
-    try:
-        read(content)
-    except ElboroomError:
-        return False
-    return True
-
-
 def require(is_right: bool, found: Any) -> None:
     """That what was read is of the right types."""
     assert is_right, found

@@ -17,6 +17,7 @@ import torch
 from matplotlib.figure import Figure
 
 import careless
+import children
 from conftest import Command
 from elboroom import Run, checkpoints, training_commands
 from elboroom.doctor import examine
@@ -325,11 +326,19 @@ def test_whatever_room_a_real_disk_has(tiny: Path):
     assert {on_a_full_disk(tiny, free) for free in range(0, 1 << 16, 4096)} == {None}
 
 
-@pytest.mark.parametrize("at", range(3, 400, 40))
+@pytest.mark.parametrize("at", range(3, 260, 30))
 def test_training_on_a_disk_that_fails_can_be_gone_on_with(
     small: list[str], trained: Path, tmp_path: Path, at: int
 ):
-    code = [errno.ENOSPC, errno.EIO, errno.EROFS][at % 3]
+    code = [errno.ENOSPC, errno.EIO, errno.EROFS][at % 7 % 3]
     disk = Disk(code, at, for_good=bool(at % 2))
     options = [*small, *EVERY_STEP, "--quiet"]
     assert in_training(options, disk, trained, tmp_path) == []
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+def test_a_training_that_says_nothing_of_a_disk_that_fails_is_found(
+    small: list[str], trained: Path, tmp_path: Path, for_good: bool
+):
+    disk, options = Disk(errno.ENOSPC, 100, for_good=for_good), [*small, *EVERY_STEP, "--quiet"]
+    assert in_training(options, disk, trained, tmp_path, children.failing_silently) != []

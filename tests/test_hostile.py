@@ -1,5 +1,6 @@
 """Files made to harm are refused, or read without harm; readers without their checks are not."""
 
+import importlib
 import os
 import pickle
 import subprocess
@@ -43,6 +44,16 @@ class Called:
         return os.getcwd, ()
 
 
+def planted(path: Path) -> None:
+    """Import a module beside the file, whose code says that it comes from Python itself."""
+    code = compile("", "<frozen planted>", "exec")
+    content = importlib._bootstrap_external._code_to_timestamp_pyc(code)  # pyright: ignore
+    path.with_name("planted.pyc").write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(path.parent))
+        importlib.import_module("planted")
+
+
 @pytest.mark.parametrize(
     "read",
     [
@@ -50,11 +61,18 @@ class Called:
         lambda path: eval("1 + 1"),
         lambda path: subprocess.run(["true"], check=True),
         lambda path: os.system("true"),
+        lambda path: (path.parents[1] / "elsewhere").write_bytes(b""),
+        lambda path: os.mkdir(path.parents[1] / "elsewhere"),
+        lambda path: os.rename(path, path.parents[1] / "elsewhere"),
+        planted,
     ],
 )
-def test_a_reader_that_executes_anything_is_found(tmp_path: Path, read: Callable[[Path], Any]):
+def test_a_reader_that_executes_or_changes_anything_is_found(
+    tmp_path: Path, read: Callable[[Path], Any]
+):
+    (tmp_path / "case").mkdir()
     case = Case("a pickle", writing("x", pickle.dumps(Called())), read, "")
-    assert str(fault(case, tmp_path)).startswith("it has executed ")
+    assert str(fault(case, tmp_path / "case")).startswith("it has done ")
 
 
 @needs_linux

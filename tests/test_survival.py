@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from itertools import islice
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 import children
 from conftest import Command
 from elboroom import checkpoints, storage, training_commands
-from kills import differences, kills, story, trained_through
+from kills import EVERY_STEP, Kill, differences, stories, story, trained_through
 from stops import CODES, stop
 
 
@@ -44,12 +44,25 @@ def test_what_is_trained_does_not_depend_on_how_often_it_is_kept(
 
 
 def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(
+    brief: list[str], tmp_path_factory: pytest.TempPathFactory
+):
+    places = (tmp_path_factory.mktemp("story") for _ in count())
+    told = list(stories([[*brief, *EVERY_STEP]], 15, places, Random(0)))
+    assert [one.faults for one in told] == [[]] * len(told)
+    killed = [kill for one in told for kill in one.killed]
+    assert len(killed) >= 15
+    assert sum(kill.saving for kill in killed) >= 8
+    assert any(kill.torn for kill in killed)
+    assert any(kill.training for kill in killed)
+
+
+def test_a_writer_that_renames_nothing_does_not_survive_kills(
     brief: list[str], through: Path, tmp_path: Path
 ):
-    told = story(brief, islice(kills(Random(0)), 15), through, tmp_path)
-    assert told.faults == []
-    assert sum(kill.saving for kill in told.killed) >= 7
-    assert len(told.killed) >= 12
+    coming = [Kill(2, saving=True, torn=True)]
+    told = story([*brief, *EVERY_STEP], coming, through, tmp_path, children.dying_in_place)
+    assert told.killed == coming
+    assert "damage" in told.faults[0]
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,12 @@
-"""Whether anything is executed, or written elsewhere, while a file is read."""
+"""Whether anything is executed, or changed elsewhere, while a file is read."""
 
+import os
 import site
 import sys
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -15,22 +17,44 @@ _RUNNING = {
     *("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"),
     *("subprocess.Popen", "pickle.find_class", "ctypes.dlopen", "socket.connect", "marshal.loads"),
 }
+_CHANGING = {
+    **dict.fromkeys(("open", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "os.truncate"), 1),
+    **dict.fromkeys(("os.rename", "os.symlink", "os.link"), 2),
+}
+"""Events, and how many paths each begins with."""
+_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _INSTALLED = (
     *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib")),
     *site.getsitepackages(),
     str(Path(elboroom.__file__).parents[1]),
     str(Path(__file__).parent),
-    "<frozen",
 )
-_seen: list[str] | None = None
+
+
+@dataclass
+class _Watch:
+    """What is seen within a context.
+
+    Attributes:
+        place: the folder in which files may change.
+        found: what must not be.
+    """
+
+    place: Path
+    found: list[str] = field(default_factory=list)
+
+
+_watch: _Watch | None = None
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if _seen is None:
+    if _watch is None:
         return
-    running = event in _RUNNING and not _is_import()
-    if running or (event == "exec" and not _is_installed(arguments[0])):
-        _seen.append(f"{event} {arguments!r:.100}")
+    ran = event in _RUNNING and not _is_import()
+    ran = ran or (event == "exec" and not _is_installed(arguments[0]))
+    paths = _changed(event, arguments)
+    if ran or not all(_is_within(path, _watch.place) for path in paths):
+        _watch.found.append(f"{event} {arguments!r:.100}")
 
 
 def _is_import() -> bool:
@@ -41,18 +65,41 @@ def _is_import() -> bool:
 
 def _is_installed(code: CodeType) -> bool:
     """Whether it is that of an installed module, which is being imported."""
-    return code.co_filename.startswith(_INSTALLED)
+    return code.co_filename.startswith((*_INSTALLED, "<frozen"))
+
+
+def _changed(event: str, arguments: tuple[Any, ...]) -> list[Any]:
+    """The paths that an event changes; those of files that are open already are left out."""
+    if event == "open" and not arguments[2] & _TO_WRITE:
+        return []
+    paths = arguments[: _CHANGING.get(event, 0)]
+    return [path for path in paths if isinstance(path, str | bytes | os.PathLike)]
+
+
+def _is_within(path: Any, place: Path) -> bool:
+    return Path(os.path.realpath(os.fsdecode(path))).is_relative_to(os.path.realpath(place))
 
 
 sys.addaudithook(_hook)
 
 
 @contextmanager
-def executions() -> Iterator[list[str]]:
-    """Yield what is executed within the context, but for imports of what is installed."""
-    global _seen
-    _seen = found = list[str]()
+def misdeeds(place: Path) -> Iterator[list[str]]:
+    """Yield what is executed within the context, or changed elsewhere than in the folder `place`.
+
+    Modules may be imported if they are installed.
+    """
+    global _watch
+    before, _watch = set(sys.modules), _Watch(place)
+    found = _watch.found
     try:
         yield found
     finally:
-        _seen = None
+        _watch = None
+        found += [f"import {name}" for name in set(sys.modules) - before if _is_planted(name)]
+
+
+def _is_planted(name: str) -> bool:
+    """Whether a module comes from a file that is not installed, whatever its code says."""
+    file = getattr(sys.modules[name], "__file__", None)
+    return file is not None and not file.startswith(_INSTALLED)
