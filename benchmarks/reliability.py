@@ -127,7 +127,7 @@ def _killed(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[R
 def _trainings(small: list[str]) -> list[list[str]]:
     """Options of trainings of all kinds, kept at every step, or some times a second."""
     how = cycle(([*EVERY_STEP, "--epochs", "40"], [*_SELDOM, "--epochs", "300"]))
-    slow = ["--learning-rate", "1e-5", "--quiet"]  # so that none overfits, and warns
+    slow = ["--learning-rate", "1e-5", "--evaluate-every", "100", "--quiet"]  # none may overfit
     return [[*small, *slow, *next(how), *more] for more in _RUNS.values()]
 
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
@@ -17,14 +18,16 @@ from elboroom.runs import Run
 from faults import Disk
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["elboroom.cli", "elboroom.training_commands"])
+_CONTEXT.set_forkserver_preload(["elboroom.cli", "elboroom.training_commands", "children"])
 CALLS = ("mkdir", "fsync", "replace", "unlink", "rmdir")
 """Of the system, in which a save can be cut."""
 
 
 def start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
     child = _CONTEXT.Process(target=target, args=arguments)
-    child.start()
+    here = str(Path(__file__).parent)  # the server, which the first child starts, does not take
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join([here, *sys.path])):  # sys.path over
+        child.start()
     return child
 
 
