@@ -14,21 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save as save_tensors
-from torch import Tensor
 
 from elboroom.errors import DiskError, RunError
 from elboroom.foreign import parse_json, read_bytes
 from elboroom.model import VAE
-from elboroom.state import Snapshot, TrainState, moments, moving
+from elboroom.state import TrainState, flat, likes, restore
 from elboroom.storage import remove_folder, write_file, write_folder
 from elboroom.tensors import largest_file, read_tensors
 
 _KEPT = 2
 _LARGEST_MANIFEST = 1 << 16
 _MODEL, _OPTIMISER, _MANIFEST = "model.safetensors", "optimizer.safetensors", "manifest.json"
-_GOOD = "good:"  # before the names of the last good state
 _BROKEN = (OSError, ValueError, TypeError, KeyError, RuntimeError)
 
 
@@ -50,7 +47,7 @@ class Checkpoint:
 
 def capture(model: VAE, state: TrainState) -> Checkpoint:
     """What `load` would give back."""
-    files = {_MODEL: _to_bytes(model.state_dict()), _OPTIMISER: _to_bytes(_flat(model, state))}
+    files = {_MODEL: _to_bytes(model.state_dict()), _OPTIMISER: _to_bytes(flat(model, state))}
     return Checkpoint(state.step, _held_out_elbo(state), files)
 
 
@@ -100,9 +97,8 @@ def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: boo
             checkpoint = _read(path, _most(model))
             model.load_state_dict(read_tensors(checkpoint.files[_MODEL], model.state_dict()))
             if state is not None:
-                likes = _likes(model, state)
-                tensors = read_tensors(checkpoint.files[_OPTIMISER], *likes)
-                _restore(model, state, checkpoint.step, tensors)
+                tensors = read_tensors(checkpoint.files[_OPTIMISER], *likes(model, state))
+                restore(model, state, checkpoint.step, tensors)
         except _BROKEN as error:
             broken.append(f"{path.name}: {error}")
         else:
@@ -281,41 +277,6 @@ def _held_out_elbo(state: TrainState) -> float | None:
     if epoch is None or epoch.step != state.step or epoch.held_out_elbo is None:
         return None
     return epoch.held_out_elbo if math.isfinite(epoch.held_out_elbo) else None
-
-
-def _flat(model: VAE, state: TrainState) -> dict[str, Tensor]:
-    """The training state as named tensors, with the last good one where that is another."""
-    counts = {"rollbacks": torch.tensor(state.rollbacks)}
-    tensors = {"totals": state.totals, **counts, **moments(model, state)}
-    if state.good is not None:
-        tensors[_GOOD + "step"] = torch.tensor(state.good.step)
-        tensors |= {_GOOD + name: value for name, value in state.good.tensors.items()}
-    return tensors
-
-
-def _likes(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], ...]:
-    """What `_flat` may be: without a last good state, with one, and as before rollbacks."""
-    old = {"totals": state.totals, **moments(model, state)}
-    alone = old | {"rollbacks": torch.tensor(0)}
-    good = {"step": torch.tensor(0), **moving(model, state)}
-    return alone, alone | {_GOOD + name: tensor for name, tensor in good.items()}, old
-
-
-def _restore(model: VAE, state: TrainState, step: int, tensors: dict[str, Tensor]) -> None:
-    good = {n: tensors.pop(n) for n in list(tensors) if n.startswith(_GOOD)}
-    state.step, state.totals = step, tensors.pop("totals")
-    state.rollbacks = int(tensors.pop("rollbacks", 0))  # there were none once
-    state.good = _snapshot(good) if good else None
-    parameters = dict(model.named_parameters())
-    for key, value in tensors.items():
-        name, moment = key.split("|")
-        parameter = parameters[name]
-        state.optimiser.state[parameter][moment] = value.to(parameter.device)
-
-
-def _snapshot(tensors: dict[str, Tensor]) -> Snapshot:
-    named = {name.removeprefix(_GOOD): value for name, value in tensors.items()}
-    return Snapshot(int(named.pop("step")), named)
 
 
 def _to_bytes(tensors: dict[str, Any]) -> bytes:
