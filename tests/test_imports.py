@@ -37,7 +37,7 @@ ORDER: list[set[str]] = [
     {"patience", "diagnosis"},
     {"symptoms", "guard"},
     {"training"},
-    {"pace", "batches", "storage", "tensors", "environment", "marks"},
+    {"pace", "batches", "storage", "tensors", "environment", "marks", "removals"},
     {"checkpoints", "config_file", "lock"},
     {"runs"},
     {
@@ -79,6 +79,7 @@ ONLY_OF_OTHERS = {
     "storage": set[str](),
     "interrupt": set[str](),
     "lock": {"filelock"},
+    "removals": set[str](),
     "terminal": {"rich"},
 }
 AT_THE_TOP = {

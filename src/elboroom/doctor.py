@@ -49,25 +49,19 @@ def _broken(name: str, error: ElboroomError) -> Finding:
 
 def _checkpoints(path: Path) -> tuple[int | None, list[Finding]]:
     """The step of the newest whole checkpoint, and what is found of each."""
-    steps, why = dict[str, int](), dict[str, str]()
-    kept = checkpoints.newest_first(path / "checkpoints")
+    kept = checkpoints.examine(path / "checkpoints")
     if not kept:
         fix = f"{_resume(path)}, which begins anew"
         return None, [Finding("checkpoints", "there is none yet", fix)]
-    for one in kept:
-        try:
-            steps[one.name] = checkpoints.step_of(one)
-        except RunError as error:
-            why[one.name] = error.why
-    newest = next(iter(steps), None)
-    fix = f"remove it: {newest} is used instead" if newest else "train the run again"
+    newest = next((one for one, wrong in kept.items() if wrong is None), None)
+    fix = f"remove it: {newest.name} is used instead" if newest else "train the run again"
     found = [
-        Finding(one.name, why[one.name], fix, damage=True)
-        if one.name in why
+        Finding(one.name, wrong, fix, damage=True)
+        if wrong
         else Finding(one.name, "is as its manifest says")
-        for one in kept
+        for one, wrong in kept.items()
     ]
-    return steps.get(newest or ""), found
+    return checkpoints.named_step(newest) if newest else None, found
 
 
 def _resume(path: Path) -> str:

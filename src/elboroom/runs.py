@@ -1,7 +1,6 @@
 """The run folder: everything about a run, in files that people and programs can read."""
 
 import json
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -294,8 +293,7 @@ class Run:
 
     def holds(self, name: str, step: int) -> bool:
         """Whether the run has the file `name`, of that step, made since its newest checkpoint."""
-        kept = checkpoints.newest_first(self._checkpoints)
-        newest = max((path.stat().st_mtime for path in kept), default=math.inf)
+        newest = checkpoints.written(self._checkpoints)
         return self.step_of(name) == step and (self.path / name).stat().st_mtime >= newest
 
     def step_of(self, name: str) -> int | None:
