@@ -39,6 +39,7 @@ ORDER: list[set[str]] = [
     {"training"},
     {"pace", "batches", "storage", "tensors", "environment", "marks", "removals"},
     {"checkpoints", "config_file", "lock"},
+    {"results"},
     {"runs"},
     {
         *("evaluation", "infer", "figures", "gallery", "report", "interrupt", "progress"),

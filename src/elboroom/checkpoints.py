@@ -96,7 +96,7 @@ def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: boo
         RunError: there is none, or none of those there matches its manifest and this model.
     """
     broken, most = [], largest_file(*[model.state_dict()] * 8)  # two states, each with moments
-    for path in by_preference(folder, best=best):
+    for path in _best_first(folder) if best else newest_first(folder):
         try:
             with there(path):
                 checkpoint = _read(path, most)
@@ -188,11 +188,6 @@ def _name(step: int) -> str:
 def named_step(path: Path) -> int:
     """The step that the name of a checkpoint says; `step_of` reads it."""
     return int(path.name.removeprefix("step-"))
-
-
-def by_preference(folder: Path, *, best: bool) -> list[Path]:
-    """Those that `load` tries, in turn, whole or not."""
-    return _best_first(folder) if best else newest_first(folder)
 
 
 def newest_first(folder: Path) -> list[Path]:
