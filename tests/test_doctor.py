@@ -334,6 +334,21 @@ def test_of_an_evaluation_that_was_cut_short_doctor_tells(
     assert [marks(evaluated)[f"evaluation.{kind}"] for kind in ("json", "npz")] == ["ok", "note"]
 
 
+@pytest.mark.filterwarnings("default:.* has lost these epochs")
+def test_doctors_words_on_metrics_that_cannot_be_read_are_true(elboroom: Command, evaluated: Path):
+    flip("metrics.jsonl", 0)(evaluated)
+    fix = found(evaluated)["metrics.jsonl"].fix
+    assert fix == (
+        "restore it from a copy; the model and `elboroom train --resume "
+        f"{evaluated}` do without, curves and --patience do not"
+    )
+    assert elboroom("evaluate", evaluated, "--k", 2).code == 0
+    outcome = elboroom("train", "--resume", evaluated)
+    assert outcome.code == 0
+    assert "has lost these epochs: 1, since not all of its lines can be read" in outcome.err
+    assert [m.epoch for m in Run(evaluated).history()] == [2]
+
+
 def test_epochs_are_counted_without_the_data_too(evaluated: Path):
     config = (evaluated / "config.toml").read_text()
     path = Run(evaluated).config.data.source

@@ -131,7 +131,8 @@ def _wrong(history: list[EpochMetrics], step: int | None, per_epoch: int | None)
 
 def _metrics(run: Run, history: list[EpochMetrics], step: int | None, wrong: str | None) -> Finding:
     if wrong:
-        fix = "restore it from a copy; the model does without, curves and --patience do not"
+        without = f"the model and {_resume(run.path)} do without, curves and --patience do not"
+        fix = f"restore it from a copy; {without}"
         return Finding(METRICS, wrong, fix, damage=True)
     if is_cut_short(run.path / METRICS):
         fix = f"{_resume(run.path)} trains that epoch again"

@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from elboroom.config_file import CONFIG, read_config, write_config
 from elboroom.data import Dataset, load_data
 from elboroom.device import resolve_device
 from elboroom.environment import warn_of_changes
-from elboroom.errors import DiskError, RunError
+from elboroom.errors import DiskError, RunError, UsageError
 from elboroom.foreign import parse_json
 from elboroom.likelihoods import likelihood_of, require_support
 from elboroom.model import VAE, least_weights
@@ -141,7 +141,7 @@ class Run(Results):
     def load_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """The model and the state to go on from; metrics after that step are dropped.
 
-        It warns of those that are missing before it.
+        It warns of those that are missing before it, or cannot be read.
 
         Raises:
             RunError: there are checkpoints, and none can be used.
@@ -155,20 +155,35 @@ class Run(Results):
         model, state = self.new_training(data)
         if saved:
             checkpoints.load(self._checkpoints, model, state)
-        state.history = [m for m in self.history() if m.step <= state.step]
-        self._warn_of_lost(state, Plan(self.config.train, data.train).steps_per_epoch)
+        with self.reading(METRICS):
+            found = list(self._metrics())
+        state.history = [m for m in found if m is not None and m.step <= state.step]
+        per_epoch = Plan(self.config.train, data.train).steps_per_epoch
+        self._warn_of_lost(state, per_epoch, garbled=None in found)
         lines = "".join(_line(m) + "\n" for m in state.history)
         storage.write_file(self.path / METRICS, lines.encode())
         return model, state
 
-    def _warn_of_lost(self, state: TrainState, steps_per_epoch: int) -> None:
+    def _metrics(self) -> Iterator[EpochMetrics | None]:
+        """Of each line, None if it cannot be read; what follows a line without end is not read."""
+        with suppress(ValueError):
+            for line in storage.whole_lines(self.path / METRICS):
+                try:
+                    yield _read(line)
+                except (ValueError, UsageError):
+                    yield None
+            return
+        yield None
+
+    def _warn_of_lost(self, state: TrainState, steps_per_epoch: int, *, garbled: bool) -> None:
         """Warn of finished epochs that the history lacks, by their bounds: there may be many."""
         ends = [0, *sorted({m.epoch for m in state.history}), state.step // steps_per_epoch + 1]
         lost = [(a + 1, b - 1) for a, b in pairwise(ends) if b - a > 1]
         if lost:
             told = ", ".join(f"{a} to {b}" if a < b else str(a) for a, b in lost)
+            why = ", since not all of its lines can be read" if garbled else ""
             warnings.warn(
-                f"{self.path / METRICS} has lost these epochs: {told}. Steps do not depend on "
+                f"{self.path / METRICS} has lost these epochs: {told}{why}. Steps do not depend on "
                 "them, and training goes on; curves and --patience go without them.",
                 stacklevel=3,
             )
@@ -227,13 +242,15 @@ class Run(Results):
             RunError: a line of them is none of metrics.
         """
         with self.reading(METRICS):
-            lines = storage.whole_lines(self.path / METRICS)
-            # a held-out ELBO may have been NaN
-            return [read(EpochMetrics, parse_json(line, finite=False)) for line in lines]
+            return [_read(line) for line in storage.whole_lines(self.path / METRICS)]
 
 
 def _line(metrics: EpochMetrics) -> str:
     return json.dumps(asdict(metrics))
+
+
+def _read(line: bytes) -> EpochMetrics:
+    return read(EpochMetrics, parse_json(line, finite=False))  # a held-out ELBO may have been NaN
 
 
 def _require_free(path: Path) -> None:
