@@ -191,10 +191,10 @@ def named_step(path: Path) -> int:
 
 
 def newest_first(folder: Path) -> list[Path]:
-    """The checkpoints within `folder`, whole or not."""
+    """The checkpoints within `folder`, whole or not; links are none, since a run has none."""
     named = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{6,}", path.name)]
-    present = [path for path in named if path.exists()]  # a link to nowhere never is
-    return sorted(present, key=named_step, reverse=True)
+    own = [path for path in named if not os.path.islink(path)]
+    return sorted(own, key=named_step, reverse=True)
 
 
 @steady

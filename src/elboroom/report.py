@@ -69,7 +69,7 @@ def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:
     with run.reading("evaluation.json"):
         rows = found.rows
     drawn = _drawn(run, run.step() if found.step is None else found.step)
-    figures = [(n, text, _data_url(run, drawn[n])) for n, text in _CAPTIONS.items() if n in drawn]
+    figures = [(name, _CAPTIONS[name], _data_url(run, path)) for name, path in drawn.items()]
     return environment.get_template("report.html.j2").render(
         name=run.path.resolve().name,
         evaluation=rows,
@@ -96,7 +96,9 @@ def told(run: Run, evaluation: dict[str, Any]) -> Told:
 
 def _drawn(run: Run, step: int | None) -> dict[str, Path]:
     """The figures of that step: one of another may be left that could not be drawn anew."""
-    return {n: path for n, path in run.figures().items() if run.step_of(f"figures/{n}.png") == step}
+    paths = run.figures()
+    of_step = (n for n in _CAPTIONS if n in paths and run.step_of(f"figures/{n}.png") == step)
+    return {name: paths[name] for name in of_step}
 
 
 def _data_url(run: Run, path: Path) -> str:
