@@ -8,7 +8,7 @@ from unittest.mock import patch
 import numpy as np
 from safetensors.torch import load
 
-from elboroom import checkpoints, config_file, foreign, runs
+from elboroom import checkpoints, config_file, foreign, results
 from elboroom.config import tables
 from elboroom.data import archive, folder, listing, npy, pictures
 from elboroom.data.npy import Header
@@ -49,7 +49,12 @@ CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
         ],
     ),
     "options": (tables, "require_type", nothing, ["config latents that are text"]),
-    "evaluations": (runs, "parse_json", believing, ["evaluation NaN", "evaluation nested deeply"]),
+    "evaluations": (
+        results,
+        "parse_json",
+        believing,
+        ["evaluation NaN", "evaluation nested deeply"],
+    ),
     "manifests": (checkpoints, "parse_json", believing, ["manifest a name twice"]),
     "networks": (checkpoints, "require_room", nothing, ["config a width of 10^9"]),
     "tensors": (

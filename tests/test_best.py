@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from checkpoint_cases import epoch
 from conftest import Command
 from elboroom import Run, doctor, gallery
+from elboroom.errors import NotDrawableError
 from outcomes import error
 
 BEST, NEWEST = 12, 18
@@ -135,11 +136,83 @@ def test_a_report_keeps_what_was_made_of_its_checkpoint(
     assert json.loads(kept[0].read_text())["k"] == 3
 
 
-def test_what_is_from_before_the_newest_checkpoint_is_made_anew(elboroom: Command, run: Path):
-    assert elboroom("evaluate", run, "--k", 3, "--best").code == 0
-    assert [Run(run).holds("evaluation.json", step) for step in (BEST, NEWEST)] == [True, False]
+@pytest.mark.usefixtures("quick")
+def test_a_step_that_is_said_is_trusted_whatever_the_time_but_for_curves(
+    elboroom: Command, run: Path
+):
+    assert elboroom("report", run, "--best").code == 0
+    files = ("evaluation.json", "report.html", "figures/samples.png", "figures/curves.png")
+    assert [[Run(run).holds(n, s) for n in files] for s in (BEST, NEWEST)] == [[True] * 4, 4 * [0]]
+    os.utime(run / "checkpoints" / f"step-{NEWEST:06d}", (2e10, 2e10))  # as of a copy
+    assert [Run(run).holds(name, BEST) for name in files] == [True, True, True, False]
+
+
+def test_without_a_step_that_is_said_the_time_tells(run: Path):
+    opened = Run(run)
+    opened.write_evaluation({"k": 7}, {})
+    assert opened.holds("evaluation.json", NEWEST)
     os.utime(run / "checkpoints" / f"step-{NEWEST:06d}", (2e10, 2e10))
-    assert not Run(run).holds("evaluation.json", BEST)
+    assert opened.step_of("evaluation.json") is None
+    assert not opened.holds("evaluation.json", NEWEST)
+
+
+COSTLY = {
+    "more samples": ["--k", "21"],
+    "annealed": ["--k", "3", "--ais", "2", "--distributions", "3"],
+    "certified": ["--k", "3", "--certify", "2", "--distributions", "3"],
+}
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("option", [[], ["--best"]])
+@pytest.mark.parametrize("costly", COSTLY.values(), ids=COSTLY)
+def test_a_report_of_another_step_keeps_an_evaluation_that_took_longer(
+    elboroom: Command, run: Path, costly: list[str], option: list[str]
+):
+    of, step = (NEWEST, BEST) if option else (BEST, NEWEST)
+    assert elboroom("evaluate", run, *costly, *([] if option else ["--best"])).code == 0
+    kept = {name: (run / name).read_bytes() for name in ("evaluation.json", "evaluation.npz")}
+    outcome = elboroom("report", run, *option)
+    assert outcome.out.splitlines()[0] == (
+        f"evaluation.json, of step {of} with K = {costly[1]}, is kept; the page has K = 20; "
+        f"`elboroom evaluate {run}{' --best' * bool(option)}` evaluates step {step}"
+    )
+    assert {name: (run / name).read_bytes() for name in kept} == kept
+    page = (run / "report.html").read_text()
+    assert f"of the model at step {step}." in page
+    assert "IWAE bound, K = 20<" in page
+    assert Run(run).step_of("report.html") == step
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_copied_run_keeps_its_evaluation(elboroom: Command, run: Path):
+    assert elboroom("evaluate", run, "--k", 21).code == 0
+    shutil.copytree(run, "copy", copy_function=shutil.copyfile)
+    os.utime(Path("copy", "checkpoints", f"step-{NEWEST:06d}"), (2e10, 2e10))
+    before = Path("copy", "evaluation.json").read_bytes()
+    assert elboroom("report", "copy").code == 0
+    assert Path("copy", "evaluation.json").read_bytes() == before
+    assert "IWAE bound, K = 21<" in Path("copy", "report.html").read_text()
+
+
+def test_a_report_shows_no_figure_of_another_step_that_cannot_be_drawn_anew(
+    elboroom: Command, run: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def draw(name: str, subject: gallery.Subject) -> Figure:
+        if name == "contours" and not first:
+            raise NotDrawableError("it cannot be drawn", why="it is so", fix="draw others")
+        return Figure(figsize=(1, 1))
+
+    monkeypatch.setattr(gallery, "draw", draw)
+    first = True
+    assert elboroom("report", run, "--best").code == 0
+    assert 'id="contours"' in (run / "report.html").read_text()
+    first = False
+    outcome = elboroom("report", run)
+    assert "left out: it cannot be drawn" in outcome.out
+    page = (run / "report.html").read_text()
+    assert page.count("<figure ") == len(FIGURES) - 1
+    assert 'id="contours"' not in page
 
 
 @pytest.mark.usefixtures("quick")

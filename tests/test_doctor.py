@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ import torch
 from matplotlib.figure import Figure
 
 from conftest import Command
-from elboroom import Run, doctor, machine
+from elboroom import Run, doctor, evaluate, machine, storage
 from elboroom.device import resolve_device
 from elboroom.errors import RunError
+from elboroom.evaluation import Estimate
 from elboroom.findings import Finding
+from elboroom.storage import write_file
 from elboroom.training import EpochMetrics
 from outcomes import error
 
@@ -143,6 +146,7 @@ DAMAGES: dict[str, tuple[Change, str, str]] = {
         "a line cannot be read",
     ),
     "evaluation broken": (write("evaluation.json", "{"), "evaluation.json", "cannot be read"),
+    "metrics garbled": (flip("metrics.jsonl", 0), "metrics.jsonl", "a line cannot be read: "),
     "values flipped": (flip("evaluation.npz", 100), "evaluation.npz", "cannot be read"),
 }
 
@@ -178,6 +182,8 @@ def of_other_data(run: Path) -> None:
     (run / "config.toml").write_text(text.replace(config, str(other)))
 
 
+SAID = {"k": 3, "estimates": {"elbo": {"mean": -1.5, "standard_error": 0.5}}}
+FIGURE = Figure(figsize=(1, 1))
 NOTES: dict[str, tuple[Change, str, str, str]] = {
     "no checkpoint": (
         lambda run: shutil.rmtree(run / "checkpoints"),
@@ -220,6 +226,30 @@ NOTES: dict[str, tuple[Change, str, str, str]] = {
         "report.html",
         "older than the newest checkpoint",
         "`elboroom report {run}`",
+    ),
+    "another evaluation": (
+        lambda run: Run(run).write_evaluation(SAID, {"elbo": torch.tensor([-1.0, -2.001])}),
+        "evaluation.npz",
+        "is of another evaluation than evaluation.json",
+        "`elboroom evaluate {run}`",
+    ),
+    "an evaluation of more": (
+        lambda run: Run(run).write_evaluation(SAID, {}),
+        "evaluation.npz",
+        "is of another evaluation than evaluation.json",
+        "`elboroom evaluate {run}`",
+    ),
+    "old completion": (
+        lambda run: Run(run).write_figure("complete-top", Figure(figsize=(1, 1)), 3),
+        "figures",
+        "older than the newest checkpoint: complete-top.png, complete-top.svg",
+        "`elboroom complete {run} --mask MASK`",
+    ),
+    "old figures of both": (
+        lambda run: [Run(run).write_figure(n, FIGURE, 3) for n in ("complete-top", "latent")],
+        "figures",
+        "older than the newest checkpoint: complete-top.png, complete-top.svg, latent.png, ",
+        "`elboroom figures {run}` and `elboroom complete {run} --mask MASK`",
     ),
     "other data": (
         of_other_data,
@@ -266,6 +296,57 @@ def test_a_broken_checkpoint_beside_a_whole_one_is_passed_over(run: Path):
     findings = found(run)
     assert findings["step-000012"].fix == "train the run again"
     assert "model" not in findings
+
+
+def test_what_was_made_of_the_one_before_a_broken_checkpoint_is_of_the_newest(evaluated: Path):
+    Run(evaluated).write_evaluation({"step": 12, **SAID}, {"elbo": torch.tensor([-1.0, -2.0])})
+    shutil.copytree(evaluated / NEWEST, evaluated / "checkpoints" / "step-000018")
+    Run(evaluated).write_figure("curves", FIGURE, 12)
+    findings = found(evaluated)
+    for name in ("evaluation.json", "evaluation.npz", "figures"):
+        assert findings[name].found.endswith("made from the newest checkpoint")
+
+
+@pytest.mark.parametrize("values", [[-1.0, -2.0], [float("nan")], [float("inf"), 1.0]])
+def test_what_was_evaluated_agrees_with_itself(evaluated: Path, values: list[float]):
+    elbo = torch.tensor(values)
+    content = {"k": 3, "estimates": {"elbo": asdict(Estimate.of(elbo))}}
+    Run(evaluated).write_evaluation(content, {"elbo": elbo})
+    assert marks(evaluated)["evaluation.npz"] == "ok"
+
+
+def test_of_an_evaluation_that_was_cut_short_doctor_tells(
+    evaluated: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def cut(path: Path, content: bytes) -> None:
+        if path.name == "evaluation.json":
+            raise KeyboardInterrupt
+        write_file(path, content)
+
+    run = Run(evaluated)
+    model, data = run.load_model(), run.load_data()
+    first, second = (evaluate(model, data, k=2, seed=seed) for seed in (0, 1))
+    run.write_evaluation({"step": 12} | first.to_dict(), first.per_image)
+    assert marks(evaluated)["evaluation.npz"] == "ok"
+    monkeypatch.setattr(storage, "write_file", cut)
+    with pytest.raises(KeyboardInterrupt):
+        run.write_evaluation({"step": 12} | second.to_dict(), second.per_image)
+    assert [marks(evaluated)[f"evaluation.{kind}"] for kind in ("json", "npz")] == ["ok", "note"]
+
+
+@pytest.mark.filterwarnings("default:.* has lost these epochs")
+def test_doctors_words_on_metrics_that_cannot_be_read_are_true(elboroom: Command, evaluated: Path):
+    flip("metrics.jsonl", 0)(evaluated)
+    fix = found(evaluated)["metrics.jsonl"].fix
+    assert fix == (
+        "restore it from a copy; the model and `elboroom train --resume "
+        f"{evaluated}` do without, curves and --patience do not"
+    )
+    assert elboroom("evaluate", evaluated, "--k", 2).code == 0
+    outcome = elboroom("train", "--resume", evaluated)
+    assert outcome.code == 0
+    assert "has lost these epochs: 1, since not all of its lines can be read" in outcome.err
+    assert [m.epoch for m in Run(evaluated).history()] == [2]
 
 
 def test_epochs_are_counted_without_the_data_too(evaluated: Path):

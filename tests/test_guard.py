@@ -189,13 +189,13 @@ def test_a_checkpoint_between_a_fault_and_the_look_that_finds_it_is_mended_too(
 
 
 def test_an_older_checkpoint_knows_of_no_rollback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    whole = checkpoints._flat
+    whole = checkpoints.flat
 
     def as_before(model: VAE, state: TrainState) -> dict[str, Tensor]:
         return {name: t for name, t in whole(model, state).items() if name != "rollbacks"}
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "_flat", as_before)
+        patch.setattr(checkpoints, "flat", as_before)
         checkpoints.save(tmp_path, *new_training())
     loaded = new_training()
     loaded[1].rollbacks = 3

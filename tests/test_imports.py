@@ -37,8 +37,9 @@ ORDER: list[set[str]] = [
     {"patience", "diagnosis"},
     {"symptoms", "guard"},
     {"training"},
-    {"pace", "batches", "storage", "tensors", "environment", "marks"},
+    {"pace", "batches", "storage", "tensors", "environment", "marks", "removals"},
     {"checkpoints", "config_file", "lock"},
+    {"results"},
     {"runs"},
     {
         *("evaluation", "infer", "figures", "gallery", "report", "interrupt", "progress"),
@@ -79,6 +80,7 @@ ONLY_OF_OTHERS = {
     "storage": set[str](),
     "interrupt": set[str](),
     "lock": {"filelock"},
+    "removals": set[str](),
     "terminal": {"rich"},
 }
 AT_THE_TOP = {

@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
 
-from checkpoint_cases import FILES, epoch, fresh, saved_at, step
+from checkpoint_cases import FILES, epoch, flip, fresh, saved_at, step
+from elboroom import checkpoints
 from elboroom.checkpoints import best_held_out_elbo, capture, keep, load, save
 from elboroom.errors import RunError
+from elboroom.foreign import open_file
 
 
 def steps(folder: Path) -> list[int]:
@@ -81,6 +84,40 @@ def test_a_broken_one_is_not_kept_as_the_best(tmp_path: Path):
     for state.step in (3, 4):
         save(tmp_path, model, state)
     assert steps(tmp_path) == [2, 3, 4]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_flipped_bit_in_the_best_leaves_its_place_to_the_best_that_is_whole(
+    tmp_path: Path, name: str
+):
+    saved_at(tmp_path, -1.0, -3.0)
+    path = tmp_path / "step-000001" / name
+    path.write_bytes(flip(path.read_bytes(), 8 * path.stat().st_size - 9))
+    assert best_held_out_elbo(tmp_path, 99) == -3.0
+    model, state = fresh()
+    for state.step, elbo in ((3, -2.0), (4, -4.0), (5, -5.0), (6, -6.0)):
+        state.history.append(epoch(state.step, elbo))
+        save(tmp_path, model, state)
+    assert steps(tmp_path) == [3, 5, 6]
+    assert load(tmp_path, fresh()[0], best=True) == 3
+    assert best_held_out_elbo(tmp_path, 99) == -2.0
+
+
+def test_a_best_that_the_disk_does_not_let_us_read_now_is_kept_beside_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(path: Path) -> BufferedReader:
+        if path.parent.name == "step-000001":
+            raise OSError(5, "Input/output error")
+        return open_file(path)
+
+    saved_at(tmp_path, -1.0, -2.0)
+    monkeypatch.setattr(checkpoints, "open_file", fail)
+    model, state = fresh()
+    for state.step in (3, 4):
+        save(tmp_path, model, state)
+    assert steps(tmp_path) == [1, 2, 3, 4]
+    assert best_held_out_elbo(tmp_path, 99) == -2.0
 
 
 def test_those_of_later_steps_go(tmp_path: Path):

@@ -1,6 +1,7 @@
 import json
 import shutil
 import tomllib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -340,6 +341,37 @@ def test_epochs_whose_metrics_were_lost_are_named_once_and_training_goes_on_bit_
     assert [str(warning.message) for warning in warned] == [
         f"{path} has lost these epochs: {lost}. Steps do not depend on them, and training goes on; "
         "curves and --patience go without them."
+    ]
+    go_on(run, training)
+    assert bits(run.load_model()) == bits(through.load_model())
+    assert [m.epoch for m in run.history()] == [*kept, 3]
+
+
+GARBLED: dict[str, Callable[[list[str]], str]] = {
+    "a line": lambda lines: "x" + "".join(lines),
+    "no JSON of metrics": lambda lines: "[]\n" + lines[1],
+    "no text": lambda lines: "\x00" * 99 + "\n" + lines[1],
+    "a line without end": lambda lines: "\x00" * (1 << 17) + "\n" + "".join(lines),
+}
+
+
+@pytest.mark.parametrize("kind", GARBLED)
+def test_lines_of_metrics_that_cannot_be_read_are_lost_and_training_goes_on_bit_for_bit(
+    tmp_path: Path, run: Run, config: Config, kind: str
+):
+    through = Run.create(tmp_path / "through", config, load_data(config.data))
+    go_on(through, through.new_training(through.load_data()))
+    go_on(run, run.new_training(run.load_data()), until=7)
+    path = run.path / "metrics.jsonl"
+    path.write_text(GARBLED[kind](path.read_text().splitlines(keepends=True)))
+    with pytest.raises(RunError, match=r"metrics\.jsonl cannot be read"):
+        run.history()
+    lost, kept = ("1 to 2", []) if kind == "a line without end" else ("1", [2])
+    with pytest.warns(UserWarning, match="lost") as warned:
+        training = run.load_training(run.load_data())
+    assert [str(warning.message) for warning in warned] == [
+        f"{path} has lost these epochs: {lost}, since not all of its lines can be read. Steps do "
+        "not depend on them, and training goes on; curves and --patience go without them."
     ]
     go_on(run, training)
     assert bits(run.load_model()) == bits(through.load_model())

@@ -7,28 +7,28 @@ of itself too. Nothing is pickled.
 import hashlib
 import json
 import math
+import os
 import re
 import shutil
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save as save_tensors
-from torch import Tensor
 
 from elboroom.errors import DiskError, RunError
-from elboroom.foreign import parse_json, read_bytes
+from elboroom.foreign import open_file, parse_json, read_bytes
 from elboroom.model import VAE
-from elboroom.state import Snapshot, TrainState, moments, moving
+from elboroom.removals import GoneError, steady, there
+from elboroom.state import TrainState, flat, likes, restore
 from elboroom.storage import remove_folder, write_file, write_folder
 from elboroom.tensors import largest_file, read_tensors
 
 _KEPT = 2
 _LARGEST_MANIFEST = 1 << 16
 _MODEL, _OPTIMISER, _MANIFEST = "model.safetensors", "optimizer.safetensors", "manifest.json"
-_GOOD = "good:"  # before the names of the last good state
 _BROKEN = (OSError, ValueError, TypeError, KeyError, RuntimeError)
 
 
@@ -50,7 +50,7 @@ class Checkpoint:
 
 def capture(model: VAE, state: TrainState) -> Checkpoint:
     """What `load` would give back."""
-    files = {_MODEL: _to_bytes(model.state_dict()), _OPTIMISER: _to_bytes(_flat(model, state))}
+    files = {_MODEL: _to_bytes(model.state_dict()), _OPTIMISER: _to_bytes(flat(model, state))}
     return Checkpoint(state.step, _held_out_elbo(state), files)
 
 
@@ -62,9 +62,9 @@ def save(folder: Path, model: VAE, state: TrainState) -> Path:
 def keep(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write `folder`/step-NNNNNN, then remove what it makes superfluous.
 
-    The newest two are kept, and the one with the largest held-out ELBO. Those of later steps go
-    too: training has left their path, or they were found to be broken. One that cannot be removed
-    is left for the next time, with a warning.
+    The newest two are kept, and of those that are whole the one with the largest held-out ELBO.
+    Those of later steps go too: training has left their path, or they were found to be broken. One
+    that cannot be removed is left for the next time, with a warning.
 
     Raises:
         DiskError: it cannot be written, and those before it are as they were.
@@ -82,6 +82,7 @@ def keep(folder: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
+@steady
 def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: bool = False) -> int:
     """Load a checkpoint of `folder` into `model`, and into `state` if given.
 
@@ -94,15 +95,15 @@ def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: boo
     Raises:
         RunError: there is none, or none of those there matches its manifest and this model.
     """
-    broken = []
-    for path in by_preference(folder, best=best):
+    broken, most = [], largest_file(*[model.state_dict()] * 8)  # two states, each with moments
+    for path in _best_first(folder) if best else newest_first(folder):
         try:
-            checkpoint = _read(path, _most(model))
+            with there(path):
+                checkpoint = _read(path, most)
             model.load_state_dict(read_tensors(checkpoint.files[_MODEL], model.state_dict()))
             if state is not None:
-                likes = _likes(model, state)
-                tensors = read_tensors(checkpoint.files[_OPTIMISER], *likes)
-                _restore(model, state, checkpoint.step, tensors)
+                tensors = read_tensors(checkpoint.files[_OPTIMISER], *likes(model, state))
+                restore(model, state, checkpoint.step, tensors)
         except _BROKEN as error:
             broken.append(f"{path.name}: {error}")
         else:
@@ -111,26 +112,56 @@ def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: boo
     raise _none_of(folder, broken, best=best)
 
 
+@steady
 def require_room(folder: Path, weights: int) -> None:
     """That a checkpoint is large enough for so many weights, before any are allocated for it.
 
     Raises:
         RunError: none is, or there is none.
     """
-    sizes = {path: _size(path / _MODEL) for path in newest_first(folder)}
+    sizes = {path: _size(path) for path in newest_first(folder)}
     if 4 * weights > max(sizes.values(), default=0):
         why = "{}: it has {:,} bytes, of which the networks of config.toml take {:,} at least"
         small = [why.format(path.name, size, 4 * weights) for path, size in sizes.items()]
         raise _none_of(folder, small, best=False)
 
 
+@steady
 def best_held_out_elbo(folder: Path, until: int) -> float:
-    """The largest held-out ELBO of a checkpoint up to that step, nats per image; -inf without any.
+    """The largest held-out ELBO of a whole checkpoint up to that step, nats per image.
 
     Those of later steps are broken, or training has left their path, and they will be removed.
+    Without any it is -inf.
     """
-    paths = [path for path in newest_first(folder) if named_step(path) <= until]
-    return max((_elbo(path, otherwise=-math.inf) for path in paths), default=-math.inf)
+    paths = [path for path in _best_first(folder) if named_step(path) <= until]
+    return next((_elbo(path) for path in paths if _wrong_with(path) is None), -math.inf)
+
+
+@steady
+def examine(folder: Path) -> dict[Path, str | None]:
+    """What is wrong with each checkpoint, the newest first; None of one that is whole."""
+    listed, found = newest_first(folder), dict[Path, str | None]()
+    for path in listed:
+        with suppress(GoneError):
+            found[path] = _wrong_with(path)
+    if listed and not found:
+        raise GoneError
+    return found
+
+
+def _wrong_with(path: Path) -> str | None:
+    try:
+        with there(path):
+            step_of(path)
+    except RunError as error:
+        return error.why
+    return None
+
+
+@steady
+def written(folder: Path) -> float:
+    """When the newest checkpoint was written, seconds since 1970; inf without any."""
+    return max((_time(path) for path in newest_first(folder)), default=math.inf)
 
 
 def step_of(path: Path) -> int:
@@ -140,14 +171,14 @@ def step_of(path: Path) -> int:
         RunError: it is not whole.
     """
     try:
-        step = _read(path).step
+        _require_whole(path)
     except _BROKEN as error:
         raise RunError(
             f"the checkpoint {path} is not whole",
             why=str(error),
             fix="go on from another one: it is passed over",
         ) from error
-    return step
+    return named_step(path)
 
 
 def _name(step: int) -> str:
@@ -159,41 +190,54 @@ def named_step(path: Path) -> int:
     return int(path.name.removeprefix("step-"))
 
 
-def by_preference(folder: Path, *, best: bool) -> list[Path]:
-    """Those that `load` tries, in turn, whole or not."""
-    return _best_first(folder) if best else newest_first(folder)
-
-
 def newest_first(folder: Path) -> list[Path]:
-    """The checkpoints within `folder`, whole or not."""
+    """The checkpoints within `folder`, whole or not; links are none, since a run has none."""
     named = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{6,}", path.name)]
-    return sorted(named, key=named_step, reverse=True)
+    own = [path for path in named if not os.path.islink(path)]
+    return sorted(own, key=named_step, reverse=True)
 
 
+@steady
 def _best_first(folder: Path) -> list[Path]:
     """Those whose ELBO is known, and before them those whose manifest is broken: any may be it."""
-    elbos = {path: _elbo(path, otherwise=math.inf) for path in newest_first(folder)}
+    elbos = {path: _elbo(path) for path in newest_first(folder)}
     known = [path for path, elbo in elbos.items() if elbo > -math.inf]
     return sorted(known, key=lambda path: elbos[path], reverse=True)
 
 
-def _elbo(path: Path, *, otherwise: float) -> float:
-    """Its held-out ELBO, -inf if there is none; `otherwise` if its manifest is broken."""
+def _elbo(path: Path) -> float:
+    """Its held-out ELBO, -inf if there is none; inf if its manifest is broken."""
     try:
-        elbo = _read_manifest(path)["held_out_elbo"]
+        with there(path):
+            elbo = _read_manifest(path)["held_out_elbo"]
     except _BROKEN:
-        return otherwise
+        return math.inf
     return -math.inf if elbo is None else elbo
 
 
 def _tidy(folder: Path, newest: Path) -> None:
-    found = [path for path in newest_first(folder) if named_step(path) <= named_step(newest)]
-    best = max(found, key=lambda path: _elbo(path, otherwise=-math.inf))
+    step = named_step(newest)
+    kept = [path for path in newest_first(folder) if named_step(path) <= step][:_KEPT]
+    kept += _bests([path for path in _best_first(folder) if named_step(path) <= step])
     for path in newest_first(folder):
-        if path not in (*found[:_KEPT], best):
+        if path not in kept:
             _remove(path)
     for leftover in folder.glob(".step-*.part"):  # of a process that was killed while it wrote
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _bests(best_first: list[Path]) -> list[Path]:
+    """The best that is whole, after those before it that the disk does not let us read now."""
+    kept = list[Path]()
+    for path in best_first:
+        try:
+            _require_whole(path)
+        except _BROKEN as error:
+            if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+                kept.append(path)
+        else:
+            return [*kept, path]
+    return kept
 
 
 def _remove(path: Path) -> None:
@@ -229,7 +273,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return {"step": step, "held_out_elbo": elbo, "files": files}
 
 
-def _read(path: Path, most: float = math.inf) -> Checkpoint:
+def _read(path: Path, most: float) -> Checkpoint:
     """A checkpoint whose files match its manifest and have so many bytes at the most."""
     manifest, files = _read_manifest(path), dict[str, bytes]()
     for name in (_MODEL, _OPTIMISER):
@@ -241,14 +285,29 @@ def _read(path: Path, most: float = math.inf) -> Checkpoint:
     return Checkpoint(manifest["step"], manifest["held_out_elbo"], files)
 
 
+def _require_whole(path: Path) -> None:
+    """That the files of a checkpoint match its manifest; they are read piece by piece."""
+    manifest = _read_manifest(path)
+    for name in (_MODEL, _OPTIMISER):
+        described = manifest["files"][name]
+        with open_file(path / name) as file:
+            whole = os.fstat(file.fileno()).st_size == described["size"]  # else it is not read
+            if not whole or hashlib.file_digest(file, "sha256").hexdigest() != described["sha256"]:
+                raise ValueError(f"{name} does not match its manifest")
+
+
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    """Bytes of its weights, 0 without any."""
+    try:
+        with there(path):
+            return (path / _MODEL).stat().st_size
+    except OSError:
+        return 0
 
 
-def _most(model: VAE) -> int:
-    """Bytes of a file of a checkpoint, at the most: two states of the model, each with moments."""
-    weights = model.state_dict()
-    return largest_file(*[weights] * 8)
+def _time(path: Path) -> float:
+    with there(path):
+        return path.stat().st_mtime
 
 
 def _warn_of(broken: list[str], used: Path) -> None:
@@ -256,7 +315,7 @@ def _warn_of(broken: list[str], used: Path) -> None:
         warnings.warn(
             f"the checkpoint {used.name} of {used.parent.parent} is used, since others are "
             f"broken: {'; '.join(broken)}",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
@@ -281,41 +340,6 @@ def _held_out_elbo(state: TrainState) -> float | None:
     if epoch is None or epoch.step != state.step or epoch.held_out_elbo is None:
         return None
     return epoch.held_out_elbo if math.isfinite(epoch.held_out_elbo) else None
-
-
-def _flat(model: VAE, state: TrainState) -> dict[str, Tensor]:
-    """The training state as named tensors, with the last good one where that is another."""
-    counts = {"rollbacks": torch.tensor(state.rollbacks)}
-    tensors = {"totals": state.totals, **counts, **moments(model, state)}
-    if state.good is not None:
-        tensors[_GOOD + "step"] = torch.tensor(state.good.step)
-        tensors |= {_GOOD + name: value for name, value in state.good.tensors.items()}
-    return tensors
-
-
-def _likes(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], ...]:
-    """What `_flat` may be: without a last good state, with one, and as before rollbacks."""
-    old = {"totals": state.totals, **moments(model, state)}
-    alone = old | {"rollbacks": torch.tensor(0)}
-    good = {"step": torch.tensor(0), **moving(model, state)}
-    return alone, alone | {_GOOD + name: tensor for name, tensor in good.items()}, old
-
-
-def _restore(model: VAE, state: TrainState, step: int, tensors: dict[str, Tensor]) -> None:
-    good = {n: tensors.pop(n) for n in list(tensors) if n.startswith(_GOOD)}
-    state.step, state.totals = step, tensors.pop("totals")
-    state.rollbacks = int(tensors.pop("rollbacks", 0))  # there were none once
-    state.good = _snapshot(good) if good else None
-    parameters = dict(model.named_parameters())
-    for key, value in tensors.items():
-        name, moment = key.split("|")
-        parameter = parameters[name]
-        state.optimiser.state[parameter][moment] = value.to(parameter.device)
-
-
-def _snapshot(tensors: dict[str, Tensor]) -> Snapshot:
-    named = {name.removeprefix(_GOOD): value for name, value in tensors.items()}
-    return Snapshot(int(named.pop("step")), named)
 
 
 def _to_bytes(tensors: dict[str, Any]) -> bytes:

@@ -5,20 +5,27 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
+import torch
+
 from elboroom import checkpoints
+from elboroom.data.archive import read_archive
 from elboroom.device import resolve_device
 from elboroom.errors import ElboroomError, RunError
+from elboroom.evaluation import Estimate
 from elboroom.findings import Finding
 from elboroom.foreign import parse_json, read_bytes
 from elboroom.patience import out_of_patience
+from elboroom.report import told
 from elboroom.runs import METRICS, Run
 from elboroom.state import EpochMetrics
 from elboroom.storage import is_cut_short, left_aside, unnamed
 
 _LARGEST = 1 << 30  # bytes of a result that is looked into
+Steps = dict[str, int | None]  # of the newest checkpoint that is whole, and of the best
 
 
 def examine(path: Path) -> list[Finding]:
@@ -39,7 +46,9 @@ def examine(path: Path) -> list[Finding]:
     except ElboroomError as error:
         return [_broken("config.toml", error), *kept, *_left(path)]
     found = [Finding("config.toml", "can be read"), *kept]
-    return [*found, *_model(run, step), *_training(run, step), *_results(run), *_left(path)]
+    of_model, of_training = _model(run, step), _training(run, step)
+    steps = {"newest": step, "best": _best(run)}
+    return [*found, *of_model, *of_training, *_results(run, steps), *_left(path)]
 
 
 def _broken(name: str, error: ElboroomError) -> Finding:
@@ -49,25 +58,19 @@ def _broken(name: str, error: ElboroomError) -> Finding:
 
 def _checkpoints(path: Path) -> tuple[int | None, list[Finding]]:
     """The step of the newest whole checkpoint, and what is found of each."""
-    steps, why = dict[str, int](), dict[str, str]()
-    kept = checkpoints.newest_first(path / "checkpoints")
+    kept = checkpoints.examine(path / "checkpoints")
     if not kept:
         fix = f"{_resume(path)}, which begins anew"
         return None, [Finding("checkpoints", "there is none yet", fix)]
-    for one in kept:
-        try:
-            steps[one.name] = checkpoints.step_of(one)
-        except RunError as error:
-            why[one.name] = error.why
-    newest = next(iter(steps), None)
-    fix = f"remove it: {newest} is used instead" if newest else "train the run again"
+    newest = next((one for one, wrong in kept.items() if wrong is None), None)
+    fix = f"remove it: {newest.name} is used instead" if newest else "train the run again"
     found = [
-        Finding(one.name, why[one.name], fix, damage=True)
-        if one.name in why
+        Finding(one.name, wrong, fix, damage=True)
+        if wrong
         else Finding(one.name, "is as its manifest says")
-        for one in kept
+        for one, wrong in kept.items()
     ]
-    return steps.get(newest or ""), found
+    return checkpoints.named_step(newest) if newest else None, found
 
 
 def _resume(path: Path) -> str:
@@ -87,6 +90,13 @@ def _model(run: Run, step: int | None) -> Iterator[Finding]:
         yield Finding("model", f"loads from step {step:,}")
 
 
+def _best(run: Run) -> int | None:
+    """The step of the checkpoint that `--best` takes."""
+    with warnings.catch_warnings(action="ignore"), suppress(ElboroomError):
+        return run.load_model_and_step(best=True)[1]
+    return None
+
+
 def _training(run: Run, step: int | None) -> Iterator[Finding]:
     """Whether its metrics are whole, and whether training can go on here."""
     history, per_epoch = list[EpochMetrics](), None
@@ -98,8 +108,8 @@ def _training(run: Run, step: int | None) -> Iterator[Finding]:
     try:
         history = run.history()
         wrong = _wrong(history, step, per_epoch)
-    except (ElboroomError, OSError, ValueError, TypeError) as error:
-        wrong = f"a line cannot be read: {error}"
+    except RunError as error:
+        wrong = f"a line cannot be read: {error.why}"
     yield _metrics(run, history, step, wrong)
     yield _progress(run, history)
     yield data
@@ -121,7 +131,8 @@ def _wrong(history: list[EpochMetrics], step: int | None, per_epoch: int | None)
 
 def _metrics(run: Run, history: list[EpochMetrics], step: int | None, wrong: str | None) -> Finding:
     if wrong:
-        fix = "restore it from a copy; the model does without, curves and --patience do not"
+        without = f"the model and {_resume(run.path)} do without, curves and --patience do not"
+        fix = f"restore it from a copy; {without}"
         return Finding(METRICS, wrong, fix, damage=True)
     if is_cut_short(run.path / METRICS):
         fix = f"{_resume(run.path)} trains that epoch again"
@@ -149,50 +160,77 @@ def _device(run: Run) -> Finding:
     return Finding("device", f"training goes on by {device.type}")
 
 
-def _results(run: Run) -> Iterator[Finding]:
+def _results(run: Run, steps: Steps) -> Iterator[Finding]:
     """What was made of the model: whether it can be read, and of which checkpoint it is."""
     evaluate = f"`elboroom evaluate {run.path}`"
-    yield from _result(run, "evaluation.json", evaluate)
-    yield from _result(run, "evaluation.npz", evaluate)
-    yield from _result(run, "report.html", f"`elboroom report {run.path}`")
-    yield from _figures(run)
+    yield from _result(run, steps, "evaluation.json", evaluate)
+    if _are_apart(run):
+        found = "is of another evaluation than evaluation.json: one of them was cut short"
+        yield Finding("evaluation.npz", found, evaluate)
+    else:
+        yield from _result(run, steps, "evaluation.npz", evaluate)
+    yield from _result(run, steps, "report.html", f"`elboroom report {run.path}`")
+    yield from _figures(run, steps)
 
 
-def _result(run: Run, name: str, fix: str) -> Iterator[Finding]:
+def _result(run: Run, steps: Steps, name: str, fix: str) -> Iterator[Finding]:
     file = run.path / name
     if not file.exists():
         return
     try:
         _CHECKS.get(file.suffix, bytes)(read_bytes(file, _LARGEST))
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         yield Finding(name, f"cannot be read: {error}", fix, damage=True)
         return
-    source = _source(run, name.replace(".npz", ".json"))  # which says it of both
+    source = _source(run, steps, name.replace(".npz", ".json"))  # which says it of both
     if source is None:
         yield Finding(name, "older than the newest checkpoint", fix)
     else:
         yield Finding(name, f"made from {source}")
 
 
-def _source(run: Run, name: str) -> str | None:
+def _are_apart(run: Run) -> bool:
+    """Whether the means of evaluation.npz are others than evaluation.json has."""
+    try:
+        evaluation = run.read_evaluation()
+        said = told(run, evaluation).estimates if evaluation else {}
+        arrays = read_archive(run.path / "evaluation.npz", _LARGEST / 2**30, copies=1)
+        means = {name: Estimate.of(torch.from_numpy(array)).mean for name, array in arrays.items()}
+    except (ElboroomError, TypeError, *_UNREADABLE):
+        return False  # which is told of the one that cannot be read
+    return not all(n in means and _agree(e.get("mean"), means[n]) for n, e in said.items())
+
+
+def _agree(said: float | None, mean: float) -> bool:
+    """Whether JSON says that mean; it has null for what is not finite."""
+    return math.isclose(mean, said, rel_tol=1e-9) if said is not None else not math.isfinite(mean)
+
+
+def _source(run: Run, steps: Steps, name: str) -> str | None:
     """Which checkpoint a result is made from, the newest or the best; None if neither."""
-    for which, best in (("newest", False), ("best", True)):
-        step = run.step(best=best)
-        if step is not None and run.holds(name, step):
-            return f"the {which} checkpoint"
-    return None
+    held = (which for which, step in steps.items() if step is not None and run.holds(name, step))
+    return next((f"the {which} checkpoint" for which in held), None)
 
 
-def _figures(run: Run) -> Iterator[Finding]:
-    names = sorted(file.name for file in (run.path / "figures").glob("[!.]*.*"))
-    sources = {name: _source(run, f"figures/{name}") for name in names}
+def _figures(run: Run, steps: Steps) -> Iterator[Finding]:
+    files = sorted(f for f in (run.path / "figures").glob("[!.]*.*") if f.is_file())
+    sources = {file.name: _source(run, steps, f"figures/{file.name}") for file in files}
     old = [name for name, source in sources.items() if source is None]
     if old:
         found = f"older than the newest checkpoint: {', '.join(old)}"
-        yield Finding("figures", found, f"`elboroom figures {run.path}`")
-    elif names:
+        yield Finding("figures", found, " and ".join(_redrawing(run, old)))
+    elif sources:
         made = " and ".join(sorted({str(source) for source in sources.values()}))
-        yield Finding("figures", f"{len(names)} files, made from {made}")
+        yield Finding("figures", f"{len(sources)} files, made from {made}")
+
+
+def _redrawing(run: Run, names: list[str]) -> Iterator[str]:
+    """The commands that draw these files."""
+    completions = sum(name.startswith("complete-") for name in names)
+    if completions < len(names):
+        yield f"`elboroom figures {run.path}`"
+    if completions:
+        yield f"`elboroom complete {run.path} --mask MASK`"
 
 
 def _require_archive(content: bytes) -> None:
@@ -202,6 +240,7 @@ def _require_archive(content: bytes) -> None:
         raise ValueError(f"{wrong} does not match its checksum")
 
 
+_UNREADABLE = (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _CHECKS: dict[str, Callable[[bytes], object]] = {".json": parse_json, ".npz": _require_archive}
 
 

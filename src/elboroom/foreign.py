@@ -7,16 +7,17 @@ import json
 import os
 import stat
 import tomllib
+from io import BufferedReader
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 _PACKED = 256  # times smaller than what it holds, which images are not: all zeros reach 1,030
 _UNSUSPICIOUS = 16 << 20
 _DEPTH_OF_KEYS = 8  # dots before a TOML value, in each of which tomllib looks all of them through
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """Open a file to read its bytes.
 
     Raises:

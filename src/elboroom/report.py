@@ -31,8 +31,8 @@ _CAPTIONS = {
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What a page tells of evaluation.json; once that did not say the last three."""
+class Told:
+    """What is told of evaluation.json; once that did not say the last three."""
 
     k: int
     estimates: dict[str, dict[str, float | None]]
@@ -47,8 +47,12 @@ class _Told:
         return [(label(n, self.k, self.kl_sampled), str(Estimate.read(e))) for n, e in rows]
 
 
-def render(run: Run) -> str:
-    """The page of an evaluated run, with the figures that it has.
+def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:
+    """The page of one checkpoint, with the figures that the run has of it.
+
+    Args:
+        run: that is shown.
+        evaluation: of that checkpoint; by default the one that the run keeps.
 
     Raises:
         RunError: a file of the run is not what elboroom writes there.
@@ -60,16 +64,17 @@ def render(run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    drawn, evaluation = run.figures(), run.read_evaluation()
+    evaluation = evaluation or run.read_evaluation()
+    found = told(run, evaluation) if evaluation else Told(0, {})
     with run.reading("evaluation.json"):
-        told = None if evaluation is None else _told(evaluation)
-        rows = told.rows if told else []
-    figures = [(n, text, _data_url(run, drawn[n])) for n, text in _CAPTIONS.items() if n in drawn]
+        rows = found.rows
+    drawn = _drawn(run, run.step() if found.step is None else found.step)
+    figures = [(name, _CAPTIONS[name], _data_url(run, path)) for name, path in drawn.items()]
     return environment.get_template("report.html.j2").render(
         name=run.path.resolve().name,
         evaluation=rows,
-        unit=told.unit if told else _Told.unit,
-        step=told.step if told else None,
+        unit=found.unit,
+        step=found.step,
         mark=mark,
         identity=asdict(run.identity),
         epochs=len(run.history()),
@@ -78,9 +83,22 @@ def render(run: Run) -> str:
     )
 
 
-def _told(evaluation: dict[str, Any]) -> _Told:
-    known = {f.name for f in fields(_Told)}
-    return read(_Told, {name: value for name, value in evaluation.items() if name in known})
+def told(run: Run, evaluation: dict[str, Any]) -> Told:
+    """What an evaluation of a run tells.
+
+    Raises:
+        RunError: it is none that elboroom writes.
+    """
+    known = {f.name for f in fields(Told)}
+    with run.reading("evaluation.json"):
+        return read(Told, {name: value for name, value in evaluation.items() if name in known})
+
+
+def _drawn(run: Run, step: int | None) -> dict[str, Path]:
+    """The figures of that step: one of another may be left that could not be drawn anew."""
+    paths = run.figures()
+    of_step = (n for n in _CAPTIONS if n in paths and run.step_of(f"figures/{n}.png") == step)
+    return {name: paths[name] for name in of_step}
 
 
 def _data_url(run: Run, path: Path) -> str:

@@ -1,45 +1,36 @@
 """The run folder: everything about a run, in files that people and programs can read."""
 
 import json
-import math
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
-from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from elboroom import checkpoints, lock, storage
 from elboroom.checkpoints import Checkpoint
 from elboroom.config import Config
-from elboroom.config.tables import read, require_type
+from elboroom.config.tables import read
 from elboroom.config_file import CONFIG, read_config, write_config
 from elboroom.data import Dataset, load_data
 from elboroom.device import resolve_device
 from elboroom.environment import warn_of_changes
 from elboroom.errors import DiskError, RunError, UsageError
-from elboroom.foreign import parse_json, read_bytes
+from elboroom.foreign import parse_json
 from elboroom.likelihoods import likelihood_of, require_support
-from elboroom.marks import mark, marked_step
 from elboroom.model import VAE, least_weights
 from elboroom.plan import Plan
 from elboroom.randomness import stream
+from elboroom.results import Results
 from elboroom.state import EpochMetrics, TrainState, new_state
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 RUNS = Path("runs")
 """Where runs go unless another place is named."""
 METRICS = "metrics.jsonl"
-_EVALUATION, _PER_IMAGE, _REPORT = "evaluation.json", "evaluation.npz", "report.html"
-_LARGEST_EVALUATION = 1 << 22  # bytes
 
 
 def new_model(config: Config, data: Dataset) -> VAE:
@@ -59,7 +50,7 @@ def _some_images(config: Config, data: Dataset) -> Tensor:
     return data.train.rows(order[rows].tolist()).x
 
 
-class Run:
+class Run(Results):
     """A run folder that exists. `Run.create` makes one, `Run(path)` opens one.
 
     Raises:
@@ -67,9 +58,9 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = path = Path(path)
+        super().__init__(Path(path))
         self._unwritten: list[str] = []
-        self.config, self.identity, self.event_shape, self.environment = read_config(path)
+        self.config, self.identity, self.event_shape, self.environment = read_config(self.path)
 
     @classmethod
     def create(cls, path: str | Path, config: Config, data: Dataset) -> "Run":
@@ -150,7 +141,7 @@ class Run:
     def load_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """The model and the state to go on from; metrics after that step are dropped.
 
-        It warns of those that are missing before it.
+        It warns of those that are missing before it, or cannot be read.
 
         Raises:
             RunError: there are checkpoints, and none can be used.
@@ -164,20 +155,35 @@ class Run:
         model, state = self.new_training(data)
         if saved:
             checkpoints.load(self._checkpoints, model, state)
-        state.history = [m for m in self.history() if m.step <= state.step]
-        self._warn_of_lost(state, Plan(self.config.train, data.train).steps_per_epoch)
+        with self.reading(METRICS):
+            found = list(self._metrics())
+        state.history = [m for m in found if m is not None and m.step <= state.step]
+        per_epoch = Plan(self.config.train, data.train).steps_per_epoch
+        self._warn_of_lost(state, per_epoch, garbled=None in found)
         lines = "".join(_line(m) + "\n" for m in state.history)
         storage.write_file(self.path / METRICS, lines.encode())
         return model, state
 
-    def _warn_of_lost(self, state: TrainState, steps_per_epoch: int) -> None:
+    def _metrics(self) -> Iterator[EpochMetrics | None]:
+        """Of each line, None if it cannot be read; what follows a line without end is not read."""
+        with suppress(ValueError):
+            for line in storage.whole_lines(self.path / METRICS):
+                try:
+                    yield _read(line)
+                except (ValueError, UsageError):
+                    yield None
+            return
+        yield None
+
+    def _warn_of_lost(self, state: TrainState, steps_per_epoch: int, *, garbled: bool) -> None:
         """Warn of finished epochs that the history lacks, by their bounds: there may be many."""
         ends = [0, *sorted({m.epoch for m in state.history}), state.step // steps_per_epoch + 1]
         lost = [(a + 1, b - 1) for a, b in pairwise(ends) if b - a > 1]
         if lost:
             told = ", ".join(f"{a} to {b}" if a < b else str(a) for a, b in lost)
+            why = ", since not all of its lines can be read" if garbled else ""
             warnings.warn(
-                f"{self.path / METRICS} has lost these epochs: {told}. Steps do not depend on "
+                f"{self.path / METRICS} has lost these epochs: {told}{why}. Steps do not depend on "
                 "them, and training goes on; curves and --patience go without them.",
                 stacklevel=3,
             )
@@ -236,102 +242,15 @@ class Run:
             RunError: a line of them is none of metrics.
         """
         with self.reading(METRICS):
-            lines = storage.whole_lines(self.path / METRICS)
-            # a held-out ELBO may have been NaN
-            return [read(EpochMetrics, parse_json(line, finite=False)) for line in lines]
-
-    def write_evaluation(self, evaluation: dict[str, Any], per_image: dict[str, Tensor]) -> Path:
-        """Write evaluation.json, which begins with its step, and evaluation.npz, image by image."""
-        buffer = BytesIO()
-        arrays: dict[str, Any] = {name: values.numpy() for name, values in per_image.items()}
-        np.savez(buffer, **arrays)
-        self._write(_PER_IMAGE, buffer.getvalue())
-        return self._write(_EVALUATION, storage.as_json(evaluation).encode())
-
-    def read_evaluation(self) -> dict[str, Any] | None:
-        """What `write_evaluation` wrote, or None.
-
-        Raises:
-            RunError: the file is no JSON of a table.
-        """
-        path = self.path / _EVALUATION
-        if not path.exists():
-            return None
-        with self.reading(_EVALUATION):
-            found = parse_json(read_bytes(path, _LARGEST_EVALUATION))
-            require_type("evaluation", found, dict[str, Any])
-            return found
-
-    @contextmanager
-    def reading(self, name: str) -> Iterator[None]:
-        """What is found to be wrong with the file `name` is told as such.
-
-        Raises:
-            RunError: the file cannot be read, or holds something else.
-        """
-        try:
-            yield
-        except (OSError, ValueError, KeyError, UsageError) as error:
-            raise RunError(
-                f"{self.path / name} cannot be read",
-                why=str(error).replace("\n  why: ", ": ").splitlines()[0],
-                fix="restore it from where the run was made, or remove it",
-            ) from error
-
-    def write_figure(self, name: str, figure: "Figure", step: int) -> list[Path]:
-        """Write figures/NAME.png and .svg, which say of which step the model was."""
-        storage.make_folder(self.path / "figures")
-        paths = []
-        for kind in ("png", "svg"):
-            buffer = BytesIO()
-            figure.savefig(buffer, format=kind, dpi=200, metadata={"Description": mark(step)})
-            paths.append(self._write(f"figures/{name}.{kind}", buffer.getvalue()))
-        return paths
-
-    def figures(self) -> dict[str, Path]:
-        """The PNG of every figure drawn so far, by name."""
-        return {path.stem: path for path in sorted((self.path / "figures").glob("*.png"))}
-
-    def holds(self, name: str, step: int) -> bool:
-        """Whether the run has the file `name`, of that step, made since its newest checkpoint."""
-        kept = checkpoints.newest_first(self._checkpoints)
-        newest = max((path.stat().st_mtime for path in kept), default=math.inf)
-        return self.step_of(name) == step and (self.path / name).stat().st_mtime >= newest
-
-    def step_of(self, name: str) -> int | None:
-        """The step of the model that the file `name` is made of; None without such a file.
-
-        A file of an older version does not say it, and is of the newest.
-
-        Raises:
-            RunError: it cannot be read.
-        """
-        if not (self.path / name).is_file():
-            return None
-        with self.reading(name):
-            said = marked_step(self.path / name)
-        return self.step() if said is None else said
-
-    def step(self, *, best: bool = False) -> int | None:
-        """The step of the newest checkpoint, or of the best, whole or not; None without any."""
-        kept = checkpoints.by_preference(self._checkpoints, best=best)
-        return checkpoints.named_step(kept[0]) if kept else None
-
-    def write_report(self, html: str) -> Path:
-        """Write report.html."""
-        return self._write(_REPORT, html.encode())
-
-    @property
-    def _checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    def _write(self, name: str, content: bytes) -> Path:
-        storage.write_file(self.path / name, content)
-        return self.path / name
+            return [_read(line) for line in storage.whole_lines(self.path / METRICS)]
 
 
 def _line(metrics: EpochMetrics) -> str:
     return json.dumps(asdict(metrics))
+
+
+def _read(line: bytes) -> EpochMetrics:
+    return read(EpochMetrics, parse_json(line, finite=False))  # a held-out ELBO may have been NaN
 
 
 def _require_free(path: Path) -> None:

@@ -9,6 +9,7 @@ from elboroom.adam import Adam
 from elboroom.model import VAE
 
 _LOWERED = 0.5  # the learning rate, at each rollback
+_GOOD = "good:"  # before the names of the last good state
 
 
 @dataclass(frozen=True)
@@ -82,3 +83,39 @@ def moments(model: VAE, state: TrainState) -> dict[str, Tensor]:
 def moving(model: VAE, state: TrainState) -> dict[str, Tensor]:
     """All that a step changes, itself and not a copy: weights, buffers, moments and totals."""
     return {**model.state_dict(), **moments(model, state), "totals": state.totals}
+
+
+def flat(model: VAE, state: TrainState) -> dict[str, Tensor]:
+    """The training state as named tensors, with the last good one where that is another."""
+    counts = {"rollbacks": torch.tensor(state.rollbacks)}
+    tensors = {"totals": state.totals, **counts, **moments(model, state)}
+    if state.good is not None:
+        tensors[_GOOD + "step"] = torch.tensor(state.good.step)
+        tensors |= {_GOOD + name: value for name, value in state.good.tensors.items()}
+    return tensors
+
+
+def likes(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], ...]:
+    """What `flat` may be: without a last good state, with one, and as before rollbacks."""
+    old = {"totals": state.totals, **moments(model, state)}
+    alone = old | {"rollbacks": torch.tensor(0)}
+    good = {"step": torch.tensor(0), **moving(model, state)}
+    return alone, alone | {_GOOD + name: tensor for name, tensor in good.items()}, old
+
+
+def restore(model: VAE, state: TrainState, step: int, tensors: dict[str, Tensor]) -> None:
+    """Put the state of that step, as `flat` gave it, into `state`."""
+    good = {n: tensors.pop(n) for n in list(tensors) if n.startswith(_GOOD)}
+    state.step, state.totals = step, tensors.pop("totals")
+    state.rollbacks = int(tensors.pop("rollbacks", 0))  # there were none once
+    state.good = _snapshot(good) if good else None
+    parameters = dict(model.named_parameters())
+    for key, value in tensors.items():
+        name, moment = key.split("|")
+        parameter = parameters[name]
+        state.optimiser.state[parameter][moment] = value.to(parameter.device)
+
+
+def _snapshot(tensors: dict[str, Tensor]) -> Snapshot:
+    named = {name.removeprefix(_GOOD): value for name, value in tensors.items()}
+    return Snapshot(int(named.pop("step")), named)

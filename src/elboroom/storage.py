@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def _discard(path: Path) -> None:
 
 def left_aside(path: Path) -> list[Path]:
     """What writers that were killed have left within the folder `path`, as it was prepared."""
-    found = set(path.rglob(f".*{_PART}"))
+    inner = ((top, name) for top, *names in os.walk(path) for name in chain(*names))
+    found = {Path(top, name) for top, name in inner if name[0] == "." and name.endswith(_PART)}
     return sorted(part for part in found if found.isdisjoint(part.parents))
 
 

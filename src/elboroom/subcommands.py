@@ -225,7 +225,8 @@ class Report(Look):
 
     Example: elboroom report runs/first
 
-    Evaluates and draws what is missing, of another checkpoint, or older than the newest.
+    Draws what is missing or of another checkpoint. So it evaluates too, by 20 samples an image,
+    which never replace an evaluation that took longer.
     """
 
     def run(self) -> int:
