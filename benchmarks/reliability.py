@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, suppress
 from importlib.util import find_spec
 from itertools import cycle, islice, product
@@ -37,12 +37,12 @@ from elboroom.keeper import Keeper
 from faults import Disk, small_disk
 from hostile import SECONDS
 from hostile_corpus import CORPUS
-from kills import EVERY_STEP, Story, kills, stories, story, trained_through
+from kills import EVERY_STEP, kills, stories, story, trained_through
 from small_run import small_options, write_digits
 from stops import CODES, LONGEST, stop
 from targets import TARGETS
 
-_KILLS, _STOPS, _TRAININGS, _CORRUPTIONS, _MUTATIONS = 300, 30, 60, 5_000, 200_000
+_KILLS, _STOPS, _SAVES, _TRAININGS, _CORRUPTIONS, _MUTATIONS = 300, 30, 200, 60, 5_000, 200_000
 _QUICK_KILLS, _QUICK_STOPS, _QUICK_TRAININGS, _QUICK_CORRUPTIONS = 15, 2, 5, 200
 _QUICK_MUTATIONS = 3_200
 _FLIPS, _TINY = 300, 64  # bits; KiB
@@ -117,7 +117,10 @@ def _killed(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[R
     yield _count("kill -9: of these with a file cut short", torn, number // 10, "kills")
     timed = sum(kill.training for kill in killed)
     yield _count("kill -9: at a moment of training", timed, number // 10, "kills")
-    yield _faults("kill -9: a run damaged, not gone on with, or of another end", _all(told))
+    yield _faults(
+        "kill -9: a run damaged, not gone on with, or of another end",
+        _flat(one.faults for one in told),
+    )
     through = trained_through(options[0], next(places))
     coming = islice(kills(Random(1)), _QUICK_KILLS)
     one = story(options[0], coming, through, next(places), children.dying_in_place)
@@ -131,8 +134,8 @@ def _trainings(small: list[str]) -> list[list[str]]:
     return [[*small, *slow, *next(how), *more] for more in _RUNS.values()]
 
 
-def _all(told: list[Story]) -> list[str]:
-    return [fault for one in told for fault in one.faults]
+def _flat(told: Iterable[list[str]]) -> list[str]:
+    return [fault for faults in told for fault in faults]
 
 
 def _stopped(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[Row]:
@@ -147,7 +150,7 @@ def _stopped(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[
         ]
         what = f"{name}, {number} times: longest until it ended"
         yield Row(what, [_longest(found)], "s", LONGEST)
-        faults = [fault for one in found for fault in one.faults]
+        faults = _flat(one.faults for one in found)
         yield _faults(f"{name}: another exit code, nothing saved, or another end", faults)
 
 
@@ -159,12 +162,8 @@ def _failing(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[
     folder, told = next(places) / "kept", list[str | None]()
     for code, step in product(_CODES, (2, 3)):
         told += [saves.fault(folder, disk, step) for disk in saves.disks(folder, step, code)]
-    yield _count(
-        "disk: ENOSPC, EIO, EROFS at each call of a save, once and for good",
-        len(told),
-        200,
-        "saves",
-    )
+    what = "disk: ENOSPC, EIO, EROFS at each call of a save, once and for good"
+    yield _count(what, len(told), _SAVES, "saves")
     yield _faults("disk: not told, the checkpoint before harmed, or something left", _only(told))
     with careless.in_place():
         told = [saves.fault(folder, disk, 3) for disk in saves.disks(folder, 3, errno.ENOSPC)]
@@ -181,12 +180,13 @@ def _failing_trainings(quick: bool, small: list[str], places: Iterator[Path]) ->
     options, random = [*small, *EVERY_STEP, "--quiet"], Random(0)
     through = trained_through(options, next(places))
     number, calls = _QUICK_TRAININGS if quick else _TRAININGS, saves.calls_of(options, next(places))
-    faults = list[str]()
-    for _ in range(number):
-        disk = Disk(random.choice(_CODES), random.randrange(calls), for_good=random.random() < 0.5)
-        faults += saves.in_training(options, disk, through, next(places))
-    yield _count("disk: the same at any call of a training", number, number, "runs")
-    yield _faults("disk: not told, or not gone on with to the same end", faults)
+    disks = [
+        Disk(random.choice(_CODES), random.randrange(calls), for_good=random.random() < 0.5)
+        for _ in range(number)
+    ]
+    told = [saves.in_training(options, disk, through, next(places)) for disk in disks]
+    yield _count("disk: the same at any call of a training", len(told), number, "runs")
+    yield _faults("disk: not told, or not gone on with to the same end", _flat(told))
     disk, silently = Disk(errno.ENOSPC, calls // 2, for_good=True), children.failing_silently
     untold = saves.in_training(options, disk, through, next(places), silently)
     yield _found_out("disk: a training that says nothing of it", len(untold))
@@ -202,17 +202,13 @@ def _small_disks(places: Iterator[Path]) -> Iterator[Row]:
 
 def _corrupted(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[Row]:
     number = _QUICK_CORRUPTIONS if quick else _CORRUPTIONS
-    missed = corruptions.faults(next(places) / "kept", number, seed=0)
-    yield _count(
-        "checkpoints: bits flipped, files cut, swapped, lost, overwritten",
-        number,
-        number,
-        "accidents",
-    )
-    yield _faults("checkpoints: not noticed, or the one before not used", missed)
+    told = corruptions.met(next(places) / "kept", number, seed=0)
+    what = "checkpoints: bits flipped, files cut, swapped, lost, overwritten"
+    yield _count(what, len(told), number, "accidents")
+    yield _faults("checkpoints: not noticed, or the one before not used", _only(told))
     with careless.without_hashes():
-        missed = corruptions.faults(next(places) / "kept", number, seed=0)
-    yield _found_out("checkpoints: a reader without hashes", len(missed))
+        told = corruptions.met(next(places) / "kept", number, seed=0)
+    yield _found_out("checkpoints: a reader without hashes", len(_only(told)))
     yield _unnoticed(next(places) / "kept")
     yield _faults("power cut: what one after a save might undo", power_cuts.volatile(next(places)))
     writers: dict[str, Callable[[], AbstractContextManager[None]]] = {

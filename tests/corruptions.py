@@ -97,11 +97,10 @@ _OF_A_FILE: dict[str, Callable[[bytes, Random], bytes | None]] = {
 }
 
 
-def faults(folder: Path, count: int, seed: int) -> list[str]:
-    """What is wrong with how so many corruptions are met."""
+def met(folder: Path, count: int, seed: int) -> list[str | None]:
+    """What is wrong with how each of so many corruptions is met; None if nothing."""
     found = kept(folder)
-    coming = islice(corruptions(found, Random(seed)), count)
-    return [wrong for corruption in coming if (wrong := fault(found, corruption))]
+    return [fault(found, one) for one in islice(corruptions(found, Random(seed)), count)]
 
 
 def fault(found: Kept, corruption: Corruption) -> str | None:
