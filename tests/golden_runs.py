@@ -56,7 +56,7 @@ def make(folder: Path) -> None:
         run = Run.create("run", CONFIG, load_data(CONFIG.data))
         _train(run, STOPPED)
         found = _evaluated(run)
-        run.write_evaluation({"step": run.step()} | found.to_dict(), found.per_image)
+        run.write_evaluation(run.origin(STOPPED) | found.to_dict(), found.per_image)
         (folder / "expected.json").write_text(json.dumps(_expected(run), indent=2) + "\n")
 
 

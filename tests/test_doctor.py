@@ -436,3 +436,9 @@ def test_a_run_that_is_not_there_is_refused(elboroom: Command, tmp_path: Path):
 def test_an_evaluation_that_no_reader_takes_is_damage(evaluated: Path, content: bytes):
     (evaluated / "evaluation.json").write_bytes(content)
     assert found(evaluated)["evaluation.json"].mark == "damage"
+
+
+def test_an_evaluation_that_is_a_folder_is_damage_and_no_end(evaluated: Path):
+    (evaluated / "evaluation.json").unlink()
+    (evaluated / "evaluation.json").mkdir()
+    assert found(evaluated)["evaluation.json"].damage

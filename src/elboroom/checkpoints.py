@@ -164,6 +164,14 @@ def written(folder: Path) -> float:
     return max((_time(path) for path in newest_first(folder)), default=math.inf)
 
 
+def model_of(folder: Path, step: int) -> str | None:
+    """The first 16 digits of the SHA-256 of the weights at a step; None if no manifest says it."""
+    try:
+        return _read_manifest(folder / _name(step))["files"][_MODEL]["sha256"][:16]
+    except _BROKEN:
+        return None
+
+
 def step_of(path: Path) -> int:
     """The step of the checkpoint `path`, all of which is read and held against its manifest.
 

@@ -193,7 +193,7 @@ def _are_apart(run: Run) -> bool:
     """Whether the means of evaluation.npz are others than evaluation.json has."""
     try:
         evaluation = run.read_evaluation()
-        said = told(run, evaluation).estimates if evaluation else {}
+        said = {} if evaluation is None else told(run, evaluation).estimates
         arrays = read_archive(run.path / "evaluation.npz", _LARGEST / 2**30, copies=1)
         means = {name: Estimate.of(torch.from_numpy(array)).mean for name, array in arrays.items()}
     except (ElboroomError, TypeError, *_UNREADABLE):
@@ -208,8 +208,11 @@ def _agree(said: float | None, mean: float) -> bool:
 
 def _source(run: Run, steps: Steps, name: str) -> str | None:
     """Which checkpoint a result is made from, the newest or the best; None if neither."""
-    held = (which for which, step in steps.items() if step is not None and run.holds(name, step))
-    return next((f"the {which} checkpoint" for which in held), None)
+    with suppress(RunError):  # which is told of the file that cannot be read
+        for which, step in steps.items():
+            if step is not None and run.holds(name, step):
+                return f"the {which} checkpoint"
+    return None
 
 
 def _figures(run: Run, steps: Steps) -> Iterator[Finding]:

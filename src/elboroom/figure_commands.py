@@ -67,7 +67,7 @@ def _glance(run: Run, model: VAE, step: int, console: Console, *, best: bool) ->
     """A brief evaluation, stored unless it would replace one that took longer."""
     stored = run.read_evaluation()
     found = evaluated(model, run.load_data(), EvaluateConfig(k=_GLANCE), quiet=True)
-    evaluation = {"step": step} | found.to_dict()
+    evaluation = run.origin(step) | found.to_dict()
     if stored is None or _is_brief(stored):
         run.write_evaluation(evaluation, found.per_image)
     else:

@@ -64,18 +64,19 @@ def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    evaluation = evaluation or run.read_evaluation()
-    found = told(run, evaluation) if evaluation else Told(0, {})
+    evaluation = run.read_evaluation() if evaluation is None else evaluation
+    found = Told(0, {}) if evaluation is None else told(run, evaluation)
     with run.reading("evaluation.json"):
         rows = found.rows
-    drawn = _drawn(run, run.step() if found.step is None else found.step)
+    step = run.step() if found.step is None else found.step
+    drawn = _drawn(run, step)
     figures = [(name, _CAPTIONS[name], _data_url(run, path)) for name, path in drawn.items()]
     return environment.get_template("report.html.j2").render(
         name=run.path.resolve().name,
         evaluation=rows,
         unit=found.unit,
         step=found.step,
-        mark=mark,
+        mark=None if found.step is None else mark(found.step, run.model_of(found.step)),
         identity=asdict(run.identity),
         epochs=len(run.history()),
         figures=figures,
@@ -97,7 +98,7 @@ def told(run: Run, evaluation: dict[str, Any]) -> Told:
 def _drawn(run: Run, step: int | None) -> dict[str, Path]:
     """The figures of that step: one of another may be left that could not be drawn anew."""
     paths = run.figures()
-    of_step = (n for n in _CAPTIONS if n in paths and run.step_of(f"figures/{n}.png") == step)
+    of_step = (n for n in _CAPTIONS if n in paths and run.is_of(f"figures/{n}.png", step))
     return {name: paths[name] for name in of_step}
 
 

@@ -13,7 +13,7 @@ from elboroom import checkpoints, storage
 from elboroom.config.tables import require_type
 from elboroom.errors import RunError, UsageError
 from elboroom.foreign import parse_json, read_bytes
-from elboroom.marks import mark, marked_step
+from elboroom.marks import mark, marked_model, marked_step
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +34,7 @@ class Results:
         self.path = path
 
     def write_evaluation(self, evaluation: dict[str, Any], per_image: dict[str, Tensor]) -> Path:
-        """Write evaluation.json, which begins with its step, and evaluation.npz, image by image."""
+        """Write evaluation.json, which begins with `origin`, and evaluation.npz, image by image."""
         buffer = BytesIO()
         arrays: dict[str, Any] = {name: values.numpy() for name, values in per_image.items()}
         np.savez(buffer, **arrays)
@@ -74,10 +74,10 @@ class Results:
     def write_figure(self, name: str, figure: "Figure", step: int) -> list[Path]:
         """Write figures/NAME.png and .svg, which say of which step the model was."""
         storage.make_folder(self.path / "figures")
-        paths = []
+        paths, description = [], {"Description": mark(step, self.model_of(step))}
         for kind in ("png", "svg"):
             buffer = BytesIO()
-            figure.savefig(buffer, format=kind, dpi=200, metadata={"Description": mark(step)})
+            figure.savefig(buffer, format=kind, dpi=200, metadata=description)
             paths.append(self._write(f"figures/{name}.{kind}", buffer.getvalue()))
         return paths
 
@@ -86,13 +86,33 @@ class Results:
         return {path.stem: path for path in sorted((self.path / "figures").glob("*.png"))}
 
     def holds(self, name: str, step: int) -> bool:
-        """Whether the run has the file `name`, of that step.
+        """Whether the run has the file `name`, of the model at that step.
 
         Curves show the history, which goes on after it: they must be made since the newest
         checkpoint too.
         """
         history = Path(name).stem == _HISTORY
-        return self.step_of(name) == step and (not history or self._is_recent(name))
+        return self.is_of(name, step) and (not history or self._is_recent(name))
+
+    def is_of(self, name: str, step: int | None) -> bool:
+        """Whether the file `name` is made of the model at that step, as the run has it now.
+
+        Raises:
+            RunError: it cannot be read.
+        """
+        if step is None or self.step_of(name) != step:
+            return False
+        with self.reading(name):
+            said = marked_model(self.path / name)
+        return said in (None, self.model_of(step))
+
+    def origin(self, step: int) -> dict[str, Any]:
+        """What an evaluation begins with: which model it is of."""
+        return {"step": step, "model": self.model_of(step)}
+
+    def model_of(self, step: int) -> str | None:
+        """What tells the weights at a step from others at it; None if they are not known."""
+        return checkpoints.model_of(self._checkpoints, step)
 
     def step_of(self, name: str) -> int | None:
         """The step of the model that the file `name` is made of; None if there is no telling.
