@@ -1,15 +1,13 @@
 """A folder of PNG pictures: every header in it is checked before a pixel is decoded."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from elboroom.data.files import COPIES
 from elboroom.data.listing import Listing, TooManyError, list_parts
-from elboroom.data.pictures import Header, read_header, read_pixels
+from elboroom.data.pictures import Header, read_header, read_pixels, reading
 from elboroom.data.source import Source
 from elboroom.errors import DataError
 from elboroom.foreign import require_dense
@@ -18,6 +16,7 @@ _LAYOUT = (
     "put .png files alone in it, or in a folder for each class; a test part of its own is a folder "
     "`test` beside a folder `train`, of which --validation takes some"
 )
+_MEND = "save it again as a PNG, or take it out of the folder"
 _AS_ARRAY = "save the images as one .npy of uint8, which can stay on disk"
 
 
@@ -77,31 +76,16 @@ def _event_shape(path: Path, files: list[str], memory: float) -> tuple[int, int,
 
 
 def _header(file: str) -> Header:
-    with _reading(file):
+    with reading(file, fix=_MEND):
         return read_header(Path(file))
 
 
 def _images(files: list[str], event_shape: tuple[int, ...]) -> np.ndarray:
     images = np.empty((len(files), *event_shape), np.uint8)
     for image, file in zip(images, files, strict=True):
-        with _reading(file):
+        with reading(file, fix=_MEND):
             image[:] = read_pixels(Path(file), event_shape)
     return images
-
-
-@contextmanager
-def _reading(file: str) -> Iterator[None]:
-    """What is wrong with a picture is told."""
-    try:
-        yield
-    except DataError:
-        raise
-    except Exception as error:  # a torn picture raises more than OSError, ValueError, SyntaxError
-        raise DataError(
-            f"cannot read the picture {file}",
-            why=str(error) or "it is torn",
-            fix="save it again as a PNG, or take it out of the folder",
-        ) from error
 
 
 def _require_room(path: Path, size: int, memory: float) -> None:

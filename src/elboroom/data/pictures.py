@@ -4,6 +4,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -81,16 +82,24 @@ def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
             why="pictures have one (grey) or three (RGB) channels",
             fix="give the event as an array",
         )
-    try:
+    with reading(path, fix="give the path of a PNG file"):
         return read_pixels(path, event_shape) / np.float32(255)
+
+
+@contextmanager
+def reading(path: Path | str, *, fix: str) -> Iterator[None]:
+    """What is wrong with a picture that is read within is told.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        yield
     except DataError:
         raise
     except Exception as error:  # a torn picture raises more than OSError, ValueError, SyntaxError
-        raise DataError(
-            f"cannot read the picture {path}",
-            why=str(error) or "it is torn",
-            fix="give the path of a PNG file",
-        ) from error
+        what = f"cannot read the picture {path}"
+        raise DataError(what, why=str(error) or "it is torn", fix=fix) from error
 
 
 def read_pixels(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
