@@ -11,7 +11,7 @@ from pathlib import Path
 import children
 from elboroom import VAE, ModelConfig, TrainState, checkpoints
 from elboroom.cli import main
-from elboroom.errors import DiskError, RunError
+from elboroom.errors import DiskError
 from elboroom.randomness import stream
 from elboroom.state import new_state
 from elboroom.storage import left_aside, restore_names
@@ -102,11 +102,9 @@ def _unclear(error: DiskError, folder: Path, disk: Disk) -> str | None:
 def what_is_lost(folder: Path, step: int) -> str | None:
     """Of the checkpoints, whether `step` was saved or not; for whoever trains on from them."""
     restore_names(folder)
-    try:
-        for path in checkpoints.newest_first(folder):
-            checkpoints.step_of(path)
-    except RunError as error:
-        return str(error)
+    for path, wrong in checkpoints.examine(folder).items():
+        if wrong is not None:
+            return f"the checkpoint {path} is not whole: {wrong}"
     found, model = loaded(folder)
     if found not in (2, step) or model != bits(fresh(found)[0]):
         return f"step {found} is loaded"

@@ -45,7 +45,9 @@ FAULTS = pytest.mark.parametrize("code", CAUSES, ids=errno.errorcode.get)
 
 
 def steps(folder: Path) -> list[int]:
-    return [checkpoints.step_of(path) for path in checkpoints.newest_first(folder)]
+    found = checkpoints.examine(folder)
+    assert set(found.values()) == {None}
+    return [checkpoints.named_step(path) for path in found]
 
 
 def test_saving_opens_writes_syncs_and_renames(tmp_path: Path):
@@ -183,7 +185,7 @@ def test_a_checkpoint_is_never_ahead_of_the_metrics(run: Path):
 
 
 def loaded_step(run: Path) -> int:
-    return checkpoints.step_of(checkpoints.newest_first(run / "checkpoints")[0])
+    return steps(run / "checkpoints")[0]
 
 
 def test_a_checkpoint_on_the_way_may_fail_and_the_last_may_not(run: Path):

@@ -134,7 +134,7 @@ def best_held_out_elbo(folder: Path, until: int) -> float:
     Without any it is -inf.
     """
     paths = [path for path in _best_first(folder) if named_step(path) <= until]
-    return next((_elbo(path) for path in paths if _wrong_with(path) is None), -math.inf)
+    return next((_elbo(path) for path in paths if wrong_with(path) is None), -math.inf)
 
 
 @steady
@@ -143,18 +143,23 @@ def examine(folder: Path) -> dict[Path, str | None]:
     listed, found = newest_first(folder), dict[Path, str | None]()
     for path in listed:
         with suppress(GoneError):
-            found[path] = _wrong_with(path)
+            found[path] = wrong_with(path)
     if listed and not found:
         raise GoneError
     return found
 
 
-def _wrong_with(path: Path) -> str | None:
+def wrong_with(path: Path) -> str | None:
+    """What is wrong with the checkpoint `path`, all of which is read; None if it is whole.
+
+    Raises:
+        GoneError: it was removed.
+    """
     try:
         with there(path):
-            step_of(path)
-    except RunError as error:
-        return error.why
+            _require_whole(path)
+    except _BROKEN as error:
+        return str(error)
     return None
 
 
@@ -172,29 +177,12 @@ def model_of(folder: Path, step: int) -> str | None:
         return None
 
 
-def step_of(path: Path) -> int:
-    """The step of the checkpoint `path`, all of which is read and held against its manifest.
-
-    Raises:
-        RunError: it is not whole.
-    """
-    try:
-        _require_whole(path)
-    except _BROKEN as error:
-        raise RunError(
-            f"the checkpoint {path} is not whole",
-            why=str(error),
-            fix="go on from another one: it is passed over",
-        ) from error
-    return named_step(path)
-
-
 def _name(step: int) -> str:
     return f"step-{step:06d}"
 
 
 def named_step(path: Path) -> int:
-    """The step that the name of a checkpoint says; `step_of` reads it."""
+    """The step that the name of a checkpoint says."""
     return int(path.name.removeprefix("step-"))
 
 

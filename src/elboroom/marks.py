@@ -10,7 +10,6 @@ from elboroom.foreign import open_file
 
 _BEGINNING = 1 << 12  # bytes
 _MARK = re.compile(rb'(?:"step": |elboroom, step )(\d+)[, ]')  # the first is of JSON
-
 _MODEL = re.compile(rb'(?:"model": "|, model )([0-9a-f]{16})')
 
 
