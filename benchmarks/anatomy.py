@@ -19,8 +19,8 @@ from elboroom import Dataset
 from elboroom.data import Part
 from elboroom.device import prepare
 from elboroom.randomness import restart
-from elboroom.state import new_state
-from elboroom.step import Step
+from elboroom.training.state import new_state
+from elboroom.training.step import Step
 
 _STEPS, _WARM_UP = 60, 20
 _KINDS = {

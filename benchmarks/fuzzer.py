@@ -1,7 +1,8 @@
 """Mutates the files of one reader by atheris, guided by the lines that they reach, in one process.
 
-`python -m benchmarks.fuzzer TARGET FILES FOLDER [CONTROL]`; TARGET is a name of `tests/targets.py`,
-FOLDER is empty, CONTROL a check of `tests/hostile_controls.py` that is taken out. It prints JSON.
+`python -m benchmarks.fuzzer TARGET FILES FOLDER [CONTROL]`; TARGET is a name of
+`tests/hostile/targets.py`, FOLDER is empty, CONTROL a check of `tests/hostile/controls.py` that is
+taken out. It prints JSON.
 """
 
 import json
@@ -14,7 +15,12 @@ from random import Random
 from typing import Any
 
 _INSTRUMENTED = (
-    *("elboroom.data", "elboroom.foreign", "elboroom.tensors", "elboroom.checkpoints"),
+    *(
+        "elboroom.data",
+        "elboroom.untrusted",
+        "elboroom.runs.checkpoints.tensors",
+        "elboroom.runs.checkpoints.checkpoint",
+    ),
     *("elboroom.config", "elboroom.runs", "tomllib"),
 )
 _LONGEST = 1 << 14  # bytes of a file; whole ones have less
@@ -43,11 +49,15 @@ def main(name: str, files: int, folder: Path, *control: str) -> None:
     """Read so many mutated files by the reader `name`, and print what was found."""
     atheris: Any = import_module("atheris")
     with atheris.instrument_imports(include=list(_INSTRUMENTED)):
-        hostile, targets = map(import_module, ("hostile", "targets"))
+        hostile, targets = map(import_module, ("tests.hostile.case", "tests.hostile.targets"))
     for check in control:
-        module, called, instead, _ = import_module("hostile_controls").CONTROLS[check]
+        module, called, instead, _ = import_module("tests.hostile.controls").CONTROLS[check]
         setattr(module, called, instead)
-    mutated, target, found = import_module("mutations").mutated, targets.TARGETS[name], Found()
+    mutated, target, found = (
+        import_module("tests.hostile.mutations").mutated,
+        targets.TARGETS[name],
+        Found(),
+    )
     read, seeds = target.reader(folder), _written(target.seeds, folder / "seeds")
 
     def one(content: bytes) -> None:

@@ -17,7 +17,7 @@ from benchmarks.results import Row
 from elboroom import VAE, DataConfig, ModelConfig, TrainConfig, load_data, train
 from elboroom.data.mnist import read_mnist
 from elboroom.randomness import stream
-from elboroom.state import new_state
+from elboroom.training.state import new_state
 
 _SIZES, _STEPS, _REPEATS, _MEMORY = (60_000, 1_000_000, 10_000_000), 2_000, 3, DataConfig.memory
 _QUICK_SIZES, _QUICK_STEPS, _QUICK_MEMORY = (2_000, 20_000), 60, 0.02

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from benchmarks import peers
 from benchmarks.results import Row
-from elboroom import PRESETS, VAE, Dataset, half_mask, infer, methods, train
+from elboroom import PRESETS, VAE, Dataset, half_mask, infer, train
 from elboroom.config import Config
 from elboroom.data import load_data
-from elboroom.diagnostics import RELIABLE_K_HAT
+from elboroom.infer import methods
+from elboroom.infer.diagnostics import RELIABLE_K_HAT
 from elboroom.infer.target import Target
-from elboroom.networks import Decoder
-from elboroom.posteriors import Family, Gaussian
+from elboroom.model.networks.coders import Decoder
+from elboroom.model.posteriors import Density, Gaussian
 from elboroom.randomness import stream
 
 _REPEATS = 3
@@ -181,18 +182,18 @@ def _numpyro(model: VAE, x: Tensor, steps: int, particles: int) -> tuple[Gaussia
     return q, float(found["seconds"]) / len(x)
 
 
-def _elbo(target: Target, q: Family) -> float:
+def _elbo(target: Target, q: Density) -> float:
     """One evaluator for everybody's fits; mean over images."""
     z, log_q = q.draw(_PARTICLES, stream(0, "evaluator"))
     return _mean(target.log_joint(z) - log_q)
 
 
-def _mean_gap(model: VAE, x: Tensor, mask: Tensor, best: Family, q: Family) -> float:
+def _mean_gap(model: VAE, x: Tensor, mask: Tensor, best: Density, q: Density) -> float:
     best_elbo, elbo = (infer.exact_elbo(model, x, mask, family) for family in (best, q))
     return _mean(best_elbo - elbo)
 
 
-def _first(q: Family, rows: int) -> Family:
+def _first(q: Density, rows: int) -> Density:
     fields = {name: value[:rows] for name, value in vars(q).items()}
     return type(q)(**fields)
 

@@ -13,7 +13,7 @@ from torch import nn
 from benchmarks.peers.problem import RATE, Laps, Layers, Problem, write_result
 from elboroom import VAE, Dataset, ModelConfig, ObjectiveConfig, TrainConfig, train
 from elboroom.data import Identity, Part
-from elboroom.networks import Decoder, Encoder
+from elboroom.model.networks.coders import Decoder, Encoder
 from elboroom.randomness import stream
 
 EVENT = (1, 28, 28)

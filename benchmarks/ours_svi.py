@@ -12,7 +12,7 @@ import torch
 from benchmarks.ours import EVENT, model_of
 from benchmarks.peers.problem import Problem
 from elboroom import infer
-from elboroom.posteriors import DiagonalGaussian
+from elboroom.model.posteriors import DiagonalGaussian
 from elboroom.randomness import stream
 
 

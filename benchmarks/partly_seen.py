@@ -16,7 +16,7 @@ from benchmarks.ours import EVENT, model_of
 from benchmarks.peers.problem import Problem
 from benchmarks.results import Row
 from elboroom.infer.target import Target
-from elboroom.posteriors import DiagonalGaussian
+from elboroom.model.posteriors import DiagonalGaussian
 from elboroom.randomness import stream
 
 _SEEN = 392  # pixels: the top half

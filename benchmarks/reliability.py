@@ -21,26 +21,22 @@ from unittest.mock import patch
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-import careless
-import children
-import corruptions
-import golden_runs
-import hostile_controls
-import power_cuts
-import saves
 from benchmarks.fuzzer import Found
 from benchmarks.results import Row
-from checkpoint_cases import flip
-from elboroom import training_commands
-from elboroom.cli import main
-from elboroom.keeper import Keeper
-from faults import Disk, small_disk
-from hostile import SECONDS
-from hostile_corpus import CORPUS
-from kills import EVERY_STEP, kills, stories, story, trained_through
-from small_run import small_options, write_digits
-from stops import CODES, LONGEST, stop
-from targets import TARGETS
+from elboroom.cli import train as train_command
+from elboroom.cli.main import main
+from elboroom.runs.autosave import Autosave
+from tests.drills import careless, children, corruptions, power_cuts, saves
+from tests.drills.faults import Disk, small_disk
+from tests.drills.kills import EVERY_STEP, kills, stories, story, trained_through
+from tests.drills.stops import CODES, LONGEST, stop
+from tests.hostile import controls
+from tests.hostile.case import SECONDS
+from tests.hostile.corpus import CORPUS
+from tests.hostile.targets import TARGETS
+from tests.support import golden_runs
+from tests.support.checkpoint_cases import flip
+from tests.support.small_run import small_options, write_digits
 
 _KILLS, _STOPS, _SAVES, _TRAININGS, _CORRUPTIONS, _MUTATIONS = 300, 30, 200, 60, 5_000, 200_000
 _QUICK_KILLS, _QUICK_STOPS, _QUICK_TRAININGS, _QUICK_CORRUPTIONS = 15, 2, 5, 200
@@ -235,7 +231,7 @@ def _unnoticed(folder: Path) -> Row:
 
 def _hostile() -> Iterator[Row]:
     """The corpus, in a process of its own that may have no more memory than it should need."""
-    line = [sys.executable, hostile_controls.__file__.replace("_controls", "_corpus"), "--times"]
+    line = [sys.executable, "-m", "tests.hostile.corpus", "--times"]
     lines = subprocess.run(line, capture_output=True, text=True, check=True).stdout.splitlines()
     times = [float(said.split()[0]) for said in lines[:-1] if said[0].isdigit()]
     told = [said for said in lines if not said[0].isdigit()]
@@ -245,8 +241,8 @@ def _hostile() -> Iterator[Row]:
     with TemporaryDirectory() as folder:
         found = {
             f"{name}: {file}": harm
-            for name in hostile_controls.CONTROLS
-            for file, harm in hostile_controls.found_out(name, _within(folder, name)).items()
+            for name in controls.CONTROLS
+            for file, harm in controls.found_out(name, _within(folder, name)).items()
         }
     whole = [file for file, harm in found.items() if not harm]
     yield _faults(f"control, hostile files: of {len(found)} harmless without a check", whole)
@@ -296,9 +292,9 @@ def _cost(quick: bool, place: Path) -> Row:
     kept, whole = _Clock(), _Clock()
     with ExitStack() as stack:
         for name in ("on_step", "on_epoch", "save"):
-            stack.enter_context(patch.object(Keeper, name, kept.timed(getattr(Keeper, name))))
-        timed = whole.timed(training_commands._train)
-        stack.enter_context(patch.object(training_commands, "_train", timed))
+            stack.enter_context(patch.object(Autosave, name, kept.timed(getattr(Autosave, name))))
+        timed = whole.timed(train_command._train)
+        stack.enter_context(patch.object(train_command, "_train", timed))
         what = ["reference", "--epochs", "2"] if quick else ["mnist-1min"]
         with suppress(SystemExit):
             main(["train", "--preset", *what, "--quiet", "--out", str(place)])

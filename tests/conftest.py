@@ -2,29 +2,20 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import settings
 
 from elboroom import Dataset, load_mnist
-from elboroom.cli import main
-from small_run import small_options, write_digits
+from elboroom.cli.main import main
+from tests.support.command import Command, Outcome
+from tests.support.small_run import small_options, write_digits
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,14 +1,14 @@
 import re
 import shlex
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 import elboroom
-from elboroom import cli, load_mnist
+from elboroom import load_mnist
+from elboroom.cli import main as cli
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parent.parent
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "guide.md"
 
 

@@ -1,96 +1,46 @@
-"""The import law: a module imports only what stands before it."""
+"""The import law: a package imports only what stands to its left."""
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import elboroom
-from elboroom.subcommands import COMMANDS
+from elboroom.cli.commands import COMMANDS
 
-ORDER: list[set[str]] = [
-    {"errors", "version"},
-    {"foreign"},
-    {"config"},
-    {"data"},
-    {"layers"},
-    {"tangents"},
-    {
-        "splines",
-        "likelihoods",
-        "networks",
-        "posteriors",
-        "adam",
-        "randomness",
-        "device",
-        "threads",
-        "diagnostics",
-    },
-    {"priors"},
-    {"model"},
-    {"objectives", "memory", "compilation"},
-    {"step", "state", "plan"},
-    {"patience", "diagnosis"},
-    {"symptoms", "guard"},
-    {"training"},
-    {"pace", "batches", "storage", "tensors", "environment", "marks", "removals"},
-    {"checkpoints", "config_file", "lock"},
-    {"results"},
-    {"runs"},
-    {
-        *("evaluation", "infer", "figures", "gallery", "report", "interrupt", "progress"),
-        "keeper",
-        *("methods", "gaps", "calibration", "comparisons", "information", "certificate"),
-        *("posterior_file", "result_tables", "terminal"),
-        *("explanation", "training_commands", "figure_commands"),
-        *("findings", "machine", "doctor", "doctor_command"),
-        *("evaluation_commands", "inference_commands"),
-    },
-    {"subcommands"},
-    {"cli"},
-]
-LAST_BUT_CLI = ORDER[-3]  # these may import each other, without a cycle
-PACKAGES = {
-    "config",
-    "data",
-    "likelihoods",
-    "posteriors",
-    "priors",
-    "infer",
-    "figures",
-}  # so may the modules of one package
-NEVER = {
-    "evaluation": {"runs"},
-    "infer": {"training", "runs"},
-    "methods": {"training", "runs"},
-    "gaps": {"training", "runs"},
-}
-ONLY_OF_OURS = {"figures": {"errors"}}
+LAW = (
+    "errors untrusted randomness | config | device | data | model | training infer | evaluation | "
+    "figures | runs | cli"
+)
+STRANGERS = {"infer": "training", "evaluation": "training"}
+"""Packages that stand where they might know the other, and must not."""
+
+ROOMS = [room.split() for room in LAW.split("|")]
+PLACE = {package: number for number, room in enumerate(ROOMS) for package in room}
+OUTSIDE = {"", "__main__"}  # the public names and `python -m elboroom`
+ONLY_OF_OURS = {"figures.plots": {"errors", "figures.plots"}}
 ONLY_OF_OTHERS = {
-    "figures": {"matplotlib", "numpy"},
+    "figures.plots": {"matplotlib", "numpy"},
     "config": {"tyro"},
     "errors": set[str](),
-    "version": set[str](),
-    "diagnostics": {"arviz_stats", "numpy", "torch"},
-    "foreign": set[str](),
-    "storage": set[str](),
-    "interrupt": set[str](),
-    "lock": {"filelock"},
-    "removals": set[str](),
-    "terminal": {"rich"},
+    "untrusted": set[str](),
+    "infer.diagnostics": {"arviz_stats", "numpy", "torch"},
+    "runs.atomic": set[str](),
+    "runs.lock": {"filelock"},
+    "cli.signals": set[str](),
+    "cli.terminal": {"rich"},
 }
 AT_THE_TOP = {
-    "cli": {
-        *("tyro", "tyro.conf", "elboroom.config", "elboroom.errors", "elboroom.interrupt"),
-        "elboroom.subcommands",
+    "cli.main": {
+        *("tyro", "tyro.conf", "elboroom.config", "elboroom.errors", "elboroom.cli.signals"),
+        "elboroom.cli.commands",
     },
-    "subcommands": {"tyro", "tyro.conf", "elboroom.config", "elboroom.version"},
+    "cli.commands": {"tyro", "tyro.conf", "elboroom", "elboroom.config"},
 }
-OUTSIDE = {"", "__main__"}  # the public names and `python -m elboroom`
 
 ROOT = Path(elboroom.__file__).parent
 Sources = Mapping[str, str]
@@ -117,16 +67,17 @@ def imports(source: str, known: Sources, *, top: bool = False) -> Iterator[str]:
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
                 is_module = full.removeprefix("elboroom.") in known
-                yield full if full.startswith("elboroom.") and is_module else node.module
+                if full != "elboroom.__version__" or top:
+                    yield full if full.startswith("elboroom.") and is_module else node.module
 
 
-def noun(module: str) -> str:
-    """The package or module directly below elboroom."""
-    return module.split(".")[0]
+def rules(table: Mapping[str, set[str]], module: str) -> Iterator[set[str]]:
+    """Those that hold for `module` or for a package around it."""
+    yield from (rule for name, rule in table.items() if is_within(module, {name}))
 
 
-def rank(module: str) -> int:
-    return next(i for i, layer in enumerate(ORDER) if noun(module) in layer)
+def is_within(module: str, names: Iterable[str]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in names)
 
 
 def breach(module: str, imported: str) -> bool:
@@ -135,16 +86,14 @@ def breach(module: str, imported: str) -> bool:
     if name in sys.stdlib_module_names:
         return False
     if name != "elboroom":
-        return name not in ONLY_OF_OTHERS.get(noun(module), {name})
-    target = noun(imported.removeprefix("elboroom").removeprefix("."))
-    if target == noun(module) and target in PACKAGES:
-        return False
-    if target in NEVER.get(noun(module), ()) or target in OUTSIDE:
+        return any(name not in rule for rule in rules(ONLY_OF_OTHERS, module))
+    target = imported.removeprefix("elboroom").removeprefix(".")
+    if target in OUTSIDE or any(
+        not is_within(target, rule) for rule in rules(ONLY_OF_OURS, module)
+    ):
         return True
-    if target not in ONLY_OF_OURS.get(noun(module), {target}):
-        return True
-    beside = {noun(module), target} <= LAST_BUT_CLI
-    return rank(target) >= rank(module) and not beside
+    mine, other = module.split(".")[0], target.split(".")[0]
+    return mine != other and (PLACE[other] >= PLACE[mine] or STRANGERS.get(mine) == other)
 
 
 def breaches(sources: Sources) -> list[str]:
@@ -166,17 +115,39 @@ def graph(sources: Sources) -> dict[str, set[str]]:
     }
 
 
-def test_every_module_has_a_place_in_the_order():
-    places = set().union(*ORDER)
-    assert {noun(module) for module in read()} - OUTSIDE == places
+def rooms(sources: Sources) -> dict[str, set[str]]:
+    """The same between what lies directly within a package: its files and its packages."""
+    found: dict[str, set[str]] = {}
+    for module, imported in graph(sources).items():
+        for other in imported:
+            mine, theirs = module.split("."), other.split(".")
+            depth = next(
+                (i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), 0
+            )
+            if depth:  # both lie within one package, in different rooms of it
+                room, other_room = ".".join(mine[: depth + 1]), ".".join(theirs[: depth + 1])
+                found.setdefault(room, set()).add(other_room)
+    return found
 
 
-def test_a_module_imports_only_what_stands_before_it():
+def test_every_module_has_a_place_in_the_law():
+    assert {module.split(".")[0] for module in read()} - OUTSIDE == PLACE.keys()
+
+
+def test_the_top_level_can_be_seen_at_a_glance():
+    packages = [path for path in ROOT.iterdir() if (path / "__init__.py").exists()]
+    files = [path for path in ROOT.iterdir() if path.is_file()]
+    assert len(packages) <= 10
+    assert len(files) <= 6
+
+
+def test_a_package_imports_only_what_stands_to_its_left():
     assert breaches(read()) == []
 
 
-def test_no_module_imports_itself_through_others():
-    list(TopologicalSorter(graph(read())).static_order())
+@pytest.mark.parametrize("layout", [graph, rooms])
+def test_there_is_no_circle(layout):
+    list(TopologicalSorter(layout(read())).static_order())
 
 
 @pytest.mark.parametrize("module", AT_THE_TOP)
@@ -188,40 +159,44 @@ def test_the_command_line_imports_nothing_heavy_at_its_top(module: str):
 
 
 @pytest.mark.parametrize(
-    ("module", "line", "found"),
+    ("module", "line", "imported"),
     [
-        ("errors", "from elboroom.config import Config", "errors imports elboroom.config"),
-        ("config", "import torch", "config imports torch"),
-        ("data.idx", "from elboroom.model import VAE", "data.idx imports elboroom.model"),
-        ("networks", "from elboroom import likelihoods", "networks imports elboroom.likelihoods"),
-        ("model", "from elboroom import objectives", "model imports elboroom.objectives"),
-        ("training", "def f(): import elboroom.runs", "training imports elboroom.runs"),
-        ("storage", "import numpy.linalg", "storage imports numpy.linalg"),
-        ("runs", "from elboroom import report", "runs imports elboroom.report"),
-        ("evaluation", "from elboroom.runs import Run", "evaluation imports elboroom.runs"),
-        ("infer.svi", "from elboroom.training import train", "infer.svi imports elboroom.training"),
-        ("figures.style", "import torch", "figures.style imports torch"),
-        ("figures.style", "import elboroom.data", "figures.style imports elboroom.data"),
-        ("gaps", "from elboroom.runs import Run", "gaps imports elboroom.runs"),
-        ("gallery", "from elboroom import VAE", "gallery imports elboroom"),
-        (
-            "figure_commands",
-            "from elboroom.cli import main",
-            "figure_commands imports elboroom.cli",
-        ),
+        ("errors", "from elboroom.config import Config", "config"),
+        ("config", "import torch", "torch"),
+        ("data.formats.idx", "from elboroom.model import VAE", "model"),
+        ("model.vae", "from elboroom.training import objective", "training.objective"),
+        ("training.loop", "def f(): import elboroom.runs", "runs"),
+        ("training.step", "from elboroom.infer import hmc", "infer.hmc"),
+        ("infer.svi", "from elboroom.training import train", "training"),
+        ("infer.target", "from elboroom.runs import Run", "runs"),
+        ("evaluation.likelihood", "from elboroom.training import train", "training"),
+        ("evaluation.likelihood", "from elboroom.runs import Run", "runs"),
+        ("runs.atomic", "import numpy.linalg", "numpy.linalg"),
+        ("runs.run", "from elboroom.cli import train", "cli.train"),
+        ("figures.plots.style", "import torch", "torch"),
+        ("figures.plots.style", "import elboroom.data", "data"),
+        ("figures.gallery", "from elboroom import VAE", ""),
     ],
 )
-def test_a_planted_breach_is_found(module: str, line: str, found: str):
+def test_a_planted_breach_is_found(module: str, line: str, imported: str):
     sources = dict(read())
     sources[module] += f"\n{line}\n"
-    assert breaches(sources) == [found]
+    name = imported if imported in ("torch", "numpy.linalg") else f"elboroom.{imported}".strip(".")
+    assert breaches(sources) == [f"{module} imports {name}"]
 
 
-def test_a_planted_cycle_is_found():
+@pytest.mark.parametrize(
+    ("module", "line", "layout"),
+    [
+        ("cli.signals", "from elboroom.cli import train", graph),
+        ("infer.target", "from elboroom.infer.fitting import expectation_nodes", rooms),
+    ],
+)
+def test_a_planted_circle_is_found(module: str, line: str, layout):
     sources = dict(read())
-    sources["interrupt"] += "\nfrom elboroom import training_commands\n"
+    sources[module] += f"\n{line}\n"
     with pytest.raises(CycleError):
-        list(TopologicalSorter(graph(sources)).static_order())
+        list(TopologicalSorter(layout(sources)).static_order())
 
 
 HEAVY = {"torch", "numpy", "matplotlib", "scipy", "PIL", "safetensors", "jinja2"}
@@ -246,7 +221,7 @@ def test_the_probe_sees_what_is_loaded():
 def test_help_loads_nothing_heavy():
     commands = [kind.__name__.lower() for kind in COMMANDS]
     code = f"""
-from elboroom.cli import main
+from elboroom.cli.main import main
 for words in [[], *([c] for c in {commands})]:
     try:
         main([*words, "--help"])
@@ -256,5 +231,5 @@ for words in [[], *([c] for c in {commands})]:
 
 
 def test_training_loads_only_what_it_needs():
-    found = loaded_after("import elboroom.training_commands")
+    found = loaded_after("import elboroom.cli.train")
     assert found == {"torch", "numpy", "safetensors"}

@@ -1,7 +1,7 @@
 import ast
 import inspect
 import pkgutil
-from importlib import import_module
+from importlib import import_module, metadata
 from types import ModuleType
 
 import pytest
@@ -74,7 +74,5 @@ def test_type_checkers_see_the_homes_that_are_imported_from():
         assert ("elboroom" if home == name else f"elboroom.{home}", name) in seen
 
 
-def test_the_version_is_written_once():
-    from elboroom.version import __version__
-
-    assert elboroom.__version__ == __version__
+def test_the_version_is_that_of_the_installed_package():
+    assert elboroom.__version__ == metadata.version("elboroom")

@@ -17,33 +17,32 @@ if TYPE_CHECKING:
     from elboroom.data.masks import half_mask, load_mask
     from elboroom.errors import ElboroomError
     from elboroom.evaluation import Evaluation, evaluate
-    from elboroom.likelihoods import Bernoulli
     from elboroom.model import VAE
-    from elboroom.pace import epochs_within
-    from elboroom.posteriors import DiagonalGaussian
+    from elboroom.model.likelihoods import Bernoulli
+    from elboroom.model.posteriors import DiagonalGaussian
     from elboroom.runs import Run
-    from elboroom.state import TrainState
-    from elboroom.training import train
-    from elboroom.version import __version__
+    from elboroom.training import TrainState, train
+    from elboroom.training.limits.time_budget import epochs_within
+
+__version__ = "0.1.0"
 
 # Imported on first use: `elboroom --help` must not wait for PyTorch.
 _HOMES = {
     "PRESETS": "config",
     "VAE": "model",
-    "Bernoulli": "likelihoods",
+    "Bernoulli": "model.likelihoods",
     "Config": "config",
     "DataConfig": "config",
     "Dataset": "data",
-    "DiagonalGaussian": "posteriors",
+    "DiagonalGaussian": "model.posteriors",
     "ElboroomError": "errors",
     "Evaluation": "evaluation",
     "ModelConfig": "config",
     "ObjectiveConfig": "config",
     "Run": "runs",
     "TrainConfig": "config",
-    "TrainState": "state",
-    "__version__": "version",
-    "epochs_within": "pace",
+    "TrainState": "training",
+    "epochs_within": "training.limits.time_budget",
     "evaluate": "evaluation",
     "figures": "figures",
     "half_mask": "data.masks",

@@ -1,5 +1,5 @@
 """`python -m elboroom`."""
 
-from elboroom.cli import main
+from elboroom.cli.main import main
 
 main()

@@ -18,8 +18,9 @@ from elboroom.config.commands import (
 from elboroom.config.data import Binarisation, DataConfig, Split
 from elboroom.config.model import Activation, LikelihoodName, ModelConfig, Network, Normalisation
 from elboroom.config.objective import Gradient, Objective, ObjectiveConfig
-from elboroom.config.run import PRESETS, Config
-from elboroom.config.training import Compile, Device, Precision, Schedule, TrainConfig
+from elboroom.config.presets import PRESETS
+from elboroom.config.run import Config
+from elboroom.config.training import Compile, Device, LearningRateSchedule, Precision, TrainConfig
 
 __all__ = [
     "PRESETS",
@@ -39,6 +40,7 @@ __all__ = [
     "GapsConfig",
     "Gradient",
     "InferConfig",
+    "LearningRateSchedule",
     "LikelihoodName",
     "MethodName",
     "ModelConfig",
@@ -47,7 +49,6 @@ __all__ = [
     "Objective",
     "ObjectiveConfig",
     "Precision",
-    "Schedule",
     "Split",
     "TrainConfig",
 ]

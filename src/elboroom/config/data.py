@@ -37,7 +37,7 @@ class DataConfig:
         require(self.validation >= 0, "validation", self.validation, "0 or more")
         require(self.memory >= 0, "memory", self.memory, "0 or more")
 
-    def anywhere(self) -> "DataConfig":
+    def with_absolute_path(self) -> "DataConfig":
         """The same data, named so that it is found from any working directory."""
         is_file = self.source != "mnist"
         return replace(self, source=str(Path(self.source).resolve())) if is_file else self

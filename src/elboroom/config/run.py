@@ -1,7 +1,7 @@
 """Everything that a run is made from, and the presets."""
 
 import math
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from elboroom.config.checkpoints import CheckpointConfig
@@ -9,8 +9,8 @@ from elboroom.config.checks import require
 from elboroom.config.data import DataConfig
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
-from elboroom.config.tables import read, require_type
 from elboroom.config.training import TrainConfig
+from elboroom.config.typed_tables import read, require_type
 
 
 @dataclass(frozen=True)
@@ -50,66 +50,3 @@ class Config:
         parts = {name: read(kind, tables.get(name, {})) for name, kind in kinds.items()}  # type: ignore[arg-type]
         require_type("minutes", tables.get("minutes"), float | None)
         return cls(**parts, minutes=tables.get("minutes"))
-
-
-_DYNAMIC = DataConfig(binarisation="dynamic")
-_STL = ObjectiveConfig("elbo-sampled", gradient="stl")
-_DREG = ObjectiveConfig("iwae", k=3, gradient="dreg")
-_SHARE = 0.92  # of a preset's minutes; the rest is for start-up and for a pace that wavers
-
-
-def _within(
-    minutes: float,
-    hidden: tuple[int, ...],
-    components: int,
-    rate: float,
-    objective: ObjectiveConfig,
-) -> Config:
-    """A low NLL for a time on two cores; chosen by validation images alone."""
-    return Config(
-        data=replace(_DYNAMIC, validation=5_000),
-        model=ModelConfig(
-            latents=50,
-            hidden=hidden,
-            activation="silu",
-            network="residual",
-            normalisation="layer",
-            data_bias=True,
-            prior="vamp",
-            components=components,
-        ),
-        objective=objective,
-        train=TrainConfig(epochs=10_000, batch_size=256, learning_rate=rate, schedule="one-cycle"),
-        minutes=round(_SHARE * minutes, 2),
-    )
-
-
-def _burda(objective: ObjectiveConfig) -> Config:
-    """Burda et al. (2016), section 5: one stochastic layer, by a schedule that ends sooner.
-
-    An epoch gains more in batches of 500 than of 100, a step far more.
-    """
-    return Config(
-        data=_DYNAMIC,
-        model=ModelConfig(latents=50, hidden=(200, 200), data_bias=True),
-        objective=objective,
-        train=TrainConfig(epochs=1_200, batch_size=500, learning_rate=3e-3, schedule="one-cycle"),
-    )
-
-
-PRESETS: dict[str, Config] = {
-    # Kingma & Welling (2013) in two dimensions, on 10,000 digits: the reference experiment.
-    "reference": Config(data=DataConfig(split="reference")),
-    # The two-layer network of Burda et al. (2016), section 5, with one stochastic layer.
-    "mnist": Config(
-        data=_DYNAMIC,
-        model=ModelConfig(latents=50, hidden=(200, 200)),
-        train=TrainConfig(epochs=50, batch_size=100),
-    ),
-    "mnist-1min": _within(1, (400,), 50, 1e-2, _STL),
-    "mnist-5min": _within(5, (300, 300), 300, 8e-3, _STL),
-    "mnist-20min": _within(20, (400, 400), 300, 6e-3, _DREG),
-    "burda-vae": _burda(ObjectiveConfig()),
-    "burda-iwae-5": _burda(ObjectiveConfig("iwae", k=5)),
-    "burda-iwae-50": _burda(ObjectiveConfig("iwae", k=50)),
-}

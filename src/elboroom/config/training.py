@@ -6,7 +6,7 @@ from typing import Literal
 from elboroom.config.checks import require, require_choices, require_seed
 from elboroom.errors import UsageError
 
-Schedule = Literal["constant", "cosine", "one-cycle"]
+LearningRateSchedule = Literal["constant", "cosine", "one-cycle"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
 Compile = Literal["auto", "on", "off"]
@@ -23,7 +23,7 @@ class TrainConfig:
     half of the free memory: an estimate, made before the run is, whose config keeps the number."""
     learning_rate: float = 1e-3
     """Adam's step size."""
-    schedule: Schedule = "constant"
+    schedule: LearningRateSchedule = "constant"
     """constant. cosine: from the learning rate down to zero at the last step. one-cycle: up from
     zero over the first tenth of the steps, then down again as cosine; it bears a higher rate."""
     warmup: float = 0.0
@@ -59,11 +59,11 @@ class TrainConfig:
         require_seed(self.seed)
         enough = self.threads == "auto" or self.threads >= 1
         require(enough, "threads", self.threads, "auto, or 1 or more")
-        require_choices(self, schedule=Schedule, device=Device)
+        require_choices(self, schedule=LearningRateSchedule, device=Device)
         require_choices(self, precision=Precision, compile=Compile)
 
     @property
-    def images_a_step(self) -> int:
+    def resolved_batch_size(self) -> int:
         """The batch size, which is a number once training begins.
 
         Raises:
@@ -73,6 +73,6 @@ class TrainConfig:
             raise UsageError(
                 "batches of auto images cannot be trained on",
                 why="the number is chosen before a run is made, so that a resumed run has the same",
-                fix="give batch_size a number, such as elboroom.batches.largest_fit finds",
+                fix="give batch_size a number, such as elboroom.resolve finds",
             )
         return self.batch_size

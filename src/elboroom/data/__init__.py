@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from elboroom.config import Binarisation, DataConfig, Split
-from elboroom.data.arrays import read_array
 from elboroom.data.dataset import Dataset, Identity, Part
+from elboroom.data.formats.arrays import read_array
+from elboroom.data.lazy_images import Reader
 from elboroom.data.mnist import read_mnist
-from elboroom.data.reader import Reader
 from elboroom.data.source import Source
 from elboroom.data.splits import Rows, split
 from elboroom.errors import DataError
@@ -65,7 +65,9 @@ def _read(config: DataConfig) -> Source:
     if config.source == "mnist":
         return read_mnist()
     if os.path.isdir(config.source):
-        from elboroom.data.folder import read_folder  # and Pillow, which no other data needs
+        from elboroom.data.formats.folder import (
+            read_folder,  # and Pillow, which no other data needs
+        )
 
         return read_folder(Path(config.source), memory=config.memory)
     real = config.binarisation == "none"

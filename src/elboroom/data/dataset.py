@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elboroom.data import binarisation
-from elboroom.data.reader import Reader, brightness
+from elboroom.data.lazy_images import Reader, brightness
 from elboroom.data.source import rows_at_a_time
 from elboroom.errors import IncomparableError
 

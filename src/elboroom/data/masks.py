@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elboroom.data.npy import Header, read_array, read_header
-from elboroom.data.pictures import read_picture
+from elboroom.data.formats.npy import NpyHeader, read_array, read_header
+from elboroom.data.formats.png import read_picture
 from elboroom.errors import DataError
-from elboroom.foreign import open_file
+from elboroom.untrusted import open_file
 
 Half = Literal["top", "bottom", "left", "right"]
 
@@ -70,7 +70,7 @@ def _read(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
         ) from error
 
 
-def _require_mask(path: Path, found: Header, event_shape: tuple[int, ...]) -> None:
+def _require_mask(path: Path, found: NpyHeader, event_shape: tuple[int, ...]) -> None:
     shape = event_shape[-len(found.shape) :] if found.shape else None
     if found.shape != shape or found.dtype != bool:
         raise DataError(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from elboroom.data.idx import read_idx
+from elboroom.data.formats.idx import read_idx
 from elboroom.data.source import Source
 
 _FOLDER = Path(__file__).parent / "mnist"

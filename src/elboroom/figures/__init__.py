@@ -1,14 +1,14 @@
 """Figures for a paper: arrays in, a matplotlib `Figure` out; the caller saves it."""
 
-from elboroom.figures.completion import completion, completions
-from elboroom.figures.contours import contours
-from elboroom.figures.corner import corner
-from elboroom.figures.curves import curves
-from elboroom.figures.interpolation import interpolation
-from elboroom.figures.latent import latent
-from elboroom.figures.manifold import manifold
-from elboroom.figures.posteriors import posteriors
-from elboroom.figures.samples import samples
+from elboroom.figures.plots.completion import completion, completions
+from elboroom.figures.plots.contours import contours
+from elboroom.figures.plots.corner import corner
+from elboroom.figures.plots.curves import curves
+from elboroom.figures.plots.interpolation import interpolation
+from elboroom.figures.plots.latent import latent
+from elboroom.figures.plots.manifold import manifold
+from elboroom.figures.plots.posteriors import posteriors
+from elboroom.figures.plots.samples import samples
 
 __all__ = [
     "completion",

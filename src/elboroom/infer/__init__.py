@@ -1,17 +1,17 @@
 """Posteriors of partly seen data: every method takes `(model, x, mask, *, generator, …)`."""
 
 from elboroom.infer.ais import AnnealedPosterior, ais
-from elboroom.infer.amortised import amortised
-from elboroom.infer.chains import ChainPosterior
+from elboroom.infer.chains.posterior import ChainPosterior
 from elboroom.infer.completion import Completion, complete
+from elboroom.infer.completion_score import CompletionScore, completion_score
+from elboroom.infer.encoder import amortised
+from elboroom.infer.exact_elbo import exact_elbo
 from elboroom.infer.gibbs import metropolis_within_gibbs, pseudo_gibbs
 from elboroom.infer.grid import GridPosterior, grid
 from elboroom.infer.hmc import HMCPosterior, hmc
-from elboroom.infer.importance import ParticlePosterior, sir
 from elboroom.infer.laplace import laplace
 from elboroom.infer.posterior import Posterior, VariationalPosterior
-from elboroom.infer.quadrature import exact_elbo
-from elboroom.infer.score import CompletionScore, completion_score
+from elboroom.infer.sir import ParticlePosterior, sir
 from elboroom.infer.svi import svi
 
 __all__ = [

@@ -7,18 +7,18 @@ from torch import Tensor
 
 from elboroom.config import AnnealingSchedule
 from elboroom.device import keep_freed_memory
-from elboroom.diagnostics import importance_ess, pareto_k
 from elboroom.errors import require_positive
-from elboroom.infer.annealing import TUNING, Annealing
+from elboroom.infer.chains.annealing import TUNING, Annealing
+from elboroom.infer.chains.annealing_path import Path
+from elboroom.infer.chains.noise import Noise
+from elboroom.infer.diagnostics import importance_ess, pareto_k
 from elboroom.infer.hmc import OnStep
-from elboroom.infer.importance import ParticlePosterior
 from elboroom.infer.laplace import laplace
-from elboroom.infer.noise import Noise
-from elboroom.infer.path import Path
 from elboroom.infer.posterior import VariationalPosterior
+from elboroom.infer.sir import ParticlePosterior
 from elboroom.infer.target import Target
-from elboroom.model import VAE
-from elboroom.posteriors import Family
+from elboroom.model.posteriors import Density
+from elboroom.model.vae import VAE
 from elboroom.randomness import fork
 
 _TAIL = 200  # chains whose weights have a tail to be fitted
@@ -56,7 +56,7 @@ def ais(
     mask: Tensor | None = None,
     *,
     generator: torch.Generator,
-    start: Family | VariationalPosterior | None = None,
+    start: Density | VariationalPosterior | None = None,
     distributions: int = 1_000,
     chains: int = 16,
     schedule: AnnealingSchedule = "sigmoid",
@@ -79,8 +79,8 @@ def ais(
             and chains follow it to the posterior in the fewest moves, seen in part or whole. The
             encoder's q may lie far from what is partly seen. `model.prior(len(x))` supposes
             nothing, and needs far more distributions: with 50 latents, over ten times as many.
-        distributions: after q₀, each with one move. `elboroom.certificate` tells whether they are
-            enough: of MNIST with 50 latents 200 leave 0.02 nats.
+        distributions: after q₀, each with one move. `elboroom.evaluation.certify` tells whether
+            they are enough: of MNIST with 50 latents 200 leave 0.02 nats.
         chains: C, of a row.
         schedule: of the inverse temperature; "sigmoid" dwells at both ends.
         on_step: called after each move with its number and the total, tuning included.
@@ -101,7 +101,7 @@ def ais(
     return AnnealedPosterior(target, path.z(ends.u), log_weights, generator, acceptance)
 
 
-def density(start: Family | VariationalPosterior) -> Family:
+def density(start: Density | VariationalPosterior) -> Density:
     """The density of a start, which may be a fit."""
     return start.q if isinstance(start, VariationalPosterior) else start
 

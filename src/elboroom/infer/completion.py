@@ -1,15 +1,14 @@
 """Completion: what the model believes of the pixels that are not seen."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from elboroom.infer.seen import as_rows
-from elboroom.memory import decoded_at_a_time
-from elboroom.model import VAE
+from elboroom.infer.observed import check_data_and_mask
+from elboroom.model.decoding import chunks
+from elboroom.model.vae import VAE
 
 _MEAN_DRAWS = 256
 
@@ -49,7 +48,7 @@ def complete(
 
     p(x_unseen | x_seen) = ∫ p(x_unseen | z) p(z | x_seen) dz: each draw has a z of its own.
     """
-    x, mask = as_rows(x, mask)[0], mask.expand(x.shape)
+    x, mask = check_data_and_mask(x, mask)[0], mask.expand(x.shape)
     # filled in place: parts kept between large blocks that are freed would fragment the memory
     mean, invented = x.clone(), x.expand(draws, *x.shape).clone()
     z = posterior.sample(_MEAN_DRAWS)
@@ -59,9 +58,3 @@ def complete(
     for rows in chunks(model, x, z):
         invented[:, rows] = model.decode(z[:, rows]).sample(generator)
     return Completion(torch.where(mask, x, mean), torch.where(mask, x, invented))
-
-
-def chunks(model: VAE, x: Tensor, z: Tensor) -> Iterator[Tensor]:
-    """The rows of x (B, *event) and z (K, B, D), as many at a time as are well decoded together."""
-    rows = torch.arange(z.shape[1], device=z.device)
-    yield from rows.split(max(1, decoded_at_a_time(model, x) // max(1, len(z))))

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import require_positive
-from elboroom.infer.chains import ChainPosterior
-from elboroom.infer.seen import as_rows
+from elboroom.infer.chains.posterior import ChainPosterior
+from elboroom.infer.observed import check_data_and_mask
 from elboroom.infer.target import Target
-from elboroom.memory import decoded_at_a_time
-from elboroom.model import VAE
-from elboroom.posteriors import Reparameterised
+from elboroom.model.decoding import decoded_at_a_time
+from elboroom.model.posteriors import Reparameterised
+from elboroom.model.vae import VAE
 
 
 def pseudo_gibbs(
@@ -99,7 +99,7 @@ class _Images:
 
     @classmethod
     def of(cls, model: VAE, x: Tensor, mask: Tensor | None) -> "_Images":
-        x, mask = as_rows(x, mask)
+        x, mask = check_data_and_mask(x, mask)
         seen = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
         return cls(model.fixed(), x, seen)
 

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from elboroom.device import keep_freed_memory
 from elboroom.errors import UsageError
-from elboroom.infer.cells import Cells
-from elboroom.infer.quadrature import elbo_of
-from elboroom.infer.refinement import GridError, refine
+from elboroom.infer.exact_elbo import elbo_of
+from elboroom.infer.lattice.cells import Cells
+from elboroom.infer.lattice.refinement import GridError, refine
 from elboroom.infer.target import Target
-from elboroom.model import VAE
-from elboroom.posteriors import Family
+from elboroom.model.posteriors import Density
+from elboroom.model.vae import VAE
 
 __all__ = ["GridError", "GridPosterior", "grid"]
 
@@ -90,7 +90,7 @@ class GridPosterior:
         with torch.no_grad():
             return (self.target.log_joint(z) - self.log_evidence).to(z)
 
-    def kl(self, q: Family) -> Tensor:
+    def kl(self, q: Density) -> Tensor:
         """KL(q ‖ p(z | x_seen)) in nats by quadrature, (B,).
 
         Raises:

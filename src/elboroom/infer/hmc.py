@@ -10,12 +10,12 @@ from torch import Tensor
 
 from elboroom.device import keep_freed_memory
 from elboroom.errors import UsageError, require_positive
-from elboroom.infer.adaptation import Mass, Walk
-from elboroom.infer.chains import ChainPosterior
-from elboroom.infer.hamiltonian import Move
-from elboroom.infer.jumps import Jumps
+from elboroom.infer.chains.adaptation import Mass, Walk
+from elboroom.infer.chains.hamiltonian import HamiltonianMove
+from elboroom.infer.chains.mode_jumps import Jumps
+from elboroom.infer.chains.posterior import ChainPosterior
 from elboroom.infer.target import Target
-from elboroom.model import VAE
+from elboroom.model.vae import VAE
 
 _POINTS = 4_096
 _ROWS = 1_024  # scored at a time
@@ -92,8 +92,8 @@ def hmc(
         start: draws where the chains begin. Without it they begin at some of a few thousand points,
             resampled so that modes get chains in proportion to their mass.
         jumps: whether each move after warm-up is followed by an offer to jump to another of a few
-            modes (`elboroom.infer.jumps`). Without, a mode that no chain begins in stays unseen,
-            and R̂ cannot tell.
+            modes (`elboroom.infer.chains.mode_jumps`). Without, a mode that no chain begins in
+            stays unseen, and R̂ cannot tell.
         on_step: called after each move with its number and the total.
 
     Raises:
@@ -121,7 +121,7 @@ def hmc(
     )
 
 
-def _move(walk: Walk, offers: Jumps | None) -> Move:
+def _move(walk: Walk, offers: Jumps | None) -> HamiltonianMove:
     move = walk.move(walk.step_size.average)
     if offers is not None:
         walk.state = offers.jump(walk.target, walk.state, walk.generator)

@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import require_positive
-from elboroom.infer.ascent import Ascent, ascend_from_each, best
-from elboroom.infer.modes import find_modes, repeats
-from elboroom.infer.natural import NaturalGaussian
+from elboroom.infer.fitting.ascent import Ascent, ascend_from_each, best
+from elboroom.infer.fitting.modes import find_modes, repeats
+from elboroom.infer.fitting.natural_gradient import NaturalGaussian
+from elboroom.infer.fitting.starting_points import starting_points
 from elboroom.infer.posterior import VariationalPosterior
-from elboroom.infer.starts import starting_points
 from elboroom.infer.target import Target
-from elboroom.model import VAE
-from elboroom.posteriors import Gaussian, GaussianMixture
+from elboroom.model.posteriors import Gaussian, GaussianMixture
+from elboroom.model.vae import VAE
 
 
 @torch.no_grad()
@@ -57,14 +57,14 @@ def laplace(
         climber = NaturalGaussian(target.latents, k, x, generator, diagonal=False)
         found = ascend_from_each(climber, target, found, tolerance=tolerance, max_steps=max_steps)
     if mixture:
-        q, converged = mix(found), found.converged.all(0)
+        q, converged = mixture_of_modes(found), found.converged.all(0)
     else:
         highest = best(found)
         q, converged = Gaussian(*highest.parameters), highest.converged
     return VariationalPosterior.of(target, q, generator, converged=converged)
 
 
-def mix(found: Ascent) -> GaussianMixture:
+def mixture_of_modes(found: Ascent) -> GaussianMixture:
     """The mixture of the Gaussians (M, B, ...) of each row, with masses ∝ exp(ELBO).
 
     That is its optimum where they do not overlap; of those that met in one mode the best is kept.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from elboroom.infer.target import Target
-from elboroom.posteriors import Family
+from elboroom.model.posteriors import Density
 
 
 class Posterior(Protocol):
@@ -48,7 +48,7 @@ class VariationalPosterior:
     """
 
     target: Target
-    q: Family
+    q: Density
     elbo: Tensor
     elbo_standard_error: Tensor
     converged: Tensor
@@ -58,7 +58,7 @@ class VariationalPosterior:
     def of(
         cls,
         target: Target,
-        q: Family,
+        q: Density,
         generator: torch.Generator,
         *,
         converged: Tensor | None = None,
@@ -96,6 +96,6 @@ class VariationalPosterior:
 
 
 @torch.no_grad()
-def _log_weights(target: Target, q: Family, k: int, generator: torch.Generator) -> Tensor:
+def _log_weights(target: Target, q: Density, k: int, generator: torch.Generator) -> Tensor:
     z, log_q = q.draw(k, generator)
     return target.log_joint(z) - log_q

@@ -7,21 +7,21 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import UsageError, require_positive
-from elboroom.infer.ascent import Ascent, Parameters, ascend, ascend_from_each, best
-from elboroom.infer.flow import FlowClimber
-from elboroom.infer.laplace import mix
-from elboroom.infer.modes import find_modes, laplace_at
-from elboroom.infer.natural import NaturalGaussian
+from elboroom.infer.fitting.adam_ascent import LowRank, Mixture
+from elboroom.infer.fitting.ascent import Ascent, Parameters, ascend, ascend_from_each, best
+from elboroom.infer.fitting.flow import FlowClimber
+from elboroom.infer.fitting.modes import find_modes, laplace_at
+from elboroom.infer.fitting.natural_gradient import NaturalGaussian
+from elboroom.infer.fitting.starting_points import starting_points
+from elboroom.infer.laplace import mixture_of_modes
 from elboroom.infer.posterior import VariationalPosterior
-from elboroom.infer.starts import starting_points
-from elboroom.infer.stochastic import LowRank, Mixture
 from elboroom.infer.target import Target
-from elboroom.model import VAE
-from elboroom.posteriors import DiagonalGaussian, Family, Gaussian, Spread
+from elboroom.model.posteriors import Density, DiagonalGaussian, Gaussian, Spread
+from elboroom.model.vae import VAE
 from elboroom.randomness import fork
 
 FamilyName = Literal["diagonal", "full", "low-rank", "mixture", "flow"]
-Start = Literal["laplace", "prior", "encoder"]
+StartName = Literal["laplace", "prior", "encoder"]
 
 
 @torch.no_grad()
@@ -32,7 +32,7 @@ def svi(
     *,
     generator: torch.Generator,
     family: FamilyName = "diagonal",
-    start: Start = "laplace",
+    start: StartName = "laplace",
     starts: int = 2,
     rank: int = 5,
     k: int = 32,
@@ -45,7 +45,7 @@ def svi(
     landing", Roeder et al., 2017), whose noise vanishes as q nears the posterior; for a flow by the
     whole derivative, which needs no inverse. Gaussians climb by natural gradients, which take some
     ten steps; the other families begin at the best full Gaussian and climb by Adam. Each row stops
-    by the rule of `elboroom.infer.ascent.ascend`.
+    by the rule of `elboroom.infer.fitting.ascent.ascend`.
 
     Args:
         model: its decoder stays as it is.
@@ -69,7 +69,7 @@ def svi(
     """
     require_positive(starts=starts, k=k, max_steps=max_steps)
     _require_name("family", family, get_args(FamilyName))
-    _require_name("start", start, get_args(Start))
+    _require_name("start", start, get_args(StartName))
     if not 1 <= rank <= model.latents and family == "low-rank":
         raise UsageError(
             f"rank {rank} does not fit {model.latents} latents",
@@ -87,7 +87,7 @@ def svi(
     highest = best(found)
     mean, scale = highest.parameters
     if diagonal:
-        q: Family = DiagonalGaussian(mean, scale.diagonal(dim1=-1, dim2=-2).log())
+        q: Density = DiagonalGaussian(mean, scale.diagonal(dim1=-1, dim2=-2).log())
         return VariationalPosterior.of(target, q, generator, converged=highest.converged)
     if family == "full":
         return VariationalPosterior.of(
@@ -109,7 +109,7 @@ def _require_name(option: str, name: str, known: tuple[str, ...]) -> None:
 
 
 def _starts(
-    target: Target, encoded: Spread, start: Start, count: int, generator: torch.Generator
+    target: Target, encoded: Spread, start: StartName, count: int, generator: torch.Generator
 ) -> Ascent:
     """Gaussians (M, B, ...) to ascend from."""
     if start == "encoder":
@@ -143,7 +143,7 @@ def _climber(
     latents = q.mean.shape[-1]
     if family == "mixture":
         mixture = Mixture(latents, k, q.mean, generator)
-        return mixture, mixture.start(mix(found))
+        return mixture, mixture.start(mixture_of_modes(found))
     if family == "low-rank":
         low_rank = LowRank(latents, rank, k, q.mean, generator)
         return low_rank, low_rank.start(q)

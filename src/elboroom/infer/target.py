@@ -8,12 +8,12 @@ from torch import Tensor
 
 from elboroom.device import autocast, resolve_precision
 from elboroom.errors import UsageError
-from elboroom.infer.seen import as_rows, on_seen_pixels
-from elboroom.memory import decoded_at_a_time
-from elboroom.model import VAE
-from elboroom.networks import Decoder
-from elboroom.posteriors import Family
-from elboroom.tangents import push
+from elboroom.infer.observed import check_data_and_mask, restrict_to_observed
+from elboroom.model.decoding import decoded_at_a_time
+from elboroom.model.networks.coders import Decoder
+from elboroom.model.networks.jacobian import push
+from elboroom.model.posteriors import Density
+from elboroom.model.vae import VAE
 
 _JACOBIAN = 1 << 25  # floats that the Jacobians of one chunk of rows may hold
 
@@ -43,7 +43,7 @@ class Target:
         Raises:
             UsageError: the mask does not fit, or a seen value is not finite.
         """
-        return cls(*on_seen_pixels(model, *as_rows(x, mask)))
+        return cls(*restrict_to_observed(model, *check_data_and_mask(x, mask)))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -53,7 +53,7 @@ class Target:
         """D."""
         return self.model.latents
 
-    def require_fitted(self, q: Family, what: str) -> None:
+    def require_fitted(self, q: Density, what: str) -> None:
         """That a density is of these rows.
 
         Raises:

@@ -1,0 +1,44 @@
+"""What `elboroom figures` and `elboroom report` do."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from elboroom.cli.terminal import plain_console
+from elboroom.config import FigureName, FiguresConfig
+from elboroom.device import keep_freed_memory
+from elboroom.errors import NotDrawableError
+from elboroom.figures import gallery
+from elboroom.infer.grid import GridError
+from elboroom.model.vae import VAE
+from elboroom.runs.run import Run
+
+
+def figures(path: Path, config: FiguresConfig, *, best: bool) -> None:
+    """Draw figures into the run folder, and say which, and which cannot be drawn and why."""
+    run = Run(path)
+    model, step = run.load_model_and_step(best=best)
+    _draw(run, model, step, config, config.only, plain_console())
+
+
+def _draw(
+    run: Run,
+    model: VAE,
+    step: int,
+    config: FiguresConfig,
+    names: tuple[FigureName, ...],
+    console: Console,
+) -> None:
+    keep_freed_memory()
+    subject = gallery.Subject(model.cpu(), run.load_data(), run.history(), config)
+    chosen = config.only != FiguresConfig().only
+    for name in names:
+        try:
+            figure = gallery.draw(name, subject)
+        except (NotDrawableError, GridError) as error:
+            if chosen:
+                raise
+            console.print(f"left out: {error}")
+            continue
+        png, svg = run.write_figure(name, figure, step)
+        console.print(f"{png} and {svg.suffix}")

@@ -1,0 +1,158 @@
+"""Arrays from the user: `.npy` and `.npz` files, checked before they are used."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from elboroom.data.formats.array_files import load_arrays
+from elboroom.data.source import Source, compact, pieces
+from elboroom.errors import DataError
+
+_TRAIN_NAMES = ("x_train", "images", "x", "data", "arr_0")
+_MASK_NAMES = ("mask_train", "mask")
+_LABEL_NAMES = ("y_train", "labels", "y")
+_LARGEST = np.finfo(np.float32).max
+
+
+def read_array(path: Path, *, real: bool = False, memory: float = math.inf) -> Source:
+    """Read `.npy` (the images) or `.npz` (images, and labels and a test part where it has them).
+
+    A pixel is missing where it is NaN, or where the array `mask` (of the test part, `mask_test`) is
+    False.
+
+    Args:
+        path: the file.
+        real: whether floats may have any finite value.
+        memory: GiB that the images may take, which while they are read is twice their size. A
+            larger `.npy` is mapped: it stays on disk, in its own type.
+
+    Raises:
+        DataError: the file is missing, not such an array, larger than `memory` and of a kind that
+            cannot be mapped, or its values are not images.
+    """
+    arrays = load_arrays(path, memory)
+    images = _require_images(_find(arrays, _TRAIN_NAMES, path), path)
+    test = arrays.get("x_test")
+    if test is not None and _require_images(test, path).shape[1:] != images.shape[1:]:
+        raise DataError(
+            f"the train and test images in {path} differ in shape",
+            why=f"train has {images.shape[1:]}, test has {test.shape[1:]}",
+            fix="save both with one shape",
+        )
+    white = _white([a for a in (images, test) if a is not None], path, real=real)
+    masks = next((arrays[n] for n in _MASK_NAMES if n in arrays), None), arrays.get("mask_test")
+    if any(mask is not None for mask in masks):
+        images = _with_gaps(images, masks[0], white, path)
+        test = None if test is None else _with_gaps(test, masks[1], white, path)
+        white = 1.0
+    return Source(
+        name=path.name,
+        images=_as_read(images),
+        labels=_labels(next((arrays[n] for n in _LABEL_NAMES if n in arrays), None), images, path),
+        test_images=None if test is None else _as_read(test),
+        test_labels=None if test is None else _labels(arrays.get("y_test"), test, path),
+        white=white,
+        mapped=isinstance(images, np.memmap),
+    )
+
+
+def _find(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path) -> np.ndarray:
+    if len(arrays) == 1 and not arrays.keys() & {"x_test", "y_test", *_LABEL_NAMES}:
+        return next(iter(arrays.values()))
+    for name in names:
+        if name in arrays:
+            return arrays[name]
+    raise DataError(
+        f"{path} has no images",
+        why=f"it holds {', '.join(sorted(arrays))}",
+        fix=f"name one of its arrays {', '.join(names[:3])}",
+    )
+
+
+def _require_images(array: np.ndarray, path: Path) -> np.ndarray:
+    if array.ndim not in (2, 3, 4) or 0 in array.shape:
+        raise DataError(
+            f"{path} is not an array of images",
+            why=f"expected (N, D), (N, H, W) or (N, C, H, W), found shape {array.shape}",
+            fix="stack the images along a first axis",
+        )
+    return array
+
+
+def _as_events(array: np.ndarray) -> np.ndarray:
+    """(N, *event): vectors (D,) stay, images become (C, H, W) with the channels first."""
+    if array.ndim == 3:
+        array = array[:, None]
+    elif array.ndim == 4 and array.shape[-1] in (1, 3) and array.shape[1] not in (1, 3):
+        array = np.moveaxis(array, -1, 1)
+    return array
+
+
+def _as_read(array: np.ndarray) -> np.ndarray:
+    """As events, in a compact type unless they are mapped."""
+    events = _as_events(array)
+    return events if isinstance(array, np.memmap) else compact(events)
+
+
+def _with_gaps(images: np.ndarray, mask: np.ndarray | None, white: float, path: Path) -> np.ndarray:
+    """Values in [0, 1], NaN where the mask is False."""
+    if mask is None:
+        return images / np.float32(white)
+    if mask.dtype != bool or mask.shape != images.shape:
+        raise DataError(
+            f"a mask in {path} does not fit its images",
+            why=f"expected booleans of shape {images.shape}, found {mask.dtype} {mask.shape}",
+            fix="save a mask shaped like the images, True where a pixel is known",
+        )
+    return np.where(mask, images / np.float32(white), np.float32(np.nan))
+
+
+def _white(arrays: list[np.ndarray], path: Path, *, real: bool) -> float:
+    """255 for grey bytes, 1 for values in [0, 1] or real ones; else it is a `DataError`."""
+    for array in arrays:
+        if array.dtype.kind not in "buif":
+            raise _bad_values(path, f"its type is {array.dtype}", "save numbers")
+    ends = np.array([_extremes(array) for array in arrays])
+    if np.isnan(ends).any():
+        raise _bad_values(path, "all of them are NaN", "NaN stands where a pixel is missing")
+    low, high = ends[:, 0].min(), ends[:, 1].max()
+    is_grey_bytes = all(a.dtype == np.uint8 for a in arrays) and high > 1
+    is_real = real and all(a.dtype.kind == "f" for a in arrays) and max(-low, high) <= _LARGEST
+    if not is_grey_bytes and not is_real and (low < 0 or high > 1):
+        raise _bad_values(
+            path,
+            f"they run from {low:g} to {high:g} with type {arrays[0].dtype}",
+            "divide by the largest possible value, save grey levels as uint8, or read real floats "
+            "with --binarisation none and --likelihood gaussian",
+        )
+    return 255.0 if is_grey_bytes else 1.0
+
+
+def _extremes(array: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest value, NaN aside; NaN where there is no other."""
+    lows, highs = zip(
+        *((np.fmin.reduce(p, axis=None), np.fmax.reduce(p, axis=None)) for p in pieces(array)),
+        strict=True,
+    )
+    return np.fmin.reduce(lows), np.fmax.reduce(highs)
+
+
+def _bad_values(path: Path, found: str, fix: str) -> DataError:
+    return DataError(
+        f"the values in {path} cannot be used",
+        why=f"expected uint8 in 0…255, booleans, or numbers in [0, 1]; found that {found}",
+        fix=fix,
+    )
+
+
+def _labels(labels: np.ndarray | None, images: np.ndarray, path: Path) -> np.ndarray | None:
+    if labels is None:
+        return None
+    if labels.shape != (len(images),) or labels.dtype.kind not in "bui":
+        raise DataError(
+            f"the labels in {path} do not fit its images",
+            why=f"expected {len(images)} integers, found {labels.dtype} of shape {labels.shape}",
+            fix="save one integer class for each image",
+        )
+    return labels.astype(np.int64)

@@ -1,0 +1,15 @@
+"""Where and how to compute: device, precision and memory."""
+
+from elboroom.device.device import describe_device, prepare, resolve_device
+from elboroom.device.memory import free_memory, keep_freed_memory
+from elboroom.device.precision import autocast, resolve_precision
+
+__all__ = [
+    "autocast",
+    "describe_device",
+    "free_memory",
+    "keep_freed_memory",
+    "prepare",
+    "resolve_device",
+    "resolve_precision",
+]

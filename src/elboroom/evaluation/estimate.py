@@ -1,0 +1,30 @@
+"""A mean over images with its standard error."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over images and its standard error, in nats per image."""
+
+    mean: float
+    standard_error: float
+
+    @classmethod
+    def of(cls, values: Tensor) -> "Estimate":
+        """From one value an image, (N,)."""
+        values = values.double()
+        error = values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.nan
+        return cls(values.mean().item(), error)
+
+    @classmethod
+    def read(cls, found: dict[str, float | None]) -> "Estimate":
+        """From JSON, where null stands for the error of one image."""
+        mean, error = found["mean"], found["standard_error"]
+        return cls(*(math.nan if value is None else value for value in (mean, error)))
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} ± {self.standard_error:.2f}"

@@ -1,0 +1,271 @@
+"""What each figure shows of a model and its data: the arrays behind `elboroom.figures`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from elboroom import figures
+from elboroom.config import FigureName, FiguresConfig, MethodName
+from elboroom.data import Dataset
+from elboroom.data.masks import load_mask
+from elboroom.errors import NotDrawableError, UsageError
+from elboroom.figures.method_comparison import beyond_the_plane, ends, frames, in_the_plane, table
+from elboroom.infer import complete, grid, svi
+from elboroom.infer.methods import infer_each
+from elboroom.infer.posterior import Posterior
+from elboroom.model.posteriors import DiagonalGaussian
+from elboroom.model.priors import StandardNormal
+from elboroom.model.vae import VAE
+from elboroom.randomness import stream
+from elboroom.training.state import EpochMetrics
+
+_SAMPLES = 20
+_STEPS = 10
+_PANELS = 4
+_COLUMNS = 8
+_DRAWS = 3
+_MANIFOLD = 20
+_PRIOR_DRAWS = 10_000
+_SCATTERED = 10_000
+_OF_IMAGES = ("samples", "interpolation", "contours", "posteriors", "completion", "manifold")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a figure is drawn of. The model is on the processor."""
+
+    model: VAE
+    data: Dataset
+    history: list[EpochMetrics]
+    config: FiguresConfig
+
+    def generator(self, name: str) -> torch.Generator:
+        """The random stream of one figure, whichever others are drawn."""
+        return stream(self.config.seed, name)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """The mask of the config for the rows of `x`, False where they miss a pixel too."""
+        return load_mask(self.config.mask, self.data.event_shape) & ~x.isnan()
+
+
+def draw(name: FigureName, subject: Subject) -> Figure:
+    """Draw one figure.
+
+    Raises:
+        NotDrawableError: this model or data does not have such a figure.
+        UsageError: the mask or the pairs of the config do not fit the data.
+    """
+    if name in _OF_IMAGES:
+        _require_images(subject.data, name)
+    with torch.no_grad():
+        return _DRAWN[name](subject)
+
+
+def completion(
+    model: VAE,
+    x: Tensor,
+    mask: Tensor,
+    *,
+    draws: int,
+    generator: torch.Generator,
+    methods: tuple[MethodName, ...] = ("svi",),
+) -> tuple[Figure, dict[MethodName, Posterior]]:
+    """Complete `x` (B, *event) by each method; the figure, and the posteriors behind it."""
+    posteriors = infer_each(methods, model, x, mask, generator=generator)
+    filled = {
+        name: complete(model, x, mask, p, draws=draws, generator=generator.clone_state())
+        for name, p in posteriors.items()
+    }
+    shown = {name: (f.mean.numpy(), f.draws.numpy()) for name, f in filled.items()}
+    if len(shown) == 1:
+        return figures.completion(x.numpy(), mask.numpy(), *shown[methods[0]]), posteriors
+    return figures.completions(x.numpy(), mask.numpy(), shown), posteriors
+
+
+def _samples(subject: Subject) -> Figure:
+    means, draws = subject.model.generate(_SAMPLES, generator=subject.generator("samples"))
+    return figures.samples(means.numpy(), draws.numpy())
+
+
+def _latent(subject: Subject) -> Figure:
+    test = subject.data.test
+    part = test.rows(list(range(min(_SCATTERED, len(test)))))
+    x = part.x
+    means = subject.model.posterior(x, part.seen(x)).mean
+    labels = None if part.labels is None else part.labels.numpy()
+    latents = subject.model.latents
+    if latents == 2:
+        return figures.latent(means.numpy(), labels)
+    if latents == 1:
+        raise NotDrawableError(
+            "the latent figure needs two dimensions",
+            why="this model has one latent",
+            fix="train with --latents 2 or more",
+        )
+    note = f"projection on the first two principal components of D = {latents}"
+    axes = ("principal component 1", "principal component 2")
+    return figures.latent(_principal(means).numpy(), labels, axis_labels=axes, note=note)
+
+
+def _principal(means: Tensor) -> Tensor:
+    """The first two principal components of (N, D), (N, 2), their signs fixed."""
+    centred = means - means.mean(0)
+    directions = torch.linalg.svd(centred, full_matrices=False).Vh[:2]
+    signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
+    return centred @ (signs * directions).T
+
+
+def _interpolation(subject: Subject) -> Figure:
+    x, ends = _pairs(subject)
+    means = subject.model.posterior(x, subject.data.test.seen(x)).mean
+    start, end = means.view(2, len(ends), 1, -1)
+    t = torch.linspace(0, 1, _STEPS)[:, None]
+    paths = subject.model.decode((1 - t) * start + t * end).mean
+    return figures.interpolation(paths.numpy(), ends)
+
+
+def _pairs(subject: Subject) -> tuple[Tensor, list[tuple[str, str]]]:
+    """The first test image of each class in `config.pairs`: all starts, then all ends."""
+    part = subject.data.test
+    ends = [_ends(pair) for pair in subject.config.pairs]
+    classes = [a for a, _ in ends] + [b for _, b in ends]
+    if part.labels is None:
+        rows = [i % len(part) for i in range(len(classes))]
+        ends = [(f"#{a}", f"#{b}") for a, b in zip(rows, rows[len(ends) :], strict=False)]
+    else:
+        rows = [_first_of(part.labels, name) for name in classes]
+    return part.rows(rows).x, ends
+
+
+def _ends(pair: str) -> tuple[str, str]:
+    start, separator, end = pair.partition("-")
+    if not (separator and start.isdigit() and end.isdigit()):
+        raise UsageError(
+            f"--pairs {pair} is not a pair of classes",
+            why="a pair is written as two class numbers with a hyphen between",
+            fix="write it as in --pairs 1-2 3-8",
+        )
+    return start, end
+
+
+def _first_of(labels: Tensor, name: str) -> int:
+    rows = (labels == int(name)).nonzero()
+    if not len(rows):
+        raise UsageError(
+            f"no test image has class {name}",
+            why=f"the classes are {', '.join(str(c) for c in labels.unique().tolist())}",
+            fix="name other --pairs",
+        )
+    return int(rows[0])
+
+
+def _contours(subject: Subject) -> Figure:
+    _require_plane(subject.model, "contours")
+    model, x = subject.model, _distinct(subject.data, _PANELS)
+    mask, generator = subject.seen(x), subject.generator("contours")
+    fit = svi(model, x, mask, generator=generator)
+    q = cast(DiagonalGaussian, fit.q)
+    exact = grid(model, x, mask, generator=generator)
+    axes = frames(exact, ends(q))
+    z1, z2 = axes.numpy().transpose(1, 0, 2)
+    truth, fitted, kl = table(exact, axes), table(fit, axes), exact.kl(q).numpy()
+    return figures.contours(z1, z2, truth, fitted, kl, x.numpy(), mask.numpy())
+
+
+def _posteriors(subject: Subject) -> Figure:
+    latents = subject.model.latents
+    if latents == 1:
+        raise NotDrawableError(
+            "the posteriors figure needs two dimensions",
+            why="this model has one latent",
+            fix="train with --latents 2 or more",
+        )
+    compare, rows = (in_the_plane, _PANELS) if latents == 2 else (beyond_the_plane, 1)
+    x, generator = _distinct(subject.data, rows), subject.generator("posteriors")
+    return compare(subject.model, x, subject.seen(x), generator=generator)
+
+
+def _completion(subject: Subject) -> Figure:
+    x = _distinct(subject.data, _COLUMNS)
+    generator = subject.generator("completion")
+    return completion(subject.model, x, subject.seen(x), draws=_DRAWS, generator=generator)[0]
+
+
+def _distinct(data: Dataset, count: int) -> Tensor:
+    """The first test image of each class, then the first of any, `count` in all."""
+    labels = data.test.labels
+    if labels is None:
+        return data.test.rows(list(range(min(count, len(data.test))))).x
+    firsts = [int((labels == c).nonzero()[0]) for c in labels.unique()]
+    others = [row for row in range(min(count, len(labels))) if row not in firsts]
+    return data.test.rows((firsts + others)[:count]).x
+
+
+def _manifold(subject: Subject) -> Figure:
+    _require_plane(subject.model, "manifold")
+    quantiles = (torch.arange(_MANIFOLD) + 0.5) / _MANIFOLD
+    across, up = _prior_quantiles(subject, quantiles)
+    z2, z1 = torch.meshgrid(up, across, indexing="ij")
+    means = subject.model.decode(torch.stack([z1, z2], -1)).mean
+    return figures.manifold(means.numpy(), across.numpy(), up.numpy())
+
+
+def _prior_quantiles(subject: Subject, levels: Tensor) -> Tensor:
+    """Where each latent passes these levels of prior probability, (D, levels)."""
+    prior = subject.model.prior
+    if isinstance(prior, StandardNormal):
+        return torch.special.ndtri(levels).expand(subject.model.latents, -1)
+    draws = prior(1).sample(_PRIOR_DRAWS, subject.generator("manifold"))[:, 0]
+    return torch.quantile(draws, levels, 0).T.contiguous()
+
+
+def _curves(subject: Subject) -> Figure:
+    if not subject.history:
+        raise NotDrawableError(
+            "there are no training curves",
+            why="the run has not finished an epoch",
+            fix="train it longer",
+        )
+    names = ("epoch", "elbo", "reconstruction", "kl", "beta")
+    train = {name: np.array([getattr(m, name) for m in subject.history]) for name in names}
+    looked = [m for m in subject.history if m.held_out_elbo is not None]
+    held_out = {
+        "epoch": np.array([m.epoch for m in looked]),
+        "elbo": np.array([m.held_out_elbo for m in looked], dtype=float),
+    }
+    return figures.curves(train, held_out, held_out_name=subject.data.held_out[0])
+
+
+def _require_images(data: Dataset, name: str) -> None:
+    if len(data.event_shape) != 3 or data.event_shape[0] not in (1, 3):
+        raise NotDrawableError(
+            f"the {name} figure needs images",
+            why=f"events have shape {data.event_shape}, not (C, H, W) with C = 1 or 3",
+            fix="draw other figures with --only, or save the data as images",
+        )
+
+
+def _require_plane(model: VAE, name: str) -> None:
+    if model.latents != 2:
+        raise NotDrawableError(
+            f"the {name} figure needs a two-dimensional latent space",
+            why=f"this model has {model.latents} latents",
+            fix="train with --latents 2, or draw other figures with --only",
+        )
+
+
+_DRAWN: dict[FigureName, Callable[[Subject], Figure]] = {
+    "samples": _samples,
+    "latent": _latent,
+    "interpolation": _interpolation,
+    "contours": _contours,
+    "posteriors": _posteriors,
+    "completion": _completion,
+    "manifold": _manifold,
+    "curves": _curves,
+}

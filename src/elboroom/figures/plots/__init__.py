@@ -1,0 +1,1 @@
+"""Plots: arrays → `matplotlib.figure.Figure`."""

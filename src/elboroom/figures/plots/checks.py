@@ -1,0 +1,93 @@
+"""Shapes of the arrays that figures are made of, and what to say when they are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from elboroom.errors import UsageError
+from elboroom.figures.plots.style import Array
+
+
+def require_images(name: str, array: Array, leading: str) -> None:
+    """Check that `array` holds images.
+
+    Args:
+        name: the argument's name, for the message.
+        array: `(*leading, C, H, W)` with C = 1 or 3.
+        leading: names of the axes before the image, such as `"S, P"`.
+
+    Raises:
+        UsageError: it does not, or one of its axes is empty.
+    """
+    expected_ndim = len(leading.split(",")) + 3
+    if array.ndim != expected_ndim or array.shape[-3] not in (1, 3) or array.size == 0:
+        raise UsageError(
+            f"{name}: expected images of shape ({leading}, C, H, W), found {array.shape}",
+            why="this figure shows images with C = 1 (grey) or 3 (RGB) and no empty axis",
+            fix="reshape the events to (C, H, W), or leave the figure out if they are not images",
+        )
+
+
+def require_shape(name: str, array: Array, shape: tuple[int, ...], axes: str) -> None:
+    """Check that `array` has `shape`, whose axes are named by `axes`, such as `"P, n, m"`.
+
+    Raises:
+        UsageError: it has another one.
+    """
+    if array.shape != shape:
+        raise UsageError(
+            f"{name}: expected shape ({axes}) = {shape}, found {array.shape}",
+            why="axes of the same name have the same length in all arguments",
+            fix=f"pass {name} with that shape",
+        )
+
+
+def require_mask(name: str, mask: Array, images: Array) -> None:
+    """Check that `mask` is boolean and shaped like `images`.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if mask.dtype != np.bool_ or mask.shape != images.shape:
+        raise UsageError(
+            f"{name}: expected bool of shape {images.shape}, found {mask.dtype} of {mask.shape}",
+            why="a mask says of every pixel whether it was seen (True)",
+            fix="convert with .astype(bool) and broadcast to the shape of the images",
+        )
+
+
+def require_draws(name: str, array: Array, shape: tuple[int, ...], axes: str) -> None:
+    """Check that `array` holds draws: K ≥ 1 of `shape`, all finite.
+
+    Args:
+        name: the argument's name, for the message.
+        array: `(K, *shape)`.
+        shape: of one draw.
+        axes: names of the axes of `shape`, such as `"P, 2"`.
+
+    Raises:
+        UsageError: it does not.
+    """
+    require_shape(name, array, (max(len(array), 1), *shape), f"K, {axes}")
+    if not np.isfinite(array).all():
+        raise UsageError(
+            f"{name}: expected finite draws, found {np.sum(~np.isfinite(array))} values not finite",
+            why="a draw without a place cannot be shown",
+            fix="look for the cause where the draws were made: a chain may have diverged",
+        )
+
+
+def require_methods(name: str, methods: Collection[str], at_most: int) -> None:
+    """Check that there are 1 to `at_most` methods.
+
+    Raises:
+        UsageError: there are not.
+    """
+    if not 1 <= len(methods) <= at_most:
+        raise UsageError(
+            f"{name}: expected 1 to {at_most} methods, found {len(methods)}",
+            why="each has its place and its look in this figure",
+            fix="choose some of them, or draw several figures",
+        )

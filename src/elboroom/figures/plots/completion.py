@@ -1,0 +1,124 @@
+"""Completion: the unseen part of an image, filled in from the part that was seen."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from elboroom.figures.plots.checks import (
+    require_images,
+    require_mask,
+    require_methods,
+    require_shape,
+)
+from elboroom.figures.plots.mosaic import gap_of, show_mosaic
+from elboroom.figures.plots.style import GREY, TEXT_WIDTH, Array, new_figure, rgb, styled
+
+# Opacity of the tint over pixels that the model filled in; on RGB it would pass for their colour.
+INVENTED = {1: 0.25, 3: 0.0}
+PAGE = 8.6  # inches: the height of a page, for all rows
+LABEL = 0.5  # inches: what the labels of rows take
+NAME, NAME_WIDTH = 1.05, 14  # inches and characters: what the names of methods take
+MOST_METHODS = 6
+
+
+@styled
+def completion(images: Array, masks: Array, mean: Array, draws: Array) -> Figure:
+    """Draw one column per image: what was seen, its completions, and the original.
+
+    Seen pixels always come from `images`. The unseen are a flat tint in the row "seen", and a
+    faint tint marks those that the model filled in, if the images are grey.
+
+    Args:
+        images: `(P, C, H, W)` in [0, 1], the originals.
+        masks: `(P, C, H, W)` bool, True = seen.
+        mean: `(P, C, H, W)` in [0, 1]: the mean of p(unseen | seen); its seen pixels are not used.
+        draws: `(S, P, C, H, W)` in [0, 1]: draws from p(unseen | seen); likewise.
+
+    Raises:
+        UsageError: these are not images or a mask, or their shapes differ.
+    """
+    _require_originals(images, masks)
+    tiles, labels = _filled("", images, masks, mean, draws)
+    figure, _ = _sheet([rgb(images, ~masks), *tiles, rgb(images)], ["seen", *labels, "original"])
+    return figure
+
+
+@styled
+def completions(images: Array, masks: Array, methods: Mapping[str, tuple[Array, Array]]) -> Figure:
+    """Draw one column per image: what was seen, the completions of each method, and the original.
+
+    Pixels are tinted as in `completion`.
+
+    Args:
+        images: `(P, C, H, W)` in [0, 1], the originals.
+        masks: `(P, C, H, W)` bool, True = seen.
+        methods: by its name, a method's mean `(P, C, H, W)` and draws `(S, P, C, H, W)`, in [0, 1],
+            as for `completion`; S may differ.
+
+    Raises:
+        UsageError: these are not images or a mask, their shapes differ, or there are not 1 to 6
+            methods.
+    """
+    _require_originals(images, masks)
+    require_methods("methods", methods, MOST_METHODS)
+    tiles, labels, starts = [rgb(images, ~masks)], ["seen"], {}
+    for name, (mean, draws) in methods.items():
+        starts[name] = len(tiles)
+        more, numbered = _filled(name, images, masks, mean, draws)
+        tiles, labels = [*tiles, *more], [*labels, *numbered]
+    figure, axes = _sheet([*tiles, rgb(images)], [*labels, "original"], LABEL + NAME)
+    _rule(figure, axes, starts, len(tiles))
+    return figure
+
+
+def _require_originals(images: Array, masks: Array) -> None:
+    require_images("images", images, "P")
+    require_mask("masks", masks, images)
+
+
+def _filled(
+    method: str, images: Array, masks: Array, mean: Array, draws: Array
+) -> tuple[list[Array], list[str]]:
+    """The rows of one method, each `(P, H, W, 3)`, and their labels."""
+    of = f'methods["{method}"]: ' if method else ""
+    require_shape(f"{of}mean", mean, images.shape, "P, C, H, W")
+    require_images(f"{of}draws", draws, "S, P")
+    require_shape(f"{of}draws", draws, (len(draws), *images.shape), "S, P, C, H, W")
+    filled = np.where(masks, images, np.concatenate([mean[None], draws]))
+    invented = np.broadcast_to(~masks, filled.shape)
+    tiles = rgb(filled, invented, opacity=INVENTED[images.shape[1]])
+    return [*tiles], ["mean", *(f"draw {s}" for s in range(1, len(draws) + 1))]
+
+
+def _sheet(tiles: list[Array], labels: list[str], margin: float = LABEL) -> tuple[Figure, Axes]:
+    """Rows of tiles `(P, H, W, 3)` with a label each, in a `margin` of so many inches."""
+    sheet = np.stack(tiles)
+    rows, columns, height, width, _ = sheet.shape
+    tile = min(0.75, (TEXT_WIDTH - margin) / columns, PAGE * width / height / rows)
+    figure = new_figure(columns * tile + margin, rows * tile * height / width + 0.1)
+    axes = figure.subplots()
+    show_mosaic(axes, sheet, gap_of(sheet))
+    axes.set_yticks(range(rows), labels)
+    return figure, axes
+
+
+def _rule(figure: Figure, axes: Axes, starts: Mapping[str, int], end: int) -> None:
+    """Rule off the rows of each method, from `starts` up to `end`, and name it beside them."""
+    ends = [*starts.values(), end]
+    for (name, start), stop in zip(starts.items(), ends[1:], strict=True):
+        place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        text, centre = textwrap.fill(name, NAME_WIDTH), (start + stop - 1) / 2
+        axes.annotate(text, (0, centre), (-72 * LABEL, 0), ha="right", va="center", **place)
+    across = axes.get_yaxis_transform()  # x as a share of the axes, y a row
+    left = -(LABEL + NAME) / (figure.get_figwidth() - LABEL - NAME)
+    for row in ends:
+        y = row - 0.5
+        axes.add_artist(
+            Line2D([left, 1], [y, y], color=GREY, lw=0.5, transform=across, clip_on=False)
+        )

@@ -1,0 +1,117 @@
+"""Contours: the true posterior of a two-dimensional z beside the q that was fitted to it."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from elboroom.figures.plots.checks import require_images, require_mask, require_shape
+from elboroom.figures.plots.densities import NOTE, levels_of, maximum, nats, outline, shade, zoom
+from elboroom.figures.plots.mosaic import columns_for
+from elboroom.figures.plots.style import (
+    BLUE,
+    COLUMN_WIDTH,
+    TEXT_WIDTH,
+    VERMILION,
+    Array,
+    new_figure,
+    settle,
+    show_image,
+    styled,
+)
+
+HEADER = 0.33  # inches: height of the image above a panel
+LABELS = 0.55  # inches: what the labels of a panel's axes take off its side
+
+
+@styled
+def contours(
+    z1: Array,
+    z2: Array,
+    log_posterior: Array,
+    log_q: Array,
+    kl: Array,
+    images: Array,
+    masks: Array,
+) -> Figure:
+    """Draw isocontours of the true posterior and of its fit, one panel per partly seen image.
+
+    Both densities have the same contours: 0.5, 2, 4.5 and 8 nats below the maximum of the true
+    one. A panel is zoomed to the contours in it, with equal scales on its axes.
+
+    Args:
+        z1: `(P, n)`, increasing: the panel's grid along z₁.
+        z2: `(P, m)`, increasing: the panel's grid along z₂.
+        log_posterior: `(P, n, m)` nats: log p(z | seen) at `(z1[p, i], z2[p, j])`, NORMALISED: the
+            density integrates to 1. `-inf` is allowed.
+        log_q: `(P, n, m)` nats: log q(z | seen), likewise.
+        kl: `(P,)` nats: the exact KL(q‖p).
+        images: `(P, C, H, W)` in [0, 1].
+        masks: `(P, C, H, W)` bool, True = seen.
+
+    Raises:
+        UsageError: the shapes do not fit, or a density has a NaN or is nowhere above zero.
+    """
+    panels, n, m = len(images), z1.shape[-1], z2.shape[-1]
+    require_images("images", images, "P")
+    require_mask("masks", masks, images)
+    require_shape("z1", z1, (panels, n), "P, n")
+    require_shape("z2", z2, (panels, m), "P, m")
+    require_shape("log_posterior", log_posterior, (panels, n, m), "P, n, m")
+    require_shape("log_q", log_q, (panels, n, m), "P, n, m")
+    require_shape("kl", kl, (panels,), "P")
+    figure, every_axes, side = _panels(panels)
+    for p, axes in enumerate(every_axes):
+        _densities(axes, z1[p], z2[p], log_posterior[p], log_q[p])
+        axes.locator_params(nbins=round(2 + side), steps=[1, 2, 5, 10])
+        _header(axes, images[p], masks[p], float(kl[p]), share=HEADER / side)
+    _legend(figure)
+    settle(figure)
+    for axes in every_axes:  # squares only now: around them, the layout would take long to settle
+        axes.set_aspect("equal")
+    return figure
+
+
+def _panels(count: int) -> tuple[Figure, list[Axes], float]:
+    """The figure, its panels, and about how many inches the side of a panel is."""
+    columns = columns_for(count, at_most=4)
+    rows = -(-count // columns)
+    width = max(COLUMN_WIDTH, TEXT_WIDTH * min(columns / 3, 1))
+    side = width / columns - LABELS
+    figure = new_figure(width, rows * (side + HEADER + LABELS) + 0.45)
+    grid = figure.add_gridspec(rows, columns)
+    panels = [figure.add_subplot(grid[divmod(k, columns)]) for k in range(count)]
+    return figure, panels, side
+
+
+def _densities(axes: Axes, z1: Array, z2: Array, log_posterior: Array, log_q: Array) -> None:
+    levels = levels_of(log_posterior)
+    maximum(log_q)
+    shade(axes, z1, z2, log_posterior, levels, BLUE)
+    outline(axes, z1, z2, log_q, levels, VERMILION, linewidths=1.1, linestyles="dashed")
+    zoom(axes, z1, z2, np.maximum(log_posterior, log_q) >= levels[0])
+    axes.set(xlabel="z₁", ylabel="z₂")
+
+
+def _header(axes: Axes, image: Array, mask: Array, kl: float, share: float) -> None:
+    """Put the seen part of the image and KL(q‖p) above the panel."""
+    inset = axes.inset_axes((0.0, 1.04, share, share))
+    show_image(inset, image, mask)
+    axes.text(
+        share * 1.15,
+        1.04 + share / 2,
+        f"KL(q‖p)\n= {nats(kl)}",
+        transform=axes.transAxes,
+        va="center",
+        linespacing=1.3,
+    )
+
+
+def _legend(figure: Figure) -> None:
+    handles = [
+        Line2D([], [], color=BLUE, linewidth=0.8, label="true posterior p(z | seen)"),
+        Line2D([], [], color=VERMILION, linewidth=1.1, linestyle="dashed", label="fit q(z | seen)"),
+    ]
+    figure.legend(handles=handles, ncols=2, loc="outside upper center", title=NOTE)

@@ -1,0 +1,94 @@
+"""The path of densities from a Gaussian q₀ to p(z | x_seen), in coordinates where q₀ is N(0, I).
+
+With z = μ + A u, the density at the inverse temperature β is f_β(u) ∝ N(u; 0, I) r(u)^β, where
+r(u) = p(x_seen, z) / q₀(z).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from elboroom.errors import UsageError
+from elboroom.infer.chains.hamiltonian import State
+from elboroom.infer.target import Target
+from elboroom.model.posteriors import Density, Gaussian, gaussian_of
+
+
+@dataclass(frozen=True)
+class PathPoint:
+    """Where chains are: u (C, B, D), log r(u) (C, B) in nats, its gradient by u (C, B, D)."""
+
+    u: Tensor
+    log_ratio: Tensor
+    gradient: Tensor
+
+    def where(self, chosen: Tensor, other: "PathPoint") -> "PathPoint":
+        """These where `chosen` (C, B) is True, the others elsewhere."""
+        return PathPoint(
+            torch.where(chosen[..., None], self.u, other.u),
+            torch.where(chosen, self.log_ratio, other.log_ratio),
+            torch.where(chosen[..., None], self.gradient, other.gradient),
+        )
+
+
+@dataclass(frozen=True)
+class Path:
+    """The geometric path from q₀ to the posterior of each row; Neal (2001), equation 3.
+
+    Attributes:
+        target: log p(x_seen, z).
+        mean: μ of q₀, (B, D).
+        scale: A with A Aᵀ = Σ of q₀, (B, D, D).
+    """
+
+    target: Target
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, target: Target, start: Density) -> "Path":
+        """The path from a Gaussian, or from the one with a mixture's mean and covariance.
+
+        Raises:
+            UsageError: `start` is neither, or of other rows.
+        """
+        q = _gaussian(start)
+        target.require_fitted(q, "start")
+        return cls(target, q.mean, q.scale)
+
+    def at(self, u: Tensor) -> PathPoint:
+        """The particles at u, (C, B, D)."""
+        state = State.at(self.target, self.z(u))
+        # log r(u) = log p(x, z) + ½ |u|² + D/2 log 2π + log |det A|
+        log_ratio = state.log_joint + 0.5 * u.square().sum(-1) + self._log_volume
+        # ∇ log r(u) = Aᵀ ∇ log p(x, z) + u
+        gradient = torch.einsum("bij,cbi->cbj", self.scale, state.gradient) + u
+        return PathPoint(u, log_ratio, gradient)
+
+    def z(self, u: Tensor) -> Tensor:
+        """Z = μ + A u: (C, B, D) → (C, B, D)."""
+        return self.mean + torch.einsum("bij,cbj->cbi", self.scale, u)
+
+    def u(self, z: Tensor) -> Tensor:
+        """U = A⁻¹ (z − μ): (C, B, D) → (C, B, D)."""
+        return torch.linalg.solve(self.scale, (z - self.mean)[..., None])[..., 0]
+
+    @cached_property
+    def _log_volume(self) -> Tensor:
+        """−log q₀ at its mean, (B,)."""
+        log_det = torch.linalg.slogdet(self.scale).logabsdet
+        return log_det + 0.5 * self.target.latents * math.log(2 * math.pi)
+
+
+def _gaussian(q: Density) -> Gaussian:
+    gaussian = gaussian_of(q)
+    if gaussian is not None:
+        return gaussian
+    raise UsageError(
+        f"annealing cannot start from a {type(q).__name__}",
+        why="its path begins at a Gaussian, or at the moments of what knows its covariance",
+        fix="start from infer.laplace, infer.amortised, or the prior, model.prior(len(x))",
+    )

@@ -1,0 +1,60 @@
+"""Moves between modes: a proposal that knows of several takes a chain where no trajectory would.
+
+Tierney, *Markov chains for exploring posterior distributions* (1994), section 2.3.3: independence
+chains, which keep the posterior invariant whatever the proposal.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elboroom.infer.chains.hamiltonian import State
+from elboroom.infer.chains.noise import Noise
+from elboroom.infer.fitting.modes import find_modes
+from elboroom.infer.fitting.starting_points import starting_points
+from elboroom.infer.laplace import mixture_of_modes
+from elboroom.infer.sir import widening_for_half_ess
+from elboroom.infer.target import Target
+from elboroom.model.posteriors import GaussianMixture
+
+_MODES = 4
+
+
+@dataclass(frozen=True)
+class Jumps:
+    """Independence Metropolis–Hastings with a Gaussian at each of a few modes of every row."""
+
+    proposal: GaussianMixture
+
+    @classmethod
+    def of(cls, target: Target, encoded: Tensor, generator: torch.Generator) -> "Jumps":
+        """To the modes near the likeliest of a few thousand draws and the encoder's means (B, D).
+
+        The Gaussians are wider than their modes, so that no tail holds a chain fast.
+        """
+        points = starting_points(target, encoded, _MODES, generator)
+        return cls(
+            mixture_of_modes(find_modes(target, points)).widened(
+                widening_for_half_ess(target.latents)
+            )
+        )
+
+    def jump(self, target: Target, state: State, generator: torch.Generator) -> State:
+        """Offer each chain another place. All rows see the same noise."""
+        noise = Noise(generator, shared=True)
+        proposed = State.at(target, self.draw(state, noise))
+        # log α = log p(x, z′) − log q(z′) − [ log p(x, z) − log q(z) ]
+        weight, former = (s.log_joint - self.proposal.log_prob(s.z) for s in (proposed, state))
+        return proposed.where(noise.uniform(state.log_joint).log() < weight - former, state)
+
+    def draw(self, state: State, noise: Noise) -> Tensor:
+        """A place to go for each chain, z (C, B, D)."""
+        uniforms, eps = noise.uniform(state.log_joint), noise.normal(state.z)
+        reached = self.proposal.log_mass.exp().cumsum(0)  # (M, B)
+        which = (uniforms[:, None] >= reached).sum(1).clamp(max=len(reached) - 1)  # (C, B)
+        rows = torch.arange(reached.shape[1], device=which.device)
+        components = self.proposal.components
+        # z = μ_m + A_m ε
+        moved = components.scale[which, rows] @ eps[..., None]
+        return components.mean[which, rows] + moved[..., 0]

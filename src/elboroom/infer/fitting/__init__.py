@@ -1,0 +1,1 @@
+"""Fitting a density q to the posterior of each row."""

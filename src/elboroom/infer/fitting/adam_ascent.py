@@ -1,0 +1,168 @@
+"""Stochastic-gradient ascent of the ELBO, for the families of q that have no natural gradient."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+from torch.optim import Adam
+
+from elboroom.infer.fitting.ascent import Parameters
+from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic
+from elboroom.infer.target import Target
+from elboroom.model.posteriors import Density, Gaussian, GaussianMixture, LowRankGaussian
+
+_CHECK_DRAWS = 64
+_TIES = 1e-4  # what sets equal eigenvalues apart
+_LEAST_NOISE = 1e-6  # part of the variance: rounding may leave less than nothing
+_LOG_NOTHING = -30.0  # the log mass from which a component may still come back
+
+
+class AdamClimber(ABC):
+    """Climbs by Adam; a family says how its parameters make q, and log w at nodes ε.
+
+    A round begins with a fresh Adam, whose steps a row scales by its own size: parameters are
+    written in units of the Gaussian that the fit starts from.
+
+    Args:
+        noises: how many ε make one draw.
+        k: samples a step.
+        like: gives type and device.
+        generator: draws the ε.
+
+    Attributes:
+        free: how many of the parameters, counted from the first, are fitted.
+    """
+
+    free: int
+    size = 0.05
+    shrink = 0.5
+    steps = 25
+
+    def __init__(self, noises: int, k: int, like: Tensor, generator: torch.Generator) -> None:
+        self.check = antithetic(_CHECK_DRAWS, noises, like, generator)
+        self._nodes = lambda: antithetic(k, noises, like, generator)
+
+    @abstractmethod
+    def q(self, parameters: Parameters) -> Density:
+        """The member of the family."""
+
+    @abstractmethod
+    def log_weights(
+        self, target: Target, parameters: Parameters, nodes: ExpectationNodes
+    ) -> Tensor:
+        """log p(x_seen, z_k) − log q(z_k), in nats, (K, B).
+
+        The mean of its gradient is that of the ELBO: the path derivative suffices.
+        """
+
+    def climb(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
+        """A round of steps."""
+        free, fixed = parameters[: self.free], parameters[self.free :]
+        moves = [torch.zeros_like(p, requires_grad=True) for p in free]
+        sizes = [size.view(-1, *[1] * (p.ndim - 1)) for p in free]
+        optimiser = Adam(moves, lr=1.0, betas=(0.9, 0.99))
+        for _ in range(self.steps):
+            with torch.enable_grad():
+                moved = tuple(p + s * m for p, s, m in zip(free, sizes, moves, strict=True))
+                nodes = self._nodes()
+                elbo = nodes.mean(self.log_weights(target, (*moved, *fixed), nodes))
+                gradients = torch.autograd.grad(-elbo.sum(), moves)
+            for move, gradient in zip(moves, gradients, strict=True):
+                move.grad = gradient
+            optimiser.step()
+        return (*(p + s * m.detach() for p, s, m in zip(free, sizes, moves, strict=True)), *fixed)
+
+
+class LowRank(AdamClimber):
+    """Parameters: shift, log stretch and factor, in units of the fixed mean and σ."""
+
+    free = 3
+
+    def __init__(
+        self, latents: int, rank: int, k: int, like: Tensor, generator: torch.Generator
+    ) -> None:
+        super().__init__(latents + rank, k, like, generator)
+        self.latents, self.rank = latents, rank
+
+    def start(self, q: Gaussian) -> Parameters:
+        """The member nearest to q by its leading principal components (Tipping & Bishop, 1999)."""
+        std = q.covariance.diagonal(dim1=-1, dim2=-2).sqrt()
+        correlation = q.covariance / (std[..., :, None] * std[..., None, :])
+        values, vectors = _principal_axes(correlation)
+        rest = values[..., : self.latents - self.rank]
+        noise = rest.mean(-1, keepdim=True) if rest.shape[-1] else values[..., :1]
+        noise = noise.clamp(min=_LEAST_NOISE)
+        leading = (values[..., -self.rank :] - noise).clamp(min=1e-4).sqrt()
+        factor = vectors[..., -self.rank :] * leading[..., None, :]
+        stretch = 0.5 * noise.log().expand_as(std)
+        return torch.zeros_like(std), stretch.clone(), factor, q.mean, std
+
+    def q(self, parameters: Parameters) -> LowRankGaussian:
+        """The member of the family."""
+        shift, stretch, factor, mean, std = parameters
+        return LowRankGaussian(mean + std * shift, std.log() + stretch, std[..., None] * factor)
+
+    def log_weights(
+        self, target: Target, parameters: Parameters, nodes: ExpectationNodes
+    ) -> Tensor:
+        """log w at the nodes, whose first D are of σ ε, the others of F η."""
+        q = self.q(parameters)
+        eps, eta = nodes.eps.split([self.latents, self.rank], -1)
+        # z = μ + σ ε + F η
+        z = q.mean + q.log_std.exp() * eps[:, None] + torch.einsum("bdr,kr->kbd", q.factor, eta)
+        return target.log_joint(z) - self.q(tuple(p.detach() for p in parameters)).log_prob(z)
+
+
+class Mixture(AdamClimber):
+    """Parameters: logits, shifts and growths of M Gaussians, in units of the fixed ones."""
+
+    free = 3
+
+    def start(self, q: GaussianMixture) -> Parameters:
+        """Those of q; a component without mass begins beside the heaviest, with a little."""
+        logits, mean, scale = (
+            p.transpose(0, 1).clone() for p in (q.log_mass, q.components.mean, q.components.scale)
+        )
+        empty = logits < _LOG_NOTHING
+        rows = torch.arange(len(logits), device=logits.device)
+        heaviest = logits.argmax(1)
+        scale = torch.where(empty[..., None, None], scale[rows, heaviest][:, None], scale)
+        beside = mean[rows, heaviest][:, None] + self._offsets(scale)
+        mean = torch.where(empty[..., None], beside, mean)
+        logits = logits.masked_fill(empty, -2.0)
+        return logits, torch.zeros_like(mean), torch.zeros_like(scale), mean, scale
+
+    def _offsets(self, scale: Tensor) -> Tensor:
+        """One standard deviation along an axis of each component's own, (B, M, D)."""
+        axes = torch.arange(scale.shape[1], device=scale.device) % scale.shape[-1]
+        return scale[:, torch.arange(len(axes), device=scale.device), :, axes].transpose(0, 1)
+
+    def q(self, parameters: Parameters) -> GaussianMixture:
+        """The member of the family."""
+        logits, shift, growth, mean, scale = parameters
+        moved = mean + (scale @ shift[..., None])[..., 0]
+        grown = scale + scale @ growth
+        return GaussianMixture(
+            logits.transpose(0, 1), Gaussian(moved.transpose(0, 1), grown.transpose(0, 1))
+        )
+
+    def log_weights(
+        self, target: Target, parameters: Parameters, nodes: ExpectationNodes
+    ) -> Tensor:
+        """Σ_m π_m log w(z_mk), z_mk of component m: the draws are stratified."""
+        q = self.q(parameters)
+        component = q.components
+        z = component.mean + torch.einsum("mbij,kj->kmbi", component.scale, nodes.eps)
+        fixed = self.q(tuple(p.detach() for p in parameters))
+        k, m = z.shape[:2]
+        flat = z.flatten(0, 1)
+        log_weights = target.log_joint(flat) - fixed.log_prob(flat)
+        return (q.log_mass.exp() * log_weights.unflatten(0, (k, m))).sum(1)
+
+
+def _principal_axes(correlation: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors (B, D, D), of which rounding chooses neither order nor sign."""
+    ties = torch.linspace(0, _TIES, correlation.shape[-1]).diag().to(correlation)
+    values, vectors = torch.linalg.eigh(correlation + ties)
+    largest = vectors.gather(-2, vectors.abs().argmax(-2, keepdim=True))
+    return values, vectors * largest.sign()

@@ -1,0 +1,109 @@
+"""A normalising flow of every row."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elboroom.infer.fitting.adam_ascent import AdamClimber
+from elboroom.infer.fitting.ascent import Parameters
+from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic
+from elboroom.infer.target import Target
+from elboroom.model.flows import Spline
+from elboroom.model.posteriors import DiagonalGaussian, Gaussian
+
+_TRANSFORMS = 2
+_WIDTH = 16
+_MEAN_DRAWS = 1_024
+
+
+@dataclass(frozen=True)
+class Flow:
+    """z = μ + A f(ε), f a spline flow of each row: `weights` (B, P), `affine` holds μ and A."""
+
+    spline: Spline
+    weights: Tensor
+    affine: Gaussian
+
+    @property
+    def mean(self) -> Tensor:
+        """E_q[z], (B, D), estimated from the same 1,024 ε for every row."""
+        like = self.affine.mean
+        generator = torch.Generator(like.device).manual_seed(0)
+        eps = antithetic(_MEAN_DRAWS, like.shape[-1], like, generator).eps
+        return self.at(eps[:, None].expand(-1, *like.shape))[0].mean(0)
+
+    def sample(self, k: int, generator: torch.Generator) -> Tensor:
+        """k draws, (k, B, D)."""
+        return self.draw(k, generator)[0]
+
+    def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """k draws (k, B, D), and their log q in nats, (k, B), without inverting the flow."""
+        standard = DiagonalGaussian.standard(self.affine.mean.shape, self.affine.mean)
+        eps = standard.sample(k, generator)
+        z, log_det = self.at(eps)
+        return z, standard.log_prob(eps) - log_det
+
+    def at(self, eps: Tensor) -> tuple[Tensor, Tensor]:
+        """z = μ + A f(ε) and log |det ∂z/∂ε|: (K, B, D) → (K, B, D), (K, B)."""
+        u, log_det = self._warp(eps, inverse=False)
+        z = self.affine.mean + torch.einsum("bij,kbj->kbi", self.affine.scale, u)
+        return z, log_det + torch.linalg.slogdet(self.affine.scale).logabsdet
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z) in nats, z (..., B, D) → (..., B)."""
+        flat = z.reshape(-1, *z.shape[-2:])
+        inverse = torch.linalg.inv(self.affine.scale)
+        u = torch.einsum("bij,kbj->kbi", inverse, flat - self.affine.mean)
+        eps, log_det = self._warp(u, inverse=True)
+        # log q(z) = log N(ε; 0, I) + log |det ∂ε/∂u| − log |det A|
+        log_det = log_det - torch.linalg.slogdet(self.affine.scale).logabsdet
+        return (_log_normal(eps) + log_det).view(z.shape[:-1])
+
+    def _warp(self, points: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """Each row's flow at its own points (K, B, D)."""
+
+        def warp(weights: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+            named = self.spline.named(weights)
+            return torch.func.functional_call(self.spline, named, (own, inverse))
+
+        return torch.func.vmap(warp, in_dims=(0, 1), out_dims=(1, 1))(self.weights, points)
+
+
+class FlowClimber(AdamClimber):
+    """Parameters: the flows' weights; the fixed mean and scale of the Gaussian that they warp."""
+
+    # a flow has much to learn, of gradients with more noise than a path derivative has
+    free = 1
+    steps = 50
+
+    def __init__(self, latents: int, k: int, like: Tensor, generator: torch.Generator) -> None:
+        super().__init__(latents, k, like, generator)
+        self.spline = Spline(latents, max(_WIDTH, latents), _TRANSFORMS).to(like)
+
+    def start(self, q: Gaussian, generator: torch.Generator) -> Parameters:
+        """q itself: the last layer of every transform is zero, the others the same in all rows."""
+        weights = self.spline.first_weights(generator).to(q.mean)
+        return weights.expand(len(q.mean), -1).clone(), q.mean, q.scale
+
+    def q(self, parameters: Parameters) -> Flow:
+        """The member of the family."""
+        weights, mean, scale = parameters
+        return Flow(self.spline, weights, Gaussian(mean, scale))
+
+    def log_weights(
+        self, target: Target, parameters: Parameters, nodes: ExpectationNodes
+    ) -> Tensor:
+        """log w at the nodes; the density of a draw is known without inverting the flow.
+
+        The path derivative alone would need the inverse, so that this gradient is the whole one.
+        """
+        eps = nodes.eps[:, None].expand(-1, len(target), -1)
+        z, log_det = self.q(parameters).at(eps)
+        # −log q(z_k) = −log N(ε_k; 0, I) + log |det ∂z/∂ε|
+        return target.log_joint(z) - _log_normal(eps) + log_det
+
+
+def _log_normal(eps: Tensor) -> Tensor:
+    return -0.5 * (eps.square() + math.log(2 * math.pi)).sum(-1)

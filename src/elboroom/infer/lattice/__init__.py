@@ -1,0 +1,1 @@
+"""A lattice of latent points, refined row by row."""

@@ -1,0 +1,1 @@
+"""Networks: tensors to tensors, with no probability in them."""

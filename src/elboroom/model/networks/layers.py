@@ -1,0 +1,99 @@
+"""Layers: what networks are made of. A given generator draws all initial weights."""
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elboroom.config import ModelConfig
+from elboroom.errors import UsageError
+
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "identity": nn.Identity,
+}
+
+
+def linear(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
+    """Weights and biases uniform on ±1/√fan_in, PyTorch's default, from a given generator.
+
+    On the reference experiment this ends 5 nats above N(0, 0.01²) initial weights.
+    """
+    layer = empty_linear(fan_in, fan_out)
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
+    return layer
+
+
+def empty_linear(fan_in: int, fan_out: int) -> nn.Linear:
+    """Without initial weights, whose drawing would move the global random state."""
+    return cast(nn.Linear, nn.utils.skip_init(nn.Linear, fan_in, fan_out))
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Ioffe & Szegedy, *Batch Normalization* (2015), over all leading axes: (..., C) → (..., C)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The units by the mean and variance of the batch in training, else by the running ones."""
+        rows = input.reshape(-1, self.num_features)
+        if self.training and len(rows) == 1:  # it has no variance
+            running = (self.running_mean, self.running_var)
+            y = F.batch_norm(rows, *running, self.weight, self.bias, eps=self.eps)
+        else:
+            y = super().forward(rows)
+        return y.view_as(input)
+
+
+def nonlinearity(config: ModelConfig, width: int) -> list[nn.Module]:
+    """The normalisation of `width` units, if any, and the activation."""
+    norms = {"none": [], "layer": [nn.LayerNorm], "batch": [BatchNorm]}[config.normalisation]
+    return [*(norm(width) for norm in norms), _ACTIVATIONS[config.activation]()]
+
+
+class Gated(nn.Module):
+    """x → act(W x + b) σ(V x + c), W and V stacked in one linear layer.
+
+    Dauphin et al., *Language Modeling with Gated Convolutional Networks* (2017), equation 1, where
+    the activation is the identity; so it is in Tomczak & Welling, *VAE with a VampPrior* (2018).
+    """
+
+    def __init__(self, affine: nn.Linear, nonlinearity: nn.Sequential) -> None:
+        super().__init__()
+        self.affine, self.nonlinearity = affine, nonlinearity
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inputs) → (..., units), of which the affine layer has twice as many."""
+        value, gate = self.affine(x).chunk(2, -1)
+        return self.nonlinearity(value) * gate.sigmoid()
+
+
+class Residual(nn.Module):
+    """x → x + branch(x): He et al., *Identity Mappings in Deep Residual Networks* (2016)."""
+
+    def __init__(self, branch: nn.Sequential) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., units) → (..., units)."""
+        return x + self.branch(x)
+
+
+def require_eval_mode(module: nn.Module) -> None:
+    """That no layer answers a row by its company, as batch norm does while it trains.
+
+    Raises:
+        UsageError: a layer does.
+    """
+    kind = nn.modules.batchnorm._BatchNorm
+    if any(isinstance(layer, kind) and layer.training for layer in module.modules()):
+        raise UsageError(
+            "this model is in training mode",
+            why="its batch normalisation would answer a row by the rows beside it",
+            fix="call model.eval() first",
+        )

@@ -1,0 +1,82 @@
+"""A normalising flow as the encoder's answer: one flow, that a context of each row steers."""
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from elboroom.model.flows import Coupling
+from elboroom.model.posteriors.density import normal_noise
+from elboroom.model.posteriors.gaussian import DiagonalGaussian
+
+_MOMENT_DRAWS = 512
+_HIDDEN_LAYER = "hyper.0"
+
+
+@dataclass(frozen=True)
+class AmortisedFlow:
+    """z = μ + σ f(ε; c), one a row: `shift` μ, `log_std` log σ (B, D), `context` c (B, CONTEXT)."""
+
+    flow: Coupling
+    shift: Tensor
+    log_std: Tensor
+    context: Tensor
+    trained: bool = True
+
+    @property
+    def mean(self) -> Tensor:
+        """E_q[z], (B, D), estimated from the same 512 ε for every row."""
+        return self._fixed_draws().mean(0)
+
+    @property
+    def covariance(self) -> Tensor:
+        """Cov_q[z], (B, D, D), estimated from the same draws."""
+        z = self._fixed_draws()
+        apart = z - z.mean(0)
+        return torch.einsum("kbi,kbj->bij", apart, apart) / (len(z) - 1)
+
+    def sample(self, k: int, generator: torch.Generator) -> Tensor:
+        """k reparameterised draws, (k, B, D)."""
+        return self.draw(k, generator)[0]
+
+    def at(self, eps: Tensor) -> Tensor:
+        """z of given ε, (..., B, D) → (..., B, D)."""
+        return self.shift + self.log_std.exp() * self._warp(eps, inverse=False)[0]
+
+    def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """k draws (k, B, D), and their log q in nats, (k, B), without inverting the flow."""
+        eps = normal_noise(k, self.shift, generator)
+        u, log_det = self._warp(eps, inverse=False)
+        # log q(z) = log N(ε; 0, I) − log |det ∂u/∂ε| − Σ_d log σ_d
+        log_q = self._standard.log_prob(eps) - log_det - self.log_std.sum(-1)
+        return self.shift + self.log_std.exp() * u, log_q
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z) in nats, z (..., B, D) → (..., B)."""
+        eps, log_det = self._warp((z - self.shift) * (-self.log_std).exp(), inverse=True)
+        # log q(z) = log N(ε; 0, I) + log |det ∂ε/∂u| − Σ_d log σ_d
+        return self._standard.log_prob(eps) + log_det - self.log_std.sum(-1)
+
+    def detached(self) -> "AmortisedFlow":
+        """The same density, without gradients to its parameters or to the flow's."""
+        parts = {name: getattr(self, name).detach() for name in ("shift", "log_std", "context")}
+        return replace(self, **parts, trained=False)
+
+    @property
+    def _standard(self) -> DiagonalGaussian:
+        return DiagonalGaussian.standard(self.shift.shape, self.shift)
+
+    def _fixed_draws(self) -> Tensor:
+        generator = torch.Generator(self.shift.device).manual_seed(0)
+        eps = normal_noise(_MOMENT_DRAWS, self.shift[:1], generator)
+        return self.at(eps.expand(-1, len(self.shift), -1))
+
+    def _warp(self, points: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        context = self.context.expand(*points.shape[:-1], -1)
+        if self.trained:
+            return self.flow(points, context, inverse)
+        weights = {name: p.detach() for name, p in self.flow.named_parameters()}
+        found = functional_call(self.flow, weights, (points, context, inverse))
+        return cast(tuple[Tensor, Tensor], found)

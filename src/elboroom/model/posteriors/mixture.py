@@ -1,0 +1,56 @@
+"""Mixtures of Gaussians, one a row."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elboroom.model.posteriors.density import Scored
+from elboroom.model.posteriors.gaussian import Gaussian
+
+
+@dataclass(frozen=True)
+class GaussianMixture(Scored):
+    """Σ_m π_m N(μ_m, A_m A_mᵀ), one a row.
+
+    Attributes:
+        logits: (M, B), log π up to a constant of each row.
+        components: the M Gaussians of each row, their means (M, B, D).
+    """
+
+    logits: Tensor
+    components: Gaussian
+
+    @property
+    def log_mass(self) -> Tensor:
+        """log π, (M, B)."""
+        return torch.log_softmax(self.logits, 0)
+
+    @property
+    def mean(self) -> Tensor:
+        """E_q[z] = Σ_m π_m μ_m, (B, D)."""
+        return (self.log_mass.exp()[..., None] * self.components.mean).sum(0)
+
+    @property
+    def covariance(self) -> Tensor:
+        """Cov_q[z], (B, D, D)."""
+        apart = self.components.mean - self.mean
+        # Σ = Σ_m π_m [ Σ_m + (μ_m − μ)(μ_m − μ)ᵀ ]
+        parts = self.components.covariance + apart[..., :, None] * apart[..., None, :]
+        return (self.log_mass.exp()[..., None, None] * parts).sum(0)
+
+    def sample(self, k: int, generator: torch.Generator) -> Tensor:
+        """k draws, (k, B, D): a component for each, then z of that component."""
+        which = torch.multinomial(self.log_mass.exp().T, k, True, generator=generator).T
+        z = self.components.sample(k, generator)
+        index = which[:, None, :, None].expand(-1, 1, -1, z.shape[-1])
+        return z.gather(1, index)[:, 0]
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z) in nats, z (..., B, D) → (..., B)."""
+        # log q(z) = log Σ_m π_m N(z; μ_m, Σ_m)
+        return torch.logsumexp(self.log_mass + self.components.log_prob(z[..., None, :, :]), -2)
+
+    def widened(self, factor: float) -> "GaussianMixture":
+        """With components whose standard deviations are `factor` times as large."""
+        return GaussianMixture(self.logits, self.components.widened(factor))

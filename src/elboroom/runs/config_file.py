@@ -1,0 +1,83 @@
+"""config.toml of a run: every option, the data's identity, the event and the environment."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import tomli_w
+
+from elboroom.config import Config
+from elboroom.config.typed_tables import read, require_type
+from elboroom.data import Dataset, Identity
+from elboroom.errors import RunError, UsageError
+from elboroom.runs.atomic import write_file
+from elboroom.runs.environment import environment
+from elboroom.untrusted import parse_toml, read_bytes, require_no_links
+
+CONFIG = "config.toml"
+_LARGEST = 1 << 14  # bytes
+_AXES = 8  # of an event, at the most
+
+
+def read_config(run: Path) -> tuple[Config, Identity, tuple[int, ...], dict[str, Any]]:
+    """The options of a run, the identity of its data, the shape of an event, the environment.
+
+    Raises:
+        RunError: `run` is no run, it has links, or its config is not one that can be used.
+    """
+    try:
+        if (run / CONFIG).exists():
+            require_no_links(run, "checkpoints", "figures")
+        tables = parse_toml(read_bytes(run / CONFIG, _LARGEST))
+        identity = read(Identity, tables.pop("identity"))
+        shape = _event_shape(tables.pop("event")["shape"])
+        versions = dict(tables.pop("environment"))
+        return Config.from_dict(tables), identity, shape, versions
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RunError(
+            f"{run} is not a run",
+            why=f"it has no {CONFIG}",
+            fix="give the folder that `elboroom train` printed, such as runs/reference-…",
+        ) from error
+    except UsageError as error:
+        raise _unreadable(run, f"{error.what}: {error.why}") from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise _unreadable(run, str(error)) from error
+
+
+def write_config(run: Path, config: Config, data: Dataset) -> None:
+    """What `read_config` reads.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    tables = {
+        **_plain(asdict(config)),
+        "event": {"shape": list(data.event_shape)},
+        "identity": asdict(data.identity),
+        "environment": environment(config.train),
+    }
+    write_file(run / CONFIG, tomli_w.dumps(tables).encode())
+
+
+def _unreadable(run: Path, why: str) -> RunError:
+    return RunError(
+        f"the config of {run} cannot be read",
+        why=why,
+        fix=f"restore {CONFIG} from where the run was made, or use the version that wrote it",
+    )
+
+
+def _event_shape(found: object) -> tuple[int, ...]:
+    require_type("event", found, tuple[int, ...])
+    shape = tuple(cast(list[int], found))
+    if not 1 <= len(shape) <= _AXES or min(shape) < 1:
+        raise ValueError(f"an event cannot have the shape {shape}")
+    return shape
+
+
+def _plain(value: Any) -> Any:
+    """As TOML has it, which knows no null: an absent option is the None that is its default."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items() if inner is not None}
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,1 @@
+"""Check whether a run is whole, and what this machine can do."""

@@ -1,0 +1,26 @@
+"""The model of a run before its first step."""
+
+import torch
+from torch import Tensor
+
+from elboroom.config import Config
+from elboroom.data import Dataset
+from elboroom.model.vae import VAE
+from elboroom.randomness import stream
+
+
+def new_model(config: Config, data: Dataset) -> VAE:
+    """The model of `config` with its initial weights."""
+    mean = data.train.mean if config.model.data_bias else None
+    images = _some_images(config, data) if config.model.prior == "vamp" else None
+    generator = stream(config.train.seed, "weights")
+    return VAE.from_config(
+        config.model, data.event_shape, generator=generator, mean=mean, images=images
+    )
+
+
+def _some_images(config: Config, data: Dataset) -> Tensor:
+    """As many training images as the prior has components, the same again if there are fewer."""
+    order = torch.randperm(len(data.train), generator=stream(config.train.seed, "pseudo-inputs"))
+    rows = torch.arange(config.model.components) % len(order)
+    return data.train.rows(order[rows].tolist()).x

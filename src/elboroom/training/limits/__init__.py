@@ -1,0 +1,1 @@
+"""What fits: batch size, memory, time."""

@@ -1,0 +1,159 @@
+"""Training: a bound on log p(x), maximised by Adam. The loop is `train`, top to bottom."""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from elboroom.config import ObjectiveConfig, TrainConfig
+from elboroom.data import Dataset, Part
+from elboroom.device import autocast, prepare
+from elboroom.model.likelihoods import require_support
+from elboroom.model.vae import VAE
+from elboroom.randomness import restart, stream
+from elboroom.training.objective import bound
+from elboroom.training.safeguards.collapse_and_overfitting import warn_of_symptoms
+from elboroom.training.safeguards.early_stopping import out_of_patience
+from elboroom.training.safeguards.rollback import Rollback
+from elboroom.training.schedule import Schedule, kl_warmup, learning_rate
+from elboroom.training.speed.fast_steps import new_step
+from elboroom.training.speed.threads import threads_as_before
+from elboroom.training.state import EpochMetrics, TrainState, new_state
+from elboroom.training.step import Step
+
+_EVALUATION_BATCH = 1_000
+ELBO = ObjectiveConfig()
+
+
+@threads_as_before()
+def train(
+    model: VAE,
+    data: Dataset,
+    config: TrainConfig,
+    *,
+    objective: ObjectiveConfig = ELBO,
+    state: TrainState | None = None,
+    on_step: Callable[[TrainState], None] = lambda state: None,
+    on_epoch: Callable[[TrainState], None] = lambda state: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainState:
+    """Maximise a bound on log p(x) of `data.train` by the parameters of `model`, in place.
+
+    Args:
+        model: trained in place, left on the device of `config` and in evaluation mode.
+        data: the train part is fitted; the validation part, else the test part, is looked at.
+        config: the options.
+        objective: the bound; the ELBO with closed-form KL unless told.
+        state: where to go on from; None starts anew.
+        on_step: called after each step that ends no epoch.
+        on_epoch: called after each epoch; its metrics are `state.history[-1]`.
+        stop: asked after each step; True ends there. `train` with the returned state goes on as if
+            it had never stopped.
+
+    Returns:
+        The state at the end.
+
+    Raises:
+        DataError: the data has values that the likelihood cannot take.
+        TrainingError: the bound or a gradient is not finite, and no lower learning rate helped.
+            Model and state are the last good ones.
+    """
+    device, dtype = prepare(config)
+    model.to(device).train()
+    state = state or new_state(model)
+    state.totals = state.totals.to(device)
+    part = data.train.to(device)
+    plain, schedule = Step(model, part, state.optimiser, objective, dtype), Schedule(config, part)
+    step, rollback = new_step(plain, config), Rollback(plain, schedule, state)
+    require_support(model.likelihood, data.train, data.identity.source)
+    _warn_of_warmup(config, objective)
+    steps, stopped = config.epochs * schedule.steps_per_epoch, stop()
+    clock, visited = time.perf_counter(), 0
+
+    with _evaluation_mode_after(model):
+        while state.step < steps and not (stopped or out_of_patience(state.history, config)):
+            for number in rollback.steps_until_check():
+                index, rate, warm = schedule.step(number)
+                restart(step.noise, config.seed, "step", number)
+                state.totals += step(index, state.learning_rate_scale * rate, warm)
+                state.step += 1
+                visited += len(index)
+                if state.step % schedule.steps_per_epoch:
+                    on_step(state)
+                if stopped := stop():
+                    break
+            if not rollback.check() or state.step % schedule.steps_per_epoch:
+                continue
+            means = (state.totals / len(part)).tolist()
+            pace = visited / (time.perf_counter() - clock)
+            state.history.append(
+                _epoch_metrics(model, data, objective, schedule, state, means, pace)
+            )
+            state.totals.zero_()
+            on_epoch(state)
+            warn_of_symptoms(state.history, config, data.held_out[0])
+            clock, visited = time.perf_counter(), 0
+    return state
+
+
+@contextmanager
+def _evaluation_mode_after(model: VAE) -> Iterator[None]:
+    """However it ends: the last good model of an error is to be used, too."""
+    try:
+        yield
+    finally:
+        model.eval()
+
+
+def _epoch_metrics(
+    model: VAE,
+    data: Dataset,
+    objective: ObjectiveConfig,
+    schedule: Schedule,
+    state: TrainState,
+    means: list[float],
+    pace: float,
+) -> EpochMetrics:
+    (value, reconstruction, kl), config = means, schedule.config
+    epoch, last = schedule.epoch_of(state.step - 1), (state.step - 1) / schedule.steps_per_epoch
+    due = epoch % config.evaluate_every == 0 or epoch == config.epochs
+    return EpochMetrics(
+        epoch=epoch,
+        step=state.step,
+        elbo=reconstruction - kl,
+        reconstruction=reconstruction,
+        kl=kl,
+        bound=value,
+        beta=objective.beta * kl_warmup(config, epoch),
+        learning_rate=state.learning_rate_scale * learning_rate(config, last),
+        held_out_elbo=held_out_elbo(model, data.held_out[1], config, epoch - 1) if due else None,
+        images_per_second=pace,
+    )
+
+
+def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> float:
+    """Mean ELBO of `part`, one sample an image, in the precision of training; nats per image."""
+    device, dtype = prepare(config)
+    generator = stream(config.seed, "held-out", epoch, device=device)
+    total, training = 0.0, model.training
+    model.eval()
+    for rows in torch.arange(len(part)).split(_EVALUATION_BATCH):
+        x = part.batch(rows.to(part.device), generator)
+        with torch.no_grad(), autocast(dtype, device):
+            found = bound(model, x, part.seen(x), config=ELBO, generator=generator)
+            total += found.elbo.sum().item()
+    model.train(training)
+    return total / len(part)
+
+
+def _warn_of_warmup(config: TrainConfig, objective: ObjectiveConfig) -> None:
+    if config.warmup > config.epochs:
+        beta = objective.beta * kl_warmup(config, config.epochs)
+        warnings.warn(
+            f"training ends at β = {beta:.2g}, before the warm-up does: "
+            f"what it maximises is not a bound on log p(x). Use --warmup {config.epochs} or less, "
+            "or more --epochs.",
+            stacklevel=3,
+        )

@@ -1,0 +1,116 @@
+"""What is maximised. All but the closed-form ELBO reduce `log_weights`, (K, B) → (B,)."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from elboroom.config import ObjectiveConfig
+from elboroom.model.bounds import renyi
+from elboroom.model.posteriors import DiagonalGaussian
+from elboroom.model.vae import VAE, EncoderFamily
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a step maximises, and the two terms of the ELBO beside it, in nats, each (B,)."""
+
+    value: Tensor
+    """The bound on log p(x_seen); where gradients are not plain, its value is still this."""
+    reconstruction: Tensor
+    """E_q[log p(x_seen | z)], estimated."""
+    kl: Tensor
+    """KL(q(z | x) ‖ p(z)): in closed form beside the closed-form ELBO, else estimated."""
+
+    @property
+    def elbo(self) -> Tensor:
+        """Reconstruction − KL, (B,)."""
+        return self.reconstruction - self.kl
+
+    @property
+    def totals(self) -> Tensor:
+        """All three summed over the batch, (3,), without gradients."""
+        return torch.stack([self.value.sum(), self.reconstruction.sum(), self.kl.sum()]).detach()
+
+
+def bound(
+    model: VAE,
+    x: Tensor,
+    mask: Tensor | None = None,
+    *,
+    config: ObjectiveConfig,
+    kl_warmup: float | Tensor = 1.0,
+    generator: torch.Generator,
+) -> Bound:
+    """The bound that `config` names, from fresh reparameterised samples.
+
+    Args:
+        model: whose parameters get the gradient.
+        x: (B, *event).
+        mask: True where a pixel is seen; with `iwae` this is MIWAE (Mattei & Frellsen, 2019).
+        config: the bound, its samples, and the estimator of its gradient.
+        kl_warmup: how far β has risen, in [0, 1].
+        generator: draws the samples.
+    """
+    beta = kl_warmup * config.beta
+    q = model.posterior(x, mask)
+    kl = model.prior.kl(q) if config.objective == "elbo" else None
+    if kl is not None:
+        log_likelihood = model.log_likelihood(x, q.sample(config.k, generator), mask)
+        return _closed_form(q, log_likelihood, kl, config, beta)
+    z, log_q = q.draw(config.k * config.m, generator)
+    log_likelihood = model.log_likelihood(x, z, mask)
+    # the score of q has mean zero, or a place in the hook of `_sampled`
+    density = log_q if config.gradient == "plain" else q.detached().log_prob(z)
+    log_ratio = model.prior(len(x)).log_prob(z) - density
+    return _sampled(z, log_likelihood, log_ratio, config, beta)
+
+
+def _closed_form(
+    q: EncoderFamily,
+    log_likelihood: Tensor,
+    kl: Tensor,
+    config: ObjectiveConfig,
+    beta: float | Tensor,
+) -> Bound:
+    """The ELBO with the KL in closed form: Kingma & Welling (2013), equation 10."""
+    # L(x) = 1/K Σ_k log p(x | z_k) − β KL(q(z | x) ‖ p(z)),  z_k = μ + σ ε_k
+    reconstruction = log_likelihood.mean(0)
+    price = _beyond_free(cast(DiagonalGaussian, q), config.free_bits) if config.free_bits else kl
+    return Bound(reconstruction - beta * price, reconstruction, kl)
+
+
+def _beyond_free(q: DiagonalGaussian, free_bits: float) -> Tensor:
+    """The KL with free bits: Kingma et al. (2016), equation 15, a latent being a group."""
+    # Σ_d max(λ, E_b[KL_d])
+    return q.kl_per_latent().mean(0).clamp(min=free_bits).sum()
+
+
+def _sampled(
+    z: Tensor,
+    log_likelihood: Tensor,
+    log_ratio: Tensor,
+    config: ObjectiveConfig,
+    beta: float | Tensor,
+) -> Bound:
+    """The mean over M of a bound of K weights each."""
+    # log w = log p(x | z) + β [ log p(z) − log q(z | x) ]
+    log_weights = (log_likelihood + beta * log_ratio).unflatten(0, (config.k, config.m))
+    if config.gradient == "dreg" and z.requires_grad:
+        share = _share_of_path(log_weights.detach(), config.order, beta)
+        z.register_hook(lambda gradient: gradient * share.flatten(0, 1)[..., None])
+    value = renyi(log_weights, config.order).mean(0)
+    return Bound(value, log_likelihood.mean(0), -log_ratio.detach().mean(0))
+
+
+def _share_of_path(log_weights: Tensor, alpha: float, beta: float | Tensor) -> Tensor:
+    """What is left of each path derivative once the score of q is written as one, (K, M, B).
+
+    Tucker et al., *Doubly Reparameterized Gradient Estimators* (2019), equation 8 for α = 0. With
+    the normalised v_k ∝ w_k^(1 − α) the bound moves by v_k d log w_k, and the score by
+    E[v_k ∇_φ log q(z_k)] = E[∂v_k/∂z_k ∂z_k/∂φ] = E[(1 − α) v_k (1 − v_k) ∂ log w_k/∂z_k ∂z_k/∂φ].
+    """
+    v = torch.softmax((1 - alpha) * log_weights, 0)
+    # v_k − β (1 − α) v_k (1 − v_k), of which the bound itself has brought v_k
+    return 1 - beta * (1 - alpha) * (1 - v)

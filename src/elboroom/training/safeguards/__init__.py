@@ -1,0 +1,1 @@
+"""Rollback, early stopping and warnings."""

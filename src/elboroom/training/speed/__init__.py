@@ -1,0 +1,1 @@
+"""Faster steps: compilation, CUDA graphs, threads."""

@@ -1,0 +1,93 @@
+"""`elboroom evaluate`."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.command import Command
+from tests.support.outcomes import error
+
+
+def test_evaluation_prints_a_table_and_stores_it(elboroom: Command, run: Path):
+    outcome = elboroom("evaluate", run, "--k", 3)
+    assert (outcome.code, outcome.err) == (0, "")
+    title = "digits.npz, threshold binarisation, standard split, 30 test images, K = 3"
+    assert outcome.out.splitlines()[0].strip() == title
+    stored = json.loads((run / "evaluation.json").read_text())
+    for name, quantity in [("elbo", "ELBO"), ("iwae", "IWAE bound, K = 3")]:
+        estimate = stored["estimates"][name]
+        cell = f"{estimate['mean']:.2f} ± {estimate['standard_error']:.2f}"
+        assert re.search(rf"│ {re.escape(quantity)} +│ +{re.escape(cell)} │", outcome.out)
+
+
+def test_evaluation_as_json_is_what_is_stored(elboroom: Command, run: Path):
+    outcome = elboroom("evaluate", run, "--json", "--k", 20)
+    printed = json.loads(outcome.out)
+    assert printed == json.loads((run / "evaluation.json").read_text())
+    assert printed["identity"]["binarisation"] == "threshold"
+    assert printed["identity"]["split"] == "standard"
+    assert (printed["k"], printed["images"], printed["unit"]) == (20, 30, "nats per image")
+
+
+def test_a_run_does_not_differ_from_itself(
+    elboroom: Command, run: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(run.parent)
+    other = shutil.copytree(trained, Path("[b]:x:"))  # neither markup nor emoji
+    outcome = elboroom("evaluate", run.name, "--k", 20, "--json", "--compare", other)
+    zero = {"mean": 0.0, "standard_error": 0.0}
+    assert json.loads(outcome.out)["differences"] == {
+        str(other): dict.fromkeys(["elbo", "reconstruction", "kl", "iwae"], zero)
+    }
+    header = elboroom("evaluate", run.name, "--k", 20, "--compare", other).out.splitlines()[2]
+    assert " ".join(header.split()) == "┃ quantity ┃ run, step 12 ┃ − [b]:x:, step 12 ┃"
+
+
+def test_runs_on_unlike_data_are_not_compared(
+    elboroom: Command, run: Path, small: list[str], tmp_path: Path
+):
+    other = tmp_path / "other"
+    options = [*small, "--binarisation", "static", "--epochs", "1", "--quiet"]
+    assert elboroom("train", *options, "--out", other).code == 0
+    assert error(elboroom("evaluate", run, "--compare", other), 2) == [
+        "these results cannot be compared",
+        "they speak of different data (binarisation: threshold against static)",
+        "evaluate runs that share data, binarisation and split",
+    ]
+
+
+def test_comparing_leaves_the_other_run_as_it_was(elboroom: Command, run: Path, tmp_path: Path):
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    assert elboroom("evaluate", run, "--compare", other, "--k", "2").code == 0
+    assert not (other / "evaluation.json").exists()
+
+
+def test_annealing_and_its_certificate_are_printed_and_stored(elboroom: Command, run: Path):
+    options = ["--k", 100, "--ais", 8, "--certify", 12, "--distributions", 60, "--chains", 4]
+    outcome = elboroom("evaluate", run, *options)
+    assert (outcome.code, outcome.err) == (0, "")
+    stored = json.loads((run / "evaluation.json").read_text())
+    annealed, certified = stored["ais"], stored["certificate"]
+    assert (annealed["images"], certified["images"]) == (8, 12)
+    moves = annealed["distributions"], annealed["chains"], annealed["schedule"]
+    assert moves == (60, 4, "sigmoid")
+    ais, iwae = (annealed["estimates"][name]["mean"] for name in ("log_evidence", "iwae"))
+    assert abs(ais - iwae) < 0.3  # posteriors of a small net are nearly the encoder's
+    assert certified["estimates"]["gap"]["mean"] < 0.1
+    assert f"AIS, 60 distributions × 4 chains, first 8 images: {ais:.2f}" in outcome.out
+    assert "BDMC, 60 distributions × 4 chains, 12 images of the model's own:" in outcome.out
+    with np.load(run / "evaluation.npz") as per_image:
+        assert set(per_image) == {"elbo", "reconstruction", "kl", "iwae", "ess", "k_hat"}
+        assert per_image["iwae"].mean() == pytest.approx(stored["estimates"]["iwae"]["mean"])
+
+
+def test_more_images_than_there_are_cannot_be_annealed(elboroom: Command, run: Path):
+    assert error(elboroom("evaluate", run, "--ais", 31), 2) == [
+        "--ais 31 is more than the test part has",
+        "the test part has 30 images",
+        "ask for fewer",
+    ]

@@ -1,0 +1,143 @@
+"""`elboroom figures`, `complete` and `report`."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.support.command import Command
+from tests.support.outcomes import error
+
+
+def test_only_the_named_figures_are_drawn(elboroom: Command, run: Path):
+    outcome = elboroom("figures", run, "--only", "samples", "curves")
+    assert outcome == (
+        0,
+        f"{run}/figures/samples.png and .svg\n{run}/figures/curves.png and .svg\n",
+        "",
+    )
+    names = sorted(path.name for path in (run / "figures").iterdir())
+    assert names == ["curves.png", "curves.svg", "samples.png", "samples.svg"]
+
+
+@pytest.mark.parametrize("name", ["contours", "manifold"])
+def test_a_figure_of_the_plane_needs_two_latents(elboroom: Command, deep: Path, name: str):
+    assert error(elboroom("figures", deep, "--only", name), 2) == [
+        f"the {name} figure needs a two-dimensional latent space",
+        "this model has 3 latents",
+        "train with --latents 2, or draw other figures with --only",
+    ]
+
+
+def test_figures_that_cannot_be_drawn_are_left_out_where_all_are_asked_for(
+    elboroom: Command, deep: Path
+):
+    outcome = elboroom("figures", deep)
+    assert (outcome.code, outcome.err) == (0, "")
+    left_out = [x for x in outcome.out.splitlines() if x.startswith("left out: ")]
+    assert left_out == [
+        f"left out: the {name} figure needs a two-dimensional latent space"
+        for name in ("contours", "manifold")
+    ]
+    drawn = {path.stem for path in (deep / "figures").glob("*.png")}
+    assert drawn == {"samples", "latent", "interpolation", "posteriors", "completion", "curves"}
+
+
+def test_a_pair_with_a_class_that_is_absent_is_refused(elboroom: Command, run: Path):
+    outcome = elboroom("figures", run, "--only", "interpolation", "--pairs", "1-2", "3-11")
+    assert error(outcome, 2) == [
+        "no test image has class 11",
+        "the classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
+        "name other --pairs",
+    ]
+
+
+@pytest.mark.parametrize("pair", ["1", "1:2", "a-b", "1-"])
+def test_a_pair_that_is_none_is_refused(elboroom: Command, run: Path, pair: str):
+    outcome = elboroom("figures", run, "--only", "interpolation", "--pairs", pair)
+    assert error(outcome, 2) == [
+        f"--pairs {pair} is not a pair of classes",
+        "a pair is written as two class numbers with a hyphen between",
+        "write it as in --pairs 1-2 3-8",
+    ]
+
+
+def test_completion_prints_the_elbo_of_every_row_and_draws_it(elboroom: Command, run: Path):
+    outcome = elboroom("complete", run, "--mask", "left", "--index", 29, 0)
+    assert (outcome.code, outcome.err) == (0, "")
+    found = r"│ svi +│ ELBO -\d+\.\d\d │ +-\d+\.\d\d ± \d+\.\d\d │ [\d,]+ │"
+    *rows, drawn = (line for line in outcome.out.splitlines() if "svi" in line or "png" in line)
+    for row, index in zip(rows, (29, 0), strict=True):
+        assert re.fullmatch(rf"│ test image {index} +{found}", row)
+    assert drawn == f"{run}/figures/complete-left.png and .svg"
+    assert (run / "figures" / "complete-left.png").exists()
+
+
+def test_a_picture_can_be_completed_under_a_mask_from_a_file(
+    elboroom: Command, run: Path, tmp_path: Path
+):
+    Image.fromarray(np.full((8, 8), 200, np.uint8)).save(tmp_path / "x.png")
+    np.save(tmp_path / "m.npy", np.eye(8, dtype=bool))
+    outcome = elboroom("complete", run, "--mask", tmp_path / "m.npy", "--image", tmp_path / "x.png")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert re.search(r"^│ x.png │ svi +│ ELBO -", outcome.out, re.MULTILINE)
+    assert (run / "figures" / "complete-m.svg").exists()
+
+
+@pytest.mark.parametrize(("index", "named"), [([30], 30), ([0, -1], -1)])
+def test_an_index_out_of_range_is_refused(
+    elboroom: Command, run: Path, index: list[int], named: int
+):
+    assert error(elboroom("complete", run, "--mask", "top", "--index", *index), 2) == [
+        f"--index {named} is not a row of the test part",
+        "the test part has rows 0 to 29",
+        "name rows within it",
+    ]
+
+
+def test_a_picture_of_another_size_is_refused(elboroom: Command, run: Path, tmp_path: Path):
+    path = tmp_path / "x.png"
+    Image.new("L", (28, 27)).save(path)
+    assert error(elboroom("complete", run, "--mask", "top", "--image", path), 2) == [
+        f"{path} has the wrong size",
+        "the model's images are 8 × 8 pixels, this one is 28 × 27",
+        "resize it first",
+    ]
+
+
+def test_a_mask_of_another_shape_is_refused(elboroom: Command, run: Path, tmp_path: Path):
+    path = tmp_path / "m.npy"
+    np.save(path, np.ones((28, 28), bool))
+    assert error(elboroom("complete", run, "--mask", path), 2) == [
+        f"{path} is not a mask of this data",
+        "expected booleans of shape (1, 8, 8), found bool (28, 28)",
+        "save a boolean array of shape (1, 8, 8), True where a pixel is seen",
+    ]
+
+
+def test_a_mask_that_is_no_file_is_refused(elboroom: Command, run: Path):
+    assert error(elboroom("complete", run, "--mask", "middle"), 2) == [
+        "cannot read the mask middle",
+        "[Errno 2] No such file or directory: 'middle'",
+        "give one of top, bottom, left, right, a boolean .npy file, or a .png",
+    ]
+
+
+def test_a_report_evaluates_and_draws_what_is_missing(elboroom: Command, run: Path):
+    outcome = elboroom("report", run)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[-1] == f"open {run}/report.html"
+    html = (run / "report.html").read_text()
+    assert html.count("<figure ") == 8
+    stored = json.loads((run / "evaluation.json").read_text())
+    assert f"{stored['estimates']['elbo']['mean']:.2f} ± " in html
+
+
+def test_wrong_usage_is_not_left_out_but_refused(elboroom: Command, run: Path):
+    outcome = elboroom("figures", run, "--mask", "nosuch.npy")
+    refused = outcome.err.splitlines()
+    assert outcome.code == 2
+    assert refused[0] == "error: cannot read the mask nosuch.npy"

@@ -1,0 +1,182 @@
+"""What `elboroom train` refuses, and what it says."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from elboroom.cli import commands
+from elboroom.cli import main as cli
+from tests.support.command import Command
+from tests.support.outcomes import error, last_checkpoint
+
+
+def refused(elboroom: Command, tmp_path: Path, *arguments: object, code: int = 2) -> list[str]:
+    """Why training is refused, after which there is no run folder."""
+    found = error(elboroom("train", *arguments, "--out", tmp_path / "run"), code)
+    assert not (tmp_path / "run").exists()
+    return found
+
+
+def saved(tmp_path: Path, array: Any) -> Path:
+    np.save(tmp_path / "my.npy", np.asarray(array))
+    return tmp_path / "my.npy"
+
+
+def test_data_that_is_missing_is_refused(elboroom: Command, tmp_path: Path):
+    path = tmp_path / "no.npz"
+    assert refused(elboroom, tmp_path, "--data", path) == [
+        f"cannot read {path} as data",
+        f"[Errno 2] No such file or directory: '{path}'",
+        "give `mnist`, a .npy or .npz file written by numpy.save or numpy.savez, or a folder of "
+        "PNG pictures",
+    ]
+
+
+def test_data_of_nan_alone_is_refused(elboroom: Command, tmp_path: Path):
+    path = saved(tmp_path, [[np.nan, np.nan]] * 4)
+    assert refused(elboroom, tmp_path, "--data", path) == [
+        f"the values in {path} cannot be used",
+        "expected uint8 in 0…255, booleans, or numbers in [0, 1]; found that all of them are NaN",
+        "NaN stands where a pixel is missing",
+    ]
+
+
+def test_data_out_of_range_is_refused(elboroom: Command, tmp_path: Path):
+    path = saved(tmp_path, [[0.0, 255.0]])
+    assert refused(elboroom, tmp_path, "--data", path) == [
+        f"the values in {path} cannot be used",
+        "expected uint8 in 0…255, booleans, or numbers in [0, 1]; "
+        "found that they run from 0 to 255 with type float64",
+        "divide by the largest possible value, save grey levels as uint8, or read real floats "
+        "with --binarisation none and --likelihood gaussian",
+    ]
+
+
+def test_grey_data_without_binarisation_is_refused(elboroom: Command, tmp_path: Path, digits: Path):
+    options = ["--data", digits, "--split", "standard", "--binarisation", "none"]
+    what, why, fix = refused(elboroom, tmp_path, *options)
+    assert what == "digits.npz does not fit the likelihood Bernoulli"
+    assert why.startswith("every value must be 0 or 1, found 0.")
+    assert fix.startswith("choose --binarisation threshold, dynamic or static")
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_too_small_for_the_reference_split_is_refused(
+    elboroom: Command, tmp_path: Path, digits: Path
+):
+    assert refused(elboroom, tmp_path, "--data", digits, "--split", "reference") == [
+        "this data is too small for the reference split",
+        "the split needs 20,000 training rows, there are 300",
+        "use --split standard",
+    ]
+
+
+def test_validation_that_leaves_nothing_is_refused(
+    elboroom: Command, tmp_path: Path, small: list[str]
+):
+    assert refused(elboroom, tmp_path, *small, "--validation", 270) == [
+        "--validation 270 leaves nothing to train on",
+        "the training part has 270 images",
+        "take fewer than 270",
+    ]
+
+
+def test_a_device_that_is_missing_is_refused_before_a_run_is_made(
+    elboroom: Command, tmp_path: Path, small: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert refused(elboroom, tmp_path, *small, "--device", "cuda") == [
+        "--device cuda is not available",
+        f"this installation of PyTorch {torch.__version__} finds no cuda device",
+        "use --device auto, or install a build of PyTorch for it",
+    ]
+
+
+def test_a_run_in_the_way_is_kept(elboroom: Command, run: Path, small: list[str]):
+    before = last_checkpoint(run)
+    assert error(elboroom("train", *small, "--out", run), 1) == [
+        f"{run} is in the way",
+        "a new run never writes over an old one",
+        f"give another --out, or go on with `elboroom train --resume {run}`",
+    ]
+    assert last_checkpoint(run) == before
+
+
+def test_an_out_within_a_file_is_refused(elboroom: Command, tmp_path: Path, small: list[str]):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "run"
+    assert error(elboroom("train", *small, "--out", path), 1) == [
+        f"{path} cannot be written",
+        f"its folder is gone: [Errno 20] Not a directory: '{path}'",
+        "put the folder back, or write elsewhere",
+    ]
+
+
+def test_an_out_that_may_not_be_written_is_refused(
+    elboroom: Command, tmp_path: Path, small: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    def forbid(path: Path, *_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", forbid)  # the tests may run as root, who may write anywhere
+    assert refused(elboroom, tmp_path, *small, code=1) == [
+        f"{tmp_path / 'run'} cannot be written",
+        f"you may not write there: [Errno 13] Permission denied: '{tmp_path / 'run'}'",
+        "ask for permission to write, or write elsewhere",
+    ]
+
+
+def test_an_elbo_that_is_not_finite_fails_the_run(
+    elboroom: Command, tmp_path: Path, small: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    from elboroom.model.posteriors import DiagonalGaussian
+
+    monkeypatch.setattr(
+        DiagonalGaussian, "kl_to_standard", lambda q: torch.inf * q.mean.square().sum(-1)
+    )
+    what, why, fix = error(elboroom("train", *small, "--out", tmp_path / "run"), 1)
+    assert what == "training cannot go on from step 0"
+    assert re.match(r"at step 0 of epoch 1, the KL is (inf|nan)", why)
+    assert fix.startswith("look at those images and that layer")
+
+
+def break_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Any) -> int:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(commands.Version, "run", fail)
+
+
+def test_an_error_that_nobody_foresaw_has_no_traceback(
+    elboroom: Command, monkeypatch: pytest.MonkeyPatch
+):
+    break_version(monkeypatch)
+    assert elboroom("version") == (
+        1,
+        "",
+        "error: ZeroDivisionError: by nothing\n  fix: run it again with --debug to see where\n",
+    )
+
+
+def test_debug_shows_the_traceback(elboroom: Command, monkeypatch: pytest.MonkeyPatch):
+    break_version(monkeypatch)
+    outcome = elboroom("version", "--debug")
+    assert outcome.code == 1
+    assert outcome.err.startswith("Traceback (most recent call last):\n")
+    assert "in fail\n" in outcome.err
+
+
+def test_debug_shows_the_traceback_of_a_refusal_too(elboroom: Command, tmp_path: Path):
+    outcome = elboroom("evaluate", tmp_path, "--debug")
+    assert outcome.code == 1
+    assert outcome.err.startswith("Traceback (most recent call last):\n")
+    assert f"error: {tmp_path} is not a run\n" in outcome.err
+
+
+def test_a_warning_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]):
+    cli._warn("torch \x1b[2J, now\x07 2.13")
+    assert capsys.readouterr().err == "warning: torch \\x1b[2J, now\\x07 2.13\n"

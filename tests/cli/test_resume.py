@@ -1,0 +1,196 @@
+"""Ctrl-C, `--resume`, and checkpoints that cannot be used."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from elboroom import Run
+from elboroom.cli import train as train_command
+from tests.support.command import Command
+from tests.support.outcomes import error, last_checkpoint, metrics
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options of a training that takes seconds: 12 epochs of 180 steps."""
+    path = tmp_path_factory.mktemp("data") / "many.npy"
+    np.save(path, np.random.default_rng(0).random((2_000, 8, 8), dtype=np.float32))
+    data = ["--data", str(path), "--split", "standard", "--binarisation", "dynamic"]
+    model = ["--hidden", "16", "--batch-size", "10", "--warmup", "4", "--schedule", "cosine"]
+    return [*data, *model, "--epochs", "12", "--evaluate-every", "5", "--threads", "1"]
+
+
+def test_ctrl_c_keeps_the_run_and_going_on_is_as_if_it_had_never_stopped(
+    elboroom: Command, many: list[str], tmp_path: Path
+):
+    run, through = tmp_path / "run", tmp_path / "through"
+    line = [sys.executable, "-m", "elboroom", "train", *many, "--out", str(run)]
+    with subprocess.Popen(
+        line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("epoch 2/12"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    stopped, following = err.splitlines()[-2:]
+    step = int(json.loads(last_checkpoint(run)["manifest.json"])["step"])
+    assert stopped == f"stopped at step {step:,}; the run is kept in {run}"
+    assert following == f"go on with: elboroom train --resume {run}"
+    assert 2 * 180 <= step < 12 * 180
+    assert "Traceback" not in err
+
+    outcome = elboroom("train", *following.split()[5:])
+    assert (outcome.code, outcome.out) == (0, "")
+    assert elboroom("train", *many, "--quiet", "--out", through).code == 0
+    assert last_checkpoint(run) == last_checkpoint(through)
+    assert metrics(run) == metrics(through)
+    assert len(metrics(run)) == 12
+
+
+def pressing(times: int) -> Any:
+    """Training in whose first epoch somebody presses Ctrl-C."""
+    train = train_command.train_model
+
+    def pressed(*arguments: Any, stop: Any, **options: Any) -> Any:
+        if times > 1:
+            stop()  # as after a step
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+        return train(*arguments, stop=stop, **options)
+
+    return pressed
+
+
+def test_ctrl_c_before_the_first_step_keeps_the_run_too(
+    elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(train_command, "train_model", pressing(1))
+        outcome = elboroom("train", *small, "--out", tmp_path / "run")
+    assert outcome.code == 130
+    assert outcome.err == (
+        f"stopped at step 0; the run is kept in {tmp_path}/run\n"
+        f"go on with: elboroom train --resume {tmp_path}/run\n"
+    )
+    assert elboroom("train", "--resume", tmp_path / "run", "--quiet") == (0, "", "")
+
+
+def test_a_second_ctrl_c_ends_at_once(
+    elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(train_command, "train_model", pressing(2))
+    outcome = elboroom("train", *small, "--out", tmp_path / "run")
+    assert outcome == (130, "", "error: interrupted by SIGINT\n")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_run_without_a_checkpoint_can_be_gone_on_with(
+    elboroom: Command, trained: Path, run: Path
+):
+    shutil.rmtree(run / "checkpoints")
+    assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
+    assert last_checkpoint(run) == last_checkpoint(trained)
+    assert metrics(run) == metrics(trained)
+
+
+def test_going_on_with_a_finished_run_changes_nothing(elboroom: Command, trained: Path, run: Path):
+    outcome = elboroom("train", "--resume", run)
+    assert outcome.code == 0
+    assert outcome.err.startswith("trained: test ELBO ")
+    assert last_checkpoint(run) == last_checkpoint(trained)
+    assert metrics(run) == metrics(trained)
+
+
+@pytest.mark.filterwarnings("always:.* has lost these epochs")
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_finished_run_that_has_lost_metrics_is_finished(elboroom: Command, run: Path, left: int):
+    lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join(lines[:left]))
+    outcome = elboroom("train", "--resume", run)
+    assert outcome.code == 0
+    assert "has lost these epochs" in outcome.err
+    assert outcome.err.endswith(
+        f"trained: step 12, whose metrics are lost; the run is in {run}\n"
+        f"next: elboroom report {run}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "other", [["--epochs", "9"], ["--preset", "mnist"], ["--out", "elsewhere"], ["--seed", "1"]]
+)
+def test_a_resumed_run_takes_no_other_options(elboroom: Command, run: Path, other: list[str]):
+    assert error(elboroom("train", "--resume", run, *other), 2) == [
+        "--resume takes no other options of the run",
+        "a resumed run goes on as if it had never stopped, with the options it began with",
+        f"use `elboroom train --resume {run}` alone, or train a new run",
+    ]
+
+
+def test_options_that_the_run_has_anyway_may_be_given(elboroom: Command, run: Path):
+    assert elboroom("train", "--resume", run, "--epochs", 2, "--quiet") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["train", "--resume"], ["evaluate"], ["figures"], ["report"], ["complete", "--mask=top"]],
+)
+def test_what_is_not_a_run_is_refused(elboroom: Command, tmp_path: Path, command: list[str]):
+    assert error(elboroom(*command, tmp_path), 1) == [
+        f"{tmp_path} is not a run",
+        "it has no config.toml",
+        "give the folder that `elboroom train` printed, such as runs/reference-…",
+    ]
+
+
+def corrupt(run: Path, step: str) -> None:
+    path = run / "checkpoints" / step / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_corrupted_checkpoint_is_replaced_by_the_one_before_it(
+    elboroom: Command, trained: Path, run: Path
+):
+    model, state = Run(run).load_training(Run(run).load_data())
+    older = json.loads(last_checkpoint(run)["manifest.json"])["step"]
+    state.step = older + 1
+    Run(run).save(model, state)
+    corrupt(run, f"step-{older + 1:06d}")
+    warning = (
+        f"warning: the checkpoint step-{older:06d} of {run} is used, since others are broken: "
+        f"step-{older + 1:06d}: model.safetensors does not match its manifest\n"
+    )
+    assert elboroom("evaluate", run, "--json").err == warning
+    assert elboroom("train", "--resume", run, "--quiet") == (0, "", warning)
+    corrupt(run, f"step-{older:06d}")
+    assert error(elboroom("evaluate", run), 1) == [
+        f"no checkpoint of {run} can be used",
+        f"step-{older + 1:06d}: model.safetensors does not match its manifest; "
+        f"step-{older:06d}: model.safetensors does not match its manifest",
+        "train the run again",
+    ]
+
+
+@pytest.mark.filterwarnings("always")
+def test_going_on_with_another_version_of_torch_warns(elboroom: Command, run: Path):
+    path = run / "config.toml"
+    path.write_text(path.read_text().replace(f'torch = "{torch.__version__}"', 'torch = "1.0"'))
+    assert elboroom("train", "--resume", run, "--quiet") == (
+        0,
+        "",
+        f"warning: {run} was begun with torch 1.0, now {torch.__version__}: "
+        "it goes on from the same state, but not to the same end bit for bit\n",
+    )

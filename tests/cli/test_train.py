@@ -1,0 +1,165 @@
+"""`elboroom train`."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from elboroom import Run
+from elboroom.cli import train as train_command
+from elboroom.randomness import stream
+from elboroom.runs.doctor.finding import Finding
+from elboroom.runs.doctor.run_folder import examine
+from tests.support.command import Command
+from tests.support.outcomes import error, last_checkpoint, metrics
+
+
+def test_training_without_a_terminal_prints_plain_lines(
+    shell: Command, small: list[str], tmp_path: Path
+):
+    outcome = shell("train", *small, "--out", tmp_path / "r[b]:x:")
+    assert (outcome.code, outcome.out) == (0, "")
+    first, second, trained, following = outcome.err.splitlines()
+    number = r"-?[\d,]+\.\d\d"
+    terms = rf"ELBO {number}  reconstruction {number}  KL {number}  [\d,]+ images/s"
+    assert re.fullmatch(rf"epoch 1/2  {terms}", first)
+    assert re.fullmatch(rf"epoch 2/2  {terms}  test ELBO {number}", second)
+    path = re.escape(f"{tmp_path}/r[b]:x:")
+    assert re.fullmatch(
+        rf"trained: test ELBO {number} nats per image; the run is in {path}", trained
+    )
+    assert following == f"next: elboroom report {tmp_path}/r[b]:x:"
+
+
+def test_quiet_training_prints_nothing(elboroom: Command, small: list[str], tmp_path: Path):
+    assert elboroom("train", *small, "--quiet", "--out", tmp_path / "run") == (0, "", "")
+    assert len(metrics(tmp_path / "run")) == 2
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "10000"), ("7", "7")])
+def test_openmp_spins_for_a_bounded_time_unless_the_user_says_otherwise(
+    elboroom: Command, monkeypatch: pytest.MonkeyPatch, given: str | None, found: str
+):
+    monkeypatch.setenv("GOMP_SPINCOUNT", given or "")
+    if given is None:
+        monkeypatch.delenv("GOMP_SPINCOUNT")
+    elboroom("version")
+    assert os.environ["GOMP_SPINCOUNT"] == found
+
+
+def test_without_out_the_run_is_named_by_its_preset(
+    elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert elboroom("train", *small, "--quiet").code == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"reference-\d{8}-\d{6}", run.name)
+
+
+def test_the_same_command_gives_the_same_model(
+    elboroom: Command, trained: Path, small: list[str], tmp_path: Path
+):
+    assert elboroom("train", *small, "--quiet", "--out", tmp_path / "run").code == 0
+    assert last_checkpoint(tmp_path / "run") == last_checkpoint(trained)
+    assert metrics(tmp_path / "run") == metrics(trained)
+
+
+def test_a_run_that_ends_before_its_warmup_warns(shell: Command, small: list[str], tmp_path: Path):
+    outcome = shell("train", *small, "--warmup", "8", "--quiet", "--out", tmp_path / "run")
+    assert outcome == (
+        0,
+        "",
+        "warning: training ends at β = 0.25, before the warm-up does: what it maximises is not "
+        "a bound on log p(x). Use --warmup 2 or less, or more --epochs.\n",
+    )
+
+
+def test_a_warmup_that_ends_with_the_run_does_not_warn(
+    elboroom: Command, small: list[str], tmp_path: Path
+):
+    outcome = elboroom("train", *small, "--warmup", "2", "--quiet", "--out", tmp_path / "run")
+    assert outcome == (0, "", "")
+
+
+def test_as_many_epochs_are_trained_as_fit(
+    elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(train_command, "epochs_within", lambda *args, **options: 1)
+    path = tmp_path / "run"
+    assert elboroom("train", *small, "--minutes", "5", "--quiet", "--out", path).code == 0
+    assert Run(path).config.train.epochs == len(Run(path).history()) == 1
+
+
+def test_minutes_become_the_epochs_that_fit(elboroom: Command, small: list[str], tmp_path: Path):
+    path = tmp_path / "run"
+    assert elboroom("train", *small, "--minutes", "5", "--quiet", "--out", path).code == 0
+    config = Run(path).config
+    assert (config.minutes, config.train.epochs) == (None, 2)  # --epochs 2 are the most
+    assert elboroom("train", "--resume", path).code == 0
+
+
+def test_less_time_than_an_epoch_takes_leaves_no_run(
+    elboroom: Command, small: list[str], tmp_path: Path
+):
+    outcome = elboroom("train", *small, "--minutes", "1e-6", "--out", tmp_path / "run")
+    assert outcome.code == 2
+    assert "--minutes 1e-06 is less than one epoch takes" in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_that_cannot_go_on_keeps_its_last_good_state(
+    elboroom: Command, shell: Command, tmp_path: Path
+):
+    row = int(torch.randperm(270, generator=stream(0, "order", 0))[2 * 50])  # comes in step 2
+    images = np.random.default_rng(0).random((300, 8, 8), dtype=np.float32)
+    images[row] = 1e25  # a square is not finite
+    np.savez(tmp_path / "huge.npz", x_train=images[:270], x_test=images[270:])
+    options = ["--data", tmp_path / "huge.npz", "--split", "standard", "--binarisation", "none"]
+    options += ["--likelihood", "gaussian", "--hidden", "16", "--batch-size", "50", "--threads", 1]
+    outcome = shell("train", *options, "--quiet", "--out", tmp_path / "run")
+    assert (outcome.code, outcome.out) == (1, "")
+    *rollbacks, what, why, fix = outcome.err.splitlines()
+    fault = (
+        "at step 2 of epoch 1, the reconstruction term is -inf, though the output of every layer "
+        f"is finite (rows {row} of the training part, 1 of 50 in the batch)"
+    )
+    assert rollbacks == [
+        f"warning: {fault}. Training goes on from step 0 with {0.5**i:g} of its learning rate: "
+        f"rollback {i} of 5."
+        for i in range(1, 6)
+    ]
+    said = [what.removeprefix("error: "), why.removeprefix("  why: "), fix.removeprefix("  fix: ")]
+    assert said[:2] == ["training cannot go on from step 0", f"{fault}, after 5 rollbacks"]
+    weights = Run(tmp_path / "run").load_model().parameters()
+    assert all(parameter.isfinite().all() for parameter in weights)
+    assert error(elboroom("train", "--resume", tmp_path / "run"), 1) == said
+
+
+def test_a_run_out_of_patience_is_finished_and_stays_so(
+    elboroom: Command, small: list[str], tmp_path: Path
+):
+    options = [*small[:-4], "--epochs", "50", "--threads", "1", "--evaluate-every", "1"]
+    outcome = elboroom("train", *options, "--patience", "2", "--out", tmp_path / "run")
+    assert (outcome.code, outcome.out) == (0, "")
+    elbos = [m["held_out_elbo"] for m in metrics(tmp_path / "run")]
+    assert 3 <= len(elbos) < 50
+    best = max(elbos)
+    assert elbos.index(best) == len(elbos) - 3
+    *_, early, trained, following = outcome.err.splitlines()
+    assert early == (
+        f"ended early, after epoch {len(elbos)} of 50: the test ELBO did not pass its {best:.2f} "
+        f"of epoch {len(elbos) - 2} in 2 evaluations"
+    )
+    assert following == (
+        f"next: elboroom report {tmp_path}/run --best, for the checkpoint of the best ELBO; "
+        "else the newest is used"
+    )
+    assert trained.startswith(f"trained: test ELBO {elbos[-1]:.2f} nats per image; the run is in ")
+    again = elboroom("train", "--resume", tmp_path / "run")
+    assert (again.code, again.err.splitlines()) == (0, outcome.err.splitlines()[-3:])
+    ended = Finding("training", f"{len(elbos)} of 50 epochs, ended early by --patience")
+    assert ended in examine(tmp_path / "run")
+    assert [m["held_out_elbo"] for m in metrics(tmp_path / "run")] == elbos

@@ -1,0 +1,396 @@
+"""A folder of pictures is the array of them."""
+
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from elboroom import DataConfig, Dataset, load_data
+from elboroom.config import Binarisation
+from elboroom.data.formats import folder, folder_listing
+from elboroom.data.formats.folder import read_folder
+from elboroom.data.formats.png import PngHeader, read_header, read_picture
+from elboroom.errors import DataError
+from tests.support.command import Command
+from tests.support.outcomes import error, last_checkpoint, metrics
+
+GREY = np.random.default_rng(0).integers(0, 256, (60, 8, 6), dtype=np.uint8)
+RGB = np.random.default_rng(1).integers(0, 256, (8, 6, 3), dtype=np.uint8)
+MODES = {"1": 1, "L": 1, "LA": 1, "I;16": 1, "P": 3, "RGB": 3, "RGBA": 3}
+LAYOUT = (
+    "put .png files alone in it, or in a folder for each class; a test part of its own is a folder "
+    "`test` beside a folder `train`, of which --validation takes some"
+)
+
+
+def save(path: Path, *names: str, images: np.ndarray = GREY) -> Path:
+    """A folder with an image for each name, in that order."""
+    for name, image in zip(names, images, strict=False):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path / name, "PNG")
+    return path
+
+
+def refusal(path: Path, **options: Any) -> list[str]:
+    """The what, why and fix with which `path` is refused."""
+    with pytest.raises(DataError) as error:
+        read_folder(path, **options)
+    what, why, fix = str(error.value).split("\n")
+    return [what, why.removeprefix("  why: "), fix.removeprefix("  fix: ")]
+
+
+def test_pictures_are_read_in_the_order_of_their_names(tmp_path: Path):
+    source = read_folder(save(tmp_path / "my", "b.png", "a.PNG", "10.png", "9.png"))
+    assert (source.name, source.white, source.mapped) == ("my", 255.0, False)
+    assert source.images.dtype == np.uint8
+    np.testing.assert_array_equal(source.images, GREY[[2, 3, 1, 0], None])
+    assert (source.labels, source.test_images, source.test_labels) == (None, None, None)
+
+
+def test_the_order_is_not_that_of_the_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    save(tmp_path, *(f"{c}/{n}.png" for c in "abc" for n in range(9)))
+    found = {read_folder(tmp_path).sha256}
+    scandir = os.scandir
+    for key in (lambda entry: entry.name, lambda entry: -ord(entry.name[0])):
+
+        @contextmanager
+        def sorted_by(path: Path, key: Any = key) -> Any:
+            yield sorted(scandir(path), key=key)
+
+        monkeypatch.setattr(folder_listing.os, "scandir", sorted_by)
+        found.add(read_folder(tmp_path).sha256)
+    assert len(found) == 1
+
+
+def test_folders_are_classes_in_the_order_of_their_names(tmp_path: Path):
+    source = read_folder(save(tmp_path, "b/1.png", "a/2.png", "10/3.png", "b/0.png", "9/9.png"))
+    np.testing.assert_array_equal(source.images, GREY[[2, 4, 1, 3, 0], None])
+    assert source.labels is not None
+    assert (source.labels.dtype, source.labels.tolist()) == (np.int64, [0, 1, 2, 3, 3])
+
+
+@pytest.mark.parametrize(("train", "test"), [("train", "test"), ("TRAIN", "Test")])
+def test_train_and_test_are_parts(tmp_path: Path, train: str, test: str):
+    names = f"{train}/b/1.png", f"{test}/a/1.png", f"{train}/a/1.png", f"{test}/b/1.png"
+    source = read_folder(save(tmp_path, *names))
+    assert source.test_images is not None
+    np.testing.assert_array_equal(source.images, GREY[[2, 0], None])
+    np.testing.assert_array_equal(source.test_images, GREY[[1, 3], None])
+    for labels in (source.labels, source.test_labels):
+        assert labels is not None
+        assert labels.tolist() == [0, 1]
+
+
+def test_parts_may_be_flat(tmp_path: Path):
+    source = read_folder(save(tmp_path, "train/1.png", "test/1.png", "test/2.png"))
+    assert source.test_images is not None
+    assert (len(source.images), len(source.test_images)) == (1, 2)
+    assert (source.labels, source.test_labels) == (None, None)
+
+
+def test_a_class_may_be_named_like_a_part_among_others(tmp_path: Path):
+    source = read_folder(save(tmp_path, "bus/1.png", "train/1.png", "tram/1.png"))
+    assert source.labels is not None
+    assert source.labels.tolist() == [0, 1, 2]
+
+
+def test_hidden_names_are_passed_over(tmp_path: Path):
+    save(tmp_path, "1.png", ".2.png", ".git/3.png")
+    (tmp_path / ".DS_Store").write_bytes(b"Bud1")
+    (tmp_path / ".link").symlink_to("/")
+    assert read_folder(tmp_path).images.shape == (1, 1, 8, 6)
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path):
+    save(tmp_path / "real", "1.png")
+    (tmp_path / "link").symlink_to("real")
+    assert read_folder(tmp_path / "link").name == "real"
+
+
+def test_a_folder_is_named_wherever_it_is_seen_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(save(tmp_path / "my", "1.png"))
+    assert read_folder(Path()).name == "my"
+
+
+def test_the_embedded_data_is_meant_by_its_name_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mnist: Dataset
+):
+    monkeypatch.chdir(save(tmp_path / "mnist", "1.png", "2.png").parent)
+    assert load_data(DataConfig()).identity == mnist.identity
+    assert load_data(DataConfig("./mnist")).event_shape == (1, 8, 6)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_picture_of_any_mode_is_read_as_pictures_are(tmp_path: Path, mode: str):
+    image = Image.fromarray(RGB)
+    if mode == "I;16":
+        image = Image.fromarray(RGB[..., 0].astype(np.uint16) << 8 | 0x7F)
+    image.convert(mode).save(tmp_path / "x.png")
+    images = read_folder(tmp_path).images
+    assert images.shape == (1, MODES[mode], 8, 6)
+    expected = read_picture(tmp_path / "x.png", images.shape[1:])
+    np.testing.assert_array_equal(images[0] / np.float32(255), expected)
+    assert images.max() > 99
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["a.png", "z.png"])
+def test_one_picture_with_colours_makes_all_of_them_colour(tmp_path: Path, mode: str, name: str):
+    save(tmp_path, "b.png", "c.png")
+    Image.fromarray(RGB).convert("L").convert(mode).save(tmp_path / name)
+    images = read_folder(tmp_path).images
+    assert images.shape == (3, MODES[mode], 8, 6)
+    grey = images[[1, 2] if name == "a.png" else [0, 1]]
+    np.testing.assert_array_equal(grey, np.repeat(GREY[:2, None], MODES[mode], 1))
+
+
+def test_colours_in_the_test_part_alone_count_too(tmp_path: Path):
+    save(tmp_path, "train/1.png")
+    save(tmp_path, "test/1.png", images=RGB[None])
+    source = read_folder(tmp_path)
+    assert source.test_images is not None
+    np.testing.assert_array_equal(source.test_images[0], np.moveaxis(RGB, -1, 0))
+    assert source.images.shape == (1, 3, 8, 6)
+
+
+@pytest.mark.parametrize("other", ["z.png", "test/z.png"])
+def test_a_picture_of_another_size_is_refused(tmp_path: Path, other: str):
+    names = [f"{'train/' * ('/' in other)}{n}.png" for n in "ab"]
+    save(save(tmp_path, *names), other, images=GREY[:1, :5])
+    first = tmp_path / names[0]
+    assert refusal(tmp_path) == [
+        f"{tmp_path / other} has another size than {first}",
+        "it is 6 × 5 pixels, the other is 6 × 8",
+        "bring all pictures to one size",
+    ]
+
+
+def test_too_many_pixels_are_refused_before_one_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    save(tmp_path, *(f"{n}.png" for n in range(10)))
+    save(tmp_path, "x.png", images=RGB[None])
+    size = 2 * 11 * RGB.size  # twice, as of other data
+    assert read_folder(tmp_path, memory=size / 2**30).images.shape == (11, 3, 8, 6)
+    monkeypatch.setattr(folder, "read_pixels", None)
+    assert refusal(tmp_path, memory=(size - 1) / 2**30) == [
+        f"{tmp_path} does not fit into --memory {(size - 1) / 2**30:g}",
+        "its pictures are 1.48e-06 GiB, which reading doubles, and no part of a folder can stay on "
+        "disk",
+        "save the images as one .npy of uint8, which can stay on disk, or allow more --memory",
+    ]
+
+
+@pytest.mark.parametrize("side", [2_896, 2_900])
+def test_pictures_that_unpack_to_much_more_than_images_do_are_refused(tmp_path: Path, side: int):
+    Image.new("L", (side, side)).save(tmp_path / "1.png")
+    shutil.copy(tmp_path / "1.png", tmp_path / "2.png")
+    if side == 2_896:  # 16 MiB, which may be
+        assert not read_folder(tmp_path).images.any()
+        return
+    size = 2 * (tmp_path / "1.png").stat().st_size
+    assert refusal(tmp_path) == [
+        f"the pictures in {tmp_path} are too large for their files",
+        f"its {size:,} bytes hold 16,820,000, as no images do",
+        "save the images as one .npy of uint8, which can stay on disk",
+    ]
+
+
+def test_a_picture_that_changes_while_the_folder_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(folder, "read_header", lambda path: PngHeader((5, 4), 1, 20, 99))
+    assert refusal(save(tmp_path, "1.png"))[0] == f"{tmp_path / '1.png'} has the wrong size"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_header_tells_what_values_take_in_whole_bytes(tmp_path: Path, mode: str):
+    Image.new(mode, (21, 9)).save(tmp_path / "x.png")
+    row = {"1": 21, "L": 21, "P": 21, "LA": 42, "I;16": 42, "RGB": 63, "RGBA": 84}[mode]
+    size = (tmp_path / "x.png").stat().st_size
+    assert read_header(tmp_path / "x.png") == PngHeader((21, 9), MODES[mode], 9 * row, size)
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        ([], "{} holds no pictures"),
+        ([".hidden.png"], "{} holds no pictures"),
+        (["a.png", "b/1.png"], "{} holds both pictures, a.png, and folders, b"),
+        (
+            ["a.png", "train/1.png", "test/1.png"],
+            "{} holds both pictures, a.png, and folders, test",
+        ),
+        (["a.png", "b.jpg", "c.txt"], "{}/b.jpg is no .png"),
+        (["a/1.png", "a/Thumbs.db"], "{}/a/Thumbs.db is no .png"),
+        (["a/1.png", "b/c/1.png"], "{}/b/c is a folder within a class"),
+        (["train/a/b/1.png", "test/a/1.png"], "{}/train/a/b is a folder within a class"),
+        (["train/1.png"], "its parts are not `train` and `test` alone, but train"),
+        (
+            ["train/1.png", "val/1.png"],
+            "its parts are not `train` and `test` alone, but train, val",
+        ),
+        (
+            [f"{n}/1.png" for n in ("test", "train", *"abcdefgh")],
+            "its parts are not `train` and `test` alone, but a, b, c, d, e, f, g, h, test, …",
+        ),
+        (
+            [f"{n}/1.png" for n in ("test", "train", "Train")],
+            "its parts are not `train` and `test` alone, but Train, test, train",
+        ),
+        (
+            ["train/a/1.png", "train/b/1.png", "test/b/1.png", "test/c/1.png"],
+            "only one of train and test has the classes a, c",
+        ),
+        (["train/a/1.png", "test/1.png"], "only one of train and test has the classes a"),
+    ],
+)
+def test_another_layout_is_refused(tmp_path: Path, names: list[str], why: str):
+    save(tmp_path, *names)
+    expected = [f"{tmp_path} is not a folder of pictures", why.format(tmp_path), LAYOUT]
+    assert refusal(tmp_path) == expected
+
+
+def test_a_class_without_pictures_is_refused(tmp_path: Path):
+    (save(tmp_path, "a/1.png") / "b").mkdir()
+    assert refusal(tmp_path)[1] == f"{tmp_path / 'b'} holds no pictures"
+
+
+def test_a_link_is_refused(tmp_path: Path):
+    save(tmp_path, "1.png")
+    (tmp_path / "2.png").symlink_to("1.png")
+    why = f"{tmp_path / '2.png'} is a symbolic link, which may lead out of the folder"
+    assert refusal(tmp_path) == [f"{tmp_path} is not a folder of pictures", why, LAYOUT]
+
+
+@pytest.mark.parametrize("name", ["x\ny.png", "x.png\n", "x\r.png", "x\u2028.png"])
+def test_a_name_with_a_line_break_is_refused(tmp_path: Path, name: str):
+    why = f"the name {name!a} has a line break"
+    assert refusal(save(tmp_path, name))[1] == why
+
+
+def test_a_folder_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def forbid(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(folder_listing.os, "scandir", forbid)
+    why = f"[Errno 13] Permission denied: '{tmp_path}'"
+    assert refusal(tmp_path) == [f"{tmp_path} is not a folder of pictures", why, LAYOUT]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["1.png", "2.png", "3.png", "4.png"],
+        ["a/1.png", "a/2.png", "b/1.png", "b/2.png"],
+        ["train/1.png", "train/2.png", "test/1.png", "test/2.png"],
+    ],
+)
+def test_too_many_files_are_refused(
+    tmp_path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    save(tmp_path, *names)
+    monkeypatch.setattr(folder_listing, "_MOST", 4)
+    read_folder(tmp_path)
+    monkeypatch.setattr(folder_listing, "_MOST", 3)
+    assert refusal(tmp_path) == [
+        f"{tmp_path} is not a folder of pictures",
+        "it holds more than 3 names",
+        "save the images as one .npy of uint8, which can stay on disk",
+    ]
+
+
+def test_a_run_is_no_folder_of_pictures(run: Path):
+    assert refusal(run) == [
+        f"{run} is a run, and not a folder of pictures",
+        "it holds a config.toml",
+        f"give the folder of the pictures, or go on with the run by --resume {run}",
+    ]
+
+
+def test_a_torn_picture_is_refused(tmp_path: Path):
+    path = save(tmp_path, "1.png", "2.png") / "2.png"
+    path.write_bytes(path.read_bytes()[:-5])
+    assert refusal(tmp_path) == [
+        f"cannot read the picture {path}",
+        "it is cut short",
+        "save it again as a PNG, or take it out of the folder",
+    ]
+
+
+def test_memory_is_that_of_the_options(tmp_path: Path):
+    config = DataConfig(str(save(tmp_path, "1.png", "2.png")), memory=0)
+    with pytest.raises(DataError, match="does not fit into --memory 0"):
+        load_data(config)
+
+
+def same(a: Dataset, b: Dataset) -> None:
+    """That two datasets differ in the name of their source alone."""
+    assert replace(a.identity, source="") == replace(b.identity, source="")
+    for name in ("train", "validation", "test"):
+        x, y = getattr(a, name), getattr(b, name)
+        assert x.images.dtype == y.images.dtype
+        assert torch.equal(x.images, y.images)
+        assert (x.white, x.redraw, x.missing) == (y.white, y.redraw, y.missing)
+        assert (x.labels is None) == (y.labels is None)
+        assert x.labels is None or torch.equal(x.labels, y.labels)
+
+
+@pytest.mark.parametrize("how", get_args(Binarisation))
+def test_a_folder_is_the_data_of_the_same_array(tmp_path: Path, how: Any):
+    save(tmp_path / "my", *(f"{n:02}.png" for n in range(60)))
+    np.save(tmp_path / "my.npy", GREY)
+    config = DataConfig(str(tmp_path / "my"), how, validation=7)
+    same(load_data(config), load_data(replace(config, source=str(tmp_path / "my.npy"))))
+
+
+@pytest.mark.parametrize("how", get_args(Binarisation))
+def test_a_folder_of_parts_and_classes_is_the_data_of_the_same_arrays(tmp_path: Path, how: Any):
+    train = [f"train/{n // 10}/{n:02}.png" for n in range(40)]
+    save(tmp_path / "my", *train, *(f"test/{n // 5}/{n:02}.png" for n in range(20)))
+    labels = {"y_train": np.arange(40) // 10, "y_test": np.arange(20) // 5}
+    np.savez(tmp_path / "my.npz", x_train=GREY[:40], x_test=GREY[40:], **labels)
+    config = DataConfig(str(tmp_path / "my"), how, validation=7)
+    same(load_data(config), load_data(replace(config, source=str(tmp_path / "my.npz"))))
+
+
+def test_the_command_line_trains_on_a_folder_as_on_its_array(
+    tmp_path: Path, elboroom: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "my", *(f"{n:02}.png" for n in range(60)))
+    np.save(tmp_path / "my.npy", GREY)
+    options = ["--hidden", 4, "--batch-size", 20, "--epochs", 2, "--threads", 1, "--quiet"]
+    options += ["--checkpoint-epochs", 1]
+    for name in ("my", "my.npy"):
+        outcome = elboroom("train", "--data", name, *options, "--out", tmp_path / f"run {name}")
+        assert outcome == (0, "", "")
+    run, of_array = tmp_path / "run my", tmp_path / "run my.npy"
+    assert last_checkpoint(run) == last_checkpoint(of_array)
+    shutil.rmtree(max((run / "checkpoints").iterdir()))
+    monkeypatch.chdir("/")
+    assert elboroom("train", "--resume", run).code == 0
+    assert last_checkpoint(run) == last_checkpoint(of_array)
+    assert metrics(run) == metrics(of_array)
+    assert elboroom("evaluate", run, "--k", 3, "--quiet").code == 0
+    save(tmp_path / "my", "59.png")
+    what, why, _ = error(elboroom("evaluate", run, "--k", 3), 2)
+    assert what == f"the data of {run} has changed since it was trained"
+    assert "sha256" in why
+
+
+def test_the_command_line_refuses_what_is_no_folder_of_pictures(
+    tmp_path: Path, elboroom: Command, run: Path
+):
+    outcome = elboroom("train", "--data", run, "--out", tmp_path / "new")
+    assert error(outcome, 2)[0] == f"{run} is a run, and not a folder of pictures"
+    assert not (tmp_path / "new").exists()

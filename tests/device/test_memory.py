@@ -1,0 +1,53 @@
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from elboroom.device import free_memory, memory
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells what is available")
+def test_free_memory_is_what_linux_says_is_available():
+    kibibytes = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
+    assert kibibytes is not None
+    free = free_memory(CPU)
+    assert free is not None
+    assert 0 < free <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert free < 1.5 * 1024 * int(kibibytes[1])
+
+
+CPU = torch.device("cpu")
+
+
+def test_a_container_leaves_its_limit_less_what_it_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "memory.max").write_text("1000000\n")
+    (tmp_path / "memory.current").write_text("700000\n")
+    (tmp_path / "memory.stat").write_text("anon 500000\ninactive_file 200000\n")
+    monkeypatch.setattr(memory, "_GROUP", tmp_path)
+    assert free_memory(CPU) == 1_000_000 - (700_000 - 200_000)  # what was only read can go
+
+
+def test_a_container_without_a_limit_leaves_what_the_system_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(memory, "_free_of_system", lambda: 5_000)
+    monkeypatch.setattr(memory, "_GROUP", tmp_path)
+    assert free_memory(CPU) == 5_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_memory(CPU) == 5_000
+
+
+def test_free_memory_of_a_card_is_the_cards(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (3_000, 9_000))
+    assert free_memory(torch.device("cuda")) == 3_000
+
+
+def test_a_system_that_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(memory, "_free_of_system", lambda: None)
+    monkeypatch.setattr(memory, "_GROUP", tmp_path)
+    assert free_memory(CPU) is None

@@ -1,0 +1,125 @@
+"""Command lines in processes that can be killed, forked from one that has PyTorch already."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from elboroom.cli.main import main
+from elboroom.runs.checkpoints import checkpoint as checkpoints
+from elboroom.runs.run import Run
+from tests.drills import careless
+from tests.drills.faults import Disk
+from tests.support.repository import ROOT
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    ["elboroom.cli.main", "elboroom.cli.train", "tests.drills.children"]
+)
+CALLS = ("mkdir", "fsync", "replace", "unlink", "rmdir")
+"""Of the system, in which a save can be cut."""
+
+
+def start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
+    child = _CONTEXT.Process(target=target, args=arguments)
+    # The server, which the first child starts, does not inherit sys.path.
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path])):
+        child.start()
+    return child
+
+
+def end(child: BaseProcess) -> int:
+    """The exit code of `child`; negative is the signal that killed it."""
+    child.join(60)
+    code = child.exitcode
+    assert code is not None
+    return code
+
+
+def elboroom(log: Path, arguments: list[str]) -> None:
+    """A command line whose stderr goes to `log`."""
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+    main(arguments)
+
+
+def dying(log: Path, arguments: list[str], call: int, saving: bool, torn: bool) -> None:
+    """The same, but it dies as in `die_in`."""
+    with die_in(call, saving=saving, torn=torn):
+        elboroom(log, arguments)
+
+
+def dying_in_place(*arguments: Any) -> None:
+    """The same, and its writer renames nothing."""
+    with careless.in_place():
+        dying(*arguments)
+
+
+def failing_silently(*arguments: Any) -> None:
+    """As `failing`, but nothing is said of it."""
+    with careless.silent():
+        failing(*arguments)
+
+
+def failing(log: Path, arguments: list[str], disk: Disk) -> None:
+    """The same on a disk that fails."""
+    with disk.mounted():
+        elboroom(log, arguments)
+
+
+@contextmanager
+def die_in(call: int, *, saving: bool = False, torn: bool = False) -> Iterator[None]:
+    """Within the context the `call`-th call of the system is preceded by kill -9.
+
+    Args:
+        call: counts those of `CALLS`.
+        saving: counts those alone that write a checkpoint.
+        torn: counts the syncs of files alone, and the file then lacks its last byte.
+    """
+    left, counting, keep = call, not saving, checkpoints.keep
+
+    def kept(*arguments: Any) -> Path:
+        nonlocal counting
+        counting = True
+        path = keep(*arguments)
+        counting = not saving
+        return path
+
+    def deadly(name: str) -> Callable[..., Any]:
+        real = getattr(os, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            file = _file(arguments[0]) if torn and name == "fsync" else None
+            left -= counting and (file is not None or not torn)
+            if left == 0:
+                if file is not None:
+                    os.truncate(file, max(0, file.stat().st_size - 1))
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*arguments, **options)
+
+        return counted
+
+    with (
+        patch.object(checkpoints, "keep", kept),
+        patch.multiple(os, **{name: deadly(name) for name in CALLS}),
+    ):
+        yield
+
+
+def _file(descriptor: int) -> Path | None:
+    """The path of an open file; None of a folder."""
+    path = Path(f"/proc/self/fd/{descriptor}").resolve()
+    return path if path.is_file() else None
+
+
+def hold(run: Path, holding: Path) -> None:
+    """Hold the lock of `run` until killed; `holding` is there once it is held."""
+    with Run(run).locked():
+        holding.touch()
+        signal.pause()

@@ -1,0 +1,217 @@
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from elboroom import VAE, Dataset, Evaluation, ModelConfig, evaluate, load_mnist
+from elboroom.data import Identity, Part
+from elboroom.errors import IncomparableError
+from elboroom.evaluation.estimate import Estimate
+from elboroom.evaluation.latent_usage import Information
+from elboroom.evaluation.likelihood import label
+from elboroom.randomness import stream
+
+IDENTITY = Identity("mnist", "ab12", "threshold", "standard", 3)
+LOG_2 = math.log(2)
+
+
+def found(*elbo: float, **change: Any) -> Evaluation:
+    names = ("elbo", "reconstruction", "kl", "iwae")
+    per_image = {name: torch.tensor(elbo) for name in names} | {"ess": torch.ones(len(elbo))}
+    held = Information(torch.tensor([0.5, 0.0]), torch.tensor([0.25, 0.0]), torch.tensor(elbo))
+    return Evaluation(replace(IDENTITY, **change), "test", 20, 0, 0.5, per_image, held)
+
+
+def binary(rows: int) -> Dataset:
+    x = torch.randint(0, 2, (rows, 1, 3, 4), generator=torch.Generator().manual_seed(0))
+    part = Part(x.to(torch.uint8), None)
+    return Dataset(replace(IDENTITY, test_images=rows), part, None, part)
+
+
+def model(seed: int = 0, **change: Any) -> VAE:
+    config, images = (
+        ModelConfig(hidden=(6,), **change),
+        torch.rand(4, 1, 3, 4, generator=stream(seed, "images")),
+    )
+    generator = stream(seed, "weights")
+    return VAE.from_config(config, (1, 3, 4), generator=generator, images=images)
+
+
+def test_an_estimate_is_the_mean_and_its_standard_error():
+    estimate = Estimate.of(torch.tensor([1.0, 2.0, 3.0, 6.0]))
+    assert estimate.mean == 3.0
+    # the variance with n − 1 below is 14 / 3, its share of the mean a quarter of that
+    assert estimate.standard_error == pytest.approx(math.sqrt(14 / 3 / 4), rel=1e-12)
+
+
+def test_one_image_has_no_standard_error():
+    estimate = Estimate.of(torch.tensor([1.5]))
+    assert estimate.mean == 1.5
+    assert math.isnan(estimate.standard_error)
+
+
+def test_an_estimate_is_read_from_json_as_it_was():
+    assert Estimate.read({"mean": 1.5, "standard_error": 0.25}) == Estimate(1.5, 0.25)
+    assert math.isnan(Estimate.read({"mean": 1.5, "standard_error": None}).standard_error)
+
+
+def test_an_estimate_is_written_with_two_decimals():
+    assert str(Estimate(-145.678, 0.125)) == "-145.68 ± 0.12"
+
+
+def test_the_difference_of_two_results_is_paired_image_by_image():
+    difference = found(1.0, 2.0, 3.0).minus(found(0.0, 1.0, 1.0))["elbo"]
+    assert difference.mean == pytest.approx(4 / 3)
+    assert difference.standard_error == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"binarisation": "static"}, "binarisation: threshold against static"),
+        ({"split": "reference"}, "split: standard against reference"),
+        ({"sha256": "cd34"}, "sha256: ab12 against cd34"),
+        ({"source": "my.npz"}, "source: mnist against my.npz"),
+    ],
+)
+def test_results_on_unlike_data_are_not_compared(change: dict[str, str], named: str):
+    with pytest.raises(IncomparableError) as error:
+        found(1.0, 2.0).minus(found(1.0, 2.0, **change))
+    assert str(error.value) == (
+        "these results cannot be compared\n"
+        f"  why: they speak of different data ({named})\n"
+        "  fix: evaluate runs that share data, binarisation and split"
+    )
+
+
+def test_the_title_says_data_binarisation_split_and_samples():
+    title = "mnist, threshold binarisation, standard split, 3 test images, K = 20"
+    assert found(1.0).title == title
+
+
+def test_a_label_says_how_many_samples_the_bound_has():
+    assert label("iwae", 7) == "IWAE bound, K = 7"
+
+
+def test_a_label_says_whether_the_kl_is_sampled():
+    assert label("kl", 7) == "KL(q(z|x) ‖ p(z))"
+    assert label("kl", 7, kl_sampled=True) == "KL(q(z|x) ‖ p(z)), sampled"
+    assert label("elbo", 7, kl_sampled=True) == "ELBO"
+
+
+@pytest.mark.parametrize("prior", ["standard", "mixture", "vamp", "flow"])
+def test_the_kl_is_sampled_where_it_has_no_closed_form(prior):
+    vae, data = model(prior=prior, components=4), binary(6)
+    result = evaluate(vae, data, k=4_000, seed=0)
+    assert result.kl_sampled == (prior != "standard")
+    assert result.to_dict()["kl_sampled"] == result.kl_sampled
+    q = vae.posterior(data.test.x)
+    z = q.sample(4_000, stream(1, "z"))
+    log_ratio = (q.log_prob(z) - vae.prior(6).log_prob(z)).detach()
+    # two estimates of one KL, each with 4,000 samples at the most
+    error = log_ratio.std(0) / 4_000**0.5 + 1e-6
+    assert ((log_ratio.mean(0) - result.per_image["kl"]).abs() < 4.5 * 2**0.5 * error).all()
+
+
+def test_the_kl_of_each_latent_is_absent_where_the_prior_does_not_know_it():
+    for prior, known in [("standard", True), ("mixture", True), ("vamp", True), ("flow", False)]:
+        stored = evaluate(model(prior=prior, components=4), binary(6), k=2, seed=0).to_dict()
+        assert (stored["latents"]["kl"] is not None) == known
+
+
+def test_what_is_stored_says_its_data_estimator_and_unit():
+    two = {"mean": 2.0, "standard_error": 1.0}
+    assert found(1.0, 3.0).to_dict() == {
+        "identity": {
+            "source": "mnist",
+            "sha256": "ab12",
+            "binarisation": "threshold",
+            "split": "standard",
+            "test_images": 3,
+        },
+        "part": "test",
+        "images": 2,
+        "k": 20,
+        "seed": 0,
+        "seconds": 0.5,
+        "unit": "nats per image",
+        "kl_sampled": False,
+        "estimates": dict.fromkeys(["elbo", "reconstruction", "kl", "iwae"], two),
+        "rounding": None,
+        "bits_per_dimension": None,
+        "quality": {"ess": {"mean": 1.0, "standard_error": 0.0}},
+        "latents": {"kl": [0.5, 0.0], "active": 1, "mutual_information": two},
+    }
+
+
+def test_a_model_that_ignores_z_has_its_exact_likelihood_as_elbo_and_as_bound():
+    ignorant = model()
+    for parameter in ignorant.parameters():
+        parameter.data.zero_()  # q = N(0, I) = p(z), and every pixel is 1 with probability ½
+    result = evaluate(ignorant, binary(5), k=3, seed=0)
+    exact = torch.full((5,), -12 * LOG_2)
+    torch.testing.assert_close(result.per_image["elbo"], exact)
+    torch.testing.assert_close(result.per_image["reconstruction"], exact)
+    torch.testing.assert_close(result.per_image["iwae"], exact)
+    assert result.per_image["kl"].tolist() == [0.0] * 5
+
+
+def test_the_elbo_is_reconstruction_minus_kl_of_each_image():
+    per_image = evaluate(model(), binary(7), k=2, seed=0).per_image
+    assert torch.equal(per_image["elbo"], per_image["reconstruction"] - per_image["kl"])
+    assert (per_image["kl"] > 0).all()
+
+
+def test_every_test_image_is_evaluated_however_they_are_batched():
+    assert len(evaluate(model(), binary(9), k=2_000, seed=0).per_image["elbo"]) == 9
+
+
+def test_the_same_seed_gives_the_same_evaluation():
+    first, again, other = (evaluate(model(), binary(9), k=4, seed=s).per_image for s in (0, 0, 1))
+    assert torch.equal(first["iwae"], again["iwae"])
+    assert not torch.equal(first["iwae"], other["iwae"])
+
+
+def test_the_bound_tightens_with_k():
+    data = binary(1_000)
+    few, many = (evaluate(model(), data, k=k, seed=0) for k in (1, 500))
+    gain = many.minus(few)["iwae"]
+    assert gain.mean > 4 * gain.standard_error
+
+
+def test_all_samples_count_however_many_are_decoded_at_a_time(monkeypatch):
+    data = binary(7)
+    together = evaluate(model(), data, k=3_001, seed=0).per_image
+    monkeypatch.setattr("elboroom.evaluation.likelihood.decoded_at_a_time", lambda model, x: 40)
+    apart = evaluate(model(), data, k=3_001, seed=0).per_image  # 5 of each image at a time
+    for name in ("elbo", "iwae"):
+        torch.testing.assert_close(apart[name], together[name], atol=0.2, rtol=0)
+    assert (together["ess"] > 300).all()
+    assert (together["ess"] <= 3_001).all()
+
+
+def test_the_share_of_reliable_weights_needs_a_hundred_samples():
+    assert "reliable" not in evaluate(model(), binary(5), k=99, seed=0).quality
+    found = evaluate(model(), binary(5), k=500, seed=0)
+    reliable = found.per_image["k_hat"] < 0.7
+    assert reliable.any()
+    assert found.quality["reliable"].mean == pytest.approx(reliable.double().mean().item())
+
+
+def test_progress_is_told_of_every_image():
+    told = []
+    evaluate(model(), binary(230), k=2, seed=0, on_images=told.append)
+    assert told == [100, 100, 30]
+
+
+def test_bfloat16_moves_the_bound_by_what_it_says():
+    data = load_mnist(split="reference")
+    data = replace(data, test=data.test.rows(list(range(120))))
+    model = VAE.from_config(ModelConfig(), data.event_shape, generator=torch.Generator())
+    exact, fast = (evaluate(model, data, k=50, seed=3, precision=p) for p in ("fp32", "bf16"))
+    assert exact.rounding is None
+    moved = fast.per_image["iwae"][:100] - exact.per_image["iwae"][:100]
+    assert fast.rounding == Estimate.of(moved)
+    assert 0 < moved.abs().max() < 0.5

@@ -1,0 +1,153 @@
+"""The arrays behind the figures: axes, signs and rows, seen by a spy in place of each figure."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from elboroom import figures
+from elboroom.config import DataConfig, FiguresConfig, ModelConfig
+from elboroom.data import load_data
+from elboroom.errors import NotDrawableError
+from elboroom.figures import gallery
+from elboroom.model.priors import MixturePrior
+from elboroom.model.vae import VAE
+from elboroom.randomness import stream
+
+
+@pytest.fixture(scope="module")
+def subject():
+    data = load_data(DataConfig(split="reference"))
+    data = replace(data, test=data.test.rows(list(range(200))))
+    model = VAE.from_config(ModelConfig(2, (20,)), data.event_shape, generator=stream(5, "weights"))
+    for p in model.parameters():
+        p.data *= 2
+    return gallery.Subject(model, data, [], FiguresConfig())
+
+
+@pytest.fixture
+def shown(subject, monkeypatch):
+    """Draw a figure; what its function was called with."""
+
+    def draw(name, subject=subject, function=None):
+        calls = []
+        spy = lambda *args, **words: calls.append((args, words))  # noqa: E731
+        monkeypatch.setattr(figures, function or name, spy)
+        gallery.draw(name, subject)
+        return calls[0][0]
+
+    return draw
+
+
+def test_contours_are_normalised_with_z1_first_and_have_the_exact_kl(shown, subject):
+    z1, z2, log_posterior, log_q, kl, x, mask = shown("contours")
+    for row in range(len(kl)):
+        cell = (z1[row, 1] - z1[row, 0]) * (z2[row, 1] - z2[row, 0])
+        p, q = np.exp(log_posterior[row]), np.exp(log_q[row])
+        assert p.sum() * cell == pytest.approx(1, abs=1e-3)
+        assert q.sum() * cell == pytest.approx(1, abs=1e-3)
+        by_sum = (q * (log_q[row] - log_posterior[row])).sum() * cell
+        assert kl[row] == pytest.approx(by_sum, abs=2e-3)
+        z = torch.tensor([[z1[row, 100], z2[row, 30]], [z1[row, 30], z2[row, 100]]])
+        seen, event = torch.tensor(mask[row : row + 1]), torch.tensor(x[row : row + 1])
+        joint = subject.model.log_joint(event.expand(2, -1, -1, -1), z[:, None].squeeze(1), seen)
+        found = torch.tensor([log_posterior[row, 100, 30], log_posterior[row, 30, 100]])
+        torch.testing.assert_close(found.diff(), joint.detach().diff(), atol=1e-3, rtol=1e-4)
+    assert (kl >= 0).all()
+
+
+def test_the_manifold_has_z1_along_its_second_axis(shown, subject):
+    images, coordinates, heights = shown("manifold")
+    np.testing.assert_array_equal(heights, coordinates)
+    z = torch.tensor([[coordinates[7], coordinates[2]]])
+    expected = subject.model.decode(z).mean[0].detach().numpy()
+    np.testing.assert_allclose(images[2, 7], expected, atol=1e-6)
+    quantiles = torch.special.ndtr(torch.tensor(coordinates)).diff()
+    torch.testing.assert_close(quantiles, torch.full_like(quantiles, 1 / len(coordinates)))
+
+
+def test_the_manifold_has_the_quantiles_of_each_latent_under_the_prior(shown, subject):
+    means = torch.tensor([[7.0, -3.0], [7.0, -3.0]])
+    stds = torch.tensor([[1.5, 0.5], [1.5, 0.5]])
+    prior = MixturePrior(torch.zeros(2), means, stds.log())
+    model = VAE(subject.model.encoder, subject.model.decoder, 2, prior=prior)
+    images, across, up = shown("manifold", replace(subject, model=model))
+    z = torch.tensor([[across[7], up[2]]])
+    expected = model.decode(z).mean[0].detach().numpy()
+    np.testing.assert_allclose(images[2, 7], expected, atol=1e-6)
+    for found, mean, std in [(across, 7.0, 1.5), (up, -3.0, 0.5)]:
+        level = torch.special.ndtr((torch.tensor(found) - mean) / std)
+        exact = (torch.arange(len(found)) + 0.5) / len(found)
+        # of 10,000 draws: √(p (1 − p) / n) ≤ 0.005
+        torch.testing.assert_close(level, exact, atol=4.5 * 0.005, rtol=0)
+
+
+def test_an_interpolation_ends_at_the_posterior_means_of_its_classes(shown, subject):
+    paths, ends = shown("interpolation")
+    assert ends == [("1", "2"), ("3", "8"), ("4", "5")]
+    labels, x = subject.data.test.labels, subject.data.test.x
+    for row, names in enumerate(ends):
+        for step, name in zip((0, -1), names, strict=True):
+            first = int((labels == int(name)).nonzero()[0])
+            mean = subject.model.posterior(x[first : first + 1]).mean
+            expected = subject.model.decode(mean).mean[0].detach().numpy()
+            np.testing.assert_allclose(paths[row, step], expected, atol=1e-5)
+
+
+def test_latent_means_keep_the_labels_of_their_images(shown, subject):
+    means, labels = shown("latent")
+    expected = subject.model.posterior(subject.data.test.x).mean.detach().numpy()
+    np.testing.assert_allclose(means, expected, atol=1e-6)
+    assert labels.tolist() == subject.data.test.labels.tolist()
+
+
+def test_a_projection_keeps_the_two_directions_of_largest_variance(shown, subject):
+    model = VAE.from_config(ModelConfig(5, ()), subject.data.event_shape, generator=stream(1, "w"))
+    means, _ = shown("latent", replace(subject, model=model))
+    full = model.posterior(subject.data.test.x).mean.detach().numpy()
+    variances = np.sort(np.linalg.eigvalsh(np.cov(full.T)))[::-1]
+    np.testing.assert_allclose(np.cov(means.T), np.diag(variances[:2]), atol=1e-4)
+
+
+def test_completion_shows_one_of_each_class_and_keeps_what_is_seen(shown, subject):
+    x, mask, mean, draws = shown("completion")
+    assert len(x) == 8
+    assert mask[:, :, :14].all()
+    assert not mask[:, :, 14:].any()
+    np.testing.assert_array_equal(mean[mask], x[mask])
+    np.testing.assert_array_equal(draws[:, mask], np.broadcast_to(x[mask], draws[:, mask].shape))
+
+
+def test_posteriors_show_each_method_beside_the_truth_with_its_exact_kl(shown, subject):
+    z1, z2, truth, log_q, kl, x, _ = shown("posteriors")
+    assert list(log_q) == list(kl) == ["encoder", "svi", "laplace"]
+    for row in range(len(x)):
+        cell = np.diff(z1[row])[0] * np.diff(z2[row])[0]
+        assert 0.97 < np.exp(truth[row]).sum() * cell <= 1.001
+        likely = truth[row] > truth[row].max() - 12
+        q, p = log_q["laplace"][row][likely], truth[row][likely]
+        on_grid = (np.exp(q) * (q - p)).sum() * cell
+        assert abs(on_grid - kl["laplace"][row]) < 0.02
+    assert (kl["laplace"] <= kl["svi"] + 0.02).all()
+
+
+def test_beyond_the_plane_posteriors_are_draws_of_one_image(shown, subject):
+    model = VAE.from_config(ModelConfig(3, ()), subject.data.event_shape, generator=stream(1, "w"))
+    (draws,) = shown("posteriors", replace(subject, model=model), "corner")
+    assert list(draws) == ["hmc", "laplace", "svi", "encoder"]
+    hmc, fit = draws["hmc"], draws["laplace"]
+    assert hmc.shape[1] == 3
+    assert np.abs(hmc.mean(0) - fit.mean(0)).max() < 0.25
+
+
+@pytest.mark.parametrize("name", ["contours", "manifold"])
+def test_a_figure_of_the_plane_is_not_drawable_in_three_dimensions(shown, subject, name):
+    model = VAE.from_config(ModelConfig(3, ()), subject.data.event_shape, generator=stream(1, "w"))
+    with pytest.raises(NotDrawableError, match="two-dimensional"):
+        shown(name, replace(subject, model=model))
+
+
+def test_curves_of_a_run_without_an_epoch_are_not_drawable(shown):
+    with pytest.raises(NotDrawableError, match="no training curves"):
+        shown("curves")

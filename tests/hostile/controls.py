@@ -1,0 +1,85 @@
+"""Readers from which a check is taken out: the corpus must find each of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from safetensors.torch import load
+
+from elboroom import untrusted
+from elboroom.config import typed_tables
+from elboroom.data.formats import folder, folder_listing, npy, npz, png
+from elboroom.data.formats.npy import NpyHeader
+from elboroom.runs import config_file, results
+from elboroom.runs.checkpoints import checkpoint as checkpoints
+from tests.hostile.case import bounded, fault
+from tests.hostile.corpus import CORPUS
+
+
+def nothing(*_: Any, **__: Any) -> None:
+    """A check that is taken out."""
+
+
+def of_numpy(file: Any, size: int) -> NpyHeader:
+    """A header as numpy believes it."""
+    np.lib.format.read_magic(file)
+    return NpyHeader((), np.dtype("f8"))
+
+
+def believing(content: bytes, *, finite: bool = True) -> Any:
+    return json.loads(content)
+
+
+# what is taken out of which module, and files that must then do harm
+CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
+    "headers": (npy, "read_header", of_numpy, ["npy promises terabytes", "npy holds a byte more"]),
+    "members": (npz, "_require_plain", nothing, ["npz a name twice", "npz bzip2"]),
+    "bombs": (untrusted, "_PACKED", 10**9, ["npz a bomb", "npz a bomb of bombs at one place"]),
+    "directories": (npz, "_AT_ONCE", 1 << 40, ["npz 30,000 members"]),
+    "sizes of pictures": (png, "_require_size", nothing, ["png 10^10 pixels"]),
+    "bombs in folders": (folder, "require_dense", nothing, ["folder a bomb"]),
+    "names": (
+        folder_listing,
+        "_require_plain",
+        nothing,
+        [
+            "folder a link to a picture",
+            "folder a class that is a link",
+            "folder a name that says why",
+        ],
+    ),
+    "options": (typed_tables, "require_type", nothing, ["config latents that are text"]),
+    "evaluations": (
+        results,
+        "parse_json",
+        believing,
+        ["evaluation NaN", "evaluation nested deeply"],
+    ),
+    "manifests": (checkpoints, "parse_json", believing, ["manifest a name twice"]),
+    "networks": (checkpoints, "require_room", nothing, ["config a width of 10^9"]),
+    "tensors": (
+        checkpoints,
+        "read_tensors",
+        lambda content, like: load(content),
+        ["moments no totals"],
+    ),
+    "links": (
+        config_file,
+        "require_no_links",
+        nothing,
+        ["link checkpoints", "planted report.html"],
+    ),
+}
+
+
+def found_out(name: str, place: Path) -> dict[str, bool]:
+    """Whether each file that must do harm to a reader without its check does."""
+    module, check, instead, harmful = CONTROLS[name]
+    cases, found = {case.name: case for case in CORPUS}, {}
+    with patch.object(module, check, instead):
+        for harm in harmful:
+            (place / harm).mkdir()
+            found[harm] = fault(cases[harm], place / harm, bounded) is not None
+    return found

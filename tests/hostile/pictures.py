@@ -1,0 +1,137 @@
+"""Hostile PNG."""
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from elboroom.data.formats.png import read_picture
+from elboroom.data.masks import load_mask
+from tests.hostile.case import Case, writing
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIDE = 4
+
+
+def picture(path: Path) -> Any:
+    return read_picture(path, (1, SIDE, SIDE))
+
+
+def chunk(name: bytes, content: bytes = b"", length: int | None = None) -> bytes:
+    """A chunk, or one that claims another length."""
+    size = len(content) if length is None else length
+    return struct.pack(">I", size) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def start(width: int = SIDE, height: int = SIDE, *rest: int) -> bytes:
+    """The signature and the header; `rest` are depth, colour type, and three methods."""
+    return SIGNATURE + head(width, height, *rest)
+
+
+def head(width: int, height: int, *rest: int) -> bytes:
+    return chunk(
+        b"IHDR", struct.pack(">II", width, height) + bytes([*rest, *(8, 0, 0, 0, 0)[len(rest) :]])
+    )
+
+
+ROWS = bytes(SIDE * (1 + SIDE))
+DATA, END = chunk(b"IDAT", zlib.compress(ROWS)), chunk(b"IEND")
+WHOLE = start() + DATA + END
+BOMB = zlib.compress(bytes(64 << 20), 1)
+
+
+def other(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (SIDE, SIDE)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def within(*chunks: bytes) -> bytes:
+    """A whole picture, with more chunks before its data."""
+    return start() + b"".join(chunks) + DATA + END
+
+
+NO_PNG, SIZE, TORN = "does not begin as a PNG", "has the wrong size", "cannot read the picture"
+FRAMES = chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0)) + chunk(b"fcTL", bytes(26))
+PNG: list[tuple[str, bytes, str]] = [
+    ("10^10 pixels", start(100_000, 100_000) + DATA + END, SIZE),
+    ("2^62 pixels", start(2**31 - 1, 2**31 - 1) + DATA + END, SIZE),
+    ("2^64 pixels", start(2**32 - 1, 2**32 - 1) + DATA + END, SIZE),
+    ("no pixels", start(0, 0) + END, SIZE),
+    ("another size later", start() + head(100_000, 100_000) + DATA + END, "two headers"),
+    ("nothing", b"", NO_PNG),
+    ("text", b"<svg xmlns='http://www.w3.org/2000/svg'/>", NO_PNG),
+    *((f"{kind} within", other(kind), NO_PNG) for kind in ("JPEG", "GIF", "BMP", "TIFF", "PPM")),
+    (
+        "an EPS, which Ghostscript would run",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n",
+        NO_PNG,
+    ),
+    ("the signature of MNG", b"\x8aMNG" + WHOLE[4:], NO_PNG),
+    ("no header", SIGNATURE + DATA + END, NO_PNG),
+    ("a header of 12 bytes", SIGNATURE + chunk(b"IHDR", bytes(12)) + DATA + END, SIZE),
+    ("no data", start() + END, TORN),
+    ("no end", start() + DATA, TORN),
+    ("data cut short", WHOLE[:-20], "cut short"),
+    ("a header cut short", WHOLE[:20], TORN),
+    ("data of 2 GiB", start() + chunk(b"IDAT", b"x", 2**31 - 1) + END, "cut short"),
+    ("text of 4 GiB", start() + chunk(b"tEXt", b"x", 2**32 - 1) + DATA + END, "cut short"),
+    ("data that cannot be unpacked", start() + chunk(b"IDAT", b"garbage") + END, TORN),
+    ("too few rows", start() + chunk(b"IDAT", zlib.compress(ROWS[:-5])) + END, ""),
+    (
+        "a row of an unknown filter",
+        start() + chunk(b"IDAT", zlib.compress(b"\x09" + ROWS[1:])) + END,
+        TORN,
+    ),
+    ("a wrong checksum of its data", start() + DATA[:-1] + b"\0" + END, "IDAT is damaged"),
+    ("a wrong checksum of its header", start()[:-1] + b"\0" + DATA + END, TORN),
+    ("three bits", start(SIDE, SIDE, 3) + DATA + END, TORN),
+    ("colours of type 9", start(SIDE, SIDE, 8, 9) + DATA + END, TORN),
+    ("16 bits of a palette", start(SIDE, SIDE, 16, 3) + DATA + END, TORN),
+    ("an unknown compression", start(SIDE, SIDE, 8, 0, 1) + DATA + END, ""),
+    ("an unknown filter", start(SIDE, SIDE, 8, 0, 0, 1) + DATA + END, TORN),
+    ("a palette of 7 bytes", start(SIDE, SIDE, 8, 3) + chunk(b"PLTE", bytes(7)) + DATA + END, ""),
+    ("a name that is none", start() + chunk(b"\0\xff\0\xff", b"x") + DATA + END, ""),
+    ("10,001 chunks", start() + chunk(b"tEXt") * 10_001 + DATA + END, "more than 10,000 chunks"),
+    (
+        "data that goes on for 64 MiB",
+        start() + chunk(b"IDAT", zlib.compress(ROWS) + BOMB) + END,
+        "",
+    ),
+    ("64 MiB of data", start() + chunk(b"IDAT", BOMB) + END, ""),
+    ("a text of 64 MiB", within(chunk(b"zTXt", b"a\0\0" + BOMB)), ""),
+    ("an international text of 64 MiB", within(chunk(b"iTXt", b"a\0\1\0\0\0" + BOMB)), ""),
+    ("a colour profile of 64 MiB", within(chunk(b"iCCP", b"a\0\0" + BOMB)), ""),
+    ("a colour profile that is none", within(chunk(b"iCCP", b"x")), ""),
+    ("transparency that is none", within(chunk(b"tRNS", b"")), ""),
+    ("physical units that are none", within(chunk(b"pHYs", b"\0")), ""),
+    ("an animation of 2^31 frames", within(FRAMES), ""),
+    ("an animation of no frames", within(chunk(b"acTL", bytes(8))), ""),
+    ("more after its end", WHOLE + b"PK\3\4" * 99, ""),
+]
+
+
+def _large(folder: Path) -> Path:
+    path = folder / "x.png"
+    path.write_bytes(WHOLE)
+    os.truncate(path, 1 << 33)
+    return path
+
+
+def _pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "x.png")
+    return folder / "x.png"
+
+
+CASES = [
+    *(Case(f"png {n}", writing("x.png", content), picture, told) for n, content, told in PNG),
+    Case("png 8 GiB of nothing", _large, picture, "x.png has 8,589,934,592 bytes"),
+    Case("png a pipe", _pipe, picture, "a pipe or a device"),
+    Case(
+        "png as a mask", writing("x.png", PNG[0][1]), lambda p: load_mask(str(p), (1, 4, 4)), SIZE
+    ),
+]

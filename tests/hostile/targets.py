@@ -1,0 +1,316 @@
+"""Readers of files that are mutated: whole files to begin with, and what is true of all others.
+
+A reader refuses a file by an `ElboroomError`; what it makes of one that it takes is of the right
+types. Anything else is a fault.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import shutil
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from elboroom import VAE
+from elboroom.data.formats.arrays import read_array
+from elboroom.data.formats.folder import read_folder
+from elboroom.data.formats.idx import parse_idx, read_idx
+from elboroom.data.formats.png import read_picture
+from elboroom.data.masks import load_mask
+from elboroom.data.source import Source
+from elboroom.errors import ElboroomError
+from elboroom.runs.checkpoints import checkpoint as checkpoints
+from elboroom.runs.run import Run
+from elboroom.training.state import EpochMetrics
+from tests.hostile.runs import MANIFEST, MODEL, OPTIMISER, sign, training
+from tests.hostile.tables import history, model, report
+from tests.support.small_run import small_run
+
+GREY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+IDX = b"\0\0\x08\x01" + struct.pack(">I", 24) + GREY.tobytes()
+STEP = "checkpoints/step-000002"
+Read = Callable[[bytes], Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader.
+
+    Attributes:
+        seeds: whole files, by name.
+        reader: makes it, in an empty folder.
+    """
+
+    seeds: dict[str, bytes]
+    reader: Callable[[Path], Read]
+
+
+def require(is_right: bool, found: Any) -> None:
+    """That what was read is of the right types."""
+    assert is_right, found
+
+
+def _saved(save: Callable[..., Any], *arrays: Any, **named: Any) -> bytes:
+    buffer = io.BytesIO()
+    save(buffer, *arrays, **named)
+    return buffer.getvalue()
+
+
+def _png(mode: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(GREY[0]).convert(mode).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _arrays(folder: Path) -> Read:
+    path = folder / "my.npy"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        refusals = [_refusal(path, *how) for how in product((0.0, 2.0), (False, True))]
+        if all(refusals):
+            raise refusals[0]
+
+    return read
+
+
+def _refusal(path: Path, memory: float, real: bool) -> ElboroomError | None:
+    try:
+        source = read_array(path, memory=memory, real=real)
+        _ = source.has_gaps, source.sha256
+    except ElboroomError as error:
+        return error
+    require(_is_source(source), source)
+    return None
+
+
+def _is_source(found: Source) -> bool:
+    kinds = (np.uint8, np.float32)
+    right = found.mapped or found.images.dtype in kinds
+    return right and found.images.ndim in (2, 4) and found.white in (1.0, 255.0)
+
+
+def _member(folder: Path) -> Read:
+    """An array that a true `.npz` holds."""
+    read = _arrays(folder)
+
+    def packed(content: bytes) -> None:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("images.npy", content)
+        read(buffer.getvalue())
+
+    return packed
+
+
+def _masks(folder: Path) -> Read:
+    path = folder / "m.npy"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        mask = load_mask(str(path), GREY.shape)
+        require(mask.shape == GREY.shape and mask.sum() <= GREY.size, mask)
+
+    return read
+
+
+def _pictures(seal: Callable[[bytes], bytes], folder: Path) -> Read:
+    path = folder / "x.png"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(seal(content))
+        found = read_picture(path, (1, 3, 4))
+        right = found.dtype == np.float32 and found.shape == (1, 3, 4)
+        require(right and 0 <= found.min() <= found.max() <= 1, found)
+
+    return read
+
+
+def _folder(seal: Callable[[bytes], bytes], place: Path) -> Read:
+    """A picture of a class that is the only one, and one that has another beside it."""
+    classes = [place / "alone" / "class", place / "beside" / "class"]
+    for pictures in classes:
+        pictures.mkdir(parents=True)
+    (classes[1] / "y.png").write_bytes(_png("L"))
+
+    def read(content: bytes) -> None:
+        refusals = list[ElboroomError]()
+        for pictures in classes:
+            (pictures / "x.png").write_bytes(seal(content))
+            try:
+                found = read_folder(pictures.parent, memory=2.0)
+                require(_is_source(found), found)
+            except ElboroomError as error:
+                refusals.append(error)
+        if len(refusals) == len(classes):
+            raise refusals[0]
+
+    return read
+
+
+def _sealed(content: bytes) -> bytes:
+    """The same picture, with true checksums where it has chunks."""
+    sealed, at = bytearray(content), 8
+    while at + 12 <= len(sealed):
+        end = at + 8 + struct.unpack_from(">I", sealed, at)[0]
+        if end + 4 > len(sealed):
+            break
+        struct.pack_into(">I", sealed, end, zlib.crc32(sealed[at + 4 : end]))
+        at = end + 4
+    return bytes(sealed)
+
+
+def _idx(folder: Path) -> Read:
+    def read(content: bytes) -> None:
+        found = parse_idx(content, folder / "x")
+        require(found.dtype == np.uint8 and 1 <= found.ndim <= 4, found)
+
+    return read
+
+
+def _packed_idx(folder: Path) -> Read:
+    """A `.gz` of an IDX file that is known: none but it may be taken."""
+    path, digest = folder / "x.gz", hashlib.sha256(IDX).hexdigest()
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        require(read_idx(path, digest).tobytes() == IDX[8:], content)
+
+    return read
+
+
+def _run(folder: Path) -> Path:
+    """With one checkpoint."""
+    run = folder / "run"
+    if not run.exists():
+        shutil.rmtree(small_run(run) / "checkpoints" / "step-000001")
+    return run
+
+
+def _digested(content: bytes) -> bytes:
+    """The same manifest, with a true digest of itself where it is one of any kind."""
+    try:
+        found = json.loads(content)
+        return checkpoints._manifest(found["step"], found.get("held_out_elbo"), found["files"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return content
+
+
+def _of_run(
+    name: str,
+    read: Callable[[Path], Any],
+    check: Callable[[Any], bool],
+    seal: Callable[[bytes], bytes],
+    folder: Path,
+) -> Read:
+    """What reads a run that has a mutated file."""
+    run = _run(folder)
+
+    def of_run(content: bytes) -> None:
+        (run / name).write_bytes(seal(content))
+        found = read(run)
+        require(check(found), found)
+
+    return of_run
+
+
+def _unsigned(name: str, folder: Path) -> Read:
+    """A file of tensors that does not match its manifest: none but the whole one may be taken."""
+    path = _run(folder) / STEP / name
+    whole = path.read_bytes()
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        training(_run(folder))
+        require(content == whole, "it does not match its manifest, and is used")
+
+    return read
+
+
+def _signed(name: str, folder: Path) -> Read:
+    """A file of tensors whose manifest is true of it."""
+    run = _run(folder)
+    step = run / STEP
+    expected = _shapes(Run(run).load_model())
+
+    def read(content: bytes) -> None:
+        (step / name).write_bytes(content)
+        sign(step)
+        require(_shapes(training(run)[0]) == expected, "weights of other shapes are used")
+
+    return read
+
+
+def _shapes(model: VAE) -> dict[str, Any]:
+    return {name: (t.shape, t.dtype) for name, t in model.state_dict().items()}
+
+
+def _is_history(found: list[EpochMetrics]) -> bool:
+    return all(type(m.epoch) is int and isinstance(m.elbo, int | float) for m in found)
+
+
+def _is_model(found: Any) -> bool:
+    return isinstance(found, VAE)
+
+
+def _target(
+    name: str,
+    read: Callable[[Path], Any],
+    check: Callable[[Any], bool],
+    seal: Callable[[bytes], bytes] = bytes,
+) -> Target:
+    return Target(_of_template(name), partial(_of_run, name, read, check, seal))
+
+
+def _of_template(name: str) -> dict[str, bytes]:
+    with TemporaryDirectory() as folder:
+        return {"whole": (_run(Path(folder)) / name).read_bytes()}
+
+
+_ARRAYS = {
+    "bytes": _saved(np.save, GREY),
+    "floats": _saved(np.save, GREY / 23),
+    "halves": _saved(np.save, (GREY / 23).astype(np.float16)),
+    "bools": _saved(np.save, GREY > 9),
+    "Fortran": _saved(np.save, np.asfortranarray(GREY)),
+}
+_ARCHIVES = {
+    "stored": _saved(np.savez, images=GREY, labels=np.arange(2), mask=GREY > 3),
+    "deflated": _saved(np.savez_compressed, x_train=GREY, x_test=GREY, y_test=np.arange(2)),
+}
+_PICTURES = {mode: _png(mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")}
+_WEIGHTS, _MOMENTS = _of_template(f"{STEP}/{MODEL}"), _of_template(f"{STEP}/{OPTIMISER}")
+TARGETS = {
+    ".npy": Target(_ARRAYS, _arrays),
+    ".npz": Target(_ARCHIVES, _arrays),
+    "an array within a .npz": Target(_ARRAYS, _member),
+    "a mask": Target({"bools": _ARRAYS["bools"]}, _masks),
+    "IDX": Target({"whole": IDX}, _idx),
+    "packed IDX": Target({"whole": gzip.compress(IDX)}, _packed_idx),
+    "PNG": Target(_PICTURES, partial(_pictures, bytes)),
+    "PNG with true checksums": Target(_PICTURES, partial(_pictures, _sealed)),
+    "a folder of PNG": Target(_PICTURES, partial(_folder, _sealed)),
+    "config.toml": _target("config.toml", model, _is_model),
+    "metrics.jsonl": _target("metrics.jsonl", history, _is_history),
+    "evaluation.json": _target(
+        "evaluation.json", report, lambda page: page.startswith("<!doctype html>")
+    ),
+    MANIFEST: _target(f"{STEP}/{MANIFEST}", model, _is_model),
+    f"{MANIFEST} with a true digest": _target(f"{STEP}/{MANIFEST}", model, _is_model, _digested),
+    MODEL: Target(_WEIGHTS, partial(_unsigned, MODEL)),
+    OPTIMISER: Target(_MOMENTS, partial(_unsigned, OPTIMISER)),
+    f"{MODEL} with a true manifest": Target(_WEIGHTS, partial(_signed, MODEL)),
+    f"{OPTIMISER} with a true manifest": Target(_MOMENTS, partial(_signed, OPTIMISER)),
+}

@@ -1,0 +1,85 @@
+from dataclasses import dataclass
+
+import torch
+
+from elboroom.config import ModelConfig
+from elboroom.infer import complete, grid
+from elboroom.model.vae import VAE
+from tests.support.oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
+
+
+def generator(seed=1):
+    return torch.Generator().manual_seed(seed)
+
+
+def completed(draws):
+    exact = LinearGaussian(pixels=4, latents=2, seed=40)
+    x, mask = exact.data(5, seed=41), random_masks(5, 4, seed=42)
+    posterior = grid(exact.model, x, mask, generator=generator())
+    return (
+        exact,
+        x,
+        mask,
+        complete(exact.model, x, mask, posterior, draws=draws, generator=generator()),
+    )
+
+
+def test_seen_pixels_are_kept():
+    _, x, mask, found = completed(3)
+    assert found.mean.shape == x.shape
+    assert found.draws.shape == (3, *x.shape)
+    assert torch.equal(found.mean[mask], x[mask])
+    assert torch.equal(found.draws[:, mask], x[mask].expand(3, -1))
+
+
+def test_unseen_pixels_are_drawn_from_their_conditional_distribution():
+    exact, x, mask, found = completed(30_000)
+    mean, precision = exact.posterior(x, mask)
+    expected = torch.where(mask, x, mean @ exact.weight.T + exact.bias)
+    assert_mean(found.draws, expected)
+    assert_rejected(lambda: assert_mean(found.draws, torch.where(mask, x, expected + 0.1)))
+    spread = exact.weight @ torch.linalg.inv(precision) @ exact.weight.T
+    variance = 1 + spread.diagonal(dim1=-1, dim2=-2)
+    squares = (found.draws - expected).square()
+    # the grid's draws are uniform within a cell
+    spacing = grid(exact.model, x, mask, generator=generator()).cells.spacing
+    cell = spacing[:, None].square() / 12 * exact.weight.square().sum(-1)
+    upper = torch.where(mask, 0.0, variance + cell)
+    lower = torch.where(mask, 0.0, variance)
+    error = squares.std(0) / len(squares) ** 0.5
+    assert (squares.mean(0) < upper + 4.5 * error + 1e-12).all()
+    assert (squares.mean(0) > lower - 4.5 * error - 1e-12).all()
+    averaged = spread.diagonal(dim1=-1, dim2=-2) / 256  # the mean averages over 256 draws of z
+    assert ((found.mean - expected).abs() < 4.5 * averaged.sqrt() + 1e-12).all()
+
+
+def bernoulli():
+    event, g = (1, 3, 4), generator(43)
+    model = VAE.from_config(ModelConfig(2, (12,)), event, generator=g)
+    for p in model.decoder.parameters():
+        p.data *= 3
+    x = (torch.rand(6, *event, generator=g) < 0.4).float()
+    mask = torch.rand(6, *event, generator=g) < 0.5
+    mask[0], mask[-1] = False, True
+    return model, x, mask
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws that are given."""
+
+    z: torch.Tensor
+
+    def sample(self, k):
+        return self.z[:k]
+
+
+def test_many_rows_are_completed_a_few_at_a_time():
+    model, x, mask = bernoulli()
+    x, mask = x.repeat(10, 1, 1, 1), mask.repeat(10, 1, 1, 1)
+    z = torch.randn(256, len(x), 2, generator=generator())
+    found = complete(model, x, mask, Draws(z), draws=100, generator=generator())
+    expected = model.decode(z).mean.mean(0)
+    torch.testing.assert_close(found.mean, torch.where(mask, x, expected))
+    assert not found.mean.requires_grad
+    assert_mean(found.draws[:, ~mask], model.decode(z[:100]).mean.mean(0)[~mask])

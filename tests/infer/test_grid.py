@@ -1,0 +1,362 @@
+import copy
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.distributions import MultivariateNormal, kl_divergence
+
+from elboroom.config import ModelConfig
+from elboroom.errors import UsageError
+from elboroom.infer import grid
+from elboroom.infer.grid import GridError
+from elboroom.infer.target import Target
+from elboroom.model.posteriors import DiagonalGaussian, Gaussian, GaussianMixture
+from elboroom.model.vae import VAE
+from tests.support.oracles import (
+    LinearGaussian,
+    UnitNoise,
+    assert_mean,
+    assert_rejected,
+    random_masks,
+)
+
+EVENT = (1, 4, 4)
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+def problem(latents, rows=6):
+    exact = LinearGaussian(pixels=5, latents=latents, seed=20 + latents)
+    return exact, exact.data(rows, seed=21), random_masks(rows, 5, seed=22)
+
+
+def small_vae(seed, latents, gain, rows=4):
+    g = torch.Generator().manual_seed(seed)
+    model = VAE.from_config(ModelConfig(latents, (8,)), EVENT, generator=g)
+    for p in model.decoder.parameters():
+        p.data *= gain
+    x = (torch.rand(rows, *EVENT, generator=g) < 0.5).float()
+    mask = torch.rand(rows, *EVENT, generator=g) < 0.7
+    mask[0], mask[-1] = False, True
+    return model, x, mask
+
+
+def assert_no_chance_agreement():
+    """Of posteriors of many widths, half-way between points of every lattice."""
+    for weight in (4.0, 8.0, 16.6, 25.0, 33.0):
+        exact = LinearGaussian(pixels=1, latents=1, seed=1)
+        exact.weight.fill_(weight)  # the decoder's own
+        mean = torch.arange(64).double() / 128
+        x = (mean * (1 + weight**2) / weight)[:, None] + exact.bias
+        found = grid(exact.model, x, generator=generator())
+        expected = exact.log_evidence(x, torch.ones_like(x).bool())
+        torch.testing.assert_close(found.log_evidence, expected, atol=1e-3, rtol=0)
+
+
+def test_two_spacings_that_agree_by_chance_do_not_end_the_refinement(monkeypatch):
+    assert_no_chance_agreement()
+    monkeypatch.setattr("elboroom.infer.lattice.refinement._RISE_OF_MASS", 4.0)
+    assert_rejected(assert_no_chance_agreement)
+
+
+class Fold(nn.Module):
+    """z → scale (z₁², z₂): what is seen of z does not tell its first sign."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(scale, dtype=torch.float64))
+
+    def forward(self, z):
+        return self.scale * torch.stack([z[..., 0].square(), z[..., 1]], -1)
+
+
+def fine_grid(model, x, mask, spacing):
+    """log p(x_seen), and the mean, on one fine lattice for all rows."""
+    axis = torch.arange(-8, 8, spacing, dtype=torch.float64).to(x)
+    points = torch.cartesian_prod(*[axis] * model.latents).view(-1, model.latents)
+    table = Target.of(model, x, mask).log_joint_table(points).double()
+    log_evidence = torch.logsumexp(table, 0) + model.latents * math.log(spacing)
+    return log_evidence, torch.softmax(table, 0).T @ points.double()
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+def test_evidence_density_and_moments_are_those_of_the_linear_gaussian_model(latents):
+    exact, x, mask = problem(latents)
+    found = grid(exact.model, x, mask, generator=generator())
+    torch.testing.assert_close(found.log_evidence, exact.log_evidence(x, mask), atol=1e-6, rtol=0)
+    mean, precision = exact.posterior(x, mask)
+    torch.testing.assert_close(found.mean, mean, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.covariance, precision.inverse(), atol=1e-6, rtol=0)
+    assert found.error.max() <= 1e-3
+    assert torch.equal(found.diagnostics["log_evidence_error"], found.error)
+    z = torch.randn(3, *mean.shape, generator=generator(), dtype=torch.float64)
+    posterior = MultivariateNormal(mean, precision_matrix=precision)
+    torch.testing.assert_close(found.log_prob(z), posterior.log_prob(z), atol=1e-5, rtol=0)
+
+
+def test_the_cells_are_those_of_their_rows():
+    exact, x, mask = problem(2)
+    found = grid(exact.model, x, mask, generator=generator())
+    cells, joint = found.cells, exact.model.log_joint
+    for row in range(len(x)):
+        points, log_joint = cells.of(row)
+        one = slice(row, row + 1)
+        expected = joint(x[one], points[:, None], mask[one])[:, 0]
+        torch.testing.assert_close(log_joint, expected, atol=1e-9, rtol=0)
+        assert (cells.row[cells.offsets[row] : cells.offsets[row + 1]] == row).all()
+        assert torch.equal(points / cells.spacing[row], (points / cells.spacing[row]).round())
+        assert len(points.unique(dim=0)) == len(points)
+    assert cells.offsets[-1] == len(cells.points) == len(cells.row)
+    total = cells.sum(found.log_density.exp()) * cells.volume
+    torch.testing.assert_close(total, torch.ones_like(total), atol=1e-7, rtol=0)
+
+
+def test_no_mask_is_a_mask_of_all_true():
+    exact, x, mask = problem(1)
+    found = grid(exact.model, x, generator=generator())
+    same = grid(exact.model, x, torch.ones_like(mask), generator=generator())
+    assert torch.equal(found.log_evidence, same.log_evidence)
+
+
+def test_a_mask_of_all_false_gives_back_the_prior():
+    for model, x, mask in (small_vae(0, 2, 1.0), (*(p := problem(2))[:1], *p[1:])):
+        model = model if isinstance(model, VAE) else model.model
+        found = grid(model, x[:1], mask[:1], generator=generator())
+        torch.testing.assert_close(found.log_evidence, torch.zeros(1).double(), atol=1e-6, rtol=0)
+        torch.testing.assert_close(found.mean, torch.zeros(1, 2).to(x), atol=1e-6, rtol=0)
+        torch.testing.assert_close(found.covariance, torch.eye(2).to(x)[None], atol=1e-6, rtol=0)
+
+
+def test_draws_have_the_posterior_moments():
+    exact, x, mask = problem(2)
+    found = grid(exact.model, x, mask, generator=generator())
+    draws = found.sample(40_000)
+    mean, precision = exact.posterior(x, mask)
+    assert_mean(draws, mean)
+    centred = draws - mean
+    covariance = centred[..., :, None] * centred[..., None, :]
+    within = found.cells.spacing.square() / 12  # the variance of uniform draws within a cell
+    spread = torch.linalg.inv(precision) + within[:, None, None] * torch.eye(2)
+    assert_mean(covariance, spread)
+    assert_rejected(lambda: assert_mean(covariance, 0.5 * spread))
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+@pytest.mark.parametrize("shift", [10.0, 40.0])
+def test_the_grid_widens_to_far_posteriors(latents, shift):
+    exact, x, _ = problem(latents)
+    mask = torch.ones_like(x, dtype=torch.bool)
+    precision = exact.posterior(x, mask)[1][0]
+    gain = torch.linalg.solve(precision, exact.weight.T)
+    x[1:] += torch.linalg.pinv(gain) @ torch.full((latents,), shift, dtype=x.dtype)
+    mean = exact.posterior(x, mask)[0]
+    assert mean[1:].abs().min() > shift - 3 > mean[0].abs().max()
+    found = grid(exact.model, x, mask, generator=generator())
+    torch.testing.assert_close(found.log_evidence, exact.log_evidence(x, mask), atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.mean, mean, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+@pytest.mark.parametrize("std", [0.05, 0.01, 0.002])
+def test_narrow_posteriors_are_resolved(latents, std):
+    exact, x, mask = problem(latents)
+    x = x - exact.bias
+    exact.model.decoder.bias.data.zero_()
+    scale = 1 / (std * torch.linalg.matrix_norm(exact.weight, 2))
+    exact.model.decoder.weight.data *= scale  # shared with the exact answers
+    x = x * scale
+    mask = mask[-1:].expand_as(mask)
+    mean, precision = exact.posterior(x, mask)
+    found = grid(exact.model, x, mask, generator=generator())
+    torch.testing.assert_close(found.log_evidence, exact.log_evidence(x, mask), atol=1e-3, rtol=0)
+    torch.testing.assert_close(found.mean, mean, atol=1e-4 * std, rtol=0)
+    covariance = precision.inverse()
+    torch.testing.assert_close(found.covariance, covariance, atol=1e-4 * std**2, rtol=1e-4)
+    assert found.cells.spacing.max() < 2 * covariance.diagonal(dim1=-1, dim2=-2).sqrt().max()
+
+
+@pytest.mark.parametrize("scale", [2.0, 10.0, 200.0])
+def test_both_modes_of_a_posterior_are_found(scale):
+    model = VAE(nn.Identity(), Fold(scale), 2, UnitNoise)
+    x = scale * torch.tensor([[1.0, 0.4], [1.03, -1.2]], dtype=torch.float64)
+    found = grid(model, x, generator=generator())
+    # z₁ and z₂ are independent: the first by a fine sum, the second in closed form
+    z = torch.arange(-6, 6, 1e-5, dtype=torch.float64)[:, None]
+    log_joint = -0.5 * (z.square() + (x[:, 0] - scale * z.square()).square())
+    first = torch.logsumexp(log_joint, 0) + math.log(1e-5 / (2 * math.pi))
+    second = torch.distributions.Normal(0.0, math.hypot(1, scale)).log_prob(x[:, 1])
+    torch.testing.assert_close(found.log_evidence, first + second, atol=1e-3, rtol=0)
+    assert_mean((found.sample(4_000)[..., 0] > 0).double(), 0.5)
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+@given(seed=st.integers(0, 10**6), gain=st.floats(0.5, 6.0))
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_small_decoders_agree_with_a_fine_lattice(latents, seed, gain):
+    model, x, mask = small_vae(seed, latents, gain)
+    found = grid(model, x, mask, generator=generator())
+    log_evidence, mean = fine_grid(model, x, mask, 1 / 40)
+    torch.testing.assert_close(found.log_evidence, log_evidence, atol=1e-3, rtol=0)
+    torch.testing.assert_close(found.mean.double(), mean, atol=1e-3, rtol=0)
+
+
+def test_float32_is_good_for_a_thousandth_of_a_nat():
+    g = generator()
+    model = VAE.from_config(ModelConfig(2, (30,)), (1, 28, 28), generator=g)
+    for p in model.decoder.parameters():
+        p.data *= 4
+    x = model.decode(model.prior(8).sample(1, g)[0]).sample(g)
+    found = grid(model, x, generator=g)
+    exact = grid(copy.deepcopy(model).double(), x.double(), generator=g, tolerance=1e-9)
+    assert exact.error.max() <= 1e-9
+    torch.testing.assert_close(found.log_evidence, exact.log_evidence, atol=1e-3, rtol=0)
+    torch.testing.assert_close(found.mean.double(), exact.mean, atol=1e-4, rtol=0)
+
+
+def test_a_row_does_not_depend_on_its_company():
+    model, x, mask = small_vae(3, 2, 4.0, rows=9)
+    found = grid(model, x, mask, generator=generator())
+    order = torch.randperm(9, generator=generator())
+    permuted = grid(model, x[order], mask[order], generator=generator())
+    halves = [grid(model, x[i], mask[i], generator=generator()) for i in torch.arange(9).split(5)]
+    for name in ("log_evidence", "error", "mean", "covariance"):
+        ours = getattr(found, name)
+        tolerance = {"atol": 2e-5, "rtol": 0}
+        torch.testing.assert_close(getattr(permuted, name), ours[order], **tolerance)
+        split = torch.cat([getattr(half, name) for half in halves])
+        torch.testing.assert_close(split, ours, **tolerance)
+    assert torch.equal(permuted.cells.spacing, found.cells.spacing[order])
+    for row, there in enumerate(order.tolist()):
+        torch.testing.assert_close(permuted.cells.of(row)[0], found.cells.of(there)[0])
+
+
+def test_draws_repeat_with_their_generator():
+    exact, x, mask = problem(2)
+    draws = [grid(exact.model, x, mask, generator=generator()).sample(3) for _ in range(2)]
+    assert torch.equal(*draws)
+
+
+def ellipse(covariance, mass):
+    """The area of { z : (z − μ)ᵀ Σ⁻¹ (z − μ) ≤ −2 log(1 − mass) }, and log p(z) on its edge."""
+    area = -2 * math.pi * covariance.det().sqrt() * math.log(1 - mass)
+    return area, math.log((1 - mass) / (2 * math.pi)) - 0.5 * covariance.logdet()
+
+
+def interval(covariance, mass):
+    """The length of the shortest interval that holds `mass`, and log p(z) at its ends."""
+    normal = torch.distributions.Normal(0.0, covariance[:, 0, 0].sqrt())
+    half = normal.icdf(torch.tensor(0.5 + mass / 2).to(covariance))
+    return 2 * half, normal.log_prob(half)
+
+
+@pytest.mark.parametrize("mass", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize(("latents", "region"), [(1, interval), (2, ellipse)])
+def test_the_credible_region_of_a_gaussian_is_known(latents, region, mass):
+    exact, x, mask = problem(latents, rows=20)
+    found = grid(exact.model, x, mask, generator=generator())
+    covariance = exact.posterior(x, mask)[1].inverse()
+
+    def check(area, level):
+        torch.testing.assert_close(found.credible_area(mass), area, atol=0, rtol=0.015)
+        torch.testing.assert_close(found.credible_level(mass), level, atol=0.1, rtol=0)
+
+    check(*region(covariance, mass))
+    assert_rejected(lambda: check(*region(covariance, 0.97 * mass)))
+
+
+@pytest.mark.parametrize("mass", [0.0, 1.0])
+def test_a_credible_region_of_all_or_nothing_is_refused(mass):
+    exact, x, mask = problem(1)
+    with pytest.raises(UsageError, match="is not bounded"):
+        grid(exact.model, x, mask, generator=generator()).credible_area(mass)
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+def test_kl_between_gaussians_is_the_closed_form(latents):
+    exact, x, mask = problem(latents)
+    found = grid(exact.model, x, mask, generator=generator())
+    mean, precision = exact.posterior(x, mask)
+    posterior = MultivariateNormal(mean, precision_matrix=precision)
+    q = Gaussian(mean, torch.linalg.cholesky(precision.inverse()))
+    torch.testing.assert_close(found.kl(q), torch.zeros_like(q.mean[:, 0]), atol=1e-6, rtol=0)
+    shift, log_std = torch.randn(2, *mean.shape, generator=generator(), dtype=mean.dtype)
+    for other in (DiagonalGaussian(mean + shift, log_std), Gaussian(mean - shift, 0.3 * q.scale)):
+        expected = kl_divergence(MultivariateNormal(other.mean, other.covariance), posterior)
+        torch.testing.assert_close(found.kl(other), expected, atol=1e-6, rtol=1e-9)
+
+
+def test_kl_of_a_mixture_is_that_of_a_fine_sum():
+    model, x, mask = small_vae(5, 1, 3.0)
+    found = grid(model.double(), x.double(), mask, generator=generator())
+    mean = torch.tensor([-1.0, 0.5]).double()[:, None, None].expand(2, 4, 1)
+    scale = torch.tensor([0.1, 0.6]).double()[:, None, None, None].expand(2, 4, 1, 1)
+    q = GaussianMixture(torch.tensor([[0.3], [1.0]]).double().expand(2, 4), Gaussian(mean, scale))
+    z = torch.arange(-8, 8, 1e-3, dtype=torch.float64)[:, None, None].expand(-1, 4, 1)
+    log_q = q.log_prob(z)
+    expected = 1e-3 * (log_q.exp() * (log_q - found.log_prob(z))).sum(0)
+    torch.testing.assert_close(found.kl(q), expected, atol=1e-4, rtol=0)
+
+
+def test_three_latents_are_refused():
+    exact = LinearGaussian(pixels=5, latents=3, seed=1)
+    with pytest.raises(UsageError, match="over 3 latent dimensions"):
+        grid(exact.model, exact.data(2, seed=1), generator=generator())
+
+
+def test_a_mask_that_does_not_fit_is_refused():
+    exact, x, mask = problem(1)
+    with pytest.raises(UsageError, match=r"does not broadcast|its type is"):
+        grid(exact.model, x, mask[:, :2], generator=generator())
+    with pytest.raises(UsageError, match="its type is"):
+        grid(exact.model, x, mask.float(), generator=generator())
+
+
+def test_nan_is_refused_where_it_is_seen_and_harmless_where_it_is_not():
+    model, x, mask = small_vae(1, 2, 2.0)
+    expected = grid(model, x, mask, generator=generator()).log_evidence
+    x = x.masked_fill(~mask, math.nan)
+    assert torch.equal(grid(model, x, mask, generator=generator()).log_evidence, expected)
+    with pytest.raises(UsageError, match="NaN"):
+        grid(model, x, generator=generator())
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+def test_a_posterior_too_narrow_for_the_finest_grid_is_an_error(latents):
+    exact, x, _ = problem(latents)
+    exact.model.decoder.weight.data *= 1e6
+    with pytest.raises(GridError, match="does not resolve"):
+        grid(exact.model, x, generator=generator())
+
+
+def test_a_tolerance_below_rounding_is_an_error():
+    model, x, mask = small_vae(2, 1, 2.0)
+    with pytest.raises(GridError, match="does not resolve"):
+        grid(model, x, mask, generator=generator(), tolerance=0.0)
+
+
+def test_densities_that_are_not_finite_are_an_error():
+    model, x, mask = small_vae(2, 1, math.inf)
+    with pytest.raises(GridError, match="does not resolve"):
+        grid(model, x, mask, generator=generator())
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+def test_a_posterior_beyond_any_grid_is_an_error(latents):
+    exact, x, _ = problem(latents)
+    with pytest.raises(GridError, match="reaches beyond the grid"):
+        grid(exact.model, x + 1e6, generator=generator())
+
+
+def test_refinement_goes_on_until_the_evidence_stands_still():
+    exact, x, _ = problem(1)
+    exact.model.decoder.weight.data *= 12
+    coarse = grid(exact.model, x, generator=generator(), tolerance=0.1)
+    fine = grid(exact.model, x, generator=generator(), tolerance=1e-9)
+    assert (fine.cells.spacing <= coarse.cells.spacing).all()
+    assert (fine.cells.spacing < coarse.cells.spacing).any()
+    assert fine.error.max() <= 1e-9

@@ -1,0 +1,401 @@
+import math
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from elboroom.config import ModelConfig
+from elboroom.errors import UsageError
+from elboroom.infer import grid, laplace
+from elboroom.infer.chains import hamiltonian, mode_jumps
+from elboroom.infer.chains.adaptation import StepSize, covariance_of_curvature, covariance_of_draws
+from elboroom.infer.chains.hamiltonian import State
+from elboroom.infer.chains.noise import Noise
+from elboroom.infer.diagnostics import chain_ess
+from elboroom.infer.hmc import hmc
+from elboroom.infer.laplace import mixture_of_modes
+from elboroom.infer.target import Target
+from elboroom.model.vae import VAE
+from tests.support.oracles import (
+    Constant,
+    LinearGaussian,
+    UnitNoise,
+    assert_mean,
+    assert_rejected,
+    random_masks,
+)
+
+EVENT = (1, 4, 4)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def linear(latents, rows=6):
+    exact = LinearGaussian(pixels=5, latents=latents, seed=latents)
+    return exact, exact.data(rows, seed=51), random_masks(rows, 5, seed=52)
+
+
+def moments(draws, mean):
+    """What to average for the mean and the covariance: (T, C, B, D) → (T, C, B, D + D²)."""
+    centred = draws - mean
+    products = centred[..., :, None] * centred[..., None, :]
+    return torch.cat([centred, products.flatten(-2)], -1)
+
+
+def z_scores(draws, mean, covariance):
+    """Of the mean and the covariance, in Monte-Carlo errors that know how chains correlate."""
+    values = moments(draws.double(), mean)
+    expected = torch.cat([torch.zeros_like(mean), covariance.flatten(-2)], -1)
+    error = values.std((0, 1)) / chain_ess(values).sqrt()
+    return (values.mean((0, 1)) - expected) / error
+
+
+def assert_moments(draws, mean, covariance):
+    z = z_scores(draws, mean, covariance)
+    assert z.abs().max() < 4.5, f"{z.abs().max():.1f} standard errors away"
+
+
+def assert_linear_moments(latents, warmup=120, **options):
+    exact, x, mask = linear(latents)
+    options |= {"chains": 8, "warmup": warmup, "draws": 250}
+    found = hmc(exact.model, x, mask, generator=generator(), **options)
+    mean, precision = exact.posterior(x, mask)
+    assert_moments(found.draws, mean, precision.inverse())
+    return found
+
+
+@pytest.mark.parametrize(("latents", "mass"), [(1, "dense"), (3, "dense"), (3, "diagonal")])
+def test_moments_are_those_of_the_linear_gaussian_model(latents, mass):
+    found = assert_linear_moments(latents, mass=mass)
+    assert (found.rhat < 1.02).all()
+    assert (found.divergences == 0).all()
+    assert (found.acceptance > 0.7).all()
+    draws, mean, covariance = found.draws, found.mean, found.covariance
+    assert_moments(draws, mean, covariance)
+    assert_rejected(lambda: assert_moments(draws, mean, 0.8 * covariance))
+    assert_rejected(lambda: assert_moments(draws, mean + 0.2, covariance))
+
+
+def test_a_walk_without_metropolis_is_noticed(monkeypatch):
+    coarse = property(lambda self: torch.full_like(self.log_step, 1.5))
+    monkeypatch.setattr(StepSize, "average", coarse)
+    assert_linear_moments(1, warmup=0)
+    monkeypatch.setattr(State, "where", lambda self, chosen, other: self)
+    assert_rejected(lambda: assert_linear_moments(1, warmup=0))
+
+
+def test_single_precision_gives_the_same_moments():
+    exact, x, mask = linear(2)
+    mean, precision = exact.posterior(x, mask)
+    options = {"chains": 8, "warmup": 120, "draws": 250}
+    found = hmc(exact.model.float(), x.float(), mask, generator=generator(), **options)
+    assert found.draws.dtype == torch.float32
+    assert_moments(found.draws, mean, precision.inverse())
+
+
+def small_vae(seed, spread, latents=2):
+    model = VAE.from_config(ModelConfig(latents, (12,)), EVENT, generator=generator(seed))
+    for p in model.decoder.parameters():
+        p.data *= spread
+    return model.double()
+
+
+def images(rows, seed):
+    g = generator(seed)
+    x = (torch.rand(rows, *EVENT, generator=g) < 0.4).double()
+    return x, random_masks(rows, 16, seed).view(rows, *EVENT)
+
+
+def test_moments_of_a_small_decoder_are_those_of_the_grid():
+    model = small_vae(seed=3, spread=3)
+    x, mask = images(6, seed=4)
+    found = hmc(model, x, mask, generator=generator(), chains=8, warmup=160, draws=400)
+    assert found.converged.all()
+    exact = grid(model, x, mask, generator=generator())
+    reference = moments(exact.sample(40_000).double(), exact.mean)
+    values = moments(found.draws, exact.mean)
+    error = values.var((0, 1)) / chain_ess(values) + reference.var(0) / len(reference)
+
+    def check(values):
+        assert ((values.mean((0, 1)) - reference.mean(0)).abs() < 4.5 * error.sqrt()).all()
+
+    check(values)
+    assert_rejected(lambda: check(0.8 * values))
+    assert_rejected(lambda: check(values[:, :, torch.arange(6).roll(1)]))
+
+
+def test_a_row_that_sees_nothing_gets_the_prior():
+    model = small_vae(seed=3, spread=3)
+    x, mask = images(2, seed=4)
+    options = {"chains": 8, "warmup": 64, "draws": 250}
+    draws = hmc(model, x, mask, generator=generator(), **options).draws[:, :, :1]
+    zero, identity = torch.zeros(1, 2).double(), torch.eye(2).double()[None]
+    assert_moments(draws, zero, identity)
+    assert_rejected(lambda: assert_moments(draws, zero, 0.8 * identity))
+
+
+@pytest.mark.parametrize("mass", ["dense", "diagonal"])
+def test_a_row_does_not_depend_on_its_company(mass):
+    model = small_vae(seed=3, spread=3)
+    x, mask = images(5, seed=4)
+
+    def draws(rows):
+        options = {"warmup": 80, "draws": 10, "mass": mass}
+        return hmc(model, x[rows], mask[rows], generator=generator(), **options).draws
+
+    together, order = draws(torch.arange(5)), torch.tensor([3, 0, 4, 2, 1])
+    torch.testing.assert_close(draws(order), together[:, :, order])
+    torch.testing.assert_close(draws(order[:2]), together[:, :, order[:2]])
+    assert not torch.equal(together[:, :, 1], together[:, :, 2])
+
+
+class Square(nn.Module):
+    """z → w (z + shift)², which cannot tell z + shift from its negative."""
+
+    def __init__(self, weight: float, shift: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(weight).double())
+        self.shift = shift
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.weight * (z + self.shift).square()
+
+
+def two_modes(shift=0.0):
+    """Modes at 1 − shift and −1 − shift, of standard deviation 0.05, with a wall between them."""
+    encoder = Constant(torch.zeros(1).double(), torch.zeros(1).double())
+    return VAE(encoder, Square(10.0, shift), 1, UnitNoise), torch.tensor([[10.0]]).double()
+
+
+def test_modes_get_chains_in_proportion_to_their_mass():
+    for shift in (0.0, 0.4):
+        model, x = two_modes(shift)
+        options = {"chains": 16, "warmup": 40, "draws": 20, "jumps": False}
+        found = hmc(model, x, generator=generator(), **options)
+        upper = (found.draws > -shift).double().mean()
+        mass = torch.sigmoid(torch.tensor(2.0 * shift))  # of 1 − shift against −1 − shift
+        assert (upper - mass).abs() <= 1.5 / 16
+        assert not found.converged.any()
+        assert found.rhat > 1.5
+
+
+@dataclass(frozen=True)
+class At:
+    """A start in one place, (B, D)."""
+
+    z: Tensor
+
+    def sample(self, k: int) -> Tensor:
+        return self.z.expand(k, -1, -1)
+
+
+def test_chains_begin_where_they_are_told():
+    model, x = two_modes()
+    start = At(torch.tensor([[-1.0]]).double())
+    options = {"warmup": 40, "draws": 400, "jumps": False}
+    found = hmc(model, x, generator=generator(), start=start, **options)
+    assert (found.draws < 0).all()
+    assert found.rhat < 1.02
+
+
+def assert_jumps_find_the_masses():
+    """Of modes at 1 − shift and −1 − shift, all chains beginning in the lower one."""
+    start = At(torch.tensor([[-1.4]]).double())
+    model, x = two_modes(0.4)
+    options = {"chains": 16, "warmup": 40, "draws": 500}
+    found = hmc(model, x, generator=generator(), start=start, **options)
+    assert found.converged.all()
+    upper = (found.draws > -0.4).double()
+    error = (upper.var() / chain_ess(upper)[0, 0]).sqrt()
+    mass = torch.sigmoid(torch.tensor(0.8)).double()
+    assert (upper.mean() - mass).abs() < 4.5 * error
+
+
+def test_chains_jump_to_modes_that_none_begins_in(monkeypatch):
+    assert_jumps_find_the_masses()
+
+    def of_equal_masses(found):
+        mixture = mixture_of_modes(found)
+        finite = mixture.logits.isfinite()
+        return replace(mixture, logits=torch.zeros_like(mixture.logits).where(finite, -torch.inf))
+
+    monkeypatch.setattr("elboroom.infer.chains.mode_jumps.mixture_of_modes", of_equal_masses)
+    assert_jumps_find_the_masses()  # whatever is proposed
+
+    def forced(self, target, state, generator):
+        return State.at(target, self.draw(state, Noise(generator, shared=True)))
+
+    monkeypatch.setattr(mode_jumps.Jumps, "jump", forced)
+    assert_rejected(assert_jumps_find_the_masses)
+
+
+def test_the_posterior_of_another_method_is_a_start():
+    exact, x, mask = linear(2)
+    start = laplace(exact.model, x, mask, generator=generator())
+    options = {"chains": 8, "warmup": 0, "draws": 250}
+    found = hmc(exact.model, x, mask, generator=generator(), start=start, **options)
+    mean, precision = exact.posterior(x, mask)
+    assert_moments(found.draws, mean, precision.inverse())
+
+
+def test_a_start_of_other_rows_is_refused():
+    model, x = two_modes()
+    with pytest.raises(UsageError, match=r"shape is \(4, 2, 1\), expected \(4, 1, 1\)"):
+        hmc(model, x, generator=generator(), start=At(torch.ones(2, 1).double()))
+
+
+def test_divergences_are_counted():
+    model, x = two_modes()
+    model.decoder.weight.data *= 10
+    start = At(torch.tensor([[0.01]]).double())  # flat here, a precipice a step away
+    options = {"warmup": 0, "draws": 20, "jumps": False}
+    found = hmc(model, 10 * x, generator=generator(), start=start, **options)
+    assert found.divergences > 0
+    assert found.acceptance < 0.5
+
+
+def assert_hamiltonian():
+    """A trajectory run backwards ends where it began, and its energy error is of order ε²."""
+    target = Target.of(small_vae(seed=3, spread=3), *images(4, seed=4))
+    z, momentum = torch.randn(2, 3, 4, 2, generator=generator(), dtype=torch.float64)
+    root = torch.linalg.cholesky(covariance_of_curvature(target, z))
+    start, steps = State.at(target, z), torch.tensor([1, 5, 9, 2])
+
+    def energy_error(step, times):
+        options = root, torch.full((4,), step, dtype=z.dtype), times * steps
+        end, p = hamiltonian._leapfrog(target, start, momentum, *options)
+        back, q = hamiltonian._leapfrog(target, end, -p, *options)
+        torch.testing.assert_close(back.z, z, atol=1e-9, rtol=0)
+        torch.testing.assert_close(-q, momentum, atol=1e-9, rtol=0)
+        lost = start.log_joint - end.log_joint + 0.5 * (p.square() - momentum.square()).sum(-1)
+        return lost.abs().max()
+
+    # a tenth of the step over the same time: a hundredth of the error
+    assert 0.005 < energy_error(0.002, 10) / energy_error(0.02, 1) < 0.02
+
+
+def test_the_leapfrog_is_reversible_and_of_second_order(monkeypatch):
+    leapfrog = hamiltonian._leapfrog
+
+    def without_last_half_step(target, state, momentum, root, step_size, steps):
+        end, momentum = leapfrog(target, state, momentum, root, step_size, steps)
+        kick = torch.einsum("bji,cbj->cbi", root, end.gradient)
+        return end, momentum - step_size[:, None] / 2 * kick
+
+    assert_hamiltonian()
+    monkeypatch.setattr(hamiltonian, "_leapfrog", without_last_half_step)
+    assert_rejected(assert_hamiltonian)
+
+
+def test_value_and_gradient_are_those_of_the_target():
+    target = Target.of(small_vae(seed=3, spread=3), *images(4, seed=4))
+    z = torch.randn(1_500, 4, 2, generator=generator(), dtype=torch.float64)  # several chunks
+    state = State.at(target, z)
+    torch.testing.assert_close(state.log_joint, target.log_joint(z).detach())
+    torch.testing.assert_close(state.gradient, target.gradient(z))
+
+
+def test_dual_averaging_finds_the_step_of_the_aimed_acceptance():
+    scale = torch.tensor([0.01, 0.3, 5.0]).double()
+    search = StepSize.of(torch.ones(3).double())
+    for _ in range(1_000):
+        search = search.updated((-search.current / scale).exp())
+    # exp(−ε/s) = 0.8
+    torch.testing.assert_close(search.average, -scale * math.log(0.8), rtol=0.05, atol=0)
+
+
+def test_the_curvature_of_a_linear_decoder_is_its_precision():
+    exact, x, mask = linear(3)
+    z = torch.randn(2, 6, 3, generator=generator(), dtype=torch.float64)
+    covariance = covariance_of_curvature(Target.of(exact.model, x, mask), z)
+    torch.testing.assert_close(covariance, exact.posterior(x, mask)[1].inverse())
+
+
+def test_the_covariance_is_that_within_chains():
+    draws = torch.randn(2_000, 4, 1, 2, generator=generator(), dtype=torch.float64)
+    draws = draws @ torch.tensor([[1.0, 0.5], [0.0, 0.1]]).double()
+    former = torch.eye(2).double()[None]
+    covariance = covariance_of_draws(draws, former)
+    apart = torch.arange(4.0).double()[:, None, None] * 100
+    torch.testing.assert_close(covariance_of_draws(draws + apart, former), covariance)
+    weighed = 3 / 8_003 * former  # as D + 1 draws
+    expected = torch.tensor([[1.0, 0.5], [0.5, 0.26]]).double() * 8_000 / 8_003 + weighed
+    torch.testing.assert_close(covariance[0], expected[0], rtol=0.06, atol=0)
+    torch.testing.assert_close(covariance_of_draws(draws[:0], former), former)
+
+
+def test_sample_takes_stored_draws_of_each_row_on_its_own():
+    exact, x, mask = linear(2)
+    x[1], mask[1] = x[0], mask[0]  # with the same noise, the same walk
+    found = hmc(exact.model, x, mask, generator=generator(), warmup=40, draws=100)
+    draws, stored = found.sample(20_000), found.draws.flatten(0, 1)
+    assert (draws[:50, None] == stored).all(-1).any(1).all()
+    assert_mean(draws, found.mean)
+    assert_rejected(lambda: assert_mean(draws, found.mean.roll(1, 0)))
+    assert torch.equal(stored[:, 0], stored[:, 1])
+    assert (draws[:, 0] == draws[:, 1]).all(-1).double().mean() < 0.02
+
+
+def test_diagnostics_have_a_value_of_each_row():
+    exact, x, mask = linear(2)
+    found = hmc(exact.model, x, mask, generator=generator(), warmup=40, draws=40)
+    names = {"rhat", "ess", "divergences", "acceptance", "step_size"}
+    assert set(found.diagnostics) == names
+    assert all(value.shape == (6,) for value in found.diagnostics.values())
+
+
+def test_more_draws_converge_and_few_do_not():
+    exact, x, mask = linear(2)
+    found = hmc(exact.model, x, mask, generator=generator(), chains=8, warmup=80, draws=300)
+    assert found.converged.all()
+    assert not replace(found, draws=found.draws[:40]).converged.any()
+
+
+def test_the_same_generator_gives_the_same_draws_and_every_move_is_told():
+    exact, x, mask = linear(2)
+    told = []
+
+    def draws(seed, **options):
+        return hmc(
+            exact.model, x, mask, generator=generator(seed), warmup=9, draws=4, **options
+        ).draws
+
+    first = draws(1, on_step=lambda step, total: told.append((step, total)))
+    assert told == [(step, 13) for step in range(1, 14)]
+    assert torch.equal(first, draws(1))
+    assert not torch.equal(first, draws(2))
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (torch.ones(2, *EVENT), "its type is torch.float32"),
+        (torch.ones(3, *EVENT, dtype=torch.bool), "does not broadcast"),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_refused(mask, message):
+    with pytest.raises(UsageError, match=message):
+        hmc(small_vae(1, 1), torch.ones(2, *EVENT), mask, generator=generator())
+
+
+def test_nan_is_refused_where_it_is_seen_and_harmless_where_it_is_not():
+    model, (x, _) = small_vae(1, 1), images(2, seed=1)
+    x[0, 0, 0, 0] = torch.nan
+    with pytest.raises(UsageError, match="NaN"):
+        hmc(model, x, generator=generator())
+    options = {"warmup": 8, "draws": 4}
+    clean = hmc(model, x.nan_to_num(), ~x.isnan(), generator=generator(), **options)
+    missing = hmc(model, x, ~x.isnan(), generator=generator(), **options)
+    assert torch.equal(clean.draws, missing.draws)
+
+
+def test_the_decoder_stays_frozen_and_no_gradient_is_kept():
+    exact, x, mask = linear(2)
+    before = [p.clone() for p in exact.model.parameters()]
+    found = hmc(exact.model, x, mask, generator=generator(), warmup=8, draws=4)
+    assert all(torch.equal(a, b) for a, b in zip(before, exact.model.parameters(), strict=True))
+    assert all(p.grad is None for p in exact.model.parameters())
+    assert not found.draws.requires_grad

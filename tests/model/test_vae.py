@@ -1,0 +1,95 @@
+import pytest
+import torch
+
+from elboroom.config import ModelConfig
+from elboroom.model.vae import VAE
+from tests.support.oracles import Constant, LinearGaussian, assert_mean, random_masks
+
+EVENT = (1, 4, 5)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def small_vae(latents=3, hidden=(7, 6), activation="tanh", seed=0):
+    config = ModelConfig(latents=latents, hidden=hidden, activation=activation)
+    return VAE.from_config(config, EVENT, generator=generator(seed))
+
+
+@pytest.mark.parametrize("hidden", [(), (7,), (7, 6, 5)])
+@pytest.mark.parametrize("activation", ["tanh", "relu", "silu", "softplus"])
+def test_shapes(hidden, activation):
+    model = small_vae(3, hidden, activation)
+    x = torch.rand(6, *EVENT).round()
+    q = model.posterior(x)
+    assert q.mean.shape == q.log_std.shape == (6, 3)
+    assert model.decode(q.sample(2, generator())).mean.shape == (2, 6, *EVENT)
+    assert model.log_weights(x, 4, generator=generator()).shape == (4, 6)
+    means, draws = model.generate(5, generator=generator())
+    assert means.shape == draws.shape == (5, *EVENT)
+
+
+def test_the_decoder_mirrors_the_encoder():
+    widths = [tuple(p.shape) for n, p in small_vae().named_parameters() if n.endswith("weight")]
+    assert widths == [(7, 20), (6, 7), (6, 6), (6, 3), (7, 6), (20, 7)]
+
+
+def test_initial_weights_are_uniform_on_one_over_root_fan_in_and_given_by_the_generator():
+    model = small_vae(hidden=(400,))
+    weight = model.encoder.trunk[0].weight
+    assert weight.abs().max() <= 20**-0.5
+    assert_mean(weight.flatten().square(), 1 / 60)
+    again, other = small_vae(hidden=(400,)), small_vae(hidden=(400,), seed=1)
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True)
+    )
+    assert not torch.equal(weight, other.encoder.trunk[0].weight)
+
+
+def test_building_a_model_leaves_the_global_random_state_alone():
+    before = torch.get_rng_state()
+    small_vae()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_log_joint_is_prior_plus_likelihood_and_integrates_to_the_evidence():
+    exact = LinearGaussian(pixels=4, latents=1, seed=1)
+    x, mask = exact.data(5, seed=2), random_masks(5, 4, seed=3)
+    axis = torch.linspace(-9, 9, 2001, dtype=torch.float64)
+    z = axis[:, None, None].expand(-1, 5, 1)
+    log_joint = exact.model.log_joint(x, z, mask)
+    evidence = torch.logsumexp(log_joint, 0) + (axis[1] - axis[0]).log()
+    torch.testing.assert_close(evidence, exact.log_evidence(x, mask))
+
+
+def test_log_weights_have_no_variance_when_q_is_the_posterior():
+    exact = LinearGaussian(pixels=6, latents=2, seed=4, orthogonal=True)
+    x = exact.data(1, seed=5)
+    mask = torch.ones_like(x, dtype=torch.bool)
+    mean, precision = exact.posterior(x, mask)
+    exact.model.encoder = Constant(mean[0], -0.5 * precision[0].diagonal().log())
+    log_weights = exact.model.log_weights(x, 50, generator=generator())
+    torch.testing.assert_close(log_weights, exact.log_evidence(x, mask).expand(50, 1))
+
+
+def test_the_average_weight_is_the_evidence_under_any_q_and_mask():
+    exact = LinearGaussian(pixels=3, latents=2, seed=6)
+    x, mask = exact.data(4, seed=7), random_masks(4, 3, seed=8)
+    log_weights = exact.model.log_weights(x, 200_000, mask, generator=generator())
+    ratio = (log_weights - exact.log_evidence(x, mask)).exp()
+    assert_mean(ratio, 1.0)
+
+
+def test_unseen_pixels_do_not_reach_the_encoder():
+    model, x = small_vae(), torch.rand(3, *EVENT).round()
+    mask = torch.rand(3, *EVENT) < 0.5
+    noise = x.masked_fill(~mask, torch.nan)
+    assert torch.equal(model.posterior(x, mask).mean, model.posterior(noise, mask).mean)
+
+
+def test_log_joint_gradients_agree_with_finite_differences():
+    model = small_vae().double()
+    x, z = torch.rand(2, *EVENT).round().double(), torch.randn(3, 2, 3).double()
+    mask = torch.rand(2, *EVENT) < 0.5
+    assert torch.autograd.gradcheck(lambda z: model.log_joint(x, z, mask), z.requires_grad_())

@@ -1,0 +1,214 @@
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+
+from elboroom import VAE, ModelConfig
+from elboroom.errors import RunError
+from elboroom.model.vae import least_weights
+from elboroom.randomness import stream
+from elboroom.runs.checkpoints.checkpoint import load, require_room, save
+from tests.support.checkpoint_cases import FILES, content, flip, fresh, same_bits, step
+
+
+def load_older(folder: Path, *training: Any, broken: int = 2) -> int:
+    """The step loaded, with a warning that names the one that is `broken`."""
+    why = f"is used, since others are broken: step-{broken:06d}: "
+    with pytest.warns(UserWarning, match=why):
+        return load(folder, *training)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, torch.Tensor]]]:
+    """Checkpoints of the first two steps, and what each holds."""
+    folder = tmp_path_factory.mktemp("run") / "checkpoints"
+    training, contents = fresh(), []
+    for _ in range(2):
+        save(folder, *step(training))
+        contents.append(content(training))
+    return folder, contents
+
+
+@pytest.fixture
+def copy(kept: tuple[Path, list[dict[str, torch.Tensor]]], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(kept[0], tmp_path / "run" / "checkpoints"))
+
+
+def test_a_checkpoint_is_two_safetensors_and_a_manifest(copy: Path):
+    assert sorted(p.name for p in (copy / "step-000002").iterdir()) == FILES
+    for name in FILES[1:]:
+        with safe_open(copy / "step-000002" / name, framework="numpy") as file:
+            assert list(file.keys())
+
+
+def test_the_manifest_gives_the_step_and_the_size_and_digest_of_each_file(copy: Path):
+    manifest = json.loads((copy / "step-000002" / "manifest.json").read_text())
+    assert manifest["step"] == 2
+    for name in FILES[1:]:
+        path = copy / "step-000002" / name
+        digest = __import__("hashlib").sha256(path.read_bytes()).hexdigest()
+        assert manifest["files"][name] == {"size": path.stat().st_size, "sha256": digest}
+
+
+def test_the_newest_checkpoint_is_loaded_bit_for_bit(
+    kept: tuple[Path, list[dict[str, torch.Tensor]]],
+):
+    folder, contents = kept
+    training = fresh(seed=1)
+    assert not same_bits(content(training), contents[1])
+    assert load(folder, *training) == 2
+    assert training[1].step == 2
+    assert same_bits(content(training), contents[1])
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=4, max_size=4))
+@settings(deadline=None, max_examples=30)
+def test_any_bits_of_a_weight_come_back(tmp_path_factory: pytest.TempPathFactory, bits: list[int]):
+    folder = tmp_path_factory.mktemp("bits") / "checkpoints"
+    model, state = fresh()
+    last = model.decoder.get_parameter("trunk.2.bias")
+    last.data = torch.tensor(bits, dtype=torch.uint32).view(torch.float32)
+    save(folder, model, state)
+    loaded, _ = fresh(seed=1)
+    load(folder, loaded)
+    found = loaded.decoder.get_parameter("trunk.2.bias").data.view(torch.uint32).tolist()
+    assert found == bits
+
+
+def test_a_loaded_training_takes_the_same_next_step(
+    kept: tuple[Path, list[dict[str, torch.Tensor]]],
+):
+    loaded, through = fresh(seed=1), step(step(fresh()))
+    load(kept[0], *loaded)
+    assert same_bits(content(step(loaded)), content(step(through)))
+
+
+def test_a_checkpoint_before_the_first_step_can_be_loaded(tmp_path: Path):
+    save(tmp_path / "checkpoints", *fresh())
+    loaded = fresh(seed=1)
+    assert load(tmp_path / "checkpoints", *loaded) == 0
+    assert same_bits(content(loaded), content(fresh()))
+
+
+def test_the_newest_two_are_kept(tmp_path: Path):
+    training = fresh()
+    for number in (5, 999_999, 1_000_000, 1_000_001):
+        training[1].step = number
+        save(tmp_path, *training)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-1000000", "step-1000001"]
+    assert load(tmp_path, fresh()[0]) == 1_000_001
+
+
+def test_saving_the_same_step_again_replaces_it(tmp_path: Path):
+    save(tmp_path, *fresh())
+    save(tmp_path, *fresh(seed=1))
+    loaded, _ = fresh()
+    load(tmp_path, loaded)
+    assert same_bits(loaded.state_dict(), fresh(seed=1)[0].state_dict())
+
+
+def test_a_checkpoint_that_was_never_finished_is_not_seen(copy: Path):
+    shutil.copytree(copy / "step-000001", copy / ".step-000003.part")
+    assert load(copy, fresh()[0]) == 2
+
+
+def test_a_flipped_bit_in_any_byte_of_a_manifest_is_noticed(copy: Path):
+    path, model = copy / "step-000002" / "manifest.json", fresh()[0]
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 5):
+        path.write_bytes(flip(whole, bit))
+        assert load_older(copy, model) == 1, f"bit {bit}"
+
+
+@pytest.mark.parametrize("manifest", ["[]", "null", "7", '{"step": 2, "files": []}'])
+def test_a_manifest_that_is_none_is_passed_over(copy: Path, manifest: str):
+    (copy / "step-000002" / "manifest.json").write_text(manifest)
+    assert load_older(copy, *fresh()) == 1
+
+
+def test_a_checkpoint_under_another_name_is_passed_over(copy: Path):
+    (copy / "step-000002").rename(copy / "step-000009")
+    assert load_older(copy, *fresh(), broken=9) == 1
+
+
+def test_without_any_whole_checkpoint_the_error_names_what_is_wrong_with_each(copy: Path):
+    (copy / "step-000001" / "model.safetensors").write_bytes(b"x")
+    (copy / "step-000002" / "optimizer.safetensors").write_bytes(b"x")
+    with pytest.raises(RunError) as error:
+        load(copy, *fresh())
+    assert str(error.value) == (
+        f"no checkpoint of {copy.parent} can be used\n"
+        "  why: step-000002: optimizer.safetensors does not match its manifest; "
+        "step-000001: model.safetensors does not match its manifest\n"
+        "  fix: train the run again"
+    )
+
+
+def test_without_a_checkpoint_the_error_says_how_to_get_one(tmp_path: Path):
+    with pytest.raises(RunError) as error:
+        load(tmp_path / "checkpoints", fresh()[0])
+    assert str(error.value) == (
+        f"no checkpoint of {tmp_path} can be used\n"
+        "  why: it has none yet: the run was stopped before its first one\n"
+        f"  fix: `elboroom train --resume {tmp_path}`"
+    )
+
+
+def test_a_checkpoint_of_another_model_cannot_be_used(copy: Path):
+    with pytest.raises(RunError, match="size mismatch"):
+        load(copy, *fresh(hidden=4))
+
+
+def test_the_warning_of_a_broken_checkpoint_names_it_and_the_one_that_is_used(copy: Path):
+    (copy / "step-000002" / "model.safetensors").write_bytes(b"x")
+    said = (
+        f"the checkpoint step-000001 of {copy.parent} is used, since others are broken: "
+        "step-000002: model.safetensors does not match its manifest"
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(said)}$"):
+        assert load(copy, *fresh()) == 1
+
+
+def test_a_checkpoint_from_before_the_best_was_kept_loads(copy: Path):
+    path = copy / "step-000002" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    old = {name: manifest[name] for name in ("step", "files")}
+    path.write_text(json.dumps(old, indent=2))
+    assert load(copy, *fresh()) == 2
+
+
+@pytest.mark.parametrize("change", [{"latents": 90}, {"hidden": (70,)}, {"prior": "vamp"}])
+def test_networks_larger_than_any_checkpoint_are_refused_before_they_are_made(
+    copy: Path, change: dict[str, Any]
+):
+    config = ModelConfig(hidden=(3,))
+    require_room(copy, least_weights(config, (1, 2, 2)))
+    weights = least_weights(replace(config, **change), (1, 2, 2))
+    with pytest.raises(RunError, match=r"of which the networks of config\.toml take [\d,]+ at"):
+        require_room(copy, weights)
+
+
+CONFIGS = [
+    ModelConfig(latents=latents, hidden=hidden, network=network, posterior=posterior, prior=prior)
+    for latents in (1, 3, 70)
+    for hidden, network in [((), "mlp"), ((5, 7), "gated"), ((6, 6), "residual")]
+    for posterior, prior in [
+        *(("diagonal", "vamp"), ("full", "mixture"), ("flow", "standard"), ("diagonal", "flow")),
+    ]
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_a_model_has_the_least_weights_of_its_config_or_more(config: ModelConfig):
+    images = torch.zeros(config.components, 1, 2, 2)
+    model = VAE.from_config(config, (1, 2, 2), generator=stream(0, "weights"), images=images)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    assert weights / 3 - 4_000 < least_weights(config, (1, 2, 2)) < weights

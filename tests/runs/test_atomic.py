@@ -1,0 +1,209 @@
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elboroom.runs.atomic import (
+    append_line,
+    as_json,
+    make_folder,
+    remove_folder,
+    whole_lines,
+    write_file,
+    write_folder,
+)
+
+
+class PowerCutError(Exception):
+    pass
+
+
+def cut(*_: object, **__: object) -> None:
+    raise PowerCutError
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_written_and_nothing_is_left_beside_it(tmp_path: Path):
+    write_file(tmp_path / "a", b"one")
+    assert (tmp_path / "a").read_bytes() == b"one"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_file_is_written_over_an_old_one(tmp_path: Path):
+    write_file(tmp_path / "a", b"one, long")
+    write_file(tmp_path / "a", b"two")
+    assert (tmp_path / "a").read_bytes() == b"two"
+
+
+def test_a_file_cut_short_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_file(tmp_path / "a", b"old")
+    monkeypatch.setattr(os, "fsync", cut)
+    with pytest.raises(PowerCutError):
+        write_file(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda f: (seen.append((tmp_path / "a").exists()), real(f)))
+    write_file(tmp_path / "a", b"one")
+    assert seen == [False, True]  # the content before the rename, the folder after it
+
+
+def fill(folder: Path) -> None:
+    (folder / "a").write_bytes(b"one")
+    (folder / "b").write_bytes(b"two")
+
+
+def test_a_folder_is_written_and_nothing_is_left_beside_it(tmp_path: Path):
+    write_folder(tmp_path / "f", fill)
+    assert (names(tmp_path), names(tmp_path / "f")) == (["f"], ["a", "b"])
+
+
+def test_a_folder_is_written_over_an_old_one(tmp_path: Path):
+    write_folder(tmp_path / "f", lambda folder: (folder / "old").touch())
+    write_folder(tmp_path / "f", fill)
+    assert names(tmp_path / "f") == ["a", "b"]
+
+
+def test_a_folder_is_made_within_folders_that_are_missing(tmp_path: Path):
+    write_folder(tmp_path / "x" / "y", fill)
+    assert names(tmp_path / "x") == ["y"]
+
+
+def half_filled(folder: Path) -> None:
+    (folder / "a").touch()
+    cut()
+
+
+def test_a_folder_cut_short_is_not_there(tmp_path: Path):
+    with pytest.raises(PowerCutError):
+        write_folder(tmp_path / "f", half_filled)
+    assert not (tmp_path / "f").exists()
+
+
+def test_a_folder_cut_short_leaves_the_old_one(tmp_path: Path):
+    write_folder(tmp_path / "f", fill)
+    with pytest.raises(PowerCutError):
+        write_folder(tmp_path / "f", half_filled)
+    assert names(tmp_path / "f") == ["a", "b"]
+
+
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, renames: int) -> None:
+    """Ctrl-C is pressed once, after so many renames."""
+    real, calls = os.replace, list[int]()
+
+    def replace(old: Path, new: Path) -> None:
+        real(old, new)
+        calls.append(0)
+        if len(calls) == renames:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", replace)
+
+
+@pytest.mark.parametrize(("renames", "kept"), [(1, ["old"]), (2, ["a", "b"])])
+def test_ctrl_c_after_a_rename_leaves_the_old_folder_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int, kept: list[str]
+):
+    write_folder(tmp_path / "f", lambda folder: (folder / "old").touch())
+    interrupt_after(monkeypatch, renames)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(tmp_path / "f", fill)
+    assert names(tmp_path / "f") == kept
+    write_folder(tmp_path / "f", fill)
+    assert names(tmp_path) == ["f"]
+
+
+def stale(folder: Path) -> None:
+    (folder / "stale").touch()
+    cut()
+
+
+def test_what_a_cut_left_aside_does_not_enter_the_next_folder(tmp_path: Path):
+    with pytest.raises(PowerCutError):
+        write_folder(tmp_path / "f", stale)
+    write_folder(tmp_path / "f", fill)
+    assert (names(tmp_path), names(tmp_path / "f")) == (["f"], ["a", "b"])
+
+
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Files and folders in the order in which they are synced from now on, as their numbers."""
+    real, seen = os.fsync, list[int]()
+    monkeypatch.setattr(os, "fsync", lambda f: (seen.append(os.fstat(f).st_ino), real(f)))
+    return seen
+
+
+def test_a_folder_that_is_made_has_its_name_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen = synced(monkeypatch)
+    for _ in range(2):
+        make_folder(tmp_path / "x" / "y", parents=True)
+    assert sorted(seen) == sorted(path.stat().st_ino for path in (tmp_path, tmp_path / "x"))
+
+
+def test_a_removed_folder_is_gone(tmp_path: Path):
+    write_folder(tmp_path / "f", fill)
+    remove_folder(tmp_path / "f")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("call", ["unlink", "rmdir"])
+def test_a_folder_half_removed_has_not_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+):
+    write_folder(tmp_path / "f", fill)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, cut)
+        with pytest.raises(PowerCutError):
+            remove_folder(tmp_path / "f")
+    assert not (tmp_path / "f").exists()
+    write_folder(tmp_path / "f", fill)
+    remove_folder(tmp_path / "f")
+    assert names(tmp_path) == []
+
+
+def test_the_first_line_of_a_file_has_its_name_on_the_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen = synced(monkeypatch)
+    for _ in range(2):
+        append_line(tmp_path / "a", "one")
+    file, folder = (path.stat().st_ino for path in (tmp_path / "a", tmp_path))
+    assert seen == [file, folder, file]
+
+
+def test_lines_are_appended_in_order(tmp_path: Path):
+    for line in ("one", "β"):
+        append_line(tmp_path / "a", line)
+    assert list(whole_lines(tmp_path / "a")) == [b"one", "β".encode()]
+    assert (tmp_path / "a").read_bytes() == "one\nβ\n".encode()
+
+
+def test_a_missing_file_has_no_lines(tmp_path: Path):
+    assert list(whole_lines(tmp_path / "a")) == []
+
+
+@given(st.integers(0, 11))
+def test_a_line_cut_short_is_no_line(tmp_path_factory: pytest.TempPathFactory, kept: int):
+    path = tmp_path_factory.mktemp("lines") / "a"
+    path.write_bytes(b"one\ntwo\nabc\n"[:kept])
+    assert list(whole_lines(path)) == [b"one", b"two", b"abc"][: kept // 4]
+
+
+def test_json_has_null_for_what_is_not_finite():
+    content = {"a": [1.5, math.nan, {"b": -math.inf}], "c": "∞", "d": None, "e": 3}
+    told = as_json(content)
+    assert json.loads(told) == {"a": [1.5, None, {"b": None}], "c": "∞", "d": None, "e": 3}
+    assert "∞" in told

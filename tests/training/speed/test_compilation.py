@@ -1,0 +1,187 @@
+"""Compiled networks: the same run as by eager ones, where they are worth it and possible."""
+
+import warnings
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from elboroom.config import DataConfig, ModelConfig, ObjectiveConfig, Precision, TrainConfig
+from elboroom.data import Dataset, load_data
+from elboroom.errors import UsageError
+from elboroom.model.vae import VAE
+from elboroom.randomness import stream
+from elboroom.training.loop import ELBO, train
+from elboroom.training.speed import compilation
+from elboroom.training.speed.compilation import (
+    CompiledVAE,
+    is_compiled,
+    seconds_saved,
+    why_not_compilable,
+)
+from elboroom.training.speed.fast_steps import CompiledStep, new_step
+from elboroom.training.state import new_state
+from elboroom.training.step import Step
+
+CPU = torch.device("cpu")
+CONFIG = TrainConfig(epochs=2, batch_size=64, device="cpu", threads=1)
+MANY = ObjectiveConfig("iwae", k=50)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    """Two epochs are four whole batches and a last one of 22 images."""
+    data = load_data(DataConfig(split="reference"))
+    train = data.train.rows(list(range(150)))
+    return replace(data, train=train, test=data.test.rows(list(range(50))))
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be compiled runs as it stands, and may be replaced."""
+    monkeypatch.setattr(compilation, "_compiled", lambda function: function)
+
+
+def new_model(data: Dataset, **options: object) -> VAE:
+    config = ModelConfig(hidden=(20,), **options)  # type: ignore[arg-type]
+    return VAE.from_config(config, data.event_shape, generator=stream(0, "weights"))
+
+
+def weights(model: VAE) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def new_compiled(data: Dataset, **options: object) -> CompiledStep:
+    model = new_model(data, **options)
+    step = Step(model, data.train, new_state(model).optimiser, ELBO, torch.float32)
+    return CompiledStep(step, CONFIG.batch_size)
+
+
+@pytest.mark.filterwarnings("ignore")  # what the compiler says of itself
+@pytest.mark.parametrize(
+    ("precision", "objective"), [("fp32", MANY), ("bf16", ELBO)], ids=["fp32 IWAE", "bf16 ELBO"]
+)
+def test_compiled_and_eager_train_alike(
+    digits: Dataset, precision: Precision, objective: ObjectiveConfig
+):
+    eager, compiled = new_model(digits), new_model(digits)
+    config = replace(CONFIG, precision=precision)
+    warnings.filterwarnings("error", message="steps run as they stand")
+    found = [
+        train(model, digits, replace(config, compile=how), objective=objective).history[-1]
+        for model, how in ((eager, "off"), (compiled, "on"))
+    ]
+    moved = (weights(eager) - weights(new_model(digits))).abs().max()
+    torch.testing.assert_close(weights(compiled), weights(eager), rtol=0, atol=float(moved) / 20)
+    assert found[1].bound == pytest.approx(found[0].bound, rel=1e-4)
+    assert found[1].held_out_elbo == pytest.approx(found[0].held_out_elbo, rel=1e-4)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_all_steps_run_by_what_is_compiled_but_those_of_an_odd_batch(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+):
+    sizes: list[int] = []
+
+    def noted(self: CompiledVAE, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
+        sizes.append(len(x))
+        return self.decode(z).log_prob(x, mask)
+
+    monkeypatch.setattr(CompiledVAE, "log_likelihood", noted)
+    model, plain = new_model(digits), new_model(digits)
+    train(model, digits, replace(CONFIG, compile="on", precision="fp32"))
+    train(plain, digits, replace(CONFIG, compile="off", precision="fp32"))
+    assert sizes == [64] * (1 + 2 * 2)  # the rehearsal, and two steps of each epoch
+    assert torch.equal(weights(model), weights(plain))
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_another_number_of_threads_runs_as_it_stands(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+):
+    step = new_compiled(digits)
+    monkeypatch.setattr(CompiledVAE, "log_likelihood", None)  # fails when it is called
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    step(torch.arange(64), 1e-3, 1.0)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_rehearsal_leaves_all_as_it_was(digits: Dataset):
+    step = new_compiled(digits, normalisation="batch")
+    model = step.step.model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    step.rehearse()
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+    assert any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules())
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_where_the_compiler_fails_steps_run_as_they_stand(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+):
+    def failing(*_: object) -> Tensor:
+        raise RuntimeError("Python.h: No such file\nand a page more")
+
+    monkeypatch.setattr(CompiledVAE, "log_likelihood", failing)
+    model, plain = new_model(digits), new_model(digits)
+    with pytest.warns(UserWarning, match=r"since compiling failed: Python\.h: No such file$"):
+        train(model, digits, replace(CONFIG, compile="on"))
+    train(plain, digits, replace(CONFIG, compile="off"))
+    assert torch.equal(weights(model), weights(plain))
+
+
+@pytest.mark.parametrize(
+    ("device", "per_pixel", "per_step"), [("cpu", 1.3e-9, -4e-4), ("cuda", 2.4e-11, 5e-5)]
+)
+def test_what_compiling_saves(digits: Dataset, device: str, per_pixel: float, per_step: float):
+    config = replace(CONFIG, epochs=1_000)  # of 3 steps, which decode 50 · 64 images of 784 pixels
+    found = seconds_saved(config, MANY, digits.train, torch.device(device))
+    assert found == pytest.approx(3_000 * (per_pixel * 50 * 64 * 784 + per_step))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "objective", "compiled"),
+    [(3_600, MANY, True), (3_400, MANY, False), (10**6, ELBO, False)],
+)
+def test_auto_compiles_runs_that_earn_it_back(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch, epochs, objective, compiled
+):
+    monkeypatch.setattr(
+        "elboroom.training.speed.compilation.shutil.which", lambda name: f"/usr/bin/{name}"
+    )
+    config = replace(CONFIG, epochs=epochs)
+    assert is_compiled(config, objective, digits.train, CPU) == compiled
+    assert not is_compiled(replace(config, compile="off"), objective, digits.train, CPU)
+    assert is_compiled(replace(config, compile="on"), objective, digits.train, CPU)
+
+
+def test_without_a_compiler_auto_trains_and_on_says_what_is_missing(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    long = replace(CONFIG, epochs=10_000)
+    model = new_model(digits)
+    step = Step(model, digits.train, new_state(model).optimiser, MANY, torch.float32)
+    assert type(new_step(step, long)) is Step
+    with pytest.raises(UsageError, match=r"--compile on is not possible here") as refusal:
+        train(new_model(digits), digits, replace(CONFIG, compile="on"))
+    assert "no C++ compiler is found" in str(refusal.value)
+
+
+def test_the_compiler_that_the_environment_names_counts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert why_not_compilable(CPU) == "no C++ compiler is found: no-such-compiler"
+
+
+def test_cuda_needs_triton(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("elboroom.training.speed.compilation.find_spec", lambda name: None)
+    found = why_not_compilable(torch.device("cuda"))
+    assert found is not None
+    assert found.startswith("Triton")
+
+
+def test_an_unmeasured_device_is_left_alone():
+    assert why_not_compilable(torch.device("mps")) == "compiling for mps was never measured"

@@ -1,0 +1,121 @@
+"""The choice of threads, on a machine that is made of numbers."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from elboroom.training.speed.threads import (
+    is_core_taken,
+    product_seconds,
+    thread_choices,
+    threads_as_before,
+)
+
+Machine = Callable[[int, int], float]
+"""Seconds of a step, given the number of threads and of the step."""
+
+
+def used(machine: Machine, steps: int) -> list[int]:
+    """The threads of each step on `machine`, where all are 2."""
+    now, chosen = 0.0, []
+    choices = thread_choices(2, lambda: now)
+    threads = next(choices)
+    for step in range(steps):
+        chosen.append(threads)
+        now += machine(threads, step)
+        threads = choices.send(machine(threads, step))
+    return chosen
+
+
+def quiet(threads: int, step: int) -> float:
+    return 0.01 / threads
+
+
+def busy(threads: int, step: int) -> float:
+    return {1: 0.01, 2: 0.04}[threads]
+
+
+def seconds(machine: Machine, chosen: list[int]) -> float:
+    return sum(machine(threads, step) for step, threads in enumerate(chosen))
+
+
+def test_a_quiet_machine_gives_all_threads_after_one_trial():
+    chosen = used(quiet, 1_000)
+    assert chosen.count(1) == 6
+    assert set(chosen[20:]) == {2}
+
+
+def test_a_busy_machine_costs_little_more_than_one_thread_would():
+    chosen = used(busy, 5_000)
+    assert seconds(busy, chosen) < 1.05 * seconds(busy, [1] * 5_000)
+
+
+def test_a_core_that_is_taken_later_is_noticed_within_a_few_windows():
+    chosen = used(lambda n, step: (quiet if step < 1_000 else busy)(n, step), 3_000)
+    assert set(chosen[50:1_000]) == {2}
+    assert chosen[1_000:1_060].count(2) < 45
+    assert set(chosen[1_060:1_200]) == {1}
+
+
+def test_a_core_that_is_free_again_is_used_again():
+    chosen = used(lambda n, step: (busy if step < 1_000 else quiet)(n, step), 5_000)
+    assert chosen[500:1_000].count(2) < 20
+    assert set(chosen[-1_000:]) == {2}
+
+
+def test_hiccups_change_nothing():
+    chosen = used(lambda n, step: 10.0 if step % 7 == 0 else quiet(n, step), 1_000)
+    assert set(chosen[40:]) == {2}
+
+
+def test_a_slower_machine_that_stays_so_is_tried_once():
+    chosen = used(lambda n, step: (1 if step < 500 else 3) * quiet(n, step), 2_000)
+    assert chosen.count(1) == 12
+
+
+def test_the_best_of_what_was_seen_tells_a_slow_down():
+    def machine(threads: int, step: int) -> float:
+        slow_at_first_and_taken_at_last = {1: 0.03, 2: 0.015}, {1: 0.01, 2: 0.014}
+        if 30 <= step < 1_000:
+            return quiet(threads, step)
+        return slow_at_first_and_taken_at_last[step >= 1_000][threads]
+
+    assert set(used(machine, 1_200)[1_060:]) == {1}
+
+
+def test_equal_times_give_all_threads():
+    assert set(used(lambda n, step: 0.01 if n == 2 else 0.0095, 500)[40:]) == {2}
+
+
+@threads_as_before()
+def fails() -> None:
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    raise ZeroDivisionError
+
+
+def test_the_number_of_threads_is_given_back_even_after_an_error():
+    before = torch.get_num_threads()
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert torch.get_num_threads() == before
+
+
+def test_a_product_is_timed_by_the_threads_asked_for_and_its_median_told():
+    seen, ticks = [], iter([0, 90, 0, 5, 0, 1, 0, 2, 0, 4, 0, 3])
+
+    def clock() -> float:
+        seen.append(torch.get_num_threads())
+        return next(ticks)
+
+    before = torch.get_num_threads()
+    assert product_seconds(2, clock) == 3  # of 5, 1, 2, 4, 3: the first is not counted
+    assert set(seen) == {2}
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("of_all", "taken"), [(0.5, False), (0.89, False), (0.91, True), (40.0, True)]
+)
+def test_threads_that_gain_nothing_tell_of_a_core_that_is_taken(of_all: float, taken: bool):
+    assert is_core_taken(of_all, 1.0) is taken
