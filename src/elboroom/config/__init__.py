@@ -10,13 +10,20 @@ from elboroom.config.commands import (
     EvaluateConfig,
     FigureName,
     FiguresConfig,
-    FitName,
     GapsConfig,
     InferConfig,
-    MethodName,
 )
 from elboroom.config.data import Binarisation, DataConfig, Split
-from elboroom.config.model import Activation, LikelihoodName, ModelConfig, Network, Normalisation
+from elboroom.config.kinds import (
+    FitName,
+    FormatName,
+    LikelihoodName,
+    MethodName,
+    NetworkName,
+    PosteriorName,
+    PriorName,
+)
+from elboroom.config.model import Activation, ModelConfig, Normalisation
 from elboroom.config.objective import Gradient, Objective, ObjectiveConfig
 from elboroom.config.presets import PRESETS
 from elboroom.config.run import Config
@@ -37,6 +44,7 @@ __all__ = [
     "FigureName",
     "FiguresConfig",
     "FitName",
+    "FormatName",
     "GapsConfig",
     "Gradient",
     "InferConfig",
@@ -44,11 +52,13 @@ __all__ = [
     "LikelihoodName",
     "MethodName",
     "ModelConfig",
-    "Network",
+    "NetworkName",
     "Normalisation",
     "Objective",
     "ObjectiveConfig",
+    "PosteriorName",
     "Precision",
+    "PriorName",
     "Split",
     "TrainConfig",
 ]

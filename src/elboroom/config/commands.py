@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from tyro.conf import arg
 
 from elboroom.config.checks import (
     require,
@@ -12,6 +14,7 @@ from elboroom.config.checks import (
     require_rows,
     require_seed,
 )
+from elboroom.config.kinds import METHODS, FitName, MethodName, listed
 from elboroom.config.training import Precision
 
 AnnealingSchedule = Literal["sigmoid", "linear"]
@@ -80,18 +83,6 @@ class FiguresConfig:
         require_seed(self.seed)
 
 
-FitName = Literal["svi-full", "svi-low-rank", "svi-mixture", "svi-flow", "laplace"]
-"""Methods whose answer is a density q of more than the encoder's family."""
-MethodName = Literal[
-    "encoder",
-    "svi",
-    FitName,
-    "sir",
-    "hmc",
-    "pseudo-gibbs",
-    "metropolis-within-gibbs",
-    "grid",
-]
 _MOST_COMPARED = 6
 
 
@@ -131,18 +122,7 @@ class InferConfig:
     """The .npz file to write; what is there already is never written over."""
     mask: str | None = None
     """What is seen; as in `elboroom complete`. None means everything."""
-    method: MethodName = "svi"
-    """How the posteriors are found.
-    encoder: its q as it stands.
-    svi: a diagonal Gaussian fitted to each image.
-    svi-full, svi-low-rank: a Gaussian with correlations, all or few.
-    svi-mixture, svi-flow: several Gaussians, or a normalising flow.
-    laplace: a Gaussian at the mode, refined.
-    sir: particles of Gaussians at the modes, weighted by the truth.
-    hmc: Hamiltonian Monte Carlo.
-    pseudo-gibbs: the encoder and the decoder take turns.
-    metropolis-within-gibbs: the same, corrected.
-    grid: exact, for one or two latents."""
+    method: Annotated[MethodName, arg(help=listed("Method of inference.", METHODS))] = "svi"
     index: tuple[int, ...] | None = None
     """Rows of the test part; None takes all of them."""
     images: int | None = None
