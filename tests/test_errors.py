@@ -3,13 +3,13 @@ import pytest
 from elboroom.errors import ElboroomError
 
 
-def test_an_error_says_what_why_and_how_to_mend_it():
+def test_an_error_states_what_happened_why_and_the_fix():
     error = ElboroomError("it fell", why="it was\n\tdropped", fix="catch “it”")
     assert str(error) == "it fell\n  why: it was\n\tdropped\n  fix: catch “it”"
 
 
 @pytest.mark.parametrize(
-    ("character", "told"),
+    ("character", "escaped"),
     [
         ("\x1b", r"\x1b"),
         ("\r", r"\r"),
@@ -18,8 +18,10 @@ def test_an_error_says_what_why_and_how_to_mend_it():
         ("\ud800", r"\ud800"),
     ],
 )
-def test_what_a_terminal_would_obey_is_spelled_out(character: str, told: str):
-    assert str(ElboroomError(f"a{character}b", why="c", fix="d")) == f"a{told}b\n  why: c\n  fix: d"
+def test_control_characters_are_escaped(character: str, escaped: str):
+    assert (
+        str(ElboroomError(f"a{character}b", why="c", fix="d")) == f"a{escaped}b\n  why: c\n  fix: d"
+    )
 
 
 def test_a_long_part_is_cut():

@@ -1,61 +1,65 @@
-"""What elboroom raises: every error says what happened, why, and how to mend it."""
+"""The errors of elboroom. Each states what happened, why, and how to fix it."""
 
-_MOST = 2_000  # characters of each part
+_MOST_CHARACTERS = 2_000  # of each of the three parts
 
 
 class ElboroomError(Exception):
-    """A failed run. `exit_code` is what the command line ends with."""
+    """The base class of all errors. `exit_code` is the exit status of the command line."""
 
     exit_code = 1
 
     def __init__(self, what: str, *, why: str, fix: str) -> None:
-        self.what, self.why, self.fix = (told(text) for text in (what, why, fix))
+        self.what, self.why, self.fix = (printable(text) for text in (what, why, fix))
         super().__init__(f"{self.what}\n  why: {self.why}\n  fix: {self.fix}")
 
 
 class UsageError(ElboroomError):
-    """An option or an argument that cannot be meant."""
+    """An option or an argument with an invalid value."""
 
     exit_code = 2
 
 
 class NotDrawableError(UsageError):
-    """A figure that this model or this data does not have."""
+    """A figure that cannot be drawn of this model or this data."""
 
 
 class DataError(UsageError):
-    """Data that the chosen reader, split or likelihood cannot take."""
+    """Data that the chosen reader, split or likelihood does not accept."""
 
 
 class RunError(ElboroomError):
-    """A run folder that is missing, in the way, or not whole."""
+    """A run folder that is missing, incomplete, or in the way of another."""
 
 
 class DiskError(RunError):
-    """What the system does not let us write, as on a full disk; what was there before still is."""
+    """A write that the system refused, for example on a full disk. Existing files are unchanged."""
 
 
 class IncomparableError(UsageError):
-    """Two results that do not speak of the same data."""
+    """Two results of different data."""
 
 
 class TrainingError(ElboroomError):
-    """Training that cannot go on, such as an ELBO that is no longer finite."""
+    """Training that cannot continue, for example because the ELBO is not finite."""
 
 
 def require_positive(**counts: int) -> None:
-    """Check arguments that count something, by their names.
+    """Check that each count, given by its name, is at least 1.
 
     Raises:
-        UsageError: one of them is less than 1.
+        UsageError: a count is less than 1.
     """
     for name, count in counts.items():
         if count < 1:
             why = f"at least one is needed, and {name} is {count}"
-            raise UsageError(f"{name} must be positive", why=why, fix=f"give {name} of 1 or more")
+            fix = f"set {name} to 1 or more"
+            raise UsageError(f"{name} must be positive", why=why, fix=fix)
 
 
-def told(text: str) -> str:
-    """For a terminal, which would obey the control characters that a file of others may name."""
-    text = text if len(text) <= _MOST else f"{text[:_MOST]}…"
+def printable(text: str) -> str:
+    """Shorten text and escape its control characters for a terminal.
+
+    A hostile file name could otherwise control the terminal.
+    """
+    text = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)

@@ -15,7 +15,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, subcommand
 from elboroom.cli.commands import COMMANDS, Command, Train, TrainDefaults
 from elboroom.cli.signals import Interrupted, ended_by_signals
 from elboroom.config import PRESETS, Config, DataConfig
-from elboroom.errors import ElboroomError, told
+from elboroom.errors import ElboroomError, printable
 
 # On a machine with another busy process, OpenMP threads that spin at barriers for one that does not
 # run make PyTorch 20 to 50 times slower. Read when torch loads; what the user has set stays.
@@ -73,7 +73,7 @@ def _fail(message: str, code: int) -> int:
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    sys.stderr.write(f"warning: {told(str(message))}\n")
+    sys.stderr.write(f"warning: {printable(str(message))}\n")
 
 
 def parse(arguments: list[str]) -> Any:

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from elboroom.model.likelihoods.exponential import ExponentialFamily
-from elboroom.model.likelihoods.likelihood import uniforms
+from elboroom.randomness import uniforms
 
 _RARE = 1e-3  # at the least, the probability of a 1 and of a 0 that a pixel starts at
 
@@ -38,7 +38,9 @@ class Bernoulli(ExponentialFamily):
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """Binary draws, float, (..., *event)."""
-        return (uniforms(self.logits, generator) < self.mean).to(self.logits.dtype)
+        return (uniforms(self.logits.shape, self.logits, generator) < self.mean).to(
+            self.logits.dtype
+        )
 
     def log_partition(self) -> Tensor:
         """A(l) = log(1 + exp l), (..., *event)."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from elboroom.model.likelihoods.exponential import ExponentialFamily
-from elboroom.model.likelihoods.likelihood import uniforms
+from elboroom.randomness import uniforms
 
 _SMALL = 0.1  # |l|, below which the closed forms cancel and their series take over
 _FAR = 40.0  # |l|, beyond which the mean has no logit worth starting at
@@ -55,7 +55,7 @@ class ContinuousBernoulli(ExponentialFamily):
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draws in [0, 1], (..., *event), by the inverse of their distribution."""
-        u = uniforms(self.logits, generator)
+        u = uniforms(self.logits.shape, self.logits, generator)
         rate = -self._away_from_zero().abs()
         # x = log(1 + u (exp l − 1)) / l for l < 0, and 1 − x has −l
         low = torch.log1p(u * torch.expm1(rate)) / rate

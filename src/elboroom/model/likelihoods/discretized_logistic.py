@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elboroom.model.likelihoods.likelihood import seen, total, uniforms
+from elboroom.model.likelihoods.likelihood import seen, total
+from elboroom.randomness import uniforms
 
 _STEPS = 255  # between black, 0, and white, 1
 _HALF = 0.5 / _STEPS
@@ -51,7 +52,7 @@ class DiscretizedLogistic:
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draws among the levels, (..., *event)."""
-        u = uniforms(self.location, generator).clamp(_LEAST, 1 - _LEAST)
+        u = uniforms(self.location.shape, self.location, generator).clamp(_LEAST, 1 - _LEAST)
         # y = μ + s logit u, rounded
         y = self.location + self.scale * torch.logit(u)
         return (y * _STEPS).round().clamp(0, _STEPS) / _STEPS

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from elboroom.model.likelihoods.likelihood import seen, total
+from elboroom.randomness import normals
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -36,8 +37,7 @@ class GaussianPixels:
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draws, (..., *event)."""
-        like = self.mean
-        eps = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+        eps = normals(self.mean.shape, self.mean, generator)
         # x = μ + σ ε
         return self.mean + self.scale * eps
 

@@ -46,8 +46,3 @@ def total(pixels: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
 def seen(values: Tensor, mask: Tensor | None) -> Tensor:
     """0 where unseen: what stands there, NaN too, must not reach a sum or a gradient."""
     return values if mask is None else values.masked_fill(~mask, 0.0)
-
-
-def uniforms(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Uniform in [0, 1), shaped like `like`."""
-    return torch.rand(like.shape, generator=generator, dtype=like.dtype, device=like.device)

@@ -71,9 +71,3 @@ class Scored:
         """k draws (k, B, D), and their log q in nats, (k, B)."""
         z = self.sample(k, generator)
         return z, self.log_prob(z)
-
-
-def normal_noise(k: int, like: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard normal ε, k times the shape of `like`."""
-    shape = (k, *like.shape)
-    return torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from elboroom.model.flows import Coupling
-from elboroom.model.posteriors.density import normal_noise
 from elboroom.model.posteriors.gaussian import DiagonalGaussian
+from elboroom.randomness import normals
 
 _MOMENT_DRAWS = 512
 _HIDDEN_LAYER = "hyper.0"
@@ -47,7 +47,7 @@ class AmortisedFlow:
 
     def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """k draws (k, B, D), and their log q in nats, (k, B), without inverting the flow."""
-        eps = normal_noise(k, self.shift, generator)
+        eps = normals((k, *self.shift.shape), self.shift, generator)
         u, log_det = self._warp(eps, inverse=False)
         # log q(z) = log N(ε; 0, I) − log |det ∂u/∂ε| − Σ_d log σ_d
         log_q = self._standard.log_prob(eps) - log_det - self.log_std.sum(-1)
@@ -70,7 +70,7 @@ class AmortisedFlow:
 
     def _fixed_draws(self) -> Tensor:
         generator = torch.Generator(self.shift.device).manual_seed(0)
-        eps = normal_noise(_MOMENT_DRAWS, self.shift[:1], generator)
+        eps = normals((_MOMENT_DRAWS, 1, self.shift.shape[-1]), self.shift, generator)
         return self.at(eps.expand(-1, len(self.shift), -1))
 
     def _warp(self, points: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.distributions import LowRankMultivariateNormal
 
-from elboroom.model.posteriors.density import Density, Scored, Spread, normal_noise
+from elboroom.model.posteriors.density import Density, Scored, Spread
+from elboroom.randomness import normals
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -32,7 +33,7 @@ class DiagonalGaussian(Scored):
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
         """k reparameterised draws z = μ + σ ε (Kingma & Welling, 2013, section 2.4), (k, B, D)."""
-        return self.at(normal_noise(k, self.mean, generator))
+        return self.at(normals((k, *self.mean.shape), self.mean, generator))
 
     def at(self, eps: Tensor) -> Tensor:
         """z of given ε, (..., B, D) → (..., B, D)."""
@@ -89,7 +90,7 @@ class Gaussian(Scored):
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
         """k reparameterised draws, (k, B, D)."""
         # z = μ + A ε
-        return self.mean + _times(self.scale, normal_noise(k, self.mean, generator))
+        return self.mean + _times(self.scale, normals((k, *self.mean.shape), self.mean, generator))
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log q(z) in nats, z (..., B, D) → (..., B)."""
@@ -144,7 +145,7 @@ class CholeskyGaussian(Scored):
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
         """k reparameterised draws, (k, B, D)."""
-        return self.at(normal_noise(k, self.mean, generator))
+        return self.at(normals((k, *self.mean.shape), self.mean, generator))
 
     def at(self, eps: Tensor) -> Tensor:
         """z of given ε, (..., B, D) → (..., B, D)."""
@@ -191,8 +192,8 @@ class LowRankGaussian(Scored):
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
         """k reparameterised draws, (k, B, D)."""
-        eps = normal_noise(k, self.mean, generator)
-        eta = normal_noise(k, self.factor[..., 0, :], generator)
+        eps = normals((k, *self.mean.shape), self.mean, generator)
+        eta = normals((k, *self.factor[..., 0, :].shape), self.factor, generator)
         # z = μ + σ ε + F η
         return self.mean + self.log_std.exp() * eps + _times(self.factor, eta)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from elboroom.model.posteriors import DiagonalGaussian
 from elboroom.model.priors.prior import Prior
+from elboroom.randomness import normals
 
 _LOG_2PI = math.log(2 * math.pi)
 _SPREAD = 0.5  # of the means of the components at first
@@ -55,7 +56,7 @@ class SharedMixture:
         mass = self.log_mass.exp()
         which = torch.multinomial(mass, k * self.rows, True, generator=generator)
         shape = (k, self.rows, self.means.shape[-1])
-        eps = torch.randn(shape, generator=generator, dtype=mass.dtype, device=mass.device)
+        eps = normals(shape, self.means, generator)
         # z = μ_c + σ_c ε
         return self.means[which].view(shape) + self.log_stds[which].view(shape).exp() * eps
 
