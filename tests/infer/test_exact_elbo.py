@@ -9,7 +9,13 @@ from elboroom.errors import UsageError
 from elboroom.infer import exact_elbo
 from elboroom.infer.exact_elbo import QuadratureError, elbo_of
 from elboroom.infer.target import Target
-from elboroom.model.posteriors import DiagonalGaussian, Gaussian, GaussianMixture, LowRankGaussian
+from elboroom.model.posteriors import (
+    Density,
+    DiagonalGaussian,
+    Gaussian,
+    GaussianMixture,
+    LowRankGaussian,
+)
 from elboroom.model.vae import VAE
 from tests.support.oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
@@ -89,8 +95,8 @@ def test_a_row_does_not_depend_on_its_company_nor_on_how_many_nodes_are_held(mon
     torch.testing.assert_close(found, expected[order], atol=1e-9, rtol=0)
 
 
-class Opaque:
-    """A density that knows neither its covariance nor its parts; some rows are far from Gaussian.
+class Opaque(Density):
+    """A density of unknown covariance; some rows are far from Gaussian.
 
     Its rows are mixtures of two Gaussians at ±1, the second with three quarters of the mass.
     """
@@ -102,7 +108,10 @@ class Opaque:
         scale = (stds[:, None, None] * torch.eye(2).double()).expand(2, 5, 2, 2)
         logits = torch.tensor([1.0, 3.0], dtype=torch.float64).log()[:, None].expand(2, 5)
         self.mixture = GaussianMixture(logits, Gaussian(mean, scale))
-        self.mean = self.mixture.mean
+
+    @property
+    def mean(self):
+        return self.mixture.mean
 
     def sample(self, k, generator):
         return self.mixture.sample(k, generator)

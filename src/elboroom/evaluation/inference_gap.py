@@ -10,22 +10,17 @@ import torch
 from torch import Tensor
 
 from elboroom.config import FitName, MethodName
-from elboroom.errors import require_positive
+from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, pareto_k
 from elboroom.infer.grid import grid
 from elboroom.infer.methods import infer_each, sir_from_modes
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.model.bounds import elbo
-from elboroom.model.posteriors import AmortisedFlow, CholeskyGaussian, DiagonalGaussian
+from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 
 _GRID_LATENTS = 2
-_BEST: dict[type, MethodName] = {
-    DiagonalGaussian: "svi",
-    CholeskyGaussian: "svi-full",
-    AmortisedFlow: "svi-flow",
-}
 
 
 @dataclass(frozen=True)
@@ -180,11 +175,12 @@ def gaps(
         k: samples of z an image, of each fit and of the evidence; k̂ takes some hundreds.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, or k is not positive.
+        UsageError: the mask does not fit, a seen value is not finite, k is not positive, or no
+            method fits the family of the encoder's q.
         GridError: the finest grid does not resolve a posterior.
     """
     require_positive(k=k)
-    best = _BEST[type(model.posterior(x[:1]))]
+    best = _best_fit(model.posterior(x[:1]))
     others: list[MethodName] = [name for name in methods if name != best]
     names: tuple[MethodName, ...] = ("encoder", best, *others)
     found = infer_each(names, model, x, mask, generator=generator)
@@ -202,3 +198,14 @@ def gaps(
     particles = sir_from_modes(model, x, mask, generator=generator, particles=k)
     error, k_hat = particles.log_evidence_standard_error, pareto_k(particles.log_weights)
     return Gaps(Evidence("importance sampling", particles.log_evidence, error, k_hat), fits, best)
+
+
+def _best_fit(q: Density) -> MethodName:
+    """Return the method that fits the best member of the family of the encoder's q."""
+    if q.best_fit is None:
+        raise UsageError(
+            "the inference gap of this encoder cannot be split",
+            why=f"no method of inference fits a {type(q).__name__} to each row",
+            fix="set `best_fit` of the density, or use another posterior",
+        )
+    return q.best_fit

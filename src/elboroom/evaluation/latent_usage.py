@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elboroom.model.posteriors import AmortisedFlow, DiagonalGaussian
+from elboroom.model.posteriors import Density, DiagonalGaussian
 from elboroom.model.priors import Prior, SharedMixture
-from elboroom.model.vae import EncoderFamily
 
 _ACTIVE = 0.01  # Burda et al. (2016), section 5.2
 _SOME = 500
@@ -34,20 +33,21 @@ class Information:
 
     @classmethod
     def of(
-        cls, parts: Sequence[EncoderFamily], prior: Prior, generator: torch.Generator
+        cls, parts: Sequence[Density], prior: Prior, generator: torch.Generator
     ) -> "Information":
         """From the densities of N images under a prior, some rows a part, with a draw of each.
 
         The mutual information is of all images where the densities are diagonal Gaussians, else of
         the first five hundred: each draw is held against the density of every image.
         """
-        mean = torch.cat([q.mean for q in parts]).double()
+        means = [q.mean for q in parts]
+        mean = torch.cat(means).double()
         marginals = _marginals(parts)
-        if all(isinstance(q, DiagonalGaussian) for q in parts) and marginals is not None:
+        if marginals is not None and all(q.marginals is q for q in parts):
             z = marginals.sample(1, generator)[0]
             mutual = marginals.log_prob(z) - _log_aggregate(marginals, z)
         else:
-            mutual = _mutual_of_some(_first(parts), generator)
+            mutual = _mutual_of_some(_first(parts, means), generator)
         kl = None if marginals is None else prior.kl_per_latent(marginals, generator)
         return cls(None if kl is None else kl.mean(0).cpu(), mean.var(0).cpu(), mutual.cpu())
 
@@ -57,27 +57,30 @@ class Information:
         return self.activity > _ACTIVE
 
 
-def _marginals(parts: Sequence[EncoderFamily]) -> DiagonalGaussian | None:
+def _marginals(parts: Sequence[Density]) -> DiagonalGaussian | None:
     """q(z_d | x) of each latent of all images, where they are known."""
-    known = [q.marginals for q in parts if not isinstance(q, AmortisedFlow)]
+    known = [marginals for q in parts if (marginals := q.marginals) is not None]
     if len(known) < len(parts):
         return None
-    mean, log_std = (torch.cat([getattr(q, p) for q in known]) for p in ("mean", "log_std"))
-    return DiagonalGaussian(mean.double(), log_std.double())
+    mean = torch.cat([q.mean for q in known])
+    return DiagonalGaussian(mean.double(), torch.cat([q.log_std for q in known]).double())
 
 
-def _first(parts: Sequence[EncoderFamily]) -> list[EncoderFamily]:
+def _first(parts: Sequence[Density], means: Sequence[Tensor]) -> list[Density]:
     """The parts that the first five hundred images are in."""
-    before = [sum(len(q.log_std) for q in parts[:i]) for i in range(len(parts))]
+    before = [sum(len(mean) for mean in means[:i]) for i in range(len(parts))]
     return [q for q, images in zip(parts, before, strict=True) if images < _SOME]
 
 
-def _mutual_of_some(parts: Sequence[EncoderFamily], generator: torch.Generator) -> Tensor:
+def _mutual_of_some(parts: Sequence[Density], generator: torch.Generator) -> Tensor:
     """Of families that are not Gaussians with diagonal covariances, pair by pair, (N,)."""
     drawn = [q.draw(1, generator) for q in parts]
     z, log_q = (torch.cat([pair[i][0] for pair in drawn]) for i in (0, 1))
     # log q(z_n | x_m)
-    pairs = [q.log_prob(z[:, None].expand(-1, len(q.log_std), -1)) for q in parts]
+    pairs = [
+        q.log_prob(z[:, None].expand(-1, log_q.shape[1], -1))
+        for q, (_, log_q) in zip(parts, drawn, strict=True)
+    ]
     return log_q - (torch.logsumexp(torch.cat(pairs, 1), 1) - math.log(len(z)))
 
 

@@ -69,7 +69,7 @@ def elbo_of(target: Target, q: Density, generator: torch.Generator | None = None
 
 def _covariance(q: Density, generator: torch.Generator | None) -> Tensor:
     """That of q, (B, D, D), or about it."""
-    covariance = getattr(q, "covariance", None)
+    covariance = q.covariance
     if covariance is not None:
         return covariance
     if generator is None:

@@ -11,7 +11,7 @@ from elboroom.infer.chains.posterior import ChainPosterior
 from elboroom.infer.observed import check_data_and_mask
 from elboroom.infer.target import Target
 from elboroom.model.decoding import decoded_at_a_time
-from elboroom.model.posteriors import Reparameterised
+from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 
 
@@ -137,7 +137,7 @@ class _Images:
 class _Encoded:
     """The encoder's answers to C × B images, one after the other; `shape` is (C, B)."""
 
-    q: Reparameterised
+    q: Density
     shape: torch.Size
 
     def draw(self, now: Tensor, generator: torch.Generator) -> Tensor:

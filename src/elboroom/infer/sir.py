@@ -10,7 +10,7 @@ from elboroom.errors import UsageError, require_positive
 from elboroom.infer.diagnostics import importance_ess, pareto_k
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
-from elboroom.model.posteriors import Density, Widenable
+from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 
 
@@ -134,8 +134,9 @@ def sir(
 def _widened(q: Density, factor: float) -> Density:
     if factor == 1.0:
         return q
-    if factor > 0 and isinstance(q, Widenable):
-        return q.widened(factor)
+    wide = q.widened(factor) if factor > 0 else None
+    if wide is not None:
+        return wide
     raise UsageError(
         f"this proposal cannot be widened by {factor:g}",
         why="Gaussians and their mixtures can, by a positive factor",

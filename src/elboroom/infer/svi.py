@@ -16,7 +16,7 @@ from elboroom.infer.fitting.starting_points import starting_points
 from elboroom.infer.laplace import mixture_of_modes
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
-from elboroom.model.posteriors import Density, DiagonalGaussian, Gaussian, Spread
+from elboroom.model.posteriors import Density, DiagonalGaussian, Gaussian, gaussian_of
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork
 
@@ -109,18 +109,29 @@ def _require_name(option: str, name: str, known: tuple[str, ...]) -> None:
 
 
 def _starts(
-    target: Target, encoded: Spread, start: StartName, count: int, generator: torch.Generator
+    target: Target, encoded: Density, start: StartName, count: int, generator: torch.Generator
 ) -> Ascent:
     """Gaussians (M, B, ...) to ascend from."""
     if start == "encoder":
-        scale = torch.linalg.cholesky(encoded.covariance)
-        return _unjudged(encoded.mean[None], scale[None])
+        return _unjudged(*_encoded_gaussian(encoded))
     points = starting_points(target, encoded.mean, count, generator)
     if start == "laplace":
         return find_modes(target, points)
     many = target.rows(torch.arange(len(target), device=points.device).repeat(count))
     scale = laplace_at(many, points.flatten(0, 1)).scale
     return _unjudged(points, scale.unflatten(0, points.shape[:2]))
+
+
+def _encoded_gaussian(q: Density) -> tuple[Tensor, Tensor]:
+    """Return the mean (1, B, D) and a root of the covariance (1, B, D, D) of the encoder's q."""
+    gaussian = gaussian_of(q)
+    if gaussian is None:
+        raise UsageError(
+            f"the fit cannot start at a {type(q).__name__}",
+            why="its covariance is not known",
+            fix="use start='laplace', or implement the density's `covariance`",
+        )
+    return gaussian.location[None], gaussian.scale[None]
 
 
 def _unjudged(mean: Tensor, scale: Tensor) -> Ascent:

@@ -13,10 +13,8 @@ from elboroom.errors import UsageError
 from elboroom.model.flows import CONTEXT, Coupling
 from elboroom.model.likelihoods import KINDS, Bernoulli, Likelihood, likelihood_of
 from elboroom.model.networks.coders import Decoder, Encoder, network
-from elboroom.model.posteriors import AmortisedFlow, CholeskyGaussian, DiagonalGaussian
+from elboroom.model.posteriors import AmortisedFlow, CholeskyGaussian, Density, DiagonalGaussian
 from elboroom.model.priors import FlowPrior, MixturePrior, Prior, StandardNormal, VampPrior
-
-EncoderFamily = DiagonalGaussian | CholeskyGaussian | AmortisedFlow
 
 # The numbers of each parameter of q, for D latents.
 _SIZES: dict[str, Callable[[int], tuple[int, ...]]] = {
@@ -52,7 +50,7 @@ class VAE(nn.Module):
         latents: int,
         likelihood: Callable[[Tensor], Likelihood] = Bernoulli,
         prior: Prior | None = None,
-        family: Callable[..., EncoderFamily] = DiagonalGaussian,
+        family: Callable[..., Density] = DiagonalGaussian,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
@@ -104,7 +102,7 @@ class VAE(nn.Module):
         decoder, prior = decoder or self.decoder, self.prior.fixed()
         return VAE(self.encoder, decoder, self.latents, self.likelihood, prior, self.family)
 
-    def posterior(self, x: Tensor, mask: Tensor | None = None) -> EncoderFamily:
+    def posterior(self, x: Tensor, mask: Tensor | None = None) -> Density:
         """The encoder's q(z | x). It never met unseen pixels: they enter as 0, a rough guess."""
         return self.family(*self.encoder(x if mask is None else x.masked_fill(~mask, 0.0)))
 
@@ -164,7 +162,7 @@ class _FlowFamily(nn.Module):
         return AmortisedFlow(self.coupling, shift, log_std, context)
 
 
-def _family(config: ModelConfig, generator: torch.Generator) -> Callable[..., EncoderFamily]:
+def _family(config: ModelConfig, generator: torch.Generator) -> Callable[..., Density]:
     if config.posterior == "flow":
         return _FlowFamily(config.latents, generator)
     return CholeskyGaussian if config.posterior == "full" else DiagonalGaussian

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from elboroom.config import ObjectiveConfig
 from elboroom.model.bounds import renyi
-from elboroom.model.posteriors import DiagonalGaussian
-from elboroom.model.vae import VAE, EncoderFamily
+from elboroom.model.posteriors import Density, DiagonalGaussian
+from elboroom.model.vae import VAE
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def bound(
 
 
 def _closed_form(
-    q: EncoderFamily,
+    q: Density,
     log_likelihood: Tensor,
     kl: Tensor,
     config: ObjectiveConfig,

@@ -56,10 +56,10 @@ def test_the_density_of_a_draw_is_that_of_the_inverse(latents):
 @pytest.mark.parametrize("latents", [1, 2, 3])
 def test_the_log_determinant_is_that_of_the_jacobian(latents):
     flow, eps = warped(latents), torch.randn(ROWS, latents, generator=generator(3)).double()
-    jacobian = torch.autograd.functional.jacobian(lambda e: flow.at(e[None])[0][0], eps)
+    jacobian = torch.autograd.functional.jacobian(lambda e: flow.transform(e[None])[0][0], eps)
     own = torch.stack([jacobian[b, :, b] for b in range(ROWS)])
     expected = torch.linalg.slogdet(own).logabsdet
-    torch.testing.assert_close(flow.at(eps[None])[1][0], expected)
+    torch.testing.assert_close(flow.transform(eps[None])[1][0], expected)
 
 
 def test_the_density_integrates_to_one():
@@ -116,7 +116,7 @@ def test_log_weights_are_those_of_the_draws():
     climber.spline = flow.spline
     parameters = (flow.weights, flow.affine.mean, flow.affine.scale)
     found = climber.log_weights(target, parameters, climber.check)
-    z, _log_det = flow.at(climber.check.eps[:, None].expand(-1, ROWS, -1))
+    z, _log_det = flow.transform(climber.check.eps[:, None].expand(-1, ROWS, -1))
     torch.testing.assert_close(found, target.log_joint(z) - flow.log_prob(z), atol=1e-5, rtol=1e-5)
 
 

@@ -4,7 +4,6 @@ With z = μ + A u, the density at the inverse temperature β is f_β(u) ∝ N(u;
 r(u) = p(x_seen, z) / q₀(z).
 """
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +13,7 @@ from torch import Tensor
 from elboroom.errors import UsageError
 from elboroom.infer.chains.hamiltonian import State
 from elboroom.infer.target import Target
+from elboroom.model.normal import LOG_2PI
 from elboroom.model.posteriors import Density, Gaussian, gaussian_of
 
 
@@ -80,7 +80,7 @@ class Path:
     def _log_volume(self) -> Tensor:
         """−log q₀ at its mean, (B,)."""
         log_det = torch.linalg.slogdet(self.scale).logabsdet
-        return log_det + 0.5 * self.target.latents * math.log(2 * math.pi)
+        return log_det + 0.5 * self.target.latents * LOG_2PI
 
 
 def _gaussian(q: Density) -> Gaussian:

@@ -1,6 +1,5 @@
 """A normalising flow of every row."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +10,9 @@ from elboroom.infer.fitting.ascent import Parameters
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic
 from elboroom.infer.target import Target
 from elboroom.model.flows import Spline
-from elboroom.model.posteriors import DiagonalGaussian, Gaussian
+from elboroom.model.normal import log_standard_normal
+from elboroom.model.posteriors import Density, Gaussian
+from elboroom.randomness import normals
 
 _TRANSFORMS = 2
 _WIDTH = 16
@@ -19,12 +20,14 @@ _MEAN_DRAWS = 1_024
 
 
 @dataclass(frozen=True)
-class Flow:
+class Flow(Density):
     """z = μ + A f(ε), f a spline flow of each row: `weights` (B, P), `affine` holds μ and A."""
 
     spline: Spline
     weights: Tensor
     affine: Gaussian
+
+    best_fit = "svi-flow"
 
     @property
     def mean(self) -> Tensor:
@@ -32,34 +35,41 @@ class Flow:
         like = self.affine.mean
         generator = torch.Generator(like.device).manual_seed(0)
         eps = antithetic(_MEAN_DRAWS, like.shape[-1], like, generator).eps
-        return self.at(eps[:, None].expand(-1, *like.shape))[0].mean(0)
+        return self.at(eps[:, None].expand(-1, *like.shape)).mean(0)
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
-        """k draws, (k, B, D)."""
+        """Draw k values of z for each row, (k, B, D)."""
         return self.draw(k, generator)[0]
 
     def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """k draws (k, B, D), and their log q in nats, (k, B), without inverting the flow."""
-        standard = DiagonalGaussian.standard(self.affine.mean.shape, self.affine.mean)
-        eps = standard.sample(k, generator)
-        z, log_det = self.at(eps)
-        return z, standard.log_prob(eps) - log_det
+        """Draw k values of z for each row, (k, B, D), with their log q in nats, (k, B).
 
-    def at(self, eps: Tensor) -> tuple[Tensor, Tensor]:
-        """z = μ + A f(ε) and log |det ∂z/∂ε|: (K, B, D) → (K, B, D), (K, B)."""
+        The flow is not inverted.
+        """
+        like = self.affine.mean
+        eps = normals((k, *like.shape), like, generator)
+        z, log_det = self.transform(eps)
+        return z, log_standard_normal(eps) - log_det
+
+    def at(self, eps: Tensor) -> Tensor:
+        """Transform standard normal noise ε into z, (K, B, D) → (K, B, D)."""
+        return self.transform(eps)[0]
+
+    def transform(self, eps: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute z = μ + A f(ε) and log |det ∂z/∂ε|: (K, B, D) → (K, B, D), (K, B)."""
         u, log_det = self._warp(eps, inverse=False)
         z = self.affine.mean + torch.einsum("bij,kbj->kbi", self.affine.scale, u)
         return z, log_det + torch.linalg.slogdet(self.affine.scale).logabsdet
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z) in nats, z (..., B, D) → (..., B)."""
+        """Compute log q(z) in nats, z (..., B, D) → (..., B)."""
         flat = z.reshape(-1, *z.shape[-2:])
         inverse = torch.linalg.inv(self.affine.scale)
         u = torch.einsum("bij,kbj->kbi", inverse, flat - self.affine.mean)
         eps, log_det = self._warp(u, inverse=True)
         # log q(z) = log N(ε; 0, I) + log |det ∂ε/∂u| − log |det A|
         log_det = log_det - torch.linalg.slogdet(self.affine.scale).logabsdet
-        return (_log_normal(eps) + log_det).view(z.shape[:-1])
+        return (log_standard_normal(eps) + log_det).view(z.shape[:-1])
 
     def _warp(self, points: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
         """Each row's flow at its own points (K, B, D)."""
@@ -100,10 +110,6 @@ class FlowClimber(AdamClimber):
         The path derivative alone would need the inverse, so that this gradient is the whole one.
         """
         eps = nodes.eps[:, None].expand(-1, len(target), -1)
-        z, log_det = self.q(parameters).at(eps)
+        z, log_det = self.q(parameters).transform(eps)
         # −log q(z_k) = −log N(ε_k; 0, I) + log |det ∂z/∂ε|
-        return target.log_joint(z) - _log_normal(eps) + log_det
-
-
-def _log_normal(eps: Tensor) -> Tensor:
-    return -0.5 * (eps.square() + math.log(2 * math.pi)).sum(-1)
+        return target.log_joint(z) - log_standard_normal(eps) + log_det

@@ -1,17 +1,9 @@
-"""q(z | x): families of approximate posteriors, one member a row."""
+"""Densities over z: the contract, and the families of approximate posteriors."""
 
-from elboroom.model.flows import CONTEXT, Coupling
-from elboroom.model.posteriors.density import (
-    ClosedForm,
-    Density,
-    Reparameterised,
-    Spread,
-    Widenable,
-)
+from elboroom.model.posteriors.density import Density, DiagonalGaussian
 from elboroom.model.posteriors.flow import AmortisedFlow
 from elboroom.model.posteriors.gaussian import (
     CholeskyGaussian,
-    DiagonalGaussian,
     Gaussian,
     LowRankGaussian,
     gaussian_of,
@@ -19,18 +11,12 @@ from elboroom.model.posteriors.gaussian import (
 from elboroom.model.posteriors.mixture import GaussianMixture
 
 __all__ = [
-    "CONTEXT",
     "AmortisedFlow",
     "CholeskyGaussian",
-    "ClosedForm",
-    "Coupling",
     "Density",
     "DiagonalGaussian",
     "Gaussian",
     "GaussianMixture",
     "LowRankGaussian",
-    "Reparameterised",
-    "Spread",
-    "Widenable",
     "gaussian_of",
 ]

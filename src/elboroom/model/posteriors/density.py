@@ -1,73 +1,168 @@
-"""What families of approximate posteriors know, one member a row."""
+"""The contract of a density over z, and the diagonal Gaussian."""
 
-from typing import Protocol, runtime_checkable
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from elboroom.config import MethodName
+from elboroom.errors import UsageError
+from elboroom.model.normal import LOG_2PI, log_standard_normal
+from elboroom.randomness import normals
 
-class Density(Protocol):
-    """A density over z for each of B rows, from which one can draw."""
+
+class Density(ABC):
+    """A density over z for each of B rows: an approximate posterior, or a prior.
+
+    Implementing a density:
+        Derive a frozen dataclass from this class and write `mean`, `sample` and `log_prob`. Keep
+        gradients from draws and densities to the parameters, so that the density can be trained.
+
+        Everything else is optional. Override `draw` if the density of a draw is cheaper than
+        `log_prob`, as in a flow. Override `covariance`, `marginals`, `kl_to_standard` or `widened`
+        if they have a closed form: None, their default, means that they are unknown, and callers
+        estimate or refuse. An encoder's q also needs `detached`, for the gradients other than
+        plain ones, and `at`, for the Gibbs samplers. Set `best_fit` if a method of `elboroom.infer`
+        fits the same family to each row; `elboroom gaps` compares the encoder with that fit.
+    """
+
+    best_fit: ClassVar[MethodName | None] = None
+    """The method of inference that fits the best member of the same family to each row."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Tensor:
+        """E_q[z], (B, D)."""
+
+    @abstractmethod
+    def sample(self, k: int, generator: torch.Generator) -> Tensor:
+        """Draw k values of z for each row, (k, B, D)."""
+
+    @abstractmethod
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Compute log q(z) in nats, z (..., B, D) → (..., B)."""
+
+    def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw k values of z for each row, (k, B, D), with their log q in nats, (k, B)."""
+        z = self.sample(k, generator)
+        return z, self.log_prob(z)
+
+    @property
+    def covariance(self) -> Tensor | None:
+        """Cov_q[z], (B, D, D); None if unknown."""
+        return None
+
+    @property
+    def marginals(self) -> "DiagonalGaussian | None":
+        """q(z_d) of each latent alone, if they are Gaussian; None if they are not, or unknown."""
+        return None
+
+    def kl_to_standard(self) -> Tensor | None:
+        """Compute KL(q ‖ N(0, I)) in nats, (B,); return None if it has no closed form."""
+        return None
+
+    def widened(self, factor: float) -> "Density | None":
+        """Multiply the standard deviations by `factor`; return None if the family cannot."""
+        return None
+
+    def at(self, eps: Tensor) -> Tensor:
+        """Transform standard normal noise ε into z, (..., B, D) → (..., B, D).
+
+        Raises:
+            UsageError: the density is not reparameterised, as by default.
+        """
+        raise self._lacks("at", "z is computed from standard normal noise")
+
+    def detached(self) -> "Density":
+        """Return the same density without gradients to its parameters.
+
+        Raises:
+            UsageError: the density does not implement this, as by default.
+        """
+        raise self._lacks("detached", "the gradient needs log q(z) with fixed parameters")
+
+    def _lacks(self, member: str, why: str) -> UsageError:
+        name = type(self).__name__
+        return UsageError(
+            f"{name} does not implement `{member}`",
+            why=f"{why}, and `{member}` is optional in a Density",
+            fix=f"implement {name}.{member}, or choose another method, objective or posterior",
+        )
+
+
+@dataclass(frozen=True)
+class LocatedDensity(Density):
+    """A density whose mean is one of its parameters, `location` (B, D)."""
+
+    location: Tensor
 
     @property
     def mean(self) -> Tensor:
         """E_q[z], (B, D)."""
-        ...
-
-    def sample(self, k: int, generator: torch.Generator) -> Tensor:
-        """k draws, (k, B, D)."""
-        ...
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z) in nats, z (..., B, D) → (..., B)."""
-        ...
-
-    def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """k draws (k, B, D), and their log q in nats, (k, B)."""
-        ...
+        return self.location
 
 
-@runtime_checkable
-class Widenable(Density, Protocol):
-    """A family whose members have wider ones of the same shape."""
+@dataclass(frozen=True)
+class DiagonalGaussian(LocatedDensity):
+    """N(μ, diag σ²) for each row: `location` is μ and `log_std` is log σ, both (B, D)."""
 
-    def widened(self, factor: float) -> Density:
-        """With standard deviations `factor` times as large."""
-        ...
+    log_std: Tensor
 
+    best_fit = "svi"
 
-@runtime_checkable
-class Spread(Density, Protocol):
-    """A family whose covariance is known."""
+    @classmethod
+    def standard(cls, shape: tuple[int, ...], like: Tensor) -> "DiagonalGaussian":
+        """Return N(0, I) of `shape`, with the type and device of `like`."""
+        zeros = like.new_zeros(shape)
+        return cls(zeros, zeros)
 
     @property
     def covariance(self) -> Tensor:
-        """Cov_q[z], (B, D, D)."""
-        ...
+        """Σ = diag σ², (B, D, D)."""
+        return torch.diag_embed((2 * self.log_std).exp())
 
+    @property
+    def marginals(self) -> "DiagonalGaussian":
+        """q(z_d) of each latent alone: q itself."""
+        return self
 
-@runtime_checkable
-class ClosedForm(Density, Protocol):
-    """A family whose divergence from N(0, I) is known."""
-
-    def kl_to_standard(self) -> Tensor:
-        """KL(q ‖ N(0, I)) in nats, (B,)."""
-        ...
-
-
-@runtime_checkable
-class Reparameterised(Density, Protocol):
-    """A family whose draws are a function of standard normal noise."""
+    def sample(self, k: int, generator: torch.Generator) -> Tensor:
+        """Draw k reparameterised z for each row, (k, B, D): Kingma & Welling (2013), 2.4."""
+        return self.at(normals((k, *self.location.shape), self.location, generator))
 
     def at(self, eps: Tensor) -> Tensor:
-        """z of given ε, (..., B, D) → (..., B, D)."""
-        ...
+        """Transform standard normal noise ε into z, (..., B, D) → (..., B, D)."""
+        # z = μ + σ ε
+        return self.location + self.log_std.exp() * eps
 
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Compute log q(z) in nats, z (..., B, D) → (..., B)."""
+        eps = (z - self.location) * (-self.log_std).exp()
+        # log q(z) = log N(ε; 0, I) − Σ_d log σ_d
+        return log_standard_normal(eps) - self.log_std.sum(-1)
 
-class Scored:
-    """Draws with their density, for a family whose density is as cheap as its draws."""
+    def log_prob_per_latent(self, z: Tensor) -> Tensor:
+        """Compute log q(z_d) of each latent alone in nats, z (..., B, D) → (..., B, D)."""
+        eps = (z - self.location) * (-self.log_std).exp()
+        return -0.5 * (eps.square() + LOG_2PI) - self.log_std
 
-    def draw(self: Density, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """k draws (k, B, D), and their log q in nats, (k, B)."""
-        z = self.sample(k, generator)
-        return z, self.log_prob(z)
+    def kl_to_standard(self) -> Tensor:
+        """Compute KL(q ‖ N(0, I)) in nats, (B,): Kingma & Welling (2013), appendix B."""
+        return self.kl_per_latent().sum(-1)
+
+    def kl_per_latent(self) -> Tensor:
+        """Compute KL(q(z_d) ‖ N(0, 1)) of each latent in nats, (B, D)."""
+        # KL_d = ½ [ μ_d² + σ_d² − 1 − log σ_d² ]
+        variance = (2 * self.log_std).exp()
+        return 0.5 * (self.location.square() + variance - 1 - 2 * self.log_std)
+
+    def widened(self, factor: float) -> "DiagonalGaussian":
+        """Multiply the standard deviations by `factor`."""
+        return DiagonalGaussian(self.location, self.log_std + math.log(factor))
+
+    def detached(self) -> "DiagonalGaussian":
+        """Return the same density without gradients to its parameters."""
+        return DiagonalGaussian(self.location.detach(), self.log_std.detach())

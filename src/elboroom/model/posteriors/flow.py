@@ -1,4 +1,4 @@
-"""A normalising flow as the encoder's answer: one flow, that a context of each row steers."""
+"""A normalising flow as the encoder's q: all rows share one flow, steered by a context."""
 
 from dataclasses import dataclass, replace
 from typing import cast
@@ -8,22 +8,32 @@ from torch import Tensor
 from torch.func import functional_call
 
 from elboroom.model.flows import Coupling
-from elboroom.model.posteriors.gaussian import DiagonalGaussian
+from elboroom.model.normal import log_standard_normal
+from elboroom.model.posteriors.density import Density
 from elboroom.randomness import normals
 
 _MOMENT_DRAWS = 512
-_HIDDEN_LAYER = "hyper.0"
 
 
 @dataclass(frozen=True)
-class AmortisedFlow:
-    """z = μ + σ f(ε; c), one a row: `shift` μ, `log_std` log σ (B, D), `context` c (B, CONTEXT)."""
+class AmortisedFlow(Density):
+    """z = μ + σ f(ε; c) for each row.
+
+    Attributes:
+        flow: f, which all rows share.
+        shift: μ, (B, D).
+        log_std: log σ, (B, D).
+        context: c, (B, CONTEXT).
+        trained: True if gradients reach the weights of the flow.
+    """
 
     flow: Coupling
     shift: Tensor
     log_std: Tensor
     context: Tensor
     trained: bool = True
+
+    best_fit = "svi-flow"
 
     @property
     def mean(self) -> Tensor:
@@ -38,35 +48,39 @@ class AmortisedFlow:
         return torch.einsum("kbi,kbj->bij", apart, apart) / (len(z) - 1)
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
-        """k reparameterised draws, (k, B, D)."""
+        """Draw k reparameterised z for each row, (k, B, D)."""
         return self.draw(k, generator)[0]
 
     def at(self, eps: Tensor) -> Tensor:
-        """z of given ε, (..., B, D) → (..., B, D)."""
+        """Transform standard normal noise ε into z, (..., B, D) → (..., B, D)."""
         return self.shift + self.log_std.exp() * self._warp(eps, inverse=False)[0]
 
     def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """k draws (k, B, D), and their log q in nats, (k, B), without inverting the flow."""
+        """Draw k values of z for each row, (k, B, D), with their log q in nats, (k, B).
+
+        The flow is not inverted.
+        """
         eps = normals((k, *self.shift.shape), self.shift, generator)
         u, log_det = self._warp(eps, inverse=False)
         # log q(z) = log N(ε; 0, I) − log |det ∂u/∂ε| − Σ_d log σ_d
-        log_q = self._standard.log_prob(eps) - log_det - self.log_std.sum(-1)
+        log_q = log_standard_normal(eps) - log_det - self.log_std.sum(-1)
         return self.shift + self.log_std.exp() * u, log_q
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z) in nats, z (..., B, D) → (..., B)."""
+        """Compute log q(z) in nats, z (..., B, D) → (..., B)."""
         eps, log_det = self._warp((z - self.shift) * (-self.log_std).exp(), inverse=True)
         # log q(z) = log N(ε; 0, I) + log |det ∂ε/∂u| − Σ_d log σ_d
-        return self._standard.log_prob(eps) + log_det - self.log_std.sum(-1)
+        return log_standard_normal(eps) + log_det - self.log_std.sum(-1)
 
     def detached(self) -> "AmortisedFlow":
-        """The same density, without gradients to its parameters or to the flow's."""
-        parts = {name: getattr(self, name).detach() for name in ("shift", "log_std", "context")}
-        return replace(self, **parts, trained=False)
-
-    @property
-    def _standard(self) -> DiagonalGaussian:
-        return DiagonalGaussian.standard(self.shift.shape, self.shift)
+        """Return the same density without gradients to its parameters or to the flow's."""
+        return replace(
+            self,
+            shift=self.shift.detach(),
+            log_std=self.log_std.detach(),
+            context=self.context.detach(),
+            trained=False,
+        )
 
     def _fixed_draws(self) -> Tensor:
         generator = torch.Generator(self.shift.device).manual_seed(0)

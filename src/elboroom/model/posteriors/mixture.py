@@ -1,25 +1,27 @@
-"""Mixtures of Gaussians, one a row."""
+"""Mixtures of Gaussians, one for each row."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from elboroom.model.posteriors.density import Scored
+from elboroom.model.posteriors.density import Density
 from elboroom.model.posteriors.gaussian import Gaussian
 
 
 @dataclass(frozen=True)
-class GaussianMixture(Scored):
-    """Σ_m π_m N(μ_m, A_m A_mᵀ), one a row.
+class GaussianMixture(Density):
+    """Σ_m π_m N(μ_m, A_m A_mᵀ) for each row.
 
     Attributes:
         logits: (M, B), log π up to a constant of each row.
-        components: the M Gaussians of each row, their means (M, B, D).
+        components: the M Gaussians of each row, with locations (M, B, D).
     """
 
     logits: Tensor
     components: Gaussian
+
+    best_fit = "svi-mixture"
 
     @property
     def log_mass(self) -> Tensor:
@@ -40,17 +42,17 @@ class GaussianMixture(Scored):
         return (self.log_mass.exp()[..., None, None] * parts).sum(0)
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
-        """k draws, (k, B, D): a component for each, then z of that component."""
+        """Draw k components for each row, then z from each component, (k, B, D)."""
         which = torch.multinomial(self.log_mass.exp().T, k, True, generator=generator).T
         z = self.components.sample(k, generator)
         index = which[:, None, :, None].expand(-1, 1, -1, z.shape[-1])
         return z.gather(1, index)[:, 0]
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z) in nats, z (..., B, D) → (..., B)."""
+        """Compute log q(z) in nats, z (..., B, D) → (..., B)."""
         # log q(z) = log Σ_m π_m N(z; μ_m, Σ_m)
         return torch.logsumexp(self.log_mass + self.components.log_prob(z[..., None, :, :]), -2)
 
     def widened(self, factor: float) -> "GaussianMixture":
-        """With components whose standard deviations are `factor` times as large."""
+        """Multiply the standard deviations of each component by `factor`."""
         return GaussianMixture(self.logits, self.components.widened(factor))

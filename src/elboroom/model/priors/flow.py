@@ -1,4 +1,4 @@
-"""A normalising flow as prior."""
+"""A normalising flow as the prior."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.utils import vector_to_parameters
 
 from elboroom.model.flows import Spline
-from elboroom.model.posteriors import DiagonalGaussian
+from elboroom.model.posteriors import Density, DiagonalGaussian
 from elboroom.model.priors.prior import Prior
 
 _TRANSFORMS = 2
@@ -17,8 +17,8 @@ _MEAN_DRAWS = 1_024
 
 
 @dataclass(frozen=True)
-class FlowDensity:
-    """p(z) = N(f(z); 0, I) |det ∂f/∂z|, once for each of the rows of `base`."""
+class FlowDensity(Density):
+    """p(z) = N(f(z); 0, I) |det ∂f/∂z|, repeated for each row of `base`, which is N(0, I)."""
 
     spline: Spline
     base: DiagonalGaussian
@@ -27,35 +27,36 @@ class FlowDensity:
     def mean(self) -> Tensor:
         """E[z], (B, D), estimated from 1,024 draws, the same each time."""
         generator = torch.Generator(self.base.mean.device).manual_seed(0)
-        row = FlowDensity(self.spline, DiagonalGaussian(self.base.mean[:1], self.base.log_std[:1]))
-        return row.sample(_MEAN_DRAWS, generator).mean(0).expand_as(self.base.mean)
+        shape = self.base.mean.shape
+        row = FlowDensity(self.spline, DiagonalGaussian.standard((1, shape[-1]), self.base.mean))
+        return row.sample(_MEAN_DRAWS, generator).mean(0).expand(shape)
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
-        """k draws, (k, B, D), latent by latent."""
+        """Draw k values of z for each row, (k, B, D), latent by latent."""
         return self.draw(k, generator)[0]
 
     def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """k draws (k, B, D), and their log p in nats, (k, B)."""
+        """Draw k values of z for each row, (k, B, D), with their log p in nats, (k, B)."""
         eps = self.base.sample(k, generator)
         z, log_det = self.spline(eps, inverse=True)
         # log p(z) = log N(ε; 0, I) − log |det ∂z/∂ε|
         return z, self.base.log_prob(eps) - log_det
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats, z (..., B, D) → (..., B), all latents at once."""
+        """Compute log p(z) in nats, z (..., B, D) → (..., B), all latents at once."""
         eps, log_det = self.spline(z, inverse=False)
         # log p(z) = log N(f(z); 0, I) + log |det ∂f/∂z|
         return self.base.log_prob(eps) + log_det
 
 
 class FlowPrior(Prior):
-    """A neural spline flow from z to ε ~ N(0, I), which is N(0, I) itself at first.
+    """A neural spline flow from z to ε ~ N(0, I), whose density is N(0, I) at first.
 
-    It is the density that is computed in one pass, as training needs it; a draw takes D of them.
+    Training needs the density, which takes one pass. A draw takes D passes.
 
     Args:
         latents: D.
-        generator: draws the first weights.
+        generator: random generator that draws the initial weights.
     """
 
     def __init__(self, latents: int, generator: torch.Generator) -> None:
@@ -65,14 +66,15 @@ class FlowPrior(Prior):
         self.register_buffer("origin", torch.zeros(latents), persistent=False)
 
     def forward(self, batch: int) -> FlowDensity:
-        """The flow, once for each of `batch` rows."""
+        """Return the flow, repeated for each of `batch` rows."""
         origin = cast(Tensor, self.origin)
         return FlowDensity(self.spline, DiagonalGaussian.standard((batch, len(origin)), origin))
 
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """∇ log p(z), exact, (B, D), and Jᵀ J with J = ∂f/∂z, (B, D, D), the Gauss–Newton term.
+        """Compute ∇ log p(z), exact, (B, D), and Jᵀ J with J = ∂f/∂z, (B, D, D).
 
-        It leaves out the second derivatives of f, and is exact where f is affine.
+        Jᵀ J is the Gauss–Newton term: it omits the second derivatives of f, and is exact where f
+        is affine.
         """
         with torch.enable_grad():
             z = z.detach().requires_grad_()

@@ -1,4 +1,4 @@
-"""A mixture of diagonal Gaussians that all rows share."""
+"""A mixture of diagonal Gaussians as the prior."""
 
 import math
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from elboroom.model.posteriors import DiagonalGaussian
+from elboroom.model.normal import LOG_2PI
+from elboroom.model.posteriors import Density, DiagonalGaussian
 from elboroom.model.priors.prior import Prior
 from elboroom.randomness import normals
 
-_LOG_2PI = math.log(2 * math.pi)
-_SPREAD = 0.5  # of the means of the components at first
-_REACH = 6.5  # standard deviations, at which a density has fallen by 20 nats
-_ROWS = 1_000  # whose latents are held against all components at a time
+_INITIAL_SPREAD = 0.5  # standard deviation of the initial means of the components
+_REACH = 6.5  # standard deviations; there a density is some 20 nats below its peak
+_ROWS = 1_000  # number of z that are compared with all components at a time
 
 
 @dataclass(frozen=True)
-class SharedMixture:
-    """p(z) = Σ_c π_c N(z; μ_c, diag σ_c²), once for each of `rows` rows.
+class SharedMixture(Density):
+    """p(z) = Σ_c π_c N(z; μ_c, diag σ_c²), repeated for each of `rows` rows.
 
     Attributes:
         logits: (C,), log π up to a constant.
@@ -52,7 +52,7 @@ class SharedMixture:
         return (within + apart.T @ (mass[:, None] * apart)).expand(self.rows, -1, -1)
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
-        """k draws of each row, (k, B, D): a component for each, then z of that component."""
+        """Draw k components for each row, then z from each component, (k, B, D)."""
         mass = self.log_mass.exp()
         which = torch.multinomial(mass, k * self.rows, True, generator=generator)
         shape = (k, self.rows, self.means.shape[-1])
@@ -60,45 +60,41 @@ class SharedMixture:
         # z = μ_c + σ_c ε
         return self.means[which].view(shape) + self.log_stds[which].view(shape).exp() * eps
 
-    def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """k draws (k, B, D), and their log p in nats, (k, B)."""
-        z = self.sample(k, generator)
-        return z, self.log_prob(z)
-
     def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats, z (..., D) → (...)."""
+        """Compute log p(z) in nats, z (..., D) → (...)."""
         # log p(z) = log Σ_c π_c N(z; μ_c, σ_c²)
         return torch.logsumexp(self.log_joint(z), -1)
 
     def log_joint(self, z: Tensor) -> Tensor:
-        """log π_c + log N(z; μ_c, σ_c²) of every component by matrix products, (..., C)."""
+        """Compute log π_c + log N(z; μ_c, σ_c²) of each component by matrix products, (..., C)."""
         origin, precision = self.means.detach().mean(0), (-2 * self.log_stds).exp()
-        z, means = z - origin, self.means - origin  # the squares below should not cancel
-        volume = (2 * self.log_stds + _LOG_2PI + means.square() * precision).sum(-1)
+        # Without the shift, the squares below would cancel far from 0.
+        z, means = z - origin, self.means - origin
+        volume = (2 * self.log_stds + LOG_2PI + means.square() * precision).sum(-1)
         with torch.autocast(z.device.type, enabled=False):
             # −½ Σ_d [ z² λ − 2 z μ λ + μ² λ − log λ + log 2π ]
             cross = z @ (means * precision).T
             return cross - 0.5 * (z.square() @ precision.T + volume) + self.log_mass
 
     def log_marginals(self, z: Tensor) -> Tensor:
-        """log p(z_d) of each latent in nats, z (N, D) → (N, D)."""
+        """Compute log p(z_d) of each latent alone in nats, z (N, D) → (N, D)."""
         eps = (z[:, None] - self.means) * (-self.log_stds).exp()
-        log_prob = -0.5 * (eps.square() + _LOG_2PI) - self.log_stds
+        log_prob = -0.5 * (eps.square() + LOG_2PI) - self.log_stds
         return torch.logsumexp(log_prob + self.log_mass[:, None], 1)
 
     def log_bounds(
         self, low: Tensor, high: Tensor, narrower: float
     ) -> tuple[Tensor, Tensor] | None:
-        """What boxes may hold of narrow components, of which points may show nothing.
+        """Bound the density of narrow components in boxes, which points inside may all miss.
 
         Args:
             low: (N, D), corners of the boxes.
             high: (N, D), their opposite corners.
-            narrower: than this in some latent, as a standard deviation, are those that count.
+            narrower: a component is narrow if some standard deviation is below this.
 
         Returns:
-            The largest log [π_c N(z; μ_c, σ_c²)] in each box, (N,), and the largest tr Λ_c of
-            those that reach it, (N,), 0 if none does; None if no component is narrow.
+            The largest log [π_c N(z; μ_c, σ_c²)] in each box, (N,), and the largest tr Λ_c of the
+            components that reach it, (N,), 0 if none does; None if no component is narrow.
         """
         narrow = (self.log_stds < math.log(narrower)).any(-1)
         if not narrow.any():
@@ -106,24 +102,24 @@ class SharedMixture:
         means, log_stds = self.means[narrow], self.log_stds[narrow]
         nearest = means.clamp(low[:, None], high[:, None])
         fall = 0.5 * ((nearest - means) * (-log_stds).exp()).square().sum(-1)
-        peak = self.log_mass[narrow] - (log_stds + 0.5 * _LOG_2PI).sum(-1)
+        peak = self.log_mass[narrow] - (log_stds + 0.5 * LOG_2PI).sum(-1)
         trace = (-2 * log_stds).exp().sum(-1).masked_fill(fall > _REACH**2 / 2, 0.0)
         return (peak - fall).amax(-1), trace.amax(-1)
 
     def to(self, like: Tensor) -> "SharedMixture":
-        """With the type and device of `like`."""
+        """Convert to the type and device of `like`."""
         return SharedMixture(
             self.logits.to(like), self.means.to(like), self.log_stds.to(like), self.rows
         )
 
 
 class MixturePrior(Prior):
-    """A mixture of C diagonal Gaussians whose weights, means and deviations are learned.
+    """A mixture of C diagonal Gaussians with learned weights, means and standard deviations.
 
     Args:
-        logits: (C,), log π up to a constant, at first.
-        means: (C, D), at first.
-        log_stds: (C, D), at first.
+        logits: initial log π up to a constant, (C,).
+        means: initial means, (C, D).
+        log_stds: initial log standard deviations, (C, D).
     """
 
     def __init__(self, logits: Tensor, means: Tensor, log_stds: Tensor) -> None:
@@ -133,24 +129,24 @@ class MixturePrior(Prior):
 
     @classmethod
     def random(cls, components: int, latents: int, generator: torch.Generator) -> "MixturePrior":
-        """Equal weights, unit deviations, and means drawn near 0."""
-        means = _SPREAD * torch.randn(components, latents, generator=generator)
+        """Return a prior of equal weights, unit deviations, and means drawn near 0."""
+        means = _INITIAL_SPREAD * torch.randn(components, latents, generator=generator)
         return cls(torch.zeros(components), means, torch.zeros(components, latents))
 
     def forward(self, batch: int) -> SharedMixture:
-        """The mixture, once for each of `batch` rows."""
+        """Return the mixture, repeated for each of `batch` rows."""
         return SharedMixture(self.logits, self.means, self.log_stds, batch)
 
     @property
     def reach(self) -> float:
-        """So far that every component is within."""
+        """A distance from 0 within which every component lies."""
         return (self.means.abs() + _REACH * self.log_stds.exp()).max().item()
 
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """∇ log p(z), exact, (B, D), and the precision that is expected, (B, D, D).
+        """Compute ∇ log p(z), exact, (B, D), and the expected precision, (B, D, D).
 
         −∇² log p = Σ_c r_c Λ_c − Cov_r[g_c], where r_c = p(c | z) and g_c are the gradients of the
-        components; the first term alone is positive definite and never the smaller.
+        components. The first term alone is positive definite and never smaller than the whole.
         """
         share = self(1).log_joint(z).softmax(-1)
         precision = (-2 * self.log_stds).exp()
@@ -161,11 +157,14 @@ class MixturePrior(Prior):
         return gradient, torch.diag_embed(expected)
 
     def kl_per_latent(self, q: DiagonalGaussian, generator: torch.Generator) -> Tensor:
-        """From one draw of each row, in nats, (B, D): its mean over rows is unbiased."""
+        """Estimate KL(q(z_d) ‖ p(z_d)) in nats, (B, D), from one draw of each row.
+
+        The mean over rows is unbiased.
+        """
         z, mixture = q.sample(1, generator)[0], self(1).to(q.mean)
         log_p = torch.cat([mixture.log_marginals(some) for some in z.split(_ROWS)])
         return q.log_prob_per_latent(z) - log_p
 
     def __call__(self, batch: int) -> SharedMixture:
-        """The mixture, once for each of `batch` rows."""
+        """Return the mixture, repeated for each of `batch` rows."""
         return cast(SharedMixture, super().__call__(batch))
