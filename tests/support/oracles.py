@@ -8,15 +8,20 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
+from elboroom.model.likelihoods import Likelihood
 from elboroom.model.priors import MixturePrior
 from elboroom.model.vae import VAE
 
 
 @dataclass(frozen=True)
-class UnitNoise:
-    """p(x | z) = N(mean, I), as a likelihood of the library's protocol."""
+class UnitNoise(Likelihood):
+    """p(x | z) = N(mean, I), as a likelihood of the library's contract."""
 
-    mean: Tensor
+    location: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        return self.location
 
     def sample(self, generator: torch.Generator) -> Tensor:
         eps = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype)

@@ -18,7 +18,7 @@ from elboroom.evaluation.latent_usage import Information
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
 from elboroom.model.bounds import iwae
 from elboroom.model.decoding import decoded_at_a_time
-from elboroom.model.likelihoods import kind_of, require_support
+from elboroom.model.likelihoods import class_of, require_support
 from elboroom.model.networks.layers import require_eval_mode
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
@@ -193,10 +193,10 @@ def evaluate(
     if dtype != torch.float32:
         rounding = _rounding(per_image["iwae"], model, data.test, k, seed)
     seconds = time.perf_counter() - clock
-    kind = kind_of(model.likelihood)
-    if getattr(kind, "in_bits", False):
+    kind = class_of(model.likelihood)
+    if kind.in_bits:
         per_image["bits"] = -per_image["iwae"] / (_known(data.test) * math.log(2))
-    measure = "density" if getattr(kind, "is_density", False) else "probability"
+    measure = "density" if kind.is_density else "probability"
     sampled = model.prior.kl(densities[0]) is None
     parts = per_image, information, sampled, measure, rounding
     return Evaluation(data.identity, "test", k, seed, seconds, *parts)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
 from elboroom.model.flows import CONTEXT, Coupling
-from elboroom.model.likelihoods import KINDS, Bernoulli, Likelihood, likelihood_of
+from elboroom.model.likelihoods import LIKELIHOOD_CLASSES, Bernoulli, Likelihood, likelihood_of
 from elboroom.model.networks.coders import Decoder, Encoder, network
 from elboroom.model.posteriors import AmortisedFlow, CholeskyGaussian, Density, DiagonalGaussian
 from elboroom.model.priors import FlowPrior, MixturePrior, Prior, StandardNormal, VampPrior
@@ -91,7 +91,7 @@ class VAE(nn.Module):
         if config.data_bias:
             mean = _required(mean, event_shape, "decoder's output").nan_to_num(0.5)
             bias = cast(nn.Linear, decoder[-1]).bias
-            bias.data.copy_(KINDS[config.likelihood].parameter_of(mean).flatten())
+            bias.data.copy_(LIKELIHOOD_CLASSES[config.likelihood].parameter_of(mean).flatten())
         inference = Encoder(encoder, sizes)
         prior = _prior(config, event_shape, inference, images, generator)
         family = _family(config, generator)
@@ -180,7 +180,7 @@ def _prior(
     if config.prior == "vamp":
         expected = (config.components, *event_shape)
         images = _required(images, expected, "pseudo-inputs").nan_to_num(0.5)
-        return VampPrior(encoder, images, bounded=config.likelihood != "gaussian")
+        return VampPrior(encoder, images, bounded=LIKELIHOOD_CLASSES[config.likelihood].bounded)
     if config.prior == "flow":
         return FlowPrior(config.latents, generator)
     return StandardNormal(config.latents)

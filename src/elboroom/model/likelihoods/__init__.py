@@ -1,7 +1,6 @@
-"""p(x | z): the densities that a decoder's output is the parameter of."""
+"""p(x | z): the densities whose parameter is the output of a decoder."""
 
 from collections.abc import Callable
-from typing import Any
 
 from torch import Tensor
 
@@ -12,21 +11,22 @@ from elboroom.model.likelihoods.discretized_logistic import DiscretizedLogistic
 from elboroom.model.likelihoods.gaussian import GaussianPixels
 from elboroom.model.likelihoods.likelihood import Likelihood
 from elboroom.model.likelihoods.scale import SharedScale
-from elboroom.model.likelihoods.support import kind_of, require_support
+from elboroom.model.likelihoods.support import class_of, require_support
 
 __all__ = [
+    "LIKELIHOOD_CLASSES",
     "Bernoulli",
     "ContinuousBernoulli",
     "DiscretizedLogistic",
     "GaussianPixels",
     "Likelihood",
     "SharedScale",
-    "kind_of",
+    "class_of",
     "likelihood_of",
     "require_support",
 ]
 
-KINDS: dict[LikelihoodName, Any] = {
+LIKELIHOOD_CLASSES: dict[LikelihoodName, type[Likelihood]] = {
     "bernoulli": Bernoulli,
     "continuous-bernoulli": ContinuousBernoulli,
     "gaussian": GaussianPixels,
@@ -35,6 +35,6 @@ KINDS: dict[LikelihoodName, Any] = {
 
 
 def likelihood_of(config: ModelConfig) -> Callable[[Tensor], Likelihood]:
-    """What makes the densities of a model, from the decoder's output."""
-    kind = KINDS[config.likelihood]
-    return SharedScale(kind, config.noise) if config.has_noise else kind
+    """Return the map from the decoder's output to densities of x that `config` names."""
+    kind = LIKELIHOOD_CLASSES[config.likelihood]
+    return SharedScale(kind, config.noise) if kind.has_scale else kind

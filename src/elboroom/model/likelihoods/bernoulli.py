@@ -7,24 +7,24 @@ from torch import Tensor
 from elboroom.model.likelihoods.exponential import ExponentialFamily
 from elboroom.randomness import uniforms
 
-_RARE = 1e-3  # at the least, the probability of a 1 and of a 0 that a pixel starts at
+_LEAST_PROBABILITY = 1e-3  # the smallest initial probability of a 1, and of a 0
 
 
 class Bernoulli(ExponentialFamily):
-    """A product of Bernoullis, one a pixel, with the given logits (..., *event)."""
+    """A product of Bernoullis, one for each pixel, with logits (..., *event)."""
 
     takes = "0 or 1"
 
     @staticmethod
     def fits(x: Tensor) -> Tensor:
-        """Where values can be taken."""
+        """Return True where the likelihood accepts a value of x."""
         return (x == 0) | (x == 1)
 
     @staticmethod
     def parameter_of(mean: Tensor) -> Tensor:
-        """The logits of a mean image."""
+        """Compute the logits of a mean image, kept away from 0 and 1."""
         # l = logit E[x]
-        return torch.logit(mean.clamp(_RARE, 1 - _RARE))
+        return torch.logit(mean.clamp(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))
 
     @property
     def mean(self) -> Tensor:
@@ -37,11 +37,11 @@ class Bernoulli(ExponentialFamily):
         return self.mean * (1 - self.mean)
 
     def sample(self, generator: torch.Generator) -> Tensor:
-        """Binary draws, float, (..., *event)."""
+        """Draw binary pixels as floats, (..., *event)."""
         return (uniforms(self.logits.shape, self.logits, generator) < self.mean).to(
             self.logits.dtype
         )
 
     def log_partition(self) -> Tensor:
-        """A(l) = log(1 + exp l), (..., *event)."""
+        """Compute A(l) = log(1 + exp l), (..., *event)."""
         return F.softplus(self.logits)

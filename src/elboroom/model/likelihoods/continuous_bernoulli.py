@@ -6,16 +6,16 @@ from torch import Tensor
 from elboroom.model.likelihoods.exponential import ExponentialFamily
 from elboroom.randomness import uniforms
 
-_SMALL = 0.1  # |l|, below which the closed forms cancel and their series take over
-_FAR = 40.0  # |l|, beyond which the mean has no logit worth starting at
+_SMALL = 0.1  # below this |l| the closed forms cancel, and their series are used
+_LARGEST_LOGIT = 40.0  # |l| up to which the logit of a mean image is searched
 _HALVINGS = 50
 
 
 class ContinuousBernoulli(ExponentialFamily):
-    """p(x | l) = exp(x l) l / (exp l − 1) on [0, 1], one a pixel, with logits l (..., *event).
+    """p(x | l) = exp(x l) l / (exp l − 1) on [0, 1] for each pixel, with logits l (..., *event).
 
-    Loaiza-Ganem & Cunningham, *The continuous Bernoulli* (2019), with λ = σ(l). A density: its log
-    may be positive.
+    Loaiza-Ganem & Cunningham, *The continuous Bernoulli* (2019), with λ = σ(l). It is a density, so
+    its log may be positive.
     """
 
     takes = "in [0, 1]"
@@ -23,13 +23,13 @@ class ContinuousBernoulli(ExponentialFamily):
 
     @staticmethod
     def fits(x: Tensor) -> Tensor:
-        """Where values can be taken."""
+        """Return True where the likelihood accepts a value of x."""
         return (x >= 0) & (x <= 1)
 
     @staticmethod
     def parameter_of(mean: Tensor) -> Tensor:
-        """The logits of a mean image, by bisection."""
-        low, high = torch.full_like(mean, -_FAR), torch.full_like(mean, _FAR)
+        """Compute the logits of a mean image by bisection."""
+        low, high = torch.full_like(mean, -_LARGEST_LOGIT), torch.full_like(mean, _LARGEST_LOGIT)
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             below = ContinuousBernoulli(middle).mean < mean
@@ -54,16 +54,16 @@ class ContinuousBernoulli(ExponentialFamily):
         return torch.where(self._small, series, large**-2 - falling)
 
     def sample(self, generator: torch.Generator) -> Tensor:
-        """Draws in [0, 1], (..., *event), by the inverse of their distribution."""
+        """Draw pixels in [0, 1], (..., *event), by the inverse distribution function."""
         u = uniforms(self.logits.shape, self.logits, generator)
         rate = -self._away_from_zero().abs()
-        # x = log(1 + u (exp l − 1)) / l for l < 0, and 1 − x has −l
+        # x = log(1 + u (exp l − 1)) / l for l < 0; for l > 0, 1 − x has the logit −l
         low = torch.log1p(u * torch.expm1(rate)) / rate
         series = u + self.logits * u * (1 - u) / 2
         return torch.where(self._small, series, torch.where(self.logits > 0, 1 - low, low))
 
     def log_partition(self) -> Tensor:
-        """A(l) = log (exp l − 1)/l, (..., *event)."""
+        """Compute A(l) = log (exp l − 1)/l, (..., *event)."""
         # A(l) = l/2 + log (sinh l/2)/(l/2) = l/2 + l²/24 − l⁴/2880 + …
         series = self.logits / 2 + self.logits**2 / 24 - self.logits**4 / 2880
         large = self._away_from_zero()
@@ -76,5 +76,5 @@ class ContinuousBernoulli(ExponentialFamily):
         return self.logits.abs() < _SMALL
 
     def _away_from_zero(self) -> Tensor:
-        """The logits, but where the series hold: a gradient must not meet 0/0 even unused."""
+        """Replace logits near 0, where the series hold: even an unused 0/0 has a gradient."""
         return self.logits.masked_fill(self._small, 1.0)

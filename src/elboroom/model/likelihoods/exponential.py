@@ -1,17 +1,16 @@
-"""Densities of one pixel, exp(x l − A(l)), whose natural parameter l the decoder says."""
+"""Densities exp(x l − A(l)) of a pixel, with the decoder's output as natural parameter l."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from elboroom.model.likelihoods.likelihood import seen, total
+from elboroom.model.likelihoods.likelihood import Likelihood, seen, total
 
 
 @dataclass(frozen=True)
-class ExponentialFamily(ABC):
-    """A product over pixels of p(x | l) = exp(x l − A(l)), with given l (..., *event)."""
+class ExponentialFamily(Likelihood):
+    """A product over pixels of p(x | l) = exp(x l − A(l)), with logits l (..., *event)."""
 
     logits: Tensor
 
@@ -26,22 +25,18 @@ class ExponentialFamily(ABC):
         """Var[x] = A″(l), (..., *event)."""
 
     @abstractmethod
-    def sample(self, generator: torch.Generator) -> Tensor:
-        """One draw of x for every parameter, (..., *event)."""
-
-    @abstractmethod
     def log_partition(self) -> Tensor:
-        """A(l), (..., *event)."""
+        """Compute A(l), (..., *event)."""
 
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """log p(x_seen | z) in nats: logits (..., B, *event), x (B, *event) → (..., B)."""
-        # log p(x_seen | z) = Σ_i m_i x_i l_i − Σ_i m_i A(l_i): two sums are faster than
-        # that of the differences
+        """Compute log p(x_seen | z) in nats of x (B, *event), (..., B)."""
+        # log p(x_seen | z) = Σ_i m_i x_i l_i − Σ_i m_i A(l_i); two sums are faster than the sum
+        # of the differences
         linear = total(seen(x, mask) * self.logits, x, None)
         return linear - total(self.log_partition(), x, mask)
 
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Every event (B, *event) under every parameter (G, *event) by matrix products, (G, B)."""
+        """Compute log p(x_seen | z) in nats of B events under each of G parameters, (G, B)."""
         logits, target = self.logits.flatten(1), seen(x, mask).flatten(1)
         log_sum = self.log_partition().flatten(1)
         # log p(x_b | z_g) = l_g · (m_b ∘ x_b) − A(l_g) · m_b
@@ -49,11 +44,11 @@ class ExponentialFamily(ABC):
         return logits @ target.T - norm
 
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """∂ log p(x_seen | z) by the logits, (..., B, *event)."""
+        """Compute ∂ log p(x_seen | z) by the logits, (..., B, *event)."""
         # m_i (x_i − E[x_i])
         return seen(seen(x, mask) - self.mean, mask)
 
     def information(self, mask: Tensor | None = None) -> Tensor:
-        """Fisher information of the seen pixels on the logits, −∂² log p, (..., B, *event)."""
-        # m_i Var[x_i]: for a natural parameter it does not depend on x
+        """Compute the Fisher information of seen pixels on the logits, (..., B, *event)."""
+        # −∂² log p = m_i Var[x_i]; for a natural parameter it does not depend on x
         return seen(self.variance, mask)

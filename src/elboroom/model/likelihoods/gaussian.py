@@ -1,66 +1,66 @@
 """Real values with Gaussian noise."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from elboroom.model.likelihoods.likelihood import seen, total
+from elboroom.model.likelihoods.likelihood import Likelihood, seen, total
+from elboroom.model.normal import LOG_2PI
 from elboroom.randomness import normals
-
-_LOG_2PI = math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
-class GaussianPixels:
-    """N(mean, σ²) for each pixel: a mean (..., *event) and one σ, (), for all of them.
+class GaussianPixels(Likelihood):
+    """N(μ, σ²) for each pixel: `location` is μ (..., *event), `scale` is one σ () for all pixels.
 
-    A density: its log may be positive.
+    It is a density, so its log may be positive.
     """
 
-    mean: Tensor
+    location: Tensor
     scale: Tensor
 
     takes = "a finite number"
     is_density = True
+    has_scale = True
+    bounded = False
 
     @staticmethod
     def fits(x: Tensor) -> Tensor:
-        """Where values can be taken."""
+        """Return True where the likelihood accepts a value of x."""
         return x.isfinite()
 
-    @staticmethod
-    def parameter_of(mean: Tensor) -> Tensor:
-        """The mean image itself."""
-        return mean
+    @property
+    def mean(self) -> Tensor:
+        """E[x] = μ, (..., *event)."""
+        return self.location
 
     def sample(self, generator: torch.Generator) -> Tensor:
-        """Draws, (..., *event)."""
-        eps = normals(self.mean.shape, self.mean, generator)
+        """Draw one x for each parameter, (..., *event)."""
+        eps = normals(self.location.shape, self.location, generator)
         # x = μ + σ ε
-        return self.mean + self.scale * eps
+        return self.location + self.scale * eps
 
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """log p(x_seen | z) in nats: mean (..., B, *event), x (B, *event) → (..., B)."""
-        eps = (seen(x, mask) - self.mean) / self.scale
+        """Compute log p(x_seen | z) in nats of x (B, *event), (..., B)."""
+        eps = (seen(x, mask) - self.location) / self.scale
         # log p(x | z) = −Σ_i m_i [ ½ ε_i² + log σ + ½ log 2π ]
-        return -total(0.5 * (eps.square() + _LOG_2PI) + self.scale.log(), x, mask)
+        return -total(0.5 * (eps.square() + LOG_2PI) + self.scale.log(), x, mask)
 
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Every event (B, *event) under every parameter (G, *event) by matrix products, (G, B)."""
-        mean, target = self.mean.flatten(1), seen(x, mask).flatten(1)
+        """Compute log p(x_seen | z) in nats of B events under each of G parameters, (G, B)."""
+        mean, target = self.location.flatten(1), seen(x, mask).flatten(1)
         known = torch.ones_like(target) if mask is None else mask.flatten(1).to(target)
         # |m_b ∘ (x_b − μ_g)|² = μ_g² · m_b − 2 μ_g · x_b + x_b²
         squares = mean.square() @ known.T - 2 * mean @ target.T + target.square().sum(-1)
-        volume = known.sum(-1) * (self.scale.log() + 0.5 * _LOG_2PI)
+        volume = known.sum(-1) * (self.scale.log() + 0.5 * LOG_2PI)
         return -0.5 * squares / self.scale.square() - volume
 
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """∂ log p(x_seen | z) by the mean, (..., B, *event)."""
+        """Compute ∂ log p(x_seen | z) by the location, (..., B, *event)."""
         # m_i (x_i − μ_i) / σ²
-        return seen((seen(x, mask) - self.mean) / self.scale.square(), mask)
+        return seen((seen(x, mask) - self.location) / self.scale.square(), mask)
 
     def information(self, mask: Tensor | None = None) -> Tensor:
-        """Fisher information of the seen pixels on the mean, 1/σ², (..., B, *event)."""
-        return seen(torch.ones_like(self.mean) / self.scale.square(), mask)
+        """Compute the Fisher information of seen pixels on the location, 1/σ², (..., B, *event)."""
+        return seen(torch.ones_like(self.location) / self.scale.square(), mask)

@@ -1,48 +1,80 @@
-"""What every likelihood knows: the density of pixels that are independent given z."""
+"""The contract of a likelihood: a density of pixels that are independent given z."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 
-class Likelihood(Protocol):
-    """A density of events x, built from the output of a decoder.
+class Likelihood(ABC):
+    """A density of events x, made from the output of a decoder, the parameter.
 
     Parameters broadcast over leading axes: (K, B, *event) against data (B, *event).
+
+    Implementing a likelihood:
+        Derive a frozen dataclass from this class. Its first field is the parameter (..., *event);
+        with `has_scale`, its second is one scale () of all pixels. Write the six abstract members.
+        `mask` is True where a pixel is seen: use `seen` and `total`, so that the value of an unseen
+        pixel, which may be NaN, reaches no sum and no gradient.
+
+        Set the class attributes below where their defaults do not hold, and override `fits` and
+        `takes` together. To name the likelihood in a config, add it to `LIKELIHOOD_CLASSES` and to
+        `elboroom.config.kinds`, and override `parameter_of` for `data_bias`.
     """
 
+    takes: ClassVar[str] = "any number"
+    """The values that `fits` accepts, in words that follow "every value must be"."""
+    is_density: ClassVar[bool] = False
+    """True if `log_prob` is a log-density; False if it is a log-probability."""
+    in_bits: ClassVar[bool] = False
+    """True if bits per pixel are reported, as for discrete grey levels."""
+    has_scale: ClassVar[bool] = False
+    """True if one scale of all pixels is the second argument; see `SharedScale`."""
+    bounded: ClassVar[bool] = True
+    """True if x lies in [0, 1]; the pseudo-inputs of a VampPrior are then kept there."""
+
+    @staticmethod
+    def fits(x: Tensor) -> Tensor:
+        """Return True where the likelihood accepts a value of x; by default everywhere."""
+        return torch.ones_like(x, dtype=torch.bool)
+
+    @staticmethod
+    def parameter_of(mean: Tensor) -> Tensor:
+        """Compute the parameter whose mean is a given image; by default the image itself."""
+        return mean
+
     @property
+    @abstractmethod
     def mean(self) -> Tensor:
         """E[x | z], (..., *event)."""
-        ...
 
+    @abstractmethod
     def sample(self, generator: torch.Generator) -> Tensor:
-        """One draw of x for every parameter, (..., *event)."""
-        ...
+        """Draw one x for each parameter, (..., *event)."""
 
+    @abstractmethod
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """log p(x_seen | z) in nats, (..., B); `mask` is True where a pixel is seen."""
-        ...
+        """Compute log p(x_seen | z) in nats of x (B, *event), (..., B)."""
 
+    @abstractmethod
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """log p(x_seen | z) in nats of every event under every parameter, (G, B)."""
-        ...
+        """Compute log p(x_seen | z) in nats of B events under each of G parameters, (G, B)."""
 
+    @abstractmethod
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """∂ log p(x_seen | z) by the parameter, (..., B, *event)."""
-        ...
+        """Compute ∂ log p(x_seen | z) by the parameter, (..., B, *event)."""
 
+    @abstractmethod
     def information(self, mask: Tensor | None = None) -> Tensor:
-        """Fisher information of the seen pixels on the parameter, (..., B, *event)."""
-        ...
+        """Compute the Fisher information of seen pixels on the parameter, (..., B, *event)."""
 
 
 def total(pixels: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
-    """The sum over the seen pixels of each event: (..., B, *event) → (..., B)."""
+    """Sum over the seen pixels of each event, (..., B, *event) → (..., B)."""
     return seen(pixels, mask).flatten(-(x.ndim - 1)).sum(-1)
 
 
 def seen(values: Tensor, mask: Tensor | None) -> Tensor:
-    """0 where unseen: what stands there, NaN too, must not reach a sum or a gradient."""
+    """Set unseen values to 0: NaN there must not reach a sum or a gradient."""
     return values if mask is None else values.masked_fill(~mask, 0.0)

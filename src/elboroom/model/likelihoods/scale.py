@@ -6,41 +6,39 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from elboroom.model.likelihoods.discretized_logistic import DiscretizedLogistic
-from elboroom.model.likelihoods.gaussian import GaussianPixels
+from elboroom.model.likelihoods.likelihood import Likelihood
 
-_FIRST = 0.25
-_LEAST = 1e-3  # a quarter of a grey level: without a floor, pixels that never vary drive σ to 0
+_INITIAL = 0.25
+_LEAST = 1e-3  # a quarter of a grey level; without a floor, pixels that never vary drive σ to 0
 
 
 class SharedScale(nn.Module):
-    """Parameter → density with one scale for all pixels, which is trained unless it is given.
+    """A map from parameters to densities that share one scale, which is learned unless given.
 
     Args:
-        kind: of the densities.
+        kind: class of the densities, one that has a scale.
         noise: the scale; None learns it, above a floor of 0.001.
     """
 
-    def __init__(
-        self, kind: type[GaussianPixels] | type[DiscretizedLogistic], noise: float | None
-    ) -> None:
+    def __init__(self, kind: Callable[[Tensor, Tensor], Likelihood], noise: float | None) -> None:
         super().__init__()
         self.kind = kind
+        self.is_learned = noise is None
         if noise is None:
-            self.log_excess = nn.Parameter(torch.tensor(_FIRST - _LEAST).log())
+            self.log_excess = nn.Parameter(torch.tensor(_INITIAL - _LEAST).log())
         else:
             self.register_buffer("given", torch.tensor(noise), persistent=False)
 
     @property
     def scale(self) -> Tensor:
         """σ or s, ()."""
-        if hasattr(self, "given"):
+        if not self.is_learned:
             return cast(Tensor, self.given)
         # s = 0.001 + exp ρ
         return _LEAST + self.log_excess.exp()
 
-    def forward(self, parameter: Tensor) -> GaussianPixels | DiscretizedLogistic:
-        """The density of each parameter, (..., *event)."""
+    def forward(self, parameter: Tensor) -> Likelihood:
+        """Return the density of each parameter, (..., *event)."""
         return self.kind(parameter, self.scale)
 
-    __call__: Callable[[Tensor], GaussianPixels | DiscretizedLogistic]
+    __call__: Callable[[Tensor], Likelihood]

@@ -1,29 +1,37 @@
-"""What values a likelihood can take, checked before anything is computed from them."""
+"""Check that a likelihood accepts the values of the data before anything is computed."""
 
-from typing import Any
+from collections.abc import Callable
+
+from torch import Tensor
 
 from elboroom.data import Part
 from elboroom.errors import DataError
+from elboroom.model.likelihoods.likelihood import Likelihood
+from elboroom.model.likelihoods.scale import SharedScale
 
 
-def kind_of(likelihood: Any) -> Any:
-    """The class of the densities that `likelihood` makes, which may hold a noise scale beside."""
-    return getattr(likelihood, "kind", likelihood)
+def class_of(likelihood: Callable[[Tensor], Likelihood]) -> type[Likelihood]:
+    """Return the class of the densities that `likelihood` makes.
+
+    For a function it is unknown, and the result is `Likelihood` itself, with its defaults.
+    """
+    kind = likelihood.kind if isinstance(likelihood, SharedScale) else likelihood
+    return kind if isinstance(kind, type) and issubclass(kind, Likelihood) else Likelihood
 
 
-def require_support(likelihood: Any, part: Part, source: str) -> None:
-    """That every value of the data can be taken; NaN is a missing pixel.
+def require_support(likelihood: Callable[[Tensor], Likelihood], part: Part, source: str) -> None:
+    """Check that the likelihood accepts every value of the data; NaN is a missing pixel.
 
     Args:
-        likelihood: what a model makes densities with; one from elsewhere is not asked.
-        part: of the data; where it is drawn anew at every visit, it is binary.
-        source: its name.
+        likelihood: a model's map from parameters to densities.
+        part: part of the data. Pixels that are drawn again at every visit are binary.
+        source: name of the data.
 
     Raises:
-        DataError: some value cannot be taken.
+        DataError: the likelihood does not accept some value.
     """
-    kind = kind_of(likelihood)
-    if part.redraw or not hasattr(kind, "fits"):
+    kind = class_of(likelihood)
+    if part.redraw or kind is Likelihood:
         return
     for values in part.values():
         unfit = values[~kind.fits(values) & ~values.isnan()]
