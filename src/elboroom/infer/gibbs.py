@@ -109,7 +109,9 @@ class _Images:
     def start(self, chains: int, generator: torch.Generator) -> "_Walkers":
         """Of each chain a draw of the prior and of its image, all rows alike but where seen."""
         z = self.model.prior(1).sample(chains, generator).expand(-1, len(self.x), -1)
-        return self.completed(z, self.model.decoder(z), torch.ones_like(z[..., 0]), generator)
+        return self.completed(
+            z, self.model.decoder_output(z), torch.ones_like(z[..., 0]), generator
+        )
 
     def completed(
         self, z: Tensor, parameter: Tensor, accepted: Tensor, generator: torch.Generator
@@ -174,14 +176,14 @@ _Sweep = Callable[[_Images, _Walkers, torch.Generator], _Walkers]
 def _redraw(images: _Images, now: _Walkers, generator: torch.Generator) -> _Walkers:
     """One sweep of pseudo-Gibbs."""
     z = images.encode(now.x).draw(now.z, generator)
-    return images.completed(z, images.model.decoder(z), now.accepted, generator)
+    return images.completed(z, images.model.decoder_output(z), now.accepted, generator)
 
 
 def _propose(images: _Images, now: _Walkers, generator: torch.Generator) -> _Walkers:
     """One sweep of Metropolis-within-Gibbs."""
     q = images.encode(now.x)
     z = q.draw(now.z, generator)
-    parameter = images.model.decoder(z)
+    parameter = images.model.decoder_output(z)
     # log ρ = log p(x, z′) − log q(z′ | x) − [ log p(x, z) − log q(z | x) ]
     proposed = images.log_joint(now.x, z, parameter) - q.log_prob(z)
     log_ratio = proposed - images.log_joint(now.x, now.z, now.parameter) + q.log_prob(now.z)

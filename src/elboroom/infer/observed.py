@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import UsageError
-from elboroom.model.networks.coders import Decoder
+from elboroom.model.networks import decoder_network
 from elboroom.model.networks.layers import require_eval_mode
 from elboroom.model.vae import VAE
 
@@ -54,13 +54,15 @@ def restrict_to_observed(
         UsageError: a row of this model depends on its company, as in training mode it may.
     """
     require_eval_mode(model)
-    if mask is None or not isinstance(model.decoder, Decoder):
+    if mask is None:
         return model.fixed(), x, mask
     flat = mask.flatten(1)
     needed = flat.any(0)
     needed[0] |= ~needed.any()
     pixels = needed.nonzero()[:, 0]
-    decoder = model.decoder.restricted_to(pixels)
+    decoder = decoder_network(model.decoder).restricted_to(pixels)
+    if decoder is None:
+        return model.fixed(), x, mask
     small = model.fixed(decoder)
     seen = flat[:, pixels]
     return small, x.flatten(1)[:, pixels], None if seen.all() else seen

@@ -10,8 +10,6 @@ from elboroom.device import autocast, resolve_precision
 from elboroom.errors import UsageError
 from elboroom.infer.observed import check_data_and_mask, restrict_to_observed
 from elboroom.model.decoding import decoded_at_a_time
-from elboroom.model.networks.coders import Decoder
-from elboroom.model.networks.jacobian import push
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 
@@ -132,7 +130,7 @@ class Target:
     @torch.no_grad()
     def _curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
         with autocast(self.products, self.x.device):
-            parameter, jacobian = _jacobian(self.model.decoder, z)
+            parameter, jacobian = self.model.decoder_jacobian(z)
         likelihood = self.model.likelihood(parameter)
         score = likelihood.score(self.x, self.mask).flatten(1)
         information = likelihood.information(self.mask).flatten(1)
@@ -149,12 +147,3 @@ def _positive(precision: Tensor) -> Tensor:
     """Its diagonal raised by rounding's share, which else may leave it with no Cholesky factor."""
     rounding = 8 * precision.shape[-1] * torch.finfo(precision.dtype).eps
     return precision + rounding * torch.diag_embed(precision.diagonal(dim1=-2, dim2=-1))
-
-
-def _jacobian(decoder: torch.nn.Module, z: Tensor) -> tuple[Tensor, Tensor]:
-    """The decoder's output (B, *event), and its derivative along each latent, (D, B, *event)."""
-    if isinstance(decoder, Decoder):
-        return decoder.jacobian(z)
-
-    basis = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)[:, None].expand(-1, *z.shape)
-    return push(decoder, z, basis)

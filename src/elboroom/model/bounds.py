@@ -1,4 +1,4 @@
-"""Lower bounds of log p(x) from `log_weights`, (K, ...) → (...)."""
+"""Lower bounds of log p(x), computed from `log_weights`, (K, ...) → (...)."""
 
 import math
 
@@ -7,21 +7,21 @@ from torch import Tensor
 
 
 def elbo(log_weights: Tensor) -> Tensor:
-    """The Monte-Carlo ELBO, E_q[log w]: (K, ...) → (...)."""
+    """Compute the Monte-Carlo ELBO, E_q[log w]: (K, ...) → (...)."""
     return log_weights.mean(0)
 
 
 def iwae(log_weights: Tensor) -> Tensor:
-    """The importance-weighted bound of Burda et al. (2015), equation 8: (K, ...) → (...).
+    """Compute the importance-weighted bound of Burda et al. (2015), eq. 8: (K, ...) → (...).
 
-    In expectation it lies between the ELBO and log p(x), and does not fall with K.
+    Its expectation lies between the ELBO and log p(x), and does not fall with K.
     """
     # L_K = log 1/K Σ_k w_k
     return torch.logsumexp(log_weights, 0) - math.log(len(log_weights))
 
 
 def renyi(log_weights: Tensor, alpha: float) -> Tensor:
-    """The variational Rényi bound of order α: (K, ...) → (...).
+    """Compute the variational Rényi bound of order α: (K, ...) → (...).
 
     Li & Turner, *Rényi Divergence Variational Inference* (2016), equation 7. It is `iwae` at α = 0
     and `elbo` at α = 1, and falls with α.

@@ -1,91 +1,79 @@
-"""Neural spline flows (Durkan et al., 2019) of zuko, in the form that flows here are made of."""
+"""The two normalising flows of the library, made of zuko's, with initial weights of their own."""
 
-from typing import cast
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 import torch
 import zuko
 from torch import Tensor, nn
 
+CONTEXT = 32
+"""Number of context values by which a row steers a Coupling."""
 _BINS = 5
-_HIDDEN_LAYER = "hyper.0"  # of the networks that say the splines; one latent has none
+_COUPLINGS = 4
+_COUPLING_WIDTH = 64
+_HIDDEN_LAYER = "hyper.0"  # hidden layer of zuko's hyper-networks; with one latent there is none
+
+Flow = TypeVar("Flow", bound=nn.Module)
 
 
 class Spline(nn.Module):
-    """ε ↦ u, autoregressive: in parallel, or inverted latent by latent.
+    """A neural spline flow ε ↦ u, autoregressive: Durkan et al. (2019).
+
+    It runs in parallel in one direction, and latent by latent in the other.
 
     Args:
         latents: D.
-        width: of the hidden layer that says each spline.
-        transforms: splines, one after the other, in opposite orders.
+        width: width of the hidden layer that computes each spline.
+        transforms: number of splines in sequence, with alternating orders of the latents.
     """
 
     def __init__(self, latents: int, width: int, transforms: int) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]):  # zuko's own first weights are not used
-            flow = zuko.flows.NSF(
-                latents, transforms=transforms, hidden_features=(width,), bins=_BINS
-            )
-        self.transform = flow.transform
+        options = {"transforms": transforms, "hidden_features": (width,), "bins": _BINS}
+        self.transform = _build(lambda: zuko.flows.NSF(latents, **options)).transform
 
     def forward(self, points: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        """Points (..., D) → where they go (..., D), with the log-determinant (...)."""
+        """Transform points (..., D) → (..., D), with the log-determinant (...)."""
         with torch.autocast(points.device.type, enabled=False):
             transform = self.transform()
             return (transform.inv if inverse else transform).call_and_ladj(points)
 
     def named(self, weights: Tensor) -> dict[str, Tensor]:
-        """The module's parameters, from one vector (P,)."""
+        """Split one vector (P,) into the module's parameters."""
         shapes = {name: p.shape for name, p in self.named_parameters()}
         parts = weights.split([shape.numel() for shape in shapes.values()])
         return {name: w.view(shapes[name]) for name, w in zip(shapes, parts, strict=True)}
 
     def first_weights(self, generator: torch.Generator) -> Tensor:
-        """(P,): random in hidden layers, zero in what the splines are read from: f = id."""
+        """Draw initial weights (P,) with which f = id: the layer that sets the splines is 0."""
         parts = []
         for name, p in self.named_parameters():
-            bound = p.shape[-1] ** -0.5 if _HIDDEN_LAYER in name else 0.0
             uniform = torch.rand(p.shape, generator=generator, device=generator.device)
-            parts.append(bound * (2 * uniform - 1).flatten())
+            parts.append(_initial_bound(name, p) * (2 * uniform - 1).flatten())
         return torch.cat(parts)
 
 
-CONTEXT = 32
-"""Numbers by which a row steers the flow."""
-_TRANSFORMS = 4
-_WIDTH = 64
-
-
 class Coupling(nn.Module):
-    """ε ↦ u given a context: affine couplings, of each half of the latents on the other.
+    """ε ↦ u given a context, by affine couplings of each half of the latents on the other.
 
-    Dinh et al., *Density estimation using Real NVP* (2017), with zuko; cheap in both directions. A
-    single latent has no other half, and is scaled and shifted by its context alone.
+    Dinh et al., *Density estimation using Real NVP* (2017), with zuko. Both directions are cheap. A
+    single latent has no other half: its context alone scales and shifts it.
 
     Args:
         latents: D.
-        generator: draws the first weights, with which u = ε.
+        generator: random generator that draws initial weights, with which u = ε.
     """
 
     def __init__(self, latents: int, generator: torch.Generator) -> None:
         super().__init__()
-        order = cast(torch.LongTensor, torch.arange(latents))
-        with torch.random.fork_rng(devices=[]):  # zuko's own first weights are not used
-            self.transforms = nn.ModuleList(
-                zuko.flows.MaskedAutoregressiveTransform(
-                    latents,
-                    CONTEXT,
-                    passes=min(2, latents),
-                    order=order if i % 2 == 0 else cast(torch.LongTensor, order.flip(0)),
-                    hidden_features=(max(_WIDTH, latents),),
-                )
-                for i in range(_TRANSFORMS)
-            )
+        self.transforms = _build(lambda: nn.ModuleList(_couplings(latents)))
         for name, parameter in self.named_parameters():
-            bound = parameter.shape[-1] ** -0.5 if _HIDDEN_LAYER in name else 0.0
+            bound = _initial_bound(name, parameter)
             nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
     def forward(self, points: Tensor, context: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        """Points (..., B, D) → where they go (..., B, D), with the log-determinant (..., B)."""
+        """Transform points (..., B, D) → (..., B, D), with the log-determinant (..., B)."""
         log_det = torch.zeros_like(points[..., 0])
         steps = list(self.transforms)[:: -1 if inverse else 1]
         with torch.autocast(points.device.type, enabled=False):
@@ -94,3 +82,28 @@ class Coupling(nn.Module):
                 points, moved = (transform.inv if inverse else transform).call_and_ladj(points)
                 log_det = log_det + moved
         return points, log_det
+
+
+def _couplings(latents: int) -> list[nn.Module]:
+    order = torch.arange(latents)
+    return [
+        zuko.flows.MaskedAutoregressiveTransform(
+            latents,
+            CONTEXT,
+            passes=min(2, latents),
+            order=cast(torch.LongTensor, order if i % 2 == 0 else order.flip(0)),
+            hidden_features=(max(_COUPLING_WIDTH, latents),),
+        )
+        for i in range(_COUPLINGS)
+    ]
+
+
+def _build(make: Callable[[], Flow]) -> Flow:
+    """Build a zuko module whose initial weights are replaced; the global random state stays."""
+    with torch.random.fork_rng(devices=[]):
+        return make()
+
+
+def _initial_bound(name: str, parameter: Tensor) -> float:
+    """Return 1/√fan_in for a hidden layer, and 0 for the layer that sets the transform."""
+    return parameter.shape[-1] ** -0.5 if _HIDDEN_LAYER in name else 0.0

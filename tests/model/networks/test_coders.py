@@ -9,7 +9,7 @@ from elboroom.config import ModelConfig, ObjectiveConfig
 from elboroom.errors import UsageError
 from elboroom.infer import amortised, grid, hmc, laplace, sir, svi
 from elboroom.infer.target import Target
-from elboroom.model.networks.coders import Decoder, network
+from elboroom.model.networks.coders import Decoder, FullyConnected, mlp_layers
 from elboroom.model.networks.jacobian import _RULES, _elementwise, push
 from elboroom.model.networks.layers import BatchNorm, Gated, Residual
 from elboroom.model.vae import VAE
@@ -383,5 +383,5 @@ def test_the_output_cannot_start_at_a_mean_that_is_not_there(mean, found):
 
 
 def test_a_network_may_have_no_hidden_layer():
-    trunk = network([3, 16], ModelConfig(hidden=()), generator())
+    trunk = FullyConnected(mlp_layers).trunk([3, 16], ModelConfig(hidden=()), generator())
     assert [type(layer) for layer in trunk] == [nn.Linear]

@@ -1,6 +1,8 @@
-"""Networks: tensors to tensors, with no probability in them."""
+"""Fully connected encoders and decoders."""
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
 
@@ -8,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from elboroom.config import ModelConfig
-from elboroom.model.networks.jacobian import push
+from elboroom.model.networks.jacobian import push, tangent_basis
 from elboroom.model.networks.layers import (
     Gated,
     Residual,
@@ -17,28 +19,141 @@ from elboroom.model.networks.layers import (
     nonlinearity,
     require_eval_mode,
 )
+from elboroom.model.networks.network import DecoderNetwork, EncoderNetwork, NetworkKind
+
+HiddenLayers = Callable[[Sequence[int], ModelConfig, torch.Generator], list[nn.Module]]
 
 
-def network(
+class Encoder(EncoderNetwork):
+    """x (B, *event) → the parameters of q(z | x), each (B, …): the first two are (B, D).
+
+    Args:
+        trunk: the network.
+        sizes: number of values of each parameter; the output of the network is split into them.
+    """
+
+    def __init__(self, trunk: nn.Module, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.trunk, self.sizes = trunk, tuple(sizes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute the parameters, in float32 even where layers compute in bfloat16."""
+        return _at_least_float32(self.trunk(x.flatten(1))).split(self.sizes, -1)
+
+
+class Decoder(DecoderNetwork):
+    """z (..., D) → the parameter of the likelihood, (..., *event).
+
+    Args:
+        trunk: the network; its last layer is linear.
+        event_shape: shape of x.
+    """
+
+    def __init__(self, trunk: nn.Sequential, event_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.event_shape = event_shape
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Compute the parameter, in float32 even where layers compute in bfloat16."""
+        return _at_least_float32(self.trunk(z)).unflatten(-1, self.event_shape)
+
+    @property
+    def widest_activation(self) -> int:
+        """The largest output of any linear layer."""
+        return max(a.out_features for a in self.modules() if isinstance(a, nn.Linear))
+
+    @property
+    def output_bias(self) -> nn.Parameter:
+        """The bias of the last layer, one value for each pixel."""
+        return self._output.bias
+
+    def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, *event).
+
+        Raises:
+            UsageError: a batch normalisation is in training mode.
+        """
+        require_eval_mode(self)
+        value, tangents = push(self.trunk, z, tangent_basis(z))
+        shape = self.event_shape
+        return (
+            _at_least_float32(value).unflatten(-1, shape),
+            _at_least_float32(tangents).unflatten(-1, shape),
+        )
+
+    def restricted_to(self, pixels: Tensor) -> "Decoder":
+        """Return the decoder of some pixels, z (..., D) → (..., P), without gradients.
+
+        The last layer keeps only the rows of these pixels, so the others cost nothing.
+        """
+        last = self._output
+        rows = empty_linear(last.in_features, len(pixels))
+        rows.weight = nn.Parameter(last.weight.detach()[pixels], requires_grad=False)
+        rows.bias = nn.Parameter(last.bias.detach()[pixels], requires_grad=False)
+        return Decoder(nn.Sequential(*list(self.trunk)[:-1], rows), (len(pixels),))
+
+    @property
+    def _output(self) -> nn.Linear:
+        return cast(nn.Linear, self.trunk[-1])
+
+
+@dataclass(frozen=True)
+class FullyConnected(NetworkKind):
+    """Encoders and decoders of linear layers; the decoder mirrors the encoder.
+
+    Attributes:
+        hidden: builds the hidden layers from widths, of which the first is the input's.
+    """
+
+    hidden: HiddenLayers
+
+    def encoder(
+        self,
+        config: ModelConfig,
+        event_shape: tuple[int, ...],
+        sizes: Sequence[int],
+        generator: torch.Generator,
+    ) -> Encoder:
+        """Build an encoder whose output has the given sizes, one for each parameter of q."""
+        widths = _encoder_widths(config, event_shape, sum(sizes))
+        return Encoder(self.trunk(widths, config, generator), sizes)
+
+    def decoder(
+        self, config: ModelConfig, event_shape: tuple[int, ...], generator: torch.Generator
+    ) -> Decoder:
+        """Build a decoder."""
+        widths = _decoder_widths(config, event_shape)
+        return Decoder(self.trunk(widths, config, generator), event_shape)
+
+    def trunk(
+        self, widths: Sequence[int], config: ModelConfig, generator: torch.Generator
+    ) -> nn.Sequential:
+        """Build the layers from the first of `widths` to the last, where they end in a Linear."""
+        hidden = self.hidden(widths[:-1], config, generator)
+        return nn.Sequential(*hidden, linear(widths[-2], widths[-1], generator))
+
+    def least_weights(self, config: ModelConfig, event_shape: tuple[int, ...], outputs: int) -> int:
+        """Count one matrix for each layer; gated and residual layers have more."""
+        encoder = _encoder_widths(config, event_shape, outputs)
+        decoder = _decoder_widths(config, event_shape)
+        return sum(a * b for a, b in (*pairwise(encoder), *pairwise(decoder)))
+
+
+def mlp_layers(
     widths: Sequence[int], config: ModelConfig, generator: torch.Generator
-) -> nn.Sequential:
-    """The network of `config` from the first of `widths` to the last, where it ends in a Linear."""
-    return nn.Sequential(
-        *_HIDDEN[config.network](widths[:-1], config, generator),
-        linear(widths[-2], widths[-1], generator),
-    )
-
-
-def _mlp(widths: Sequence[int], config: ModelConfig, generator: torch.Generator) -> list[nn.Module]:
+) -> list[nn.Module]:
+    """Build layers h = act(W x + b)."""
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise(widths):
         layers += [linear(fan_in, fan_out, generator), *nonlinearity(config, fan_out)]
     return layers
 
 
-def _gated(
+def gated_layers(
     widths: Sequence[int], config: ModelConfig, generator: torch.Generator
 ) -> list[nn.Module]:
+    """Build layers h = act(W x + b) σ(V x + c)."""
     return [
         Gated(
             linear(fan_in, 2 * fan_out, generator),
@@ -48,76 +163,30 @@ def _gated(
     ]
 
 
-def _residual(
+def residual_layers(
     widths: Sequence[int], config: ModelConfig, generator: torch.Generator
 ) -> list[nn.Module]:
-    """Normalisation and activation before each layer of a block: He et al. (2016), figure 1b."""
+    """Build a linear layer, then one residual block for each width.
+
+    Normalisation and activation come before each layer of a block: He et al. (2016), figure 1b.
+    """
     width = widths[-1]
 
-    def half() -> list[nn.Module]:
+    def half_block() -> list[nn.Module]:
         return [*nonlinearity(config, width), linear(width, width, generator)]
 
     first = linear(widths[0], width, generator)
-    blocks = [Residual(nn.Sequential(*half(), *half())) for _ in widths[1:]]
+    blocks = [Residual(nn.Sequential(*half_block(), *half_block())) for _ in widths[1:]]
     return [first, *blocks, *nonlinearity(config, width)]
 
 
-_Hidden = Callable[[Sequence[int], ModelConfig, torch.Generator], list[nn.Module]]
-_HIDDEN: dict[str, _Hidden] = {"mlp": _mlp, "gated": _gated, "residual": _residual}
+def _encoder_widths(config: ModelConfig, event_shape: tuple[int, ...], outputs: int) -> list[int]:
+    return [math.prod(event_shape), *config.hidden, outputs]
 
 
-class Encoder(nn.Module):
-    """x (B, *event) → the parameters of q(z | x), each (B, …): the first two are (B, D).
-
-    Args:
-        trunk: the network.
-        sizes: numbers of each parameter, which its output is split into.
-    """
-
-    def __init__(self, trunk: nn.Module, sizes: Sequence[int]) -> None:
-        super().__init__()
-        self.trunk, self.sizes = trunk, tuple(sizes)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The parameters, in float32 whatever the precision of the layers."""
-        return _widened(self.trunk(x.flatten(1))).split(self.sizes, -1)
+def _decoder_widths(config: ModelConfig, event_shape: tuple[int, ...]) -> list[int]:
+    return [config.latents, *config.hidden[::-1], math.prod(event_shape)]
 
 
-class Decoder(nn.Module):
-    """z (..., D) → the likelihood's parameter (..., *event)."""
-
-    def __init__(self, trunk: nn.Sequential, event_shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.event_shape = event_shape
-
-    def forward(self, z: Tensor) -> Tensor:
-        """The parameter, in float32 whatever the precision of the layers."""
-        return _widened(self.trunk(z)).unflatten(-1, self.event_shape)
-
-    def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The parameter at z (B, D), and its derivative along each latent, (D, B, *event).
-
-        Raises:
-            UsageError: a batch normalisation is in training mode.
-        """
-        require_eval_mode(self)
-        identity = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
-        pushed = push(self.trunk, z, identity[:, None].expand(-1, *z.shape))
-        shaped = (_widened(t).unflatten(-1, self.event_shape) for t in pushed)
-        return cast(tuple[Tensor, Tensor], tuple(shaped))
-
-    def restricted_to(self, pixels: Tensor) -> "Decoder":
-        """The decoder of some pixels only, as vectors (P,); `pixels` (P,) index the flat event.
-
-        Only their rows of the last layer are kept, so that the others cost nothing.
-        """
-        last = cast(nn.Linear, self.trunk[-1])
-        rows = empty_linear(last.in_features, len(pixels))
-        rows.weight = nn.Parameter(last.weight.detach()[pixels], requires_grad=False)
-        rows.bias = nn.Parameter(last.bias.detach()[pixels], requires_grad=False)
-        return Decoder(nn.Sequential(*list(self.trunk)[:-1], rows), (len(pixels),))
-
-
-def _widened(x: Tensor) -> Tensor:
+def _at_least_float32(x: Tensor) -> Tensor:
     return x.float() if x.dtype == torch.bfloat16 else x

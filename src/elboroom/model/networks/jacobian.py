@@ -1,4 +1,4 @@
-"""Tangents: the derivatives of a value, pushed forward through a layer beside it."""
+"""Jacobians: directional derivatives, pushed forward through the layers with the value."""
 
 import warnings
 from collections.abc import Callable
@@ -11,13 +11,20 @@ from torch import Tensor, nn
 from elboroom.model.networks.layers import BatchNorm, Gated, Residual
 
 Pushed = tuple[Tensor, Tensor]
+"""A value, and its derivatives along D directions."""
+
+
+def tangent_basis(z: Tensor) -> Tensor:
+    """Return the D unit directions of z (B, D), for each row, (D, B, D)."""
+    identity = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
+    return identity[:, None].expand(-1, *z.shape)
 
 
 def push(layer: nn.Module, value: Tensor, tangents: Tensor) -> Pushed:
-    """What `layer` makes of a value (B, ...) and of directions (D, B, ...) in which it moves.
+    """Apply `layer` to a value (B, ...) and to directions (D, B, ...) in which it moves.
 
-    Each row of the value must move its own row alone. A layer whose derivative is not written here
-    is differentiated by PyTorch, which takes longer and is as right.
+    A row of the output may depend only on the same row of the value. PyTorch differentiates layers
+    that have no rule here, which is as exact and takes longer.
     """
     return _RULES.get(type(layer), _by_autograd)(layer, value, tangents)
 
@@ -75,13 +82,13 @@ def _by_autograd(layer: nn.Module, value: Tensor, tangents: Tensor) -> Pushed:
     def along(tangent: Tensor) -> Pushed:
         return cast(Pushed, torch.func.jvp(layer, (value,), (tangent,)))
 
-    with warnings.catch_warnings():  # PyTorch's forward mode loads what PyTorch deprecates
+    with warnings.catch_warnings():  # PyTorch's forward mode loads a deprecated module of its own
         warnings.filterwarnings("ignore", "`torch.jit.script`", DeprecationWarning)
         output, moved = torch.func.vmap(along)(tangents.to(value.dtype))
     return output[0], moved
 
 
-# By exact type: what a subclass computes is not known.
+# The type must match exactly: a subclass may compute something else.
 _RULES: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], Pushed]] = {
     nn.Linear: _linear,
     nn.Sequential: _sequential,

@@ -1,4 +1,4 @@
-"""Layers: what networks are made of. A given generator draws all initial weights."""
+"""The layers of networks. A given generator draws all initial weights."""
 
 from collections.abc import Callable
 from typing import cast
@@ -20,9 +20,9 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def linear(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
-    """Weights and biases uniform on ±1/√fan_in, PyTorch's default, from a given generator.
+    """Return a layer with weights and biases uniform on ±1/√fan_in, PyTorch's default.
 
-    On the reference experiment this ends 5 nats above N(0, 0.01²) initial weights.
+    In the reference experiment this ends 5 nats above N(0, 0.01²) initial weights.
     """
     layer = empty_linear(fan_in, fan_out)
     for parameter in layer.parameters():
@@ -31,17 +31,17 @@ def linear(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
 
 
 def empty_linear(fan_in: int, fan_out: int) -> nn.Linear:
-    """Without initial weights, whose drawing would move the global random state."""
+    """Return a layer without initial weights: drawing them would move the global random state."""
     return cast(nn.Linear, nn.utils.skip_init(nn.Linear, fan_in, fan_out))
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Ioffe & Szegedy, *Batch Normalization* (2015), over all leading axes: (..., C) → (..., C)."""
+    """Batch normalisation over all leading axes, (..., C) → (..., C): Ioffe & Szegedy (2015)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """The units by the mean and variance of the batch in training, else by the running ones."""
+        """Normalise units by statistics of the batch in training, else by the running ones."""
         rows = input.reshape(-1, self.num_features)
-        if self.training and len(rows) == 1:  # it has no variance
+        if self.training and len(rows) == 1:  # one row has no variance
             running = (self.running_mean, self.running_var)
             y = F.batch_norm(rows, *running, self.weight, self.bias, eps=self.eps)
         else:
@@ -50,7 +50,7 @@ class BatchNorm(nn.BatchNorm1d):
 
 
 def nonlinearity(config: ModelConfig, width: int) -> list[nn.Module]:
-    """The normalisation of `width` units, if any, and the activation."""
+    """Return the normalisation of `width` units, if any, and the activation."""
     norms = {"none": [], "layer": [nn.LayerNorm], "batch": [BatchNorm]}[config.normalisation]
     return [*(norm(width) for norm in norms), _ACTIVATIONS[config.activation]()]
 
@@ -59,7 +59,7 @@ class Gated(nn.Module):
     """x → act(W x + b) σ(V x + c), W and V stacked in one linear layer.
 
     Dauphin et al., *Language Modeling with Gated Convolutional Networks* (2017), equation 1, where
-    the activation is the identity; so it is in Tomczak & Welling, *VAE with a VampPrior* (2018).
+    the activation is the identity, as in Tomczak & Welling, *VAE with a VampPrior* (2018).
     """
 
     def __init__(self, affine: nn.Linear, nonlinearity: nn.Sequential) -> None:
@@ -67,7 +67,7 @@ class Gated(nn.Module):
         self.affine, self.nonlinearity = affine, nonlinearity
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., inputs) → (..., units), of which the affine layer has twice as many."""
+        """Compute (..., inputs) → (..., units); the affine layer has twice as many units."""
         value, gate = self.affine(x).chunk(2, -1)
         return self.nonlinearity(value) * gate.sigmoid()
 
@@ -80,20 +80,20 @@ class Residual(nn.Module):
         self.branch = branch
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., units) → (..., units)."""
+        """Compute (..., units) → (..., units)."""
         return x + self.branch(x)
 
 
 def require_eval_mode(module: nn.Module) -> None:
-    """That no layer answers a row by its company, as batch norm does while it trains.
+    """Check that no layer mixes rows of a batch, as batch normalisation does in training mode.
 
     Raises:
-        UsageError: a layer does.
+        UsageError: a batch normalisation is in training mode.
     """
     kind = nn.modules.batchnorm._BatchNorm
     if any(isinstance(layer, kind) and layer.training for layer in module.modules()):
         raise UsageError(
             "this model is in training mode",
-            why="its batch normalisation would answer a row by the rows beside it",
+            why="its batch normalisation would make each row depend on the other rows of the batch",
             fix="call model.eval() first",
         )

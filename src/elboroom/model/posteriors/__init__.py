@@ -1,7 +1,10 @@
 """Densities over z: the contract, and the families of approximate posteriors."""
 
+from elboroom.config import PosteriorName
+from elboroom.model.flows import CONTEXT
 from elboroom.model.posteriors.density import Density, DiagonalGaussian
-from elboroom.model.posteriors.flow import AmortisedFlow
+from elboroom.model.posteriors.family import PosteriorFamily
+from elboroom.model.posteriors.flow import AmortisedFlow, FlowFamily
 from elboroom.model.posteriors.gaussian import (
     CholeskyGaussian,
     Gaussian,
@@ -11,6 +14,7 @@ from elboroom.model.posteriors.gaussian import (
 from elboroom.model.posteriors.mixture import GaussianMixture
 
 __all__ = [
+    "POSTERIOR_FAMILIES",
     "AmortisedFlow",
     "CholeskyGaussian",
     "Density",
@@ -18,5 +22,22 @@ __all__ = [
     "Gaussian",
     "GaussianMixture",
     "LowRankGaussian",
+    "PosteriorFamily",
     "gaussian_of",
 ]
+
+POSTERIOR_FAMILIES: dict[PosteriorName, PosteriorFamily] = {
+    "diagonal": PosteriorFamily(
+        sizes=lambda latents: (latents, latents),
+        build=lambda latents, generator: DiagonalGaussian,
+    ),
+    "full": PosteriorFamily(
+        sizes=lambda latents: (latents, latents, latents * (latents - 1) // 2),
+        build=lambda latents, generator: CholeskyGaussian,
+    ),
+    "flow": PosteriorFamily(
+        sizes=lambda latents: (latents, latents, CONTEXT),
+        build=FlowFamily,
+        least_weights=lambda latents: 12 * latents**2,
+    ),
+}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from elboroom.model.flows import Coupling
@@ -13,6 +13,23 @@ from elboroom.model.posteriors.density import Density
 from elboroom.randomness import normals
 
 _MOMENT_DRAWS = 512
+
+
+class FlowFamily(nn.Module):
+    """A map from the encoder's parameters to a flow whose weights belong to the model.
+
+    Args:
+        latents: D.
+        generator: random generator that draws the initial weights.
+    """
+
+    def __init__(self, latents: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.coupling = Coupling(latents, generator)
+
+    def forward(self, shift: Tensor, log_std: Tensor, context: Tensor) -> "AmortisedFlow":
+        """Return the flow of each row."""
+        return AmortisedFlow(self.coupling, shift, log_std, context)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,25 @@
-"""p(z): what is believed of z before x is seen."""
+"""p(z): the contract of a prior, and the priors that a config names."""
 
+from elboroom.config import PriorName
 from elboroom.model.priors.flow import FlowPrior
 from elboroom.model.priors.mixture import MixturePrior, SharedMixture
-from elboroom.model.priors.prior import Prior, StandardNormal
+from elboroom.model.priors.prior import Prior, PriorInputs, StandardNormal
 from elboroom.model.priors.vamp import VampPrior
 
-__all__ = ["FlowPrior", "MixturePrior", "Prior", "SharedMixture", "StandardNormal", "VampPrior"]
+__all__ = [
+    "PRIOR_CLASSES",
+    "FlowPrior",
+    "MixturePrior",
+    "Prior",
+    "PriorInputs",
+    "SharedMixture",
+    "StandardNormal",
+    "VampPrior",
+]
+
+PRIOR_CLASSES: dict[PriorName, type[Prior]] = {
+    "standard": StandardNormal,
+    "mixture": MixturePrior,
+    "vamp": VampPrior,
+    "flow": FlowPrior,
+}

@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn.utils import vector_to_parameters
 
+from elboroom.config import ModelConfig
 from elboroom.model.flows import Spline
 from elboroom.model.posteriors import Density, DiagonalGaussian
-from elboroom.model.priors.prior import Prior
+from elboroom.model.priors.prior import Prior, PriorInputs
 
 _TRANSFORMS = 2
 _WIDTH = 64
 _MEAN_DRAWS = 1_024
+_LEAST_WEIGHTS = 30  # of the splines, for each pair of latents
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,16 @@ class FlowPrior(Prior):
         self.spline = Spline(latents, max(_WIDTH, latents), _TRANSFORMS)
         vector_to_parameters(self.spline.first_weights(generator), self.spline.parameters())
         self.register_buffer("origin", torch.zeros(latents), persistent=False)
+
+    @classmethod
+    def from_config(cls, inputs: PriorInputs) -> "FlowPrior":
+        """Build the flow that is N(0, I) at first."""
+        return cls(inputs.config.latents, inputs.generator)
+
+    @classmethod
+    def least_weights(cls, config: ModelConfig, event_shape: tuple[int, ...]) -> int:
+        """Count the weights of the splines for each pair of latents."""
+        return _LEAST_WEIGHTS * config.latents * (config.latents - 1)
 
     def forward(self, batch: int) -> FlowDensity:
         """Return the flow, repeated for each of `batch` rows."""

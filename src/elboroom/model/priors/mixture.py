@@ -7,9 +7,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from elboroom.config import ModelConfig
 from elboroom.model.normal import LOG_2PI
 from elboroom.model.posteriors import Density, DiagonalGaussian
-from elboroom.model.priors.prior import Prior
+from elboroom.model.priors.prior import Prior, PriorInputs
 from elboroom.randomness import normals
 
 _INITIAL_SPREAD = 0.5  # standard deviation of the initial means of the components
@@ -132,6 +133,16 @@ class MixturePrior(Prior):
         """Return a prior of equal weights, unit deviations, and means drawn near 0."""
         means = _INITIAL_SPREAD * torch.randn(components, latents, generator=generator)
         return cls(torch.zeros(components), means, torch.zeros(components, latents))
+
+    @classmethod
+    def from_config(cls, inputs: PriorInputs) -> "MixturePrior":
+        """Build a mixture of equal weights, unit deviations, and means drawn near 0."""
+        return cls.random(inputs.config.components, inputs.config.latents, inputs.generator)
+
+    @classmethod
+    def least_weights(cls, config: ModelConfig, event_shape: tuple[int, ...]) -> int:
+        """Count the means and standard deviations."""
+        return 2 * config.components * config.latents
 
     def forward(self, batch: int) -> SharedMixture:
         """Return the mixture, repeated for each of `batch` rows."""

@@ -1,49 +1,99 @@
-"""What every prior knows, and N(0, I)."""
+"""The contract of a prior, and N(0, I)."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 
+from elboroom.config import ModelConfig
 from elboroom.model.posteriors import Density, DiagonalGaussian
 
-_REACH = 8.0  # N(0, 1) has 1e-15 beyond
+_REACH = 8.0  # N(0, 1) has a mass of 1e-15 beyond
+
+
+@dataclass(frozen=True)
+class PriorInputs:
+    """Everything that a prior of a config may be built from.
+
+    Attributes:
+        config: options of the model.
+        event_shape: shape of x.
+        encoder: the model's encoder, x (B, *event) → the parameters of q.
+        images: some training images, (`config.components`, *event); None if there are none.
+        bounded: True if x lies in [0, 1].
+        generator: random generator that draws the initial weights.
+    """
+
+    config: ModelConfig
+    event_shape: tuple[int, ...]
+    encoder: Callable[[Tensor], tuple[Tensor, ...]]
+    images: Tensor | None
+    bounded: bool
+    generator: torch.Generator
 
 
 class Prior(nn.Module, ABC):
-    """A density over z, which may have parameters to train."""
+    """A density p(z), which may have parameters to train.
+
+    Implementing a prior:
+        Derive from this class and write `forward`, which returns a `Density`, and `curvature`. The
+        other members are optional, and each has a default. Override `kl` and `kl_per_latent` if
+        they have a closed form, `reach` if p(z) has mass far from 0, `project` if a parameter has
+        bounds, and `fixed` if `forward` repeats work that constant parameters need only once.
+
+        To name the prior in a config, add the class to `PRIOR_CLASSES` and its name to
+        `elboroom.config.kinds`, and override `from_config` and `least_weights`.
+    """
 
     @abstractmethod
     def forward(self, batch: int) -> Density:
-        """p(z), once for each of `batch` rows."""
+        """Return p(z), repeated for each of `batch` rows."""
 
     @abstractmethod
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """∇ log p(z), (B, D), and a positive definite stand-in for −∇² log p(z), (B, D, D)."""
+        """Compute ∇ log p(z), (B, D), and a positive definite approximation of −∇² log p(z).
+
+        The latter is (B, D, D).
+        """
+
+    @classmethod
+    def from_config(cls, inputs: PriorInputs) -> "Prior":
+        """Build the prior with its initial parameters; by default from the number of latents."""
+        return cls(inputs.config.latents)
+
+    @classmethod
+    def least_weights(cls, config: ModelConfig, event_shape: tuple[int, ...]) -> int:
+        """Count the parameters, at least, without building them; none by default."""
+        return 0
 
     def kl(self, q: Density) -> Tensor | None:
-        """KL(q ‖ p) in nats, (B,), where it has a closed form; else None."""
+        """Compute KL(q ‖ p) in nats, (B,); return None if it has no closed form."""
         return None
 
     def kl_per_latent(self, q: DiagonalGaussian, generator: torch.Generator) -> Tensor | None:
-        """KL(q(z_d) ‖ p(z_d)) in nats, (B, D), in closed form or from a draw; None if unknown."""
+        """Compute KL(q(z_d) ‖ p(z_d)) in nats, (B, D); return None if p(z_d) is unknown.
+
+        It has a closed form, or is estimated from a draw.
+        """
         return None
 
     @property
     def reach(self) -> float:
-        """How far from 0 any latent has mass, about; more where modes lie farther apart."""
+        """A distance from 0 within which every latent has nearly all of its mass."""
         return _REACH
 
     def project(self) -> None:
-        """Bring the parameters back, in place, to where they may be, after a step of training."""
+        """Move parameters back into their bounds, in place, after a step of training."""
 
     def fixed(self) -> "Prior | Self":
-        """The same density for parameters that stay, with nothing left to compute twice."""
+        """Return the same density for constant parameters, with nothing left to compute twice."""
         return self
 
     def __call__(self, batch: int) -> Density:
-        """p(z), once for each of `batch` rows."""
+        """Return p(z), repeated for each of `batch` rows."""
         return cast(Density, super().__call__(batch))
 
 
@@ -55,19 +105,19 @@ class StandardNormal(Prior):
         self.register_buffer("origin", torch.zeros(latents), persistent=False)
 
     def forward(self, batch: int) -> DiagonalGaussian:
-        """N(0, I), once for each of `batch` rows."""
+        """Return N(0, I), repeated for each of `batch` rows."""
         zeros = cast(Tensor, self.origin).expand(batch, -1)
         return DiagonalGaussian(zeros, zeros)
 
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """−z and I: exact."""
+        """Return −z and I, which are exact."""
         identity = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
         return -z, identity.expand(*z.shape, -1)
 
     def kl(self, q: Density) -> Tensor | None:
-        """KL(q ‖ p) in nats, (B,), where q knows it; else None."""
+        """Compute KL(q ‖ p) in nats, (B,); return None if q has no closed form of it."""
         return q.kl_to_standard()
 
     def kl_per_latent(self, q: DiagonalGaussian, generator: torch.Generator) -> Tensor:
-        """Its terms in nats, (B, D), in closed form."""
+        """Compute KL(q(z_d) ‖ p(z_d)) in nats, (B, D), in closed form."""
         return q.kl_per_latent()

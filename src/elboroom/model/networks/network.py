@@ -1,0 +1,102 @@
+"""The contract of a network: an encoder, a decoder, and the kind that builds both."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from elboroom.config import ModelConfig
+from elboroom.model.networks.jacobian import push, tangent_basis
+from elboroom.model.networks.layers import require_eval_mode
+
+
+class EncoderNetwork(nn.Module, ABC):
+    """x (B, *event) → the parameters of q(z | x), each (B, …); the first two are (B, D).
+
+    Each row is computed alone in evaluation mode, and the output is float32 or float64.
+    """
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute the parameters of q(z | x)."""
+
+
+class DecoderNetwork(nn.Module, ABC):
+    """z (..., D) → the parameter of the likelihood, (..., *event).
+
+    Any number of leading axes must work, each z is computed alone in evaluation mode, and the
+    output is float32 or float64.
+    """
+
+    @abstractmethod
+    def forward(self, z: Tensor) -> Tensor:
+        """Compute the parameter of the likelihood."""
+
+    @property
+    @abstractmethod
+    def widest_activation(self) -> int:
+        """The largest number of values that any layer has for one z.
+
+        The number of z that are decoded together is limited by it.
+        """
+
+    @property
+    def output_bias(self) -> nn.Parameter | None:
+        """The bias added to the output, as a flat event, which `data_bias` sets; None if none."""
+        return None
+
+    def restricted_to(self, pixels: Tensor) -> "DecoderNetwork | None":
+        """Return a decoder of some pixels only, z (..., D) → (..., P); None if there is none.
+
+        `pixels` (P,) index the flat event. Without such a decoder, inference decodes all pixels.
+        """
+        return None
+
+    def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, *event).
+
+        By default PyTorch's forward mode computes it.
+
+        Raises:
+            UsageError: a batch normalisation is in training mode.
+        """
+        require_eval_mode(self)
+        return push(self, z, tangent_basis(z))
+
+
+class NetworkKind(ABC):
+    """A kind of network that a config names.
+
+    Implementing a network:
+        Derive an encoder from `EncoderNetwork`, a decoder from `DecoderNetwork`, and from this
+        class a kind that builds both, in a new file of `elboroom.model.networks`. The optional
+        members of a decoder have defaults that are right but slower. Draw all initial weights from
+        the given generator. Then add the kind to `NETWORK_KINDS` and to `elboroom.config.kinds`.
+
+        A network that no config names needs none of this: `VAE` accepts any two modules with the
+        same inputs and outputs.
+    """
+
+    @abstractmethod
+    def encoder(
+        self,
+        config: ModelConfig,
+        event_shape: tuple[int, ...],
+        sizes: Sequence[int],
+        generator: torch.Generator,
+    ) -> EncoderNetwork:
+        """Build an encoder whose output has the given sizes, one for each parameter of q."""
+
+    @abstractmethod
+    def decoder(
+        self, config: ModelConfig, event_shape: tuple[int, ...], generator: torch.Generator
+    ) -> DecoderNetwork:
+        """Build a decoder."""
+
+    @abstractmethod
+    def least_weights(self, config: ModelConfig, event_shape: tuple[int, ...], outputs: int) -> int:
+        """Count the weights of both networks, at least, without building them.
+
+        `outputs` is the number of values that the encoder computes for a row.
+        """
