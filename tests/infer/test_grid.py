@@ -241,41 +241,6 @@ def test_draws_repeat_with_their_generator():
     assert torch.equal(*draws)
 
 
-def ellipse(covariance, mass):
-    """The area of { z : (z − μ)ᵀ Σ⁻¹ (z − μ) ≤ −2 log(1 − mass) }, and log p(z) on its edge."""
-    area = -2 * math.pi * covariance.det().sqrt() * math.log(1 - mass)
-    return area, math.log((1 - mass) / (2 * math.pi)) - 0.5 * covariance.logdet()
-
-
-def interval(covariance, mass):
-    """The length of the shortest interval that holds `mass`, and log p(z) at its ends."""
-    normal = torch.distributions.Normal(0.0, covariance[:, 0, 0].sqrt())
-    half = normal.icdf(torch.tensor(0.5 + mass / 2).to(covariance))
-    return 2 * half, normal.log_prob(half)
-
-
-@pytest.mark.parametrize("mass", [0.5, 0.9, 0.99])
-@pytest.mark.parametrize(("latents", "region"), [(1, interval), (2, ellipse)])
-def test_the_credible_region_of_a_gaussian_is_known(latents, region, mass):
-    exact, x, mask = problem(latents, rows=20)
-    found = grid(exact.model, x, mask, generator=generator())
-    covariance = exact.posterior(x, mask)[1].inverse()
-
-    def check(area, level):
-        torch.testing.assert_close(found.credible_area(mass), area, atol=0, rtol=0.015)
-        torch.testing.assert_close(found.credible_level(mass), level, atol=0.1, rtol=0)
-
-    check(*region(covariance, mass))
-    assert_rejected(lambda: check(*region(covariance, 0.97 * mass)))
-
-
-@pytest.mark.parametrize("mass", [0.0, 1.0])
-def test_a_credible_region_of_all_or_nothing_is_refused(mass):
-    exact, x, mask = problem(1)
-    with pytest.raises(UsageError, match="is not bounded"):
-        grid(exact.model, x, mask, generator=generator()).credible_area(mass)
-
-
 @pytest.mark.parametrize("latents", [1, 2])
 def test_kl_between_gaussians_is_the_closed_form(latents):
     exact, x, mask = problem(latents)

@@ -90,5 +90,5 @@ def _gaussian(q: Density) -> Gaussian:
     raise UsageError(
         f"annealing cannot start from a {type(q).__name__}",
         why="its path begins at a Gaussian, or at the moments of what knows its covariance",
-        fix="start from infer.laplace, infer.amortised, or the prior, model.prior(len(x))",
+        fix="start from infer.laplace, infer.encoder, or the prior, model.prior(len(x))",
     )
