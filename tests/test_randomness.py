@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from elboroom.randomness import stream
+from elboroom.randomness import normals, stream, uniforms
 
 
 def first(*key):
@@ -30,5 +31,12 @@ def test_streams_of_neighbouring_steps_are_uncorrelated():
     assert abs((draws * draws).mean() - 1) < 4.5 * (2 / 30_000) ** 0.5
 
 
-def test_any_seed_is_taken():
+def test_any_seed_is_accepted():
     assert first(2**63 - 1, "weights") != first(0, "weights")
+
+
+@pytest.mark.parametrize(("draw", "torch_draw"), [(normals, torch.randn), (uniforms, torch.rand)])
+def test_draws_have_the_type_of_a_tensor_and_come_from_the_generator(draw, torch_draw):
+    like = torch.zeros(1, dtype=torch.float64)
+    found = draw((2, 3), like, stream(0, "draw"))
+    assert torch.equal(found, torch_draw(2, 3, generator=stream(0, "draw"), dtype=torch.float64))
