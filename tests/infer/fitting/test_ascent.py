@@ -32,7 +32,7 @@ class Hill:
     shrink: float = 0.75
     steps: int = 5
 
-    def climb(self, target, parameters, size):
+    def ascend_round(self, target, parameters, size):
         self.sizes.append(size.clone())
         (p,) = parameters
         return (p + size * self.pull * (target.x[:, 0] - p),)
@@ -88,8 +88,8 @@ def test_nothing_ends_lower_than_it_began():
 
 def test_a_round_that_ends_nowhere_is_undone():
     class Lost(Hill):
-        def climb(self, target, parameters, size):
-            (moved,) = super().climb(target, parameters, size)
+        def ascend_round(self, target, parameters, size):
+            (moved,) = super().ascend_round(target, parameters, size)
             return (torch.where(size > 0.4, torch.nan, moved),)
 
     hill = Lost()
@@ -123,7 +123,7 @@ class Slope(Hill):
         default_factory=lambda: antithetic(64, 1, LIKE, torch.Generator().manual_seed(0))
     )
 
-    def climb(self, target, parameters, size):
+    def ascend_round(self, target, parameters, size):
         self.sizes.append(size.clone())
         return (parameters[0] + size,)
 
