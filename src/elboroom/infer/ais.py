@@ -62,12 +62,12 @@ def ais(
     schedule: AnnealingSchedule = "sigmoid",
     on_step: OnStep = lambda step, total: None,
 ) -> AnnealedPosterior:
-    """Run chains from q₀ to p(z | x_seen) through intermediate distributions, and weight their ends.
+    """Anneal chains from q₀ to p(z | x_seen), and weight their ends.
 
     Neal, *Annealed importance sampling* (2001), with Hamiltonian moves; Wu et al., *On the
     quantitative analysis of decoder-based generative models* (2017). Other chains learn the step
-    sizes of each row at each distribution beforehand, so the weights are unbiased at any length. All
-    rows share the same noise; the chains of a row are independent.
+    sizes of each row at each distribution beforehand, so the weights are unbiased at any length.
+    All rows share the same noise; the chains of a row are independent.
 
     Args:
         model: the model, whose decoder stays unchanged.
@@ -75,8 +75,8 @@ def ais(
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the chains and of the result's draws.
         start: q₀, a Gaussian of each row, or a mixture whose mean and covariance are used. None for
-            the mixture of `infer.laplace`: it covers all modes that were found, and needs the fewest
-            moves for whole and for partly seen images. The encoder's q may lie far from the
+            the mixture of `infer.laplace`: it covers all modes that were found, and needs the
+            fewest moves for whole and for partly seen images. The encoder's q may lie far from the
             posterior of a partly seen image. `model.prior(len(x))` makes no assumption, but needs
             far more distributions: over ten times as many for 50 latents.
         distributions: number of distributions after q₀, with one move each.

@@ -39,7 +39,7 @@ def pareto_k(log_weights: Tensor) -> Tensor:
 
 
 def _pareto_shape(excess: Tensor) -> Tensor:
-    """Fit the shape k of a generalised Pareto law to n ascending excesses of each row, (B, n) → (B,).
+    """Fit the shape k of a generalised Pareto law to n ascending excesses, (B, n) → (B,).
 
     This is the quasi-Bayesian estimate of Zhang & Stephens, *A New and Efficient Estimation Method
     for the Generalized Pareto Distribution* (2009), whose k has the opposite sign. It is drawn

@@ -11,8 +11,8 @@ from elboroom.infer.target import Target
 from elboroom.model.posteriors import Density, Gaussian, GaussianMixture
 from elboroom.model.vae import VAE
 
-# The spacing and the radius of the nodes, in standard deviations of q. The first lattice misses less
-# than 2e-11 of a Gaussian's mass.
+# The spacing and the radius of the nodes, in standard deviations of q. The first lattice misses
+# less than 2e-11 of a Gaussian's mass.
 _LATTICES = ((1 / 2, 7.0), (1 / 4, 7.0), (1 / 8, 7.0), (1 / 8, 14.0))
 _MASS_ERROR = 1e-4  # largest error of the mass of q, which is 1
 # Nats that halving the spacing may change an ELBO by; the remaining error is then a third of it.
@@ -115,7 +115,7 @@ def _integrate(
     spacing: float,
     radius: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Integrate a part over some rows: its mass, its expectation, and the error of it, each (M,)."""
+    """Integrate over a part for some rows: return mass, expectation and its error, each (M,)."""
     sums = torch.zeros(2, 2, len(rows), dtype=torch.float64, device=rows.device)
     log_volume = scale.diagonal(dim1=-2, dim2=-1).log().sum(-1) + target.latents * math.log(spacing)
     nodes, sparse = _nodes(target.latents, spacing, radius, scale)
@@ -134,7 +134,10 @@ def _integrate(
 
 
 def _nodes(latents: int, spacing: float, radius: float, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a lattice in a ball, (K, D); True for points also on that of twice the spacing, (K,)."""
+    """Return a lattice in a ball, (K, D), and a mask of its points at even indices, (K,).
+
+    The latter form the lattice of twice the spacing.
+    """
     steps = int(radius / spacing)
     axis = torch.arange(-steps, steps + 1, device=like.device)
     lattice = product_grid(axis, latents)
@@ -145,7 +148,7 @@ def _nodes(latents: int, spacing: float, radius: float, like: Tensor) -> tuple[T
 def _unresolved(row: int, mass: Tensor, error: Tensor) -> QuadratureError:
     return QuadratureError(
         "the quadrature does not resolve this density",
-        why=f"on the finest nodes row {row} has a mass of {mass:.4g}; expected 1, and an expectation "
-        f"that changes by at most {_ERROR:g} nats, not {error:.2g}",
+        why=f"on the finest nodes the mass of row {row} is {mass:.4g}, expected 1, and its "
+        f"expectation still changes by {error:.2g} nats, expected {_ERROR:g} at most",
         fix="estimate the ELBO from draws, with log_weights",
     )

@@ -29,8 +29,8 @@ def pseudo_gibbs(
     """Alternate z ~ q(z | x_seen, x_unseen) and x_unseen ~ p(x_unseen | z).
 
     Rezende, Mohamed & Wierstra, *Stochastic Backpropagation* (2014), appendix F. The chains accept
-    every draw of the encoder, so they converge to the posterior only where the encoder's q is exact;
-    `infer.metropolis_within_gibbs` corrects that. Unseen pixels start as draws of the prior
+    every draw of the encoder, so they converge to the posterior only where the encoder's q is
+    exact; `infer.metropolis_within_gibbs` corrects that. Unseen pixels start as draws of the prior
     predictive, different in each chain. All rows share the same noise, so that none depends on the
     others in its batch.
 
@@ -69,8 +69,8 @@ def metropolis_within_gibbs(
     algorithm 1: z′ ~ q(z | x_seen, x_unseen) is accepted or rejected by Metropolis–Hastings, then
     x_unseen ~ p(x_unseen | z). As they advise, chains start with pseudo-Gibbs, here for half the
     burn-in: where q is narrow, a chain that starts outside it would never move. Unseen pixels start
-    as draws of the prior predictive, different in each chain. All rows share the same noise, so that
-    none depends on the others in its batch.
+    as draws of the prior predictive, different in each chain. All rows share the same noise, so
+    that none depends on the others in its batch.
 
     Args:
         model: the model, whose encoder is applied to whole images.

@@ -15,6 +15,7 @@ from elboroom.infer.posterior import Posterior
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
+from elboroom.randomness import uniforms
 
 __all__ = ["GridError", "GridPosterior", "grid"]
 
@@ -100,8 +101,8 @@ class GridPosterior(Posterior):
         return self.log_evidence - elbo_of(self.target, q, self.generator)
 
     def _uniforms(self, *shape: int) -> Tensor:
-        device = self.cells.points.device
-        return torch.rand(shape, generator=self.generator, dtype=torch.float64, device=device)
+        like = self.cells.points.new_empty(0, dtype=torch.float64)
+        return uniforms(shape, like, self.generator)
 
 
 @torch.no_grad()

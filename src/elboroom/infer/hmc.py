@@ -17,6 +17,7 @@ from elboroom.infer.fitting.starting_points import scattered_prior_draws
 from elboroom.infer.posterior import Posterior
 from elboroom.infer.target import Target
 from elboroom.model.vae import VAE
+from elboroom.randomness import uniforms
 
 _ROWS = 1_024  # scored at a time
 _MIXED_RHAT, _ESS_A_CHAIN = 1.01, 100  # Vehtari et al. (2021), section 4
@@ -135,7 +136,7 @@ def _likely_points(target: Target, chains: int, generator: torch.Generator) -> T
     # 2 q(z) = p(z) + p((z + μ)/2) / 2^D
     far = prior.log_prob((z + prior.mean) / 2) - target.latents * math.log(2)
     log_q = torch.logaddexp(prior.log_prob(z), far)
-    u = torch.rand((), generator=generator, dtype=z.dtype, device=z.device)
+    u = uniforms((), z, generator)
     chosen = [
         _systematic((target.rows(rows).log_joint_table(z[:, 0]) - log_q).softmax(0), chains, u)
         for rows in torch.arange(len(target), device=z.device).split(_ROWS)

@@ -45,8 +45,8 @@ def svi(
     Gradients of the ELBO are path derivatives of reparameterised samples ("sticking the landing",
     Roeder et al., 2017), whose noise vanishes as q approaches the posterior. A flow uses the whole
     derivative, which needs no inverse. Gaussians ascend by natural gradients, in about ten steps.
-    The other families start at the best full Gaussian and ascend by Adam. Each row stops by the rule
-    of `elboroom.infer.fitting.ascent.ascend`.
+    The other families start at the best full Gaussian and ascend by Adam. Each row stops by the
+    rule of `elboroom.infer.fitting.ascent.ascend`.
 
     Args:
         model: the model, whose decoder stays unchanged.
@@ -123,7 +123,7 @@ def _unscored(mean: Tensor, scale: Tensor) -> Ascent:
 
 
 def _axis_aligned(mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the best diagonal Gaussian for a Gaussian posterior: its precision has that diagonal."""
+    """Return the best diagonal Gaussian for a Gaussian posterior: with its precision's diagonal."""
     # Σ⁻¹ = A⁻ᵀ A⁻¹
     precision = torch.linalg.inv(scale).square().sum(-2)
     return mean, torch.diag_embed(precision.rsqrt())

@@ -89,7 +89,7 @@ class Target:
         return self.value_and_gradient(z)[1]
 
     def value_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute log p(x_seen, z), (..., B), and its gradient in z, (..., B, D), by one decoding."""
+        """Compute log p(x_seen, z), (..., B), and its gradient (..., B, D) from one decoding."""
         parts = [rows._value_and_gradient(z[..., index, :]) for index, rows in self._chunks(z)]
         values, gradients = zip(*parts, strict=True)
         return torch.cat(values, -1), torch.cat(gradients, -2)
@@ -152,7 +152,7 @@ def _positive(precision: Tensor) -> Tensor:
 
 
 def _jacobian(decoder: torch.nn.Module, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute the decoder's output (B, *event) and its derivatives by the latents, (D, B, *event)."""
+    """Compute the decoder's output (B, *event) and its derivative by z, (D, B, *event)."""
     if isinstance(decoder, Decoder):
         return decoder.jacobian(z)
 

@@ -25,7 +25,7 @@ _SHARPNESS = 4.0
 
 
 def inverse_temperatures(distributions: int, schedule: AnnealingSchedule, like: Tensor) -> Tensor:
-    """Return the inverse temperatures β from 0 to 1, one step for each distribution after q₀, (n + 1,).
+    """Return β from 0 to 1, with one step for each distribution after q₀, (n + 1,).
 
     "sigmoid" has its smallest steps at both ends (Grosse, Ghahramani & Adams, 2015, section 6).
     """

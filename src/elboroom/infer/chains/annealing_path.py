@@ -20,7 +20,7 @@ from elboroom.model.posteriors import Density, Gaussian, gaussian_of
 
 @dataclass(frozen=True)
 class PathPoint:
-    """The positions of chains: u (C, B, D), log r(u) (C, B) in nats, its gradient in u (C, B, D)."""
+    """The positions of chains: u (C, B, D), log r(u) (C, B) in nats, ∇ log r(u) (C, B, D)."""
 
     u: Tensor
     log_ratio: Tensor

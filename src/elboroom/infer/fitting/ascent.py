@@ -88,9 +88,9 @@ def ascend(
     """Raise the ELBO of each row.
 
     After each round the ELBO of a row is compared with its previous value, under the same ε. Let δ
-    be the gain and s its standard error. A negative gain is undone. If noise could explain the gain,
-    |δ| < 2s, the row's step size shrinks; a certain loss halves it. The row stops once |δ| + 2s is
-    below `tolerance`, in nats.
+    be the gain and s its standard error. A negative gain is undone. If noise could explain the
+    gain, |δ| < 2s, the row's step size shrinks; a certain loss halves it. The row stops once |δ| +
+    2s is below `tolerance`, in nats.
 
     This follows Welandawe et al. (2022): steps become smaller once noise dominates, and the ascent
     ends once the gain is not worth its cost. Paired differences replace their regressions.

@@ -97,7 +97,7 @@ def _step(
 
 
 def _newton(slope: Tensor, excess: Tensor) -> Tensor:
-    """Compute Λ⁻¹ E[r], with the ELBO's curvature Λ = I − E[r εᵀ], its eigenvalues kept positive."""
+    """Compute Λ⁻¹ E[r]: the curvature Λ = I − E[r εᵀ] of the ELBO is kept positive definite."""
     values, vectors = torch.linalg.eigh(torch.eye(slope.shape[-1]).to(slope) - excess)
     coordinates = vectors.mT @ slope[..., None] / values.clamp(min=_LEAST_CURVATURE)[..., None]
     return (vectors @ coordinates)[..., 0]
