@@ -282,7 +282,7 @@ class Repeated:
         return self.stored.expand(k, -1, -1)
 
 
-def test_pixels_that_nobody_knows_are_not_scored():
+def test_missing_pixels_are_not_scored():
     exact, x, mask = linear()
     posterior = laplace(exact.model, x, mask, generator=generator())
     torn = x.clone()

@@ -51,7 +51,7 @@ def test_no_mask_is_a_mask_of_all_true():
     assert torch.equal(a.elbo, b.elbo)
 
 
-def test_a_row_does_not_depend_on_its_company():
+def test_a_row_does_not_depend_on_its_batch():
     exact, x, mask = problem()
     whole = encoder(exact.model, x, mask, generator=generator()).q
     order = torch.randperm(len(x), generator=generator(1))

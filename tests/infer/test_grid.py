@@ -65,7 +65,7 @@ def test_two_spacings_that_agree_by_chance_do_not_end_the_refinement(monkeypatch
 
 
 class Fold(nn.Module):
-    """z → scale (z₁², z₂): what is seen of z does not tell its first sign."""
+    """z → scale (z₁², z₂): the sign of z₁ cannot be seen."""
 
     def __init__(self, scale):
         super().__init__()
@@ -218,7 +218,7 @@ def test_float32_is_good_for_a_thousandth_of_a_nat():
     torch.testing.assert_close(found.mean.double(), exact.mean, atol=1e-4, rtol=0)
 
 
-def test_a_row_does_not_depend_on_its_company():
+def test_a_row_does_not_depend_on_its_batch():
     model, x, mask = small_vae(3, 2, 4.0, rows=9)
     found = grid(model, x, mask, generator=generator())
     order = torch.randperm(9, generator=generator())

@@ -131,9 +131,9 @@ def test_evidence_has_the_name_of_what_the_method_knows(inferred, problem, exact
 
 def test_no_method_depends_on_which_others_are_asked_for(problem):
     alone = infer_each(("svi",), *problem, generator=generator())["svi"]
-    beside = infer_each(("encoder", "sir", "svi"), *problem, generator=generator())["svi"]
-    assert torch.equal(alone.sample(5), beside.sample(5))
-    assert torch.equal(alone.elbo, beside.elbo)
+    together = infer_each(("encoder", "sir", "svi"), *problem, generator=generator())["svi"]
+    assert torch.equal(alone.sample(5), together.sample(5))
+    assert torch.equal(alone.elbo, together.elbo)
 
 
 def test_the_next_problem_meets_other_noise(problem):

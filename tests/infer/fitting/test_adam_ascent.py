@@ -95,7 +95,7 @@ def two_modes():
 def test_at_the_posterior_neither_family_has_noise_nor_slope():
     target, q = problem()
     low_rank = LowRankAscent(3, 3, 16, q.mean, generator())
-    # Sizes of the ridge that a factor begins with, beside what the posterior is exactly.
+    # Sizes of the ridge that a factor starts with, next to the exact posterior.
     for gradient in gradients(low_rank, target, low_rank.start(q), low_rank.check):
         assert gradient.abs().max() < 2e-3
     case, x, mask, exact = two_modes()
@@ -111,7 +111,7 @@ def test_at_the_posterior_neither_family_has_noise_nor_slope():
 
 
 def rough_problem(k):
-    """A model whose posteriors are no Gaussians, with climbers that are not at their optimum."""
+    """A model whose posteriors are not Gaussian, with ascents that are not at their optimum."""
     model, (x, mask) = small_vae(3, 2, scale=1.5), pictures(3, seed=5)
     g = generator(6)
     mean = 0.3 * torch.randn(2, 3, 2, generator=g, dtype=torch.float64)
@@ -175,7 +175,7 @@ def test_the_mean_of_the_mixtures_weights_is_its_elbo():
     assert_rejected(lambda: check(nodes.mean(stratified) + 0.2))
 
 
-def test_a_mixture_begins_where_it_is_told_but_for_components_without_mass():
+def test_a_mixture_starts_at_its_q_except_for_components_without_mass():
     *_, q = two_modes()
     mixture = MixtureAscent(2, 16, q.mean, generator())
     same = mixture.q(mixture.start(q))
@@ -200,7 +200,7 @@ def test_a_mixture_begins_where_it_is_told_but_for_components_without_mass():
 
 
 @pytest.mark.parametrize("family", ["low-rank", "mixture"])
-def test_a_round_climbs_from_afar(family):
+def test_a_round_ascends_from_afar(family):
     target, q = problem()
     off = Gaussian(q.mean + 1.0, 2 * q.scale)
     if family == "low-rank":

@@ -137,8 +137,8 @@ class MixtureAscent(AdamAscent):
         rows = torch.arange(len(logits), device=logits.device)
         heaviest = logits.argmax(1)
         scale = torch.where(empty[..., None, None], scale[rows, heaviest][:, None], scale)
-        beside = mean[rows, heaviest][:, None] + self._offsets(scale)
-        mean = torch.where(empty[..., None], beside, mean)
+        nearby = mean[rows, heaviest][:, None] + self._offsets(scale)
+        mean = torch.where(empty[..., None], nearby, mean)
         logits = logits.masked_fill(empty, -2.0)
         return logits, torch.zeros_like(mean), torch.zeros_like(scale), mean, scale
 
