@@ -109,7 +109,7 @@ def _of_50_latents(model: VAE, data: Dataset, images: int) -> list[Row]:
     z = chains.draws.flatten(0, 1)
     inverse = fit.q.log_prob(z) - fit.target.log_joint(z)
     above = math.log(len(z)) - torch.logsumexp(inverse, 0)
-    encoder = infer.amortised(model, x, generator=stream(0, "encoder"))
+    encoder = infer.encoder(model, x, generator=stream(0, "encoder"))
     diagonal = infer.svi(model, x, generator=stream(0, "svi"))
     bound = infer.sir(model, x, generator=stream(1, "sir"), proposal=fit, particles=100)
     reliable = [_reliable(model, x, None, seed) for seed in range(_REPEATS)]

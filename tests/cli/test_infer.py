@@ -12,7 +12,7 @@ import torch
 from elboroom import Run, half_mask, infer
 from elboroom.cli import infer as infer_command
 from elboroom.infer import methods
-from elboroom.infer.encoder import amortised
+from elboroom.infer.encoder import encoder
 from tests.support.command import Command
 from tests.support.oracles import assert_mean, assert_rejected
 from tests.support.outcomes import error
@@ -98,7 +98,7 @@ def test_without_a_mask_the_posterior_is_of_whole_images(elboroom: Command, run:
     found = inferred(elboroom, run, out, "--method", "encoder")
     assert found["mask"].all()
     model, x = Run(run).load_model(), Run(run).load_data().test.x
-    alike = amortised(model, x, generator=torch.Generator().manual_seed(9))
+    alike = encoder(model, x, generator=torch.Generator().manual_seed(9))
     np.testing.assert_allclose(found["mean"], alike.mean.detach(), rtol=1e-5, atol=1e-6)
 
 
@@ -140,7 +140,7 @@ def test_batches_are_joined_row_by_row_and_draw_apart(
     np.testing.assert_allclose(parts["mean"], whole["mean"], rtol=1e-5, atol=1e-6)
     model, data = Run(run).load_model(), Run(run).load_data()
     mask = half_mask("top", data.event_shape)
-    std = amortised(model, data.test.x, mask, generator=torch.Generator()).q.log_std.exp()
+    std = encoder(model, data.test.x, mask, generator=torch.Generator()).q.log_std.exp()
     eps = (parts["z"][0] - parts["mean"]) / std.detach().numpy()
     assert not np.isclose(eps[:, :13], eps[:, 13:26]).any()
 

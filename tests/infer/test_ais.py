@@ -37,8 +37,8 @@ def posterior(exact, x, mask):
     return Gaussian(mean, torch.linalg.cholesky(torch.linalg.inv(precision)))
 
 
-def beside(exact, x, mask):
-    """A Gaussian beside each row's posterior, with a root that is not triangular."""
+def off_centre(exact, x, mask):
+    """A Gaussian next to each row's posterior, with a root that is not triangular."""
     q = posterior(exact, x, mask)
     turn = torch.linalg.qr(torch.randn(2, 2, generator=generator(), dtype=x.dtype)).Q
     return Gaussian(q.mean + 0.3, 1.4 * q.scale @ turn)
@@ -79,14 +79,14 @@ def assert_moments(problem, shift=0.0, stretch=1.0):
     assert_mean(w * (products - expected), 0.0)
 
 
-@pytest.mark.parametrize("start", [prior, beside, off])
+@pytest.mark.parametrize("start", [prior, off_centre, off])
 @pytest.mark.parametrize("schedule", ["sigmoid", "linear"])
 def test_weights_are_unbiased_at_any_length(start, schedule):
     assert_unbiased(start, schedule=schedule)
     assert_unbiased(start, schedule=schedule, distributions=1, chains=8_000)
 
 
-@pytest.mark.parametrize("start", [prior, beside])
+@pytest.mark.parametrize("start", [prior, off_centre])
 def test_weighted_draws_are_the_posteriors(start):
     problem = annealed(start)
     assert_moments(problem)
@@ -176,7 +176,7 @@ def test_more_distributions_leave_the_weights_less_spread():
 
 
 @pytest.mark.parametrize("fitted", [True, False])
-def test_a_row_does_not_depend_on_its_company(fitted):
+def test_a_row_does_not_depend_on_its_batch(fitted):
     model, (x, mask) = small_vae(3), pictures(5, seed=4)
 
     def log_weights(rows):
@@ -224,7 +224,7 @@ def test_a_trajectory_is_reversible_and_of_second_order(monkeypatch):
 
 def test_the_ratio_along_the_path_is_that_of_the_densities():
     exact, x, mask = linear()
-    q = beside(exact, x, mask)
+    q = off_centre(exact, x, mask)
     target = Target.of(exact.model, x, mask)
     path = Path.of(target, q)
     u = torch.randn(7, ROWS, 2, generator=generator(), dtype=torch.float64)
@@ -283,17 +283,17 @@ def test_diagnostics_have_a_tail_only_where_chains_are_many():
     assert set(annealed(prior, chains=200)[3].diagnostics) == names | {"pareto_k"}
 
 
-def test_the_same_generator_gives_the_same_weights_and_every_move_is_told():
+def test_the_same_generator_gives_the_same_weights_and_every_move_is_reported():
     exact, x, mask = linear()
-    told = []
+    reported = []
 
     def log_weights(seed, **options):
         counts = {"distributions": 3, "chains": 2}
         return ais(exact.model, x, mask, generator=generator(seed), **counts, **options).log_weights
 
-    first = log_weights(1, on_step=lambda step, total: told.append((step, total)))
+    first = log_weights(1, on_step=lambda step, total: reported.append((step, total)))
     moves = annealing.TUNING + 3
-    assert told == [(step, moves) for step in range(1, moves + 1)]
+    assert reported == [(step, moves) for step in range(1, moves + 1)]
     assert torch.equal(first, log_weights(1))
     assert not torch.equal(first, log_weights(2))
 

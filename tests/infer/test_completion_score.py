@@ -11,10 +11,10 @@ from elboroom.errors import UsageError
 from elboroom.infer import grid
 from elboroom.infer.chains.posterior import ChainPosterior
 from elboroom.infer.completion_score import completion_score
-from elboroom.infer.encoder import amortised
+from elboroom.infer.encoder import encoder
 from elboroom.infer.gibbs import metropolis_within_gibbs
 from elboroom.infer.laplace import laplace
-from elboroom.infer.posterior import VariationalPosterior
+from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.sir import ParticlePosterior, sir
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Gaussian
@@ -28,21 +28,32 @@ def generator(seed=1):
     return torch.Generator().manual_seed(seed)
 
 
-@dataclass(frozen=True)
-class Draws:
+class Draws(Posterior):
     """A posterior that only draws."""
 
-    stored: torch.Tensor
+    def __init__(self, stored):
+        self.stored = stored
+
+    @property
+    def mean(self):
+        return self.stored.mean(0)
+
+    @property
+    def diagnostics(self):
+        return {}
 
     def sample(self, k):
         return self.stored[:k]
 
 
-@dataclass(frozen=True)
 class Known(Draws):
-    """One that knows its evidence too."""
+    """A posterior that also knows its evidence."""
 
-    log_evidence: torch.Tensor
+    log_evidence = None
+
+    def __init__(self, stored, log_evidence):
+        super().__init__(stored)
+        self.log_evidence = log_evidence
 
 
 def linear():
@@ -221,7 +232,7 @@ def bernoulli():
 
 
 METHODS = {
-    "amortised": amortised,
+    "encoder": encoder,
     "sir": sir,
     "metropolis_within_gibbs": metropolis_within_gibbs,
     "grid": grid,
@@ -271,7 +282,7 @@ class Repeated:
         return self.stored.expand(k, -1, -1)
 
 
-def test_pixels_that_nobody_knows_are_not_scored():
+def test_missing_pixels_are_not_scored():
     exact, x, mask = linear()
     posterior = laplace(exact.model, x, mask, generator=generator())
     torn = x.clone()
@@ -287,7 +298,7 @@ def test_pixels_that_nobody_knows_are_not_scored():
 
 def test_a_mask_that_does_not_fit_is_refused():
     exact, x, mask = linear()
-    posterior = amortised(exact.model, x, mask, generator=generator())
+    posterior = encoder(exact.model, x, mask, generator=generator())
     with pytest.raises(UsageError, match=r"its type is torch\.float32"):
         score((exact, x, mask.float()), posterior)
     with pytest.raises(UsageError, match="does not broadcast"):
@@ -296,5 +307,5 @@ def test_a_mask_that_does_not_fit_is_refused():
 
 def test_a_score_carries_no_gradients():
     exact, x, mask = linear()
-    found = score((exact, x, mask), amortised(exact.model, x, mask, generator=generator()))
+    found = score((exact, x, mask), encoder(exact.model, x, mask, generator=generator()))
     assert not found.log_prob.requires_grad

@@ -8,7 +8,7 @@ from elboroom.evaluation.inference_gap import gaps
 from tests.support.fit_cases import generator, pictures, small_vae
 
 METHODS = {
-    "amortised": (infer.amortised, ()),
+    "encoder": (infer.encoder, ()),
     "svi": (infer.svi, ("starts", "k", "max_steps")),
     "laplace": (infer.laplace, ("starts", "k", "max_steps")),
     "hmc": (infer.hmc, ("chains", "draws")),
@@ -39,6 +39,6 @@ def test_counts_below_one_are_refused(method, count, value):
 
 def test_a_score_takes_draws():
     model, (x, mask) = small_vae(1, 2), pictures(2, seed=1)
-    posterior = infer.amortised(model, x, mask, generator=generator())
+    posterior = infer.encoder(model, x, mask, generator=generator())
     with pytest.raises(UsageError, match="draws is 0"):
         infer.completion_score(model, x, mask, posterior, generator=generator(), draws=0)

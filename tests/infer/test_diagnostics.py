@@ -56,7 +56,7 @@ def test_pareto_k_of_weights_beyond_a_float_is_infinite():
     assert pareto_k(1e4 * noise(500, 3)).tolist() == [math.inf] * 3
 
 
-def test_pareto_k_tells_good_proposals_from_bad_ones():
+def test_pareto_k_separates_good_proposals_from_bad_ones():
     assert (pareto_k(log_weights(0.95)) < RELIABLE_K_HAT).all()
     assert (pareto_k(log_weights(0.1)) > RELIABLE_K_HAT).double().mean() > 0.9
     # Weights of a wide proposal are bounded: k < 0

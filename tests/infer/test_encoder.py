@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from elboroom.errors import UsageError
-from elboroom.infer.encoder import amortised
+from elboroom.infer.encoder import encoder
 from tests.support.oracles import LinearGaussian, assert_rejected, random_masks
 
 
@@ -25,7 +25,7 @@ class Peeking(torch.nn.Module):
 
 def test_it_is_the_encoder_given_zeros_for_unseen_pixels():
     exact, x, mask = problem()
-    found = amortised(exact.model, x, mask, generator=generator())
+    found = encoder(exact.model, x, mask, generator=generator())
     mean, log_std = exact.model.encoder(x * mask)
     assert torch.equal(found.mean, mean)
     assert torch.equal(found.q.log_std, log_std)
@@ -33,7 +33,7 @@ def test_it_is_the_encoder_given_zeros_for_unseen_pixels():
 
 def test_the_elbo_is_that_of_q_within_its_error():
     exact, x, mask = problem()
-    found = amortised(exact.model, x, mask, generator=generator())
+    found = encoder(exact.model, x, mask, generator=generator())
     expected = exact.elbo(x, mask, found.q.mean, found.q.log_std)
 
     def check(elbo):
@@ -45,24 +45,24 @@ def test_the_elbo_is_that_of_q_within_its_error():
 
 def test_no_mask_is_a_mask_of_all_true():
     exact, x, mask = problem()
-    a = amortised(exact.model, x, generator=generator())
-    b = amortised(exact.model, x, torch.ones_like(mask), generator=generator())
+    a = encoder(exact.model, x, generator=generator())
+    b = encoder(exact.model, x, torch.ones_like(mask), generator=generator())
     assert torch.equal(a.mean, b.mean)
     assert torch.equal(a.elbo, b.elbo)
 
 
-def test_a_row_does_not_depend_on_its_company():
+def test_a_row_does_not_depend_on_its_batch():
     exact, x, mask = problem()
-    whole = amortised(exact.model, x, mask, generator=generator()).q
+    whole = encoder(exact.model, x, mask, generator=generator()).q
     order = torch.randperm(len(x), generator=generator(1))
-    permuted = amortised(exact.model, x[order], mask[order], generator=generator()).q
+    permuted = encoder(exact.model, x[order], mask[order], generator=generator()).q
     torch.testing.assert_close(permuted.mean, whole.mean[order])
     torch.testing.assert_close(permuted.log_std, whole.log_std[order])
 
 
 def test_nothing_of_it_carries_gradients():
     exact, x, mask = problem()
-    found = amortised(exact.model, x, mask, generator=generator())
+    found = encoder(exact.model, x, mask, generator=generator())
     assert not found.q.mean.requires_grad
     assert not found.elbo.requires_grad
 
@@ -70,15 +70,15 @@ def test_nothing_of_it_carries_gradients():
 def test_nan_is_refused_where_it_is_seen_and_harmless_where_it_is_not():
     exact, x, mask = problem()
     hidden = x.masked_fill(~mask, torch.nan)
-    clean = amortised(exact.model, x, mask, generator=generator())
-    assert torch.equal(amortised(exact.model, hidden, mask, generator=generator()).elbo, clean.elbo)
+    clean = encoder(exact.model, x, mask, generator=generator())
+    assert torch.equal(encoder(exact.model, hidden, mask, generator=generator()).elbo, clean.elbo)
     with pytest.raises(UsageError, match="a seen value is NaN"):
-        amortised(exact.model, hidden, generator=generator())
+        encoder(exact.model, hidden, generator=generator())
 
 
 def test_a_mask_that_does_not_fit_is_refused():
     exact, x, mask = problem()
     with pytest.raises(UsageError, match=r"its type is torch\.float32"):
-        amortised(exact.model, x, mask.float(), generator=generator())
+        encoder(exact.model, x, mask.float(), generator=generator())
     with pytest.raises(UsageError, match="does not broadcast"):
-        amortised(exact.model, x, mask[:3], generator=generator())
+        encoder(exact.model, x, mask[:3], generator=generator())

@@ -116,7 +116,7 @@ def test_no_mask_is_a_mask_of_all_true(method):
 
 @methods
 @pytest.mark.parametrize("chains", [4, 1_500])  # 1,500 chains of two rows are walked at a time
-def test_a_row_does_not_depend_on_its_company(method, chains):
+def test_a_row_does_not_depend_on_its_batch(method, chains):
     exact, x, mask = wrong()
     options = {"chains": chains, "sweeps": 5, "burn_in": 10}
     whole = method(exact.model, x, mask, generator=generator(), **options).draws

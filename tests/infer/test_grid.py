@@ -65,7 +65,7 @@ def test_two_spacings_that_agree_by_chance_do_not_end_the_refinement(monkeypatch
 
 
 class Fold(nn.Module):
-    """z → scale (z₁², z₂): what is seen of z does not tell its first sign."""
+    """z → scale (z₁², z₂): the sign of z₁ cannot be seen."""
 
     def __init__(self, scale):
         super().__init__()
@@ -218,7 +218,7 @@ def test_float32_is_good_for_a_thousandth_of_a_nat():
     torch.testing.assert_close(found.mean.double(), exact.mean, atol=1e-4, rtol=0)
 
 
-def test_a_row_does_not_depend_on_its_company():
+def test_a_row_does_not_depend_on_its_batch():
     model, x, mask = small_vae(3, 2, 4.0, rows=9)
     found = grid(model, x, mask, generator=generator())
     order = torch.randperm(9, generator=generator())
@@ -239,41 +239,6 @@ def test_draws_repeat_with_their_generator():
     exact, x, mask = problem(2)
     draws = [grid(exact.model, x, mask, generator=generator()).sample(3) for _ in range(2)]
     assert torch.equal(*draws)
-
-
-def ellipse(covariance, mass):
-    """The area of { z : (z − μ)ᵀ Σ⁻¹ (z − μ) ≤ −2 log(1 − mass) }, and log p(z) on its edge."""
-    area = -2 * math.pi * covariance.det().sqrt() * math.log(1 - mass)
-    return area, math.log((1 - mass) / (2 * math.pi)) - 0.5 * covariance.logdet()
-
-
-def interval(covariance, mass):
-    """The length of the shortest interval that holds `mass`, and log p(z) at its ends."""
-    normal = torch.distributions.Normal(0.0, covariance[:, 0, 0].sqrt())
-    half = normal.icdf(torch.tensor(0.5 + mass / 2).to(covariance))
-    return 2 * half, normal.log_prob(half)
-
-
-@pytest.mark.parametrize("mass", [0.5, 0.9, 0.99])
-@pytest.mark.parametrize(("latents", "region"), [(1, interval), (2, ellipse)])
-def test_the_credible_region_of_a_gaussian_is_known(latents, region, mass):
-    exact, x, mask = problem(latents, rows=20)
-    found = grid(exact.model, x, mask, generator=generator())
-    covariance = exact.posterior(x, mask)[1].inverse()
-
-    def check(area, level):
-        torch.testing.assert_close(found.credible_area(mass), area, atol=0, rtol=0.015)
-        torch.testing.assert_close(found.credible_level(mass), level, atol=0.1, rtol=0)
-
-    check(*region(covariance, mass))
-    assert_rejected(lambda: check(*region(covariance, 0.97 * mass)))
-
-
-@pytest.mark.parametrize("mass", [0.0, 1.0])
-def test_a_credible_region_of_all_or_nothing_is_refused(mass):
-    exact, x, mask = problem(1)
-    with pytest.raises(UsageError, match="is not bounded"):
-        grid(exact.model, x, mask, generator=generator()).credible_area(mass)
 
 
 @pytest.mark.parametrize("latents", [1, 2])

@@ -138,7 +138,7 @@ def test_a_row_that_sees_nothing_gets_the_prior():
 
 
 @pytest.mark.parametrize("mass", ["dense", "diagonal"])
-def test_a_row_does_not_depend_on_its_company(mass):
+def test_a_row_does_not_depend_on_its_batch(mass):
     model = small_vae(seed=3, spread=3)
     x, mask = images(5, seed=4)
 
@@ -153,7 +153,7 @@ def test_a_row_does_not_depend_on_its_company(mass):
 
 
 class Square(nn.Module):
-    """z → w (z + shift)², which cannot tell z + shift from its negative."""
+    """z → w (z + shift)², which is the same for z + shift and its negative."""
 
     def __init__(self, weight: float, shift: float = 0.0) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ class At:
         return self.z.expand(k, -1, -1)
 
 
-def test_chains_begin_where_they_are_told():
+def test_chains_begin_at_their_start():
     model, x = two_modes()
     start = At(torch.tensor([[-1.0]]).double())
     options = {"warmup": 40, "draws": 400, "jumps": False}
@@ -354,17 +354,17 @@ def test_more_draws_converge_and_few_do_not():
     assert not replace(found, draws=found.draws[:40]).converged.any()
 
 
-def test_the_same_generator_gives_the_same_draws_and_every_move_is_told():
+def test_the_same_generator_gives_the_same_draws_and_every_move_is_reported():
     exact, x, mask = linear(2)
-    told = []
+    reported = []
 
     def draws(seed, **options):
         return hmc(
             exact.model, x, mask, generator=generator(seed), warmup=9, draws=4, **options
         ).draws
 
-    first = draws(1, on_step=lambda step, total: told.append((step, total)))
-    assert told == [(step, 13) for step in range(1, 14)]
+    first = draws(1, on_step=lambda step, total: reported.append((step, total)))
+    assert reported == [(step, 13) for step in range(1, 14)]
     assert torch.equal(first, draws(1))
     assert not torch.equal(first, draws(2))
 

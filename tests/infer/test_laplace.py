@@ -50,7 +50,7 @@ def rough(seed, latents=2, *, scale=2.0):
     return model, x, mask
 
 
-def climbed(target, z):
+def mode_near(target, z):
     """The mode near z (B, D), to rounding."""
     for _ in range(500):
         gradient, precision = target.curvature(z)
@@ -63,7 +63,7 @@ def test_unrefined_it_stands_at_a_mode_with_the_curvature_there(latents):
     model, x, mask = rough(1, latents)
     fit = laplace(model, x, mask, generator=generator(), refine=False)
     target = Target.of(model, x, mask)
-    mode = climbed(target, fit.mean)
+    mode = mode_near(target, fit.mean)
     assert target.gradient(mode).abs().max() < 1e-6
     # A step that gains 0.01 nats is the last. Without second derivatives there may be more to gain.
     assert (target.log_joint(mode) - target.log_joint(fit.mean)).max() < 0.03
@@ -194,7 +194,7 @@ def test_a_repeat_lies_within_a_deviation_of_one_that_is_better():
     assert of([0.0, 0.0], [-torch.inf, 1.0]) == [True, False]
 
 
-def test_a_repeat_is_told_by_the_scale_of_the_better_one_and_row_by_row():
+def test_a_repeat_is_found_by_the_scale_of_the_better_one_and_row_by_row():
     mean = torch.tensor([[[0.0, 0.0], [0.0, 0.0]], [[0.0, 1.5], [1.5, 0.0]]])
     scale = torch.diag_embed(torch.tensor([1.0, 2.0])).expand(2, 2, 2, 2)
     elbo = torch.tensor([[1.0, 1.0], [0.0, 0.0]])

@@ -10,8 +10,8 @@ from elboroom.infer import methods
 from elboroom.infer.chains.posterior import ChainPosterior
 from elboroom.infer.grid import GridPosterior
 from elboroom.infer.hmc import HMCPosterior
-from elboroom.infer.methods import draws_of, evidence_of, images_at_a_time, infer, infer_each
-from elboroom.infer.posterior import VariationalPosterior
+from elboroom.infer.methods import REGISTRY, images_at_a_time, infer, infer_each
+from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.sir import ParticlePosterior
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import DiagonalGaussian, Gaussian, GaussianMixture, LowRankGaussian
@@ -46,12 +46,16 @@ def inferred(problem):
     def call(name):
         steps.clear()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(methods, "_LENGTH", 50)
+            patch.setattr(methods, "_CHAIN_LENGTH", 50)
             return infer(
                 name, *problem, generator=generator(), on_step=lambda *s: steps.append(s)
             ), tuple(steps)
 
     return call
+
+
+def test_the_registry_has_a_row_for_every_name():
+    assert set(REGISTRY) == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -112,24 +116,24 @@ def test_steps_are_counted_up_to_the_last(inferred, name):
     assert (total > 1) == (name == "hmc")
 
 
-def test_what_is_known_of_the_evidence_has_its_name(inferred, problem, exact):
+def test_evidence_has_the_name_of_what_the_method_knows(inferred, problem, exact):
     truth = exact.log_evidence(*problem[1:])
     for method, expected in [
         ("svi-full", "elbo"),
         ("grid", "log_evidence"),
         ("sir", "log_evidence"),
     ]:
-        name, value = evidence_of(inferred(method)[0])
+        ((name, value),) = inferred(method)[0].evidence.items()
         assert name == expected
         torch.testing.assert_close(value, truth, atol=0.05, rtol=0)
-    assert all(evidence_of(inferred(name)[0]) is None for name in WALKS)
+    assert all(inferred(name)[0].evidence == {} for name in WALKS)
 
 
 def test_no_method_depends_on_which_others_are_asked_for(problem):
     alone = infer_each(("svi",), *problem, generator=generator())["svi"]
-    beside = infer_each(("encoder", "sir", "svi"), *problem, generator=generator())["svi"]
-    assert torch.equal(alone.sample(5), beside.sample(5))
-    assert torch.equal(alone.elbo, beside.elbo)
+    together = infer_each(("encoder", "sir", "svi"), *problem, generator=generator())["svi"]
+    assert torch.equal(alone.sample(5), together.sample(5))
+    assert torch.equal(alone.elbo, together.elbo)
 
 
 def test_the_next_problem_meets_other_noise(problem):
@@ -141,21 +145,21 @@ def test_the_next_problem_meets_other_noise(problem):
 @pytest.mark.parametrize("name", WALKS)
 def test_a_chain_keeps_the_draws_that_will_be_wanted(inferred, problem, name, monkeypatch):
     assert len(inferred(name)[0].draws) == 50
-    monkeypatch.setattr(methods, "_LENGTH", 50)
+    monkeypatch.setattr(methods, "_CHAIN_LENGTH", 50)
     assert len(infer(name, *problem, generator=generator(), draws=53).draws) == 53
 
 
-def test_draws_of_chains_are_spread_over_each_chain(problem):
+def test_sampled_chains_are_spread_over_each_chain(problem):
     target = Target.of(*problem)
     stored = torch.arange(101 * 2 * ROWS * 2.0).view(101, 2, ROWS, 2)
     posterior = ChainPosterior(target, stored, None, generator())
-    found = draws_of(posterior, 5)
+    found = posterior.sample_chains(5)
     assert torch.equal(found, stored[[0, 25, 50, 75, 100]].transpose(0, 1))
 
 
-def test_draws_without_chains_are_those_of_one(problem):
+def test_a_method_without_chains_samples_one(problem):
     posterior, again = (infer("encoder", *problem, generator=generator()) for _ in range(2))
-    assert torch.equal(draws_of(posterior, 6), again.sample(6)[None])
+    assert torch.equal(posterior.sample_chains(6), again.sample(6)[None])
 
 
 def test_chains_which_hold_many_draws_are_inferred_fewer_at_a_time():
@@ -173,3 +177,54 @@ def test_a_mask_that_does_not_fit_is_refused(problem, name):
     model, x, mask = problem
     with pytest.raises(UsageError, match="mask"):
         infer(name, model, x, mask[:, :-1], generator=generator())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_optional_members_are_None_or_of_the_documented_shape(inferred, name):
+    posterior, _ = inferred(name)
+    assert isinstance(posterior, Posterior)
+    is_fit = isinstance(posterior, VariationalPosterior)
+    assert (posterior.q is not None) == (posterior.elbo is not None) == is_fit
+    assert (posterior.draws is not None) == (name in WALKS)
+    assert (posterior.particles is not None) == (name == "sir")
+    assert (posterior.log_evidence is not None) == (name in ("sir", "grid"))
+    z = posterior.sample(3)
+    log_prob = posterior.log_prob(z)
+    assert (log_prob is not None) == (is_fit or name == "grid")
+    assert log_prob is None or log_prob.shape == (3, ROWS)
+    if posterior.particles is not None:
+        particles, log_weights = posterior.particles
+        assert particles.shape[:2] == log_weights.shape
+
+
+class Prior(Posterior):
+    """The smallest posterior of one's own: draws of the prior."""
+
+    @property
+    def mean(self):
+        return torch.zeros(len(self.target), self.target.latents)
+
+    @property
+    def diagnostics(self):
+        return {}
+
+    def sample(self, k):
+        return torch.zeros(k, len(self.target), self.target.latents)
+
+
+def test_a_posterior_of_ones_own_has_defaults_for_what_it_does_not_know(problem):
+    own = Prior(Target.of(*problem))
+    assert own.evidence == {}
+    assert own.sample_chains(5).shape == (1, 5, ROWS, 2)
+    for member in (own.q, own.elbo, own.draws, own.log_evidence, own.particles):
+        assert member is None
+    assert own.log_prob(own.sample(1)) is None
+
+
+def test_a_posterior_without_draws_is_refused(problem):
+    class Incomplete(Posterior):
+        mean = Prior.mean
+        diagnostics = Prior.diagnostics
+
+    with pytest.raises(TypeError, match="sample"):
+        Incomplete(Target.of(*problem))

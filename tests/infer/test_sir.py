@@ -100,7 +100,7 @@ def test_resampled_draws_follow_the_weights():
 
 
 @pytest.mark.parametrize("latents", [1, 2, 5])
-def test_half_price_costs_half_the_effective_draws_of_an_exact_proposal(latents):
+def test_widening_for_half_ess_costs_half_the_effective_draws_of_an_exact_proposal(latents):
     exact = LinearGaussian(pixels=6, latents=latents, seed=8)
     x, mask = exact.data(20, seed=9), random_masks(20, 6, seed=9)
     fit = laplace(exact.model, x, mask, generator=generator(), refine=False)

@@ -224,7 +224,7 @@ def test_bounds_from_both_sides_hold_the_evidence(make):
 @each_prior
 def test_the_encoder_is_judged_under_the_prior(make):
     model, x, mask, exact = problem(make)
-    found = infer.amortised(model, x, mask, generator=noise())
+    found = infer.encoder(model, x, mask, generator=noise())
     # ELBO = log p(x) − KL(q ‖ p(z | x))
     assert_mean(found.log_weights(4_000), exact.log_evidence - exact.kl(found.q))
 

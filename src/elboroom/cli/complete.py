@@ -15,7 +15,6 @@ from elboroom.data.formats.png import read_picture
 from elboroom.device import keep_freed_memory
 from elboroom.figures import gallery
 from elboroom.infer.completion_score import completion_score
-from elboroom.infer.methods import evidence_of
 from elboroom.infer.posterior import Posterior
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
@@ -65,10 +64,12 @@ def _scored(
     model: VAE, x: Tensor, mask: Tensor, posterior: Posterior, seed: int
 ) -> list[dict[str, Any]]:
     """What a posterior knows of each row, and how probable it found the pixels withheld."""
-    noise, known = stream(seed, "score"), evidence_of(posterior)
+    noise = stream(seed, "score")
     score = completion_score(model, x, mask, posterior, generator=noise, correct=False)
-    found = dict([known]) if known else {}
-    found |= {"score": score.log_prob, "score_standard_error": score.standard_error}
-    found["score_ess"] = score.ess
+    found = posterior.evidence | {
+        "score": score.log_prob,
+        "score_standard_error": score.standard_error,
+        "score_ess": score.ess,
+    }
     columns = (values.tolist() for values in found.values())
     return [dict(zip(found, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -1,10 +1,10 @@
-"""Posteriors of partly seen data: every method takes `(model, x, mask, *, generator, …)`."""
+"""Posteriors of partly seen data; every method is called as `(model, x, mask, *, generator, …)`."""
 
 from elboroom.infer.ais import AnnealedPosterior, ais
 from elboroom.infer.chains.posterior import ChainPosterior
 from elboroom.infer.completion import Completion, complete
 from elboroom.infer.completion_score import CompletionScore, completion_score
-from elboroom.infer.encoder import amortised
+from elboroom.infer.encoder import encoder
 from elboroom.infer.exact_elbo import exact_elbo
 from elboroom.infer.gibbs import metropolis_within_gibbs, pseudo_gibbs
 from elboroom.infer.grid import GridPosterior, grid
@@ -25,9 +25,9 @@ __all__ = [
     "Posterior",
     "VariationalPosterior",
     "ais",
-    "amortised",
     "complete",
     "completion_score",
+    "encoder",
     "exact_elbo",
     "grid",
     "hmc",

@@ -21,14 +21,14 @@ from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork
 
-_TAIL = 200  # chains whose weights have a tail to be fitted
+_TAIL = 200  # chains that are enough to fit the tail of their weights
 
 
 @dataclass(frozen=True)
 class AnnealedPosterior(ParticlePosterior):
     """The ends of annealed chains, weighted draws of each row's posterior.
 
-    exp(`log_weights`) is unbiased for p(x_seen), so that `log_evidence` is below it on average.
+    exp(`log_weights`) is unbiased for p(x_seen), so `log_evidence` is too low on average.
 
     Attributes:
         acceptance: (B,), the mean probability that a move is accepted.
@@ -38,7 +38,7 @@ class AnnealedPosterior(ParticlePosterior):
 
     @property
     def diagnostics(self) -> dict[str, Tensor]:
-        """Whether the weights can be relied on; `pareto_k` only of some hundreds of chains."""
+        """The reliability of the weights, with `pareto_k` only for 200 chains or more."""
         known = {
             "ess": importance_ess(self.log_weights),
             "log_evidence_standard_error": self.log_evidence_standard_error,
@@ -62,32 +62,33 @@ def ais(
     schedule: AnnealingSchedule = "sigmoid",
     on_step: OnStep = lambda step, total: None,
 ) -> AnnealedPosterior:
-    """Follow chains from q₀ to p(z | x_seen) through distributions between, and weight their ends.
+    """Anneal chains from q₀ to p(z | x_seen), and weight their ends.
 
     Neal, *Annealed importance sampling* (2001), with Hamiltonian moves; Wu et al., *On the
-    quantitative analysis of decoder-based generative models* (2017). The step sizes of each row at
-    each distribution are learned by other chains beforehand, so that the weights are unbiased at
-    any length. All rows see the same noise; the chains of a row are independent.
+    quantitative analysis of decoder-based generative models* (2017). Other chains learn the step
+    sizes of each row at each distribution beforehand, so the weights are unbiased at any length.
+    All rows share the same noise; the chains of a row are independent.
 
     Args:
-        model: its decoder stays as it is.
+        model: the model, whose decoder stays unchanged.
         x: (B, *event).
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
-        generator: feeds the chains, and the draws of the result.
-        start: q₀, a Gaussian of each row, or a mixture, of which the mean and the covariance are
-            taken. None for the mixture of `infer.laplace`: it reaches all modes that were found,
-            and chains follow it to the posterior in the fewest moves, seen in part or whole. The
-            encoder's q may lie far from what is partly seen. `model.prior(len(x))` supposes
-            nothing, and needs far more distributions: with 50 latents, over ten times as many.
-        distributions: after q₀, each with one move. `elboroom.evaluation.certify` tells whether
-            they are enough: of MNIST with 50 latents 200 leave 0.02 nats.
-        chains: C, of a row.
-        schedule: of the inverse temperature; "sigmoid" dwells at both ends.
+        generator: random generator of the chains and of the result's draws.
+        start: q₀, a Gaussian of each row, or a mixture whose mean and covariance are used. None for
+            the mixture of `infer.laplace`: it covers all modes that were found, and needs the
+            fewest moves for whole and for partly seen images. The encoder's q may lie far from the
+            posterior of a partly seen image. `model.prior(len(x))` makes no assumption, but needs
+            far more distributions: over ten times as many for 50 latents.
+        distributions: number of distributions after q₀, with one move each.
+            `elboroom.evaluation.certify` measures whether they are enough: for MNIST with 50
+            latents, 200 leave 0.02 nats.
+        chains: C, the number of chains of each row.
+        schedule: schedule of the inverse temperature; "sigmoid" is slow at both ends.
         on_step: called after each move with its number and the total, tuning included.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, a count is not positive, or
-            the start is of another family or of other rows.
+        UsageError: if the mask does not fit, a seen value is not finite, a count is not positive,
+            or the start belongs to another family or to other rows.
     """
     require_positive(distributions=distributions, chains=chains)
     target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=True)
@@ -102,13 +103,13 @@ def ais(
 
 
 def density(start: Density | VariationalPosterior) -> Density:
-    """The density of a start, which may be a fit."""
+    """Return the density of a start, which may be a fit."""
     return start.q if isinstance(start, VariationalPosterior) else start
 
 
 @dataclass
 class _Count:
-    """Tells `on_step` the number of each move."""
+    """A counter that passes the number of each move to `on_step`."""
 
     on_step: OnStep
     total: int

@@ -1,29 +1,21 @@
-"""Completion: what the model believes of the pixels that are not seen."""
+"""Completion: the model's belief about the pixels that are not seen."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from elboroom.infer.observed import check_data_and_mask
+from elboroom.infer.posterior import Posterior
 from elboroom.model.decoding import chunks
 from elboroom.model.vae import VAE
 
 _MEAN_DRAWS = 256
 
 
-class Posterior(Protocol):
-    """Anything that draws z given what is seen."""
-
-    def sample(self, k: int) -> Tensor:
-        """k draws, (k, B, D)."""
-        ...
-
-
 @dataclass(frozen=True)
 class Completion:
-    """Images whose seen pixels are the data's.
+    """Images whose seen pixels are those of the data.
 
     Attributes:
         mean: (B, *event), unseen pixels at E[x_unseen | x_seen].
@@ -44,12 +36,14 @@ def complete(
     draws: int,
     generator: torch.Generator,
 ) -> Completion:
-    """Fill the unseen pixels of `x` (B, *event) in, through draws of z from `posterior`.
+    """Fill in the unseen pixels of `x` (B, *event), through draws of z from `posterior`.
 
-    p(x_unseen | x_seen) = ∫ p(x_unseen | z) p(z | x_seen) dz: each draw has a z of its own.
+    p(x_unseen | x_seen) = ∫ p(x_unseen | z) p(z | x_seen) dz: each draw has its own z. Only
+    `posterior.sample` is used.
     """
     x, mask = check_data_and_mask(x, mask)[0], mask.expand(x.shape)
-    # filled in place: parts kept between large blocks that are freed would fragment the memory
+    # The results are allocated once and filled in place: parts that are kept between large
+    # blocks which are freed would fragment the memory.
     mean, invented = x.clone(), x.expand(draws, *x.shape).clone()
     z = posterior.sample(_MEAN_DRAWS)
     for rows in chunks(model, x, z):

@@ -1,6 +1,6 @@
-"""How good an answer is, read from arrays: importance weights (K, B) or Markov chains (T, C, B, D).
+"""Diagnostics of importance weights (K, B) and of Markov chains (T, C, B, D).
 
-Those of chains are arviz-stats's; here they meet this library's shapes.
+The diagnostics of chains are those of arviz-stats, adapted to the shapes of this library.
 """
 
 import math
@@ -10,27 +10,28 @@ import torch
 from arviz_stats.base.array import array_stats
 from torch import Tensor
 
-_FLAT = 1e-3  # nats: so near, weights of a float32 density differ by rounding
+_FLAT = 1e-3  # nats: smaller differences between weights of a float32 density are rounding
 _LEAST = 1e-300
-_ROWS = 256  # fitted at a time
-_PRIOR = 10.0  # excesses that the prior of k weighs
+_ROWS = 256  # rows that are fitted at a time
+_PRIOR = 10.0  # weight of the prior of k, in excesses
 
 RELIABLE_K_HAT = 0.7
-"""Below it, importance sampling is reliable (Vehtari et al., 2024)."""
+"""The k̂ below which importance sampling is reliable (Vehtari et al., 2024)."""
 
 
 def pareto_k(log_weights: Tensor) -> Tensor:
-    """The shape k̂ of the weights' tail, (K, B) → (B,): reliable below `RELIABLE_K_HAT`.
+    """Estimate the shape k̂ of the weights' tail, (K, B) → (B,): reliable below `RELIABLE_K_HAT`.
 
-    Vehtari et al., *Pareto smoothed importance sampling* (2024). It needs some hundreds of draws.
-    −∞ where the largest are within 0.001 nats, ∞ where they span more than a float can hold.
+    Vehtari et al., *Pareto smoothed importance sampling* (2024). It needs hundreds of draws. The
+    result is −∞ if the largest log-weights differ by less than 0.001 nats, and ∞ if their spread
+    exceeds the range of a float.
     """
     tail = max(1, int(min(0.2 * len(log_weights), 3 * math.sqrt(len(log_weights)))))
     largest = log_weights.detach().cpu().double().topk(tail + 1, 0).values.T.flip(-1)
     weights = (largest - largest[:, -1:]).exp()
     excess = weights[:, 1:] - weights[:, :1]
     k_hat = torch.full_like(excess[:, 0], math.inf)
-    fitted = excess[:, _quartile(tail)] > _LEAST  # which is what the fit divides by
+    fitted = excess[:, _quartile(tail)] > _LEAST  # the fit divides by this excess
     if fitted.any():
         k_hat[fitted] = torch.cat([_pareto_shape(rows) for rows in excess[fitted].split(_ROWS)])
     k_hat[largest[:, -1] - largest[:, 1] < _FLAT] = -math.inf
@@ -38,11 +39,11 @@ def pareto_k(log_weights: Tensor) -> Tensor:
 
 
 def _pareto_shape(excess: Tensor) -> Tensor:
-    """The shape k of a generalised Pareto law from n ascending excesses of each row, (B, n) → (B,).
+    """Fit the shape k of a generalised Pareto law to n ascending excesses, (B, n) → (B,).
 
-    The quasi-Bayesian estimate of Zhang & Stephens, *A New and Efficient Estimation Method for the
-    Generalized Pareto Distribution* (2009), whose k is of the other sign, drawn towards ½ as by ten
-    more excesses (Vehtari et al., 2024, appendix C).
+    This is the quasi-Bayesian estimate of Zhang & Stephens, *A New and Efficient Estimation Method
+    for the Generalized Pareto Distribution* (2009), whose k has the opposite sign. It is drawn
+    towards ½ with the weight of ten excesses (Vehtari et al., 2024, appendix C).
     """
     n = excess.shape[-1]
     m = 30 + math.isqrt(n)
@@ -57,29 +58,29 @@ def _pareto_shape(excess: Tensor) -> Tensor:
 
 
 def _quartile(n: int) -> int:
-    """Where the lower quartile stands among n ascending values."""
+    """Return the index of the lower quartile among n ascending values."""
     return max(0, int(n / 4 + 0.5) - 1)
 
 
 def importance_ess(log_weights: Tensor) -> Tensor:
-    """The effective number of draws, (Σ w)² / Σ w², between 1 and K: (K, B) → (B,)."""
+    """Compute the effective sample size (Σ w)² / Σ w², between 1 and K: (K, B) → (B,)."""
     # log ESS = 2 log Σ w − log Σ w²
     log_ess = 2 * torch.logsumexp(log_weights, 0) - torch.logsumexp(2 * log_weights, 0)
     return log_ess.exp()
 
 
 def split_rhat(chains: Tensor) -> Tensor:
-    """The rank-normalised split R̂ of T draws of C chains, (T, C, B, D) → (B, D); 1 when mixed.
+    """Compute the rank-normalised split R̂ of chains, (T, C, B, D) → (B, D); 1 when mixed.
 
     Vehtari et al., *Rank-normalization, folding, and localization* (2021).
     """
-    with np.errstate(divide="ignore", invalid="ignore"):  # chains that never moved: NaN
+    with np.errstate(divide="ignore", invalid="ignore"):  # chains that never moved give NaN
         found = array_stats.rhat(_array(chains), chain_axis=1, draw_axis=0)
     return torch.from_numpy(np.asarray(found)).to(chains)
 
 
 def chain_ess(chains: Tensor) -> Tensor:
-    """The bulk effective sample size of T draws of C chains, (T, C, B, D) → (B, D)."""
+    """Compute the bulk effective sample size of chains, (T, C, B, D) → (B, D)."""
     found = array_stats.ess(_array(chains), chain_axis=1, draw_axis=0)
     return torch.from_numpy(np.asarray(found)).to(chains)
 

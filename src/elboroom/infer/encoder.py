@@ -1,4 +1,4 @@
-"""The encoder as a method of inference."""
+"""The encoder as an inference method."""
 
 import torch
 from torch import Tensor
@@ -9,22 +9,22 @@ from elboroom.model.vae import VAE
 
 
 @torch.no_grad()
-def amortised(
+def encoder(
     model: VAE, x: Tensor, mask: Tensor | None = None, *, generator: torch.Generator
 ) -> VariationalPosterior:
-    """The encoder's q(z | x) of every row: no fit, one pass through the network.
+    """Return the encoder's q(z | x) of every row: one pass through the network, without a fit.
 
-    The encoder learned from whole images. Unseen pixels enter it as 0, so that the less is seen,
-    the worse its guess; the ELBO and `infer.sir` tell how bad.
+    The encoder was trained on whole images, and unseen pixels enter it as 0. Its guess is therefore
+    worse the less is seen; the ELBO and `infer.sir` measure how much worse.
 
     Args:
-        model: its encoder is asked.
+        model: the model, whose encoder is used.
         x: (B, *event).
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
-        generator: feeds the estimate of the ELBO, and the draws of the result.
+        generator: random generator of the ELBO's estimate and of the result's draws.
 
     Raises:
-        UsageError: the mask does not fit, or a seen value is not finite.
+        UsageError: if the mask does not fit, or a seen value is not finite.
     """
     target = Target.of(model, x, mask)
     return VariationalPosterior.of(target, model.posterior(x, mask), generator)

@@ -1,4 +1,4 @@
-"""Gibbs samplers of p(z, x_unseen | x_seen), to which the encoder proposes z."""
+"""Gibbs samplers of p(z, x_unseen | x_seen) in which the encoder proposes z."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from elboroom.infer.target import Target
 from elboroom.model.decoding import decoded_at_a_time
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
+from elboroom.randomness import normals, uniforms
 
 
 def pseudo_gibbs(
@@ -27,23 +28,24 @@ def pseudo_gibbs(
 ) -> ChainPosterior:
     """Alternate z ~ q(z | x_seen, x_unseen) and x_unseen ~ p(x_unseen | z).
 
-    Rezende, Mohamed & Wierstra, *Stochastic Backpropagation* (2014), appendix F. The chains take
-    the encoder at its word, so they settle on the posterior only where the encoder's q is exact;
-    `infer.metropolis_within_gibbs` corrects that. Unseen pixels start as draws of the prior
-    predictive, in each chain its own. All rows walk with the same noise, so that none depends on
-    its company.
+    Rezende, Mohamed & Wierstra, *Stochastic Backpropagation* (2014), appendix F. The chains accept
+    every draw of the encoder, so they converge to the posterior only where the encoder's q is
+    exact; `infer.metropolis_within_gibbs` corrects that. Unseen pixels start as draws of the prior
+    predictive, different in each chain. All rows share the same noise, so that none depends on the
+    others in its batch.
 
     Args:
-        model: its encoder is asked for whole images.
+        model: the model, whose encoder is applied to whole images.
         x: (B, *event).
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
-        generator: feeds the walk, and the draws of the result.
-        chains: C, of each row.
-        sweeps: T, that are kept.
-        burn_in: sweeps before them, that are not.
+        generator: random generator of the chains and of the result's draws.
+        chains: C, the number of chains of each row.
+        sweeps: T, the number of sweeps that are kept.
+        burn_in: the number of sweeps before them that are discarded.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, or a count is not positive.
+        UsageError: if the mask does not fit, a seen value is not finite, or a count is not
+            positive.
     """
     require_positive(chains=chains, sweeps=sweeps)
     target = Target.of(model, x, mask)
@@ -61,26 +63,27 @@ def metropolis_within_gibbs(
     sweeps: int = 500,
     burn_in: int = 100,
 ) -> ChainPosterior:
-    """Pseudo-Gibbs whose z is only a proposal: its chains settle on the posterior itself.
+    """Run pseudo-Gibbs whose z is only a proposal, so that chains converge to the posterior.
 
     Mattei & Frellsen, *Leveraging the exact likelihood of deep latent variable models* (2018),
-    algorithm 1: z′ ~ q(z | x_seen, x_unseen) is accepted or not by Metropolis and Hastings, then
-    x_unseen ~ p(x_unseen | z). As they advise, the walk begins as pseudo-Gibbs, here for half the
-    burn-in: where q is narrow, a chain that started outside it would never leave. The first unseen
-    pixels are draws of the prior predictive, in each chain its own. All rows walk with the same
-    noise, so that none depends on its company.
+    algorithm 1: z′ ~ q(z | x_seen, x_unseen) is accepted or rejected by Metropolis–Hastings, then
+    x_unseen ~ p(x_unseen | z). As they advise, chains start with pseudo-Gibbs, here for half the
+    burn-in: where q is narrow, a chain that starts outside it would never move. Unseen pixels start
+    as draws of the prior predictive, different in each chain. All rows share the same noise, so
+    that none depends on the others in its batch.
 
     Args:
-        model: its encoder is asked for whole images.
+        model: the model, whose encoder is applied to whole images.
         x: (B, *event).
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
-        generator: feeds the walk, and the draws of the result.
-        chains: C, of each row.
-        sweeps: T, that are kept.
-        burn_in: sweeps before them, that are not.
+        generator: random generator of the chains and of the result's draws.
+        chains: C, the number of chains of each row.
+        sweeps: T, the number of sweeps that are kept.
+        burn_in: the number of sweeps before them that are discarded.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, or a count is not positive.
+        UsageError: if the mask does not fit, a seen value is not finite, or a count is not
+            positive.
     """
     require_positive(chains=chains, sweeps=sweeps)
     target = Target.of(model, x, mask)
@@ -91,7 +94,7 @@ def metropolis_within_gibbs(
 
 @dataclass(frozen=True)
 class _Images:
-    """What the walkers share: the model, and what is seen of each row, x and mask (B, *event)."""
+    """The model, and the seen pixels of each row: x and mask (B, *event)."""
 
     model: VAE
     x: Tensor
@@ -107,7 +110,7 @@ class _Images:
         return _Images(self.model, self.x[index], self.mask[index])
 
     def start(self, chains: int, generator: torch.Generator) -> "_Walkers":
-        """Of each chain a draw of the prior and of its image, all rows alike but where seen."""
+        """Draw z and its image for each chain; unseen pixels are the same in all rows."""
         z = self.model.prior(1).sample(chains, generator).expand(-1, len(self.x), -1)
         return self.completed(
             z, self.model.decoder_output(z), torch.ones_like(z[..., 0]), generator
@@ -116,52 +119,51 @@ class _Images:
     def completed(
         self, z: Tensor, parameter: Tensor, accepted: Tensor, generator: torch.Generator
     ) -> "_Walkers":
-        """The walkers at z, their unseen pixels drawn from p(x_unseen | z)."""
+        """Return walkers at z, their unseen pixels drawn from p(x_unseen | z)."""
 
         def invent(parameter: Tensor) -> Tensor:
             return self.model.likelihood(parameter).sample(generator)
 
-        # mapped over rows, so that all of them are drawn with the same noise
+        # Mapping over rows draws all of them with the same noise.
         invented = torch.vmap(invent, in_dims=1, out_dims=1, randomness="same")(parameter)
         return _Walkers(torch.where(self.mask, self.x, invented), z, parameter, accepted)
 
     def encode(self, x: Tensor) -> "_Encoded":
-        """q(z | x) of every walker, x (C, B, *event)."""
+        """Return q(z | x) of every walker, x (C, B, *event)."""
         return _Encoded(self.model.posterior(x.flatten(0, 1)), x.shape[:2])
 
     def log_joint(self, x: Tensor, z: Tensor, parameter: Tensor) -> Tensor:
-        """log p(x, z) of whole images in nats, (C, B), p(x | z) having this parameter."""
+        """Compute log p(x, z) of whole images in nats, (C, B); `parameter` is that of p(x | z)."""
         log_likelihood = self.model.likelihood(parameter.flatten(0, 1)).log_prob(x.flatten(0, 1))
         return self.model.prior(1).log_prob(z) + log_likelihood.unflatten(0, x.shape[:2])
 
 
 @dataclass(frozen=True)
 class _Encoded:
-    """The encoder's answers to C × B images, one after the other; `shape` is (C, B)."""
+    """The encoder's q of C × B images, flattened to one axis; `shape` is (C, B)."""
 
     q: Density
     shape: torch.Size
 
     def draw(self, now: Tensor, generator: torch.Generator) -> Tensor:
-        """z of walkers at `now` (C, B, D), the noise of a chain the same in all rows, (C, B, D)."""
-        shape = now[:, :1].shape
-        eps = torch.randn(shape, generator=generator, dtype=now.dtype, device=now.device)
+        """Draw z for walkers at `now` (C, B, D); the noise of a chain is the same in all rows."""
+        eps = normals(now[:, :1].shape, now, generator)
         return self.q.at(eps.expand_as(now).flatten(0, 1)).unflatten(0, self.shape)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z) in nats, (C, B, D) → (C, B)."""
+        """Compute log q(z) in nats, (C, B, D) → (C, B)."""
         return self.q.log_prob(z.flatten(0, 1)).unflatten(0, self.shape)
 
 
 @dataclass(frozen=True)
 class _Walkers:
-    """Where C chains of B rows are.
+    """The state of C chains of B rows.
 
     Attributes:
-        x: (C, B, *event), seen pixels the data's.
+        x: (C, B, *event), with the data's values at seen pixels.
         z: (C, B, D).
-        parameter: (C, B, *event), of p(x | z).
-        accepted: (C, B), 1 where the last proposal was, else 0.
+        parameter: (C, B, *event), the parameter of p(x | z).
+        accepted: (C, B), 1 where the last proposal was accepted, else 0.
     """
 
     x: Tensor
@@ -174,21 +176,20 @@ _Sweep = Callable[[_Images, _Walkers, torch.Generator], _Walkers]
 
 
 def _redraw(images: _Images, now: _Walkers, generator: torch.Generator) -> _Walkers:
-    """One sweep of pseudo-Gibbs."""
+    """Make one sweep of pseudo-Gibbs."""
     z = images.encode(now.x).draw(now.z, generator)
     return images.completed(z, images.model.decoder_output(z), now.accepted, generator)
 
 
 def _propose(images: _Images, now: _Walkers, generator: torch.Generator) -> _Walkers:
-    """One sweep of Metropolis-within-Gibbs."""
+    """Make one sweep of Metropolis-within-Gibbs."""
     q = images.encode(now.x)
     z = q.draw(now.z, generator)
     parameter = images.model.decoder_output(z)
     # log ρ = log p(x, z′) − log q(z′ | x) − [ log p(x, z) − log q(z | x) ]
     proposed = images.log_joint(now.x, z, parameter) - q.log_prob(z)
     log_ratio = proposed - images.log_joint(now.x, now.z, now.parameter) + q.log_prob(now.z)
-    u = torch.rand((len(z), 1), generator=generator, dtype=z.dtype, device=z.device)
-    accept = u.log() < log_ratio
+    accept = uniforms((len(z), 1), z, generator).log() < log_ratio
     z = torch.where(accept[..., None], z, now.z)
     wide = accept.view(accept.shape + (1,) * (parameter.ndim - 2))
     parameter = torch.where(wide, parameter, now.parameter)
@@ -204,7 +205,7 @@ def _walk(
     sweeps: int,
     burn_in: int,
 ) -> tuple[Tensor, Tensor]:
-    """What is kept of z, (T, C, B, D), and which proposals were accepted, (T, C, B)."""
+    """Run the chains; return the kept z (T, C, B, D) and the accepted proposals (T, C, B)."""
     noise = generator.get_state()
     parts = []
     rows = torch.arange(len(images.x), device=images.x.device)

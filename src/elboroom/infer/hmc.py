@@ -1,9 +1,8 @@
-"""Hamiltonian Monte Carlo: draws of p(z | x_seen) by many chains a row, all rows at once."""
+"""Hamiltonian Monte Carlo: draws of p(z | x_seen) by several chains a row, all rows at once."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,22 +13,17 @@ from elboroom.infer.chains.adaptation import Mass, Walk
 from elboroom.infer.chains.hamiltonian import HamiltonianMove
 from elboroom.infer.chains.mode_jumps import Jumps
 from elboroom.infer.chains.posterior import ChainPosterior
+from elboroom.infer.fitting.starting_points import scattered_prior_draws
+from elboroom.infer.posterior import Posterior
 from elboroom.infer.target import Target
 from elboroom.model.vae import VAE
+from elboroom.randomness import uniforms
 
-_POINTS = 4_096
 _ROWS = 1_024  # scored at a time
 _MIXED_RHAT, _ESS_A_CHAIN = 1.01, 100  # Vehtari et al. (2021), section 4
 
 OnStep = Callable[[int, int], None]
-
-
-class Start(Protocol):
-    """Anything that draws z of every row, such as the posterior of another method."""
-
-    def sample(self, k: int) -> Tensor:
-        """k draws, (k, B, D)."""
-        ...
+"""Called after each step of a method with its number and the total."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ class HMCPosterior(ChainPosterior):
     """Draws of each row's posterior, exact in the limit of long chains.
 
     Attributes:
-        divergences: (B,), the moves whose energy error passed 1,000 nats.
+        divergences: (B,), how many moves had an energy error above 1,000 nats.
         step_size: (B,), ε, in standard deviations of the posterior.
     """
 
@@ -46,16 +40,17 @@ class HMCPosterior(ChainPosterior):
 
     @property
     def converged(self) -> Tensor:
-        """R̂ < 1.01 and an effective 100 draws a chain, as Vehtari et al. (2021) advise: (B,).
+        """True where R̂ < 1.01 and the effective sample size is at least 100 a chain, (B,).
 
-        A row that fails has not mixed in the draws it was given, often between distant modes.
+        These are the limits of Vehtari et al. (2021). A row that misses them has not mixed within
+        its draws, often between distant modes.
         """
         enough = _ESS_A_CHAIN * self.draws.shape[1]
         return (self.rhat < _MIXED_RHAT) & (self.ess >= enough)
 
     @property
     def diagnostics(self) -> dict[str, Tensor]:
-        """How well the chains mixed, and how they moved."""
+        """The mixing of the chains, their divergences and their step sizes."""
         moves = {"divergences": self.divergences, "step_size": self.step_size}
         return super().diagnostics | moves
 
@@ -71,34 +66,36 @@ def hmc(
     warmup: int = 300,
     draws: int = 1_000,
     mass: Mass = "dense",
-    start: Start | None = None,
+    start: Posterior | None = None,
     jumps: bool = True,
     on_step: OnStep = lambda step, total: None,
 ) -> HMCPosterior:
     """Draw from p(z | x_seen) of every row at once, by Hamiltonian Monte Carlo.
 
-    Each row has a step size (Hoffman & Gelman, 2014) and a mass matrix of its own. The latter is
-    the Gauss–Newton curvature until warm-up has draws enough to estimate it from.
+    Each row has its own step size (Hoffman & Gelman, 2014) and its own mass matrix. The mass matrix
+    is the Gauss–Newton curvature until warm-up has enough draws to estimate it.
 
     Args:
-        model: its decoder stays as it is.
+        model: the model, whose decoder stays unchanged.
         x: (B, *event).
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
-        generator: feeds the walk, where all rows see the same noise, and the draws of the result.
-        chains: C, walks of a row.
-        warmup: moves of each chain that adapt and are thrown away.
-        draws: T, moves of each chain that are kept; R̂ takes at least four.
-        mass: whether the mass matrix knows of correlations; it takes D² numbers a row.
-        start: draws where the chains begin. Without it they begin at some of a few thousand points,
-            resampled so that modes get chains in proportion to their mass.
-        jumps: whether each move after warm-up is followed by an offer to jump to another of a few
-            modes (`elboroom.infer.chains.mode_jumps`). Without, a mode that no chain begins in
-            stays unseen, and R̂ cannot tell.
+        generator: random generator of the chains, where all rows share the same noise, and of the
+            result's draws.
+        chains: C, the number of chains of each row.
+        warmup: moves of each chain that adapt it and are discarded.
+        draws: T, the number of moves of each chain that are kept; R̂ needs at least four.
+        mass: "dense" learns correlations and stores D² numbers a row; "diagonal" does not.
+        start: posterior whose draws are the starting points; only its `sample` is used. By default
+            chains start at a few of some thousand points, resampled so that modes get chains in
+            proportion to their mass.
+        jumps: whether each move after warm-up is followed by a proposal to jump to another of a few
+            modes (`elboroom.infer.chains.mode_jumps`). Without jumps a mode in which no chain
+            starts is never found, and R̂ does not reveal it.
         on_step: called after each move with its number and the total.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, a count is not positive, or
-            `start` is of other rows.
+        UsageError: if the mask does not fit, a seen value is not finite, a count is not positive,
+            or `start` belongs to other rows.
     """
     require_positive(chains=chains, draws=draws)
     target = Target.of(model, x, mask)
@@ -107,8 +104,8 @@ def hmc(
     _require_shape(z, (chains, len(target), target.latents))
     walk = Walk.of(target, z, mass, generator, lambda step: on_step(step, warmup + draws))
     walk.warm_up(warmup)
-    offers = Jumps.of(target, model.posterior(x, mask).mean, generator) if jumps else None
-    moves = (_move(walk, offers) for _ in range(draws))
+    modes = Jumps.of(target, model.posterior(x, mask).mean, generator) if jumps else None
+    moves = (_move(walk, modes) for _ in range(draws))
     kept = [(walk.state.z, move.acceptance, move.divergences) for move in moves]
     visited, acceptance, divergences = (torch.stack(part) for part in zip(*kept, strict=True))
     return HMCPosterior(
@@ -121,26 +118,25 @@ def hmc(
     )
 
 
-def _move(walk: Walk, offers: Jumps | None) -> HamiltonianMove:
+def _move(walk: Walk, modes: Jumps | None) -> HamiltonianMove:
     move = walk.move(walk.step_size.average)
-    if offers is not None:
-        walk.state = offers.jump(walk.target, walk.state, walk.generator)
+    if modes is not None:
+        walk.state = modes.jump(walk.target, walk.state, walk.generator)
     return move
 
 
 def _likely_points(target: Target, chains: int, generator: torch.Generator) -> Tensor:
-    """A few thousand points resampled by p(z | x_seen), C for each row, (C, B, D).
+    """Resample some thousand prior draws by p(z | x_seen), C for each row, (C, B, D).
 
-    Half of the points are prior draws; half lie twice as far from its mean, where modes may be
-    whose mass no prior draw would meet. All rows see the same points, and the same noise.
+    The wider half of the draws reaches modes whose mass prior draws would miss. All rows share the
+    same points and the same noise.
     """
     prior = target.model.prior(1)
-    z = prior.sample(_POINTS, generator)
-    z[::2] = 2 * z[::2] - prior.mean
+    z = scattered_prior_draws(prior, generator)[:, None]
     # 2 q(z) = p(z) + p((z + μ)/2) / 2^D
     far = prior.log_prob((z + prior.mean) / 2) - target.latents * math.log(2)
     log_q = torch.logaddexp(prior.log_prob(z), far)
-    u = torch.rand((), generator=generator, dtype=z.dtype, device=z.device)
+    u = uniforms((), z, generator)
     chosen = [
         _systematic((target.rows(rows).log_joint_table(z[:, 0]) - log_q).softmax(0), chains, u)
         for rows in torch.arange(len(target), device=z.device).split(_ROWS)
@@ -149,9 +145,10 @@ def _likely_points(target: Target, chains: int, generator: torch.Generator) -> T
 
 
 def _systematic(weights: Tensor, count: int, u: Tensor) -> Tensor:
-    """Indices (count, B) of a systematic sample by weights (G, B), which sum to one; u in [0, 1).
+    """Draw a systematic sample of indices (count, B) by weights (G, B) that sum to one.
 
-    Each index comes up as often as its weight says, to within one.
+    The number of times that an index is drawn is proportional to its weight, to within one. u is
+    uniform in [0, 1).
     """
     ticks = (torch.arange(count, device=u.device) + u) / count
     reached = weights.cumsum(0).T.contiguous()
@@ -162,7 +159,7 @@ def _systematic(weights: Tensor, count: int, u: Tensor) -> Tensor:
 def _require_shape(z: Tensor, shape: tuple[int, ...]) -> None:
     if z.shape != shape:
         raise UsageError(
-            "these starts are not of this problem",
-            why=f"their shape is {tuple(z.shape)}, expected {shape}",
+            "these starting points do not fit the data",
+            why=f"their shape is {tuple(z.shape)}; expected {shape}",
             fix="start from a posterior of the same rows and model",
         )

@@ -1,4 +1,4 @@
-"""The Laplace approximation, and from it the best Gaussian."""
+"""The Laplace approximation, refined to the best Gaussian."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from elboroom.errors import require_positive
 from elboroom.infer.fitting.ascent import Ascent, ascend_from_each, best
 from elboroom.infer.fitting.modes import find_modes, repeats
-from elboroom.infer.fitting.natural_gradient import NaturalGaussian
+from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
 from elboroom.infer.fitting.starting_points import starting_points
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
@@ -28,34 +28,35 @@ def laplace(
     tolerance: float = 0.01,
     max_steps: int = 120,
 ) -> VariationalPosterior:
-    """A Gaussian at the mode of each row's posterior, refined to the best full-covariance one.
+    """Fit a Gaussian at the mode of each row's posterior, and refine it to the best full one.
 
-    Damped Newton steps with the Gauss–Newton precision find the modes nearest to a few starts;
-    natural gradients then raise the ELBO from N(mode, precision⁻¹). Some tens of decodings find the
-    mode, some hundreds the optimum, against the thousands of stochastic gradients.
+    Damped Newton steps with the Gauss–Newton precision find the modes nearest to a few starting
+    points. Natural gradients then raise the ELBO from N(mode, precision⁻¹). The mode takes tens of
+    decodings and the optimum hundreds; stochastic gradients would take thousands.
 
     Args:
-        model: its decoder stays as it is.
+        model: the model, whose decoder stays unchanged.
         x: (B, *event).
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
-        generator: feeds the starts, the refinement, and the draws of the result.
-        starts: starting points of each row; the fit with the largest ELBO is kept.
-        mixture: keep all that lie apart instead, with masses in proportion to exp(ELBO).
+        generator: random generator of the starting points, the refinement and the result's draws.
+        starts: number of starting points of each row; the fit with the largest ELBO is kept.
+        mixture: keep all fits that lie apart instead, with masses in proportion to exp(ELBO).
         refine: False stops at the Laplace approximation.
-        k: samples of z an image and step, beyond two dimensions.
-        tolerance: the gain in nats, beyond its noise, below which a row stops.
-        max_steps: after which a row that has not stopped is given up as not converged.
+        k: samples of z an image and step, if D > 2.
+        tolerance: a row stops once its gain in nats, plus its noise, is below this.
+        max_steps: limit on the steps of a row; a row that reaches it has not converged.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, or a count is not positive.
+        UsageError: if the mask does not fit, a seen value is not finite, or a count is not
+            positive.
     """
     require_positive(starts=starts, k=k, max_steps=max_steps)
     target = Target.of(model, x, mask)
     points = starting_points(target, model.posterior(x, mask).mean, starts, generator)
     found = find_modes(target, points)
     if refine:
-        climber = NaturalGaussian(target.latents, k, x, generator, diagonal=False)
-        found = ascend_from_each(climber, target, found, tolerance=tolerance, max_steps=max_steps)
+        method = NaturalGradientAscent(target.latents, k, x, generator, diagonal=False)
+        found = ascend_from_each(method, target, found, tolerance=tolerance, max_steps=max_steps)
     if mixture:
         q, converged = mixture_of_modes(found), found.converged.all(0)
     else:
@@ -65,9 +66,10 @@ def laplace(
 
 
 def mixture_of_modes(found: Ascent) -> GaussianMixture:
-    """The mixture of the Gaussians (M, B, ...) of each row, with masses ∝ exp(ELBO).
+    """Return the mixture of each row's Gaussians (M, B, ...), with masses ∝ exp(ELBO).
 
-    That is its optimum where they do not overlap; of those that met in one mode the best is kept.
+    These masses are optimal if the Gaussians do not overlap. Only the best Gaussian of a mode is
+    kept.
     """
     q = Gaussian(*found.parameters)
     return GaussianMixture(found.elbo.masked_fill(repeats(q, found.elbo), -torch.inf), q)

@@ -1,6 +1,7 @@
-"""The methods of inference, by the names that commands give them."""
+"""The registry of inference methods, by the names that commands give them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from elboroom.config import MethodName
-from elboroom.infer.encoder import amortised
+from elboroom.infer.encoder import encoder
 from elboroom.infer.gibbs import metropolis_within_gibbs, pseudo_gibbs
 from elboroom.infer.grid import grid
 from elboroom.infer.hmc import OnStep, hmc
@@ -19,12 +20,66 @@ from elboroom.infer.svi import svi
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork
 
-_LENGTH = 1_000
+_CHAIN_LENGTH = 1_000
 _RANK = 5
-_LENGTH_OF: dict[MethodName, str] = {
-    "hmc": "draws",
-    "pseudo-gibbs": "sweeps",
-    "metropolis-within-gibbs": "sweeps",
+
+
+def sir_from_modes(
+    model: VAE,
+    x: Tensor,
+    mask: Tensor | None = None,
+    *,
+    generator: torch.Generator,
+    particles: int = 1_000,
+) -> ParticlePosterior:
+    """Run `infer.sir` with a widened mixture of the modes as its proposal.
+
+    The widening makes the proposal's tails heavier than the posterior's.
+    """
+    proposal = laplace(model, x, mask, generator=generator, mixture=True)
+    options = {"particles": particles, "widen": widening_for_half_ess(model.latents)}
+    return sir(model, x, mask, generator=generator, proposal=proposal, **options)
+
+
+def _svi_low_rank(
+    model: VAE, x: Tensor, mask: Tensor | None, *, generator: torch.Generator
+) -> VariationalPosterior:
+    rank = min(_RANK, model.latents)
+    return svi(model, x, mask, generator=generator, family="low-rank", rank=rank)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the registry.
+
+    Attributes:
+        call: the method, (model, x, mask, *, generator) → the posterior.
+        length: the option of `call` that sets how many draws each chain keeps; None without chains.
+        rows_at_a_time: rows to infer together, so that their draws fit in memory.
+        reports_steps: True if `call` takes `on_step`; any other method counts as one step.
+    """
+
+    call: Callable[..., Posterior]
+    length: str | None = None
+    rows_at_a_time: int = 1_000
+    reports_steps: bool = False
+
+
+_gibbs = partial(Method, length="sweeps", rows_at_a_time=100)
+
+REGISTRY: dict[MethodName, Method] = {
+    "encoder": Method(encoder),
+    "svi": Method(svi),
+    "svi-full": Method(partial(svi, family="full")),
+    "svi-low-rank": Method(_svi_low_rank),
+    "svi-mixture": Method(partial(svi, family="mixture")),
+    "svi-flow": Method(partial(svi, family="flow")),
+    "laplace": Method(laplace),
+    "sir": Method(sir_from_modes),
+    "hmc": Method(hmc, length="draws", rows_at_a_time=100, reports_steps=True),
+    "pseudo-gibbs": _gibbs(pseudo_gibbs),
+    "metropolis-within-gibbs": _gibbs(metropolis_within_gibbs),
+    "grid": Method(grid),
 }
 
 
@@ -38,27 +93,27 @@ def infer(
     draws: int = 1,
     on_step: OnStep = lambda step, total: None,
 ) -> Posterior:
-    """p(z | x_seen) of every row by the method `name`.
+    """Infer p(z | x_seen) of every row by the method `name`.
 
     Args:
-        name: of the method.
-        model: whose posterior it is.
+        name: the method.
+        model: the model, whose decoder is used.
         x: (B, *event).
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
-        generator: feeds the method, and the draws of its result.
-        draws: that will be wanted of each chain, where the method walks; a chain keeps no fewer,
-            nor fewer than 1,000.
+        generator: random generator of the method and of the result's draws.
+        draws: how many draws of each chain the caller needs; a chain keeps at least 1,000.
         on_step: called after each step with its number and the total; most methods are one step.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, or the method is not for
-            this model.
+        UsageError: if the mask does not fit, a seen value is not finite, or the method does not
+            support this model.
     """
-    words: dict[str, Any] = {"on_step": on_step} if name == "hmc" else {}
-    if name in _LENGTH_OF:
-        words[_LENGTH_OF[name]] = max(draws, _LENGTH)
-    posterior = _CALLS[name](model, x, mask, generator=generator, **words)
-    if name != "hmc":
+    method = REGISTRY[name]
+    options: dict[str, Any] = {"on_step": on_step} if method.reports_steps else {}
+    if method.length is not None:
+        options[method.length] = max(draws, _CHAIN_LENGTH)
+    posterior = method.call(model, x, mask, generator=generator, **options)
+    if not method.reports_steps:
         on_step(1, 1)
     return posterior
 
@@ -71,68 +126,11 @@ def infer_each(
     *,
     generator: torch.Generator,
 ) -> dict[MethodName, Posterior]:
-    """The same by several methods, none of whose answers depends on which others are asked for."""
+    """Infer by several methods; the result of each is independent of which others are named."""
     noise = fork(generator)
     return {name: infer(name, model, x, mask, generator=noise.clone_state()) for name in names}
 
 
-def sir_from_modes(
-    model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
-    *,
-    generator: torch.Generator,
-    particles: int = 1_000,
-) -> ParticlePosterior:
-    """`infer.sir` from a mixture of the modes, widened until its tails hold the posterior's."""
-    proposal = laplace(model, x, mask, generator=generator, mixture=True)
-    options = {"particles": particles, "widen": widening_for_half_ess(model.latents)}
-    return sir(model, x, mask, generator=generator, proposal=proposal, **options)
-
-
 def images_at_a_time(name: MethodName) -> int:
-    """How many rows are inferred together, so that their draws fit in memory."""
-    return 100 if name in _LENGTH_OF else 1_000
-
-
-def evidence_of(posterior: Posterior) -> tuple[str, Tensor] | None:
-    """What the posterior knows of log p(x_seen), in nats, (B,).
-
-    It is called `elbo` or `log_evidence`; None of a method that only draws.
-    """
-    for name in ("elbo", "log_evidence"):
-        if hasattr(posterior, name):
-            return name, getattr(posterior, name)
-    return None
-
-
-def draws_of(posterior: Posterior, k: int) -> Tensor:
-    """k draws of each chain, evenly spaced; of a method without chains as of one, (C, k, B, D)."""
-    chains: Tensor | None = getattr(posterior, "draws", None)
-    if chains is None:
-        return posterior.sample(k)[None]
-    which = torch.linspace(0, len(chains) - 1, k, device=chains.device).round().long()
-    return chains[which].transpose(0, 1)
-
-
-def _low_rank(
-    model: VAE, x: Tensor, mask: Tensor | None, *, generator: torch.Generator
-) -> VariationalPosterior:
-    rank = min(_RANK, model.latents)
-    return svi(model, x, mask, generator=generator, family="low-rank", rank=rank)
-
-
-_CALLS: dict[MethodName, Callable[..., Posterior]] = {
-    "encoder": amortised,
-    "svi": svi,
-    "svi-full": partial(svi, family="full"),
-    "svi-low-rank": _low_rank,
-    "svi-mixture": partial(svi, family="mixture"),
-    "svi-flow": partial(svi, family="flow"),
-    "laplace": laplace,
-    "sir": sir_from_modes,
-    "hmc": hmc,
-    "pseudo-gibbs": pseudo_gibbs,
-    "metropolis-within-gibbs": metropolis_within_gibbs,
-    "grid": grid,
-}
+    """Return how many rows to infer together, so that their draws fit in memory."""
+    return REGISTRY[name].rows_at_a_time

@@ -1,4 +1,4 @@
-"""What is seen: one check of data and mask for every inference method."""
+"""The observed pixels: one check of data and mask for every inference method."""
 
 import torch
 from torch import Tensor
@@ -10,22 +10,22 @@ from elboroom.model.vae import VAE
 
 
 def check_data_and_mask(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Data (B, *event) with its mask broadcast to the same shape.
+    """Check data (B, *event) and its mask, and broadcast the mask to the data's shape.
 
     Raises:
-        UsageError: `x` has no rows, `mask` is not boolean or does not broadcast to `x`, or a seen
-            value is not finite.
+        UsageError: if `x` has no rows, `mask` is not boolean or does not broadcast to `x`, or a
+            seen value is not finite.
     """
     if not len(x):
         raise UsageError(
             "there are no rows to infer",
-            why=f"x has shape {tuple(x.shape)}",
+            why=f"x has shape {tuple(x.shape)}; expected (B, *event) with B ≥ 1",
             fix="give at least one row, (1, *event)",
         )
     if mask is None:
         seen = x
     elif mask.dtype != torch.bool:
-        raise _bad_mask(f"its type is {mask.dtype}, expected torch.bool")
+        raise _bad_mask(f"its type is {mask.dtype}; expected torch.bool")
     else:
         try:
             mask = mask.expand(x.shape)
@@ -45,13 +45,13 @@ def check_data_and_mask(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor 
 def restrict_to_observed(
     model: VAE, x: Tensor, mask: Tensor | None
 ) -> tuple[VAE, Tensor, Tensor | None]:
-    """The same problem on the pixels that some row sees, as vectors (B, P).
+    """Restrict model, data and mask to the pixels that some row sees, as vectors (B, P).
 
-    A pixel that no row sees adds nothing to any density, so it need not be decoded. Where nothing
-    at all is seen one pixel stays, unseen: tensors of no pixels are better not met further on.
+    A pixel that no row sees adds nothing to any density, so it need not be decoded. If nothing is
+    seen at all, one unseen pixel is kept, because empty tensors would need special cases later.
 
     Raises:
-        UsageError: a row of this model depends on its company, as in training mode it may.
+        UsageError: if a row depends on the others in its batch, which is possible in training mode.
     """
     require_eval_mode(model)
     if mask is None:

@@ -1,8 +1,8 @@
-"""What inference returns: p(z | x_seen) of every row, as far as the method knows it."""
+"""The result of inference: p(z | x_seen) of every row, as far as the method knows it."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,45 +11,92 @@ from elboroom.infer.target import Target
 from elboroom.model.posteriors import Density
 
 
-class Posterior(Protocol):
-    """p(z | x_seen) of B rows. Every method of `elboroom.infer` returns one."""
+@dataclass(frozen=True)
+class Posterior(ABC):
+    """p(z | x_seen) of B rows, which every method of `elboroom.infer` returns.
+
+    `mean`, `diagnostics` and `sample` are required. All other members have defaults: a method
+    overrides those that it knows, and callers read them without asking for the class.
+
+    Implementing an inference method:
+
+    1. Write `infer/NAME.py` with a function NAME(model, x, mask=None, *, generator, …). It begins
+       with `Target.of(model, x, mask)`, which checks data and mask, and gives log p(x_seen, z), its
+       gradient and its curvature.
+    2. Return a frozen dataclass that derives from this class. Where it takes `q`, `elbo` or `draws`
+       as an argument, it declares the field with `= field()`; otherwise None is inherited.
+    3. Add NAME to `MethodName` in `elboroom.config.kinds` and a line of help to `METHODS` there,
+       then a row to `REGISTRY` in `elboroom.infer.methods`.
+
+    Attributes:
+        target: log p(x_seen, z), the log-density that this is the posterior of.
+        q: the density that was fitted to each row; None for a method that fits none.
+        elbo: (B,), the ELBO of `q` in nats; None without `q`.
+        draws: (T, C, B, D), T draws of each of C Markov chains; None for a method without chains.
+    """
+
+    target: Target
+    q: Density | None = field(default=None, init=False, repr=False)
+    elbo: Tensor | None = field(default=None, init=False, repr=False)
+    draws: Tensor | None = field(default=None, init=False, repr=False)
 
     @property
-    def target(self) -> Target:
-        """The log-density that it is the posterior of."""
-        ...
-
-    @property
+    @abstractmethod
     def mean(self) -> Tensor:
         """E[z | x_seen], (B, D)."""
-        ...
 
     @property
+    @abstractmethod
     def diagnostics(self) -> dict[str, Tensor]:
-        """What the method knows of its own quality: named values of each row, (B,)."""
-        ...
+        """The method's estimates of its own quality: named values of each row, (B,)."""
 
+    @abstractmethod
     def sample(self, k: int) -> Tensor:
-        """k draws, (k, B, D)."""
-        ...
+        """Draw k times from each row's posterior, (k, B, D)."""
+
+    @property
+    def log_evidence(self) -> Tensor | None:
+        """log p(x_seen) in nats, (B,), exact or an estimate; None if the method knows none."""
+        return None
+
+    @property
+    def particles(self) -> tuple[Tensor, Tensor] | None:
+        """Weighted draws z (K, B, D) and their log w (K, B) in nats; None for other methods.
+
+        The mean of w over K estimates p(x_seen).
+        """
+        return None
+
+    @property
+    def evidence(self) -> dict[str, Tensor]:
+        """`elbo` or `log_evidence`, (B,) in nats, by name; empty if the method knows neither."""
+        known = {"elbo": self.elbo, "log_evidence": self.log_evidence}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def log_prob(self, z: Tensor) -> Tensor | None:
+        """Return log p(z | x_seen) in nats, (..., B, D) → (..., B); None if it is not known."""
+        return None
+
+    def sample_chains(self, k: int) -> Tensor:
+        """Return k draws of each chain, (C, k, B, D); a method without chains has C = 1."""
+        return self.sample(k)[None]
 
 
 @dataclass(frozen=True)
-class VariationalPosterior:
+class VariationalPosterior(Posterior):
     """A density q fitted to each row's posterior.
 
     Attributes:
         target: log p(x_seen, z).
         q: the fit.
-        elbo: (B,), its ELBO in nats, estimated from draws that the fit has not seen.
-        elbo_standard_error: (B,), of that estimate.
-        converged: (B,), whether the row met the method's rule for stopping.
-        generator: feeds `sample` and `log_weights`.
+        elbo: (B,), its ELBO in nats, estimated from draws that the fit has not used.
+        elbo_standard_error: (B,), the standard error of that estimate.
+        converged: (B,), True where the row met the method's stopping rule.
+        generator: random generator of `sample` and `log_weights`.
     """
 
-    target: Target
-    q: Density
-    elbo: Tensor
+    q: Density = field()
+    elbo: Tensor = field()
     elbo_standard_error: Tensor
     converged: Tensor
     generator: torch.Generator = field(repr=False)
@@ -64,7 +111,7 @@ class VariationalPosterior:
         converged: Tensor | None = None,
         k: int = 64,
     ) -> "VariationalPosterior":
-        """Wrap q, its ELBO estimated from k fresh draws; converged everywhere unless told."""
+        """Wrap q and estimate its ELBO from k fresh draws; `converged` defaults to True."""
         if converged is None:
             converged = torch.ones(len(target), dtype=torch.bool, device=target.x.device)
         log_weights = _log_weights(target, q, k, generator)
@@ -78,20 +125,20 @@ class VariationalPosterior:
 
     @property
     def diagnostics(self) -> dict[str, Tensor]:
-        """Which rows converged, and the error of their ELBO."""
+        """The rows that converged, and the standard error of each ELBO."""
         return {"converged": self.converged, "elbo_standard_error": self.elbo_standard_error}
 
     def sample(self, k: int) -> Tensor:
-        """k draws, (k, B, D)."""
+        """Draw k times from q, (k, B, D)."""
         with torch.no_grad():
             return self.q.sample(k, self.generator)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z) in nats: (..., B, D) → (..., B)."""
+        """Compute log q(z) in nats: (..., B, D) → (..., B)."""
         return self.q.log_prob(z)
 
     def log_weights(self, k: int) -> Tensor:
-        """log w = log p(x_seen, z_k) − log q(z_k) of k fresh draws, in nats, (k, B)."""
+        """Compute log w = log p(x_seen, z_k) − log q(z_k) of k fresh draws, in nats, (k, B)."""
         return _log_weights(self.target, self.q, k, self.generator)
 
 

@@ -1,4 +1,4 @@
-"""Sampling importance resampling: draws of a proposal, weighted until they are the posterior's."""
+"""Sampling importance resampling: draws of a proposal, weighted to represent the posterior."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,31 +8,35 @@ from torch import Tensor
 
 from elboroom.errors import UsageError, require_positive
 from elboroom.infer.diagnostics import importance_ess, pareto_k
-from elboroom.infer.posterior import VariationalPosterior
+from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 
 
 @dataclass(frozen=True)
-class ParticlePosterior:
+class ParticlePosterior(Posterior):
     """K weighted draws of each row's posterior.
 
     Attributes:
         target: log p(x_seen, z).
         z: (K, B, D), draws of the proposal q.
         log_weights: (K, B), log w = log p(x_seen, z_k) − log q(z_k), in nats.
-        generator: feeds `sample`.
+        generator: random generator of `sample`.
     """
 
-    target: Target
     z: Tensor
     log_weights: Tensor
     generator: torch.Generator = field(repr=False)
 
     @property
+    def particles(self) -> tuple[Tensor, Tensor]:
+        """The draws z (K, B, D) and their log w (K, B) in nats."""
+        return self.z, self.log_weights
+
+    @property
     def weights(self) -> Tensor:
-        """The self-normalised w_k / Σ_j w_j, (K, B)."""
+        """The self-normalised weights w_k / Σ_j w_j, (K, B)."""
         return torch.softmax(self.log_weights, 0)
 
     @property
@@ -46,7 +50,10 @@ class ParticlePosterior:
 
     @property
     def log_evidence_standard_error(self) -> Tensor:
-        """Of `log_evidence`, (B,), by the delta method: meant where `pareto_k` is below 0.7."""
+        """The standard error of `log_evidence`, (B,), by the delta method.
+
+        It is meaningful where `pareto_k` is below 0.7.
+        """
         # SE(log w̄) ≈ SE(w̄) / w̄
         relative = len(self.z) * self.weights
         return relative.std(0) / math.sqrt(len(self.z))
@@ -64,7 +71,7 @@ class ParticlePosterior:
 
     @property
     def diagnostics(self) -> dict[str, Tensor]:
-        """Whether the weights can be relied on: their tail, and how many draws they are worth."""
+        """The shape of the weights' tail, their effective sample size, and the evidence's error."""
         return {
             "pareto_k": pareto_k(self.log_weights),
             "ess": importance_ess(self.log_weights),
@@ -72,15 +79,15 @@ class ParticlePosterior:
         }
 
     def sample(self, k: int) -> Tensor:
-        """k particles redrawn by their weights, with repetition, (k, B, D)."""
+        """Draw k particles by their weights, with repetition, (k, B, D)."""
         which = torch.multinomial(self.weights.T, k, True, generator=self.generator).T
         return self.z[which, torch.arange(self.z.shape[1], device=self.z.device)]
 
 
 def widening_for_half_ess(latents: int) -> float:
-    """The factor of `widen` that costs half the effective draws where q is the posterior itself.
+    """Compute the widening that halves the effective sample size where q is the posterior itself.
 
-    It is 1.85 for two latents and 1.09 for fifty.
+    The factor is 1.85 for two latents and 1.09 for fifty.
     """
     # E_q[w²] / E_q[w]² = (s² / √(2s² − 1))^D = 2 for a Gaussian s times as wide as the posterior
     a = 2 ** (2 / latents)
@@ -100,27 +107,26 @@ def sir(
 ) -> ParticlePosterior:
     """Draw from a proposal, weight by w = p(x_seen, z)/q(z), and resample.
 
-    Rubin, *Using the SIR algorithm to simulate posterior distributions* (1988). A fit as the
-    proposal is so corrected towards the posterior: expectations, and with them completions, become
-    consistent in the number of particles whatever the family of q, and the evidence is the bound
-    that Burda et al. (2016) train on and Naesseth et al. (2020) build their variational Markov
-    chains from. The weights are self-normalised. The result holds (particles, B, D) draws.
+    Rubin, *Using the SIR algorithm to simulate posterior distributions* (1988). The weights correct
+    a fit towards the posterior: expectations, and with them completions, become consistent in the
+    number of particles, whatever the family of q. The evidence is the bound that Burda et al.
+    (2016) train on and Naesseth et al. (2020) build their variational Markov chains from. The
+    weights are self-normalised. The result holds (particles, B, D) draws.
 
     Args:
-        model: its decoder is used; its encoder too where no proposal is given.
+        model: the model, whose decoder is used; also its encoder if no proposal is given.
         x: (B, *event).
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
-        generator: feeds the particles, and the draws of the result.
+        generator: random generator of the particles and of the result's draws.
         proposal: a fit to the same rows; None for the encoder's q(z | x).
-        particles: K, of each row.
-        widen: the proposal's standard deviations are taken this many times as large. The fit that
-            maximises an ELBO is narrower than the posterior where that is skewed, and the rare
-            draws beyond it then have the largest weights: `widening_for_half_ess` makes nearly
-            every row's `pareto_k` reliable.
+        particles: K, the number of draws of each row.
+        widen: factor on the proposal's standard deviations. The fit that maximises an ELBO is
+            narrower than a skewed posterior, and the rare draws beyond it then have the largest
+            weights. `widening_for_half_ess` makes nearly every row's `pareto_k` reliable.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, there are no particles, the
-            proposal is one of other rows, or it cannot be widened.
+        UsageError: if the mask does not fit, a seen value is not finite, `particles` is not
+            positive, the proposal belongs to other rows, or it cannot be widened.
     """
     require_positive(particles=particles)
     target = Target.of(model, x, mask)
@@ -139,6 +145,6 @@ def _widened(q: Density, factor: float) -> Density:
         return wide
     raise UsageError(
         f"this proposal cannot be widened by {factor:g}",
-        why="Gaussians and their mixtures can, by a positive factor",
+        why="only Gaussians and their mixtures can be widened, and only by a positive factor",
         fix="leave widen at 1, or give another fit as the proposal",
     )

@@ -1,5 +1,6 @@
-"""Variational inference of q(z | x_seen) with the decoder frozen, in several families."""
+"""Variational inference of q(z | x_seen) in several families, with the decoder frozen."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -7,11 +8,11 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import UsageError, require_positive
-from elboroom.infer.fitting.adam_ascent import LowRank, Mixture
+from elboroom.infer.fitting.adam_ascent import AdamAscent, LowRankAscent, MixtureAscent
 from elboroom.infer.fitting.ascent import Ascent, Parameters, ascend, ascend_from_each, best
-from elboroom.infer.fitting.flow import FlowClimber
+from elboroom.infer.fitting.flow import FlowAscent
 from elboroom.infer.fitting.modes import find_modes, laplace_at
-from elboroom.infer.fitting.natural_gradient import NaturalGaussian
+from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
 from elboroom.infer.fitting.starting_points import starting_points
 from elboroom.infer.laplace import mixture_of_modes
 from elboroom.infer.posterior import VariationalPosterior
@@ -41,31 +42,31 @@ def svi(
 ) -> VariationalPosterior:
     """Fit one density a row to p(z | x_seen), for a whole batch at once.
 
-    The ELBO is raised by reparameterised samples with the path derivative alone ("sticking the
-    landing", Roeder et al., 2017), whose noise vanishes as q nears the posterior; for a flow by the
-    whole derivative, which needs no inverse. Gaussians climb by natural gradients, which take some
-    ten steps; the other families begin at the best full Gaussian and climb by Adam. Each row stops
-    by the rule of `elboroom.infer.fitting.ascent.ascend`.
+    Gradients of the ELBO are path derivatives of reparameterised samples ("sticking the landing",
+    Roeder et al., 2017), whose noise vanishes as q approaches the posterior. A flow uses the whole
+    derivative, which needs no inverse. Gaussians ascend by natural gradients, in about ten steps.
+    The other families start at the best full Gaussian and ascend by Adam. Each row stops by the
+    rule of `elboroom.infer.fitting.ascent.ascend`.
 
     Args:
-        model: its decoder stays as it is.
+        model: the model, whose decoder stays unchanged.
         x: (B, *event).
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
-        generator: feeds the starts, the fit, and the draws of the result.
-        family: diagonal: N(μ, diag σ²). full: N(μ, Σ). low-rank: N(μ, F Fᵀ + diag σ²). mixture: of
-            as many full Gaussians as there are starts. flow: a neural spline flow of each row.
-        start: laplace: at the modes near the likeliest of a few thousand draws and the
-            encoder's mean. prior: at those points themselves. encoder: at the encoder's q.
-        starts: starting points of each row, where it is not the encoder; the fit with the largest
-            ELBO is kept. Posteriors of partly seen images have several modes.
-        rank: of F.
-        k: samples of z an image and step; up to two dimensions Gaussians use a quadrature instead.
-        tolerance: the gain in nats, beyond its noise, below which a row stops.
-        max_steps: after which a row that has not stopped is given up as not converged.
+        generator: random generator of the starting points, the fit and the result's draws.
+        family: diagonal: N(μ, diag σ²). full: N(μ, Σ). low-rank: N(μ, F Fᵀ + diag σ²). mixture: as
+            many full Gaussians as there are starts. flow: a neural spline flow of each row.
+        start: laplace: the modes near the likeliest of some thousand draws and the encoder's mean.
+            prior: those points themselves. encoder: the encoder's q.
+        starts: number of starting points of each row, unless the start is the encoder; the fit with
+            the largest ELBO is kept. Posteriors of partly seen images have several modes.
+        rank: the number of columns of F.
+        k: samples of z an image and step; Gaussians use a quadrature instead if D ≤ 2.
+        tolerance: a row stops once its gain in nats, plus its noise, is below this.
+        max_steps: limit on the steps of a row; a row that reaches it has not converged.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, `rank` is more than D, a
-            count is not positive, or there is no such family or start.
+        UsageError: if the mask does not fit, a seen value is not finite, `rank` exceeds D, a count
+            is not positive, or the family or the start is unknown.
     """
     require_positive(starts=starts, k=k, max_steps=max_steps)
     _require_name("family", family, get_args(FamilyName))
@@ -74,52 +75,45 @@ def svi(
         raise UsageError(
             f"rank {rank} does not fit {model.latents} latents",
             why="the factor F has between 1 and D columns",
-            fix=f"give a rank of 1 to {model.latents}, or another family",
+            fix=f"give a rank from 1 to {model.latents}, or choose another family",
         )
     target = Target.of(model, x, mask)
     found = _starts(target, model.posterior(x, mask), start, starts, generator)
     diagonal = family == "diagonal"
     if diagonal:
         found = replace(found, parameters=_axis_aligned(*found.parameters))
-    natural = NaturalGaussian(target.latents, k, x, fork(generator), diagonal=diagonal)
+    natural = NaturalGradientAscent(target.latents, k, x, fork(generator), diagonal=diagonal)
     limits = {"tolerance": tolerance, "max_steps": max_steps}
     found = ascend_from_each(natural, target, found, **limits)
-    highest = best(found)
-    mean, scale = highest.parameters
-    if diagonal:
-        q: Density = DiagonalGaussian(mean, scale.diagonal(dim1=-1, dim2=-2).log())
-        return VariationalPosterior.of(target, q, generator, converged=highest.converged)
-    if family == "full":
-        return VariationalPosterior.of(
-            target, Gaussian(mean, scale), generator, converged=highest.converged
-        )
-    climber, parameters = _climber(family, found, rank, k, generator)
-    end = ascend(climber, target, parameters, **limits)
-    q = climber.q(end.parameters)
-    return VariationalPosterior.of(target, q, generator, converged=end.converged)
+    q, converged = _gaussian(best(found), diagonal=diagonal)
+    if family in _ADAM:
+        method, parameters = _ADAM[family](found, rank, k, generator)
+        end = ascend(method, target, parameters, **limits)
+        q, converged = method.q(end.parameters), end.converged
+    return VariationalPosterior.of(target, q, generator, converged=converged)
 
 
 def _require_name(option: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
         raise UsageError(
             f"{option} {name!r} is unknown",
-            why="a fit needs one that is written here",
-            fix=f"give {option} one of {', '.join(known)}",
+            why=f"svi supports {', '.join(known)}",
+            fix=f"set {option} to one of these",
         )
 
 
 def _starts(
     target: Target, encoded: Density, start: StartName, count: int, generator: torch.Generator
 ) -> Ascent:
-    """Gaussians (M, B, ...) to ascend from."""
+    """Return the Gaussians (M, B, ...) to ascend from."""
     if start == "encoder":
-        return _unjudged(*_encoded_gaussian(encoded))
+        return _unscored(*_encoded_gaussian(encoded))
     points = starting_points(target, encoded.mean, count, generator)
     if start == "laplace":
         return find_modes(target, points)
     many = target.rows(torch.arange(len(target), device=points.device).repeat(count))
     scale = laplace_at(many, points.flatten(0, 1)).scale
-    return _unjudged(points, scale.unflatten(0, points.shape[:2]))
+    return _unscored(points, scale.unflatten(0, points.shape[:2]))
 
 
 def _encoded_gaussian(q: Density) -> tuple[Tensor, Tensor]:
@@ -134,29 +128,52 @@ def _encoded_gaussian(q: Density) -> tuple[Tensor, Tensor]:
     return gaussian.location[None], gaussian.scale[None]
 
 
-def _unjudged(mean: Tensor, scale: Tensor) -> Ascent:
-    nought = torch.zeros_like(mean[..., 0])
-    return Ascent((mean, scale), nought, nought.bool())
+def _unscored(mean: Tensor, scale: Tensor) -> Ascent:
+    zero = torch.zeros_like(mean[..., 0])
+    return Ascent((mean, scale), zero, zero.bool())
 
 
 def _axis_aligned(mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """The best diagonal Gaussian for a Gaussian posterior: its precision's diagonal."""
+    """Return the best diagonal Gaussian for a Gaussian posterior: with its precision's diagonal."""
     # Σ⁻¹ = A⁻ᵀ A⁻¹
     precision = torch.linalg.inv(scale).square().sum(-2)
     return mean, torch.diag_embed(precision.rsqrt())
 
 
-def _climber(
-    family: FamilyName, found: Ascent, rank: int, k: int, generator: torch.Generator
-) -> tuple[LowRank | Mixture | FlowClimber, Parameters]:
-    """What climbs in `family`, and where from: the full Gaussians (M, B, ...) that were found."""
+def _gaussian(highest: Ascent, *, diagonal: bool) -> tuple[Density, Tensor]:
+    mean, scale = highest.parameters
+    if diagonal:
+        q = DiagonalGaussian(mean, scale.diagonal(dim1=-1, dim2=-2).log())
+        return q, highest.converged
+    return Gaussian(mean, scale), highest.converged
+
+
+_Start = tuple[AdamAscent, Parameters]
+"""The ascent of a family, and the parameters that it starts from."""
+
+
+def _low_rank(found: Ascent, rank: int, k: int, generator: torch.Generator) -> _Start:
     q = Gaussian(*best(found).parameters)
-    latents = q.mean.shape[-1]
-    if family == "mixture":
-        mixture = Mixture(latents, k, q.mean, generator)
-        return mixture, mixture.start(mixture_of_modes(found))
-    if family == "low-rank":
-        low_rank = LowRank(latents, rank, k, q.mean, generator)
-        return low_rank, low_rank.start(q)
-    flow = FlowClimber(latents, k, q.mean, generator)
-    return flow, flow.start(q, generator)
+    method = LowRankAscent(q.mean.shape[-1], rank, k, q.mean, generator)
+    return method, method.start(q)
+
+
+def _mixture(found: Ascent, rank: int, k: int, generator: torch.Generator) -> _Start:
+    q = mixture_of_modes(found)
+    like = best(found).parameters[0]
+    method = MixtureAscent(like.shape[-1], k, like, generator)
+    return method, method.start(q)
+
+
+def _flow(found: Ascent, rank: int, k: int, generator: torch.Generator) -> _Start:
+    q = Gaussian(*best(found).parameters)
+    method = FlowAscent(q.mean.shape[-1], k, q.mean, generator)
+    return method, method.start(q, generator)
+
+
+_ADAM: dict[FamilyName, Callable[[Ascent, int, int, torch.Generator], _Start]] = {
+    "low-rank": _low_rank,
+    "mixture": _mixture,
+    "flow": _flow,
+}
+"""Families without a natural gradient: the best full Gaussians (M, B, ...) → ascent and start."""

@@ -13,20 +13,20 @@ from elboroom.model.decoding import decoded_at_a_time
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 
-_JACOBIAN = 1 << 25  # floats that the Jacobians of one chunk of rows may hold
+_JACOBIAN = 1 << 25  # largest number of floats in the Jacobians of one chunk of rows
 
 
 @dataclass(frozen=True)
 class Target:
-    """log p(x_seen, z) of B rows: the posterior of each, up to its log p(x_seen).
+    """The log-density log p(x_seen, z) of B rows: each row's posterior, up to its log p(x_seen).
 
-    The unseen pixels are integrated out, and those that no row sees are not even decoded.
+    Unseen pixels are integrated out; pixels that no row sees are not decoded.
 
     Attributes:
-        model: its decoder, on the P pixels that some row sees.
+        model: the model, its decoder restricted to the P pixels that some row sees.
         x: (B, P).
         mask: (B, P), True where seen; None if all are.
-        products: type of the decoder's matrix products.
+        products: data type of the decoder's matrix products.
     """
 
     model: VAE
@@ -36,10 +36,10 @@ class Target:
 
     @classmethod
     def of(cls, model: VAE, x: Tensor, mask: Tensor | None) -> "Target":
-        """The target of `model` given x (B, *event) where `mask` is True.
+        """Build the target of `model` given x (B, *event) where `mask` is True.
 
         Raises:
-            UsageError: the mask does not fit, or a seen value is not finite.
+            UsageError: if the mask does not fit, or a seen value is not finite.
         """
         return cls(*restrict_to_observed(model, *check_data_and_mask(x, mask)))
 
@@ -52,42 +52,42 @@ class Target:
         return self.model.latents
 
     def require_fitted(self, q: Density, what: str) -> None:
-        """That a density is of these rows.
+        """Check that a density belongs to these rows.
 
         Raises:
-            UsageError: its means are not (B, D); `what` names the density.
+            UsageError: if its means are not (B, D); `what` names the density.
         """
         expected = (len(self), self.latents)
         if q.mean.shape != expected:
             raise UsageError(
                 f"this {what} does not fit the data",
-                why=f"it has means of shape {tuple(q.mean.shape)}, expected {expected}",
+                why=f"its means have shape {tuple(q.mean.shape)}; expected {expected}",
                 fix=f"fit the {what} to the same rows, with the same model",
             )
 
     def fast(self) -> "Target":
-        """The same with bfloat16 products where the hardware has them: good for gradients.
+        """Return this target with bfloat16 products if the hardware has them, for gradients only.
 
-        A log-density is then off by some hundredths of a nat, so values are not taken from it.
+        The log-density is then wrong by hundredths of a nat, so do not use its values.
         """
         return replace(self, products=resolve_precision("auto", self.x.device))
 
     def rows(self, index: Tensor) -> "Target":
-        """The target of some rows; a row may be repeated."""
+        """Return the target of some rows; a row may be repeated."""
         mask = None if self.mask is None else self.mask[index]
         return replace(self, x=self.x[index], mask=mask)
 
     def log_joint(self, z: Tensor) -> Tensor:
-        """log p(x_seen, z) in nats: z (..., B, D) → (..., B)."""
+        """Compute log p(x_seen, z) in nats: z (..., B, D) → (..., B)."""
         parts = [rows._log_joint(z[..., index, :]) for index, rows in self._chunks(z)]
         return torch.cat(parts, -1)
 
     def gradient(self, z: Tensor) -> Tensor:
-        """∇_z log p(x_seen, z), (..., B, D)."""
+        """Compute ∇_z log p(x_seen, z), (..., B, D)."""
         return self.value_and_gradient(z)[1]
 
     def value_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """log p(x_seen, z), (..., B), and ∇_z of it, (..., B, D), from one decoding."""
+        """Compute log p(x_seen, z), (..., B), and its gradient (..., B, D) from one decoding."""
         parts = [rows._value_and_gradient(z[..., index, :]) for index, rows in self._chunks(z)]
         values, gradients = zip(*parts, strict=True)
         return torch.cat(values, -1), torch.cat(gradients, -2)
@@ -110,16 +110,16 @@ class Target:
 
     @torch.no_grad()
     def log_joint_table(self, points: Tensor) -> Tensor:
-        """log p(x_seen, z) in nats of B rows at G points (G, D), decoded once for all: (G, B)."""
+        """Compute log p(x_seen, z) in nats at G points (G, D) that all rows share, (G, B)."""
         prior = self.model.prior(1).log_prob(points[:, None])
         return prior + self.model.decode(points).log_prob_table(self.x, self.mask)
 
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradient (B, D) and the Gauss–Newton precision (B, D, D) at z (B, D).
+        """Compute the gradient (B, D) and the Gauss–Newton precision (B, D, D) at z (B, D).
 
         With l the decoder's output and J = ∂l/∂z, the precision is P + Jᵀ W J, where W is the
-        likelihood's Fisher information (Schraudolph, 2002) and P the prior's precision:
-        −∇² log p(x_seen, z) without the decoder's second derivatives, and positive definite.
+        likelihood's Fisher information (Schraudolph, 2002) and P the prior's precision. It is
+        −∇² log p(x_seen, z) without the decoder's second derivatives, and is positive definite.
         """
         rows = max(1, _JACOBIAN // (self.latents * self.x.shape[1:].numel()))
         chunks = torch.arange(len(z), device=z.device).split(rows)
@@ -144,6 +144,6 @@ class Target:
 
 
 def _positive(precision: Tensor) -> Tensor:
-    """Its diagonal raised by rounding's share, which else may leave it with no Cholesky factor."""
+    """Add the size of rounding errors to the diagonal, so that a Cholesky factor exists."""
     rounding = 8 * precision.shape[-1] * torch.finfo(precision.dtype).eps
     return precision + rounding * torch.diag_embed(precision.diagonal(dim1=-2, dim2=-1))

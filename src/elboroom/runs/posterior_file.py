@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import RunError
-from elboroom.infer.methods import draws_of, evidence_of
 from elboroom.infer.posterior import Posterior
 from elboroom.runs.atomic import write_file
 
@@ -25,9 +24,8 @@ def kept(posterior: Posterior, k: int) -> dict[str, Tensor]:
         `z` (C, k, B, D), the layout of ArviZ; `mean` (B, D); `elbo` or `log_evidence` (B,) in nats
         where the method knows it; and each diagnostic, (B,).
     """
-    known = evidence_of(posterior)
-    found = {"z": draws_of(posterior, k), "mean": posterior.mean}
-    found |= (dict([known]) if known else {}) | posterior.diagnostics
+    found = {"z": posterior.sample_chains(k), "mean": posterior.mean}
+    found |= posterior.evidence | posterior.diagnostics
     return {name: table.detach().cpu() for name, table in found.items()}
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from elboroom.infer.fitting.adam_ascent import LowRank, Mixture
+from elboroom.infer.fitting.adam_ascent import LowRankAscent, MixtureAscent
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Gaussian, GaussianMixture
 from tests.support.fit_cases import TwoModes, generator, pictures, small_vae
@@ -18,18 +18,18 @@ def problem(latents=3):
     return Target.of(exact.model, x, mask), q
 
 
-def gradients(climber, target, parameters, nodes):
+def gradients(method, target, parameters, nodes):
     """Of the ELBO, by the free parameters."""
-    free = [p.detach().clone().requires_grad_() for p in parameters[: climber.free]]
-    log_weights = climber.log_weights(target, (*free, *parameters[climber.free :]), nodes)
+    free = [p.detach().clone().requires_grad_() for p in parameters[: method.free]]
+    log_weights = method.log_weights(target, (*free, *parameters[method.free :]), nodes)
     return torch.autograd.grad(nodes.mean(log_weights).sum(), free)
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_low_rank_begins_with_the_variances_of_the_gaussian(rank):
     _, q = problem()
-    climber = LowRank(3, rank, 16, q.mean, generator())
-    start = climber.q(climber.start(q))
+    method = LowRankAscent(3, rank, 16, q.mean, generator())
+    start = method.q(method.start(q))
     torch.testing.assert_close(start.mean, q.mean)
     if rank == 3:
         torch.testing.assert_close(start.covariance, q.covariance, atol=1e-3, rtol=1e-3)
@@ -43,8 +43,8 @@ def test_low_rank_begins_at_a_gaussian_that_has_that_rank():
     factor = factor / factor.norm(dim=-1, keepdim=True)  # all axes alike: an exact case of PPCA
     covariance = factor @ factor.mT + 0.3 * torch.eye(6).double()
     q = Gaussian(torch.zeros(4, 6).double(), torch.linalg.cholesky(covariance))
-    climber = LowRank(6, 2, 16, q.mean, g)
-    found = climber.q(climber.start(q)).covariance
+    method = LowRankAscent(6, 2, 16, q.mean, g)
+    found = method.q(method.start(q)).covariance
     torch.testing.assert_close(found, covariance, atol=1e-3, rtol=0)
 
 
@@ -52,11 +52,11 @@ def test_rounding_does_not_choose_where_low_rank_begins():
     _, q = problem()
     q.scale[0] = torch.eye(3)  # of which any axes are principal
     for rank in (1, 2, 3):
-        climber = LowRank(3, rank, 16, q.mean, generator())
-        expected = climber.start(q)
+        method = LowRankAscent(3, rank, 16, q.mean, generator())
+        expected = method.start(q)
         for seed in range(5):
             noise = torch.randn(q.scale.shape, generator=generator(seed), dtype=torch.float64)
-            found = climber.start(Gaussian(q.mean, q.scale + 1e-14 * noise))
+            found = method.start(Gaussian(q.mean, q.scale + 1e-14 * noise))
             torch.testing.assert_close(found, expected, atol=1e-8, rtol=0)
 
 
@@ -64,20 +64,20 @@ def test_low_rank_begins_at_a_finite_point_where_rounding_makes_a_gaussian_singu
     flat = torch.tensor([[1.0, 1.0], [1.0, 1.0 + 1e-7]]).expand(3, 2, 2)
     q = Gaussian(torch.zeros(3, 2), flat)
     for rank in (1, 2):
-        climber = LowRank(2, rank, 16, q.mean, generator())
-        assert all(p.isfinite().all() for p in climber.start(q))
+        method = LowRankAscent(2, rank, 16, q.mean, generator())
+        assert all(p.isfinite().all() for p in method.start(q))
 
 
 @pytest.mark.parametrize("rank", [2, 3])
 def test_low_rank_log_weights_are_those_of_its_draws(rank):
     target, q = problem()
-    climber = LowRank(3, rank, 16, q.mean, generator())
-    parameters = climber.start(q)
-    member, nodes = climber.q(parameters), climber.check
+    method = LowRankAscent(3, rank, 16, q.mean, generator())
+    parameters = method.start(q)
+    member, nodes = method.q(parameters), method.check
     eps, eta = nodes.eps.split([3, rank], -1)
     z = member.mean + member.log_std.exp() * eps[:, None]
     z = z + (member.factor @ eta[:, None, :, None])[..., 0]
-    found = climber.log_weights(target, parameters, nodes)
+    found = method.log_weights(target, parameters, nodes)
     torch.testing.assert_close(found, target.log_joint(z) - member.log_prob(z))
 
 
@@ -94,12 +94,12 @@ def two_modes():
 
 def test_at_the_posterior_neither_family_has_noise_nor_slope():
     target, q = problem()
-    low_rank = LowRank(3, 3, 16, q.mean, generator())
-    # Sizes of the ridge that a factor begins with, beside what the posterior is exactly.
+    low_rank = LowRankAscent(3, 3, 16, q.mean, generator())
+    # Sizes of the ridge that a factor starts with, next to the exact posterior.
     for gradient in gradients(low_rank, target, low_rank.start(q), low_rank.check):
         assert gradient.abs().max() < 2e-3
     case, x, mask, exact = two_modes()
-    mixture = Mixture(2, 16, x, generator())
+    mixture = MixtureAscent(2, 16, x, generator())
     parameters, target = mixture.start(exact), Target.of(case.model, x, mask)
     log_weights = mixture.log_weights(target, parameters, mixture.check)
     expected = case.log_evidence(x, mask).expand_as(log_weights)
@@ -111,13 +111,13 @@ def test_at_the_posterior_neither_family_has_noise_nor_slope():
 
 
 def rough_problem(k):
-    """A model whose posteriors are no Gaussians, with climbers that are not at their optimum."""
+    """A model whose posteriors are not Gaussian, with ascents that are not at their optimum."""
     model, (x, mask) = small_vae(3, 2, scale=1.5), pictures(3, seed=5)
     g = generator(6)
     mean = 0.3 * torch.randn(2, 3, 2, generator=g, dtype=torch.float64)
     scale = 0.5 * torch.randn(2, 3, 2, 2, generator=g, dtype=torch.float64) + torch.eye(2).double()
     logits = torch.randn(2, 3, generator=g, dtype=torch.float64)
-    mixture, low_rank = Mixture(2, k, x, g), LowRank(2, 1, k, x, g)
+    mixture, low_rank = MixtureAscent(2, k, x, g), LowRankAscent(2, 1, k, x, g)
     starts = {
         mixture: mixture.start(GaussianMixture(logits, Gaussian(mean, scale))),
         low_rank: low_rank.start(Gaussian(mean[0], scale[0])),
@@ -134,12 +134,12 @@ def moved(parameters, index, entry, step):
 
 def test_the_gradients_are_those_of_the_elbo():
     target, starts = rough_problem(k=10_000)
-    for climber, start in starts.items():
-        nodes = climber._nodes()
-        for index, gradient in enumerate(gradients(climber, target, start, nodes)):
+    for method, start in starts.items():
+        nodes = method._nodes()
+        for index, gradient in enumerate(gradients(method, target, start, nodes)):
             for entry, found in enumerate(gradient.flatten(1).T):
                 up, down = (
-                    climber.log_weights(target, moved(start, index, entry, step), nodes)
+                    method.log_weights(target, moved(start, index, entry, step), nodes)
                     for step in (1e-3, -1e-3)
                 )
                 slopes = (up - down).detach() / 2e-3
@@ -161,7 +161,7 @@ def test_the_mean_of_the_mixtures_weights_is_its_elbo():
         0.5 * torch.randn(2, 3, 2, 2, generator=g).double(),
     )
     q = GaussianMixture(torch.randn(2, 3, generator=g).double(), of)
-    mixture = Mixture(2, 40_000, x, generator(10))
+    mixture = MixtureAscent(2, 40_000, x, generator(10))
     nodes = mixture._nodes()
     stratified = mixture.log_weights(target, mixture.start(q), nodes)
     z, log_q = q.draw(40_000, g)
@@ -175,9 +175,9 @@ def test_the_mean_of_the_mixtures_weights_is_its_elbo():
     assert_rejected(lambda: check(nodes.mean(stratified) + 0.2))
 
 
-def test_a_mixture_begins_where_it_is_told_but_for_components_without_mass():
+def test_a_mixture_starts_at_its_q_except_for_components_without_mass():
     *_, q = two_modes()
-    mixture = Mixture(2, 16, q.mean, generator())
+    mixture = MixtureAscent(2, 16, q.mean, generator())
     same = mixture.q(mixture.start(q))
     torch.testing.assert_close(same.log_mass, q.log_mass)
     torch.testing.assert_close(same.components.mean, q.components.mean)
@@ -200,27 +200,27 @@ def test_a_mixture_begins_where_it_is_told_but_for_components_without_mass():
 
 
 @pytest.mark.parametrize("family", ["low-rank", "mixture"])
-def test_a_round_climbs_from_afar(family):
+def test_a_round_ascends_from_afar(family):
     target, q = problem()
     off = Gaussian(q.mean + 1.0, 2 * q.scale)
     if family == "low-rank":
-        climber = LowRank(3, 2, 16, q.mean, generator())
-        start = climber.start(off)
+        method = LowRankAscent(3, 2, 16, q.mean, generator())
+        start = method.start(off)
     else:
-        climber = Mixture(3, 16, q.mean, generator())
+        method = MixtureAscent(3, 16, q.mean, generator())
         logits = torch.zeros(2, ROWS).double()
-        start = climber.start(
+        start = method.start(
             GaussianMixture(
                 logits, Gaussian(off.mean.expand(2, -1, -1), off.scale.expand(2, -1, -1, -1))
             )
         )
-    moved = climber.climb(target, start, torch.full((ROWS,), 0.05).double())
-    for old, new in zip(start[climber.free :], moved[climber.free :], strict=True):
+    moved = method.ascend_round(target, start, torch.full((ROWS,), 0.05).double())
+    for old, new in zip(start[method.free :], moved[method.free :], strict=True):
         assert torch.equal(old, new)
-    gain = climber.log_weights(target, moved, climber.check)
-    gain = gain - climber.log_weights(target, start, climber.check)
-    assert (climber.check.mean(gain) > 4.5 * climber.check.standard_error(gain)).all()
+    gain = method.log_weights(target, moved, method.check)
+    gain = gain - method.log_weights(target, start, method.check)
+    assert (method.check.mean(gain) > 4.5 * method.check.standard_error(gain)).all()
     assert not any(p.requires_grad for p in moved)
-    frozen = climber.climb(target, start, torch.zeros(ROWS).double())
+    frozen = method.ascend_round(target, start, torch.zeros(ROWS).double())
     assert all(torch.equal(a, b) for a, b in zip(start, frozen, strict=True))
-    assert_mean(climber.q(start).sample(20_000, generator()), climber.q(start).mean)
+    assert_mean(method.q(start).sample(20_000, generator()), method.q(start).mean)

@@ -1,4 +1,4 @@
-"""The rule by which rows climb and stop, on climbers whose every step is known."""
+"""The rule by which rows ascend and stop, on methods whose every step is known."""
 
 from dataclasses import dataclass, field
 
@@ -15,14 +15,14 @@ TOLERANCE = 0.01
 
 
 def target(rows):
-    """Its x tells rows apart: the goal of row b is b."""
+    """A target whose x identifies rows: the goal of row b is b."""
     model = LinearGaussian(pixels=1, latents=1, seed=0).model
     return Target.of(model, torch.arange(float(rows)).double()[:, None], None)
 
 
 @dataclass
 class Hill:
-    """log w = −½ (p − b)² of row b, climbed by p ← p + size · pull · (b − p)."""
+    """log w = −½ (p − b)² of row b, ascended by p ← p + size · pull · (b − p)."""
 
     pull: float = 1.0
     noise: float = 0.0
@@ -32,7 +32,7 @@ class Hill:
     shrink: float = 0.75
     steps: int = 5
 
-    def climb(self, target, parameters, size):
+    def ascend_round(self, target, parameters, size):
         self.sizes.append(size.clone())
         (p,) = parameters
         return (p + size * self.pull * (target.x[:, 0] - p),)
@@ -42,7 +42,7 @@ class Hill:
         return -0.5 * (p - target.x[:, 0]).square() + 0 * nodes.eps
 
 
-def climb(hill, start, max_steps=100):
+def ascend_hill(hill, start, max_steps=100):
     rows = target(len(start))
     return ascend(hill, rows, (start.double(),), tolerance=TOLERANCE, max_steps=max_steps)
 
@@ -50,7 +50,7 @@ def climb(hill, start, max_steps=100):
 def test_rows_end_where_a_further_round_gains_less_than_the_tolerance():
     hill = Hill(pull=0.5)
     start = torch.tensor([0.0, 5.0, -30.0])
-    found = climb(hill, start)
+    found = ascend_hill(hill, start)
     assert found.converged.all()
     (p,) = found.parameters
     goal = torch.arange(3.0).double()
@@ -71,9 +71,9 @@ def _rounds(missing):
     return rounds
 
 
-def test_a_step_that_falls_is_undone_and_halved_until_it_climbs():
-    hill = Hill(pull=5.0)  # |1 − 5 s| > 1 for s > 0.4: sizes 1 and ½ fall, ¼ climbs
-    found = climb(hill, torch.tensor([10.0]))
+def test_a_step_that_falls_is_undone_and_halved_until_it_ascends():
+    hill = Hill(pull=5.0)  # |1 − 5 s| > 1 for s > 0.4: sizes 1 and ½ fall, ¼ ascends
+    found = ascend_hill(hill, torch.tensor([10.0]))
     assert [s.item() for s in hill.sizes[:4]] == [1.0, 0.5, 0.25, 0.25]
     assert found.converged.all()
     assert -found.elbo.item() < TOLERANCE
@@ -81,19 +81,19 @@ def test_a_step_that_falls_is_undone_and_halved_until_it_climbs():
 
 def test_nothing_ends_lower_than_it_began():
     start = torch.tensor([3.0, 1.0, 2.5])
-    found = climb(Hill(pull=-1.0), start)  # it always goes the wrong way
+    found = ascend_hill(Hill(pull=-1.0), start)  # it always goes the wrong way
     assert torch.equal(found.parameters[0], start.double())
     torch.testing.assert_close(found.elbo, torch.tensor([-4.5, 0.0, -0.125]).double())
 
 
 def test_a_round_that_ends_nowhere_is_undone():
     class Lost(Hill):
-        def climb(self, target, parameters, size):
-            (moved,) = super().climb(target, parameters, size)
+        def ascend_round(self, target, parameters, size):
+            (moved,) = super().ascend_round(target, parameters, size)
             return (torch.where(size > 0.4, torch.nan, moved),)
 
     hill = Lost()
-    found = climb(hill, torch.tensor([10.0, 1.0]))
+    found = ascend_hill(hill, torch.tensor([10.0, 1.0]))
     assert [s[0].item() for s in hill.sizes[:3]] == [1.0, 0.5, 0.25]
     assert found.elbo.isfinite().all()
     assert found.converged.all()
@@ -103,7 +103,7 @@ def test_a_round_that_ends_nowhere_is_undone():
 def test_rows_that_have_not_stopped_are_not_converged():
     hill = Hill(pull=0.1)
     start = torch.tensor([0.0, 50.0, 2.0])
-    found = climb(hill, start, max_steps=11)
+    found = ascend_hill(hill, start, max_steps=11)
     assert len(hill.sizes) == 3  # rounds of five
     assert found.converged.tolist() == [True, False, True]
     assert found.elbo[1] > -0.5 * 49**2
@@ -111,7 +111,7 @@ def test_rows_that_have_not_stopped_are_not_converged():
 
 def test_rows_that_have_stopped_are_left_alone():
     hill = Hill(pull=0.5)
-    climb(hill, torch.tensor([0.0, 1.0, 100.0]))
+    ascend_hill(hill, torch.tensor([0.0, 1.0, 100.0]))
     assert [len(s) for s in hill.sizes[:2]] == [3, 1]
 
 
@@ -123,7 +123,7 @@ class Slope(Hill):
         default_factory=lambda: antithetic(64, 1, LIKE, torch.Generator().manual_seed(0))
     )
 
-    def climb(self, target, parameters, size):
+    def ascend_round(self, target, parameters, size):
         self.sizes.append(size.clone())
         return (parameters[0] + size,)
 
@@ -141,7 +141,7 @@ class Slope(Hill):
 )
 def test_a_gain_that_noise_explains_shrinks_the_step_and_is_kept(noise, sizes):
     slope = Slope(noise=noise)
-    found = climb(slope, torch.zeros(1), max_steps=20)
+    found = ascend_hill(slope, torch.zeros(1), max_steps=20)
     assert [s.item() for s in slope.sizes] == sizes
     assert found.parameters[0].item() == pytest.approx(sum(sizes))
     assert not found.converged.any()
@@ -150,7 +150,7 @@ def test_a_gain_that_noise_explains_shrinks_the_step_and_is_kept(noise, sizes):
 def test_noise_keeps_a_row_going_where_its_gain_alone_would_not():
     def rounds(noise):
         slope = Slope(noise=noise, size=0.009, shrink=0.5)
-        assert climb(slope, torch.zeros(1)).converged.all()
+        assert ascend_hill(slope, torch.zeros(1)).converged.all()
         return len(slope.sizes)
 
     # 0.009 is less than the tolerance; with twice a standard error of 0.6 · 0.009 it is not.
@@ -158,9 +158,9 @@ def test_noise_keeps_a_row_going_where_its_gain_alone_would_not():
     assert rounds(0.6) == 2
 
 
-def test_rows_do_not_depend_on_their_company():
+def test_rows_do_not_depend_on_their_batch():
     start = torch.tensor([4.0, 1.0, -20.0, 3.3])
-    together = climb(Hill(pull=1.7), start)
+    together = ascend_hill(Hill(pull=1.7), start)
     for row in range(4):
         alone = ascend(
             Hill(pull=1.7),
@@ -175,7 +175,7 @@ def test_rows_do_not_depend_on_their_company():
 
 def test_the_start_is_not_written_to():
     start = torch.tensor([4.0, 9.0]).double()
-    climb(Hill(), start)
+    ascend_hill(Hill(), start)
     assert start.tolist() == [4.0, 9.0]
 
 
@@ -186,7 +186,7 @@ def two_starts():
     return Ascent((p,), elbo, torch.zeros(2, 2, dtype=torch.bool))
 
 
-def test_each_start_climbs_by_itself_but_those_without_hope_stay(two_starts):
+def test_each_start_ascends_by_itself_but_negligible_ones_stay(two_starts):
     limits = {"tolerance": TOLERANCE, "max_steps": 100}
     found = ascend_from_each(Hill(), target(2), two_starts, **limits)
     torch.testing.assert_close(found.parameters[0], torch.tensor([[0.0, 1.0], [7.0, 1.0]]).double())

@@ -27,7 +27,7 @@ def assert_same_fit(first, second, *, atol=0.0):
 
 
 @every_fit
-def test_rows_do_not_depend_on_their_company(fit):
+def test_rows_do_not_depend_on_their_batch(fit):
     # In three dimensions the ascent has noise. Row 0, which sees nothing, stops before the others.
     model, (x, mask) = small_vae(2, 3), pictures(6, seed=3)
     whole = fit(model, x, mask, generator=generator())

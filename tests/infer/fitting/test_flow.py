@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from elboroom.infer import exact_elbo, grid, svi
-from elboroom.infer.fitting.flow import Flow, FlowClimber
+from elboroom.infer.fitting.flow import FlowAscent, SplineFlow
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import DiagonalGaussian, Gaussian
 from elboroom.model.vae import VAE
@@ -14,28 +14,28 @@ ROWS = 3
 
 
 def problem(latents):
-    """A climber, and the Gaussian that its flows begin at."""
+    """An ascent method, and the Gaussian that its flows start from."""
     g = generator(latents)
     mean = torch.randn(ROWS, latents, generator=g, dtype=torch.float64)
     scale = torch.randn(ROWS, latents, latents, generator=g, dtype=torch.float64)
     q = Gaussian(mean, 0.3 * scale + torch.eye(latents).double())
-    return FlowClimber(latents, 16, mean, g), q
+    return FlowAscent(latents, 16, mean, g), q
 
 
 def warped(latents, strength=1.5):
     """Flows with random weights, others for each row."""
-    climber, q = problem(latents)
-    weights, *affine = climber.start(q, generator(1))
+    method, q = problem(latents)
+    weights, *affine = method.start(q, generator(1))
     noise = torch.randn(weights.shape, generator=generator(2), dtype=torch.float64)
-    flow = climber.q((weights + strength * noise / weights.shape[1] ** 0.25, *affine))
-    assert isinstance(flow, Flow)
+    flow = method.q((weights + strength * noise / weights.shape[1] ** 0.25, *affine))
+    assert isinstance(flow, SplineFlow)
     return flow
 
 
 @pytest.mark.parametrize("latents", [1, 2, 5])
 def test_a_flow_begins_at_its_gaussian(latents):
-    climber, q = problem(latents)
-    flow = climber.q(climber.start(q, generator()))
+    method, q = problem(latents)
+    flow = method.q(method.start(q, generator()))
     z = q.sample(200, generator())
     torch.testing.assert_close(flow.sample(200, generator()), z)
     torch.testing.assert_close(flow.log_prob(z), q.log_prob(z))
@@ -76,12 +76,14 @@ def test_each_row_has_a_flow_of_its_own():
     flow = warped(2)
     weights = flow.weights.clone()
     weights[1] *= -1
-    other = Flow(flow.spline, weights, flow.affine)
+    other = SplineFlow(flow.spline, weights, flow.affine)
     z = flow.sample(5, generator())
     same = flow.log_prob(z) == other.log_prob(z)
     assert same[:, [0, 2]].all()
     assert not same[:, 1].any()
-    alone = Flow(flow.spline, weights[1:2], Gaussian(flow.affine.mean[1:2], flow.affine.scale[1:2]))
+    alone = SplineFlow(
+        flow.spline, weights[1:2], Gaussian(flow.affine.mean[1:2], flow.affine.scale[1:2])
+    )
     torch.testing.assert_close(alone.log_prob(z[:, 1:2]), other.log_prob(z)[:, 1:2])
     torch.testing.assert_close(alone.mean, other.mean[1:2])
 
@@ -100,8 +102,8 @@ def test_the_mean_is_that_of_the_draws():
 
 def test_the_first_weights_come_from_the_generator_alone():
     state = torch.get_rng_state()
-    climber, q = problem(2)
-    a, b, c = (climber.start(q, generator(seed))[0] for seed in (0, 0, 1))
+    method, q = problem(2)
+    a, b, c = (method.start(q, generator(seed))[0] for seed in (0, 0, 1))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
     assert (a == a[0]).all()  # the same in all rows
@@ -112,11 +114,11 @@ def test_log_weights_are_those_of_the_draws():
     exact = LinearGaussian(pixels=6, latents=2, seed=0)
     x = exact.data(ROWS, seed=1)
     target, flow = Target.of(exact.model, x, None), warped(2)
-    climber, _ = problem(2)
-    climber.spline = flow.spline
+    method, _ = problem(2)
+    method.spline = flow.spline
     parameters = (flow.weights, flow.affine.mean, flow.affine.scale)
-    found = climber.log_weights(target, parameters, climber.check)
-    z, _log_det = flow.transform(climber.check.eps[:, None].expand(-1, ROWS, -1))
+    found = method.log_weights(target, parameters, method.check)
+    z, _log_det = flow.transform(method.check.eps[:, None].expand(-1, ROWS, -1))
     torch.testing.assert_close(found, target.log_joint(z) - flow.log_prob(z), atol=1e-5, rtol=1e-5)
 
 
@@ -144,9 +146,9 @@ def test_a_flow_fits_what_no_gaussian_does():
 
 def test_a_standard_normal_is_warped_in_float32_too():
     mean = torch.zeros(2, 3)
-    climber = FlowClimber(3, 16, mean, generator())
-    start = climber.start(Gaussian(mean, torch.eye(3).expand(2, 3, 3)), generator())
-    flow = climber.q(start)
+    method = FlowAscent(3, 16, mean, generator())
+    start = method.start(Gaussian(mean, torch.eye(3).expand(2, 3, 3)), generator())
+    flow = method.q(start)
     z, log_q = flow.draw(10, generator())
     standard = DiagonalGaussian.standard((2, 3), mean)
     assert z.dtype == log_q.dtype == torch.float32

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from elboroom.infer.fitting.natural_gradient import NaturalGaussian
+from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Gaussian
 from tests.support.fit_cases import generator, pictures, small_vae
@@ -17,28 +17,30 @@ def problem(latents, rows=5):
     return Target.of(exact.model, x, mask), mean, torch.linalg.inv(precision)
 
 
-def climber(latents, x, *, diagonal=False):
-    return NaturalGaussian(latents, 16, x, generator(), diagonal=diagonal)
+def method(latents, x, *, diagonal=False):
+    return NaturalGradientAscent(latents, 16, x, generator(), diagonal=diagonal)
 
 
 @pytest.mark.parametrize("latents", [1, 2, 3])
 def test_the_posterior_is_a_fixed_point_without_noise(latents):
     target, mean, covariance = problem(latents)
     scale = torch.linalg.cholesky(covariance)
-    climb = climber(latents, target.x)
-    weights = climb.log_weights(target, (mean, scale), climb.check)
+    ascent = method(latents, target.x)
+    weights = ascent.log_weights(target, (mean, scale), ascent.check)
     assert weights.std(0).max() < 1e-12
-    moved = climb.climb(target, (mean, scale), torch.ones(5).double())
+    moved = ascent.ascend_round(target, (mean, scale), torch.ones(5).double())
     torch.testing.assert_close(moved, (mean, scale), atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("latents", [1, 2, 3])
 def test_a_few_rounds_from_the_prior_find_the_posterior(latents):
     target, mean, covariance = problem(latents)
-    climb = climber(latents, target.x)
+    ascent = method(latents, target.x)
     parameters = (torch.zeros_like(mean), torch.eye(latents).double().expand_as(covariance))
     for _ in range(25):
-        parameters = climb.climb(target, parameters, torch.full((5,), SIZES[latents]).double())
+        parameters = ascent.ascend_round(
+            target, parameters, torch.full((5,), SIZES[latents]).double()
+        )
     found = Gaussian(*parameters)
     torch.testing.assert_close(found.mean, mean, atol=1e-5, rtol=0)
     torch.testing.assert_close(found.covariance, covariance, atol=1e-5, rtol=0)
@@ -47,30 +49,30 @@ def test_a_few_rounds_from_the_prior_find_the_posterior(latents):
 @pytest.mark.parametrize("latents", [1, 2])
 def test_one_step_finds_the_mean_once_the_covariance_is_right(latents):
     target, mean, covariance = problem(latents)
-    scale, climb = torch.linalg.cholesky(covariance), climber(latents, target.x)
-    climb.steps = 1
+    scale, ascent = torch.linalg.cholesky(covariance), method(latents, target.x)
+    ascent.steps = 1
     off = mean + (scale @ torch.ones(latents, 1).double())[..., 0]
-    moved = climb.climb(target, (off, scale), torch.ones(5).double())
+    moved = ascent.ascend_round(target, (off, scale), torch.ones(5).double())
     torch.testing.assert_close(moved, (mean, scale))
 
 
 def test_each_row_takes_steps_of_its_own_size():
     target, mean, covariance = problem(2)
-    scale, climb = torch.linalg.cholesky(covariance), climber(2, target.x)
-    climb.steps = 1
+    scale, ascent = torch.linalg.cholesky(covariance), method(2, target.x)
+    ascent.steps = 1
     size = torch.tensor([1.0, 0.5, 0.25, 0.0, 1.0]).double()
-    moved, _ = climb.climb(target, (mean + 0.1, scale), size)
+    moved, _ = ascent.ascend_round(target, (mean + 0.1, scale), size)
     torch.testing.assert_close(moved, mean + 0.1 * (1 - size[:, None]))
 
 
 @pytest.mark.parametrize("latents", [2, 3])
 def test_the_diagonal_stays_diagonal_and_ends_at_that_of_the_precision(latents):
     target, mean, covariance = problem(latents)
-    climb = climber(latents, target.x, diagonal=True)
+    ascent = method(latents, target.x, diagonal=True)
     parameters = (torch.zeros_like(mean), torch.eye(latents).double().expand_as(covariance))
     size = torch.full((5,), SIZES[latents]).double()
     for _ in range(30):
-        parameters = climb.climb(target, parameters, size)
+        parameters = ascent.ascend_round(target, parameters, size)
         size = size if latents <= 2 else size * 0.8
     mean_found, scale = parameters
     precision = torch.linalg.inv(covariance).diagonal(dim1=1, dim2=2)
@@ -84,21 +86,21 @@ def test_the_diagonal_stays_diagonal_and_ends_at_that_of_the_precision(latents):
 @pytest.mark.parametrize("latents", [2, 3])
 def test_log_weights_are_those_of_the_gaussian_at_the_nodes(latents):
     model, (x, mask) = small_vae(1, latents), pictures(4, seed=1)
-    target, climb = Target.of(model, x, mask), climber(latents, x)
+    target, ascent = Target.of(model, x, mask), method(latents, x)
     g = generator(3)
     mean = torch.randn(4, latents, generator=g, dtype=torch.float64)
     scale = torch.randn(4, latents, latents, generator=g, dtype=torch.float64)
     q = Gaussian(mean, scale)
-    z = mean + torch.einsum("bij,kj->kbi", scale, climb.check.eps)
-    found = climb.log_weights(target, (mean, scale), climb.check)
+    z = mean + torch.einsum("bij,kj->kbi", scale, ascent.check.eps)
+    found = ascent.log_weights(target, (mean, scale), ascent.check)
     torch.testing.assert_close(found, target.log_joint(z) - q.log_prob(z))
 
 
 def test_a_step_from_far_away_stays_finite_and_no_scale_becomes_singular():
     model, (x, mask) = small_vae(1, 3, scale=30.0), pictures(6, seed=2)
-    target, climb = Target.of(model, x, mask), climber(3, x)
+    target, ascent = Target.of(model, x, mask), method(3, x)
     far = 20 * torch.ones(6, 3).double()
     wide = 10 * torch.eye(3).double().expand(6, 3, 3)
-    mean, scale = climb.climb(target, (far, wide), torch.ones(6).double())
+    mean, scale = ascent.ascend_round(target, (far, wide), torch.ones(6).double())
     assert mean.isfinite().all()
     assert (torch.linalg.slogdet(scale).sign == 1).all()

@@ -7,7 +7,7 @@ from torch import nn
 
 from elboroom.config import ModelConfig, ObjectiveConfig
 from elboroom.errors import UsageError
-from elboroom.infer import amortised, grid, hmc, laplace, sir, svi
+from elboroom.infer import encoder, grid, hmc, laplace, sir, svi
 from elboroom.infer.target import Target
 from elboroom.model.networks.coders import Decoder, FullyConnected, mlp_layers
 from elboroom.model.networks.jacobian import _RULES, _elementwise, push
@@ -297,7 +297,7 @@ def test_inference_refuses_batch_norm_in_training_mode(kind):
     x, mask = pictures(4, seed=2)
     model = lived_in(kind, latents=2).train()
     before = copy_of(model)
-    for method in (amortised, laplace, svi, hmc, sir, grid):
+    for method in (encoder, laplace, svi, hmc, sir, grid):
         for seen in (mask, None):
             with pytest.raises(UsageError, match=r"call model\.eval\(\)"):
                 method(model, x, seen, generator=generator())
@@ -328,7 +328,7 @@ def test_the_answer_of_a_row_does_not_depend_on_its_company(kind):
 def test_every_method_agrees_with_the_grid(kind):
     model = lived_in(kind, latents=2)
     x, mask = pictures(4, seed=2)
-    fits = [method(model, x, mask, generator=generator(1)) for method in (amortised, laplace, svi)]
+    fits = [method(model, x, mask, generator=generator(1)) for method in (encoder, laplace, svi)]
     particles = sir(model, x, mask, generator=generator(2), proposal=fits[-1], widen=1.5)
     walk = hmc(model, x, mask, generator=generator(3), chains=16, warmup=60, draws=200)
     std = walk.covariance.diagonal(dim1=1, dim2=2).sqrt()

@@ -256,7 +256,7 @@ def test_sticking_the_landing_has_no_noise_where_q_is_the_correlated_posterior(e
 
 
 @each_name
-@pytest.mark.parametrize("method", ["laplace", "svi", "hmc", "sir", "amortised"])
+@pytest.mark.parametrize("method", ["laplace", "svi", "hmc", "sir", "encoder"])
 def test_every_method_infers_with_every_posterior(name, method):
     model, x, mask, exact = problem(name)
     options = {"chains": 16, "warmup": 100, "draws": 250} if method == "hmc" else {}
@@ -267,7 +267,7 @@ def test_every_method_infers_with_every_posterior(name, method):
     else:
         gap = exact.log_evidence - found.log_weights(4_000)
         assert (gap.mean(0) > -4.5 * gap.std(0) / 4_000**0.5).all()
-        assert gap.mean(0).median() < (0.5 if method != "amortised" else 20)
+        assert gap.mean(0).median() < (0.5 if method != "encoder" else 20)
 
 
 @each_name
@@ -289,7 +289,7 @@ def test_chains_that_use_the_encoder_agree_with_the_grid(name):
 def test_annealing_from_the_encoder_is_unbiased_in_the_evidence(name):
     model, (x, mask) = model_of(name), pictures(3, seed=2)
     exact = infer.grid(model, x, mask, generator=generator())
-    start = infer.amortised(model, x, mask, generator=generator())
+    start = infer.encoder(model, x, mask, generator=generator())
     found = infer.ais(
         model, x, mask, generator=generator(), start=start, distributions=60, chains=200
     )
@@ -300,7 +300,7 @@ def test_annealing_from_the_encoder_is_unbiased_in_the_evidence(name):
 def test_svi_may_start_at_the_encoder(name):
     model, (x, mask) = model_of(name), pictures(3, seed=2)
     found = infer.svi(model, x, mask, start="encoder", family="full", generator=generator())
-    start = infer.amortised(model, x, mask, generator=generator())
+    start = infer.encoder(model, x, mask, generator=generator())
     assert (found.elbo > start.elbo - 0.1).all()
 
 

@@ -1,4 +1,4 @@
-"""Chains that learn where they walk: the step size of each row, and its inverse mass matrix."""
+"""Adaptation of chains during warm-up: the step size and the inverse mass matrix of each row."""
 
 import math
 from collections.abc import Callable
@@ -15,8 +15,9 @@ Mass = Literal["diagonal", "dense"]
 
 _ACCEPTANCE = 0.8
 _GAMMA, _T0, _KAPPA = 0.05, 10, 0.75  # Hoffman & Gelman (2014), section 3.2.1
-_DARING = math.log(10)
-_SETTLING, _WINDOWS = 1 / 8, (1 / 8, 1 / 4, 3 / 8)  # of warm-up; the rest tunes the step size
+_OPTIMISM = math.log(10)
+# Shares of warm-up: to reach the posterior, and to estimate Σ. The rest tunes the step size.
+_SETTLING, _WINDOWS = 1 / 8, (1 / 8, 1 / 4, 3 / 8)
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,11 @@ class StepSize:
     """Dual averaging of the step size ε of each row (Hoffman & Gelman, 2014, section 3.2).
 
     Attributes:
-        log_step: (B,), log ε, to be tried next.
-        log_average: (B,), log ε̄, to be used once adaptation has ended.
-        shortfall: (B,), H̄, by how much acceptance has fallen short of its aim.
-        centre: (B,), μ, towards which ε is drawn: ten times the first.
-        count: m, the iterations so far.
+        log_step: (B,), log ε, to use in the next iteration.
+        log_average: (B,), log ε̄, to use after adaptation.
+        shortfall: (B,), H̄, the average of the target acceptance minus the acceptance.
+        centre: (B,), log of ten times the initial ε, towards which log ε is drawn: μ.
+        count: m, the number of iterations.
     """
 
     log_step: Tensor
@@ -39,9 +40,9 @@ class StepSize:
 
     @classmethod
     def of(cls, first: Tensor) -> "StepSize":
-        """A search that begins at `first`, (B,)."""
+        """Start the search at `first`, (B,)."""
         log_step = first.log()
-        return cls(log_step, log_step, torch.zeros_like(first), log_step + _DARING)
+        return cls(log_step, log_step, torch.zeros_like(first), log_step + _OPTIMISM)
 
     @property
     def current(self) -> Tensor:
@@ -54,10 +55,10 @@ class StepSize:
         return self.log_average.exp()
 
     def updated(self, acceptance: Tensor) -> "StepSize":
-        """The search after an iteration at ε that was accepted with this probability, (B,).
+        """Return the search after an iteration at ε with this acceptance probability, (B,).
 
-        The search is chaotic: were it to read more than two decimals, it would magnify the rounding
-        by which a row differs from batch to batch, until its draws were others.
+        Acceptance is rounded to two decimals. Dual averaging amplifies tiny differences, so a row's
+        draws would otherwise depend on the batch that it is in.
         """
         m = self.count + 1
         # H̄ ← (1 − 1/(m + t₀)) H̄ + (δ − α)/(m + t₀)
@@ -72,17 +73,17 @@ class StepSize:
 
 
 def covariance_of_curvature(target: Target, z: Tensor) -> Tensor:
-    """The inverse of the Gauss–Newton precision, averaged over chains: (C, B, D) → (B, D, D)."""
+    """Invert the Gauss–Newton precision, averaged over chains: (C, B, D) → (B, D, D)."""
     precision = torch.stack([target.curvature(chain)[1] for chain in z]).mean(0)
     return torch.linalg.inv(precision)
 
 
 def covariance_of_draws(draws: Tensor, former: Tensor) -> Tensor:
-    """The covariance within chains, (T, C, B, D) → (B, D, D), shrunk towards a former estimate.
+    """Estimate the covariance within chains, (T, C, B, D) → (B, D, D), shrunk towards `former`.
 
-    Each chain is centred on its own mean: if chains stay in modes of their own, the distance of
-    those says nothing of how far to step within one. The former estimate, (B, D, D), weighs as
-    much as D + 1 draws.
+    Each chain is centred on its own mean: if chains stay in different modes, the distance between
+    these does not matter for steps within one. The former estimate, (B, D, D), has the weight of
+    D + 1 draws.
     """
     count, weight = draws[..., 0, 0].numel(), draws.shape[-1] + 1
     centred = draws - draws.mean(0)
@@ -92,7 +93,7 @@ def covariance_of_draws(draws: Tensor, former: Tensor) -> Tensor:
 
 
 def root(covariance: Tensor, mass: Mass) -> Tensor:
-    """A of A Aᵀ = Σ or, for a diagonal mass, of A Aᵀ = diag Σ: (B, D, D) → (B, D, D)."""
+    """Compute A with A Aᵀ = Σ, or A Aᵀ = diag Σ if the mass is diagonal: (B, D, D) → (B, D, D)."""
     if mass == "diagonal":
         return torch.diag_embed(covariance.diagonal(dim1=-2, dim2=-1).sqrt())
     return torch.linalg.cholesky(covariance)
@@ -100,18 +101,18 @@ def root(covariance: Tensor, mass: Mass) -> Tensor:
 
 @dataclass
 class Walk:
-    """Chains on their way, and what they have learned of each row.
+    """Chains in progress, with the step size and the mass matrix learned for each row.
 
     Attributes:
         target: log p(x_seen, z).
-        state: where the chains are.
+        state: the positions of the chains.
         covariance: Σ, (B, D, D), whose inverse is the mass matrix.
-        root: A, (B, D, D), of Σ as `mass` takes it.
+        root: A, (B, D, D), the root of Σ or of its diagonal, by `mass`.
         step_size: ε.
-        mass: whether Σ is taken whole.
-        generator: feeds the moves.
+        mass: "dense" uses Σ, "diagonal" only its diagonal.
+        generator: random generator of the moves.
         on_move: called after each move with its number.
-        count: of moves so far.
+        count: the number of moves so far.
     """
 
     target: Target
@@ -133,15 +134,15 @@ class Walk:
         generator: torch.Generator,
         on_move: Callable[[int], None],
     ) -> "Walk":
-        """Chains that begin at z, (C, B, D)."""
+        """Start chains at z, (C, B, D)."""
         state, covariance = State.at(target, z), covariance_of_curvature(target, z)
-        # ε ∝ D^−¼ keeps the acceptance rate as dimensions are added (Neal, 2011)
+        # ε ∝ D^−¼ keeps the acceptance rate constant in the dimension (Neal, 2011).
         step_size = StepSize.of(torch.full_like(z[0, :, 0], target.latents**-0.25))
         scale = root(covariance, mass)
         return cls(target, state, covariance, scale, step_size, mass, generator, on_move)
 
     def warm_up(self, moves: int) -> None:
-        """Settle, learn Σ in windows that widen, and tune ε to it."""
+        """Reach the posterior, estimate Σ in growing windows, and tune ε to it."""
         self.tune(int(_SETTLING * moves))
         self.covariance = covariance_of_curvature(self.target, self.state.z)
         for share in _WINDOWS:
@@ -150,7 +151,7 @@ class Walk:
         self.tune(moves - self.count)
 
     def tune(self, moves: int) -> Tensor:
-        """Adapt ε to the present Σ; where the chains went meanwhile, (moves, C, B, D)."""
+        """Adapt ε to the current Σ and return the positions visited, (moves, C, B, D)."""
         self.root = root(self.covariance, self.mass)
         self.step_size = StepSize.of(self.step_size.average)
         visited = self.state.z.new_empty(moves, *self.state.z.shape)
@@ -161,7 +162,7 @@ class Walk:
         return visited
 
     def move(self, step_size: Tensor) -> HamiltonianMove:
-        """Move every chain once, with steps of this size (B,)."""
+        """Move every chain once, with this step size (B,)."""
         made = move(self.target, self.state, self.root, step_size, self.generator)
         self.state, self.count = made.state, self.count + 1
         self.on_move(self.count)

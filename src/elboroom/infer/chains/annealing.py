@@ -1,4 +1,4 @@
-"""Annealing: chains that follow a path of densities, forwards from q₀ or back from p(z | x)."""
+"""Annealing: chains along a path of densities, forwards from q₀ or backwards from p(z | x)."""
 
 import math
 from collections.abc import Callable
@@ -11,22 +11,23 @@ from elboroom.config import AnnealingSchedule
 from elboroom.infer.chains.annealing_path import Path, PathPoint
 from elboroom.infer.chains.noise import Noise
 
-_STEPS = 2  # of a trajectory
-_LONGEST = math.pi / 2 / _STEPS  # after a quarter turn N(0, I) has forgotten where it began
+_STEPS = 2  # steps of a trajectory
+# After a quarter turn a trajectory of N(0, I) is independent of its start.
+_LONGEST = math.pi / 2 / _STEPS
 _JITTER = 0.2
 TUNING = 256
 """Moves of the chains that tune the step sizes, whatever the number of distributions."""
 
-_CHAINS = 4  # that tune
+_CHAINS = 4  # chains that tune the step sizes
 _ACCEPTANCE = 0.8
-_GAIN = 0.3  # of log ε, for an acceptance that is wrong by one
+_GAIN = 0.3  # change of log ε for an acceptance error of one
 _SHARPNESS = 4.0
 
 
 def inverse_temperatures(distributions: int, schedule: AnnealingSchedule, like: Tensor) -> Tensor:
-    """β from 0 to 1 in as many steps as there are distributions after q₀, (n + 1,).
+    """Return β from 0 to 1, with one step for each distribution after q₀, (n + 1,).
 
-    "sigmoid" steps most finely at both ends (Grosse, Ghahramani & Adams, 2015, section 6).
+    "sigmoid" has its smallest steps at both ends (Grosse, Ghahramani & Adams, 2015, section 6).
     """
     even = torch.linspace(0, 1, distributions + 1, dtype=torch.float64, device=like.device)
     if schedule == "linear":
@@ -38,7 +39,7 @@ def inverse_temperatures(distributions: int, schedule: AnnealingSchedule, like: 
 
 @dataclass(frozen=True)
 class AnnealingMove:
-    """Where a move led, and the probability (B,) with which chains were let go there."""
+    """The positions after a move, and the mean acceptance probability over chains, (B,)."""
 
     particles: PathPoint
     acceptance: Tensor
@@ -47,21 +48,21 @@ class AnnealingMove:
 def move(
     path: Path, here: PathPoint, beta: Tensor, step_size: Tensor, noise: Noise
 ) -> AnnealingMove:
-    """Move every chain of every row along a trajectory that leaves f_β as it is.
+    """Move every chain of every row along a trajectory that leaves f_β invariant.
 
     Args:
-        path: of densities.
-        here: the chains.
+        path: the path of densities.
+        here: the positions of the chains.
         beta: β, ().
         step_size: ε, (B,).
-        noise: for momenta, the steps' jitter, and acceptance.
+        noise: noise of the momenta, the jitter of the steps, and acceptance.
     """
     momentum, uniforms = noise.normal(here.u), noise.uniform(here.log_ratio)
     step_size = step_size * (1 + _JITTER * (2 * noise.scalar(step_size) - 1))
     there, reached = trajectory(path, here, momentum, beta, step_size)
     # log α = β (log r(u′) − log r(u)) + ½ (|u|² − |u′|² + |p|² − |p′|²)
-    gained = _energy(here.u, momentum) - _energy(there.u, reached)
-    log_alpha = (beta * (there.log_ratio - here.log_ratio) + gained).nan_to_num(-math.inf)
+    energy_lost = _energy(here.u, momentum) - _energy(there.u, reached)
+    log_alpha = (beta * (there.log_ratio - here.log_ratio) + energy_lost).nan_to_num(-math.inf)
     accepted = there.where(uniforms.log() < log_alpha, here)
     return AnnealingMove(accepted, log_alpha.exp().clamp(max=1).mean(0))
 
@@ -69,15 +70,17 @@ def move(
 def trajectory(
     path: Path, here: PathPoint, momentum: Tensor, beta: Tensor, step_size: Tensor
 ) -> tuple[PathPoint, Tensor]:
-    """Where a few steps of size ε (B,) lead, and the momentum there, (C, B, D).
+    """Take a few steps of size ε (B,); return the positions and the momenta (C, B, D) at the end.
 
-    The N(u; 0, I) of f_β is followed exactly, by a rotation, and only r(u)^β by kicks: where q₀
-    fits, steps can be long (Shahbaba et al., *Split Hamiltonian Monte Carlo*, 2014).
+    The factor N(u; 0, I) of f_β is followed exactly, by a rotation. Only r(u)^β changes the
+    momentum, so steps can be long where q₀ fits (Shahbaba et al., *Split Hamiltonian Monte Carlo*,
+    2014).
     """
     eps = step_size[:, None]
     cos, sin = eps.cos(), eps.sin()
     for _ in range(_STEPS):
-        # p ← p + ε/2 β ∇ log r(u);  (u, p) ← (u cos ε + p sin ε, p cos ε − u sin ε);  and again
+        # p ← p + ε/2 β ∇ log r(u);  (u, p) ← (u cos ε + p sin ε, p cos ε − u sin ε);
+        # p ← p + ε/2 β ∇ log r(u)
         momentum = momentum + eps / 2 * beta * here.gradient
         u, momentum = here.u * cos + momentum * sin, momentum * cos - here.u * sin
         here = path.at(u)
@@ -86,10 +89,10 @@ def trajectory(
 
 
 def _suitable_steps(path: Path, betas: Tensor, noise: Noise, on_move: Callable[[], None]) -> Tensor:
-    """ε of the wanted acceptance at each β after the first, (n, B).
+    """Find the ε of the target acceptance at each β after the first, (n, B).
 
-    Acceptance is read to two decimals, else the search would magnify the rounding by which a row
-    differs from batch to batch.
+    Acceptance is rounded to two decimals. The search amplifies tiny differences, so a row's step
+    sizes would otherwise depend on the batch that it is in.
     """
     here = path.at(noise.normal(path.mean.expand(_CHAINS, -1, -1)))
     log_step = torch.full_like(path.mean[:, 0], math.log(_LONGEST))
@@ -105,16 +108,16 @@ def _suitable_steps(path: Path, betas: Tensor, noise: Noise, on_move: Callable[[
 
 
 def _energy(u: Tensor, momentum: Tensor) -> Tensor:
-    """½ |u|² + ½ |p|², (C, B)."""
+    """Compute ½ |u|² + ½ |p|², (C, B)."""
     return 0.5 * (u.square() + momentum.square()).sum(-1)
 
 
 @dataclass(frozen=True)
 class Annealing:
-    """Annealed importance sampling with kernels that are known beforehand.
+    """Annealed importance sampling with fixed transition kernels.
 
     Attributes:
-        path: of densities.
+        path: the path of densities.
         betas: β_0 = 0 … β_n = 1, (n + 1,).
         step_sizes: ε of the move at each of β_1 … β_n, (n, B).
     """
@@ -132,7 +135,7 @@ class Annealing:
         noise: Noise,
         on_move: Callable[[], None] = lambda: None,
     ) -> "Annealing":
-        """With steps that suit each row at each β, learned by chains that are then forgotten."""
+        """Learn step sizes for each row and each β, by chains that are then discarded."""
         tried = _suitable_steps(
             path, inverse_temperatures(TUNING, schedule, path.mean), noise, on_move
         )
@@ -143,15 +146,15 @@ class Annealing:
     def forwards(
         self, chains: int, noise: Noise, on_move: Callable[[], None] = lambda: None
     ) -> tuple[PathPoint, Tensor, Tensor]:
-        """Chains from q₀ to the posterior, their log w (C, B), and acceptance (B,).
+        """Run chains from q₀ to the posterior; return them, log w (C, B), and acceptance (B,).
 
         E[w] = p(x_seen); Neal, *Annealed importance sampling* (2001), equation 11.
         """
         here = self.path.at(noise.normal(self.path.mean.expand(chains, -1, -1)))
         log_weights, acceptance = torch.zeros_like(here.log_ratio), []
-        for beta, rise, step_size in zip(*self._moves, strict=True):
+        for beta, increase, step_size in zip(*self._moves, strict=True):
             # log w ← log w + (β_t − β_{t−1}) log r(u)
-            log_weights = log_weights + rise * here.log_ratio
+            log_weights = log_weights + increase * here.log_ratio
             made = move(self.path, here, beta, step_size, noise)
             here = made.particles
             acceptance.append(made.acceptance)
@@ -161,19 +164,20 @@ class Annealing:
     def backwards(
         self, z: Tensor, noise: Noise, on_move: Callable[[], None] = lambda: None
     ) -> Tensor:
-        """log w (C, B) of chains from posterior draws z (C, B, D) back to q₀: E[1/w] = 1/p(x_seen).
+        """Run chains from posterior draws z (C, B, D) back to q₀; return log w (C, B).
 
-        It is `forwards` with time reversed: the same moves, the last of them first.
+        This is `forwards` with time reversed: the same moves, the last one first.
+        E[1/w] = 1/p(x_seen).
         """
         here = self.path.at(self.path.u(z))
         log_weights = torch.zeros_like(here.log_ratio)
-        for beta, rise, step_size in zip(*(part.flip(0) for part in self._moves), strict=True):
+        for beta, increase, step_size in zip(*(part.flip(0) for part in self._moves), strict=True):
             here = move(self.path, here, beta, step_size, noise).particles
-            log_weights = log_weights + rise * here.log_ratio
+            log_weights = log_weights + increase * here.log_ratio
             on_move()
         return log_weights
 
     @property
     def _moves(self) -> tuple[Tensor, Tensor, Tensor]:
-        """β, by how much it rose, and ε, of every move."""
+        """The β of every move, the increase of β before it, and its ε."""
         return self.betas[1:], self.betas.diff(), self.step_sizes

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from elboroom.errors import UsageError
 from elboroom.infer.chains.hamiltonian import State
+from elboroom.infer.linear_algebra import times
 from elboroom.infer.target import Target
 from elboroom.model.normal import LOG_2PI
 from elboroom.model.posteriors import Density, Gaussian, gaussian_of
@@ -19,14 +20,14 @@ from elboroom.model.posteriors import Density, Gaussian, gaussian_of
 
 @dataclass(frozen=True)
 class PathPoint:
-    """Where chains are: u (C, B, D), log r(u) (C, B) in nats, its gradient by u (C, B, D)."""
+    """The positions of chains: u (C, B, D), log r(u) (C, B) in nats, ∇ log r(u) (C, B, D)."""
 
     u: Tensor
     log_ratio: Tensor
     gradient: Tensor
 
     def where(self, chosen: Tensor, other: "PathPoint") -> "PathPoint":
-        """These where `chosen` (C, B) is True, the others elsewhere."""
+        """Return these positions where `chosen` (C, B) is True, the others elsewhere."""
         return PathPoint(
             torch.where(chosen[..., None], self.u, other.u),
             torch.where(chosen, self.log_ratio, other.log_ratio),
@@ -36,7 +37,7 @@ class PathPoint:
 
 @dataclass(frozen=True)
 class Path:
-    """The geometric path from q₀ to the posterior of each row; Neal (2001), equation 3.
+    """The geometric path from q₀ to each row's posterior; Neal (2001), equation 3.
 
     Attributes:
         target: log p(x_seen, z).
@@ -50,30 +51,30 @@ class Path:
 
     @classmethod
     def of(cls, target: Target, start: Density) -> "Path":
-        """The path from a Gaussian, or from the one with a mixture's mean and covariance.
+        """Start the path at a Gaussian, or at the Gaussian with a mixture's mean and covariance.
 
         Raises:
-            UsageError: `start` is neither, or of other rows.
+            UsageError: if `start` is neither, or belongs to other rows.
         """
         q = _gaussian(start)
         target.require_fitted(q, "start")
         return cls(target, q.mean, q.scale)
 
     def at(self, u: Tensor) -> PathPoint:
-        """The particles at u, (C, B, D)."""
+        """Evaluate log r and its gradient at u, (C, B, D)."""
         state = State.at(self.target, self.z(u))
         # log r(u) = log p(x, z) + ½ |u|² + D/2 log 2π + log |det A|
         log_ratio = state.log_joint + 0.5 * u.square().sum(-1) + self._log_volume
         # ∇ log r(u) = Aᵀ ∇ log p(x, z) + u
-        gradient = torch.einsum("bij,cbi->cbj", self.scale, state.gradient) + u
+        gradient = times(self.scale.mT, state.gradient) + u
         return PathPoint(u, log_ratio, gradient)
 
     def z(self, u: Tensor) -> Tensor:
-        """Z = μ + A u: (C, B, D) → (C, B, D)."""
-        return self.mean + torch.einsum("bij,cbj->cbi", self.scale, u)
+        """Compute z = μ + A u: (C, B, D) → (C, B, D)."""
+        return self.mean + times(self.scale, u)
 
     def u(self, z: Tensor) -> Tensor:
-        """U = A⁻¹ (z − μ): (C, B, D) → (C, B, D)."""
+        """Compute u = A⁻¹ (z − μ): (C, B, D) → (C, B, D)."""
         return torch.linalg.solve(self.scale, (z - self.mean)[..., None])[..., 0]
 
     @cached_property
@@ -89,6 +90,6 @@ def _gaussian(q: Density) -> Gaussian:
         return gaussian
     raise UsageError(
         f"annealing cannot start from a {type(q).__name__}",
-        why="its path begins at a Gaussian, or at the moments of what knows its covariance",
-        fix="start from infer.laplace, infer.amortised, or the prior, model.prior(len(x))",
+        why="it starts from a Gaussian, or from a density whose mean and covariance are known",
+        fix="start from infer.laplace, infer.encoder, or the prior, model.prior(len(x))",
     )

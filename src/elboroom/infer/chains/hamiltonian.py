@@ -1,8 +1,8 @@
-"""Hamiltonian dynamics of all chains of all rows at once: one move of each.
+"""Hamiltonian moves of all chains of all rows at once.
 
 With A Aᵀ = Σ, an estimate of the posterior's covariance, the momentum p is standard normal and
-moves z by A p. This is a mass matrix of Σ⁻¹ with no inverse to take; a step size of 1 is about one
-standard deviation of the posterior in every direction.
+moves z by A p. This is a mass matrix of Σ⁻¹ without computing an inverse. A step size of 1 is about
+one standard deviation of the posterior in every direction.
 """
 
 import math
@@ -12,18 +12,19 @@ import torch
 from torch import Tensor
 
 from elboroom.infer.chains.noise import Noise
+from elboroom.infer.linear_algebra import times
 from elboroom.infer.target import Target
 
 QUARTER_TURN = math.pi / 2
-"""The time after which a trajectory has forgotten where it began, if the posterior is N(μ, Σ)."""
+"""The time after which a trajectory is independent of its start, if the posterior is N(μ, Σ)."""
 
-_MAX_STEPS = 64  # a move
+_MAX_STEPS = 64  # steps of a move
 _DIVERGENT = 1_000.0  # nats
 
 
 @dataclass(frozen=True)
 class State:
-    """Where chains are: z (C, B, D), log p(x_seen, z) (C, B) in nats, its gradient (C, B, D)."""
+    """The positions of chains: z (C, B, D), log p(x_seen, z) (C, B) in nats, its gradient."""
 
     z: Tensor
     log_joint: Tensor
@@ -31,11 +32,11 @@ class State:
 
     @classmethod
     def at(cls, target: Target, z: Tensor) -> "State":
-        """The state at z, (C, B, D)."""
+        """Evaluate log p(x_seen, z) and its gradient at z, (C, B, D)."""
         return cls(z, *target.value_and_gradient(z))
 
     def where(self, chosen: Tensor, other: "State") -> "State":
-        """This state where `chosen` (C, B) is True, the other elsewhere."""
+        """Return this state where `chosen` (C, B) is True, the other elsewhere."""
         return State(
             torch.where(chosen[..., None], self.z, other.z),
             torch.where(chosen, self.log_joint, other.log_joint),
@@ -45,12 +46,12 @@ class State:
 
 @dataclass(frozen=True)
 class HamiltonianMove:
-    """What a move came to.
+    """The result of a move.
 
     Attributes:
-        state: where the chains are now.
+        state: the positions of the chains after it.
         acceptance: (B,), the mean over chains of the probability that the proposal is accepted.
-        divergences: (B,), the chains whose energy error passed 1,000 nats.
+        divergences: (B,), how many chains had an energy error above 1,000 nats.
     """
 
     state: State
@@ -63,15 +64,16 @@ def move(
 ) -> HamiltonianMove:
     """Move every chain of every row along a trajectory; Neal, *MCMC using Hamiltonian dynamics*.
 
-    A trajectory lasts three quarters to three halves of a quarter turn, in steps that make up the
-    time exactly: a posterior cannot be in resonance with both. All rows see the same noise.
+    A trajectory lasts a random time between three quarters and three halves of a quarter turn, so
+    that no posterior resonates with all of them. The steps add up to that time exactly. All rows
+    share the same noise.
 
     Args:
         target: log p(x_seen, z).
-        state: of the chains.
+        state: the positions of the chains.
         root: A, (B, D, D).
         step_size: ε, (B,), the longest step.
-        generator: feeds momenta, times and acceptance.
+        generator: random generator of momenta, times and acceptance.
     """
     noise = Noise(generator, shared=True)
     momentum, uniforms = noise.normal(state.z), noise.uniform(state.log_joint)
@@ -90,26 +92,21 @@ def move(
 def _leapfrog(
     target: Target, state: State, momentum: Tensor, root: Tensor, step_size: Tensor, steps: Tensor
 ) -> tuple[State, Tensor]:
-    """Where `steps` (B,) leapfrog steps lead, and the momentum there, (C, B, D)."""
+    """Take `steps` (B,) leapfrog steps; return the state and the momentum (C, B, D) at the end."""
     z, log_joint, gradient = state.z.clone(), state.log_joint.clone(), state.gradient.clone()
     momentum = momentum.clone()
     for step in range(int(steps.max())):
         rows = (step < steps).nonzero()[:, 0]
         eps, a = step_size[rows, None], root[rows]
         # p ← p + ε/2 Aᵀ ∇ log p(x, z);  z ← z + ε A p;  p ← p + ε/2 Aᵀ ∇ log p(x, z)
-        half = momentum[:, rows] + eps / 2 * _times(a.mT, gradient[:, rows])
-        reached = State.at(target.rows(rows), z[:, rows] + eps * _times(a, half))
-        momentum[:, rows] = half + eps / 2 * _times(a.mT, reached.gradient)
+        half = momentum[:, rows] + eps / 2 * times(a.mT, gradient[:, rows])
+        reached = State.at(target.rows(rows), z[:, rows] + eps * times(a, half))
+        momentum[:, rows] = half + eps / 2 * times(a.mT, reached.gradient)
         z[:, rows], gradient[:, rows] = reached.z, reached.gradient
         log_joint[:, rows] = reached.log_joint
     return State(z, log_joint, gradient), momentum
 
 
 def _kinetic(momentum: Tensor) -> Tensor:
-    """½ |p|², (C, B)."""
+    """Compute ½ |p|², (C, B)."""
     return 0.5 * momentum.square().sum(-1)
-
-
-def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
-    """A matrix of each row (B, D, D) times its vectors (C, B, D)."""
-    return torch.einsum("bij,cbj->cbi", matrices, vectors)

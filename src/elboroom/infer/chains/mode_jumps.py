@@ -1,7 +1,7 @@
-"""Moves between modes: a proposal that knows of several takes a chain where no trajectory would.
+"""Moves between modes, which Hamiltonian trajectories cannot make.
 
 Tierney, *Markov chains for exploring posterior distributions* (1994), section 2.3.3: independence
-chains, which keep the posterior invariant whatever the proposal.
+chains, which leave the posterior invariant whatever the proposal.
 """
 
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ class Jumps:
 
     @classmethod
     def of(cls, target: Target, encoded: Tensor, generator: torch.Generator) -> "Jumps":
-        """To the modes near the likeliest of a few thousand draws and the encoder's means (B, D).
+        """Find modes near the likeliest of some thousand draws and the encoder's means (B, D).
 
-        The Gaussians are wider than their modes, so that no tail holds a chain fast.
+        The Gaussians are wider than their modes, so that no chain gets stuck in a tail.
         """
         points = starting_points(target, encoded, _MODES, generator)
         return cls(
@@ -41,7 +41,7 @@ class Jumps:
         )
 
     def jump(self, target: Target, state: State, generator: torch.Generator) -> State:
-        """Offer each chain another place. All rows see the same noise."""
+        """Propose a jump to each chain, and accept or reject it. All rows share the same noise."""
         noise = Noise(generator, shared=True)
         proposed = State.at(target, self.draw(state, noise))
         # log α = log p(x, z′) − log q(z′) − [ log p(x, z) − log q(z) ]
@@ -49,7 +49,7 @@ class Jumps:
         return proposed.where(noise.uniform(state.log_joint).log() < weight - former, state)
 
     def draw(self, state: State, noise: Noise) -> Tensor:
-        """A place to go for each chain, z (C, B, D)."""
+        """Draw a proposal for each chain, z (C, B, D)."""
         uniforms, eps = noise.uniform(state.log_joint), noise.normal(state.z)
         reached = self.proposal.log_mass.exp().cumsum(0)  # (M, B)
         which = (uniforms[:, None] >= reached).sum(1).clamp(max=len(reached) - 1)  # (C, B)

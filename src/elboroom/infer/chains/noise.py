@@ -1,41 +1,40 @@
-"""The noise that drives chains: the same for all rows, or of each row its own."""
+"""The noise of chains: shared by all rows, or independent between them."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from elboroom.randomness import normals, uniforms
+
 
 @dataclass(frozen=True)
 class Noise:
-    """What the chains are driven by.
+    """The noise of C chains of B rows.
 
     Attributes:
-        generator: draws it.
-        shared: whether all rows see the same noise, so that none depends on its company. The
-            errors of rows are independent only if not.
+        generator: random generator of the noise.
+        shared: True if all rows share the noise, so that none depends on the others in its batch.
+            Only without sharing are the errors of rows independent.
     """
 
     generator: torch.Generator = field(repr=False)
     shared: bool
 
     def normal(self, like: Tensor) -> Tensor:
-        """Standard normals of the shape (C, B, D) of `like`."""
+        """Draw standard normal values of the shape (C, B, D) of `like`."""
         chains, rows, latents = like.shape
-        return torch.randn((chains, self._rows(rows), latents), **self._kind(like)).expand_as(like)
+        shape = (chains, self._rows(rows), latents)
+        return normals(shape, like, self.generator).expand_as(like)
 
     def uniform(self, like: Tensor) -> Tensor:
-        """Uniforms of the shape (C, B) of `like`."""
+        """Draw uniform values of the shape (C, B) of `like`."""
         chains, rows = like.shape
-        return torch.rand((chains, self._rows(rows)), **self._kind(like)).expand_as(like)
+        return uniforms((chains, self._rows(rows)), like, self.generator).expand_as(like)
 
     def scalar(self, like: Tensor) -> Tensor:
-        """One uniform, (), the same in every row either way."""
-        return torch.rand((), **self._kind(like))
+        """Draw one uniform value, (), which all rows share in either case."""
+        return uniforms((), like, self.generator)
 
     def _rows(self, rows: int) -> int:
         return 1 if self.shared else rows
-
-    def _kind(self, like: Tensor) -> dict[str, Any]:
-        return {"generator": self.generator, "dtype": like.dtype, "device": like.device}

@@ -1,4 +1,4 @@
-"""Draws of Markov chains as a posterior."""
+"""A posterior made of the draws of Markov chains."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,22 +7,21 @@ import torch
 from torch import Tensor
 
 from elboroom.infer.diagnostics import chain_ess, split_rhat
-from elboroom.infer.target import Target
+from elboroom.infer.posterior import Posterior
 
 
 @dataclass(frozen=True)
-class ChainPosterior:
+class ChainPosterior(Posterior):
     """Draws of Markov chains.
 
     Attributes:
         target: log p(x_seen, z).
-        draws: (T, C, B, D), T of each of C chains.
-        acceptance: (B,), the part of proposals that was accepted; None where all are.
-        generator: feeds `sample`.
+        draws: (T, C, B, D), T draws of each of C chains.
+        acceptance: (B,), the share of proposals that were accepted; None if all are.
+        generator: random generator of `sample`.
     """
 
-    target: Target
-    draws: Tensor
+    draws: Tensor = field()
     acceptance: Tensor | None
     generator: torch.Generator = field(repr=False)
 
@@ -39,24 +38,29 @@ class ChainPosterior:
 
     @cached_property
     def rhat(self) -> Tensor:
-        """(B,), the largest split R̂ of a row's latents: 1 when its chains agree."""
+        """The largest split R̂ of a row's latents, (B,): 1 when its chains agree."""
         return split_rhat(self.draws).amax(-1)
 
     @cached_property
     def ess(self) -> Tensor:
-        """(B,), the smallest effective number of draws of a row's latents."""
+        """The smallest effective sample size of a row's latents, (B,)."""
         return chain_ess(self.draws).amin(-1)
 
     @property
     def diagnostics(self) -> dict[str, Tensor]:
-        """How well the chains mixed. R̂ and the ESS are computed once, when first asked for."""
+        """R̂, the effective sample size, and the acceptance rate if proposals can be rejected."""
         mixing = {"rhat": self.rhat, "ess": self.ess}
         return mixing if self.acceptance is None else mixing | {"acceptance": self.acceptance}
 
     def sample(self, k: int) -> Tensor:
-        """k of the stored draws, with repetition, independently for each row, (k, B, D)."""
+        """Draw k of the stored draws with repetition, independently for each row, (k, B, D)."""
         stored = self.draws.flatten(0, 1)
         rows = stored.shape[1]
         size, device = (k, rows), stored.device
         which = torch.randint(len(stored), size, generator=self.generator, device=device)
         return stored[which, torch.arange(rows, device=device)]
+
+    def sample_chains(self, k: int) -> Tensor:
+        """Return k stored draws of each chain, evenly spaced, (C, k, B, D)."""
+        which = torch.linspace(0, len(self.draws) - 1, k, device=self.draws.device).round().long()
+        return self.draws[which].transpose(0, 1)

@@ -1,4 +1,4 @@
-"""Stochastic-gradient ascent of the ELBO, for the families of q that have no natural gradient."""
+"""Stochastic-gradient ascent of the ELBO, for families of q without a natural gradient."""
 
 from abc import ABC, abstractmethod
 
@@ -12,25 +12,25 @@ from elboroom.infer.target import Target
 from elboroom.model.posteriors import Density, Gaussian, GaussianMixture, LowRankGaussian
 
 _CHECK_DRAWS = 64
-_TIES = 1e-4  # what sets equal eigenvalues apart
-_LEAST_NOISE = 1e-6  # part of the variance: rounding may leave less than nothing
-_LOG_NOTHING = -30.0  # the log mass from which a component may still come back
+_TIES = 1e-4  # added to the diagonal in steps, to separate equal eigenvalues
+_LEAST_NOISE = 1e-6  # share of the variance: rounding may make the remainder negative
+_LOG_NOTHING = -30.0  # the least log mass at which gradients still reach a component
 
 
-class AdamClimber(ABC):
-    """Climbs by Adam; a family says how its parameters make q, and log w at nodes ε.
+class AdamAscent(ABC):
+    """Ascent by Adam; a family defines q and log w of its parameters.
 
-    A round begins with a fresh Adam, whose steps a row scales by its own size: parameters are
-    written in units of the Gaussian that the fit starts from.
+    Each round starts a new Adam optimiser, whose steps are scaled by the row's step size. Therefore
+    parameters are in units of the Gaussian that the fit starts from.
 
     Args:
-        noises: how many ε make one draw.
+        noises: the dimension of the ε of one draw.
         k: samples a step.
-        like: gives type and device.
-        generator: draws the ε.
+        like: tensor whose type and device are used.
+        generator: random generator of the ε.
 
     Attributes:
-        free: how many of the parameters, counted from the first, are fitted.
+        free: how many parameters are fitted, counted from the first.
     """
 
     free: int
@@ -44,19 +44,19 @@ class AdamClimber(ABC):
 
     @abstractmethod
     def q(self, parameters: Parameters) -> Density:
-        """The member of the family."""
+        """Return the density of these parameters."""
 
     @abstractmethod
     def log_weights(
         self, target: Target, parameters: Parameters, nodes: ExpectationNodes
     ) -> Tensor:
-        """log p(x_seen, z_k) − log q(z_k), in nats, (K, B).
+        """Compute log p(x_seen, z_k) − log q(z_k), in nats, (K, B).
 
-        The mean of its gradient is that of the ELBO: the path derivative suffices.
+        The mean of its gradient is the ELBO's gradient; the path derivative is enough.
         """
 
-    def climb(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
-        """A round of steps."""
+    def ascend_round(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
+        """Take one round of Adam steps."""
         free, fixed = parameters[: self.free], parameters[self.free :]
         moves = [torch.zeros_like(p, requires_grad=True) for p in free]
         sizes = [size.view(-1, *[1] * (p.ndim - 1)) for p in free]
@@ -73,8 +73,11 @@ class AdamClimber(ABC):
         return (*(p + s * m.detach() for p, s, m in zip(free, sizes, moves, strict=True)), *fixed)
 
 
-class LowRank(AdamClimber):
-    """Parameters: shift, log stretch and factor, in units of the fixed mean and σ."""
+class LowRankAscent(AdamAscent):
+    """The ascent of low-rank Gaussians.
+
+    The parameters are shift, log stretch and factor, in units of the fixed mean and σ that follow.
+    """
 
     free = 3
 
@@ -85,7 +88,7 @@ class LowRank(AdamClimber):
         self.latents, self.rank = latents, rank
 
     def start(self, q: Gaussian) -> Parameters:
-        """The member nearest to q by its leading principal components (Tipping & Bishop, 1999)."""
+        """Approximate q by its leading principal components (Tipping & Bishop, 1999)."""
         std = q.covariance.diagonal(dim1=-1, dim2=-2).sqrt()
         correlation = q.covariance / (std[..., :, None] * std[..., None, :])
         values, vectors = _principal_axes(correlation)
@@ -98,14 +101,14 @@ class LowRank(AdamClimber):
         return torch.zeros_like(std), stretch.clone(), factor, q.mean, std
 
     def q(self, parameters: Parameters) -> LowRankGaussian:
-        """The member of the family."""
+        """Return the density of these parameters."""
         shift, stretch, factor, mean, std = parameters
         return LowRankGaussian(mean + std * shift, std.log() + stretch, std[..., None] * factor)
 
     def log_weights(
         self, target: Target, parameters: Parameters, nodes: ExpectationNodes
     ) -> Tensor:
-        """log w at the nodes, whose first D are of σ ε, the others of F η."""
+        """Compute log w at the nodes: their first D entries are ε of σ ε, the others η of F η."""
         q = self.q(parameters)
         eps, eta = nodes.eps.split([self.latents, self.rank], -1)
         # z = μ + σ ε + F η
@@ -113,13 +116,20 @@ class LowRank(AdamClimber):
         return target.log_joint(z) - self.q(tuple(p.detach() for p in parameters)).log_prob(z)
 
 
-class Mixture(AdamClimber):
-    """Parameters: logits, shifts and growths of M Gaussians, in units of the fixed ones."""
+class MixtureAscent(AdamAscent):
+    """The ascent of mixtures of M Gaussians.
+
+    The parameters are logits, shifts and growths, in units of the fixed means and scales that
+    follow.
+    """
 
     free = 3
 
     def start(self, q: GaussianMixture) -> Parameters:
-        """Those of q; a component without mass begins beside the heaviest, with a little."""
+        """Return the parameters of q.
+
+        A component without mass starts next to the heaviest one, with a little mass.
+        """
         logits, mean, scale = (
             p.transpose(0, 1).clone() for p in (q.log_mass, q.components.mean, q.components.scale)
         )
@@ -127,18 +137,18 @@ class Mixture(AdamClimber):
         rows = torch.arange(len(logits), device=logits.device)
         heaviest = logits.argmax(1)
         scale = torch.where(empty[..., None, None], scale[rows, heaviest][:, None], scale)
-        beside = mean[rows, heaviest][:, None] + self._offsets(scale)
-        mean = torch.where(empty[..., None], beside, mean)
+        nearby = mean[rows, heaviest][:, None] + self._offsets(scale)
+        mean = torch.where(empty[..., None], nearby, mean)
         logits = logits.masked_fill(empty, -2.0)
         return logits, torch.zeros_like(mean), torch.zeros_like(scale), mean, scale
 
     def _offsets(self, scale: Tensor) -> Tensor:
-        """One standard deviation along an axis of each component's own, (B, M, D)."""
+        """Return one standard deviation along a different axis for each component, (B, M, D)."""
         axes = torch.arange(scale.shape[1], device=scale.device) % scale.shape[-1]
         return scale[:, torch.arange(len(axes), device=scale.device), :, axes].transpose(0, 1)
 
     def q(self, parameters: Parameters) -> GaussianMixture:
-        """The member of the family."""
+        """Return the density of these parameters."""
         logits, shift, growth, mean, scale = parameters
         moved = mean + (scale @ shift[..., None])[..., 0]
         grown = scale + scale @ growth
@@ -149,7 +159,7 @@ class Mixture(AdamClimber):
     def log_weights(
         self, target: Target, parameters: Parameters, nodes: ExpectationNodes
     ) -> Tensor:
-        """Σ_m π_m log w(z_mk), z_mk of component m: the draws are stratified."""
+        """Compute Σ_m π_m log w(z_mk), with z_mk from component m: the draws are stratified."""
         q = self.q(parameters)
         component = q.components
         z = component.mean + torch.einsum("mbij,kj->kmbi", component.scale, nodes.eps)
@@ -161,7 +171,7 @@ class Mixture(AdamClimber):
 
 
 def _principal_axes(correlation: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and eigenvectors (B, D, D), of which rounding chooses neither order nor sign."""
+    """Compute eigenvalues and eigenvectors (B, D, D); rounding affects neither order nor sign."""
     ties = torch.linspace(0, _TIES, correlation.shape[-1]).diag().to(correlation)
     values, vectors = torch.linalg.eigh(correlation + ties)
     largest = vectors.gather(-2, vectors.abs().argmax(-2, keepdim=True))

@@ -1,4 +1,4 @@
-"""Nodes ε and weights with which E[f(ε)], ε ~ N(0, I), is estimated; every row shares them."""
+"""Nodes ε and weights that estimate E[f(ε)], ε ~ N(0, I); all rows share them."""
 
 import math
 from dataclasses import dataclass
@@ -7,15 +7,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elboroom.infer.linear_algebra import product_grid
+from elboroom.randomness import normals
+
 
 @dataclass(frozen=True)
 class ExpectationNodes:
-    """E[f(ε)] ≈ Σ_k w_k f(ε_k).
+    """A rule E[f(ε)] ≈ Σ_k w_k f(ε_k).
 
     Attributes:
         eps: (K, D).
         weights: (K,), which sum to one.
-        exact: whether this is a quadrature, without Monte-Carlo noise.
+        exact: True for a quadrature, which has no Monte-Carlo noise.
     """
 
     eps: Tensor
@@ -23,13 +26,13 @@ class ExpectationNodes:
     exact: bool
 
     def mean(self, values: Tensor) -> Tensor:
-        """Σ_k w_k f_k: (K, ...) → (...)."""
+        """Compute Σ_k w_k f_k: (K, ...) → (...)."""
         return torch.tensordot(self.weights, values, 1)
 
     def standard_error(self, values: Tensor) -> Tensor:
-        """That of `mean`, (K, ...) → (...): zero for a quadrature.
+        """Compute the standard error of `mean`, (K, ...) → (...): zero for a quadrature.
 
-        Nodes come in antithetic pairs, one half after the other, and a pair counts as one draw.
+        Nodes are antithetic pairs, one half after the other, and a pair counts as one draw.
         """
         if self.exact:
             return torch.zeros_like(values[0])
@@ -38,19 +41,16 @@ class ExpectationNodes:
 
 
 def gauss_hermite(order: int, latents: int, like: Tensor) -> ExpectationNodes:
-    """The product rule of order^D nodes, exact for polynomials of degree 2 order − 1."""
+    """Return the product rule of order^D nodes, exact for polynomials of degree 2 order − 1."""
     roots, weights = np.polynomial.hermite_e.hermegauss(order)
     axis = torch.from_numpy(roots).to(like)
     mass = torch.from_numpy(weights / math.sqrt(2 * math.pi)).to(like)
-    eps = torch.cartesian_prod(*[axis] * latents).view(-1, latents)
-    products = torch.cartesian_prod(*[mass] * latents).view(-1, latents).prod(-1)
-    return ExpectationNodes(eps, products, exact=True)
+    products = product_grid(mass, latents).prod(-1)
+    return ExpectationNodes(product_grid(axis, latents), products, exact=True)
 
 
 def antithetic(k: int, latents: int, like: Tensor, generator: torch.Generator) -> ExpectationNodes:
-    """k random nodes in pairs ± ε: odd functions have no noise. k is rounded up to even."""
-    half = torch.randn(
-        (math.ceil(k / 2), latents), generator=generator, dtype=like.dtype, device=like.device
-    )
+    """Draw k nodes in pairs ± ε, so that odd functions have no noise; k is rounded up to even."""
+    half = normals((math.ceil(k / 2), latents), like, generator)
     eps = torch.cat([half, -half])
     return ExpectationNodes(eps, torch.full_like(eps[:, 0], 1 / len(eps)), exact=False)

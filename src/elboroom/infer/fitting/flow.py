@@ -1,13 +1,14 @@
-"""A normalising flow of every row."""
+"""A normalising flow fitted to every row."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from elboroom.infer.fitting.adam_ascent import AdamClimber
+from elboroom.infer.fitting.adam_ascent import AdamAscent
 from elboroom.infer.fitting.ascent import Parameters
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic
+from elboroom.infer.linear_algebra import times
 from elboroom.infer.target import Target
 from elboroom.model.flows import Spline
 from elboroom.model.normal import log_standard_normal
@@ -20,8 +21,14 @@ _MEAN_DRAWS = 1_024
 
 
 @dataclass(frozen=True)
-class Flow(Density):
-    """z = μ + A f(ε), f a spline flow of each row: `weights` (B, P), `affine` holds μ and A."""
+class SplineFlow(Density):
+    """The density of z = μ + A f(ε), with one spline flow f a row.
+
+    Attributes:
+        spline: the form of f.
+        weights: (B, P), the weights of each row's f.
+        affine: μ (B, D) and A (B, D, D).
+    """
 
     spline: Spline
     weights: Tensor
@@ -58,21 +65,20 @@ class Flow(Density):
     def transform(self, eps: Tensor) -> tuple[Tensor, Tensor]:
         """Compute z = μ + A f(ε) and log |det ∂z/∂ε|: (K, B, D) → (K, B, D), (K, B)."""
         u, log_det = self._warp(eps, inverse=False)
-        z = self.affine.mean + torch.einsum("bij,kbj->kbi", self.affine.scale, u)
+        z = self.affine.mean + times(self.affine.scale, u)
         return z, log_det + torch.linalg.slogdet(self.affine.scale).logabsdet
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Compute log q(z) in nats, z (..., B, D) → (..., B)."""
         flat = z.reshape(-1, *z.shape[-2:])
-        inverse = torch.linalg.inv(self.affine.scale)
-        u = torch.einsum("bij,kbj->kbi", inverse, flat - self.affine.mean)
+        u = times(torch.linalg.inv(self.affine.scale), flat - self.affine.mean)
         eps, log_det = self._warp(u, inverse=True)
         # log q(z) = log N(ε; 0, I) + log |det ∂ε/∂u| − log |det A|
         log_det = log_det - torch.linalg.slogdet(self.affine.scale).logabsdet
         return (log_standard_normal(eps) + log_det).view(z.shape[:-1])
 
     def _warp(self, points: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
-        """Each row's flow at its own points (K, B, D)."""
+        """Apply each row's flow to its own points (K, B, D)."""
 
         def warp(weights: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
             named = self.spline.named(weights)
@@ -81,10 +87,15 @@ class Flow(Density):
         return torch.func.vmap(warp, in_dims=(0, 1), out_dims=(1, 1))(self.weights, points)
 
 
-class FlowClimber(AdamClimber):
-    """Parameters: the flows' weights; the fixed mean and scale of the Gaussian that they warp."""
+class FlowAscent(AdamAscent):
+    """The ascent of spline flows.
 
-    # a flow has much to learn, of gradients with more noise than a path derivative has
+    The parameters are the flows' weights, and the fixed mean and scale of the Gaussian that they
+    transform.
+    """
+
+    # Flows need more steps: they have more parameters, and their gradients have more noise than a
+    # path derivative.
     free = 1
     steps = 50
 
@@ -93,21 +104,24 @@ class FlowClimber(AdamClimber):
         self.spline = Spline(latents, max(_WIDTH, latents), _TRANSFORMS).to(like)
 
     def start(self, q: Gaussian, generator: torch.Generator) -> Parameters:
-        """q itself: the last layer of every transform is zero, the others the same in all rows."""
+        """Return parameters for which the flow is q itself.
+
+        The last layer of every transform is zero; the others are the same in all rows.
+        """
         weights = self.spline.first_weights(generator).to(q.mean)
         return weights.expand(len(q.mean), -1).clone(), q.mean, q.scale
 
-    def q(self, parameters: Parameters) -> Flow:
-        """The member of the family."""
+    def q(self, parameters: Parameters) -> SplineFlow:
+        """Return the density of these parameters."""
         weights, mean, scale = parameters
-        return Flow(self.spline, weights, Gaussian(mean, scale))
+        return SplineFlow(self.spline, weights, Gaussian(mean, scale))
 
     def log_weights(
         self, target: Target, parameters: Parameters, nodes: ExpectationNodes
     ) -> Tensor:
-        """log w at the nodes; the density of a draw is known without inverting the flow.
+        """Compute log w at the nodes, without inverting the flow.
 
-        The path derivative alone would need the inverse, so that this gradient is the whole one.
+        The path derivative alone would need the inverse, so the whole gradient is used.
         """
         eps = nodes.eps[:, None].expand(-1, len(target), -1)
         z, log_det = self.q(parameters).transform(eps)

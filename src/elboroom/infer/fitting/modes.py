@@ -1,4 +1,4 @@
-"""Modes of posteriors, by damped Newton steps, and the Laplace approximation at each."""
+"""Modes of posteriors by damped Newton steps, and the Laplace approximation at each."""
 
 import torch
 from torch import Tensor
@@ -8,22 +8,22 @@ from elboroom.infer.target import Target
 from elboroom.model.posteriors import Gaussian
 
 _STEPS = 30
-_GAIN = 1e-3  # nats: below it a step has found the mode
+_GAIN = 1e-3  # nats: a step that gains less has reached the mode
 _FIRST_DAMPING, _MOST_DAMPING = 0.1, 1e6
-_SAME_MODE = 1.0  # standard deviations between two Gaussians, within which they are one
+_SAME_MODE = 1.0  # standard deviations: closer Gaussians count as one mode
 _NEGLIGIBLE = 10.0  # nats of log evidence below the best mode
 
 
 @torch.no_grad()
 def find_modes(target: Target, points: Tensor) -> Ascent:
-    """The Laplace approximations at the modes near M points of each row, (M, B, D).
+    """Find the Laplace approximations at the modes near M points of each row, (M, B, D).
 
-    Their ELBO is Laplace's log p(x_seen), and −∞ for one that met an earlier one, or that holds
-    next to no mass: further work on those is wasted.
+    Their ELBO is Laplace's log p(x_seen). It is −∞ for a mode that was already found or that holds
+    almost no mass, because further work on it would be wasted.
     """
     count, rows = points.shape[:2]
     many = target.rows(torch.arange(rows, device=points.device).repeat(count))
-    z, converged = _climb(many, points.flatten(0, 1))
+    z, converged = _ascend_to_mode(many, points.flatten(0, 1))
     q = laplace_at(many, z)
     # log p(x_seen) ≈ log p(x_seen, mode) − log N(mode; mode, Σ)
     log_evidence = many.log_joint(z[None])[0] - q.log_prob(z)
@@ -36,29 +36,29 @@ def find_modes(target: Target, points: Tensor) -> Ascent:
 
 
 def repeats(q: Gaussian, elbo: Tensor) -> Tensor:
-    """Which of M Gaussians of each row lie on a better one of the same row, (M, B), bool."""
+    """Find the Gaussians of each row that lie on a better one of the same row, (M, B), bool."""
     # |A_i⁻¹ (μ_j − μ_i)|, (M, M, B): how far j is from i
     offsets = (q.mean[None] - q.mean[:, None])[..., None]
     distance = torch.linalg.solve(q.scale[:, None], offsets)[..., 0].norm(dim=-1)
     order = torch.arange(len(elbo), device=elbo.device)
-    first = (order[:, None] < order)[..., None]  # of two that are equally good
+    first = (order[:, None] < order)[..., None]  # decides between equally good ones
     better = (elbo[:, None] > elbo[None]) | ((elbo[:, None] == elbo[None]) & first)
     return ((distance < _SAME_MODE) & better).any(0)
 
 
 def laplace_at(target: Target, z: Tensor) -> Gaussian:
-    """N(z, precision⁻¹) with the Gauss–Newton precision at z (B, D)."""
+    """Return N(z, precision⁻¹) with the Gauss–Newton precision at z (B, D)."""
     factor = torch.linalg.cholesky(target.curvature(z)[1])
     identity = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device).expand_as(factor)
     # precision = C Cᵀ, so that A = C⁻ᵀ has A Aᵀ = precision⁻¹
     return Gaussian(z, torch.linalg.solve_triangular(factor.mT, identity, upper=True))
 
 
-def _climb(target: Target, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Levenberg–Marquardt ascent from z (B, D): modes, and whether each was found, (B,).
+def _ascend_to_mode(target: Target, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Ascend by Levenberg–Marquardt steps from z (B, D) to modes (B, D); True where found, (B,).
 
-    A step that does not raise log p(x_seen, z) is undone and damped more. A row stops once a step
-    gains less than 0.001 nats.
+    A step that does not raise log p(x_seen, z) is undone, and the damping grows. A row stops once a
+    step gains less than 0.001 nats.
     """
     z, value = z.clone(), target.log_joint(z[None])[0]
     damping = torch.full_like(value, _FIRST_DAMPING)

@@ -1,4 +1,4 @@
-"""Natural-gradient ascent of the ELBO with a Gaussian q of every row.
+"""Natural-gradient ascent of the ELBO with a Gaussian q for every row.
 
 In the coordinates of q, z = μ + A ε with Σ = A Aᵀ, the Fisher metric of the Gaussian is constant:
 natural gradients need no inverse (Glasmachers et al., 2010; Lin et al., 2020).
@@ -11,28 +11,29 @@ from torch import Tensor
 
 from elboroom.infer.fitting.ascent import Parameters
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic, gauss_hermite
+from elboroom.infer.linear_algebra import times_shared
 from elboroom.infer.target import Target
 
-# By D, where the expectations are taken by quadrature: its orders for the climb and for the check.
-# Nodes on a line cost next to nothing.
+# For each D with a quadrature, the number of nodes along an axis for the steps and for the check.
+# Nodes in one dimension are cheap.
 _ORDERS = {1: (9, 12), 2: (3, 4)}
 _CHECK_DRAWS = 64
-_SHRINK = 0.7  # halving would stop far from the optimum: all steps to come add up to a last one
-_LARGEST_MOVE = 1.5  # of the mean, in standard deviations a latent
+_SHRINK = 0.7  # Halving would stop too early: all later steps together are as long as one.
+_LARGEST_MOVE = 1.5  # limit on a step of the mean, in standard deviations a latent
 _LEAST_CURVATURE = 0.5
 
 
-class NaturalGaussian:
-    """Climbs by natural gradients of the parameters (mean, scale) of `posteriors.Gaussian`.
+class NaturalGradientAscent:
+    """Ascent by natural gradients of the parameters (mean, scale) of `posteriors.Gaussian`.
 
-    In one or two dimensions expectations are taken by quadrature, so that the ascent has no noise.
+    In one or two dimensions expectations are computed by quadrature, so the ascent has no noise.
 
     Args:
         latents: D.
-        k: samples of ε a step, where there is no quadrature.
-        diagonal: keep Σ diagonal; the scale must be so at the start.
-        like: gives type and device.
-        generator: draws the ε.
+        k: samples of ε a step, if there is no quadrature.
+        diagonal: keep Σ diagonal; the initial scale must be diagonal too.
+        like: tensor whose type and device are used.
+        generator: random generator of the ε.
     """
 
     def __init__(
@@ -48,8 +49,8 @@ class NaturalGaussian:
             self.check = antithetic(_CHECK_DRAWS, latents, like, generator)
             self._nodes = lambda: antithetic(k, latents, like, generator)
 
-    def climb(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
-        """A round of steps."""
+    def ascend_round(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
+        """Take one round of steps."""
         mean, scale = parameters
         for _ in range(self.steps):
             mean, scale = _step(target, mean, scale, self._nodes(), size, self.diagonal)
@@ -58,12 +59,12 @@ class NaturalGaussian:
     def log_weights(
         self, target: Target, parameters: Parameters, nodes: ExpectationNodes
     ) -> Tensor:
-        """log p(x_seen, z_k) − log q(z_k), in nats, (K, B)."""
+        """Compute log p(x_seen, z_k) − log q(z_k), in nats, (K, B)."""
         mean, scale = parameters
         log_joint = target.log_joint(_at(mean, scale, nodes))
         # −log q(z_k) = ½ |ε_k|² + log |det A| + D/2 log 2π
-        surprise = 0.5 * (nodes.eps.square() + math.log(2 * math.pi)).sum(-1)
-        return log_joint + surprise[:, None] + torch.linalg.slogdet(scale).logabsdet
+        minus_log_normal = 0.5 * (nodes.eps.square() + math.log(2 * math.pi)).sum(-1)
+        return log_joint + minus_log_normal[:, None] + torch.linalg.slogdet(scale).logabsdet
 
 
 def _step(
@@ -74,18 +75,20 @@ def _step(
     size: Tensor,
     diagonal: bool,
 ) -> tuple[Tensor, Tensor]:
-    """One step of each row's size; its gradients follow the path alone (Roeder et al., 2017)."""
+    """Take one step of each row's size along the path derivative (Roeder et al., 2017)."""
     gradient = target.gradient(_at(mean, scale, nodes))
     # r_k = Aᵀ ∇_z [ log p(x, z_k) − log q(z_k) ] = Aᵀ ∇ log p(x, z_k) + ε_k
     residual = torch.einsum("kbi,bij->kbj", gradient, scale) + nodes.eps[:, None]
-    # E[r]: gradient of the ELBO by the mean. E[r εᵀ]: I + Aᵀ E[∇² log p] A, zero at the optimum
+    # E[r] is the gradient of the ELBO by the mean. E[r εᵀ] = I + Aᵀ E[∇² log p] A is zero at the
+    # optimum.
     slope = nodes.mean(residual)
     excess = torch.einsum("k,kbi,kj->bij", nodes.weights, residual, nodes.eps)
     excess = 0.5 * (excess + excess.mT)
     move = _shortened(_newton(slope, excess) if nodes.exact else slope)
     if diagonal:
         excess = torch.diag_embed(excess.diagonal(dim1=-1, dim2=-2))
-    # μ ← μ + ρ A E[r],  A ← A (I + G + ½ G²), G = ½ ρ E[r εᵀ]: exp to second order, never singular
+    # μ ← μ + ρ A E[r],  A ← A (I + G + ½ G²), G = ½ ρ E[r εᵀ]: exp G to second order, which is
+    # never singular
     size = size[:, None, None]
     norm = torch.linalg.matrix_norm(excess, keepdim=True)
     growth = 0.5 * size * excess / norm.clamp(min=1)
@@ -94,7 +97,7 @@ def _step(
 
 
 def _newton(slope: Tensor, excess: Tensor) -> Tensor:
-    """Λ⁻¹ E[r] with the curvature Λ = I − E[r εᵀ] of the ELBO, its eigenvalues kept positive."""
+    """Compute Λ⁻¹ E[r]: the curvature Λ = I − E[r εᵀ] of the ELBO is kept positive definite."""
     values, vectors = torch.linalg.eigh(torch.eye(slope.shape[-1]).to(slope) - excess)
     coordinates = vectors.mT @ slope[..., None] / values.clamp(min=_LEAST_CURVATURE)[..., None]
     return (vectors @ coordinates)[..., 0]
@@ -107,4 +110,4 @@ def _shortened(move: Tensor) -> Tensor:
 
 def _at(mean: Tensor, scale: Tensor, nodes: ExpectationNodes) -> Tensor:
     # z = μ + A ε
-    return mean + torch.einsum("bij,kj->kbi", scale, nodes.eps)
+    return mean + times_shared(scale, nodes.eps)

@@ -1,34 +1,43 @@
-"""Where inference starts: posteriors of partly seen images have modes, and a fit keeps to one."""
+"""Starting points: posteriors of partly seen images have several modes, and a fit finds one."""
 
 import torch
 from torch import Tensor
 
 from elboroom.infer.target import Target
+from elboroom.model.posteriors import Density
 
 _DRAWS = 4_096
-_APART = 1.0  # prior standard deviations between two starts of a row
-_ROWS = 1_024  # scored at a time
+_APART = 1.0  # the least distance between two starting points of a row, in latent units
+_ROWS = 1_024  # rows that are scored at a time
+
+
+def scattered_prior_draws(prior: Density, generator: torch.Generator) -> Tensor:
+    """Draw 4,096 prior points, (G, D), and double the distance of every second from the mean.
+
+    The prior has one row. A row that is unlikely under it may have its posterior that far out.
+    """
+    draws = prior.sample(_DRAWS, generator)[:, 0]
+    draws[::2] = 2 * draws[::2] - prior.mean
+    return draws
 
 
 @torch.no_grad()
 def starting_points(
     target: Target, encoded: Tensor, count: int, generator: torch.Generator
 ) -> Tensor:
-    """The `count` likeliest of a few thousand draws and the encoder's means, (count, B, D).
+    """Return the `count` likeliest of some thousand draws and the encoder's means, (count, B, D).
 
-    Half of the draws are the prior's, half lie twice as far from its mean: a row that the prior did
-    not expect may have its posterior there. One matrix product scores all draws against all rows.
-    The first start of a row is its best, the next ones lie a distance of 1 apart.
+    One matrix product scores all draws against all rows. The first starting point of a row is its
+    best; the others are at least a distance of 1 apart.
 
     Args:
         target: log p(x_seen, z).
-        encoded: (B, D), the encoder's means, which win in many dimensions, where no draw is close.
-        count: of starts for each row.
-        generator: makes the draws, the same for all rows.
+        encoded: (B, D), the encoder's means. They are best in many dimensions, where no draw is
+            close.
+        count: number of starting points of each row.
+        generator: random generator of the draws, which all rows share.
     """
-    prior = target.model.prior(1)
-    draws = prior.sample(_DRAWS, generator)[:, 0]
-    draws[::2] = 2 * draws[::2] - prior.mean
+    draws = scattered_prior_draws(target.model.prior(1), generator)
     chunks = torch.arange(len(target), device=draws.device).split(_ROWS)
     parts = [_likeliest(target.rows(rows), draws, encoded[rows], count) for rows in chunks]
     return torch.cat(parts, 1)

@@ -1,4 +1,4 @@
-"""The lattice points that hold the mass of each row, as many as it needs."""
+"""The lattice points that hold the mass of each row."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Cells:
-    """N lattice points of B rows, one row after the other; those of next to no mass left out.
+    """N lattice points of B rows, one row after the other, without those of negligible mass.
 
     Attributes:
-        offsets: (B + 1,), where the points of each row begin, and the last ones end.
+        offsets: (B + 1,), the index of each row's first point, and N.
         points: (N, D), the centres of the cells.
         log_joint: (N,), log p(x_seen, z) in nats.
         spacing: (B,), the side of each row's cells, float64.
         log_evidence: (B,), log p(x_seen) in nats, float64.
-        error: (B,), how far it moved when the lattice was last refined.
+        error: (B,), the last change of `log_evidence` by a refinement.
     """
 
     offsets: Tensor
@@ -34,14 +34,14 @@ class Cells:
 
     @property
     def volume(self) -> Tensor:
-        """That of a cell of each row, (B,)."""
+        """The volume of a cell of each row, (B,)."""
         return self.spacing ** self.points.shape[-1]
 
     def sum(self, values: Tensor) -> Tensor:
-        """Over the points of each row, (N,) → (B,)."""
+        """Sum over the points of each row, (N,) → (B,)."""
         return values.new_zeros(len(self.spacing)).index_add_(0, self.row, values)
 
     def of(self, row: int) -> tuple[Tensor, Tensor]:
-        """The points (G, D) of one row, and log p(x_seen, z) there (G,)."""
+        """Return the points (G, D) of one row and log p(x_seen, z) there (G,)."""
         own = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
         return self.points[own], self.log_joint[own]

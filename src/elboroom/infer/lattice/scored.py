@@ -1,4 +1,4 @@
-"""One lattice, and what it says of the rows that are scored on it."""
+"""A lattice with the scores of the rows on it."""
 
 import math
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from elboroom.infer.lattice.tiles import Scores, Tiles, score
 from elboroom.infer.target import Target
 
 DEPTH = 20.0
-"""Nats below a row's maximum, under which its mass is neglected."""
+"""Nats below a row's maximum at which mass is neglected."""
 
 
 @dataclass(frozen=True)
 class ScoredLattice:
-    """One lattice, and what it says of those of B rows that are at work on it."""
+    """A lattice with the scores of the active rows among B."""
 
     tiles: Tiles
     scores: Scores
@@ -23,34 +23,34 @@ class ScoredLattice:
 
     @classmethod
     def of(cls, target: Target, tiles: Tiles) -> "ScoredLattice":
-        """The tiles, scored."""
+        """Score the tiles."""
         return cls(tiles, score(target, tiles), len(target))
 
     @property
     def latents(self) -> int:
-        """D."""
+        """The number of latent dimensions, D."""
         return self.tiles.tile.shape[-1]
 
     @property
     def top(self) -> Tensor:
-        """The largest log p(x_seen, z) of each row, (B,); −∞ of rows that are not at work."""
+        """The largest log p(x_seen, z) of each row, (B,); −∞ for inactive rows."""
         return self._max(self.scores.peak)
 
     @property
     def kept(self) -> Tensor:
-        """Whether a row may have mass in each part of a tile, (2^D, N)."""
+        """True where a row may have mass in a part of a tile, (2^D, N)."""
         floor = (self.top - DEPTH)[self.tiles.row]
-        return self.scores.peak + self.scores.rise >= floor
+        return self.scores.peak + self.scores.possible_rise >= floor
 
     @property
-    def rise(self) -> Tensor:
-        """How far a mode may rise between points, at the most, (B,)."""
-        return self._max(self.scores.rise.masked_fill(~self.kept, -math.inf))
+    def possible_rise(self) -> Tensor:
+        """The largest possible rise of a mode between points, (B,)."""
+        return self._max(self.scores.possible_rise.masked_fill(~self.kept, -math.inf))
 
-    def rise_near_top(self, depth: float) -> Tensor:
-        """The same where log p(x_seen, z) comes within `depth` nats of its largest, (B,)."""
+    def possible_rise_near_top(self, depth: float) -> Tensor:
+        """Return `possible_rise` where log p(x_seen, z) is within `depth` nats of its top, (B,)."""
         elsewhere = self.scores.peak < (self.top - depth)[self.tiles.row]
-        return self._max(self.scores.rise.masked_fill(elsewhere, -math.inf))
+        return self._max(self.scores.possible_rise.masked_fill(elsewhere, -math.inf))
 
     @property
     def log_evidence(self) -> Tensor:
@@ -59,27 +59,25 @@ class ScoredLattice:
 
     @property
     def error(self) -> Tensor:
-        """How far `log_evidence` is from that of the lattice of twice the spacing, (B,)."""
+        """The difference of `log_evidence` from that of twice the spacing, (B,)."""
         sparse = self._integral(self.scores.log_sparse_sum, 2 * self.tiles.spacing)
         return (self.log_evidence - sparse).abs()
 
     @property
-    def at_work(self) -> Tensor:
-        """Which rows have tiles on this lattice, (B,)."""
+    def active(self) -> Tensor:
+        """True for rows that have tiles on this lattice, (B,)."""
         none = torch.zeros(self.rows, dtype=torch.bool, device=self.tiles.row.device)
         return none.index_fill(0, self.tiles.row, True)
 
     def joined(self, other: "ScoredLattice") -> "ScoredLattice":
-        """This lattice with more of its tiles."""
-        row, tile = (
-            torch.cat([getattr(level.tiles, name) for level in (self, other)])
-            for name in ("row", "tile")
-        )
+        """Join this lattice with other tiles of it."""
+        row = torch.cat([self.tiles.row, other.tiles.row])
+        tile = torch.cat([self.tiles.tile, other.tiles.tile])
         tiles = Tiles(self.tiles.spacing, row, tile)
         return ScoredLattice(tiles, Scores.cat([self.scores, other.scores]), self.rows)
 
-    def beyond(self, reach: int) -> Tensor:
-        """Rows (M,) that may have mass at the border of the square of ± `reach` tiles."""
+    def rows_at_border(self, reach: int) -> Tensor:
+        """Return the rows (M,) that may have mass at the border of ± `reach` tiles."""
         part = 2 * self.tiles.tile + self.tiles.corners[:, None]
         at_border = ((part == -2 * reach) | (part == 2 * reach - 1)).any(-1)
         return self.tiles.row[(self.kept & at_border).any(0)].unique()
@@ -91,6 +89,6 @@ class ScoredLattice:
         return total.log() + top + self.latents * math.log(spacing)
 
     def _max(self, values: Tensor) -> Tensor:
-        """The largest of each row's values (..., N), (B,)."""
+        """Return the largest of each row's values (..., N), (B,)."""
         none = torch.full((self.rows,), -math.inf, dtype=values.dtype, device=values.device)
         return none.scatter_reduce(0, self.tiles.row, values.amax(0), "amax")

@@ -1,25 +1,26 @@
-"""A lattice of latent points that all rows share, scored only in tiles where a row has mass."""
+"""A lattice of latent points that all rows share, scored in the tiles where a row has mass."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import product
 
 import torch
 from torch import Tensor
 
+from elboroom.infer.linear_algebra import product_grid
 from elboroom.infer.target import Target
 from elboroom.model.priors import SharedMixture
 
 SIDE = 16
-"""Points along a tile: few enough to follow a posterior, many enough for matrix products."""
+"""Points along a tile: few enough to follow a posterior, enough for efficient matrix products."""
 
-_PROBES = (2, 6, 10, 14)  # along a tile, where the curvature is looked at
-_HALVES = slice(SIDE // 2 + 1), slice(SIDE // 2, None)  # along a tile, borders included
-_NARROW = 1.0  # spacings that a standard deviation has, below which points may miss a component
-_ROWS = 1 << 14  # that are scored at once
-_CAUTION = 2.0  # the curvature may be larger between the probes
+_PROBES = (2, 6, 10, 14)  # points along a tile at which the curvature is computed
+_HALVES = slice(SIDE // 2 + 1), slice(SIDE // 2, None)  # halves of a tile, borders included
+_NARROW = 1.0  # spacings: points may miss a component of smaller standard deviation
+_ROWS = 1 << 14  # rows that are scored at once
+_CAUTION = 2.0  # safety factor: the curvature may be larger between the probes
 _NEGLIGIBLE = 60.0  # nats below the maximum
-_FAR = 1 << 20  # beyond the coordinate of any tile
+_FAR = 1 << 20  # larger than the coordinate of any tile
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Tiles:
 
     @classmethod
     def of(cls, spacing: float, row: Tensor, tile: Tensor) -> "Tiles":
-        """The pairs, sorted."""
+        """Sort the pairs by tile."""
         code = torch.zeros_like(row)
         for along in tile.unbind(-1):
             code = 2 * _FAR * code + along + _FAR
@@ -49,7 +50,7 @@ class Tiles:
 
     @classmethod
     def every(cls, spacing: float, row: Tensor, tile: Tensor) -> "Tiles":
-        """Every tile of (T, D) for every row of (R,)."""
+        """Pair every tile of (T, D) with every row of (R,)."""
         return cls.of(spacing, row.repeat(len(tile)), tile.repeat_interleave(len(row), 0))
 
     def __len__(self) -> int:
@@ -57,18 +58,18 @@ class Tiles:
 
     @property
     def corners(self) -> Tensor:
-        """Where the parts of a tile are in it, in halves of its side, (2^D, D)."""
-        return cube(torch.arange(2, device=self.tile.device), self.tile.shape[-1])
+        """The positions of the parts of a tile within it, in halves of its side, (2^D, D)."""
+        return product_grid(torch.arange(2, device=self.tile.device), self.tile.shape[-1])
 
     def by_tile(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Each tile (D,) with rows that keep it, some thousands at a time."""
+        """Yield each tile (D,) with the rows that keep it, at most 16,384 at a time."""
         starts = (self.tile.diff(dim=0) != 0).any(-1).nonzero()[:, 0] + 1
         for pairs in torch.arange(len(self)).tensor_split(starts.cpu()):
             for some in pairs.split(_ROWS):
                 yield self.tile[some[0]], self.row[some[0] : some[-1] + 1]
 
     def split(self, kept: Tensor) -> "Tiles":
-        """The parts of tiles where `kept` (2^D, N), as tiles on the lattice of half the spacing."""
+        """Return the parts where `kept` (2^D, N) is True, as tiles of half the spacing."""
         part, pair = kept.nonzero(as_tuple=True)
         tile = 2 * self.tile[pair] + self.corners[part]
         return Tiles.of(self.spacing / 2, self.row[pair], tile)
@@ -76,33 +77,36 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Scores:
-    """Log p(x_seen, z) on N pairs of a row and a tile, in nats. Each tile has 2^D parts.
+    """log p(x_seen, z) on N pairs of a row and a tile, in nats. Each tile has 2^D parts.
 
     Attributes:
         log_joint: (16^D, N), at the points of the tile, the last dimension running fastest.
-        log_sum: (N,), log Σ p(x_seen, z) over these, in float64.
-        log_sparse_sum: (N,), the same over those on the lattice of twice the spacing.
-        peak: (2^D, N), the largest in each part, its borders included.
-        rise: (2^D, N), how far a mode between points may stand above the nearest of them.
+        log_sum: (N,), log Σ p(x_seen, z) over these points, in float64.
+        log_sparse_sum: (N,), the same over the points on the lattice of twice the spacing.
+        peak: (2^D, N), the largest value in each part, its borders included.
+        possible_rise: (2^D, N), how far a mode may rise above the nearest point.
     """
 
     log_joint: Tensor
     log_sum: Tensor
     log_sparse_sum: Tensor
     peak: Tensor
-    rise: Tensor
+    possible_rise: Tensor
 
     @classmethod
     def cat(cls, parts: "list[Scores]") -> "Scores":
-        """All parts, one after the other."""
-        columns = zip(
-            *([getattr(part, f.name) for f in fields(cls)] for part in parts), strict=True
+        """Concatenate the pairs of all parts."""
+        return cls(
+            torch.cat([part.log_joint for part in parts], -1),
+            torch.cat([part.log_sum for part in parts]),
+            torch.cat([part.log_sparse_sum for part in parts]),
+            torch.cat([part.peak for part in parts], -1),
+            torch.cat([part.possible_rise for part in parts], -1),
         )
-        return cls(*(torch.cat(column, -1) for column in columns))
 
 
 def score(target: Target, tiles: Tiles) -> Scores:
-    """Score every pair; a point is decoded once for all the rows that keep its tile."""
+    """Score every pair; a point is decoded once for all rows that keep its tile."""
     parts = []
     for tile, rows in tiles.by_tile():
         those = target if len(rows) == len(target) else target.rows(rows)
@@ -110,15 +114,10 @@ def score(target: Target, tiles: Tiles) -> Scores:
     return Scores.cat(parts)
 
 
-def cube(axis: Tensor, latents: int) -> Tensor:
-    """All points of D coordinates on the axis (n,), (n^D, D), the last running fastest."""
-    return torch.cartesian_prod(*[axis] * latents).view(-1, latents)
-
-
 def _score(target: Target, spacing: float, tile: Tensor) -> Scores:
-    """All rows of `target` on one tile (D,)."""
-    closed = (SIDE + 1,) * target.latents  # a tile with its far borders, where the next ones begin
-    borders = cube(torch.arange(SIDE + 1, device=tile.device), target.latents)
+    """Score all rows of `target` on one tile (D,)."""
+    closed = (SIDE + 1,) * target.latents  # a tile with its far borders, the start of the next
+    borders = product_grid(torch.arange(SIDE + 1, device=tile.device), target.latents)
     z = (spacing * (SIDE * tile + borders)).to(target.x)
     parameter = target.model.decoder(z)
     likelihood = target.model.likelihood(parameter).log_prob_table(target.x, target.mask)
@@ -126,33 +125,33 @@ def _score(target: Target, spacing: float, tile: Tensor) -> Scores:
     own = table[(slice(SIDE),) * target.latents]
     probes = len(_PROBES) // 2
     peak = _peaks(table, *_HALVES)
-    rise = _peaks(_rise(target, z, parameter, spacing), slice(probes), slice(probes, None))
-    hidden = _hidden(target, z.unflatten(0, closed), spacing)
-    if hidden is not None:
-        log_prior, steep = hidden
+    rise = _peaks(_possible_rise(target, z, parameter, spacing), slice(probes), slice(probes, None))
+    narrow = _narrow_components(target, z.unflatten(0, closed), spacing)
+    if narrow is not None:
+        log_prior, rise_of_narrow = narrow
         # max p(x, z) ≤ max p(z) · max p(x | z)
         peak = peak.maximum(log_prior + _peaks(likelihood.unflatten(0, closed), *_HALVES))
-        rise = rise.maximum(steep)
+        rise = rise.maximum(rise_of_narrow)
     return Scores(own.flatten(0, -2), *_log_sums(own), peak, rise)
 
 
-def _hidden(target: Target, z: Tensor, spacing: float) -> tuple[Tensor, Tensor] | None:
-    """What each part of a tile may hold of a prior's components that are too narrow to be seen.
+def _narrow_components(target: Target, z: Tensor, spacing: float) -> tuple[Tensor, Tensor] | None:
+    """Bound the prior's components that are too narrow to show at the points of a tile.
 
     Args:
-        target: whose prior it is.
+        target: the target, whose prior is used.
         z: the points of the tile, (17, …, D).
         spacing: h.
 
     Returns:
-        The largest log π_c N(z; μ_c, σ_c²) there, and how far it may rise, both (2^D, 1); None if
-        all components are wide, or the prior has none.
+        The largest log π_c N(z; μ_c, σ_c²) in each part, and its possible rise, both (2^D, 1); None
+        if no component is narrow, or the prior has no components.
     """
     prior = target.model.prior(1)
     if not isinstance(prior, SharedMixture):
         return None
     low, high = z[(0,) * target.latents], z[(SIDE // 2,) * target.latents]
-    corners = cube(torch.arange(2, device=z.device), target.latents) * (high - low)
+    corners = product_grid(torch.arange(2, device=z.device), target.latents) * (high - low)
     bounds = prior.log_bounds(low + corners, high + corners, _NARROW * spacing)
     if bounds is None:
         return None
@@ -162,9 +161,9 @@ def _hidden(target: Target, z: Tensor, spacing: float) -> tuple[Tensor, Tensor] 
 
 
 def _log_sums(table: Tensor) -> tuple[Tensor, Tensor]:
-    """Log Σ exp of a table with D + 1 axes (..., B), and of every second point of it, (B,)."""
+    """Compute log Σ exp of a table with D + 1 axes (..., B), and of every second point, (B,)."""
     top = table.flatten(0, -2).amax(0)
-    # where exp would underflow it is slow
+    # exp is slow where it underflows.
     mass = (table - top).clamp_(min=-_NEGLIGIBLE).exp_()
     sparse = mass[(slice(None, None, 2),) * (table.ndim - 1)]
     sums = (part.flatten(0, -2).sum(0).double() for part in (mass, sparse))
@@ -173,18 +172,18 @@ def _log_sums(table: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _peaks(table: Tensor, first: slice, second: slice) -> Tensor:
-    """The largest in each part of a table with D + 1 axes (..., B), (2^D, B)."""
+    """Return the largest value in each part of a table with D + 1 axes (..., B), (2^D, B)."""
     parts = product((first, second), repeat=table.ndim - 1)
     return torch.stack([table[part].flatten(0, -2).amax(0) for part in parts])
 
 
-def _rise(target: Target, z: Tensor, parameter: Tensor, spacing: float) -> Tensor:
-    """How far a mode may stand above the nearest point, near each probe of a tile, (..., B).
+def _possible_rise(target: Target, z: Tensor, parameter: Tensor, spacing: float) -> Tensor:
+    """Bound how far a mode rises above the nearest point, near each probe of a tile, (..., B).
 
-    Its curvature is taken to be the Fisher information of the seen pixels on z, and the prior's.
+    The curvature is taken to be the Fisher information of the seen pixels on z, plus the prior's.
     """
     latents, device = target.latents, parameter.device
-    probes = cube(torch.tensor(_PROBES, device=device), latents)
+    probes = product_grid(torch.tensor(_PROBES, device=device), latents)
     strides = (SIDE + 1) ** torch.arange(latents - 1, -1, -1, device=device)
     at = (probes * strides).sum(-1)
     information = target.model.likelihood(parameter[at]).information().flatten(1)
