@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from elboroom.data import binarisation
+from elboroom.data import binarisation, masks
 from elboroom.data.lazy_images import Reader, brightness
 from elboroom.data.source import rows_at_a_time
 from elboroom.errors import IncomparableError
@@ -83,9 +83,17 @@ class Part:
         drawn = binarisation.draw(x, generator)
         return torch.where(x.isnan(), x, drawn) if self.missing else drawn
 
-    def seen(self, x: Tensor) -> Tensor | None:
-        """The mask of a batch of this part: False where a pixel is missing; None if none is."""
-        return ~x.isnan() if self.missing else None
+    def seen(self, x: Tensor, mask: Tensor | None = None) -> Tensor | None:
+        """Return which values of a batch are observed by `mask` and not missing.
+
+        Args:
+            x: a batch of this part, (B, *event).
+            mask: True = observed, shaped like `x` or like the event; None if all values are.
+
+        Returns:
+            A bool tensor shaped like `x`; None if every value is observed.
+        """
+        return masks.seen(x, mask) if self.missing or mask is not None else None
 
     def split(self, size: int) -> Iterator[Tensor]:
         """All images in order as float32 (B, *event) in [0, 1], without a redraw."""
