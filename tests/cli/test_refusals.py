@@ -70,7 +70,7 @@ def test_data_too_small_for_the_reference_split_is_refused(
 ):
     assert refused(elboroom, tmp_path, "--data", digits, "--split", "reference") == [
         "this data is too small for the reference split",
-        "the split needs 20,000 training rows, there are 300",
+        "found 300 training rows; the split needs 20,000",
         "use --split standard",
     ]
 

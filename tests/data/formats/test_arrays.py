@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from elboroom.data.formats.arrays import read_array
-from elboroom.data.source import compact
+from elboroom.data.source import to_bytes_or_floats
 from elboroom.errors import DataError
 
 GREY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -161,10 +161,10 @@ def test_values_that_are_no_brightness_are_refused(
 def test_nan_stands_for_a_missing_pixel(npz: Callable[..., Path]):
     images, test = np.array([[0.25, np.nan], [1.0, 0.0]]), np.array([[1.0, 0.5]])
     source = read_array(npz(x_train=images, x_test=test))
-    assert source.has_gaps
+    assert source.has_missing
     assert source.white == 1.0
     np.testing.assert_array_equal(source.images, images.astype(np.float32))
-    assert not read_array(npz(x_train=test)).has_gaps
+    assert not read_array(npz(x_train=test)).has_missing
 
 
 def test_a_mask_says_which_pixels_are_known(npz: Callable[..., Path]):
@@ -329,7 +329,7 @@ def test_bytes_that_stand_for_true_are_1(tmp_path: Path, memory: float):
     path = saved(tmp_path / "my.npy", np.array([[False, True, True]]))
     path.write_bytes(path.read_bytes()[:-2] + b"\x02\xff")
     source = read_array(path, memory=memory)
-    assert compact(source.images[:]).tolist() == [[0, 1, 1]]
+    assert to_bytes_or_floats(source.images[:]).tolist() == [[0, 1, 1]]
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
