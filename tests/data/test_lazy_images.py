@@ -216,8 +216,8 @@ def test_a_large_npz_is_refused_by_the_size_that_it_will_have(
     save(path, images=np.zeros((2**21, 64), np.uint8))
     assert refusal(path) == [
         f"{path} does not fit into --memory 0.25",
-        "  why: its arrays are 0.125 GiB, which reading doubles, and no part of a .npz can stay "
-        "on disk",
+        "  why: its arrays are 0.125 GiB, which reading doubles, and no part of it can stay on "
+        "disk",
         "  fix: save the images alone with numpy.save, as a .npy, or allow more --memory",
     ]
 
@@ -227,7 +227,7 @@ def test_a_large_array_in_fortran_order_is_refused(tmp_path: Path):
     np.save(path, np.asfortranarray(np.zeros((2**21, 65), np.uint8)))
     assert refusal(path) == [
         f"{path} cannot stay on disk",
-        "  why: it is in Fortran order, in which one image lies scattered over the whole file",
+        "  why: it is in Fortran order, in which one image is scattered over the whole file",
         "  fix: save numpy.ascontiguousarray of it, or allow more --memory",
     ]
 

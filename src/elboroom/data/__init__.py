@@ -1,6 +1,5 @@
 """Bytes → Dataset: read, split, binarise."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -8,7 +7,7 @@ import torch
 from elboroom.config import BinarisationName, DataConfig, Split
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.dataset import Dataset, Identity, Part
-from elboroom.data.formats.arrays import read_array
+from elboroom.data.formats.registry import read_data
 from elboroom.data.lazy_images import LazyImages
 from elboroom.data.mnist import read_mnist
 from elboroom.data.rows import Rows
@@ -41,7 +40,8 @@ def load_data(config: DataConfig) -> Dataset:
         DataError: if a file, a value or a size does not fit the reader or the split; the message
             names what was expected, what was found and the fix.
     """
-    source = _read(config)
+    is_embedded = config.source == "mnist"
+    source = read_mnist() if is_embedded else read_data(Path(config.source), config)
     train, test = split(source, config.split)
     train, validation = split_validation(train, config.validation)
     identity = Identity(
@@ -68,16 +68,3 @@ def _part(rows: Rows, source: Source, binarisation: Binarisation) -> Part:
     images = LazyImages(rows, binarisation)
     labels = None if rows.labels is None else torch.tensor(rows.labels)
     return Part(images if source.mapped else images.load(), labels, binarisation)
-
-
-def _read(config: DataConfig) -> Source:
-    if config.source == "mnist":
-        return read_mnist()
-    if os.path.isdir(config.source):
-        from elboroom.data.formats.folder import (
-            read_folder,  # and Pillow, which no other data needs
-        )
-
-        return read_folder(Path(config.source), memory=config.memory)
-    real = config.binarisation == "none"
-    return read_array(Path(config.source), real=real, memory=config.memory)

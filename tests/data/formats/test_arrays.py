@@ -261,8 +261,9 @@ def test_labels_that_do_not_fit_are_refused(
 
 
 READERS = (
-    "give `mnist`, a .npy or .npz file written by numpy.save or numpy.savez, or a folder of PNG "
-    "pictures"
+    "give `mnist`, or the path of one array of images, a .npy written by numpy.save; of images, "
+    "and labels, masks or a test part, a .npz written by numpy.savez; of a folder of PNG pictures, "
+    "or of one folder for each class, or of `train` and `test`"
 )
 
 

@@ -184,8 +184,7 @@ def test_too_many_pixels_are_refused_before_one_is_decoded(
     monkeypatch.setattr(folder, "read_pixels", None)
     assert refusal(tmp_path, memory=(size - 1) / 2**30) == [
         f"{tmp_path} does not fit into --memory {(size - 1) / 2**30:g}",
-        "its pictures are 1.48e-06 GiB, which reading doubles, and no part of a folder can stay on "
-        "disk",
+        "its pictures are 1.48e-06 GiB, which reading doubles, and no part of it can stay on disk",
         "save the images as one .npy of uint8, which can stay on disk, or allow more --memory",
     ]
 

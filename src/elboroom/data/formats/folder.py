@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from elboroom.data.formats.array_files import COPIES
+from elboroom.data.formats.errors import require_fit
 from elboroom.data.formats.folder_listing import Listing, TooManyError, list_parts
 from elboroom.data.formats.png import PngHeader, read_header, read_pixels, reading
 from elboroom.data.source import Source
@@ -70,7 +70,8 @@ def _event_shape(path: Path, files: list[str], memory: float) -> tuple[int, int,
         channels = max(channels, header.channels)
         held, packed = held + header.held, packed + header.packed
     width, height = first.size
-    _require_room(path, len(files) * channels * height * width, memory)
+    size = len(files) * channels * height * width
+    require_fit(path, size, memory, what="its pictures", fix=_AS_ARRAY)
     _require_dense(path, packed, held)
     return channels, height, width
 
@@ -86,16 +87,6 @@ def _images(files: list[str], event_shape: tuple[int, ...]) -> np.ndarray:
         with reading(file, fix=_MEND):
             image[:] = read_pixels(Path(file), event_shape)
     return images
-
-
-def _require_room(path: Path, size: int, memory: float) -> None:
-    if COPIES * size > memory * 2**30:
-        raise DataError(
-            f"{path} does not fit into --memory {memory:g}",
-            why=f"its pictures are {size / 2**30:.3g} GiB, which reading doubles, and no part of a "
-            "folder can stay on disk",
-            fix=f"{_AS_ARRAY}, or allow more --memory",
-        )
 
 
 def _require_dense(path: Path, packed: int, held: int) -> None:
