@@ -321,7 +321,7 @@ def test_a_torn_picture_is_refused(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:-5])
     assert refusal(tmp_path) == [
         f"cannot read the picture {path}",
-        "it is cut short",
+        "it is not a valid PNG (broken PNG file (chunk b'IEN'))",
         "save it again as a PNG, or take it out of the folder",
     ]
 
