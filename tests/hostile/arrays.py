@@ -62,36 +62,37 @@ def saved(array: Any) -> bytes:
 
 
 OBJECTS = of("(1, 1)", "'|O'", pickle.dumps(np.array([[Bomb()]], object)))
+NO_SIZE, NESTED = "; expected natural numbers", "nested too deeply"
 DEEP = "(" * 4_000 + ")" * 4_000
-PROMISES, NO_ARRAY, NO_TYPE = "header promises", "not that of an array", "not one of numbers"
+PROMISES, NO_ARRAY, NO_TYPE = "header promises", "not that of an array", "; expected numbers"
 NPY: list[tuple[str, bytes, str]] = [
     ("promises terabytes", of("(1000000, 1000000)"), "promises 8,000,000,000,000 bytes"),
     ("promises a byte more", of("(3, 4)", "'|u1'", bytes(11)), "promises 12 bytes of uint8"),
-    ("holds a byte more", of("(3, 4)", "'|u1'", bytes(13)), "it holds 13"),
+    ("holds a byte more", of("(3, 4)", "'|u1'", bytes(13)), "found 13"),
     ("its size overflows to 0", of("(4294967296, 4294967296)", "'|u1'"), PROMISES),
     ("its size overflows", of("(9223372036854775807, 3)"), PROMISES),
     ("its bytes overflow to 0", of("(2305843009213693952, 1)"), PROMISES),
-    ("objects", OBJECTS, "code would run"),
-    ("objects of a size", of("(1, 1)", "'|O8'", bytes(8)), "code would run"),
-    ("a structure", of("(2, 2)", "[('a', '<f4'), ('b', '<f4')]", bytes(32)), NO_ARRAY),
-    ("a structure by commas", of("(2, 2)", "'f4,f4'", bytes(32)), NO_ARRAY),
+    ("objects", OBJECTS, "would run their code"),
+    ("objects of a size", of("(1, 1)", "'|O8'", bytes(8)), "would run their code"),
+    ("a structure", of("(2, 2)", "[('a', '<f4'), ('b', '<f4')]", bytes(32)), NO_TYPE),
+    ("a structure by commas", of("(2, 2)", "'f4,f4'", bytes(32)), NO_TYPE),
     ("arrays within", of("(1, 1)", "('<f4', (1000000000,))"), NO_ARRAY),
     ("arrays within, as a word", of("(1, 1)", "'(1000000000)f4'"), NO_ARRAY),
     ("void of a gigabyte", of("(1, 1)", "'|V1000000000'"), NO_TYPE),
     ("strings without length", of("(1000000000000000000, 1)", "'|S0'"), NO_TYPE),
-    ("strings of gigabytes", of("(1, 1)", "'<U4294967295'"), NO_TYPE),
+    ("strings of gigabytes", of("(1, 1)", "'<U4294967295'"), NO_ARRAY),
     ("dates", of("(1, 1)", "'<M8[s]'", bytes(8)), NO_TYPE),
     ("floats that depend on the machine", of("(1, 1)", "'<f16'", bytes(16)), NO_TYPE),
-    ("an unknown type", of("(1, 1)", "'<z9'", bytes(9)), NO_TYPE),
+    ("an unknown type", of("(1, 1)", "'<z9'", bytes(9)), NO_ARRAY),
     ("complex numbers", of("(1, 1)", "'<c16'", bytes(16)), "its type is complex128"),
     ("words", of("(1, 1)", "'<U2'", bytes(8)), "its type is <U2"),
-    ("a negative size", of("(-1, 4)", "'|u1'", bytes(4)), NO_ARRAY),
-    ("two negative sizes", of("(-2, -2)", "'|u1'", bytes(4)), NO_ARRAY),
-    ("a size that is a bool", of("(True, 4)", "'|u1'", bytes(4)), NO_ARRAY),
+    ("a negative size", of("(-1, 4)", "'|u1'", bytes(4)), NO_SIZE),
+    ("two negative sizes", of("(-2, -2)", "'|u1'", bytes(4)), NO_SIZE),
+    ("a size that is a bool", of("(True, 4)", "'|u1'", bytes(4)), NO_SIZE),
     ("a size with an exponent", of("(1e9, 4)", "'|u1'", bytes(4)), NO_ARRAY),
-    ("33 axes", of(f"({'1, ' * 33})", "'|u1'", b"\0"), "33 axes, of 32"),
-    ("3,000 axes", of(f"({'1, ' * 3_000})", "'|u1'", b"\0"), "3000 axes, of 32"),
-    ("a size of 5,000 digits", of(f"({'9' * 5_000},)"), "sizes that no array has"),
+    ("33 axes", of(f"({'1, ' * 33})", "'|u1'", b"\0"), "not an array of images"),
+    ("3,000 axes", of(f"({'1, ' * 3_000})", "'|u1'", b"\0"), "maximum supported dimension"),
+    ("a size of 5,000 digits", of(f"({'9' * 5_000},)"), NO_ARRAY),
     ("a shape that is a list", of("[3, 4]", "'|u1'", bytes(12)), NO_ARRAY),
     ("a shape that is a number", of("12", "'|u1'", bytes(12)), NO_ARRAY),
     ("a shape without commas", of("(3 4)", "'|u1'", bytes(12)), "cannot read"),
@@ -100,14 +101,14 @@ NPY: list[tuple[str, bytes, str]] = [
     ("no images", of("(0, 4)"), "not an array of images"),
     ("no images of any size", of("(0, 1000000000000000000, 9)"), "cannot"),
     ("parentheses, deeply nested", of(DEEP), NO_ARRAY),
-    ("signs, deeply nested", of("-" * 9_000 + "1"), NO_ARRAY),
+    ("signs, deeply nested", of("-" * 9_000 + "1"), NESTED),
     ("a header that is code", npy("__import__('os').mkdir('executed')"), NO_ARRAY),
     ("code as a shape", of("__import__('os').mkdir('executed')"), NO_ARRAY),
     ("spaces alone", npy(" " * 9_900), NO_ARRAY),
     ("spaces everywhere", npy("{" + " " * 3_000 + "'descr'" + " " * 6_000), NO_ARRAY),
-    ("a header of 65 kB", npy(header("(1, 1)") + " " * 65_000), "bytes, of 10,000 at most"),
-    ("a header longer than it is", npy("{", length=65_535), "65,535 bytes, of 10,000"),
-    ("a header of 4 GiB", npy("{", version=2, length=2**32 - 1), "4,294,967,295 bytes"),
+    ("a header of 65 kB", npy(header("(1, 1)") + " " * 65_000), "bytes long; at most 10,000"),
+    ("a header longer than it is", npy("{", length=65_535), "65,535 bytes long"),
+    ("a header of 4 GiB", npy("{", version=2, length=2**32 - 1), "4,294,967,295 bytes long"),
     ("a header of version 9", npy(header("(1, 1)"), bytes(8), 9), "format version"),
     ("a header cut short", npy(header("(1, 1)")[:20], length=60), NO_ARRAY),
     ("no header", b"\x93NUMPY\x01\0", NO_ARRAY),
@@ -239,10 +240,14 @@ NPZ: list[tuple[str, bytes, str]] = [
     (
         "a member of objects",
         zipped(ONE, replace(ONE, name=b"y.npy", content=OBJECTS)),
-        "code would",
+        "would run",
     ),
     ("a member of nothing", zipped(replace(ONE, content=b"")), "cannot read"),
-    ("a member of 33 axes", zipped(replace(ONE, content=of(f"({'1,' * 33})"))), "33 axes"),
+    (
+        "a member of 99 axes",
+        zipped(replace(ONE, content=of(f"({'1,' * 99})", values=bytes(8)))),
+        "99",
+    ),
 ]
 
 
@@ -308,7 +313,7 @@ CASES = [
     *(Case(f"data {name}", make, held, told) for name, make, told in PLACES),
     Case("mask a pipe", _pipe, mask, "a pipe or a device"),
     Case("mask of terabytes", writing("m.npy", of("(1000000, 1000000)", "'|b1'")), mask, PROMISES),
-    Case("mask of objects", writing("m.npy", OBJECTS), mask, "code would run"),
+    Case("mask of objects", writing("m.npy", OBJECTS), mask, "would run their code"),
     Case(
         "mask of numbers", writing("m.npy", of("(4, 4)", "'|u1'", bytes(16))), mask, "is not a mask"
     ),
