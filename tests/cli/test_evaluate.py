@@ -55,7 +55,7 @@ def test_runs_on_unlike_data_are_not_compared(
     assert elboroom("train", *options, "--out", other).code == 0
     assert error(elboroom("evaluate", run, "--compare", other), 2) == [
         "these results cannot be compared",
-        "they speak of different data (binarisation: threshold against static)",
+        "they are of different data (binarisation: threshold against static)",
         "evaluate runs that share data, binarisation and split",
     ]
 

@@ -103,7 +103,7 @@ def test_a_picture_of_another_size_is_refused(elboroom: Command, run: Path, tmp_
     Image.new("L", (28, 27)).save(path)
     assert error(elboroom("complete", run, "--mask", "top", "--image", path), 2) == [
         f"{path} has the wrong size",
-        "the model's images are 8 × 8 pixels, this one is 28 × 27",
+        "found 28 × 27 pixels; expected 8 × 8, the size of the model's images",
         "resize it first",
     ]
 

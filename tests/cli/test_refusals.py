@@ -31,8 +31,9 @@ def test_data_that_is_missing_is_refused(elboroom: Command, tmp_path: Path):
     assert refused(elboroom, tmp_path, "--data", path) == [
         f"cannot read {path} as data",
         f"[Errno 2] No such file or directory: '{path}'",
-        "give `mnist`, a .npy or .npz file written by numpy.save or numpy.savez, or a folder of "
-        "PNG pictures",
+        "give `mnist`, or the path of one array of images, a .npy written by numpy.save; of "
+        "images, and labels, masks or a test part, a .npz written by numpy.savez; of a folder of "
+        "PNG pictures, or of one folder for each class, or of `train` and `test`",
     ]
 
 
@@ -70,7 +71,7 @@ def test_data_too_small_for_the_reference_split_is_refused(
 ):
     assert refused(elboroom, tmp_path, "--data", digits, "--split", "reference") == [
         "this data is too small for the reference split",
-        "the split needs 20,000 training rows, there are 300",
+        "found 300 training rows; the split needs 20,000",
         "use --split standard",
     ]
 

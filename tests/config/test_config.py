@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from elboroom import PRESETS, Config, DataConfig, ModelConfig, TrainConfig
 from elboroom.config import (
     Activation,
-    Binarisation,
+    BinarisationName,
     CheckpointConfig,
     CompleteConfig,
     EvaluateConfig,
@@ -25,7 +25,7 @@ CONFIGS = st.builds(
     data=st.builds(
         DataConfig,
         source=st.text(min_size=1),
-        binarisation=st.sampled_from(get_args(Binarisation)),
+        binarisation=st.sampled_from(get_args(BinarisationName)),
         split=st.sampled_from(get_args(Split)),
         validation=st.integers(0, 10**6),
         memory=st.floats(0, 1e6),

@@ -8,12 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elboroom import Dataset, load_mnist
-from elboroom.data.binarisation import draw, draw_once, draw_rows, threshold
+from elboroom.data.binarisation import draw, draw_rows, threshold
 from elboroom.randomness import stream
 
 
 def grey(rows: int = 500) -> torch.Tensor:
     return torch.linspace(0, 1, 20).repeat(rows, 1)
+
+
+def draw_all(x: torch.Tensor, *, stream: int, start: int = 0) -> torch.Tensor:
+    """Draw all rows of a part, the first of them at `start` in the stream."""
+    return draw_rows(x, np.arange(start, start + len(x)), stream=stream)
 
 
 def digest(x: torch.Tensor) -> str:
@@ -31,19 +36,19 @@ def test_the_threshold_is_strictly_above_one_half():
 
 def test_a_draw_from_the_fixed_seed_is_the_same_everywhere_and_forever():
     half = torch.full((20,), 0.5)
-    assert written(draw_once(half, stream=0)) == "01100100011110011000"
-    assert written(draw_once(half, stream=1)) == "10010110110010110111"
+    assert written(draw_all(half, stream=0)) == "01100100011110011000"
+    assert written(draw_all(half, stream=1)) == "10010110110010110111"
 
 
 @pytest.mark.parametrize("stream_", [0, 1])
 def test_a_fixed_draw_of_black_and_white_changes_nothing(stream_: int):
     x = torch.tensor([0.0, 1.0]).repeat(1000)
-    assert torch.equal(draw_once(x, stream=stream_), x.to(torch.uint8))
+    assert torch.equal(draw_all(x, stream=stream_), x.to(torch.uint8))
 
 
 def draws_of(how: str) -> torch.Tensor:
     if how == "fixed":
-        return draw_once(grey(), stream=0).float()
+        return draw_all(grey(), stream=0).float()
     return draw(grey(), stream(0, "test"))
 
 
@@ -57,13 +62,13 @@ def test_a_pixel_is_white_as_often_as_it_is_bright(how: str):
 @given(st.integers(0, 9))
 def test_a_row_is_drawn_alike_wherever_its_part_begins(start: int):
     x = grey(10)
-    assert torch.equal(draw_once(x, stream=0)[start:], draw_once(x[start:], stream=0, start=start))
+    assert torch.equal(draw_all(x, stream=0)[start:], draw_all(x[start:], stream=0, start=start))
 
 
 @given(st.lists(st.integers(0, 9)))
 def test_rows_are_drawn_alike_in_any_order_and_any_number(rows: list[int]):
     x, index = grey(10), np.array(rows, dtype=np.int64)
-    assert torch.equal(draw_rows(x[index], index, stream=0), draw_once(x, stream=0)[index])
+    assert torch.equal(draw_rows(x[index], index, stream=0), draw_all(x, stream=0)[index])
 
 
 def test_fresh_draws_differ_and_follow_their_generator():

@@ -45,7 +45,7 @@ def test_results_of_unlike_data_may_not_be_compared(change: dict[str, Any], foun
         IDENTITY.require_same(replace(IDENTITY, **change))
     assert str(error.value) == (
         "these results cannot be compared\n"
-        f"  why: they speak of different data ({found})\n"
+        f"  why: they are of different data ({found})\n"
         "  fix: evaluate runs that share data, binarisation and split"
     )
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from elboroom import Config, DataConfig, Dataset, ModelConfig, TrainConfig, evaluate, load_data
-from elboroom.config import Binarisation, ObjectiveConfig
+from elboroom.config import BinarisationName, ObjectiveConfig
 from elboroom.data import Part, source
-from elboroom.data.binarisation import draw_once
+from elboroom.data.binarisation import draw_rows
 from elboroom.data.formats.arrays import read_array
-from elboroom.data.lazy_images import Reader
+from elboroom.data.lazy_images import LazyImages
 from elboroom.data.splits import split
 from elboroom.errors import DataError
 from elboroom.model.likelihoods import require_support
@@ -42,7 +42,7 @@ ARRAYS = {
     "gaps": TORN.astype(np.float32),
     "channels last": np.stack([GREY] * 3, -1),
 }
-BINARISATIONS = get_args(Binarisation)
+BINARISATIONS = get_args(BinarisationName)
 Pair = tuple[Dataset, Dataset]
 
 
@@ -62,7 +62,7 @@ def both(tmp_path: Path) -> Callable[..., Pair]:
 @pytest.fixture(autouse=True)
 def a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch):
     """So that even these small arrays are read in several pieces, the last of them short."""
-    monkeypatch.setattr(source, "_AT_A_TIME", 20 * 7)
+    monkeypatch.setattr(source, "_VALUES_AT_ONCE", 20 * 7)
 
 
 def parts(data: Dataset) -> list[Part]:
@@ -81,14 +81,14 @@ def test_every_part_has_the_same_images(both: Callable[..., Pair], kind: str, ho
     assert held.event_shape == mapped.event_shape
     for a, b in zip(parts(held), parts(mapped), strict=True):
         assert isinstance(a.images, torch.Tensor)
-        assert isinstance(b.images, Reader)
+        assert isinstance(b.images, LazyImages)
         index = torch.randint(len(a), (30,), generator=stream(0, "index"))
         assert same(*(p.batch(index, stream(0, "redraw")) for p in (a, b)))
         assert same(a.x, b.x)
         assert same(a.mean, b.mean)
         assert same(a.rows([5, 1, 5]).images, b.rows([5, 1, 5]).images)
         assert isinstance(b.rows([5, 1, 5]).images, torch.Tensor)
-        assert (a.missing, a.redraw, a.white) == (b.missing, b.redraw, b.white)
+        assert a.binarisation == b.binarisation
 
 
 @pytest.mark.parametrize("kind", ["bytes", "gaps"])
@@ -100,8 +100,8 @@ def test_what_is_read_from_disk_is_what_the_array_holds(both: Callable[..., Pair
     )
     gaps = torch.where(x.isnan(), x, 0)
     expected = [
-        draw_once(x[train_rows], stream=0) + gaps[train_rows],
-        draw_once(x[test_rows], stream=1) + gaps[test_rows],
+        draw_rows(x[train_rows], np.arange(len(train_rows)), stream=0) + gaps[train_rows],
+        draw_rows(x[test_rows], np.arange(len(test_rows)), stream=1) + gaps[test_rows],
     ]
     assert mapped.validation is not None
     assert same(torch.cat([mapped.train.x, mapped.validation.x]), expected[0])
@@ -158,14 +158,14 @@ def test_images_are_read_once_a_visit_and_a_few_at_a_time(
     both: Callable[..., Pair], monkeypatch: pytest.MonkeyPatch
 ):
     read: list[int] = []
-    compact = source.compact
+    convert = source.to_bytes_or_floats
 
     def counted(images: np.ndarray) -> np.ndarray:
         read.append(len(images))
-        return compact(images)
+        return convert(images)
 
-    for module in ("source", "lazy_images", "formats.arrays"):
-        monkeypatch.setattr(f"elboroom.data.{module}.compact", counted)
+    for module in ("source", "rows", "formats.arrays"):
+        monkeypatch.setattr(f"elboroom.data.{module}.to_bytes_or_floats", counted)
     mapped = both(GREY)[1]
     read.clear()
     mapped = load_data(DataConfig(str(mapped_file(mapped)), memory=0))
@@ -178,8 +178,8 @@ def test_images_are_read_once_a_visit_and_a_few_at_a_time(
 
 
 def mapped_file(data: Dataset) -> Path:
-    assert isinstance(data.train.images, Reader)
-    array: Any = data.train.images.array
+    assert isinstance(data.train.images, LazyImages)
+    array: Any = data.train.images.stored.array
     assert isinstance(array, np.memmap)
     return Path(str(array.filename))
 
@@ -216,8 +216,8 @@ def test_a_large_npz_is_refused_by_the_size_that_it_will_have(
     save(path, images=np.zeros((2**21, 64), np.uint8))
     assert refusal(path) == [
         f"{path} does not fit into --memory 0.25",
-        "  why: its arrays are 0.125 GiB, which reading doubles, and no part of a .npz can stay "
-        "on disk",
+        "  why: its arrays are 0.125 GiB, which reading doubles, and no part of it can stay on "
+        "disk",
         "  fix: save the images alone with numpy.save, as a .npy, or allow more --memory",
     ]
 
@@ -227,7 +227,7 @@ def test_a_large_array_in_fortran_order_is_refused(tmp_path: Path):
     np.save(path, np.asfortranarray(np.zeros((2**21, 65), np.uint8)))
     assert refusal(path) == [
         f"{path} cannot stay on disk",
-        "  why: it is in Fortran order, in which one image lies scattered over the whole file",
+        "  why: it is in Fortran order, in which one image is scattered over the whole file",
         "  fix: save numpy.ascontiguousarray of it, or allow more --memory",
     ]
 

@@ -8,6 +8,7 @@ import torch
 
 from elboroom import VAE, DataConfig, ModelConfig, TrainConfig, evaluate, load_data, train
 from elboroom.config import ObjectiveConfig
+from elboroom.data import masks
 from elboroom.randomness import stream
 
 ROWS = 60
@@ -42,6 +43,16 @@ def test_nan_and_masks_are_the_same_gaps_and_the_rest_is_as_without_them(torn):
     assert torch.equal(x[~x.isnan()], batch(whole)[torch.from_numpy(mask)])
     assert torch.equal(gaps.test.x.isnan(), ~torch.from_numpy(mask[:20]))
     assert whole.train.seen(batch(whole)) is None
+
+
+def test_seen_by_a_mask_is_what_it_observes_and_is_not_missing(torn):
+    gaps, _, whole, known = torn
+    event_mask = torch.tensor([True, False, True, True, False, True])
+    for mask in (event_mask, event_mask.expand(ROWS, 6).logical_xor(torch.eye(ROWS, 6) > 0)):
+        in_gaps, in_whole = (d.train.seen(batch(d), mask) for d in (gaps, whole))
+        assert torch.equal(in_gaps, mask & torch.from_numpy(known))
+        assert torch.equal(in_whole, mask.expand(ROWS, 6))
+        assert torch.equal(in_gaps, masks.seen(batch(gaps), mask))
 
 
 @pytest.mark.parametrize("objective", [ObjectiveConfig(), ObjectiveConfig("iwae", k=3)])

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elboroom import DataConfig, Dataset, load_data, load_mnist
-from elboroom.data.formats.arrays import Source
 from elboroom.data.mnist import read_mnist
+from elboroom.data.rows import Rows
+from elboroom.data.source import Source
 from elboroom.data.splits import split
 from elboroom.errors import DataError
 
@@ -24,6 +25,11 @@ def numbered(count: int, tests: int = 0) -> Source:
         test_labels=others if tests else None,
         white=1.0,
     )
+
+
+def numbers(rows: Rows) -> np.ndarray:
+    """The numbers of some numbered images."""
+    return rows.array[rows.index, 0]
 
 
 def test_the_standard_split_of_mnist_is_60000_and_10000(mnist: Dataset):
@@ -85,7 +91,7 @@ def test_data_too_small_for_the_reference_split_is_refused(count: int):
         split(numbered(count), "reference")
     assert str(error.value) == (
         "this data is too small for the reference split\n"
-        f"  why: the split needs 20,000 training rows, there are {count:,}\n"
+        f"  why: found {count:,} training rows; the split needs 20,000\n"
         "  fix: use --split standard"
     )
 
@@ -98,8 +104,8 @@ def test_20000_rows_are_enough_for_the_reference_split():
 
 def test_a_source_with_a_test_part_is_split_as_it_is():
     train, test = split(numbered(5, tests=2), "standard")
-    assert train.images[:, 0].tolist() == [0, 1, 2, 3, 4]
-    assert test.images[:, 0].tolist() == [-1, -2]
+    assert numbers(train).tolist() == [0, 1, 2, 3, 4]
+    assert numbers(test).tolist() == [-1, -2]
     assert test.labels is not None
     assert test.labels.tolist() == [-1, -2]
 
@@ -108,22 +114,22 @@ def test_a_source_with_a_test_part_is_split_as_it_is():
 def test_a_tenth_is_held_out_where_there_is_no_test_part(count: int):
     train, test = split(numbered(count), "standard")
     assert len(test) == max(1, round(count / 10))
-    assert sorted([*train.images[:, 0], *test.images[:, 0]]) == list(range(count))
+    assert sorted([*numbers(train), *numbers(test)]) == list(range(count))
 
 
 @given(st.integers(2, 400))
 def test_labels_and_images_are_held_out_together(count: int):
     for part in split(numbered(count), "standard"):
-        np.testing.assert_array_equal(part.images[:, 0], part.labels)
+        np.testing.assert_array_equal(numbers(part), part.labels)
 
 
 def test_the_rows_held_out_are_the_same_everywhere_and_forever():
     test = split(numbered(40), "standard")[1]
-    assert test.images[:, 0].tolist() == [3, 11, 13, 14]
+    assert numbers(test).tolist() == [3, 11, 13, 14]
 
 
 def test_one_image_cannot_be_split():
-    with pytest.raises(DataError, match=r"^one image cannot be split\n  why: .+\n  fix: .+"):
+    with pytest.raises(DataError, match=r"^one row cannot be split\n  why: .+\n  fix: .+"):
         split(numbered(1), "standard")
 
 

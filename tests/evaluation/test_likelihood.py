@@ -81,7 +81,7 @@ def test_results_on_unlike_data_are_not_compared(change: dict[str, str], named: 
         found(1.0, 2.0).minus(found(1.0, 2.0, **change))
     assert str(error.value) == (
         "these results cannot be compared\n"
-        f"  why: they speak of different data ({named})\n"
+        f"  why: they are of different data ({named})\n"
         "  fix: evaluate runs that share data, binarisation and split"
     )
 

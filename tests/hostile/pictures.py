@@ -55,14 +55,23 @@ def within(*chunks: bytes) -> bytes:
     return start() + b"".join(chunks) + DATA + END
 
 
-NO_PNG, SIZE, TORN = "does not begin as a PNG", "has the wrong size", "cannot read the picture"
-FRAMES = chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0)) + chunk(b"fcTL", bytes(26))
+NO_PNG, SIZE, TORN = "(not a PNG file)", "has the wrong size", "cannot read the picture"
+NO_HEADER, CUT = "(not identified by this driver)", "Truncated File Read"
+TOO_LARGE = "Decompressed data too large"
+FRAMES = chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0))
+
+
+def frame(width: int, height: int) -> bytes:
+    """The control of the first frame of an animation."""
+    return chunk(b"fcTL", struct.pack(">III", 0, width, height) + bytes(14))
+
+
 PNG: list[tuple[str, bytes, str]] = [
     ("10^10 pixels", start(100_000, 100_000) + DATA + END, SIZE),
     ("2^62 pixels", start(2**31 - 1, 2**31 - 1) + DATA + END, SIZE),
     ("2^64 pixels", start(2**32 - 1, 2**32 - 1) + DATA + END, SIZE),
-    ("no pixels", start(0, 0) + END, SIZE),
-    ("another size later", start() + head(100_000, 100_000) + DATA + END, "two headers"),
+    ("no pixels", start(0, 0) + END, NO_HEADER),
+    ("another size later", start() + head(100_000, 100_000) + DATA + END, SIZE),
     ("nothing", b"", NO_PNG),
     ("text", b"<svg xmlns='http://www.w3.org/2000/svg'/>", NO_PNG),
     *((f"{kind} within", other(kind), NO_PNG) for kind in ("JPEG", "GIF", "BMP", "TIFF", "PPM")),
@@ -72,14 +81,14 @@ PNG: list[tuple[str, bytes, str]] = [
         NO_PNG,
     ),
     ("the signature of MNG", b"\x8aMNG" + WHOLE[4:], NO_PNG),
-    ("no header", SIGNATURE + DATA + END, NO_PNG),
-    ("a header of 12 bytes", SIGNATURE + chunk(b"IHDR", bytes(12)) + DATA + END, SIZE),
-    ("no data", start() + END, TORN),
-    ("no end", start() + DATA, TORN),
-    ("data cut short", WHOLE[:-20], "cut short"),
-    ("a header cut short", WHOLE[:20], TORN),
-    ("data of 2 GiB", start() + chunk(b"IDAT", b"x", 2**31 - 1) + END, "cut short"),
-    ("text of 4 GiB", start() + chunk(b"tEXt", b"x", 2**32 - 1) + DATA + END, "cut short"),
+    ("no header", SIGNATURE + DATA + END, NO_HEADER),
+    ("a header of 12 bytes", SIGNATURE + chunk(b"IHDR", bytes(12)) + DATA + END, "Truncated IHDR"),
+    ("no data", start() + END, "it has no pixels"),
+    ("no end", start() + DATA, "truncated PNG file"),
+    ("data cut short", WHOLE[:-20], CUT),
+    ("a header cut short", WHOLE[:20], CUT),
+    ("data of 2 GiB", start() + chunk(b"IDAT", b"x", 2**31 - 1) + END, CUT),
+    ("text of 4 GiB", start() + chunk(b"tEXt", b"x", 2**32 - 1) + DATA + END, CUT),
     ("data that cannot be unpacked", start() + chunk(b"IDAT", b"garbage") + END, TORN),
     ("too few rows", start() + chunk(b"IDAT", zlib.compress(ROWS[:-5])) + END, ""),
     (
@@ -87,29 +96,38 @@ PNG: list[tuple[str, bytes, str]] = [
         start() + chunk(b"IDAT", zlib.compress(b"\x09" + ROWS[1:])) + END,
         TORN,
     ),
-    ("a wrong checksum of its data", start() + DATA[:-1] + b"\0" + END, "IDAT is damaged"),
-    ("a wrong checksum of its header", start()[:-1] + b"\0" + DATA + END, TORN),
+    (
+        "a wrong checksum of its data",
+        start() + DATA[:-1] + b"\0" + END,
+        "bad header checksum in b'IDAT'",
+    ),
+    ("a wrong checksum of its header", start()[:-1] + b"\0" + DATA + END, "checksum in b'IHDR'"),
     ("three bits", start(SIDE, SIDE, 3) + DATA + END, TORN),
     ("colours of type 9", start(SIDE, SIDE, 8, 9) + DATA + END, TORN),
     ("16 bits of a palette", start(SIDE, SIDE, 16, 3) + DATA + END, TORN),
     ("an unknown compression", start(SIDE, SIDE, 8, 0, 1) + DATA + END, ""),
     ("an unknown filter", start(SIDE, SIDE, 8, 0, 0, 1) + DATA + END, TORN),
     ("a palette of 7 bytes", start(SIDE, SIDE, 8, 3) + chunk(b"PLTE", bytes(7)) + DATA + END, ""),
-    ("a name that is none", start() + chunk(b"\0\xff\0\xff", b"x") + DATA + END, ""),
+    ("a name that is none", start() + chunk(b"\0\xff\0\xff", b"x") + DATA + END, "broken PNG"),
     ("10,001 chunks", start() + chunk(b"tEXt") * 10_001 + DATA + END, "more than 10,000 chunks"),
+    ("300,000 chunks", start() + chunk(b"abCd") * 300_000 + DATA + END, "more than 10,000 chunks"),
+    ("300,000 chunks after its end", WHOLE + chunk(b"abCd") * 300_000, ""),
     (
         "data that goes on for 64 MiB",
         start() + chunk(b"IDAT", zlib.compress(ROWS) + BOMB) + END,
         "",
     ),
     ("64 MiB of data", start() + chunk(b"IDAT", BOMB) + END, ""),
-    ("a text of 64 MiB", within(chunk(b"zTXt", b"a\0\0" + BOMB)), ""),
-    ("an international text of 64 MiB", within(chunk(b"iTXt", b"a\0\1\0\0\0" + BOMB)), ""),
-    ("a colour profile of 64 MiB", within(chunk(b"iCCP", b"a\0\0" + BOMB)), ""),
-    ("a colour profile that is none", within(chunk(b"iCCP", b"x")), ""),
-    ("transparency that is none", within(chunk(b"tRNS", b"")), ""),
-    ("physical units that are none", within(chunk(b"pHYs", b"\0")), ""),
-    ("an animation of 2^31 frames", within(FRAMES), ""),
+    ("a text of 64 MiB", within(chunk(b"zTXt", b"a\0\0" + BOMB)), TOO_LARGE),
+    ("an international text of 64 MiB", within(chunk(b"iTXt", b"a\0\1\0\0\0" + BOMB)), TOO_LARGE),
+    ("a colour profile of 64 MiB", within(chunk(b"iCCP", b"a\0\0" + BOMB)), TOO_LARGE),
+    ("a colour profile that is none", within(chunk(b"iCCP", b"x")), "iCCP chunk"),
+    ("transparency that is none", within(chunk(b"tRNS", b"")), "Truncated tRNS"),
+    ("physical units that are none", within(chunk(b"pHYs", b"\0")), "Truncated pHYs"),
+    ("an animation of 2^31 frames", within(FRAMES, frame(SIDE, SIDE)), ""),
+    ("an animation of frames after its still image", within(FRAMES), ""),
+    ("an animation whose first frame is empty", within(FRAMES, frame(0, 0)), "its whole size"),
+    ("an animation whose first frame is large", within(FRAMES, frame(99, 99)), "invalid frames"),
     ("an animation of no frames", within(chunk(b"acTL", bytes(8))), ""),
     ("more after its end", WHOLE + b"PK\3\4" * 99, ""),
 ]

@@ -89,7 +89,7 @@ def _arrays(folder: Path) -> Read:
 def _refusal(path: Path, memory: float, real: bool) -> ElboroomError | None:
     try:
         source = read_array(path, memory=memory, real=real)
-        _ = source.has_gaps, source.sha256
+        _ = source.has_missing, source.sha256
     except ElboroomError as error:
         return error
     require(_is_source(source), source)

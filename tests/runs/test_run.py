@@ -417,7 +417,7 @@ def test_data_that_changed_since_training_is_refused(tmp_path: Path, config: Con
         run.load_data()
     assert str(error.value) == (
         f"the data of {run.path} has changed since it was trained\n"
-        "  why: they speak of different data "
+        "  why: they are of different data "
         f"(sha256: {data.identity.sha256} against {found.sha256})\n"
         f"  fix: put back the data that it was trained on at {path}"
     )

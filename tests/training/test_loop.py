@@ -7,6 +7,7 @@ import torch
 
 from elboroom.config import DataConfig, ModelConfig, ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset, Identity, Part, load_data
+from elboroom.data.binarisation import Binarisation
 from elboroom.errors import TrainingError
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
@@ -131,7 +132,8 @@ def test_training_is_watched_by_the_validation_part_where_there_is_one(digits):
 
 
 def test_dynamic_binarisation_draws_afresh_at_every_visit():
-    grey = Part(torch.full((4, 1, 8, 8), 128, dtype=torch.uint8), None, white=255.0, redraw=True)
+    images = torch.full((4, 1, 8, 8), 128, dtype=torch.uint8)
+    grey = Part(images, None, Binarisation("dynamic", white=255.0))
     rows = torch.arange(4)
     first, second = (grey.batch(rows, stream(0, "step", i)) for i in range(2))
     assert set(first.unique().tolist()) == {0.0, 1.0}

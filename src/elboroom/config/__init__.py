@@ -13,7 +13,7 @@ from elboroom.config.commands import (
     GapsConfig,
     InferConfig,
 )
-from elboroom.config.data import Binarisation, DataConfig, Split
+from elboroom.config.data import BinarisationName, DataConfig, Split
 from elboroom.config.kinds import (
     FitName,
     FormatName,
@@ -33,7 +33,7 @@ __all__ = [
     "PRESETS",
     "Activation",
     "AnnealingSchedule",
-    "Binarisation",
+    "BinarisationName",
     "CheckpointConfig",
     "Compile",
     "CompleteConfig",

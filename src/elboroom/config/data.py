@@ -8,7 +8,7 @@ import tyro
 
 from elboroom.config.checks import require, require_choices
 
-Binarisation = Literal["threshold", "dynamic", "static", "none"]
+BinarisationName = Literal["threshold", "dynamic", "static", "none"]
 Split = Literal["standard", "reference"]
 
 
@@ -19,7 +19,7 @@ class DataConfig:
     source: Annotated[str, tyro.conf.arg(name="data")] = "mnist"
     """`mnist` (embedded), or the path of a .npy or .npz array of images, or of a folder of PNG
     pictures, which may be in folders of classes, and these in folders train and test."""
-    binarisation: Binarisation = "threshold"
+    binarisation: BinarisationName = "threshold"
     """threshold: x > 0.5. dynamic: a fresh Bernoulli draw at every visit in training, the test set
     drawn once from a fixed seed. static: everything drawn once from a fixed seed. none: as is."""
     split: Split = "standard"
@@ -33,7 +33,7 @@ class DataConfig:
     refused."""
 
     def __post_init__(self) -> None:
-        require_choices(self, binarisation=Binarisation, split=Split)
+        require_choices(self, binarisation=BinarisationName, split=Split)
         require(self.validation >= 0, "validation", self.validation, "0 or more")
         require(self.memory >= 0, "memory", self.memory, "0 or more")
 

@@ -1,20 +1,21 @@
 """The Dataset: images in parts, and the identity that every result carries."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from elboroom.data import binarisation
-from elboroom.data.lazy_images import Reader, brightness
-from elboroom.data.source import rows_at_a_time
+from elboroom.data import masks
+from elboroom.data.binarisation import Binarisation
+from elboroom.data.lazy_images import LazyImages
+from elboroom.data.source import rows_at_once
 from elboroom.errors import IncomparableError
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What two results must share to be compared."""
+    """The properties of the data that two results must share to be compared."""
 
     source: str
     sha256: str
@@ -30,107 +31,122 @@ class Identity:
         what: str = "these results cannot be compared",
         fix: str = "evaluate runs that share data, binarisation and split",
     ) -> None:
-        """Raise `IncomparableError`, naming every field in which the two differ."""
+        """Check that `other` is the same data.
+
+        Raises:
+            IncomparableError: if they differ; it names every field that does.
+        """
         mine, theirs = vars(self), vars(other)
         unlike = [f"{k}: {mine[k]} against {theirs[k]}" for k in mine if mine[k] != theirs[k]]
         if unlike:
             raise IncomparableError(
-                what, why="they speak of different data (" + "; ".join(unlike) + ")", fix=fix
+                what, why="they are of different data (" + "; ".join(unlike) + ")", fix=fix
             )
 
 
 @dataclass(frozen=True)
 class Part:
-    """Images of one part of the data, in a compact type, or a reader of those that stay on disk.
+    """One part of the data, such as the training part.
 
     Attributes:
-        images: (N, *event), uint8 or float32.
+        images: (N, *event), uint8 or float32, or those that stay on disk.
         labels: (N,) int64, or None.
-        white: the stored value that stands for 1.
-        redraw: whether every visit draws fresh binary pixels (dynamic binarisation).
-        missing: whether NaN stands in `images` where a pixel is not known.
+        binarisation: turns stored values into those of a batch.
     """
 
-    images: Tensor | Reader
+    images: Tensor | LazyImages
     labels: Tensor | None
-    white: float = 1.0
-    redraw: bool = False
-    missing: bool = False
+    binarisation: Binarisation = field(default_factory=Binarisation)
 
     def __len__(self) -> int:
         return len(self.images)
 
     @property
     def device(self) -> torch.device:
-        """Where the images are, and where `batch` takes its index."""
+        """The device of the images, and of the index that `batch` takes."""
         return self.images.device
 
     @property
     def on_disk(self) -> bool:
-        """Whether the images stay there, and are read a batch at a time."""
-        return isinstance(self.images, Reader)
+        """True if the images stay on disk and are read a batch at a time."""
+        return isinstance(self.images, LazyImages)
+
+    @property
+    def redraw(self) -> bool:
+        """True if every batch draws its binary values again."""
+        return self.binarisation.at_every_visit
+
+    @property
+    def missing(self) -> bool:
+        """True if some values are missing, which NaN stands for."""
+        return self.binarisation.missing
 
     def batch(self, index: Tensor, generator: torch.Generator) -> Tensor:
-        """The images at `index` (B,) as float32 (B, *event), on the device of `generator`.
+        """Return the images at `index` (B,) as float32 (B, *event).
 
         Args:
             index: rows, on the device of the images.
-            generator: feeds a redraw.
+            generator: random generator that draws binary values; the batch is on its device.
         """
-        x = brightness(self.images.index_select(0, index).to(generator.device), self.white)
-        if not self.redraw:
-            return x
-        drawn = binarisation.draw(x, generator)
-        return torch.where(x.isnan(), x, drawn) if self.missing else drawn
+        stored = self.images.index_select(0, index).to(generator.device)
+        return self.binarisation.visit(self.binarisation.scale(stored), generator)
 
-    def seen(self, x: Tensor) -> Tensor | None:
-        """The mask of a batch of this part: False where a pixel is missing; None if none is."""
-        return ~x.isnan() if self.missing else None
+    def seen(self, x: Tensor, mask: Tensor | None = None) -> Tensor | None:
+        """Return which values of a batch are observed by `mask` and not missing.
+
+        Args:
+            x: a batch of this part, (B, *event).
+            mask: True = observed, shaped like `x` or like the event; None if all values are.
+
+        Returns:
+            A bool tensor shaped like `x`; None if every value is observed.
+        """
+        return masks.seen(x, mask) if self.missing or mask is not None else None
 
     def split(self, size: int) -> Iterator[Tensor]:
-        """All images in order as float32 (B, *event) in [0, 1], without a redraw."""
+        """Yield all images in order as float32 (B, *event), without drawing any again."""
         for images in self.images.split(size):
-            yield brightness(images, self.white)
+            yield self.binarisation.scale(images)
 
     @property
     def mean(self) -> Tensor:
-        """The mean image in [0, 1], (*event); NaN where a pixel is missing in all of them."""
+        """The mean image, (*event); NaN where a value is missing in all of them."""
         total = torch.zeros(self.images.shape[1:], dtype=torch.float64, device=self.device)
         count = torch.zeros_like(total)
-        for x in self.split(self._at_a_time):
+        for x in self.split(self._rows_at_once):
             total += x.nansum(0, dtype=torch.float64)
             count += (~x.isnan()).sum(0) if self.missing else len(x)
         return (total / count).float()
 
     @property
     def x(self) -> Tensor:
-        """All images as float32 in [0, 1], (N, *event), in memory, without a redraw."""
-        return torch.cat(list(self.split(self._at_a_time)))
+        """All images as float32, (N, *event), in memory, without drawing any again."""
+        return torch.cat(list(self.split(self._rows_at_once)))
 
     def values(self) -> Iterator[Tensor]:
-        """Every value that occurs in `x`, each at least once, some at a time, (V,)."""
-        if isinstance(self.images, Reader) and self.images.is_binary:
+        """Yield every value that occurs in `x` at least once, some at a time, (V,)."""
+        if self.on_disk and self.binarisation.on_reading:
             yield torch.tensor([0.0, 1.0])
             return
-        for images in self.images.split(self._at_a_time):
+        for images in self.images.split(self._rows_at_once):
             values = images.flatten()
             is_bytes = values.dtype == torch.uint8
-            yield brightness(values.bincount().nonzero()[:, 0] if is_bytes else values, self.white)
+            yield self.binarisation.scale(values.bincount().nonzero()[:, 0] if is_bytes else values)
 
     def to(self, device: torch.device) -> "Part":
-        """The same part on `device`; images on disk stay there."""
+        """Return the same part on `device`; images on disk stay there."""
         labels = None if self.labels is None else self.labels.to(device)
         return replace(self, images=self.images.to(device), labels=labels)
 
     def rows(self, index: list[int]) -> "Part":
-        """The rows at `index`, in memory."""
+        """Return the rows at `index`, in memory."""
         chosen = torch.tensor(index, dtype=torch.int64, device=self.device)
         labels = None if self.labels is None else self.labels[index]
         return replace(self, images=self.images.index_select(0, chosen), labels=labels)
 
     @property
-    def _at_a_time(self) -> int:
-        return rows_at_a_time(tuple(self.images.shape[1:]))
+    def _rows_at_once(self) -> int:
+        return rows_at_once(tuple(self.images.shape[1:]))
 
 
 @dataclass(frozen=True)
@@ -149,5 +165,5 @@ class Dataset:
 
     @property
     def held_out(self) -> tuple[str, Part]:
-        """The part that training is watched by: validation where there is one, else test."""
+        """The part that training is watched by, with its name: validation, or else test."""
         return ("test", self.test) if self.validation is None else ("validation", self.validation)

@@ -1,4 +1,4 @@
-"""Masks: which pixels are seen. True = observed, shaped like the event or the batch."""
+"""Masks of observed values: True = observed, shaped like the event or the batch."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from elboroom.data.formats.npy import NpyHeader, read_array, read_header
-from elboroom.data.formats.png import read_picture
 from elboroom.errors import DataError
 from elboroom.untrusted import open_file
 
@@ -17,9 +16,9 @@ Half = Literal["top", "bottom", "left", "right"]
 
 
 def half_mask(half: Half, event_shape: tuple[int, ...]) -> Tensor:
-    """Bool tensor of `event_shape` (C, H, W), True on one half of the image.
+    """Return a bool tensor of `event_shape` (C, H, W), True on one half of the image.
 
-    An odd middle row or column counts as unseen.
+    An odd middle row or column is not observed.
     """
     if len(event_shape) != 3:
         raise DataError(
@@ -30,21 +29,37 @@ def half_mask(half: Half, event_shape: tuple[int, ...]) -> Tensor:
     _, height, width = event_shape
     mask = torch.zeros(event_shape, dtype=torch.bool)
     rows, columns = height // 2, width // 2
-    seen = {
+    halves = {
         "top": mask[:, :rows],
         "bottom": mask[:, height - rows :],
         "left": mask[..., :columns],
         "right": mask[..., width - columns :],
     }
-    seen[half].fill_(True)
+    halves[half].fill_(True)
     return mask
 
 
+def seen(x: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return where `mask` is True and `x` is not missing, shaped like `x`.
+
+    Args:
+        x: (B, *event), NaN where a value is missing.
+        mask: True = observed, shaped like `x` or like the event; None if all values are.
+    """
+    known = ~x.isnan()
+    return known if mask is None else mask & known
+
+
 def load_mask(name: str, event_shape: tuple[int, ...]) -> Tensor:
-    """The mask called `name`: a half, a boolean `.npy`, or a picture whose white pixels are seen.
+    """Load the mask called `name` as a bool tensor of `event_shape`.
+
+    Args:
+        name: a half, or the path of a boolean `.npy` or of a `.png` whose white pixels are
+            observed.
+        event_shape: shape of one row of the data.
 
     Raises:
-        DataError: no such half or file, or not a mask of `event_shape`.
+        DataError: if there is no such half or file, or it is not a mask of `event_shape`.
     """
     if name in get_args(Half):
         return half_mask(name, event_shape)  # type: ignore[arg-type]
@@ -53,6 +68,8 @@ def load_mask(name: str, event_shape: tuple[int, ...]) -> Tensor:
 
 def _read(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
     if path.suffix == ".png":
+        from elboroom.data.formats.png import read_picture  # needs Pillow, which training does not
+
         return read_picture(path, event_shape) > 0.5
     try:
         with open_file(path) as file:

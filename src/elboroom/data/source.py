@@ -1,4 +1,4 @@
-"""A source: images as they were read, before they are split and made binary."""
+"""The source: images as they were read, before they are split and made binary."""
 
 import hashlib
 import math
@@ -8,65 +8,65 @@ from functools import cached_property
 
 import numpy as np
 
-_AT_A_TIME = 1 << 22  # values, of which a few copies in 32 or 64 bits are held
+_VALUES_AT_ONCE = 1 << 22  # a few copies of these are held, in 32 or 64 bits
 
 
 @dataclass(frozen=True)
 class Source:
-    """Images as read: grey levels with `white` 255, or values in [0, 1] with `white` 1.
+    """Images as read: grey levels with `white` 255, or values with `white` 1.
 
-    Where pixels are missing the images are floats in [0, 1], and NaN there.
+    If values are missing, the images are floats in the unit of `white` 1, and NaN there.
 
     Attributes:
-        name: what results call it.
-        images: (N, *event), uint8 or float32; of any type of number where they are mapped.
+        name: the name that results give the data.
+        images: (N, *event), uint8 or float32; any type of number if they are mapped.
         labels: (N,) int64, or None.
-        test_images: the source's own test part, or None where it has none.
+        test_images: the test part that the data came with, (M, *event), or None.
         test_labels: (M,) int64, or None.
         white: the value that stands for 1.
-        mapped: whether the images stay on disk, too many for the memory they may take.
+        mapped: True if the images stay on disk because they are larger than the memory allowed.
     """
 
     name: str
     images: np.ndarray
-    labels: np.ndarray | None
-    test_images: np.ndarray | None
-    test_labels: np.ndarray | None
-    white: float
+    labels: np.ndarray | None = None
+    test_images: np.ndarray | None = None
+    test_labels: np.ndarray | None = None
+    white: float = 1.0
     mapped: bool = False
 
     @cached_property
-    def has_gaps(self) -> bool:
-        """Whether any pixel is missing."""
-        return any(rows.dtype.kind == "f" and np.isnan(rows).any() for rows in self._pieces())
+    def has_missing(self) -> bool:
+        """True if any value is missing."""
+        return any(rows.dtype.kind == "f" and np.isnan(rows).any() for rows in self._chunks())
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of all images as `compact` has them, the test part's last."""
+        """Digest of all images as uint8 or float32, those of the test part last."""
         digest = hashlib.sha256()
-        for rows in self._pieces():
-            digest.update(np.ascontiguousarray(compact(rows)).data)
+        for rows in self._chunks():
+            digest.update(np.ascontiguousarray(to_bytes_or_floats(rows)).data)
         return digest.hexdigest()
 
-    def _pieces(self) -> Iterator[np.ndarray]:
+    def _chunks(self) -> Iterator[np.ndarray]:
         for images in (self.images, self.test_images):
             if images is not None:
-                yield from pieces(images)
+                yield from in_chunks(images)
 
 
-def rows_at_a_time(event: tuple[int, ...]) -> int:
-    """How many images of that shape are looked at together, where all of them would not fit."""
-    return max(1, _AT_A_TIME // math.prod(event))
+def rows_at_once(event_shape: tuple[int, ...]) -> int:
+    """Return the number of rows to process together when all of them might not fit in memory."""
+    return max(1, _VALUES_AT_ONCE // math.prod(event_shape))
 
 
-def pieces(images: np.ndarray) -> Iterator[np.ndarray]:
-    """All rows of (N, *event) in order, some at a time."""
-    rows = rows_at_a_time(images.shape[1:])
-    for start in range(0, len(images), rows):
-        yield images[start : start + rows]
+def in_chunks(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield all rows of (N, *event) in order, some at a time."""
+    rows = rows_at_once(array.shape[1:])
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows]
 
 
-def compact(images: np.ndarray) -> np.ndarray:
-    """uint8 of bytes and booleans, float32 of other numbers."""
-    kind = np.uint8 if images.dtype in (bool, np.uint8) else np.float32
-    return np.asarray(images).astype(kind, copy=False)
+def to_bytes_or_floats(array: np.ndarray) -> np.ndarray:
+    """Return bytes and booleans as uint8, other numbers as float32."""
+    kind = np.uint8 if array.dtype in (bool, np.uint8) else np.float32
+    return np.asarray(array).astype(kind, copy=False)

@@ -1,9 +1,8 @@
-"""Which rows train, which validate, which test."""
-
-from dataclasses import dataclass
+"""The choice of rows for training and for test."""
 
 import numpy as np
 
+from elboroom.data.rows import Rows
 from elboroom.data.source import Source
 from elboroom.errors import DataError
 
@@ -11,44 +10,8 @@ _REFERENCE_ROWS = 10_000
 _TEST_SHARE = 0.1
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Some rows of an array, which are named and not yet read: 8 bytes a row.
-
-    Attributes:
-        array: (M, *event).
-        all_labels: (M,), or None.
-        index: which rows, (N,) int64.
-    """
-
-    array: np.ndarray
-    all_labels: np.ndarray | None
-    index: np.ndarray
-
-    @classmethod
-    def of(cls, array: np.ndarray, labels: np.ndarray | None) -> "Rows":
-        """All rows of an array."""
-        return cls(array, labels, np.arange(len(array)))
-
-    @property
-    def images(self) -> np.ndarray:
-        """The images, read, (N, *event)."""
-        return self.array[self.index]
-
-    @property
-    def labels(self) -> np.ndarray | None:
-        """Their labels, (N,), or None."""
-        return None if self.all_labels is None else self.all_labels[self.index]
-
-    def __getitem__(self, rows: slice | np.ndarray) -> "Rows":
-        return Rows(self.array, self.all_labels, self.index[rows])
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-
 def split(source: Source, name: str) -> tuple[Rows, Rows]:
-    """Train and test rows of `source` under the split `name`."""
+    """Return the train and test rows of `source` under the split `name`."""
     rows = Rows.of(source.images, source.labels)
     if name == "reference":
         return _reference(rows)
@@ -57,21 +20,38 @@ def split(source: Source, name: str) -> tuple[Rows, Rows]:
     return _hold_out(rows)
 
 
+def split_validation(train: Rows, count: int) -> tuple[Rows, Rows]:
+    """Return `train` without its last `count` rows, and these.
+
+    Raises:
+        DataError: if nothing is left to train on.
+    """
+    if count >= len(train):
+        raise DataError(
+            f"--validation {count} leaves nothing to train on",
+            why=f"the training part has {len(train):,} images",
+            fix=f"take fewer than {len(train):,}",
+        )
+    return train[: len(train) - count], train[len(train) - count :]
+
+
 def _reference(rows: Rows) -> tuple[Rows, Rows]:
     if len(rows) < 2 * _REFERENCE_ROWS:
         raise DataError(
             "this data is too small for the reference split",
-            why=f"the split needs {2 * _REFERENCE_ROWS:,} training rows, there are {len(rows):,}",
+            why=f"found {len(rows):,} training rows; the split needs {2 * _REFERENCE_ROWS:,}",
             fix="use --split standard",
         )
     return rows[:_REFERENCE_ROWS], rows[_REFERENCE_ROWS : 2 * _REFERENCE_ROWS]
 
 
 def _hold_out(rows: Rows) -> tuple[Rows, Rows]:
-    """A tenth for test, in an order that is fixed by the number of rows alone."""
+    """Hold out a tenth for test, in an order that depends only on the number of rows."""
     if len(rows) < 2:
         raise DataError(
-            "one image cannot be split", why="a test part needs one too", fix="give more images"
+            "one row cannot be split",
+            why="training and test need at least one row each",
+            fix="give more rows",
         )
     keys = np.random.PCG64(len(rows)).random_raw(len(rows))
     order = np.argsort(keys, kind="stable")

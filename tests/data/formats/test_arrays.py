@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from elboroom.data.formats.arrays import read_array
-from elboroom.data.source import compact
+from elboroom.data.source import to_bytes_or_floats
 from elboroom.errors import DataError
 
 GREY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -161,10 +161,10 @@ def test_values_that_are_no_brightness_are_refused(
 def test_nan_stands_for_a_missing_pixel(npz: Callable[..., Path]):
     images, test = np.array([[0.25, np.nan], [1.0, 0.0]]), np.array([[1.0, 0.5]])
     source = read_array(npz(x_train=images, x_test=test))
-    assert source.has_gaps
+    assert source.has_missing
     assert source.white == 1.0
     np.testing.assert_array_equal(source.images, images.astype(np.float32))
-    assert not read_array(npz(x_train=test)).has_gaps
+    assert not read_array(npz(x_train=test)).has_missing
 
 
 def test_a_mask_says_which_pixels_are_known(npz: Callable[..., Path]):
@@ -261,8 +261,9 @@ def test_labels_that_do_not_fit_are_refused(
 
 
 READERS = (
-    "give `mnist`, a .npy or .npz file written by numpy.save or numpy.savez, or a folder of PNG "
-    "pictures"
+    "give `mnist`, or the path of one array of images, a .npy written by numpy.save; of images, "
+    "and labels, masks or a test part, a .npz written by numpy.savez; of a folder of PNG pictures, "
+    "or of one folder for each class, or of `train` and `test`"
 )
 
 
@@ -283,7 +284,7 @@ def test_an_empty_file_is_refused(tmp_path: Path):
 
 def test_a_pickle_is_never_loaded(tmp_path: Path):
     path = saved(tmp_path / "my.npy", np.array([[object()]]))
-    assert refusal(path)[1] == "it holds Python objects, whose code would run as they are read"
+    assert refusal(path)[1] == "it holds Python objects; reading them would run their code"
 
 
 @pytest.mark.parametrize("save", [np.save, np.savez, np.savez_compressed])
@@ -329,7 +330,7 @@ def test_bytes_that_stand_for_true_are_1(tmp_path: Path, memory: float):
     path = saved(tmp_path / "my.npy", np.array([[False, True, True]]))
     path.write_bytes(path.read_bytes()[:-2] + b"\x02\xff")
     source = read_array(path, memory=memory)
-    assert compact(source.images[:]).tolist() == [[0, 1, 1]]
+    assert to_bytes_or_floats(source.images[:]).tolist() == [[0, 1, 1]]
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
@@ -346,6 +347,7 @@ def test_every_version_of_the_format_and_both_orders_are_read(
     "header",
     [
         '{"shape":(2,3,4),"descr":"|u1","fortran_order":False}',
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (2L, 3L, 4L), }",  # Python 2
         "{ 'fortran_order' : False , 'shape' : ( 2 , 3 , 4 , ) , 'descr' : '<u1' , }\n",
     ],
 )

@@ -57,7 +57,7 @@ def test_a_picture_of_another_size_is_refused(tmp_path: Path):
         read_picture(path, (1, 5, 4))
     assert str(error.value) == (
         f"{path} has the wrong size\n"
-        "  why: the model's images are 4 × 5 pixels, this one is 5 × 4\n"
+        "  why: found 5 × 4 pixels; expected 4 × 5, the size of the model's images\n"
         "  fix: resize it first"
     )
 

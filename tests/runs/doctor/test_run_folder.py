@@ -256,7 +256,7 @@ NOTES: dict[str, tuple[Change, str, str, str]] = {
     "other data": (
         of_other_data,
         "data",
-        "the data of {run} has changed since it was trained: they speak of different data",
+        "the data of {run} has changed since it was trained: they are of different data",
         "put back the data that it was trained on at {run}/other.npz",
     ),
 }

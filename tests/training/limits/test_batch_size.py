@@ -8,6 +8,7 @@ import torch
 
 from elboroom import VAE, ModelConfig, ObjectiveConfig, Run, TrainConfig, train
 from elboroom.data import Dataset, Identity, Part
+from elboroom.data.binarisation import Binarisation
 from elboroom.errors import UsageError
 from elboroom.randomness import stream
 from elboroom.training.limits import batch_size
@@ -102,7 +103,7 @@ def test_images_go_to_a_card_with_the_model(monkeypatch):
 
 def test_missing_and_redrawn_pixels_are_no_obstacle(monkeypatch):
     monkeypatch.setattr(batch_size, "free_memory", lambda device: PLENTY)
-    part = part_of(100, redraw=True, missing=True)
+    part = part_of(100, binarisation=Binarisation("dynamic", missing=True))
     assert largest_fit(new_model(), part, AUTO, objective=ELBO).size == 64
 
 

@@ -11,6 +11,7 @@ from elboroom import Dataset
 from elboroom.cli import train as train_command
 from elboroom.config import DataConfig, ObjectiveConfig, TrainConfig
 from elboroom.data import load_data
+from elboroom.data.binarisation import Binarisation
 from elboroom.training.loop import ELBO
 from elboroom.training.speed.explain import explain
 from elboroom.training.speed.threads import threads_as_before
@@ -53,7 +54,7 @@ def test_a_processor_with_bfloat16(mnist: Dataset, monkeypatch: pytest.MonkeyPat
 
 def test_a_card(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch, cuda=True, bfloat16=True)
-    found = explain(FREE, ELBO, replace(mnist.train, redraw=True))
+    found = explain(FREE, ELBO, replace(mnist.train, binarisation=Binarisation("dynamic")))
     assert found["device"] == "cuda (A100): PyTorch finds a CUDA device"
     assert found["matrix products"].startswith("bfloat16: cuda")
     assert found["threads"] == f"{torch.get_num_threads()}, as PyTorch chose"

@@ -1,1 +1,1 @@
-"""File formats of data, one a file."""
+"""File formats of data, one a file; `registry` lists them."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from elboroom.data.formats.array_files import load_arrays
-from elboroom.data.source import Source, compact, pieces
+from elboroom.data.source import Source, in_chunks, to_bytes_or_floats
 from elboroom.errors import DataError
 
 _TRAIN_NAMES = ("x_train", "images", "x", "data", "arr_0")
@@ -92,7 +92,7 @@ def _as_events(array: np.ndarray) -> np.ndarray:
 def _as_read(array: np.ndarray) -> np.ndarray:
     """As events, in a compact type unless they are mapped."""
     events = _as_events(array)
-    return events if isinstance(array, np.memmap) else compact(events)
+    return events if isinstance(array, np.memmap) else to_bytes_or_floats(events)
 
 
 def _with_gaps(images: np.ndarray, mask: np.ndarray | None, white: float, path: Path) -> np.ndarray:
@@ -132,7 +132,7 @@ def _white(arrays: list[np.ndarray], path: Path, *, real: bool) -> float:
 def _extremes(array: np.ndarray) -> tuple[float, float]:
     """The smallest and the largest value, NaN aside; NaN where there is no other."""
     lows, highs = zip(
-        *((np.fmin.reduce(p, axis=None), np.fmax.reduce(p, axis=None)) for p in pieces(array)),
+        *((np.fmin.reduce(p, axis=None), np.fmax.reduce(p, axis=None)) for p in in_chunks(array)),
         strict=True,
     )
     return np.fmin.reduce(lows), np.fmax.reduce(highs)

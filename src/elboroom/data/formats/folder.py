@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from elboroom.data.formats.array_files import COPIES
+from elboroom.data.formats.errors import require_fit
 from elboroom.data.formats.folder_listing import Listing, TooManyError, list_parts
-from elboroom.data.formats.png import PngHeader, read_header, read_pixels, reading
+from elboroom.data.formats.png import PngHeader, picture_errors, read_header, read_pixels
 from elboroom.data.source import Source
 from elboroom.errors import DataError
 from elboroom.untrusted import require_dense
@@ -62,45 +62,36 @@ def _parts(path: Path) -> tuple[Listing, Listing | None]:
 
 def _event_shape(path: Path, files: list[str], memory: float) -> tuple[int, int, int]:
     """The shape of every picture, (C, H, W), by the headers alone."""
-    first, channels, held, packed = _header(files[0]), 1, 0, 0
+    first, channels, unpacked, packed = _header(files[0]), 1, 0, 0
     for file in files:
         header = _header(file)
         if header.size != first.size:
             raise _unlike(file, header, files[0], first)
         channels = max(channels, header.channels)
-        held, packed = held + header.held, packed + header.packed
+        unpacked, packed = unpacked + header.unpacked, packed + header.packed
     width, height = first.size
-    _require_room(path, len(files) * channels * height * width, memory)
-    _require_dense(path, packed, held)
+    size = len(files) * channels * height * width
+    require_fit(path, size, memory, what="its pictures", fix=_AS_ARRAY)
+    _require_dense(path, packed, unpacked)
     return channels, height, width
 
 
 def _header(file: str) -> PngHeader:
-    with reading(file, fix=_MEND):
+    with picture_errors(file, fix=_MEND):
         return read_header(Path(file))
 
 
 def _images(files: list[str], event_shape: tuple[int, ...]) -> np.ndarray:
     images = np.empty((len(files), *event_shape), np.uint8)
     for image, file in zip(images, files, strict=True):
-        with reading(file, fix=_MEND):
+        with picture_errors(file, fix=_MEND):
             image[:] = read_pixels(Path(file), event_shape)
     return images
 
 
-def _require_room(path: Path, size: int, memory: float) -> None:
-    if COPIES * size > memory * 2**30:
-        raise DataError(
-            f"{path} does not fit into --memory {memory:g}",
-            why=f"its pictures are {size / 2**30:.3g} GiB, which reading doubles, and no part of a "
-            "folder can stay on disk",
-            fix=f"{_AS_ARRAY}, or allow more --memory",
-        )
-
-
-def _require_dense(path: Path, packed: int, held: int) -> None:
+def _require_dense(path: Path, packed: int, unpacked: int) -> None:
     try:
-        require_dense(packed, held)
+        require_dense(packed, unpacked)
     except ValueError as error:
         what = f"the pictures in {path} are too large for their files"
         raise DataError(what, why=str(error), fix=_AS_ARRAY) from error

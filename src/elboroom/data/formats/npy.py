@@ -1,26 +1,23 @@
 """The `.npy` format: its header is checked before numpy allocates what it promises."""
 
 import math
-import re
+import warnings
 from dataclasses import dataclass
+from io import BytesIO
 from typing import BinaryIO
 
 import numpy as np
 
-# As numpy writes it, and others with other quotes, spaces and order; Python 2 wrote 60000L. numpy
-# itself evaluates a literal, whose nesting and warnings are nothing that an array needs.
-_ENTRY = r"""\s*+['"](descr|fortran_order|shape)['"]\s*+:\s*+([^\s(,}]++|\([\dL,\s]*+\))\s*+"""
-_HEADER = re.compile(rf"\{{{_ENTRY},{_ENTRY},{_ENTRY}(?:,\s*+)?\}}\s*+")
-_TYPE = re.compile(r"""['"]([<>|=]?(?:[?]|b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,6}))['"]""")
-_OBJECT = re.compile(r"""['"]\|?O\d?['"]""")
-_LONGEST = 10_000  # bytes of a header, as numpy has it
-_AXES = 32  # as numpy before its version 2 had at most
-_DIGITS = 19  # of a size
+# numpy evaluates a header as a Python literal, which is only safe up to some length. numpy checks
+# the length as well, but reads the header before.
+_LONGEST_HEADER = 10_000  # bytes
+_KINDS = "buifcSU"  # booleans, numbers and strings
+_DEPENDENT = "gG"  # long doubles, whose size depends on the machine
 
 
 @dataclass(frozen=True)
 class NpyHeader:
-    """What a file says that it holds."""
+    """Shape and type of the array in a file."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -31,23 +28,25 @@ def read_header(file: BinaryIO, size: int) -> NpyHeader:
 
     Args:
         file: at the start of the format.
-        size: bytes that it has in all.
+        size: bytes of the format in all.
 
     Raises:
-        ValueError: it is not the header of an array of numbers or of strings, or what it promises
-            is not what `size` leaves for it.
+        ValueError: if it is not the header of an array of numbers or of strings, or `size` is not
+            what it promises.
     """
     major, _ = np.lib.format.read_magic(file)
-    long = 2 if major == 1 else 4
-    length = int.from_bytes(file.read(long), "little")
-    if length > _LONGEST:
-        raise ValueError(f"its header has {length:,} bytes, of {_LONGEST:,} at most")
-    header = _parsed(file.read(length).decode("latin-1"))
-    promised, left = header.dtype.itemsize * math.prod(header.shape), size - 8 - long - length
+    width = 2 if major == 1 else 4
+    length = int.from_bytes(file.read(width), "little")
+    if length > _LONGEST_HEADER:
+        raise ValueError(
+            f"its header is {length:,} bytes long; at most {_LONGEST_HEADER:,} are allowed"
+        )
+    header = _parse(file.read(length))
+    promised, left = header.dtype.itemsize * math.prod(header.shape), size - 8 - width - length
     if promised != left:
         raise ValueError(
             f"its header promises {promised:,} bytes of {header.dtype} {header.shape}, "
-            f"and it holds {max(0, left):,}"
+            f"found {max(0, left):,}"
         )
     return header
 
@@ -56,34 +55,34 @@ def read_array(file: BinaryIO, size: int) -> np.ndarray:
     """Read an array.
 
     Args:
-        file: at the start of the format, which can be sought.
-        size: bytes that it has in all.
+        file: at the start of the format; it can be sought.
+        size: bytes of the format in all.
 
     Raises:
-        ValueError: as of `read_header`.
+        ValueError: if `read_header` refuses it, or numpy does.
     """
     dtype = read_header(file, size).dtype
     file.seek(0)
-    array = np.lib.format.read_array(file, allow_pickle=False)
-    # a byte of neither 0 nor 1 is no bool, and PyTorch would count it as it stands
+    with warnings.catch_warnings(action="ignore"):  # of headers that Python 2 wrote
+        array = np.lib.format.read_array(file, allow_pickle=False)
+    # A byte that is neither 0 nor 1 is not a valid bool: PyTorch would count it as its value.
     return array.view(np.uint8) != 0 if dtype.kind == "b" else array
 
 
-def _parsed(text: str) -> NpyHeader:
-    found = _HEADER.fullmatch(text)
-    names, values = (found.groups()[i::2] if found else () for i in (0, 1))
-    entries = dict(zip(names, values, strict=True))
-    shape = entries.get("shape", "")
-    if len(entries) < 3 or entries["fortran_order"] not in ("True", "False") or shape[0] != "(":
-        raise ValueError("its header is not that of an array of numbers")
-    if _OBJECT.fullmatch(entries["descr"]):
-        raise ValueError("it holds Python objects, whose code would run as they are read")
-    kind = _TYPE.fullmatch(entries["descr"])
-    if kind is None:
-        raise ValueError(f"its type is {entries['descr'][:80]}, and not one of numbers")
-    sizes = re.findall(r"\d+", shape)
-    if any(len(size) > _DIGITS for size in sizes):
-        raise ValueError("its shape has sizes that no array has")
-    if len(sizes) > _AXES:
-        raise ValueError(f"its shape has {len(sizes)} axes, of {_AXES} at most")
-    return NpyHeader(tuple(map(int, sizes)), np.dtype(kind[1]))
+def _parse(header: bytes) -> NpyHeader:
+    # Version 2 differs from 1 in the width of the length, and from 3 in the names of fields.
+    file = BytesIO(len(header).to_bytes(4, "little") + header)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    except (MemoryError, RecursionError):  # of the parser's stack
+        raise ValueError("its header is nested too deeply") from None
+    except Exception as error:  # a literal can raise errors of many types
+        raise ValueError("its header is not that of an array") from error
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects; reading them would run their code")
+    if dtype.kind not in _KINDS or dtype.char in _DEPENDENT or dtype.itemsize == 0:
+        raise ValueError(f"its type is {str(dtype)[:80]}; expected numbers")
+    if any(type(n) is not int or n < 0 for n in shape):
+        raise ValueError(f"its shape is {shape}; expected natural numbers")
+    return NpyHeader(shape, dtype)

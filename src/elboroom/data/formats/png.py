@@ -1,8 +1,7 @@
 """One picture from a PNG file, as an event of the data."""
 
 import os
-import struct
-import zlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,71 +9,60 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageMode
+from PIL.PngImagePlugin import PngImageFile
 
 from elboroom.errors import DataError
 from elboroom.untrusted import open_file, read_bytes
 
 _MODES = {1: "L", 3: "RGB"}
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GREY = {"1", "L", "LA", "I", "I;16"}
 _HEADER = 33  # bytes, with the signature
-_VALUES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by the type of its colour
-_DEPTHS = {0: (1, 2, 4, 8, 16), 3: (1, 2, 4, 8)}  # bits of a value, by that type
-_TRUE_DEPTHS = (8, 16)  # of the other types
-_COLOURED = 2  # a bit of that type, which a palette has too
-_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_END = b"\0\0\0\0IEND"  # the last chunk, at which Pillow stops to read
 _CHUNKS = 10_000
-_ANCILLARY = 4 << 20  # bytes, of colour profiles and texts
+_METADATA = 4 << 20  # bytes that texts and colour profiles may take in a file
 _DEEPEST = 8  # bytes a pixel: four channels of 16 bits
 
 
 @dataclass(frozen=True)
 class PngHeader:
-    """What a picture says of itself.
+    """The header of a picture.
 
     Attributes:
         size: width and height in pixels, at least 1.
-        channels: 1 of greys, 3 of colours and of a palette.
-        held: bytes that its values take, each in whole bytes.
+        channels: 1 for grey levels, 3 for colours and for a palette.
+        unpacked: bytes of its values, each a whole number of bytes.
         packed: bytes of the file.
     """
 
     size: tuple[int, int]
     channels: int
-    held: int
+    unpacked: int
     packed: int
 
 
 def read_header(path: Path) -> PngHeader:
-    """Read the header of a picture, and nothing else of it.
+    """Read the header of a picture and nothing else.
 
     Raises:
-        OSError, ValueError: it is no file that begins as a picture.
+        OSError, ValueError, SyntaxError: if the file does not begin like a PNG.
     """
     with open_file(path) as file:
         start, packed = file.read(_HEADER), os.fstat(file.fileno()).st_size
-    _require_png(start)
-    if len(start) < _HEADER:
-        raise ValueError("it is cut short")
-    width, height, depth, kind = struct.unpack(">IIBB", start[16:26])
-    if 0 in (width, height):
-        raise ValueError("it has no pixels")
-    if kind not in _VALUES:
-        raise ValueError(f"its colours are of type {kind}, which no PNG has")
-    if depth not in _DEPTHS.get(kind, _TRUE_DEPTHS):
-        raise ValueError(f"its values have {depth} bits, which no PNG of its type has")
-    held = height * width * _VALUES[kind] * max(1, depth // 8)
-    return PngHeader((width, height), 3 if kind & _COLOURED else 1, held, packed)
+    with PngImageFile(BytesIO(start + _END)) as picture:
+        mode, (width, height) = ImageMode.getmode(picture.mode), picture.size
+    unpacked = height * width * len(mode.bands) * np.dtype(mode.typestr).itemsize
+    return PngHeader((width, height), 1 if mode.mode in _GREY else 3, unpacked, packed)
 
 
 def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
     """Read a picture as float32 in [0, 1] of `event_shape` (C, H, W).
 
-    Its size is checked before a pixel is decoded. Of an animation it is the still image, and what
-    is transparent has the colour that it hides.
+    The size is checked before a pixel is decoded. An animation gives its still image. Transparency
+    is dropped: a transparent pixel has the colour that it hides.
 
     Raises:
-        DataError: no such picture, or its size is not that of the model's images.
+        DataError: if there is no such picture, or its size is not that of the model's images.
     """
     if len(event_shape) != 3 or event_shape[0] not in _MODES:
         raise DataError(
@@ -82,75 +70,64 @@ def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
             why="pictures have one (grey) or three (RGB) channels",
             fix="give the event as an array",
         )
-    with reading(path, fix="give the path of a PNG file"):
+    with picture_errors(path, fix="give the path of a PNG file"):
         return read_pixels(path, event_shape) / np.float32(255)
 
 
 @contextmanager
-def reading(path: Path | str, *, fix: str) -> Iterator[None]:
-    """What is wrong with a picture that is read within is told.
-
-    Raises:
-        DataError: it cannot be read.
-    """
+def picture_errors(path: Path | str, *, fix: str) -> Iterator[None]:
+    """Raise every error of reading a picture in this block as a `DataError`."""
     try:
         yield
     except DataError:
         raise
-    except Exception as error:  # a torn picture raises more than OSError, ValueError, SyntaxError
-        what = f"cannot read the picture {path}"
-        raise DataError(what, why=str(error) or "it is torn", fix=fix) from error
+    except SyntaxError as error:  # Pillow's error for a file that breaks the rules of PNG
+        why = f"it is not a valid PNG ({error})"
+        raise DataError(f"cannot read the picture {path}", why=why, fix=fix) from error
+    except Exception as error:  # a damaged picture raises more than OSError and ValueError
+        why = str(error) or "it is damaged"
+        raise DataError(f"cannot read the picture {path}", why=why, fix=fix) from error
 
 
 def read_pixels(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
     """Read a picture as uint8 of `event_shape`, which is (1, H, W) or (3, H, W).
 
     Raises:
-        DataError: its size is another.
-        Exception: it is no whole picture. If it is torn, that may be of any type.
+        DataError: if its size is another.
+        Exception: if it is not a whole picture; a damaged one may raise an error of any type.
     """
     channels, height, width = event_shape
-    content = read_bytes(path, _ANCILLARY + 2 * _DEEPEST * width * height)
-    chunks = list(_chunks(content))
-    _require_size(path, struct.unpack(">II", chunks[0][8:16]), (width, height))
-    with Image.open(BytesIO(_SIGNATURE + b"".join(chunks)), formats=["PNG"]) as picture:
-        pixels = np.asarray(_in_bytes(picture).convert(_MODES[channels]))
+    content = read_bytes(path, _METADATA + 2 * _DEEPEST * width * height)
+    _require_few_chunks(content)
+    # Pillow warns about an invalid animation and about transparency, which are both dropped.
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        with PngImageFile(BytesIO(content)) as picture:
+            _require_size(path, picture.size, (width, height))
+            _require_pixels(picture)
+            picture.verify()  # all checksums, which decoding ignores
+        with PngImageFile(BytesIO(content)) as picture:
+            pixels = np.asarray(_to_8_bits(picture).convert(_MODES[channels]))
     return np.moveaxis(pixels.reshape(height, width, channels), -1, 0)
 
 
-def _chunks(content: bytes) -> Iterator[bytes]:
-    """The chunks that say what the pixels are: texts, profiles and frames are left out unread."""
-    _require_png(content)
-    start = len(_SIGNATURE)
+def _require_few_chunks(content: bytes) -> None:
+    """Check the number of chunks: Pillow spends seconds on some hundred thousand."""
+    start = 8
     for _ in range(_CHUNKS):
-        length = int.from_bytes(content[start : start + 4], "big")
-        chunk = content[start : start + length + 12]
-        if len(chunk) < length + 12:
-            raise ValueError("it is cut short")
-        name = chunk[4:8]
-        if name in _CRITICAL:
-            _require_whole(chunk, name)
-            yield chunk
-        if name == b"IEND":
+        start += 12 + int.from_bytes(content[start : start + 4], "big")
+        if start >= len(content) or content[start + 4 : start + 8] == b"IEND":
             return
-        start += len(chunk)
-        if content[start + 4 : start + 8] == b"IHDR":
-            raise ValueError("it has two headers")
     raise ValueError(f"it has more than {_CHUNKS:,} chunks")
 
 
-def _require_png(content: bytes) -> None:
-    if content[:8] + content[12:16] != _SIGNATURE + b"IHDR":
-        raise ValueError("it does not begin as a PNG")
+def _require_pixels(picture: PngImageFile) -> None:
+    """Check that the pixels cover the whole picture, and not a part, as a frame of an animation."""
+    if [tile[1] for tile in picture.tile] != [(0, 0, *picture.size)]:
+        raise ValueError("it has no pixels, or not for its whole size")
 
 
-def _require_whole(chunk: bytes, name: bytes) -> None:
-    if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
-        raise ValueError(f"its chunk {name.decode()} is damaged")
-
-
-def _in_bytes(picture: Image.Image) -> Image.Image:
-    """16-bit greys scaled to 8 bits, which Pillow would clip; other pictures as they are."""
+def _to_8_bits(picture: Image.Image) -> Image.Image:
+    """Scale 16-bit grey levels to 8 bits, which Pillow would clip; return others as they are."""
     if not picture.mode.startswith("I"):
         return picture
     return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
@@ -160,7 +137,7 @@ def _require_size(path: Path, found: tuple[int, ...], expected: tuple[int, int])
     if found != expected:
         raise DataError(
             f"{path} has the wrong size",
-            why=f"the model's images are {expected[0]} × {expected[1]} pixels, "
-            f"this one is {found[0]} × {found[1]}",
+            why=f"found {found[0]} × {found[1]} pixels; "
+            f"expected {expected[0]} × {expected[1]}, the size of the model's images",
             fix="resize it first",
         )

@@ -4,7 +4,7 @@ import torch
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
-from elboroom.data.lazy_images import Reader
+from elboroom.data.lazy_images import LazyImages
 from elboroom.device import describe_device, resolve_device, resolve_precision
 from elboroom.training.speed.compilation import is_compiled, seconds_saved, why_not_compilable
 from elboroom.training.speed.fast_steps import is_adaptive, is_recorded
@@ -87,7 +87,7 @@ def _steps(part: Part, device: torch.device) -> str:
 
 def _data(part: Part, device: torch.device) -> str:
     drawn = f", its pixels drawn on {device.type} at every visit" if part.redraw else ""
-    if isinstance(part.images, Reader):
+    if isinstance(part.images, LazyImages):
         return f"{len(part):,} images on disk, too large for --memory, read by the batch{drawn}"
     size = part.images.numel() * part.images.element_size() / 2**20
     kind = str(part.images.dtype).removeprefix("torch.")

@@ -1,0 +1,47 @@
+"""Errors and the limit of memory that all formats share."""
+
+from pathlib import Path
+
+from elboroom.config.kinds import FORMATS
+from elboroom.errors import DataError
+
+COPIES = 2  # of the images in memory: as they are read, and in the parts that are made of them
+
+
+def cannot_read(path: Path, why: str) -> DataError:
+    """Return the error for a file that no format can read, with the list of all formats."""
+    return DataError(
+        f"cannot read {path} as data",
+        why=why,
+        fix=f"give `mnist`, or the path of {'; of '.join(FORMATS.values())}",
+    )
+
+
+def fits(size: int, memory: float, copies: int = COPIES) -> bool:
+    """Return whether `copies` of `size` bytes fit into `memory` GiB."""
+    return copies * size <= memory * 2**30
+
+
+def require_fit(
+    path: Path, size: int, memory: float, *, what: str, fix: str, copies: int = COPIES
+) -> None:
+    """Check that data in a format that cannot stay on disk fits into memory.
+
+    Args:
+        path: the file or the folder.
+        size: bytes of its values.
+        memory: GiB that their copies may take.
+        what: the values, such as "its arrays".
+        fix: another way to give them.
+        copies: number of copies in memory while they are read.
+
+    Raises:
+        DataError: if they do not fit.
+    """
+    if not fits(size, memory, copies):
+        raise DataError(
+            f"{path} does not fit into --memory {memory:g}",
+            why=f"{what} are {size / 2**30:.3g} GiB, which reading doubles, and no part of it can "
+            "stay on disk",
+            fix=f"{fix}, or allow more --memory",
+        )

@@ -1,0 +1,68 @@
+"""Every format that has a name has a reader, and errors list them all."""
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from elboroom import DataConfig, load_data
+from elboroom.config import kinds
+from elboroom.data.formats.registry import FORMATS, Format, read_data
+from elboroom.data.source import Source
+from elboroom.errors import DataError
+
+GREY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+
+
+def example(name: str, folder: Path) -> Path:
+    """Write data in a format; its name has no ending."""
+    path = folder / "my"
+    if name == "folder":
+        path.mkdir()
+        for number, image in enumerate(GREY):
+            Image.fromarray(image).save(path / f"{number}.png")
+        return path
+    with path.open("wb") as file:
+        np.save(file, GREY) if name == "npy" else np.savez(file, GREY)
+    return path
+
+
+def test_every_name_has_a_format_and_every_format_a_name():
+    assert list(FORMATS) == list(kinds.FORMATS) == list(get_args(kinds.FormatName))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_is_recognised_by_its_content(name: str, tmp_path: Path):
+    path = example(name, tmp_path)
+    start = b"" if path.is_dir() else path.read_bytes()[:16]
+    assert [n for n, form in FORMATS.items() if form.recognises(path, start)] == [name]
+    np.testing.assert_array_equal(read_data(path, DataConfig()).images, GREY[:, None])
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"0 1 2\n", "its first bytes are of no known format"), (b"", "it is empty")],
+)
+def test_a_file_of_no_format_is_refused_with_the_list_of_all(
+    content: bytes, why: str, tmp_path: Path
+):
+    (tmp_path / "my.txt").write_bytes(content)
+    with pytest.raises(DataError) as error:
+        load_data(DataConfig(str(tmp_path / "my.txt")))
+    assert error.value.why == why
+    for line in kinds.FORMATS.values():
+        assert line in error.value.fix
+
+
+def test_a_new_format_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def read(path: Path, config: DataConfig) -> Source:
+        return Source(path.name, np.frombuffer(path.read_bytes()[4:], np.uint8).reshape(-1, 2))
+
+    bits = Format(lambda path, start: start.startswith(b"BITS"), read)
+    monkeypatch.setitem(FORMATS, "bits", bits)
+    (tmp_path / "my.bits").write_bytes(b"BITS" + bytes([0, 1] * 20))
+    data = load_data(DataConfig(str(tmp_path / "my.bits")))
+    assert data.train.x.tolist() == [[0.0, 1.0]] * 18
+    assert data.identity.source == "my.bits"
