@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from elboroom import Run
-from elboroom.cli import train as train_command
 from elboroom.randomness import stream
 from elboroom.runs.doctor.finding import Finding
 from elboroom.runs.doctor.run_folder import examine
@@ -87,7 +86,7 @@ def test_a_warmup_that_ends_with_the_run_does_not_warn(
 def test_as_many_epochs_are_trained_as_fit(
     elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(train_command, "epochs_within", lambda *args, **options: 1)
+    monkeypatch.setattr("elboroom.training.resolve.epochs_within", lambda *args, **options: 1)
     path = tmp_path / "run"
     assert elboroom("train", *small, "--minutes", "5", "--quiet", "--out", path).code == 0
     assert Run(path).config.train.epochs == len(Run(path).history()) == 1

@@ -16,11 +16,9 @@ from elboroom.errors import TrainingError, UsageError
 from elboroom.model.vae import VAE
 from elboroom.runs.autosave import Autosave
 from elboroom.runs.run import RUNS, Run
-from elboroom.training.initial_model import new_model
-from elboroom.training.limits.batch_size import BatchSize, largest_fit
 from elboroom.training.limits.memory import memory_for
-from elboroom.training.limits.time_budget import epochs_within
 from elboroom.training.loop import train as train_model
+from elboroom.training.resolve import resolve, resolve_with_reasons
 from elboroom.training.safeguards.early_stopping import evaluations_after_warmup, out_of_patience
 from elboroom.training.schedule import Schedule
 from elboroom.training.speed.explain import explain as explained
@@ -93,15 +91,11 @@ def _train(
 def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
-    fit = _fit(config, data)
-    known = _within_minutes(_fitted(config, fit), data)
-    choices = {"batches": str(fit)} if fit else {}
-    if config.minutes is not None:
-        fitting = f"as many as fit into {config.minutes:g} minutes, or all of --epochs"
-        choices["epochs"] = f"{known.train.epochs:,}, {fitting}"
-    choices |= explained(known.train, known.objective, data.train)
-    for choice, why in choices.items():
-        plain_console().print(f"{choice}: {why}")
+    resolution = resolve_with_reasons(config, data)
+    resolved = resolution.config
+    reasons = resolution.reasons | explained(resolved.train, resolved.objective, data.train)
+    for choice, reason in reasons.items():
+        plain_console().print(f"{choice}: {reason}")
 
 
 @contextmanager
@@ -111,36 +105,9 @@ def _created(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Ru
     config = replace(config, data=config.data.with_absolute_path())
     resolve_device(config.train.device)  # one that is missing must not leave a run behind
     data = load_data(config.data)
-    config = _within_minutes(_fitted(config, _fit(config, data)), data)
-    run = Run.create(path, config, data)
+    run = Run.create(path, resolve(config, data), data)
     with run.locked():
         yield run, data
-
-
-def _fit(config: Config, data: Dataset) -> BatchSize | None:
-    """The batches that fit into memory; None where their size was given."""
-    if config.train.batch_size != "auto":
-        return None
-    model = new_model(config, data)
-    return largest_fit(model, data.train, config.train, objective=config.objective)
-
-
-def _fitted(config: Config, fit: BatchSize | None) -> Config:
-    """The same with a number of images a step."""
-    train = config.train if fit is None else replace(config.train, batch_size=fit.size)
-    return replace(config, train=train)
-
-
-def _within_minutes(config: Config, data: Dataset) -> Config:
-    """The same with the epochs that its minutes allow, and no minutes any more."""
-    if config.minutes is None:
-        return config
-    model = new_model(config, data)
-    with memory_for(config.train):
-        epochs = epochs_within(
-            config.minutes, model, data, config.train, objective=config.objective
-        )
-    return replace(config, minutes=None, train=replace(config.train, epochs=epochs))
 
 
 @contextmanager

@@ -127,7 +127,8 @@ def test_training_takes_a_number_alone():
 def test_the_number_is_kept_in_the_run_which_is_that_of_the_number(
     elboroom: Command, small: list[str], trained: Path, tmp_path: Path, monkeypatch
 ):
-    monkeypatch.setattr("elboroom.cli.train.largest_fit", lambda *_, **__: BatchSize(50, 1, 2))
+    fit = BatchSize(50, 1, 2)
+    monkeypatch.setattr("elboroom.training.resolve.largest_fit", lambda *_, **__: fit)
     run = tmp_path / "run"
     outcome = elboroom("train", *small, "--batch-size", "auto", "--out", run)
     assert outcome.code == 0
@@ -145,7 +146,7 @@ def test_a_resumed_run_keeps_its_number(elboroom: Command, run: Path):
 
 def test_the_choice_is_explained(elboroom: Command, small: list[str], monkeypatch):
     found = BatchSize(128, 5 << 20, 3 << 30)
-    monkeypatch.setattr("elboroom.cli.train.largest_fit", lambda *_, **__: found)
+    monkeypatch.setattr("elboroom.training.resolve.largest_fit", lambda *_, **__: found)
     first, second = elboroom("train", *small, "--batch-size", "auto", "--explain").out.splitlines()[
         :2
     ]

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from elboroom import Dataset
-from elboroom.cli import train as train_command
 from elboroom.config import DataConfig, ObjectiveConfig, TrainConfig
 from elboroom.data import load_data
 from elboroom.training.loop import ELBO
@@ -105,7 +104,7 @@ def test_minutes_are_explained_by_the_epochs_that_they_allow(
     elboroom: Command, small: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     machine(monkeypatch)
-    monkeypatch.setattr(train_command, "epochs_within", lambda *args, **options: 7_000)
+    monkeypatch.setattr("elboroom.training.resolve.epochs_within", lambda *args, **options: 7_000)
     many = ["--objective", "iwae", "--k", "5000", "--epochs", "1000000", "--device", "cpu"]
     outcome = elboroom("train", *small, *many, "--minutes", "5", "--explain")
     assert (outcome.code, outcome.err) == (0, "")
