@@ -20,7 +20,7 @@ from elboroom.training.limits.memory import memory_for
 from elboroom.training.loop import train as train_model
 from elboroom.training.resolve import resolve, resolve_with_reasons
 from elboroom.training.safeguards.early_stopping import evaluations_after_warmup, out_of_patience
-from elboroom.training.schedule import Schedule
+from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.speed.explain import explain as explained
 from elboroom.training.state import TrainState
 
@@ -45,7 +45,7 @@ def train(
             plain_console(stderr=True).print(found)
         model, state = run.load_training(data) if resume else run.new_training(data)
         _train(run, model, state, data, stop, quiet=quiet)
-    steps = run.config.train.epochs * Schedule(run.config.train, data.train).steps_per_epoch
+    steps = run.config.train.epochs * steps_per_epoch(run.config.train, data.train)
     early = state.step < steps and out_of_patience(state.history, run.config.train)
     finished = early or state.step == steps
     if not quiet:

@@ -21,10 +21,7 @@ class Schedule:
     """
 
     def __init__(self, config: TrainConfig, part: Part) -> None:
-        self.config, self.steps_per_epoch = (
-            config,
-            math.ceil(len(part) / config.resolved_batch_size),
-        )
+        self.config, self.steps_per_epoch = config, steps_per_epoch(config, part)
         self._images, self._device = len(part), part.device
         self._epoch, self._batches = -1, tuple[Tensor, ...]()
 
@@ -44,6 +41,11 @@ class Schedule:
     def _shuffled(self, epoch: int) -> tuple[Tensor, ...]:
         order = torch.randperm(self._images, generator=stream(self.config.seed, "order", epoch))
         return order.to(self._device).split(self.config.resolved_batch_size)
+
+
+def steps_per_epoch(config: TrainConfig, part: Part) -> int:
+    """Return the number of batches that visit every image of `part` once."""
+    return math.ceil(len(part) / config.resolved_batch_size)
 
 
 def learning_rate(config: TrainConfig, progress: float) -> float:

@@ -1,6 +1,5 @@
 """How long training takes here: timed on a copy of the model, before it begins."""
 
-import math
 import time
 import warnings
 from copy import deepcopy
@@ -12,6 +11,7 @@ from elboroom.device import resolve_device
 from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
 from elboroom.training.loop import ELBO, train
+from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.state import new_state
 
 _SHARE = 0.04  # of the time, spent on finding out
@@ -42,7 +42,7 @@ def epochs_within(
     compiled = "on" if config.compile == "on" else "off"
     rehearsed = replace(config, patience=None, compile=compiled)
     pace = _seconds_per_step(_SHARE * budget, model, data, rehearsed, objective)
-    per_epoch = pace * math.ceil(len(data.train) / config.resolved_batch_size)
+    per_epoch = pace * steps_per_epoch(config, data.train)
     left = budget - (time.perf_counter() - clock)
     if left < per_epoch:
         raise UsageError(

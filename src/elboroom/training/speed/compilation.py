@@ -14,6 +14,7 @@ from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
 from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
+from elboroom.training.schedule import steps_per_epoch
 
 _PRICE = 30.0  # seconds to gain at the least; compiling takes 3 to 40
 # seconds of a step that are saved for each pixel that it decodes, and whatever it decodes
@@ -61,7 +62,7 @@ def seconds_saved(
     batch = min(config.resolved_batch_size, len(part))
     decoded = objective.k * objective.m * batch * math.prod(part.images.shape[1:])
     per_pixel, per_step = _SAVED[device.type]
-    return config.epochs * math.ceil(len(part) / batch) * (per_pixel * decoded + per_step)
+    return config.epochs * steps_per_epoch(config, part) * (per_pixel * decoded + per_step)
 
 
 def is_compiled(
