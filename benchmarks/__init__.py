@@ -1,6 +1,5 @@
 """Side-by-side measurements: `python -m benchmarks NAME [--quick]`."""
 
-import os
+from elboroom.cli.main import bound_openmp_spinning
 
-# As the command line does, before PyTorch is loaded.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+bound_openmp_spinning()  # before PyTorch is loaded

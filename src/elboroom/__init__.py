@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from elboroom.runs import Run
     from elboroom.training import TrainState, train
     from elboroom.training.limits.time_budget import epochs_within
+    from elboroom.training.resolve import resolve
 
 __version__ = "0.1.0"
 
@@ -50,6 +51,7 @@ _HOMES = {
     "load_data": "data",
     "load_mask": "data.masks",
     "load_mnist": "data",
+    "resolve": "training.resolve",
     "train": "training",
 }
 
@@ -77,6 +79,7 @@ __all__ = [
     "load_data",
     "load_mask",
     "load_mnist",
+    "resolve",
     "train",
 ]
 

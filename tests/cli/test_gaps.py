@@ -119,7 +119,7 @@ def test_more_images_than_there_are_is_refused(elboroom: Command, run: Path):
         (
             ["--method", "laplace", "laplace"],
             "--method laplace laplace",
-            "method must be of different methods",
+            "method must be a list without repetition",
         ),
     ],
 )

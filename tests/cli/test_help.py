@@ -67,7 +67,7 @@ def test_help_shows_an_example_of_every_command(elboroom: Command, command: str)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_type_meaning_and_default_of_every_option(elboroom: Command, command: str):
     text = re.sub(r"[│╭╰─╮╯]", " ", elboroom(command, "--help").out)
-    blocks = re.split(r"^ +(?=-h|--[a-z])", text, flags=re.MULTILINE)[1:]
+    blocks = re.split(r"^  (?=-h|--[a-z])", text, flags=re.MULTILINE)[1:]
     options = {block.split()[0]: " ".join(block.split()) for block in blocks}
     expected = {
         "--" + ("data" if name == "source" else name.replace("_", "-"))
@@ -99,7 +99,9 @@ def test_help_shows_the_defaults_of_the_preset(elboroom: Command, preset: str):
     )
     hidden = " ".join(map(str, PRESETS[preset].model.hidden))
     assert f"(default: {hidden})" in text
-    assert f"whose config keeps the number. (default: {PRESETS[preset].train.batch_size})" in text
+    assert (
+        f"The run's config keeps the number. (default: {PRESETS[preset].train.batch_size})" in text
+    )
 
 
 def test_a_reader_that_leaves_is_not_an_error():

@@ -197,7 +197,7 @@ def test_a_disk_that_is_full_leaves_no_file(
         (
             ["--images", "2", "--index", "1"],
             "--index (1,)",
-            "index must be left out beside --images",
+            "index must be omitted with --images",
         ),
     ],
 )
@@ -284,8 +284,8 @@ def test_a_method_completes_alike_beside_another(elboroom: Command, run: Path):
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        ([], "method must be one to six methods"),
-        (["svi", "svi"], "method must be of different methods"),
+        ([], "method must be 1 to 6 methods"),
+        (["svi", "svi"], "method must be a list without repetition"),
     ],
 )
 def test_methods_to_compare_are_few_and_different(

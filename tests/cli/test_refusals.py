@@ -140,7 +140,7 @@ def test_an_elbo_that_is_not_finite_fails_the_run(
         DiagonalGaussian, "kl_to_standard", lambda q: torch.inf * q.mean.square().sum(-1)
     )
     what, why, fix = error(elboroom("train", *small, "--out", tmp_path / "run"), 1)
-    assert what == "training cannot go on from step 0"
+    assert what == "training cannot continue from step 0"
     assert re.match(r"at step 0 of epoch 1, the KL is (inf|nan)", why)
     assert fix.startswith("look at those images and that layer")
 

@@ -29,7 +29,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [*data, *model, "--epochs", "12", "--evaluate-every", "5", "--threads", "1"]
 
 
-def test_ctrl_c_keeps_the_run_and_going_on_is_as_if_it_had_never_stopped(
+def test_ctrl_c_keeps_the_run_and_resuming_is_as_if_it_had_never_stopped(
     elboroom: Command, many: list[str], tmp_path: Path
 ):
     run, through = tmp_path / "run", tmp_path / "through"
@@ -45,12 +45,12 @@ def test_ctrl_c_keeps_the_run_and_going_on_is_as_if_it_had_never_stopped(
     assert (process.returncode, out) == (130, "")
     stopped, following = err.splitlines()[-2:]
     step = int(json.loads(last_checkpoint(run)["manifest.json"])["step"])
-    assert stopped == f"stopped at step {step:,}; the run is kept in {run}"
-    assert following == f"go on with: elboroom train --resume {run}"
+    assert stopped == f"stopped at step {step:,}; the run is in {run}"
+    assert following == f"resume with: elboroom train --resume {run}"
     assert 2 * 180 <= step < 12 * 180
     assert "Traceback" not in err
 
-    outcome = elboroom("train", *following.split()[5:])
+    outcome = elboroom("train", *following.split()[4:])
     assert (outcome.code, outcome.out) == (0, "")
     assert elboroom("train", *many, "--quiet", "--out", through).code == 0
     assert last_checkpoint(run) == last_checkpoint(through)
@@ -80,8 +80,8 @@ def test_ctrl_c_before_the_first_step_keeps_the_run_too(
         outcome = elboroom("train", *small, "--out", tmp_path / "run")
     assert outcome.code == 130
     assert outcome.err == (
-        f"stopped at step 0; the run is kept in {tmp_path}/run\n"
-        f"go on with: elboroom train --resume {tmp_path}/run\n"
+        f"stopped at step 0; the run is in {tmp_path}/run\n"
+        f"resume with: elboroom train --resume {tmp_path}/run\n"
     )
     assert elboroom("train", "--resume", tmp_path / "run", "--quiet") == (0, "", "")
 
@@ -95,16 +95,14 @@ def test_a_second_ctrl_c_ends_at_once(
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_a_run_without_a_checkpoint_can_be_gone_on_with(
-    elboroom: Command, trained: Path, run: Path
-):
+def test_a_run_without_a_checkpoint_can_be_resumed(elboroom: Command, trained: Path, run: Path):
     shutil.rmtree(run / "checkpoints")
     assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
     assert last_checkpoint(run) == last_checkpoint(trained)
     assert metrics(run) == metrics(trained)
 
 
-def test_going_on_with_a_finished_run_changes_nothing(elboroom: Command, trained: Path, run: Path):
+def test_resuming_a_finished_run_changes_nothing(elboroom: Command, trained: Path, run: Path):
     outcome = elboroom("train", "--resume", run)
     assert outcome.code == 0
     assert outcome.err.startswith("trained: test ELBO ")
@@ -131,8 +129,8 @@ def test_a_finished_run_that_has_lost_metrics_is_finished(elboroom: Command, run
 )
 def test_a_resumed_run_takes_no_other_options(elboroom: Command, run: Path, other: list[str]):
     assert error(elboroom("train", "--resume", run, *other), 2) == [
-        "--resume takes no other options of the run",
-        "a resumed run goes on as if it had never stopped, with the options it began with",
+        "found other options with --resume; expected none",
+        "a resumed run continues as if it had never stopped, with its original options",
         f"use `elboroom train --resume {run}` alone, or train a new run",
     ]
 
@@ -185,7 +183,7 @@ def test_a_corrupted_checkpoint_is_replaced_by_the_one_before_it(
 
 
 @pytest.mark.filterwarnings("always")
-def test_going_on_with_another_version_of_torch_warns(elboroom: Command, run: Path):
+def test_resuming_with_another_version_of_torch_warns(elboroom: Command, run: Path):
     path = run / "config.toml"
     path.write_text(path.read_text().replace(f'torch = "{torch.__version__}"', 'torch = "1.0"'))
     assert elboroom("train", "--resume", run, "--quiet") == (

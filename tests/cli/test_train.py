@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from elboroom import Run
-from elboroom.cli import train as train_command
 from elboroom.randomness import stream
 from elboroom.runs.doctor.finding import Finding
 from elboroom.runs.doctor.run_folder import examine
@@ -72,8 +71,8 @@ def test_a_run_that_ends_before_its_warmup_warns(shell: Command, small: list[str
     assert outcome == (
         0,
         "",
-        "warning: training ends at β = 0.25, before the warm-up does: what it maximises is not "
-        "a bound on log p(x). Use --warmup 2 or less, or more --epochs.\n",
+        "warning: training ends at β = 0.25, before the end of the warm-up, so its objective "
+        "is not a bound on log p(x). Use --warmup 2 or less, or more --epochs.\n",
     )
 
 
@@ -87,7 +86,7 @@ def test_a_warmup_that_ends_with_the_run_does_not_warn(
 def test_as_many_epochs_are_trained_as_fit(
     elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(train_command, "epochs_within", lambda *args, **options: 1)
+    monkeypatch.setattr("elboroom.training.resolve.epochs_within", lambda *args, **options: 1)
     path = tmp_path / "run"
     assert elboroom("train", *small, "--minutes", "5", "--quiet", "--out", path).code == 0
     assert Run(path).config.train.epochs == len(Run(path).history()) == 1
@@ -110,7 +109,7 @@ def test_less_time_than_an_epoch_takes_leaves_no_run(
     assert not (tmp_path / "run").exists()
 
 
-def test_training_that_cannot_go_on_keeps_its_last_good_state(
+def test_training_that_cannot_continue_keeps_its_last_good_state(
     elboroom: Command, shell: Command, tmp_path: Path
 ):
     row = int(torch.randperm(270, generator=stream(0, "order", 0))[2 * 50])  # comes in step 2
@@ -127,12 +126,12 @@ def test_training_that_cannot_go_on_keeps_its_last_good_state(
         f"is finite (rows {row} of the training part, 1 of 50 in the batch)"
     )
     assert rollbacks == [
-        f"warning: {fault}. Training goes on from step 0 with {0.5**i:g} of its learning rate: "
+        f"warning: {fault}. Training continues from step 0 with {0.5**i:g} of its learning rate: "
         f"rollback {i} of 5."
         for i in range(1, 6)
     ]
     said = [what.removeprefix("error: "), why.removeprefix("  why: "), fix.removeprefix("  fix: ")]
-    assert said[:2] == ["training cannot go on from step 0", f"{fault}, after 5 rollbacks"]
+    assert said[:2] == ["training cannot continue from step 0", f"{fault}, after 5 rollbacks"]
     weights = Run(tmp_path / "run").load_model().parameters()
     assert all(parameter.isfinite().all() for parameter in weights)
     assert error(elboroom("train", "--resume", tmp_path / "run"), 1) == said
@@ -150,12 +149,12 @@ def test_a_run_out_of_patience_is_finished_and_stays_so(
     assert elbos.index(best) == len(elbos) - 3
     *_, early, trained, following = outcome.err.splitlines()
     assert early == (
-        f"ended early, after epoch {len(elbos)} of 50: the test ELBO did not pass its {best:.2f} "
-        f"of epoch {len(elbos) - 2} in 2 evaluations"
+        f"ended early, after epoch {len(elbos)} of 50: no test ELBO of the last 2 evaluations "
+        f"was above {best:.2f}, that of epoch {len(elbos) - 2}"
     )
     assert following == (
-        f"next: elboroom report {tmp_path}/run --best, for the checkpoint of the best ELBO; "
-        "else the newest is used"
+        f"next: elboroom report {tmp_path}/run --best, which takes the best checkpoint "
+        "instead of the newest"
     )
     assert trained.startswith(f"trained: test ELBO {elbos[-1]:.2f} nats per image; the run is in ")
     again = elboroom("train", "--resume", tmp_path / "run")

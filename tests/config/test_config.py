@@ -1,13 +1,14 @@
+import inspect
 import math
 import re
 from dataclasses import asdict, replace
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elboroom import PRESETS, Config, DataConfig, ModelConfig, TrainConfig
+from elboroom import PRESETS, Config, DataConfig, ModelConfig, ObjectiveConfig, TrainConfig
 from elboroom.config import (
     Activation,
     BinarisationName,
@@ -15,8 +16,11 @@ from elboroom.config import (
     CompleteConfig,
     EvaluateConfig,
     FiguresConfig,
+    GapsConfig,
+    InferConfig,
     LearningRateSchedule,
     Split,
+    kinds,
 )
 from elboroom.errors import UsageError
 
@@ -181,15 +185,61 @@ def test_a_config_cannot_be_changed_in_place():
         config.data = replace(config.data)  # type: ignore[misc]
 
 
-def test_every_option_is_documented_where_it_is_written():
+OPTIONS = [
+    (kind, option)
     for kind in (
-        DataConfig,
-        ModelConfig,
-        TrainConfig,
-        CheckpointConfig,
-        EvaluateConfig,
-        FiguresConfig,
-    ):
-        source = __import__("inspect").getsource(kind)
-        for option in kind.__dataclass_fields__:
-            assert re.search(rf'^    {option}: .+\n    """[A-Za-z0-9`].+', source, re.MULTILINE)
+        *(DataConfig, ModelConfig, ObjectiveConfig, TrainConfig, CheckpointConfig),
+        *(EvaluateConfig, FiguresConfig, CompleteConfig, InferConfig, GapsConfig),
+    )
+    for option in kind.__dataclass_fields__
+]
+
+
+@pytest.mark.parametrize(("kind", "option"), OPTIONS)
+def test_every_option_is_documented_where_it_is_written(kind: Any, option: str):
+    hint = get_type_hints(kind, include_extras=True)[option]
+    helps = [found.help for found in getattr(hint, "__metadata__", ()) if found.help]
+    if helps:
+        assert re.match(r"[A-Za-z0-9`].+", helps[0])
+    else:
+        source = inspect.getsource(kind)
+        assert re.search(rf'^    {option}: .+\n    """[A-Za-z0-9`].+', source, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("kind", "option"), OPTIONS)
+def test_the_help_of_a_choice_gives_each_kind_a_line(kind: Any, option: str):
+    hint = get_type_hints(kind, include_extras=True)[option]
+    choices = get_args(get_args(hint)[0]) if get_origin(hint) is Annotated else ()
+    if get_origin(choices and get_args(hint)[0]) is Literal:
+        (told,) = hint.__metadata__
+        lines = told.help.splitlines()[1:]
+        assert [line.split(":")[0] for line in lines] == list(choices)
+    else:
+        assert get_origin(hint) is not Literal, "a choice without a table in config.kinds"
+
+
+TABLES = {
+    kinds.Binarisation: kinds.BINARISATIONS,
+    kinds.Split: kinds.SPLITS,
+    kinds.Activation: kinds.ACTIVATIONS,
+    kinds.NetworkName: kinds.NETWORKS,
+    kinds.Normalisation: kinds.NORMALISATIONS,
+    kinds.LikelihoodName: kinds.LIKELIHOODS,
+    kinds.PosteriorName: kinds.POSTERIORS,
+    kinds.PriorName: kinds.PRIORS,
+    kinds.Objective: kinds.OBJECTIVES,
+    kinds.Gradient: kinds.GRADIENTS,
+    kinds.LearningRateSchedule: kinds.LEARNING_RATE_SCHEDULES,
+    kinds.Device: kinds.DEVICES,
+    kinds.Precision: kinds.PRECISIONS,
+    kinds.Compile: kinds.COMPILE,
+    kinds.AnnealingSchedule: kinds.ANNEALING_SCHEDULES,
+    kinds.FigureName: kinds.FIGURES,
+    kinds.MethodName: kinds.METHODS,
+    kinds.FormatName: kinds.FORMATS,
+}
+
+
+@pytest.mark.parametrize("name", TABLES, ids=str)
+def test_a_table_has_each_kind_once_in_the_order_of_its_name(name: Any):
+    assert tuple(TABLES[name]) == get_args(name)

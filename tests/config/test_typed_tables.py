@@ -25,8 +25,8 @@ def test_a_table_is_the_dataclass_of_its_fields():
 @pytest.mark.parametrize(
     ("table", "what", "why"),
     [
-        ([], "[] cannot be used as Kind", "it is a value, and no table of options"),
-        ({}, "Kind has no count", "it is made of count"),
+        ([], "[] cannot be used as Kind", "found a list; expected a table of options"),
+        ({}, "count is missing from Kind", "Kind needs count"),
         (
             {"count": 1, "b": 2, "a": 3},
             "unknown option a, b in a config",
@@ -74,7 +74,7 @@ def test_a_type_has_its_values_and_no_others(hint: Any, fits: list[Any], others:
             require_type("x", value, hint)
 
 
-def test_a_long_value_is_told_in_short():
+def test_a_long_value_is_abbreviated():
     with pytest.raises(UsageError) as error:
         require_type("x", "y" * 10_000, int)
     assert len(str(error.value)) < 300

@@ -24,7 +24,8 @@ from elboroom.model.likelihoods.bernoulli import Bernoulli
 from elboroom.randomness import stream
 from elboroom.training.initial_model import new_model
 from elboroom.training.loop import train
-from elboroom.training.speed.fast_steps import RecordedStep, new_step
+from elboroom.training.speed.cuda_graph import CudaGraphStep
+from elboroom.training.speed.fast_steps import fastest_step
 
 ROWS = 90
 GREY = np.random.default_rng(0).integers(0, 256, (ROWS, 4, 5), dtype=np.uint8)
@@ -244,10 +245,10 @@ def test_a_torn_file_is_refused_when_it_would_be_mapped(tmp_path: Path):
 def test_a_step_on_cuda_is_recorded_unless_its_images_stay_on_disk(
     monkeypatch: pytest.MonkeyPatch, on_disk: bool
 ):
-    monkeypatch.setattr(RecordedStep, "__init__", lambda self, step, batch_size: None)
+    monkeypatch.setattr(CudaGraphStep, "__init__", lambda self, step, batch_size: None)
     noise = SimpleNamespace(device=torch.device("cuda"))
     step: Any = SimpleNamespace(noise=noise, part=OneImage(on_disk), objective=ObjectiveConfig())
-    assert isinstance(new_step(step, TrainConfig(compile="off")), RecordedStep) != on_disk
+    assert isinstance(fastest_step(step, TrainConfig(compile="off")), CudaGraphStep) != on_disk
 
 
 class OneImage:

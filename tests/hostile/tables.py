@@ -108,7 +108,7 @@ CONFIG: list[tuple[str, Edit, str]] = [
     ("epochs that are text", swap("epochs = ", "epochs = '3' # "), TYPE),
     ("minutes that are text", lambda whole: b"minutes = '1'\n" + whole, TYPE),
     ("minutes without end", lambda whole: b"minutes = inf\n" + whole, "a positive number"),
-    ("two models", swap("[model]", "[[model]]"), "no table of options"),
+    ("two models", swap("[model]", "[[model]]"), "expected a table of options"),
     ("no event", swap("[event]", "[elsewhere]"), "'event'"),
     ("an event that is text", swap(EVENT, "shape = '1'"), TYPE),
     ("an event of 10^18 pixels", swap(EVENT, "shape = [1, 1000000000, 1000000000]"), ROOM),
@@ -117,7 +117,7 @@ CONFIG: list[tuple[str, Edit, str]] = [
     ("an event of 9 axes", swap(EVENT, "shape = [1, 1, 1, 1, 1, 1, 1, 4, 4]"), "cannot have"),
     ("an event of floats", swap(EVENT, "shape = [1.0, 4.0, 4.0]"), TYPE),
     ("no identity", swap("[identity]", "[identities]"), "'identity'"),
-    ("an identity with less", swap("sha256 = ", "# "), "has no sha256"),
+    ("an identity with less", swap("sha256 = ", "# "), "sha256 is missing"),
     ("an identity with more", swap("[identity]", "[identity]\nmore = 1"), "unknown option more"),
     ("test images that are text", swap("test_images = ", "test_images = '3' # "), TYPE),
 ]
@@ -133,7 +133,7 @@ def line(**changed: Any) -> bytes:
 DEEP = b"[" * 30_000
 METRICS: list[tuple[str, bytes, str]] = [
     ("a line of megabytes", b" " * (2 << 20) + b"\n", "a line of metrics.jsonl"),
-    ("no table", b"[]\n", "no table of options"),
+    ("no table", b"[]\n", "expected a table of options"),
     ("no JSON", b"epoch: 3\n", READ),
     ("nothing in a line", b"\n", READ),
     ("nested deeply", DEEP + b"\n", "nested too deeply"),
@@ -141,7 +141,7 @@ METRICS: list[tuple[str, bytes, str]] = [
     ("no text", b"\xff\xfe\n", "can't decode"),
     ("an integer of 5,000 digits", line().replace(b": 3", b": " + b"9" * 5_000), READ),
     ("a name twice", line().replace(b'"kl"', b'"elbo"'), "gives a name twice"),
-    ("a name less", line().replace(b'"kl": 0.0, ', b""), "has no kl"),
+    ("a name less", line().replace(b'"kl": 0.0, ', b""), "kl is missing"),
     ("a name more", line(run="x"), "unknown option run"),
     ("a step that is text", line(step="3"), "step cannot be '3'"),
     ("a step that is true", line(step=True), "step cannot be True"),

@@ -10,6 +10,7 @@ from elboroom.cli import tables
 from elboroom.cli.selection import mask_of, rows_of
 from elboroom.cli.terminal import plain_console
 from elboroom.config import CompleteConfig
+from elboroom.config.commands import COMPLETED_BY_DEFAULT
 from elboroom.data.binarisation import threshold
 from elboroom.data.formats.png import read_picture
 from elboroom.device import keep_freed_memory
@@ -20,8 +21,6 @@ from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.runs import atomic
 from elboroom.runs.run import Run
-
-_FIRST = 8
 
 
 def complete(path: Path, config: CompleteConfig, *, best: bool, as_json: bool) -> None:
@@ -56,7 +55,7 @@ def _chosen(run: Run, config: CompleteConfig) -> tuple[Tensor, list[str]]:
         picture = torch.from_numpy(read_picture(config.image, run.event_shape))
         return threshold(picture[None]).float(), [config.image.name]
     test = run.load_data().test
-    rows = rows_of(test, config.index, min(_FIRST, len(test)))
+    rows = rows_of(test, config.index, min(COMPLETED_BY_DEFAULT, len(test)))
     return test.rows(rows).x, [f"test image {i}" for i in rows]
 
 

@@ -9,6 +9,7 @@ from elboroom.cli.infer import _asked
 from elboroom.cli.selection import in_parts, mask_of, rows_of
 from elboroom.cli.terminal import counting, plain_console
 from elboroom.config import GapsConfig
+from elboroom.config.commands import TAKEN_APART_BY_DEFAULT
 from elboroom.data.dataset import Part
 from elboroom.device import keep_freed_memory, resolve_device
 from elboroom.evaluation.inference_gap import Gaps
@@ -18,7 +19,6 @@ from elboroom.randomness import stream
 from elboroom.runs import atomic
 from elboroom.runs.run import Run
 
-_FIRST_OF_GAPS = 100
 _GAPS_AT_A_TIME = 50
 
 
@@ -27,7 +27,7 @@ def gaps(path: Path, config: GapsConfig, *, best: bool, quiet: bool, as_json: bo
     run, console = Run(path), plain_console()
     mask = mask_of(run, config.mask)
     test = run.load_data().test
-    index = rows_of(test, None, config.images or min(_FIRST_OF_GAPS, len(test)))
+    index = rows_of(test, None, config.images or min(TAKEN_APART_BY_DEFAULT, len(test)))
     model, step = run.load_model_and_step(best=best)
     found = _gaps(model, test, index, mask, config, quiet=quiet)
     asked = {**_asked(run, step, config, len(index)), "k": config.k}

@@ -17,9 +17,6 @@ from elboroom.cli.signals import Interrupted, ended_by_signals
 from elboroom.config import PRESETS, Config, DataConfig
 from elboroom.errors import ElboroomError, printable
 
-# On a machine with another busy process, OpenMP threads that spin at barriers for one that does not
-# run make PyTorch 20 to 50 times slower. Read when torch loads; what the user has set stays.
-_OPENMP_SPINS = "10000"
 _DESCRIPTION = """Variational autoencoders and stochastic variational inference.
 
 Example: elboroom train --out runs/first && elboroom report runs/first
@@ -31,7 +28,7 @@ Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted by Ctrl-C,
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The `elboroom` command: runs it and exits."""
-    os.environ.setdefault("GOMP_SPINCOUNT", _OPENMP_SPINS)
+    bound_openmp_spinning()
     warnings.showwarning = _warn
     try:
         try:
@@ -43,6 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)
+
+
+def bound_openmp_spinning() -> None:
+    """Let OpenMP threads spin only briefly at barriers, unless the user has set for how long.
+
+    While another process keeps a core, spinning for a thread that does not run makes PyTorch 20 to
+    50 times slower. OpenMP reads the variable when PyTorch is loaded, so this must come first.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def _run(arguments: list[str]) -> int:

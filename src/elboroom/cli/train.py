@@ -1,4 +1,4 @@
-"""What `elboroom train` does. Nothing that it does not need is imported: it starts the sooner."""
+"""`elboroom train`. It imports only what training needs, so that it starts sooner."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +16,11 @@ from elboroom.errors import TrainingError, UsageError
 from elboroom.model.vae import VAE
 from elboroom.runs.autosave import Autosave
 from elboroom.runs.run import RUNS, Run
-from elboroom.training.initial_model import new_model
-from elboroom.training.limits.batch_size import BatchSize, largest_fit
 from elboroom.training.limits.memory import memory_for
-from elboroom.training.limits.time_budget import epochs_within
 from elboroom.training.loop import train as train_model
+from elboroom.training.resolve import resolve, resolve_with_reasons
 from elboroom.training.safeguards.early_stopping import evaluations_after_warmup, out_of_patience
-from elboroom.training.schedule import Schedule
+from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.speed.explain import explain as explained
 from elboroom.training.state import TrainState
 
@@ -30,41 +28,41 @@ from elboroom.training.state import TrainState
 def train(
     config: Config, preset: str, *, out: Path | None, resume: Path | None, quiet: bool
 ) -> int:
-    """Train a model in a new run folder, or go on with an old one.
+    """Train a model in a new run folder, or resume an existing run.
 
     Returns:
         The exit code: 0 if training is finished, else 128 + the number of the signal that stopped
         it.
 
     Raises:
-        Interrupted: by a signal before the run was there, or by a second Ctrl-C.
-        RunError: another process trains the run.
+        Interrupted: if a signal comes before the run exists, or Ctrl-C is pressed a second time.
+        RunError: if another process trains the run.
     """
-    opened = _reopened(config, resume, out) if resume else _created(config, preset, out)
+    opened = _existing_run(config, resume, out) if resume else _new_run(config, preset, out)
     with opened as (run, data), interruptible() as stop:
         if config.train.batch_size == "auto" and not quiet:
-            found = f"--batch-size auto: {run.config.train.batch_size} images a step"
-            plain_console(stderr=True).print(found)
+            batches = f"--batch-size auto: {run.config.train.batch_size} images a step"
+            plain_console(stderr=True).print(batches)
         model, state = run.load_training(data) if resume else run.new_training(data)
         _train(run, model, state, data, stop, quiet=quiet)
-    steps = run.config.train.epochs * Schedule(run.config.train, data.train).steps_per_epoch
-    early = state.step < steps and out_of_patience(state.history, run.config.train)
-    finished = early or state.step == steps
+    last_step = run.config.train.epochs * steps_per_epoch(run.config.train, data.train)
+    early = state.step < last_step and out_of_patience(state.history, run.config.train)
+    finished = early or state.step == last_step
     if not quiet:
-        farewell = _farewell(run, state, data.held_out[0], finished=finished, early=early)
-        plain_console(stderr=True).print(farewell)
+        message = _closing_message(run, state, data.held_out[0], finished=finished, early=early)
+        plain_console(stderr=True).print(message)
     return 0 if finished else stop.exit_code
 
 
 def _train(
     run: Run, model: VAE, state: TrainState, data: Dataset, stop: Stop, *, quiet: bool
 ) -> None:
-    """Train on until the end or a signal, and keep what was found."""
-    keeper, config = Autosave(run, model, state), run.config
+    """Train until the last step or a signal, and save the run."""
+    autosave, config = Autosave(run, model, state), run.config
     console, held_out = plain_console(stderr=True), data.held_out[0]
 
     def on_epoch(state: TrainState) -> None:
-        keeper.on_epoch(state)
+        autosave.on_epoch(state)
         show(state.history[-1])
 
     watched = watch(console, config.train, held_out, quiet=quiet)
@@ -76,114 +74,86 @@ def _train(
                 config.train,
                 objective=config.objective,
                 state=state,
-                on_step=keeper.on_step,
+                on_step=autosave.on_step,
                 on_epoch=on_epoch,
                 stop=stop,
             )
         except TrainingError:
-            keeper.save_if_possible(state)  # the last good one; why it ended matters more
+            autosave.save_if_possible(state)  # a disk error must not hide this one
             raise
         except Interrupted:
             if stop.asked:
-                raise  # else it was before the first step, and nothing is to be kept
+                raise  # without a step there is nothing to save
         else:
-            keeper.save(state)
+            autosave.save(state)
 
 
 def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
-    fit = _fit(config, data)
-    known = _within_minutes(_fitted(config, fit), data)
-    choices = {"batches": str(fit)} if fit else {}
-    if config.minutes is not None:
-        fitting = f"as many as fit into {config.minutes:g} minutes, or all of --epochs"
-        choices["epochs"] = f"{known.train.epochs:,}, {fitting}"
-    choices |= explained(known.train, known.objective, data.train)
-    for choice, why in choices.items():
-        plain_console().print(f"{choice}: {why}")
+    resolution = resolve_with_reasons(config, data)
+    resolved = resolution.config
+    reasons = resolution.reasons | explained(resolved.train, resolved.objective, data.train)
+    for choice, reason in reasons.items():
+        plain_console().print(f"{choice}: {reason}")
 
 
 @contextmanager
-def _created(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
-    """A new run, locked."""
+def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
+    """Create a run, and hold its lock in this block."""
     path = out or RUNS / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
     config = replace(config, data=config.data.with_absolute_path())
-    resolve_device(config.train.device)  # one that is missing must not leave a run behind
+    resolve_device(config.train.device)  # a missing device must not leave a run behind
     data = load_data(config.data)
-    config = _within_minutes(_fitted(config, _fit(config, data)), data)
-    run = Run.create(path, config, data)
+    run = Run.create(path, resolve(config, data), data)
     with run.locked():
         yield run, data
 
 
-def _fit(config: Config, data: Dataset) -> BatchSize | None:
-    """The batches that fit into memory; None where their size was given."""
-    if config.train.batch_size != "auto":
-        return None
-    model = new_model(config, data)
-    return largest_fit(model, data.train, config.train, objective=config.objective)
-
-
-def _fitted(config: Config, fit: BatchSize | None) -> Config:
-    """The same with a number of images a step."""
-    train = config.train if fit is None else replace(config.train, batch_size=fit.size)
-    return replace(config, train=train)
-
-
-def _within_minutes(config: Config, data: Dataset) -> Config:
-    """The same with the epochs that its minutes allow, and no minutes any more."""
-    if config.minutes is None:
-        return config
-    model = new_model(config, data)
-    with memory_for(config.train):
-        epochs = epochs_within(
-            config.minutes, model, data, config.train, objective=config.objective
-        )
-    return replace(config, minutes=None, train=replace(config.train, epochs=epochs))
-
-
 @contextmanager
-def _reopened(config: Config, path: Path, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
-    """An old run, locked."""
+def _existing_run(config: Config, path: Path, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
+    """Open a run to resume it, and hold its lock in this block."""
     run = Run(path)
     if config != run.config or out is not None:
         raise UsageError(
-            "--resume takes no other options of the run",
-            why="a resumed run goes on as if it had never stopped, with the options it began with",
+            "found other options with --resume; expected none",
+            why="a resumed run continues as if it had never stopped, with its original options",
             fix=f"use `elboroom train --resume {path}` alone, or train a new run",
         )
     with run.locked():
         yield run, run.load_data()
 
 
-def _farewell(run: Run, state: TrainState, held_out: str, *, finished: bool, early: bool) -> str:
+def _closing_message(
+    run: Run, state: TrainState, held_out: str, *, finished: bool, early: bool
+) -> str:
+    """Report how training ended, and the next command to run."""
     if not finished:
         return (
-            f"stopped at step {state.step:,}; the run is kept in {run.path}\n"
-            f"go on with: elboroom train --resume {run.path}"
+            f"stopped at step {state.step:,}; the run is in {run.path}\n"
+            f"resume with: elboroom train --resume {run.path}"
         )
-    best = " --best, for the checkpoint of the best ELBO; else the newest is used" if early else ""
+    best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
-        f"{_early(run, state, held_out) if early else ''}"
-        f"trained: {_end(state, held_out)}; the run is in {run.path}\n"
+        f"{_early_end(run, state, held_out) if early else ''}"
+        f"trained: {_last_elbo(state, held_out)}; the run is in {run.path}\n"
         f"next: elboroom report {run.path}{best}"
     )
 
 
-def _end(state: TrainState, held_out: str) -> str:
-    """The ELBO of the last epoch, whose metrics may be lost."""
+def _last_elbo(state: TrainState, held_out: str) -> str:
+    """Report the ELBO of the last epoch, or that its metrics are lost."""
     last = next((m for m in state.history if m.step == state.step), None)
     if last is None:
         return f"step {state.step:,}, whose metrics are lost"
     return f"{held_out} ELBO {last.held_out_elbo:.2f} nats per image"
 
 
-def _early(run: Run, state: TrainState, held_out: str) -> str:
-    """Why training ended before its last epoch."""
+def _early_end(run: Run, state: TrainState, held_out: str) -> str:
+    """Report why training ended before its last epoch."""
     config, epoch = run.config.train, state.history[-1].epoch
-    best, elbo = max(evaluations_after_warmup(state.history, config), key=lambda found: found[1])
+    best, elbo = max(evaluations_after_warmup(state.history, config), key=lambda pair: pair[1])
     return (
-        f"ended early, after epoch {epoch} of {config.epochs}: the {held_out} ELBO did not pass "
-        f"its {elbo:.2f} of epoch {best.epoch} in {config.patience} evaluations\n"
+        f"ended early, after epoch {epoch} of {config.epochs}: no {held_out} ELBO of the last "
+        f"{config.patience} evaluations was above {elbo:.2f}, that of epoch {best.epoch}\n"
     )

@@ -1,33 +1,43 @@
-"""Options, their defaults and the presets: the one place where they are written.
+"""Options, their defaults and the presets, each written once.
 
-Nothing here imports anything heavy, so that `elboroom --help` answers at once.
+This package imports nothing heavy, so that `elboroom --help` answers at once.
 """
 
 from elboroom.config.checkpoints import CheckpointConfig
 from elboroom.config.commands import (
-    AnnealingSchedule,
     CompleteConfig,
     EvaluateConfig,
-    FigureName,
     FiguresConfig,
     GapsConfig,
     InferConfig,
 )
-from elboroom.config.data import BinarisationName, DataConfig, Split
+from elboroom.config.data import DataConfig
 from elboroom.config.kinds import (
+    Activation,
+    AnnealingSchedule,
+    BinarisationName,
+    Compile,
+    Device,
+    FigureName,
     FitName,
     FormatName,
+    Gradient,
+    LearningRateSchedule,
     LikelihoodName,
     MethodName,
     NetworkName,
+    Normalisation,
+    Objective,
     PosteriorName,
+    Precision,
     PriorName,
+    Split,
 )
-from elboroom.config.model import Activation, ModelConfig, Normalisation
-from elboroom.config.objective import Gradient, Objective, ObjectiveConfig
+from elboroom.config.model import ModelConfig
+from elboroom.config.objective import ObjectiveConfig
 from elboroom.config.presets import PRESETS
 from elboroom.config.run import Config
-from elboroom.config.training import Compile, Device, LearningRateSchedule, Precision, TrainConfig
+from elboroom.config.training import TrainConfig
 
 __all__ = [
     "PRESETS",

@@ -1,4 +1,4 @@
-"""Options of what is kept of a run while it is trained."""
+"""Options of checkpoints."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from elboroom.config.checks import require
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """How often a run in training is kept; what is trained does not depend on it."""
+    """How often a run in training is saved; the trained model does not depend on it."""
 
     checkpoint_minutes: float = 0.5
-    """Time between two checkpoints, which may fall within an epoch; inf goes by epochs alone."""
+    """Minutes between two checkpoints, also within an epoch; inf saves by epochs alone."""
     checkpoint_epochs: int | None = None
-    """Epochs between two checkpoints, besides; None goes by time alone. The end always has one."""
+    """Epochs between two checkpoints; None saves by time alone. The last step is always saved."""
 
     def __post_init__(self) -> None:
         minutes, epochs = self.checkpoint_minutes, self.checkpoint_epochs

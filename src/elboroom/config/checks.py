@@ -1,4 +1,4 @@
-"""What options may be: each check raises the `UsageError` of its option."""
+"""Checks of options: each raises a `UsageError` that names the option."""
 
 from typing import Any, get_args
 
@@ -6,7 +6,14 @@ from elboroom.errors import UsageError
 
 
 def require(ok: bool, name: str, found: object, expected: str) -> None:
-    """That option `name` is `ok`; `expected` tells what it should have been."""
+    """Raise a `UsageError` about option `name` unless `ok`.
+
+    Args:
+        ok: True if the value can be used.
+        name: the field of the config.
+        found: its value.
+        expected: words that complete "`name` must be …".
+    """
     if not ok:
         raise UsageError(
             f"--{name.replace('_', '-')} {found} cannot be used",
@@ -16,27 +23,29 @@ def require(ok: bool, name: str, found: object, expected: str) -> None:
 
 
 def require_seed(seed: int) -> None:
-    """That a seed is one of PyTorch's."""
+    """Check that PyTorch takes the seed."""
     require(0 <= seed < 2**63, "seed", seed, "in [0, 2^63)")
 
 
 def require_rows(index: tuple[int, ...] | None) -> None:
-    """That the rows asked for are some, where any are named."""
+    """Check that rows, if they are given, are not an empty list."""
     require(index != (), "index", index, "one row or more")
 
 
 def require_images(images: int | None) -> None:
-    """That a number of images is positive, where it is given."""
+    """Check that a number of images, if it is given, is positive."""
     require(images is None or images >= 1, "images", images, "1 or more")
 
 
 def require_different(method: tuple[str, ...]) -> None:
-    """That no method is named twice."""
-    require(len(set(method)) == len(method), "method", " ".join(method), "of different methods")
+    """Check that no method is named twice."""
+    require(
+        len(set(method)) == len(method), "method", " ".join(method), "a list without repetition"
+    )
 
 
 def require_choices(config: object, **choices: Any) -> None:
-    """That options are among the `Literal` of each."""
+    """Check that each option is one of the choices of its `Literal`."""
     for name, literal in choices.items():
         options = get_args(literal)
         require(getattr(config, name) in options, name, getattr(config, name), f"in {options}")

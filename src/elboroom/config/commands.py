@@ -1,8 +1,8 @@
-"""Options of the commands that look at a run."""
+"""Options of the commands that read a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 from tyro.conf import arg
 
@@ -14,35 +14,59 @@ from elboroom.config.checks import (
     require_rows,
     require_seed,
 )
-from elboroom.config.kinds import METHODS, FitName, MethodName, listed
-from elboroom.config.training import Precision
+from elboroom.config.kinds import (
+    ANNEALING_SCHEDULES,
+    FIGURES,
+    METHODS,
+    PRECISIONS,
+    AnnealingSchedule,
+    FigureName,
+    FitName,
+    MethodName,
+    Precision,
+    listed,
+)
 
-AnnealingSchedule = Literal["sigmoid", "linear"]
+COMPLETED_BY_DEFAULT = 8
+"""Test images that `elboroom complete` takes."""
+TAKEN_APART_BY_DEFAULT = 100
+"""Test images that `elboroom gaps` takes."""
+MOST_METHODS = 6
+"""Methods that the figure of `elboroom complete` shows legibly."""
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """How a run is evaluated."""
+    """Options of an evaluation."""
 
     k: int = 5_000
-    """Samples of z an image; the IWAE bound tightens with it. Two cores take 5,000 of 10,000 images
-    in some minutes."""
+    """Samples of z for each image; the IWAE bound tightens with k. With 5,000 samples 10,000 images
+    take some minutes on two cores."""
     ais: int = 0
-    """So many test images, the first ones, get annealed importance sampling too."""
+    """Number of test images, from the first on, that annealed importance sampling evaluates too."""
     certify: int = 0
-    """So many images are drawn from the model, whose log p(x) is bounded from both sides by
-    bidirectional Monte Carlo: by how much annealing can fall short."""
+    """Number of images drawn from the model whose log p(x) is bounded from both sides by
+    bidirectional Monte Carlo, which shows how far annealing falls short."""
     distributions: int = 1_000
-    """Steps of annealing, for --ais and --certify."""
+    """Annealing steps for --ais and --certify."""
     chains: int = 16
-    """Chains of annealing an image."""
-    schedule: AnnealingSchedule = "sigmoid"
-    """Of the inverse temperature; sigmoid dwells at both ends."""
-    precision: Precision = "fp32"
-    """Of the decoder's matrix products in the bounds, as in training. bf16 takes half the time or
-    less, and what it moves the IWAE bound by is measured on the first images and told."""
+    """Annealing chains for each image."""
+    schedule: Annotated[
+        AnnealingSchedule,
+        arg(help=listed("Inverse temperature over the steps.", ANNEALING_SCHEDULES)),
+    ] = "sigmoid"
+    precision: Annotated[
+        Precision,
+        arg(
+            help=listed(
+                "Precision of the decoder's matrix products. bf16 takes half the time or less; the "
+                "shift of the IWAE bound is measured on the first images and reported.",
+                PRECISIONS,
+            )
+        ),
+    ] = "fp32"
     seed: int = 0
-    """Fixes all samples."""
+    """Seed of all samples."""
 
     def __post_init__(self) -> None:
         for name in ("k", "distributions", "chains"):
@@ -53,84 +77,79 @@ class EvaluateConfig:
         require_seed(self.seed)
 
 
-FigureName = Literal[
-    "samples",
-    "latent",
-    "interpolation",
-    "contours",
-    "posteriors",
-    "completion",
-    "manifold",
-    "curves",
-]
-
-
 @dataclass(frozen=True)
 class FiguresConfig:
-    """Which figures are drawn, and of what."""
+    """Options of the figures of a run."""
 
-    only: tuple[FigureName, ...] = get_args(FigureName)
-    """The figures to draw."""
+    only: Annotated[tuple[FigureName, ...], arg(help=listed("Figures to draw.", FIGURES))] = tuple(
+        FIGURES
+    )
     pairs: tuple[str, ...] = ("1-2", "3-8", "4-5")
-    """Classes between which images are interpolated."""
+    """Pairs of classes between which images are interpolated."""
     mask: str = "top"
-    """What is seen in contours and completion; as in `elboroom complete`."""
+    """Observed pixels in contours and completion; as in `elboroom complete`."""
     seed: int = 0
-    """Fixes every draw."""
+    """Seed of every draw."""
 
     def __post_init__(self) -> None:
         require(len(self.only) >= 1, "only", self.only, "one figure or more")
         require_seed(self.seed)
 
 
-_MOST_COMPARED = 6
-
-
 @dataclass(frozen=True)
 class CompleteConfig:
-    """Which images are completed, from what part of them, by which methods."""
+    """Options of a completion: images, observed pixels and methods."""
 
     mask: str
-    """What is seen: top, bottom, left, right, a boolean .npy, or a .png whose white is seen."""
-    method: tuple[MethodName, ...] = ("svi",)
-    """Up to six methods of inference, shown side by side; as in `elboroom infer`."""
-    index: tuple[int, ...] | None = None
-    """Rows of the test part to complete; None takes the first eight."""
+    """Observed pixels: top, bottom, left, right, a boolean .npy, or a .png that is white there."""
+    method: Annotated[
+        tuple[MethodName, ...],
+        arg(
+            help=f"Methods of inference, at most {MOST_METHODS}, shown side by side; "
+            "`elboroom infer --help` lists them."
+        ),
+    ] = ("svi",)
+    index: Annotated[
+        tuple[int, ...] | None,
+        arg(
+            help=f"Rows of the test part to complete; None takes the first {COMPLETED_BY_DEFAULT}."
+        ),
+    ] = None
     image: Path | None = None
-    """A PNG of the size of the data to complete instead, made binary at half its brightness."""
+    """PNG to complete instead, of the size of the data; binarised at half its brightness."""
     draws: int = 3
-    """Completions drawn of each image, by each method."""
+    """Completions drawn for each image by each method."""
     seed: int = 0
-    """Fixes the inference and the draws."""
+    """Seed of the inference and the draws."""
 
     def __post_init__(self) -> None:
         require(self.draws >= 1, "draws", self.draws, "1 or more")
         require_rows(self.index)
         of_test = self.image is None or self.index is None
-        require(of_test, "index", self.index, "left out beside --image")
-        names = " ".join(self.method)
-        require(1 <= len(self.method) <= _MOST_COMPARED, "method", names, "one to six methods")
+        require(of_test, "index", self.index, "omitted with --image")
+        names, expected = " ".join(self.method), f"1 to {MOST_METHODS} methods"
+        require(1 <= len(self.method) <= MOST_METHODS, "method", names, expected)
         require_different(self.method)
         require_seed(self.seed)
 
 
 @dataclass(frozen=True)
 class InferConfig:
-    """Whose posteriors are inferred, how, and what is kept of them."""
+    """Options of inference: images, observed pixels, method and output."""
 
     out: Path
-    """The .npz file to write; what is there already is never written over."""
+    """The .npz file to write; an existing file is never overwritten."""
     mask: str | None = None
-    """What is seen; as in `elboroom complete`. None means everything."""
+    """Observed pixels, as in `elboroom complete`; None observes all."""
     method: Annotated[MethodName, arg(help=listed("Method of inference.", METHODS))] = "svi"
     index: tuple[int, ...] | None = None
     """Rows of the test part; None takes all of them."""
     images: int | None = None
-    """The first so many rows of the test part instead; None takes all of them."""
+    """Number of rows of the test part to take, from the first on; None takes all of them."""
     draws: int = 100
-    """Draws of z kept of each image; of each of its chains, where the method walks."""
+    """Draws of z to keep for each image; with MCMC, for each of its chains."""
     seed: int = 0
-    """Fixes the inference and the draws."""
+    """Seed of the inference and the draws."""
 
     def __post_init__(self) -> None:
         require(self.out.suffix == ".npz", "out", self.out, "the path of an .npz file")
@@ -138,24 +157,29 @@ class InferConfig:
         require_rows(self.index)
         require_images(self.images)
         one_choice = self.images is None or self.index is None
-        require(one_choice, "index", self.index, "left out beside --images")
+        require(one_choice, "index", self.index, "omitted with --images")
         require_seed(self.seed)
 
 
 @dataclass(frozen=True)
 class GapsConfig:
-    """Of which images the inference gap is taken apart, and by which fits."""
+    """Options of the inference gap: images, observed pixels and fits."""
 
     mask: str | None = None
-    """What is seen; as in `elboroom complete`. None means everything."""
-    images: int | None = None
-    """The first so many rows of the test part; None takes the first hundred."""
+    """Observed pixels, as in `elboroom complete`; None observes all."""
+    images: Annotated[
+        int | None,
+        arg(
+            help="Number of rows of the test part to take, from the first on; None takes "
+            f"{TAKEN_APART_BY_DEFAULT}, or all of a smaller part."
+        ),
+    ] = None
     method: tuple[FitName, ...] = ("svi-full", "svi-mixture")
-    """Fits beyond the encoder's family, whose bounds are compared; as in `elboroom infer`."""
+    """Fits of richer families to compare; `elboroom infer --help` lists them."""
     k: int = 1_000
-    """Samples of z an image, of each fit; from three latents on, as many for the evidence."""
+    """Samples of z for each image and fit; with three latents or more also for log p(x)."""
     seed: int = 0
-    """Fixes the fits and the samples."""
+    """Seed of the fits and the samples."""
 
     def __post_init__(self) -> None:
         require_images(self.images)

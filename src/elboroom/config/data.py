@@ -2,35 +2,32 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-import tyro
+from tyro.conf import arg
 
 from elboroom.config.checks import require, require_choices
-
-BinarisationName = Literal["threshold", "dynamic", "static", "none"]
-Split = Literal["standard", "reference"]
+from elboroom.config.kinds import BINARISATIONS, FORMATS, SPLITS, BinarisationName, Split, listed
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which images, made binary how, split how: the identity of the data; and how they are held."""
+    """The images, how they are binarised and split, and how they are held in memory."""
 
-    source: Annotated[str, tyro.conf.arg(name="data")] = "mnist"
-    """`mnist` (embedded), or the path of a .npy or .npz array of images, or of a folder of PNG
-    pictures, which may be in folders of classes, and these in folders train and test."""
-    binarisation: BinarisationName = "threshold"
-    """threshold: x > 0.5. dynamic: a fresh Bernoulli draw at every visit in training, the test set
-    drawn once from a fixed seed. static: everything drawn once from a fixed seed. none: as is."""
-    split: Split = "standard"
-    """standard: the data's own train and test parts (a tenth held out where it has no test part).
-    reference: the first 10,000 rows of train, tested on the next 10,000."""
+    source: Annotated[
+        str, arg(name="data", help=listed("mnist, which is embedded, or a path.", FORMATS))
+    ] = "mnist"
+    binarisation: Annotated[
+        BinarisationName, arg(help=listed("How pixels become 0 or 1.", BINARISATIONS))
+    ] = "threshold"
+    split: Annotated[Split, arg(help=listed("Parts for training and testing.", SPLITS))] = (
+        "standard"
+    )
     validation: int = 0
-    """Images taken from the end of the training part to watch training by; 0 takes none."""
+    """Images taken from the end of the training part as a validation part."""
     memory: float = 2.0
-    """GiB that the images may take; while they are read that is twice their size. A larger .npy
-    stays on disk and is read a batch at a time, for the same result; a larger .npz or folder is
-    refused."""
+    """Budget for the images in GiB; reading needs twice their size at its peak. A larger .npy stays
+    on disk and is read in batches, with the same result. A larger .npz or folder is refused."""
 
     def __post_init__(self) -> None:
         require_choices(self, binarisation=BinarisationName, split=Split)
@@ -38,6 +35,6 @@ class DataConfig:
         require(self.memory >= 0, "memory", self.memory, "0 or more")
 
     def with_absolute_path(self) -> "DataConfig":
-        """The same data, named so that it is found from any working directory."""
+        """Return the same data, named so that it is found from any working directory."""
         is_file = self.source != "mnist"
         return replace(self, source=str(Path(self.source).resolve())) if is_file else self

@@ -7,6 +7,82 @@ Where a kind is implemented, a registry maps its name to the code: `model.networ
 from collections.abc import Mapping
 from typing import Any, Literal
 
+BinarisationName = Literal["threshold", "dynamic", "static", "none"]
+BINARISATIONS: dict[BinarisationName, str] = {
+    "threshold": "x > 0.5",
+    "dynamic": "a fresh Bernoulli draw at every visit in training; the test set is drawn once",
+    "static": "every image is drawn once",
+    "none": "images stay as they are",
+}
+
+Split = Literal["standard", "reference"]
+SPLITS: dict[Split, str] = {
+    "standard": "the data's own train and test parts; without a test part a tenth is held out",
+    "reference": "the first 10,000 rows of train, tested on the next 10,000",
+}
+
+Activation = Literal["tanh", "relu", "silu", "softplus", "identity"]
+ACTIVATIONS: dict[Activation, str] = {
+    "tanh": "tanh x",
+    "relu": "max(0, x)",
+    "silu": "x σ(x)",
+    "softplus": "log(1 + exp x)",
+    "identity": "x",
+}
+
+Normalisation = Literal["none", "layer", "batch"]
+NORMALISATIONS: dict[Normalisation, str] = {
+    "none": "no normalisation",
+    "layer": "over the units of each image",
+    "batch": "of each unit over the images of a step; after training by running statistics",
+}
+
+Objective = Literal["elbo", "elbo-sampled", "iwae", "renyi"]
+OBJECTIVES: dict[Objective, str] = {
+    "elbo": "the ELBO, with the KL in closed form where the prior has one",
+    "elbo-sampled": "the ELBO as the mean of log w, so that the KL is sampled too",
+    "iwae": "the importance-weighted bound",
+    "renyi": "the Rényi bound of order --alpha",
+}
+
+Gradient = Literal["plain", "stl", "dreg"]
+GRADIENTS: dict[Gradient, str] = {
+    "plain": "reparameterised",
+    "stl": "sticking the landing, for elbo-sampled; its noise vanishes as q becomes the posterior",
+    "dreg": "doubly reparameterised, for iwae and renyi",
+}
+
+LearningRateSchedule = Literal["constant", "cosine", "one-cycle"]
+LEARNING_RATE_SCHEDULES: dict[LearningRateSchedule, str] = {
+    "constant": "the learning rate at every step",
+    "cosine": "from the learning rate down to zero at the last step",
+    "one-cycle": "up from zero over the first tenth of the steps, then down to zero as a cosine; "
+    "allows a higher learning rate",
+}
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+DEVICES: dict[Device, str] = {
+    "auto": "CUDA where PyTorch finds it, else the processor",
+    "cpu": "the processor",
+    "cuda": "an NVIDIA GPU",
+    "mps": "an Apple GPU",
+}
+
+Precision = Literal["auto", "fp32", "bf16"]
+PRECISIONS: dict[Precision, str] = {
+    "auto": "bf16 where the hardware multiplies bfloat16 natively, else fp32",
+    "fp32": "everything in float32",
+    "bf16": "matrix products in bfloat16, weights and sums in float32",
+}
+
+Compile = Literal["auto", "on", "off"]
+COMPILE: dict[Compile, str] = {
+    "auto": "on where there is a compiler and the run is long enough to gain; decided by the "
+    "options alone, so that a resumed run decides alike",
+    "on": "PyTorch compiles the networks before the first step",
+    "off": "the networks run uncompiled",
+}
+
 NetworkName = Literal["mlp", "gated", "residual"]
 NETWORKS: dict[NetworkName, str] = {
     "mlp": "h = act(W x + b)",
@@ -65,6 +141,33 @@ METHODS: dict[MethodName, str] = {
     "grid": "exact integration, for one or two latents",
 }
 
+AnnealingSchedule = Literal["sigmoid", "linear"]
+ANNEALING_SCHEDULES: dict[AnnealingSchedule, str] = {
+    "sigmoid": "finest steps at both ends",
+    "linear": "equal steps",
+}
+
+FigureName = Literal[
+    "samples",
+    "latent",
+    "interpolation",
+    "contours",
+    "posteriors",
+    "completion",
+    "manifold",
+    "curves",
+]
+FIGURES: dict[FigureName, str] = {
+    "samples": "images drawn from the model",
+    "latent": "posterior means of test images in the latent plane",
+    "interpolation": "images decoded on the way from one class to another",
+    "contours": "true and fitted posteriors of some images, as contours",
+    "posteriors": "posteriors by several methods beside the true one",
+    "completion": "images completed from their observed part",
+    "manifold": "images decoded over the latent plane",
+    "curves": "ELBO, reconstruction and KL over epochs",
+}
+
 FormatName = Literal["npy", "npz", "folder"]
 FORMATS: dict[FormatName, str] = {
     "npy": "one array of images, a .npy written by numpy.save",
@@ -74,5 +177,5 @@ FORMATS: dict[FormatName, str] = {
 
 
 def listed(what: str, kinds: Mapping[Any, str]) -> str:
-    """Write the help of an option: what it is, then each kind on a line of its own."""
+    """Return the help of an option: `what` it is, then each kind on a line of its own."""
     return "\n".join([what, *(f"{name}: {line}." for name, line in kinds.items())])

@@ -2,57 +2,59 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from tyro.conf import arg
 
 from elboroom.config.checks import require, require_choices
 from elboroom.config.kinds import (
+    ACTIVATIONS,
     LIKELIHOODS,
     NETWORKS,
+    NORMALISATIONS,
     POSTERIORS,
     PRIORS,
+    Activation,
     LikelihoodName,
     NetworkName,
+    Normalisation,
     PosteriorName,
     PriorName,
     listed,
 )
 
-Activation = Literal["tanh", "relu", "silu", "softplus", "identity"]
-Normalisation = Literal["none", "layer", "batch"]
-
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The networks: an encoder, and a decoder with the same layers in reverse."""
+    """The networks, an encoder and a decoder with its layers in reverse, and the densities."""
 
     latents: int = 2
     """Dimension D of the latent space."""
     hidden: tuple[int, ...] = (500,)
     """Widths of the encoder's hidden layers, from image to latent."""
-    activation: Activation = "tanh"
-    """Nonlinearity between layers."""
+    activation: Annotated[
+        Activation, arg(help=listed("Nonlinearity between layers.", ACTIVATIONS))
+    ] = "tanh"
     network: Annotated[NetworkName, arg(help=listed("Hidden layers.", NETWORKS))] = "mlp"
-    normalisation: Normalisation = "none"
-    """What stands before each activation. layer: over the units of an image. batch: of each unit
-    over the images of a step; after training, by running means and variances."""
+    normalisation: Annotated[
+        Normalisation, arg(help=listed("Normalisation before each activation.", NORMALISATIONS))
+    ] = "none"
     data_bias: bool = False
-    """Start the decoder's output at the mean training image rather than near ½."""
+    """Initialise the decoder's output at the mean training image instead of near ½."""
 
     posterior: Annotated[
         PosteriorName, arg(help=listed("Family of the encoder's q(z | x).", POSTERIORS))
     ] = "diagonal"
     likelihood: Annotated[
         LikelihoodName,
-        arg(help=listed("p(x | z); all but bernoulli take --binarisation none.", LIKELIHOODS)),
+        arg(help=listed("p(x | z); all but bernoulli need --binarisation none.", LIKELIHOODS)),
     ] = "bernoulli"
     noise: float | None = None
-    """Scale of the noise of all pixels, where the likelihood is gaussian, whose standard deviation
-    it is, or discretized-logistic; None learns it."""
-    prior: Annotated[PriorName, arg(help=listed("p(z).", PRIORS))] = "standard"
+    """Scale of the noise of all pixels, for gaussian (the standard deviation) and
+    discretized-logistic; None learns it."""
+    prior: Annotated[PriorName, arg(help=listed("The prior p(z).", PRIORS))] = "standard"
     components: int = 100
-    """Components of the prior, where it is mixture or vamp."""
+    """Components of a mixture or vamp prior."""
 
     def __post_init__(self) -> None:
         require(self.latents >= 1, "latents", self.latents, "1 or more")
@@ -65,23 +67,23 @@ class ModelConfig:
         )
         require_choices(self, posterior=PosteriorName, likelihood=LikelihoodName, prior=PriorName)
         noisy = self.noise is None or (self.has_noise and 0 < self.noise < math.inf)
-        require(noisy, "noise", self.noise, "positive, of gaussian or discretized-logistic")
+        require(noisy, "noise", self.noise, "positive, with gaussian or discretized-logistic")
         require(
             self.network != "residual" or len(set(self.hidden)) == 1,
             "hidden",
             self.hidden,
-            "one width, given once for each block, where --network is residual",
+            "the same width for every block with --network residual",
         )
         require(
             self.prior != "vamp" or self.normalisation != "batch",
             "normalisation",
             self.normalisation,
-            "none or layer where --prior is vamp: its images are a batch of another kind",
+            "none or layer with --prior vamp, whose pseudo-inputs are not a batch of images",
         )
         diagonal = self.prior != "vamp" or self.posterior == "diagonal"
-        require(diagonal, "posterior", self.posterior, "diagonal where --prior is vamp")
+        require(diagonal, "posterior", self.posterior, "diagonal with --prior vamp")
 
     @property
     def has_noise(self) -> bool:
-        """Whether the likelihood has a scale beside the decoder's output."""
+        """True if the likelihood has a scale in addition to the decoder's output."""
         return self.likelihood in ("gaussian", "discretized-logistic")

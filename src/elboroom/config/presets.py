@@ -11,7 +11,8 @@ from elboroom.config.training import TrainConfig
 _DYNAMIC = DataConfig(binarisation="dynamic")
 _STL = ObjectiveConfig("elbo-sampled", gradient="stl")
 _DREG = ObjectiveConfig("iwae", k=3, gradient="dreg")
-_SHARE = 0.92  # of a preset's minutes; the rest is for start-up and for a pace that wavers
+# The share of a preset's minutes that it trains for. The rest covers start-up and a varying speed.
+_SHARE = 0.92
 
 
 def _within(
@@ -21,7 +22,10 @@ def _within(
     rate: float,
     objective: ObjectiveConfig,
 ) -> Config:
-    """A low NLL for a time on two cores; chosen by validation images alone."""
+    """Return the run of lowest NLL that was found for a time on two cores.
+
+    Its options were chosen on validation images alone.
+    """
     return Config(
         data=replace(_DYNAMIC, validation=5_000),
         model=ModelConfig(
@@ -41,9 +45,9 @@ def _within(
 
 
 def _burda(objective: ObjectiveConfig) -> Config:
-    """Burda et al. (2016), section 5: one stochastic layer, by a schedule that ends sooner.
+    """Return the one-layer model of Burda et al. (2016), section 5, with a shorter schedule.
 
-    An epoch gains more in batches of 500 than of 100, a step far more.
+    Batches of 500 gain more per epoch than batches of 100, and far more per step.
     """
     return Config(
         data=_DYNAMIC,

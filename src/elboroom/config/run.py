@@ -1,4 +1,4 @@
-"""Everything that a run is made from, and the presets."""
+"""The config of a run."""
 
 import math
 from dataclasses import MISSING, dataclass, field, fields
@@ -28,7 +28,7 @@ class Config:
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
     """Checkpoints."""
     minutes: float | None = None
-    """Train for so long, as many epochs as fit, --epochs at the most: a copy of the model is timed
+    """Train as many epochs as fit into this time, at most --epochs. A copy of the model is timed
     first. None trains --epochs."""
 
     def __post_init__(self) -> None:
@@ -36,7 +36,7 @@ class Config:
         require(long, "minutes", self.minutes, "a positive number")
         free = self.objective.free_bits
         summed = self.model.prior == "standard" and self.model.posterior == "diagonal"
-        why = "0 but with --prior standard and --posterior diagonal, whose KL is a sum over latents"
+        why = "0 except with --prior standard and --posterior diagonal: it takes the KL per latent"
         require(not free or summed, "free_bits", free, why)
 
     @classmethod
@@ -44,7 +44,7 @@ class Config:
         """Read back what `dataclasses.asdict` wrote.
 
         Raises:
-            UsageError: an unknown option, or a value that an option cannot have.
+            UsageError: if an option is unknown or its value cannot be used.
         """
         kinds = {f.name: f.default_factory for f in fields(cls) if f.default is MISSING}
         parts = {name: read(kind, tables.get(name, {})) for name, kind in kinds.items()}  # type: ignore[arg-type]

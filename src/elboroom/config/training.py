@@ -1,51 +1,57 @@
 """Options of training."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from tyro.conf import arg
 
 from elboroom.config.checks import require, require_choices, require_seed
+from elboroom.config.kinds import (
+    COMPILE,
+    DEVICES,
+    LEARNING_RATE_SCHEDULES,
+    PRECISIONS,
+    Compile,
+    Device,
+    LearningRateSchedule,
+    Precision,
+    listed,
+)
 from elboroom.errors import UsageError
-
-LearningRateSchedule = Literal["constant", "cosine", "one-cycle"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "fp32", "bf16"]
-Compile = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How the ELBO is maximised, on what, and how often it is looked at."""
+    """How the bound is maximised, on which device, and how often it is evaluated."""
 
     epochs: int = 100
-    """Visits of every training image."""
+    """Passes over the training images."""
     batch_size: int | Literal["auto"] = 200
-    """Images a step. auto takes the largest power of two, up to 512, whose step needs no more than
-    half of the free memory: an estimate, made before the run is, whose config keeps the number."""
+    """Images in a step. auto takes the largest power of two, up to 512, whose step is estimated to
+    need at most half of the free memory. The run's config keeps the number."""
     learning_rate: float = 1e-3
     """Adam's step size."""
-    schedule: LearningRateSchedule = "constant"
-    """constant. cosine: from the learning rate down to zero at the last step. one-cycle: up from
-    zero over the first tenth of the steps, then down again as cosine; it bears a higher rate."""
+    schedule: Annotated[
+        LearningRateSchedule,
+        arg(help=listed("Learning rate over the steps.", LEARNING_RATE_SCHEDULES)),
+    ] = "constant"
     warmup: float = 0.0
-    """Epochs over which the weight β of the KL rises from 0 to 1; 0 keeps β = 1."""
+    """Epochs over which the weight of the KL rises from 0 to β; 0 starts at β."""
     seed: int = 0
-    """Fixes the initial weights, the order of the data and every draw."""
+    """Seed of the initial weights, the order of the data and every draw."""
     evaluate_every: int = 10
-    """Epochs between two held-out ELBOs; the last epoch always has one."""
+    """Epochs between two evaluations of the held-out ELBO; the last epoch always has one."""
     patience: int | None = None
-    """Training ends after so many evaluations without a new best held-out ELBO, the warm-up aside.
-    None trains --epochs."""
-    device: Device = "auto"
-    """auto takes CUDA where there is one, else the processor."""
-    precision: Precision = "auto"
-    """bf16: matrix products in bfloat16, weights and sums in float32. fp32: all in float32.
-    auto takes bf16 where the hardware multiplies it natively."""
-    compile: Compile = "auto"
-    """on: the networks are compiled by PyTorch before the first step. auto compiles where there is
-    a compiler and the epochs decode enough to earn the wait back, the same from run to run."""
+    """Stop after this many evaluations without a new best held-out ELBO, counted from the end of
+    the warm-up. None trains all --epochs."""
+    device: Annotated[Device, arg(help=listed("Device to train on.", DEVICES))] = "auto"
+    precision: Annotated[
+        Precision, arg(help=listed("Precision of matrix products.", PRECISIONS))
+    ] = "auto"
+    compile: Annotated[Compile, arg(help=listed("Compilation of the networks.", COMPILE))] = "auto"
     threads: int | Literal["auto"] = "auto"
-    """Processor threads. auto takes all that PyTorch would, but one while that is faster, as where
-    another process keeps a core. A number makes a run repeat itself bit for bit."""
+    """Processor threads. auto takes as many as PyTorch does, but one while that is faster, for
+    example while another process keeps a core. With a number a run repeats bit for bit."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "evaluate_every"):
@@ -64,15 +70,15 @@ class TrainConfig:
 
     @property
     def resolved_batch_size(self) -> int:
-        """The batch size, which is a number once training begins.
+        """The batch size as a number.
 
         Raises:
-            UsageError: it is still auto.
+            UsageError: if it is still auto.
         """
         if self.batch_size == "auto":
             raise UsageError(
-                "batches of auto images cannot be trained on",
+                'found batch_size="auto"; training expects a number',
                 why="the number is chosen before a run is made, so that a resumed run has the same",
-                fix="give batch_size a number, such as elboroom.resolve finds",
+                fix="call elboroom.resolve(config, data) first, or set batch_size to a number",
             )
         return self.batch_size

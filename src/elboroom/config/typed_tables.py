@@ -1,4 +1,8 @@
-"""Tables, as TOML and JSON have them, read back into dataclasses: names and types are checked."""
+"""Tables of TOML and JSON, read into dataclasses with strict types.
+
+dacite and cattrs would not make this shorter. Both need a hook for each type here, because they
+accept `true` as an int, `{}` as a tuple and 2^63 as a size. Their errors would need new words too.
+"""
 
 import sys
 from collections.abc import Callable
@@ -10,20 +14,21 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from elboroom.errors import UsageError
 
 _Kind = TypeVar("_Kind")
-_MOST = 2**63  # what a tensor can hold, and what PyTorch takes as a size
+_MOST = 2**63  # the limit of PyTorch's sizes and of int64 tensors
 
 
 def read(kind: type[_Kind], table: object) -> _Kind:
-    """The dataclass `kind` of a table that has its fields by name; lists become tuples.
+    """Make a `kind` of a table that holds its fields by name; lists become tuples.
 
     Raises:
-        UsageError: no table, an unknown or a missing field, or a value of another type.
+        UsageError: if it is not a table, a field is unknown or missing, or a value has another
+            type.
     """
     if not isinstance(table, dict):
         raise UsageError(
             f"{_short(table)} cannot be used as {kind.__name__}",
-            why="it is a value, and no table of options",
-            fix="give the options by their names",
+            why=f"found a {type(table).__name__}; expected a table of options",
+            fix="write it as a table",
         )
     hints = _hints(kind)
     if table.keys() - hints.keys():
@@ -35,9 +40,9 @@ def read(kind: type[_Kind], table: object) -> _Kind:
     missing = [name for name in _required(kind) if name not in table]
     if missing:
         raise UsageError(
-            f"{kind.__name__} has no {missing[0]}",
-            why=f"it is made of {', '.join(_required(kind))}",
-            fix="give it",
+            f"{missing[0]} is missing from {kind.__name__}",
+            why=f"{kind.__name__} needs {', '.join(_required(kind))}",
+            fix=f"add {missing[0]}",
         )
     for name, value in table.items():
         require_type(name, value, hints[name])
@@ -45,38 +50,38 @@ def read(kind: type[_Kind], table: object) -> _Kind:
 
 
 def require_type(name: str, value: object, hint: Any) -> None:
-    """That a value, whose tuples may be lists, is of the type that `hint` says.
+    """Check that a value has the type `hint`; a list passes for a tuple, and an int for a float.
 
-    An int stands for a float too, and numbers are those that PyTorch can take.
+    Integers must fit into 64 bits, and text must be valid Unicode.
 
     Raises:
-        UsageError: it is not.
+        UsageError: if it has another type.
     """
-    if not _fits(value, hint):
+    if not _has_type(value, hint):
         raise UsageError(
             f"{name} cannot be {_short(value)}",
-            why=f"it must be of type {_spelled(hint)}",
-            fix="correct it where it is written",
+            why=f"it must be of type {_type_name(hint)}",
+            fix="correct the value in its file",
         )
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _has_type(value: Any, hint: Any) -> bool:
     origin, inner = get_origin(hint), get_args(hint)
     if hint is Any:
         return True
     if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in inner)
+        return any(_has_type(value, one) for one in inner)
     if origin is Literal:
         return any(type(value) is type(one) and value == one for one in inner)
     if origin is dict:
         entries = value.items() if isinstance(value, dict) else [(None, None)]
-        return all(_fits(k, inner[0]) and _fits(v, inner[1]) for k, v in entries)
+        return all(_has_type(k, inner[0]) and _has_type(v, inner[1]) for k, v in entries)
     if origin in (tuple, list):
-        return isinstance(value, list | tuple) and all(_fits(v, inner[0]) for v in value)
-    return _FITS[hint](value)
+        return isinstance(value, list | tuple) and all(_has_type(v, inner[0]) for v in value)
+    return _CHECKS[hint](value)
 
 
-_FITS: dict[type, Callable[[Any], bool]] = {
+_CHECKS: dict[type, Callable[[Any], bool]] = {
     NoneType: lambda value: value is None,
     bool: lambda value: isinstance(value, bool),
     int: lambda value: type(value) is int and -_MOST <= value < _MOST,
@@ -102,10 +107,10 @@ def _required(kind: type[Any]) -> tuple[str, ...]:
 def _short(value: object) -> str:
     try:
         text = repr(value)
-    except (RecursionError, ValueError):  # too deep, or of too many digits
+    except (RecursionError, ValueError):  # nested too deeply, or an int with too many digits
         text = f"a {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
-def _spelled(hint: Any) -> str:
+def _type_name(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")

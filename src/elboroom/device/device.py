@@ -1,4 +1,4 @@
-"""Where and how to compute: device, precision, threads, and memory that is kept."""
+"""The device, and the set-up of a process for it."""
 
 import torch
 
@@ -9,10 +9,10 @@ from elboroom.errors import UsageError
 
 
 def resolve_device(name: Device) -> torch.device:
-    """The torch device that `name` means here.
+    """Return the torch device that `name` means on this machine.
 
     Raises:
-        UsageError: a device was named that this machine does not have.
+        UsageError: if this machine does not have it.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
@@ -27,14 +27,14 @@ def resolve_device(name: Device) -> torch.device:
 
 
 def describe_device(device: torch.device) -> str:
-    """Its type, and the name of the card where it is one."""
+    """Return the type of a device, with the name of the card for CUDA."""
     if device.type != "cuda":
         return device.type
     return f"{device.type} ({torch.cuda.get_device_name(device)})"
 
 
 def prepare(config: TrainConfig) -> tuple[torch.device, torch.dtype]:
-    """Set the threads, keep freed memory, and return the device and the type of products."""
+    """Set threads and memory for training; return the device and the type of matrix products."""
     if config.threads != "auto":
         torch.set_num_threads(config.threads)
     device = resolve_device(config.device)

@@ -1,4 +1,4 @@
-"""Memory: how much is free, and freed blocks that are kept."""
+"""Memory: the free amount, and freed blocks that the process keeps."""
 
 import ctypes
 import os
@@ -12,13 +12,13 @@ import torch
 def keep_freed_memory() -> None:
     """Let glibc keep large freed blocks instead of giving them back to the kernel.
 
-    A training step frees and allocates the same megabytes of gradients each time; taking them from
-    the kernel anew costs a page fault every 4 KiB, a fifth of a step of the reference model.
+    A training step frees and allocates the same megabytes of gradients each time. Taking them from
+    the kernel again costs a page fault for every 4 KiB: a fifth of a step of the reference model.
     """
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # musl has none
+    if mallopt is not None:  # musl has no mallopt
         trim_threshold, mmap_threshold, keep = -1, -3, 1 << 30
         mallopt(trim_threshold, keep)
         mallopt(mmap_threshold, keep)
@@ -28,7 +28,7 @@ _GROUP = Path("/sys/fs/cgroup")
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that can still be had on `device`; None where the system does not tell."""
+    """Return the bytes that can still be allocated on `device`; None if the system hides it."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     found = [free for free in (_free_of_system(), _free_of_group()) if free is not None]
@@ -36,7 +36,7 @@ def free_memory(device: torch.device) -> int | None:
 
 
 def _free_of_system() -> int | None:
-    """What Linux believes can be had without swapping; elsewhere the pages that nothing uses."""
+    """Return Linux's estimate of memory without swapping; on other systems the unused pages."""
     information = Path("/proc/meminfo")
     if information.exists():
         found = re.search(r"^MemAvailable: +(\d+) kB", information.read_text(), re.MULTILINE)
@@ -47,7 +47,7 @@ def _free_of_system() -> int | None:
 
 
 def _free_of_group() -> int | None:
-    """What a container leaves: its limit less what is used, files that were only read aside."""
+    """Return a container's limit less its use, not counting cached files; None without a limit."""
     limit = _GROUP / "memory.max"
     if not limit.exists() or (most := limit.read_text().strip()) == "max":
         return None

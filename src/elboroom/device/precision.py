@@ -1,4 +1,4 @@
-"""The type of matrix products, and how it is switched on."""
+"""The type of matrix products, and the context that sets it."""
 
 from contextlib import AbstractContextManager
 
@@ -8,7 +8,7 @@ from elboroom.config import Precision
 
 
 def resolve_precision(name: Precision, device: torch.device) -> torch.dtype:
-    """The type of matrix products: bfloat16 where `auto` finds that the hardware multiplies it."""
+    """Return the type of matrix products; `auto` is bfloat16 if the hardware multiplies it."""
     if name == "auto":
         return torch.bfloat16 if _multiplies_bfloat16(device) else torch.float32
     return torch.bfloat16 if name == "bf16" else torch.float32
@@ -24,5 +24,5 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
 
 
 def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
-    """Matrix products in `dtype`; weights, sums and densities stay float32."""
+    """Compute matrix products in `dtype` in this block; weights, sums, densities stay float32."""
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)

@@ -8,29 +8,29 @@ from torch.optim.adam import adam
 
 
 class Adam:
-    """Steps of Adam on `parameters`, in place, by PyTorch's fused kernel.
+    """Adam over `parameters`, which it changes in place by PyTorch's fused kernel.
 
-    `torch.optim.Adam` takes the same, but loads PyTorch's compiler before the first one, which can
-    take longer than the rest of the way to it.
+    `torch.optim.Adam` computes the same, but loads PyTorch's compiler before the first step. That
+    can take longer than everything else before it.
 
     Attributes:
-        state: of each parameter, its `step`, a count, and the moments `exp_avg` and `exp_avg_sq`.
+        state: for each parameter its `step`, a count, and its moments `exp_avg` and `exp_avg_sq`.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
-        self.state = {p: _at_rest(p) for p in parameters if p.requires_grad}
+        self.state = {p: _initial_state(p) for p in parameters if p.requires_grad}
 
     def zero_grad(self) -> None:
-        """No parameter has a gradient any more."""
+        """Delete the gradients of all parameters."""
         for parameter in self.state:
             parameter.grad = None
 
     @torch.no_grad()
     def step(self, rate: float | Tensor) -> None:
-        """Descend along the gradients of those parameters that have one.
+        """Descend along the gradients of the parameters that have one.
 
         Args:
-            rate: the step size; a tensor on the device of the parameters, or a number.
+            rate: step size; a number, or a tensor on the device of the parameters.
         """
         moved = {p: p.grad for p in self.state if p.grad is not None}
         states = [self.state[p] for p in moved]
@@ -52,7 +52,7 @@ class Adam:
         )
 
 
-def _at_rest(parameter: nn.Parameter) -> dict[str, Tensor]:
+def _initial_state(parameter: nn.Parameter) -> dict[str, Tensor]:
     return {
         "step": torch.zeros((), device=parameter.device),
         "exp_avg": torch.zeros_like(parameter.data),

@@ -1,4 +1,4 @@
-"""The model of a run before its first step."""
+"""The initial model of a run."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from elboroom.randomness import stream
 
 
 def new_model(config: Config, data: Dataset) -> VAE:
-    """The model of `config` with its initial weights."""
+    """Build the model of `config` with its initial weights."""
     mean = data.train.mean if config.model.data_bias else None
     images = _some_images(config, data) if config.model.prior == "vamp" else None
     generator = stream(config.train.seed, "weights")
@@ -20,7 +20,7 @@ def new_model(config: Config, data: Dataset) -> VAE:
 
 
 def _some_images(config: Config, data: Dataset) -> Tensor:
-    """As many training images as the prior has components, the same again if there are fewer."""
+    """Draw a training image for each component of the prior, again from the first if too few."""
     order = torch.randperm(len(data.train), generator=stream(config.train.seed, "pseudo-inputs"))
     rows = torch.arange(config.model.components) % len(order)
     return data.train.rows(order[rows].tolist()).x

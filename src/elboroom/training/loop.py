@@ -1,4 +1,4 @@
-"""Training: a bound on log p(x), maximised by Adam. The loop is `train`, top to bottom."""
+"""The training loop: `train` maximises a bound on log p(x) by Adam."""
 
 import time
 import warnings
@@ -18,8 +18,8 @@ from elboroom.training.safeguards.collapse_and_overfitting import warn_of_sympto
 from elboroom.training.safeguards.early_stopping import out_of_patience
 from elboroom.training.safeguards.rollback import Rollback
 from elboroom.training.schedule import Schedule, kl_warmup, learning_rate
-from elboroom.training.speed.fast_steps import new_step
-from elboroom.training.speed.threads import threads_as_before
+from elboroom.training.speed.fast_steps import fastest_step
+from elboroom.training.speed.threads import restore_thread_count
 from elboroom.training.state import EpochMetrics, TrainState, new_state
 from elboroom.training.step import Step
 
@@ -27,7 +27,7 @@ _EVALUATION_BATCH = 1_000
 ELBO = ObjectiveConfig()
 
 
-@threads_as_before()
+@restore_thread_count()
 def train(
     model: VAE,
     data: Dataset,
@@ -42,23 +42,23 @@ def train(
     """Maximise a bound on log p(x) of `data.train` by the parameters of `model`, in place.
 
     Args:
-        model: trained in place, left on the device of `config` and in evaluation mode.
-        data: the train part is fitted; the validation part, else the test part, is looked at.
-        config: the options.
-        objective: the bound; the ELBO with closed-form KL unless told.
-        state: where to go on from; None starts anew.
-        on_step: called after each step that ends no epoch.
+        model: trained in place; left on the device of `config` and in evaluation mode.
+        data: its train part is fitted; its validation part, or else its test part, is evaluated.
+        config: options of training.
+        objective: the bound; by default the ELBO with the KL in closed form.
+        state: state to resume from; None starts a new training.
+        on_step: called after each step that does not end an epoch.
         on_epoch: called after each epoch; its metrics are `state.history[-1]`.
-        stop: asked after each step; True ends there. `train` with the returned state goes on as if
-            it had never stopped.
+        stop: called after each step; True ends training there. Calling `train` again with the
+            returned state resumes as if it had never stopped.
 
     Returns:
-        The state at the end.
+        The state after the last step.
 
     Raises:
-        DataError: the data has values that the likelihood cannot take.
-        TrainingError: the bound or a gradient is not finite, and no lower learning rate helped.
-            Model and state are the last good ones.
+        DataError: if the data has values that the likelihood cannot take.
+        TrainingError: if the bound or a gradient is not finite, and no lower learning rate helped.
+            Model and state are then the last good ones.
     """
     device, dtype = prepare(config)
     model.to(device).train()
@@ -66,41 +66,41 @@ def train(
     state.totals = state.totals.to(device)
     part = data.train.to(device)
     plain, schedule = Step(model, part, state.optimiser, objective, dtype), Schedule(config, part)
-    step, rollback = new_step(plain, config), Rollback(plain, schedule, state)
+    step, rollback = fastest_step(plain, config), Rollback(plain, schedule, state)
     require_support(model.likelihood, data.train, data.identity.source)
-    _warn_of_warmup(config, objective)
-    steps, stopped = config.epochs * schedule.steps_per_epoch, stop()
-    clock, visited = time.perf_counter(), 0
+    _warn_if_warmup_does_not_end(config, objective)
+    last_step, stopped = config.epochs * schedule.steps_per_epoch, stop()
+    clock, images = time.perf_counter(), 0
 
     with _evaluation_mode_after(model):
-        while state.step < steps and not (stopped or out_of_patience(state.history, config)):
+        while state.step < last_step and not (stopped or out_of_patience(state.history, config)):
             for number in rollback.steps_until_check():
-                index, rate, warm = schedule.step(number)
+                rows, rate, warmup = schedule.step(number)
                 restart(step.noise, config.seed, "step", number)
-                state.totals += step(index, state.learning_rate_scale * rate, warm)
+                state.totals += step(rows, state.learning_rate_scale * rate, warmup)
                 state.step += 1
-                visited += len(index)
-                if state.step % schedule.steps_per_epoch:
+                images += len(rows)
+                if not schedule.ends_epoch(state.step):
                     on_step(state)
                 if stopped := stop():
                     break
-            if not rollback.check() or state.step % schedule.steps_per_epoch:
+            if not rollback.check() or not schedule.ends_epoch(state.step):
                 continue
             means = (state.totals / len(part)).tolist()
-            pace = visited / (time.perf_counter() - clock)
+            speed = images / (time.perf_counter() - clock)
             state.history.append(
-                _epoch_metrics(model, data, objective, schedule, state, means, pace)
+                _epoch_metrics(model, data, objective, schedule, state, means, speed)
             )
             state.totals.zero_()
             on_epoch(state)
             warn_of_symptoms(state.history, config, data.held_out[0])
-            clock, visited = time.perf_counter(), 0
+            clock, images = time.perf_counter(), 0
     return state
 
 
 @contextmanager
 def _evaluation_mode_after(model: VAE) -> Iterator[None]:
-    """However it ends: the last good model of an error is to be used, too."""
+    """Leave the model in evaluation mode, also after an error: its last good weights are usable."""
     try:
         yield
     finally:
@@ -114,10 +114,10 @@ def _epoch_metrics(
     schedule: Schedule,
     state: TrainState,
     means: list[float],
-    pace: float,
+    speed: float,
 ) -> EpochMetrics:
     (value, reconstruction, kl), config = means, schedule.config
-    epoch, last = schedule.epoch_of(state.step - 1), (state.step - 1) / schedule.steps_per_epoch
+    epoch, progress = schedule.epoch_of(state.step - 1), (state.step - 1) / schedule.steps_per_epoch
     due = epoch % config.evaluate_every == 0 or epoch == config.epochs
     return EpochMetrics(
         epoch=epoch,
@@ -127,14 +127,14 @@ def _epoch_metrics(
         kl=kl,
         bound=value,
         beta=objective.beta * kl_warmup(config, epoch),
-        learning_rate=state.learning_rate_scale * learning_rate(config, last),
+        learning_rate=state.learning_rate_scale * learning_rate(config, progress),
         held_out_elbo=held_out_elbo(model, data.held_out[1], config, epoch - 1) if due else None,
-        images_per_second=pace,
+        images_per_second=speed,
     )
 
 
 def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> float:
-    """Mean ELBO of `part`, one sample an image, in the precision of training; nats per image."""
+    """Return the mean ELBO of `part` in nats per image: one sample each, in training precision."""
     device, dtype = prepare(config)
     generator = stream(config.seed, "held-out", epoch, device=device)
     total, training = 0.0, model.training
@@ -148,12 +148,11 @@ def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> fl
     return total / len(part)
 
 
-def _warn_of_warmup(config: TrainConfig, objective: ObjectiveConfig) -> None:
+def _warn_if_warmup_does_not_end(config: TrainConfig, objective: ObjectiveConfig) -> None:
     if config.warmup > config.epochs:
         beta = objective.beta * kl_warmup(config, config.epochs)
         warnings.warn(
-            f"training ends at β = {beta:.2g}, before the warm-up does: "
-            f"what it maximises is not a bound on log p(x). Use --warmup {config.epochs} or less, "
-            "or more --epochs.",
+            f"training ends at β = {beta:.2g}, before the end of the warm-up, so its objective is "
+            f"not a bound on log p(x). Use --warmup {config.epochs} or less, or more --epochs.",
             stacklevel=3,
         )

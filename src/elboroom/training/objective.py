@@ -1,4 +1,7 @@
-"""What is maximised. All but the closed-form ELBO reduce `log_weights`, (K, B) → (B,)."""
+"""The objective: bounds on log p(x) and estimators of their gradients.
+
+All but the closed-form ELBO reduce `log_weights`, (K, B) → (B,).
+"""
 
 from dataclasses import dataclass
 from typing import cast
@@ -14,14 +17,14 @@ from elboroom.model.vae import VAE
 
 @dataclass(frozen=True)
 class Bound:
-    """What a step maximises, and the two terms of the ELBO beside it, in nats, each (B,)."""
+    """The bound that a step maximises, and the two terms of the ELBO; in nats, each (B,)."""
 
     value: Tensor
-    """The bound on log p(x_seen); where gradients are not plain, its value is still this."""
+    """The bound on log p(x_seen). Its value is the same whatever the gradient estimator."""
     reconstruction: Tensor
     """E_q[log p(x_seen | z)], estimated."""
     kl: Tensor
-    """KL(q(z | x) ‖ p(z)): in closed form beside the closed-form ELBO, else estimated."""
+    """KL(q(z | x) ‖ p(z)), in closed form for the closed-form ELBO, else estimated."""
 
     @property
     def elbo(self) -> Tensor:
@@ -30,7 +33,7 @@ class Bound:
 
     @property
     def totals(self) -> Tensor:
-        """All three summed over the batch, (3,), without gradients."""
+        """Bound, reconstruction and KL, each summed over the batch, without gradients: (3,)."""
         return torch.stack([self.value.sum(), self.reconstruction.sum(), self.kl.sum()]).detach()
 
 
@@ -43,15 +46,15 @@ def bound(
     kl_warmup: float | Tensor = 1.0,
     generator: torch.Generator,
 ) -> Bound:
-    """The bound that `config` names, from fresh reparameterised samples.
+    """Compute the bound that `config` names from new reparameterised samples.
 
     Args:
-        model: whose parameters get the gradient.
-        x: (B, *event).
+        model: the model whose parameters get the gradient.
+        x: images, (B, *event).
         mask: True where a pixel is seen; with `iwae` this is MIWAE (Mattei & Frellsen, 2019).
-        config: the bound, its samples, and the estimator of its gradient.
-        kl_warmup: how far β has risen, in [0, 1].
-        generator: draws the samples.
+        config: the bound, its number of samples, and the estimator of its gradient.
+        kl_warmup: factor of β, in [0, 1].
+        generator: random generator of the samples.
     """
     beta = kl_warmup * config.beta
     q = model.posterior(x, mask)
@@ -61,7 +64,7 @@ def bound(
         return _closed_form(q, log_likelihood, kl, config, beta)
     z, log_q = q.draw(config.k * config.m, generator)
     log_likelihood = model.log_likelihood(x, z, mask)
-    # the score of q has mean zero, or a place in the hook of `_sampled`
+    # The score of q has mean zero, or enters by the hook of `_sampled`, so q itself is detached.
     density = log_q if config.gradient == "plain" else q.detached().log_prob(z)
     log_ratio = model.prior(len(x)).log_prob(z) - density
     return _sampled(z, log_likelihood, log_ratio, config, beta)
@@ -74,15 +77,17 @@ def _closed_form(
     config: ObjectiveConfig,
     beta: float | Tensor,
 ) -> Bound:
-    """The ELBO with the KL in closed form: Kingma & Welling (2013), equation 10."""
+    """Compute the ELBO with the KL in closed form: Kingma & Welling (2013), equation 10."""
     # L(x) = 1/K Σ_k log p(x | z_k) − β KL(q(z | x) ‖ p(z)),  z_k = μ + σ ε_k
     reconstruction = log_likelihood.mean(0)
-    price = _beyond_free(cast(DiagonalGaussian, q), config.free_bits) if config.free_bits else kl
-    return Bound(reconstruction - beta * price, reconstruction, kl)
+    penalty = kl
+    if config.free_bits:
+        penalty = _kl_with_free_bits(cast(DiagonalGaussian, q), config.free_bits)
+    return Bound(reconstruction - beta * penalty, reconstruction, kl)
 
 
-def _beyond_free(q: DiagonalGaussian, free_bits: float) -> Tensor:
-    """The KL with free bits: Kingma et al. (2016), equation 15, a latent being a group."""
+def _kl_with_free_bits(q: DiagonalGaussian, free_bits: float) -> Tensor:
+    """Compute the KL with free bits: Kingma et al. (2016), equation 15, each latent a group."""
     # Σ_d max(λ, E_b[KL_d])
     return q.kl_per_latent().mean(0).clamp(min=free_bits).sum()
 
@@ -94,7 +99,7 @@ def _sampled(
     config: ObjectiveConfig,
     beta: float | Tensor,
 ) -> Bound:
-    """The mean over M of a bound of K weights each."""
+    """Compute the mean of M bounds of K weights each."""
     # log w = log p(x | z) + β [ log p(z) − log q(z | x) ]
     log_weights = (log_likelihood + beta * log_ratio).unflatten(0, (config.k, config.m))
     if config.gradient == "dreg" and z.requires_grad:
@@ -105,12 +110,12 @@ def _sampled(
 
 
 def _share_of_path(log_weights: Tensor, alpha: float, beta: float | Tensor) -> Tensor:
-    """What is left of each path derivative once the score of q is written as one, (K, M, B).
+    """Compute the factor of each path derivative that replaces the score of q, (K, M, B).
 
     Tucker et al., *Doubly Reparameterized Gradient Estimators* (2019), equation 8 for α = 0. With
     the normalised v_k ∝ w_k^(1 − α) the bound moves by v_k d log w_k, and the score by
     E[v_k ∇_φ log q(z_k)] = E[∂v_k/∂z_k ∂z_k/∂φ] = E[(1 − α) v_k (1 − v_k) ∂ log w_k/∂z_k ∂z_k/∂φ].
     """
     v = torch.softmax((1 - alpha) * log_weights, 0)
-    # v_k − β (1 − α) v_k (1 − v_k), of which the bound itself has brought v_k
+    # v_k − β (1 − α) v_k (1 − v_k); the gradient of the bound contains the factor v_k already
     return 1 - beta * (1 - alpha) * (1 - v)

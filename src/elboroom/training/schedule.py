@@ -1,4 +1,4 @@
-"""What each step of a run does: a function of the options, the seed and the step, never of time."""
+"""The batch, learning rate and KL warm-up of each step: functions of options, seed and step."""
 
 import math
 
@@ -9,47 +9,53 @@ from elboroom.config import TrainConfig
 from elboroom.data import Part
 from elboroom.randomness import stream
 
-_RISE = 0.1  # of the steps, in which one-cycle climbs
+_RISE = 0.1  # the share of the steps over which one-cycle rises
 
 
 class Schedule:
-    """The batches of a run, step by step, and the rate and warmth of each.
+    """The batches of a run step by step, with the learning rate and KL warm-up of each.
 
     Args:
-        config: the options.
-        part: the images that are visited once an epoch, each time in another order.
+        config: options of training.
+        part: the training images, which each epoch visits once in an order of its own.
     """
 
     def __init__(self, config: TrainConfig, part: Part) -> None:
-        self.config, self.steps_per_epoch = (
-            config,
-            math.ceil(len(part) / config.resolved_batch_size),
-        )
+        self.config, self.steps_per_epoch = config, steps_per_epoch(config, part)
         self._images, self._device = len(part), part.device
         self._epoch, self._batches = -1, tuple[Tensor, ...]()
 
     def step(self, number: int) -> tuple[Tensor, float, float]:
-        """Rows of the images (B,), the learning rate, and how far β has risen."""
+        """Return rows of the part (B,), the learning rate, and the KL warm-up in [0, 1]."""
         epoch, place = divmod(number, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._batches = epoch, self._shuffled(epoch)
         progress = number / self.steps_per_epoch
-        rate, warm = learning_rate(self.config, progress), kl_warmup(self.config, progress)
-        return self._batches[place], rate, warm
+        rate, warmup = learning_rate(self.config, progress), kl_warmup(self.config, progress)
+        return self._batches[place], rate, warmup
 
     def epoch_of(self, step: int) -> int:
-        """The epoch that a step is of, counted from 1."""
+        """Return the epoch of a step, counted from 1."""
         return step // self.steps_per_epoch + 1
+
+    def ends_epoch(self, steps: int) -> bool:
+        """Return whether an epoch ends after `steps` steps of the run."""
+        return steps % self.steps_per_epoch == 0
 
     def _shuffled(self, epoch: int) -> tuple[Tensor, ...]:
         order = torch.randperm(self._images, generator=stream(self.config.seed, "order", epoch))
         return order.to(self._device).split(self.config.resolved_batch_size)
 
 
-def learning_rate(config: TrainConfig, progress: float) -> float:
-    """Adam's step size after `progress` epochs.
+def steps_per_epoch(config: TrainConfig, part: Part) -> int:
+    """Return the number of batches that visit every image of `part` once."""
+    return math.ceil(len(part) / config.resolved_batch_size)
 
-    one-cycle is that of Smith & Topin, *Super-Convergence* (2018), with a cosine for its descent.
+
+def learning_rate(config: TrainConfig, progress: float) -> float:
+    """Return Adam's step size after `progress` epochs.
+
+    one-cycle follows Smith & Topin, *Super-Convergence* (2018), and falls as a cosine.
     """
     share, rise = progress / config.epochs, _RISE * (config.schedule == "one-cycle")
     if config.schedule == "constant":
@@ -60,5 +66,5 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
 
 
 def kl_warmup(config: TrainConfig, progress: float) -> float:
-    """How far β has risen after `progress` epochs: linear from 0 to 1 over the warm-up."""
+    """Return the share of β after `progress` epochs: it rises linearly from 0 to 1."""
     return min(1.0, progress / config.warmup) if config.warmup else 1.0

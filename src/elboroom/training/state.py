@@ -1,4 +1,4 @@
-"""What a run must remember to go on bit for bit: what its steps change, and its finished epochs."""
+"""The training state: all that a run needs to resume bit for bit."""
 
 from dataclasses import dataclass, field
 
@@ -8,14 +8,14 @@ from torch import Tensor
 from elboroom.model.vae import VAE
 from elboroom.training.adam import Adam
 
-_LOWERED = 0.5  # the learning rate, at each rollback
+_BACKOFF = 0.5  # factor of the learning rate for each rollback
 
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One finished epoch. Bound, ELBO and its terms are means over the epoch, nats per image.
+    """The metrics of a finished epoch; bound, ELBO and its terms are means in nats per image.
 
-    The bound is what was maximised, with the weight β of that time.
+    The bound is the one that was maximised, with the weight β that the epoch ended with.
     """
 
     epoch: int
@@ -32,7 +32,7 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A copy of all that steps change, as it was at `step`, by the names of `moving`."""
+    """A copy of the `mutable_tensors` before step number `step`."""
 
     step: int
     tensors: dict[str, Tensor]
@@ -40,16 +40,16 @@ class Snapshot:
 
 @dataclass
 class TrainState:
-    """With the model's weights, all that a run must remember to go on bit for bit.
+    """All that a run needs, besides the model's weights, to resume bit for bit.
 
     Attributes:
         optimiser: Adam over the model's parameters, with its moments.
-        step: steps taken since the start.
-        totals: (3,), bound, reconstruction and KL in nats, summed over the images of the running
+        step: number of steps taken.
+        totals: (3,), bound, reconstruction and KL in nats, summed over the images of the current
             epoch.
-        history: the finished epochs.
-        rollbacks: how often training went back to the last good state.
-        good: that state; None where it is this one.
+        history: metrics of the finished epochs.
+        rollbacks: number of times that training was rolled back.
+        last_good: the state that a rollback restores; None if it is this one.
     """
 
     optimiser: Adam
@@ -57,21 +57,21 @@ class TrainState:
     totals: Tensor = field(default_factory=lambda: torch.zeros(3))
     history: list[EpochMetrics] = field(default_factory=list)
     rollbacks: int = 0
-    good: Snapshot | None = None
+    last_good: Snapshot | None = None
 
     @property
     def learning_rate_scale(self) -> float:
-        """What the learning rate is multiplied by: ½ for each rollback."""
-        return _LOWERED**self.rollbacks
+        """The factor of the learning rate: ½ for each rollback."""
+        return _BACKOFF**self.rollbacks
 
 
 def new_state(model: VAE) -> TrainState:
-    """The state before the first step."""
+    """Return the state before the first step."""
     return TrainState(Adam(model.parameters()))
 
 
 def moments(model: VAE, state: TrainState) -> dict[str, Tensor]:
-    """Adam's moments and counts themselves, each by PARAMETER|MOMENT."""
+    """Return Adam's moments and counts (not copies) by PARAMETER|MOMENT."""
     return {
         f"{name}|{moment}": value
         for name, parameter in model.named_parameters()
@@ -79,6 +79,6 @@ def moments(model: VAE, state: TrainState) -> dict[str, Tensor]:
     }
 
 
-def moving(model: VAE, state: TrainState) -> dict[str, Tensor]:
-    """All that a step changes, itself and not a copy: weights, buffers, moments and totals."""
+def mutable_tensors(model: VAE, state: TrainState) -> dict[str, Tensor]:
+    """Return all tensors that a step changes (not copies): weights, buffers, moments, totals."""
     return {**model.state_dict(), **moments(model, state), "totals": state.totals}

@@ -1,4 +1,4 @@
-"""One step of training: a batch is drawn, and Adam takes the gradient of a bound on it."""
+"""One step of training: draw a batch, differentiate a bound, and let Adam descend."""
 
 import torch
 from torch import Tensor
@@ -12,14 +12,14 @@ from elboroom.training.objective import Bound, bound
 
 
 class Step:
-    """A step of Adam on the parameters of `model`, in place.
+    """A step of Adam that changes the parameters of `model` in place.
 
     Args:
-        model: in training mode.
-        part: where batches come from, on the model's device or on disk.
-        optimiser: over the model's parameters.
+        model: the model, in training mode.
+        part: images that batches are taken from, on the model's device or on disk.
+        optimiser: Adam over the model's parameters.
         objective: the bound that is maximised.
-        dtype: of matrix products.
+        dtype: type of matrix products.
     """
 
     def __init__(
@@ -33,15 +33,15 @@ class Step:
         self.model, self.part, self.optimiser = model, part, optimiser
         self.objective, self.dtype = objective, dtype
         self.noise = torch.Generator(next(model.parameters()).device)
-        """Feeds all draws of a step; seed it before each."""
+        """Random generator of all draws of a step; seed it before each."""
 
     def __call__(self, index: Tensor, rate: float | Tensor, kl_warmup: float | Tensor) -> Tensor:
-        """One step on the images at `index`.
+        """Take one step on the images at `index`.
 
         Args:
-            index: rows of the part, (B,), where its images are.
+            index: rows of the part, (B,), on the device of its images.
             rate: Adam's step size.
-            kl_warmup: how far β has risen, in [0, 1].
+            kl_warmup: factor of β, in [0, 1].
 
         Returns:
             The bound, the reconstruction term and the KL, summed over the batch, in nats: (3,).
@@ -51,7 +51,7 @@ class Step:
         return found.totals
 
     def gradients(self, index: Tensor, kl_warmup: float | Tensor) -> Bound:
-        """As a step, but parameters only get their gradients, those of the loss.
+        """Compute the gradients of the loss, and leave the parameters as they are.
 
         Returns:
             The bound of each image.
@@ -72,6 +72,6 @@ class Step:
         return found
 
     def descend(self, rate: float | Tensor) -> None:
-        """The step of Adam itself, along the gradients that there are."""
+        """Move the parameters along their gradients by Adam, and project the prior's."""
         self.optimiser.step(rate)
         self.model.prior.project()

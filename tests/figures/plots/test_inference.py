@@ -355,7 +355,7 @@ BAD = {
         "low < high",
         "[1.0, 0.0]",
     ),
-    "no completion": (lambda: figures.completions(X, MASKS, {}), "1 to 6 methods", "found 0"),
+    "no completion": (lambda: figures.completions(X, MASKS, {}), "one method or more", "found 0"),
     "short mean": (
         lambda: figures.completions(X, MASKS, {"A": (X[:1], X[None])}),
         'methods["A"]: mean',

@@ -80,7 +80,7 @@ def test_widths_differ_where_they_may_and_are_mirrored(name):
 
 @pytest.mark.parametrize("hidden", [(), (8, 6)])
 def test_residual_blocks_of_different_widths_are_refused(hidden):
-    with pytest.raises(UsageError, match="one width, given once for each block"):
+    with pytest.raises(UsageError, match="the same width for every block"):
         ModelConfig(network="residual", hidden=hidden)
 
 

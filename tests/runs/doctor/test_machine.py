@@ -35,7 +35,7 @@ def test_a_quiet_machine(tmp_path: Path):
     assert [finding.mark for finding in findings.values()] == ["ok"] * len(findings)
     assert findings["versions"].found.startswith(f"elboroom {version}, Python 3.")
     assert f", PyTorch {torch.__version__}, NumPy " in findings["versions"].found
-    assert findings["device"].found == "cpu, as asked"
+    assert findings["device"].found == "cpu, as requested"
     assert "float" in findings["matrix products"].found
     assert findings["threads"].found.startswith("2, or 1 while that is faster")
     assert findings["cores"].found == (

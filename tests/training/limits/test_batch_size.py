@@ -64,9 +64,9 @@ def test_what_a_step_needs_is_a_few_times_its_layers(monkeypatch, k: int):
     assert 2 * layers < found.needed < 6 * layers
 
 
-def test_what_is_kept_grows_in_proportion_to_the_images():
+def test_the_saved_bytes_grow_in_proportion_to_the_images():
     model, part = new_model(), part_of(1_000)
-    kept = [batch_size._kept(model, part, AUTO, ELBO, images) for images in (8, 16, 512)]
+    kept = [batch_size._saved_bytes(model, part, AUTO, ELBO, images) for images in (8, 16, 512)]
     assert kept[2] - kept[0] == 63 * (kept[1] - kept[0])
     assert kept[1] > kept[0]
 
@@ -107,28 +107,29 @@ def test_missing_and_redrawn_pixels_are_no_obstacle(monkeypatch):
     assert largest_fit(new_model(), part, AUTO, objective=ELBO).size == 64
 
 
-def test_a_system_that_does_not_tell_asks_for_a_number(monkeypatch):
+def test_unknown_free_memory_asks_for_a_number(monkeypatch):
     monkeypatch.setattr(batch_size, "free_memory", lambda device: None)
     with pytest.raises(UsageError) as found:
         largest_fit(new_model(), part_of(10), AUTO, objective=ELBO)
     assert str(found.value) == (
-        "--batch-size auto finds no number\n"
-        "  why: this system does not tell how much memory is free\n"
+        "--batch-size auto found no batch size that fits\n"
+        "  why: this system does not report how much memory is free\n"
         "  fix: give --batch-size a number"
     )
 
 
-def test_training_takes_a_number_alone():
+def test_training_refuses_auto():
     part = part_of(10)
     data = Dataset(Identity("ones", "", "none", "standard", 10), part, None, part)
-    with pytest.raises(UsageError, match="batches of auto images cannot be trained on"):
+    with pytest.raises(UsageError, match=r'^found batch_size="auto"; training expects a number'):
         train(new_model(), data, AUTO)
 
 
-def test_the_number_is_kept_in_the_run_which_is_that_of_the_number(
+def test_a_run_with_auto_is_the_run_with_the_number_that_was_found(
     elboroom: Command, small: list[str], trained: Path, tmp_path: Path, monkeypatch
 ):
-    monkeypatch.setattr("elboroom.cli.train.largest_fit", lambda *_, **__: BatchSize(50, 1, 2))
+    fit = BatchSize(50, 1, 2)
+    monkeypatch.setattr("elboroom.training.resolve.largest_fit", lambda *_, **__: fit)
     run = tmp_path / "run"
     outcome = elboroom("train", *small, "--batch-size", "auto", "--out", run)
     assert outcome.code == 0
@@ -141,17 +142,17 @@ def test_the_number_is_kept_in_the_run_which_is_that_of_the_number(
 
 def test_a_resumed_run_keeps_its_number(elboroom: Command, run: Path):
     outcome = elboroom("train", "--resume", run, "--batch-size", "auto")
-    assert error(outcome, 2)[0] == "--resume takes no other options of the run"
+    assert error(outcome, 2)[0] == "found other options with --resume; expected none"
 
 
 def test_the_choice_is_explained(elboroom: Command, small: list[str], monkeypatch):
     found = BatchSize(128, 5 << 20, 3 << 30)
-    monkeypatch.setattr("elboroom.cli.train.largest_fit", lambda *_, **__: found)
+    monkeypatch.setattr("elboroom.training.resolve.largest_fit", lambda *_, **__: found)
     first, second = elboroom("train", *small, "--batch-size", "auto", "--explain").out.splitlines()[
         :2
     ]
     assert first == (
-        "batches: 128 images a step, which takes about 5.0 MiB; 3,072 MiB are free, of which at "
-        "most 50% is taken, and 512 images"
+        "batches: 128 images a step, which takes about 5.0 MiB; 3,072 MiB are free; the "
+        "limits are 50% of them and 512 images"
     )
     assert second.startswith("device: ")

@@ -40,16 +40,16 @@ def in_python() -> None:
 def test_memory_that_runs_out_is_an_error_of_the_batch_size(exhaust, why: str):
     with pytest.raises(TrainingError) as found, memory_for(CONFIG):
         exhaust()
-    assert found.value.what == "memory ran out in training by batches of 200 images"
+    assert found.value.what == "memory ran out in training with batches of 200 images"
     assert re.fullmatch(why, found.value.why)
     assert found.value.fix == (
-        "train a new run with --batch-size 100 or less, or auto, which takes what fits; "
-        "one that was begun goes on where there is more"
+        "train a new run with --batch-size 100 or less, or auto, which chooses a size that "
+        "fits, or resume this one on a machine with more memory"
     )
 
 
-def test_one_image_that_is_too_much_asks_for_another_model():
-    said = "a new run with a smaller --hidden; one that"
+def test_one_image_that_is_too_large_suggests_a_smaller_model():
+    said = "a new run with a smaller --hidden, or resume this one"
     with pytest.raises(TrainingError, match=said), memory_for(TrainConfig(batch_size=1)):
         on_a_card()
 
@@ -61,7 +61,7 @@ def test_other_errors_pass(other: Exception):
     assert found.value is other
 
 
-def test_a_run_whose_memory_ran_out_can_be_gone_on_with(
+def test_a_run_whose_memory_ran_out_can_be_resumed(
     elboroom: Command, small: list[str], trained: Path, tmp_path: Path, monkeypatch
 ):
     run, train_model = tmp_path / "run", train_command.train_model
@@ -74,7 +74,7 @@ def test_a_run_whose_memory_ran_out_can_be_gone_on_with(
     with monkeypatch.context() as patch:
         patch.setattr(train_command, "train_model", exhausted)
         what, _, fix = error(elboroom("train", *small, "--quiet", "--out", run), 1)
-    assert what == "memory ran out in training by batches of 50 images"
+    assert what == "memory ran out in training with batches of 50 images"
     assert fix.startswith("train a new run with --batch-size 25 or less, or auto")
     assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
     assert last_checkpoint(run) == last_checkpoint(trained)

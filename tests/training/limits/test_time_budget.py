@@ -75,7 +75,7 @@ def test_patience_does_not_end_the_trial():
     assert epochs_within(10, new_model(), data, patient) == whole
 
 
-def test_nothing_is_said_of_the_trial():
+def test_the_trial_gives_no_warnings():
     warned_of = replace(CONFIG, epochs=2, warmup=3.0)
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
@@ -102,5 +102,5 @@ def test_less_than_an_epoch_is_refused():
     assert str(error.value) == (
         "--minutes 0.5 is less than one epoch takes\n"
         "  why: an epoch of 500 images takes 50 s here\n"
-        "  fix: give it more time, a smaller --hidden or a larger --batch-size"
+        "  fix: allow more minutes, or use a smaller --hidden or a larger --batch-size"
     )

@@ -25,10 +25,10 @@ def metrics(
     return EpochMetrics(epoch, STEPS * epoch, elbo, elbo + kl, kl, elbo, 1.0, 1e-3, held_out, 1e4)
 
 
-def told(
+def given_warnings(
     history: Sequence[EpochMetrics], config: TrainConfig = CONFIG, part: str = "validation"
 ) -> list[tuple[int, str]]:
-    """The epochs that warn, and what they say, as training asks after each."""
+    """Return the epochs that warn, with their messages; training checks after each epoch."""
     found = []
     for epoch in range(1, len(history) + 1):
         with warnings.catch_warnings(record=True) as given:
@@ -45,39 +45,39 @@ def falling(*elbos: float, rise: float = 1.0, every: int = 1) -> list[EpochMetri
     return [metrics(e, elbo=-90 + rise * e, held_out=held_out.get(e)) for e in epochs]
 
 
-def test_a_kl_near_zero_is_told_once_after_two_thousand_steps():
+def test_collapse_is_reported_once_after_two_thousand_steps():
     collapsed = [metrics(epoch, kl=0.0123) for epoch in range(1, 31)]
-    assert told(collapsed) == [
+    assert given_warnings(collapsed) == [
         (
             20,
-            "posterior collapse: the KL of epoch 20 is 0.012 nats per image, so that z tells next "
-            "to nothing of x. Give the KL a --warmup of some epochs, each latent some --free-bits, "
-            "or the decoder fewer --hidden units.",
+            "posterior collapse: the KL of epoch 20 is 0.012 nats per image, so z carries almost "
+            "no information about x. Give the KL a --warmup of some epochs, each latent some "
+            "--free-bits, or the decoder fewer --hidden units.",
         )
     ]
 
 
 def test_the_steps_of_the_warmup_do_not_count():
     collapsed = [metrics(epoch, kl=0.0123) for epoch in range(1, 31)]
-    ((epoch, said),) = told(collapsed, TrainConfig(epochs=100, warmup=4.5))
+    ((epoch, said),) = given_warnings(collapsed, TrainConfig(epochs=100, warmup=4.5))
     assert epoch == 25
     assert "a --warmup longer than 4.5 epochs, each" in said
 
 
 @pytest.mark.parametrize("kl", [0.1, 0.3, 20.0])
-def test_a_kl_that_can_tell_images_apart_is_no_collapse(kl: float):
-    assert told([metrics(epoch, kl=kl) for epoch in range(1, 31)]) == []
+def test_a_kl_that_distinguishes_images_is_not_collapse(kl: float):
+    assert given_warnings([metrics(epoch, kl=kl) for epoch in range(1, 31)]) == []
 
 
-def test_a_collapse_is_told_when_it_comes():
+def test_a_late_collapse_is_reported_when_it_happens():
     history = [metrics(epoch, kl=10 / epoch) for epoch in range(1, 41)]
     history[24:] = [metrics(epoch, kl=0.05) for epoch in range(25, 41)]
-    assert [epoch for epoch, _ in told(history)] == [25]
+    assert [epoch for epoch, _ in given_warnings(history)] == [25]
 
 
-def test_a_held_out_elbo_that_falls_while_that_of_training_rises_is_told_once():
+def test_overfitting_is_reported_once():
     history = falling(-100, -98, -99, -100, -101, -102, -103, every=2)
-    assert told(history) == [
+    assert given_warnings(history) == [
         (
             10,
             "overfitting: from epoch 4 to 10 the validation ELBO fell from -98.00 to -101.00 nats "
@@ -87,8 +87,8 @@ def test_a_held_out_elbo_that_falls_while_that_of_training_rises_is_told_once():
     ]
 
 
-def test_the_part_that_is_looked_at_is_named():
-    assert "the test ELBO fell" in told(falling(-98, -99, -100, -101), part="test")[0][1]
+def test_the_held_out_part_is_named():
+    assert "the test ELBO fell" in given_warnings(falling(-98, -99, -100, -101), part="test")[0][1]
 
 
 @pytest.mark.parametrize(
@@ -101,14 +101,14 @@ def test_the_part_that_is_looked_at_is_named():
         falling(-101, -100, -99, -98),  # it rises
     ],
 )
-def test_less_is_no_overfitting(history: list[EpochMetrics]):
-    assert told(history) == []
+def test_a_smaller_or_shorter_fall_is_not_overfitting(history: list[EpochMetrics]):
+    assert given_warnings(history) == []
 
 
 def test_falls_before_the_end_of_the_warmup_do_not_count():
     history = falling(-98, -99, -100, -101, -102)
     config = TrainConfig(epochs=100, warmup=2)
-    assert [epoch for epoch, _ in told(history, config)] == [5]
+    assert [epoch for epoch, _ in given_warnings(history, config)] == [5]
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def new_model(hidden: int) -> VAE:
     return VAE.from_config(ModelConfig(2, (hidden,)), (1, 4, 4), generator=stream(0, "weights"))
 
 
-def test_a_run_that_learns_its_images_by_heart_is_told_so(noise: Dataset):
+def test_a_run_that_memorises_its_images_warns_of_overfitting(noise: Dataset):
     config = TrainConfig(
         epochs=240, batch_size=40, learning_rate=0.02, evaluate_every=40, device="cpu"
     )
@@ -132,10 +132,10 @@ def test_a_run_that_learns_its_images_by_heart_is_told_so(noise: Dataset):
     assert len(found) == 1
 
 
-def test_a_run_whose_kl_weighs_too_much_is_told_that_it_collapsed(
+def test_a_run_whose_kl_weighs_too_much_warns_of_collapse(
     noise: Dataset, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(collapse_and_overfitting, "_WAKING", 200)
+    monkeypatch.setattr(collapse_and_overfitting, "_WAKING_STEPS", 200)
     config = TrainConfig(
         epochs=25, batch_size=4, learning_rate=0.01, evaluate_every=1_000, device="cpu"
     )

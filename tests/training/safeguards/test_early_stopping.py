@@ -81,7 +81,7 @@ def without_pace(history: list[EpochMetrics]) -> list[EpochMetrics]:
     return [replace(m, images_per_second=0.0) for m in history]
 
 
-def test_training_ends_with_its_patience_where_the_whole_run_has_lost_it(data: Dataset):
+def test_training_stops_early_where_the_history_runs_out_of_patience(data: Dataset):
     config = replace(CONFIG, patience=3)
     whole, (model, early) = trained(data, CONFIG)[1].history, trained(data, config)
     lost = next(i for i in range(1, 61) if out_of_patience(whole[:i], config))

@@ -1,4 +1,4 @@
-"""Training goes back where something is not finite, and says what it was."""
+"""Rollback: training returns to its last finite state, and names what was not finite."""
 
 import itertools
 import math
@@ -35,7 +35,7 @@ QUICK = TrainConfig(
     precision="fp32",
     threads=1,
 )
-FAULT = 120  # the step that visits the marked image first; the second stretch is 100 to 150
+FAULT = 120  # the step that visits the marked image first; checks are at steps 100 and 150
 MARKED = int(torch.randperm(ROWS, generator=stream(0, "order", 0))[FAULT * BATCH])
 SAID = (
     "at step 120 of epoch 1, the reconstruction term is nan, though the output of every layer is "
@@ -84,7 +84,7 @@ def trained(data: Dataset, training: Training, **hooks: Any) -> Training:
 
 
 def by_hand(data: Dataset, training: Training, until: int, share: float = 1.0) -> Training:
-    """Steps without any guard."""
+    """Take steps without any check."""
     model, state = training
     step = Step(model.train(), data.train, state.optimiser, ObjectiveConfig(), torch.float32)
     for number in range(state.step, until):
@@ -121,25 +121,25 @@ def recovered(data: Dataset) -> tuple[Training, list[str]]:
     return quietly(lambda: trained(data, new_training(faults=1)))
 
 
-def test_without_a_fault_steps_are_those_without_a_guard(data: Dataset):
+def test_without_a_fault_training_is_the_same_as_without_checks(data: Dataset):
     guarded, plain = trained(data, new_training()), by_hand(data, new_training(), 300)
     assert same_bits(guarded, plain)
-    assert (guarded[1].rollbacks, guarded[1].good) == (0, None)
+    assert (guarded[1].rollbacks, guarded[1].last_good) == (0, None)
 
 
 def test_a_fault_is_named_by_step_epoch_term_and_image(recovered: tuple[Training, list[str]]):
     assert recovered[1] == [
-        f"{SAID}. Training goes on from step 100 with 0.5 of its learning rate: rollback 1 of 5."
+        f"{SAID}. Training continues from step 100 with 0.5 of its learning rate: rollback 1 of 5."
     ]
 
 
-def test_after_a_fault_training_goes_on_from_the_last_look_at_half_the_rate(
+def test_after_a_fault_training_resumes_from_the_last_check_at_half_the_rate(
     data: Dataset, recovered: tuple[Training, list[str]]
 ):
     before = by_hand(data, new_training(), 100)
     assert same_bits(recovered[0], by_hand(data, before, 300, share=0.5))
     state = recovered[0][1]
-    assert (state.rollbacks, state.good, state.step) == (1, None, 300)
+    assert (state.rollbacks, state.last_good, state.step) == (1, None, 300)
     assert state.history[-1].learning_rate == 0.5 * Schedule(QUICK, data.train).step(299)[1]
     assert all(math.isfinite(m.elbo) for m in state.history)
 
@@ -153,7 +153,7 @@ def test_the_epoch_of_a_fault_counts_each_image_once(
 
 
 @pytest.mark.parametrize("steps", [50, 100, 110, 121, 150, 180, 299])
-def test_a_run_that_is_stopped_near_a_fault_goes_on_as_if_it_had_not_been(
+def test_a_run_that_is_stopped_near_a_fault_resumes_as_if_it_had_not_been(
     data: Dataset, recovered: tuple[Training, list[str]], tmp_path: Path, steps: int
 ):
     def run() -> Training:
@@ -171,7 +171,7 @@ def test_a_run_that_is_stopped_near_a_fault_goes_on_as_if_it_had_not_been(
     assert (resumed[1].rollbacks, said) == (1, recovered[1])
 
 
-def test_a_checkpoint_between_a_fault_and_the_look_that_finds_it_is_mended_too(
+def test_a_checkpoint_between_a_fault_and_the_check_that_finds_it_is_rolled_back_too(
     data: Dataset, recovered: tuple[Training, list[str]], tmp_path: Path
 ):
     training = new_training(faults=1)
@@ -200,7 +200,7 @@ def test_an_older_checkpoint_knows_of_no_rollback(tmp_path: Path, monkeypatch: p
     loaded = new_training()
     loaded[1].rollbacks = 3
     checkpoints.load(tmp_path, *loaded)
-    assert (loaded[1].rollbacks, loaded[1].good) == (0, None)
+    assert (loaded[1].rollbacks, loaded[1].last_good) == (0, None)
 
 
 def test_after_five_rollbacks_training_ends_at_the_last_good_state(data: Dataset):
@@ -208,10 +208,10 @@ def test_after_five_rollbacks_training_ends_at_the_last_good_state(data: Dataset
     with pytest.raises(TrainingError) as error, pytest.warns(match="rollback") as found:
         trained(data, training)
     assert str(error.value) == (
-        "training cannot go on from step 100\n"
+        "training cannot continue from step 100\n"
         f"  why: {SAID}, after 5 rollbacks\n"
-        "  fix: look at those images and that layer, or train anew with a lower --learning-rate, "
-        "a --warmup of the KL, or --precision fp32"
+        "  fix: look at those images and that layer, or train a new run with a lower "
+        "--learning-rate, a --warmup of the KL, or --precision fp32"
     )
     assert [str(w.message).split("step 100 ")[1] for w in found] == [
         f"with {0.5**i:g} of its learning rate: rollback {i} of 5." for i in range(1, 6)
@@ -221,14 +221,14 @@ def test_after_five_rollbacks_training_ends_at_the_last_good_state(data: Dataset
     assert same_bits(training, by_hand(data, new_training(), 100))
 
 
-def test_a_fault_that_does_not_come_again_is_named_by_where_it_left_its_mark(data: Dataset):
+def test_a_fault_that_is_not_reproduced_is_named_by_the_tensor_that_it_reached(data: Dataset):
     calls = itertools.count()
     training = new_training()
     training[0].likelihood = Trap(lambda: next(calls) == 0)  # type: ignore[assignment]
     found, said = quietly(lambda: trained(data, training))
     assert said == [
-        "at step 150 of epoch 1, the bound is not finite, though the steps went well "
-        "when they were taken again. Training goes on from step 100 with 0.5 of its learning "
+        "at step 150 of epoch 1, the bound is not finite, though every step was "
+        "finite when it was repeated. Training continues from step 100 with 0.5 of its learning "
         "rate: rollback 1 of 5."
     ]
     assert all(tensor.isfinite().all() for tensor in content(found))
@@ -290,13 +290,12 @@ def with_steep(model: VAE) -> None:
     [
         (
             with_infinite_weight,
-            "the KL is inf; of the layers, encoder.trunk.2 "
-            "(Linear) is the first whose output is not finite",
+            "the KL is inf; encoder.trunk.2 (Linear) is the first layer whose output is not finite",
         ),
         (
             with_wide_posterior,
-            "the reconstruction term is nan and the KL is inf; of the layers, decoder.trunk.0 "
-            "(Linear) is the first whose output is not finite",
+            "the reconstruction term is nan and the KL is inf; decoder.trunk.0 "
+            "(Linear) is the first layer whose output is not finite",
         ),
         (
             with_root,
@@ -320,7 +319,7 @@ def test_a_fault_before_any_step_ends_training_at_once_and_names_the_layer(
     with pytest.raises(TrainingError) as error:
         trained(data, training)
     assert str(error.value).split("\n")[:2] == [
-        "training cannot go on from step 0",
+        "training cannot continue from step 0",
         f"  why: at step 0 of epoch 1, {said} (rows {rows[0]}, {rows[1]} of the training part, "
         "2 of 2 in the batch), whatever the learning rate",
     ]

@@ -15,12 +15,13 @@ from elboroom.randomness import stream
 from elboroom.training.loop import ELBO, train
 from elboroom.training.speed import compilation
 from elboroom.training.speed.compilation import (
+    CompiledStep,
     CompiledVAE,
     is_compiled,
     seconds_saved,
     why_not_compilable,
 )
-from elboroom.training.speed.fast_steps import CompiledStep, new_step
+from elboroom.training.speed.fast_steps import fastest_step
 from elboroom.training.state import new_state
 from elboroom.training.step import Step
 
@@ -67,7 +68,7 @@ def test_compiled_and_eager_train_alike(
 ):
     eager, compiled = new_model(digits), new_model(digits)
     config = replace(CONFIG, precision=precision)
-    warnings.filterwarnings("error", message="steps run as they stand")
+    warnings.filterwarnings("error", message="training continues uncompiled")
     found = [
         train(model, digits, replace(config, compile=how), objective=objective).history[-1]
         for model, how in ((eager, "off"), (compiled, "on"))
@@ -79,7 +80,7 @@ def test_compiled_and_eager_train_alike(
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_all_steps_run_by_what_is_compiled_but_those_of_an_odd_batch(
+def test_all_batches_run_compiled_but_one_of_another_size(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ):
     sizes: list[int] = []
@@ -97,7 +98,7 @@ def test_all_steps_run_by_what_is_compiled_but_those_of_an_odd_batch(
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_another_number_of_threads_runs_as_it_stands(
+def test_another_number_of_threads_runs_uncompiled(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ):
     step = new_compiled(digits)
@@ -118,7 +119,7 @@ def test_a_rehearsal_leaves_all_as_it_was(digits: Dataset):
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_where_the_compiler_fails_steps_run_as_they_stand(
+def test_training_falls_back_to_uncompiled_steps_if_the_compiler_fails(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ):
     def failing(*_: object) -> Tensor:
@@ -145,7 +146,7 @@ def test_what_compiling_saves(digits: Dataset, device: str, per_pixel: float, pe
     ("epochs", "objective", "compiled"),
     [(3_600, MANY, True), (3_400, MANY, False), (10**6, ELBO, False)],
 )
-def test_auto_compiles_runs_that_earn_it_back(
+def test_auto_compiles_runs_that_gain_enough(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch, epochs, objective, compiled
 ):
     monkeypatch.setattr(
@@ -165,15 +166,15 @@ def test_without_a_compiler_auto_trains_and_on_says_what_is_missing(
     long = replace(CONFIG, epochs=10_000)
     model = new_model(digits)
     step = Step(model, digits.train, new_state(model).optimiser, MANY, torch.float32)
-    assert type(new_step(step, long)) is Step
+    assert type(fastest_step(step, long)) is Step
     with pytest.raises(UsageError, match=r"--compile on is not possible here") as refusal:
         train(new_model(digits), digits, replace(CONFIG, compile="on"))
-    assert "no C++ compiler is found" in str(refusal.value)
+    assert "there is no C++ compiler" in str(refusal.value)
 
 
 def test_the_compiler_that_the_environment_names_counts(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    assert why_not_compilable(CPU) == "no C++ compiler is found: no-such-compiler"
+    assert why_not_compilable(CPU) == "there is no C++ compiler no-such-compiler"
 
 
 def test_cuda_needs_triton(monkeypatch: pytest.MonkeyPatch):
@@ -184,4 +185,7 @@ def test_cuda_needs_triton(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_an_unmeasured_device_is_left_alone():
-    assert why_not_compilable(torch.device("mps")) == "compiling for mps was never measured"
+    assert (
+        why_not_compilable(torch.device("mps"))
+        == "the gain of compiling for mps has not been measured"
+    )

@@ -15,7 +15,7 @@ from elboroom.randomness import restart, stream
 from elboroom.training.initial_model import new_model
 from elboroom.training.loop import train
 from elboroom.training.objective import bound
-from elboroom.training.speed.fast_steps import RecordedStep
+from elboroom.training.speed.cuda_graph import CudaGraphStep
 from elboroom.training.state import new_state
 from elboroom.training.step import Step
 
@@ -37,7 +37,7 @@ def taken(model: VAE, data: Dataset, objective: ObjectiveConfig, *, recorded: bo
     model = deepcopy(model).cuda().train()
     part, state = data.train.to(torch.device("cuda")), new_state(model)
     step = Step(model, part, state.optimiser, objective, torch.float32)
-    step = RecordedStep(step, 64) if recorded else step
+    step = CudaGraphStep(step, 64) if recorded else step
     rows, totals = torch.arange(500, device="cuda").split(64), []
     for i in range(20):
         restart(step.noise, 0, "step", i)
@@ -88,7 +88,7 @@ def test_with_every_network(digits, network, normalisation):
 @pytest.mark.filterwarnings("ignore")  # what the compiler says of itself
 @pytest.mark.parametrize("objective", [ObjectiveConfig(), ObjectiveConfig("iwae", k=5)], ids=str)
 def test_compiled_networks_are_recorded_too(digits, objective):
-    warnings.filterwarnings("error", message="steps run as they stand")
+    warnings.filterwarnings("error", message="training continues uncompiled")
     start, weights = new_model(Config(model=SMALL), digits), []
     for how in ("off", "on"):
         model = deepcopy(start)
@@ -97,7 +97,7 @@ def test_compiled_networks_are_recorded_too(digits, objective):
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-3, atol=1e-4)
 
 
-def test_training_lowers_the_loss_and_a_stopped_run_goes_on_where_it_was(digits):
+def test_training_lowers_the_loss_and_a_stopped_run_resumes_where_it_was(digits):
     model = new_model(Config(model=SMALL), digits)
     whole, part = deepcopy(model), deepcopy(model)
     state = train(whole, digits, TRAINING)
@@ -134,7 +134,7 @@ def test_the_bound_is_that_of_the_processor(digits):
     assert abs((found[0] - found[1]).mean()) < 0.1
 
 
-def test_a_recorded_run_goes_back_to_where_it_was_and_on(digits):
+def test_a_recorded_run_rolls_back_and_continues(digits):
     """A weight that is spoilt once: what was recorded then reads the restored ones."""
     model = new_model(Config(model=SMALL), digits)
     training, spoilt = replace(TRAINING, batch_size=2, epochs=1), deepcopy(model).cuda()
@@ -151,7 +151,7 @@ def test_a_recorded_run_goes_back_to_where_it_was_and_on(digits):
     by_hand = deepcopy(model).cuda()
     halved = new_state(by_hand)
     halted = train(by_hand, digits, training, state=halved, stop=lambda: halved.step == 100)
-    halted.rollbacks, halted.good = 1, None
+    halted.rollbacks, halted.last_good = 1, None
     train(by_hand, digits, training, state=halted)
     weights = [torch.cat([p.flatten() for p in m.parameters()]) for m in (spoilt, by_hand)]
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-3, atol=1e-4)

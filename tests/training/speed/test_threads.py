@@ -1,19 +1,32 @@
 """The choice of threads, on a machine that is made of numbers."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from elboroom.config import DataConfig, ModelConfig, ObjectiveConfig, TrainConfig
+from elboroom.data import Dataset, load_data
+from elboroom.model.vae import VAE
+from elboroom.randomness import stream
+from elboroom.training.loop import train
+from elboroom.training.speed.fast_steps import fastest_step
 from elboroom.training.speed.threads import (
+    AdaptiveThreadsStep,
     is_core_taken,
     product_seconds,
+    restore_thread_count,
     thread_choices,
-    threads_as_before,
 )
+from elboroom.training.state import new_state
+from elboroom.training.step import Step
 
 Machine = Callable[[int, int], float]
 """Seconds of a step, given the number of threads and of the step."""
+QUICK = TrainConfig(epochs=3, batch_size=64, evaluate_every=1, device="cpu", precision="fp32")
 
 
 def used(machine: Machine, steps: int) -> list[int]:
@@ -74,7 +87,7 @@ def test_a_slower_machine_that_stays_so_is_tried_once():
     assert chosen.count(1) == 12
 
 
-def test_the_best_of_what_was_seen_tells_a_slow_down():
+def test_a_slow_down_is_measured_against_the_best_time():
     def machine(threads: int, step: int) -> float:
         slow_at_first_and_taken_at_last = {1: 0.03, 2: 0.015}, {1: 0.01, 2: 0.014}
         if 30 <= step < 1_000:
@@ -88,20 +101,20 @@ def test_equal_times_give_all_threads():
     assert set(used(lambda n, step: 0.01 if n == 2 else 0.0095, 500)[40:]) == {2}
 
 
-@threads_as_before()
+@restore_thread_count()
 def fails() -> None:
     torch.set_num_threads(torch.get_num_threads() + 1)
     raise ZeroDivisionError
 
 
-def test_the_number_of_threads_is_given_back_even_after_an_error():
+def test_the_number_of_threads_is_restored_even_after_an_error():
     before = torch.get_num_threads()
     with pytest.raises(ZeroDivisionError):
         fails()
     assert torch.get_num_threads() == before
 
 
-def test_a_product_is_timed_by_the_threads_asked_for_and_its_median_told():
+def test_a_product_is_timed_by_the_given_threads_and_its_median_returned():
     seen, ticks = [], iter([0, 90, 0, 5, 0, 1, 0, 2, 0, 4, 0, 3])
 
     def clock() -> float:
@@ -117,5 +130,49 @@ def test_a_product_is_timed_by_the_threads_asked_for_and_its_median_told():
 @pytest.mark.parametrize(
     ("of_all", "taken"), [(0.5, False), (0.89, False), (0.91, True), (40.0, True)]
 )
-def test_threads_that_gain_nothing_tell_of_a_core_that_is_taken(of_all: float, taken: bool):
+def test_threads_that_gain_nothing_mean_that_a_core_is_taken(of_all: float, taken: bool):
     assert is_core_taken(of_all, 1.0) is taken
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    """500 real digits to train on, 300 to test on."""
+    data = load_data(DataConfig(split="reference"))
+    train, test = data.train.rows(list(range(500))), data.test.rows(list(range(300)))
+    return replace(data, train=train, test=test)
+
+
+def new_model(data: Dataset) -> VAE:
+    config = ModelConfig(hidden=(100,))
+    return VAE.from_config(config, data.event_shape, generator=stream(0, "weights"))
+
+
+def weights_after(data: Dataset, config: TrainConfig) -> Tensor:
+    model = new_model(data)
+    train(model, data, config)
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+@restore_thread_count()
+def test_steps_that_choose_their_threads_compute_the_same(digits: Dataset):
+    torch.set_num_threads(2)
+    config = replace(QUICK, epochs=6, threads=2)
+    fixed, chosen = (
+        weights_after(digits, config),
+        weights_after(digits, replace(config, threads="auto")),
+    )
+    torch.testing.assert_close(chosen, fixed, rtol=1e-4, atol=1e-5)
+    assert torch.get_num_threads() == 2
+
+
+@restore_thread_count()
+@pytest.mark.parametrize(
+    ("threads", "most", "kind"), [("auto", 2, AdaptiveThreadsStep), ("auto", 1, Step), (2, 2, Step)]
+)
+def test_only_a_free_choice_of_several_threads_is_made_by_timing(
+    digits: Dataset, threads: Any, most: int, kind: type
+):
+    torch.set_num_threads(most)
+    model, config = new_model(digits), replace(QUICK, threads=threads)
+    step = Step(model, digits.train, new_state(model).optimiser, ObjectiveConfig(), torch.float32)
+    assert type(fastest_step(step, config)) is kind

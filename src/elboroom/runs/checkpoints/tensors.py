@@ -9,7 +9,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from elboroom.model.vae import VAE
-from elboroom.training.state import Snapshot, TrainState, moments, moving
+from elboroom.training.state import Snapshot, TrainState, moments, mutable_tensors
 
 _LENGTH = 8  # bytes that give the length of the header
 _ENTRY = 1 << 10  # bytes of a header, for each tensor, and once more
@@ -68,9 +68,9 @@ def flat(model: VAE, state: TrainState) -> dict[str, Tensor]:
     """The training state as named tensors, with the last good one where that is another."""
     counts = {"rollbacks": torch.tensor(state.rollbacks)}
     tensors = {"totals": state.totals, **counts, **moments(model, state)}
-    if state.good is not None:
-        tensors[_GOOD + "step"] = torch.tensor(state.good.step)
-        tensors |= {_GOOD + name: value for name, value in state.good.tensors.items()}
+    if state.last_good is not None:
+        tensors[_GOOD + "step"] = torch.tensor(state.last_good.step)
+        tensors |= {_GOOD + name: value for name, value in state.last_good.tensors.items()}
     return tensors
 
 
@@ -78,7 +78,7 @@ def likes(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], ...]:
     """What `flat` may be: without a last good state, with one, and as before rollbacks."""
     old = {"totals": state.totals, **moments(model, state)}
     alone = old | {"rollbacks": torch.tensor(0)}
-    good = {"step": torch.tensor(0), **moving(model, state)}
+    good = {"step": torch.tensor(0), **mutable_tensors(model, state)}
     return alone, alone | {_GOOD + name: tensor for name, tensor in good.items()}, old
 
 
@@ -87,7 +87,7 @@ def restore(model: VAE, state: TrainState, step: int, tensors: dict[str, Tensor]
     good = {n: tensors.pop(n) for n in list(tensors) if n.startswith(_GOOD)}
     state.step, state.totals = step, tensors.pop("totals")
     state.rollbacks = int(tensors.pop("rollbacks", 0))  # there were none once
-    state.good = _snapshot(good) if good else None
+    state.last_good = _snapshot(good) if good else None
     parameters = dict(model.named_parameters())
     for key, value in tensors.items():
         name, moment = key.split("|")

@@ -21,6 +21,7 @@ from elboroom.runs.doctor.finding import Finding
 from elboroom.runs.report import told
 from elboroom.runs.run import METRICS, Run
 from elboroom.training.safeguards.early_stopping import out_of_patience
+from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.state import EpochMetrics
 from elboroom.untrusted import parse_json, read_bytes
 
@@ -101,7 +102,7 @@ def _training(run: Run, step: int | None) -> Iterator[Finding]:
     """Whether its metrics are whole, and whether training can go on here."""
     history, per_epoch = list[EpochMetrics](), None
     try:
-        per_epoch = math.ceil(len(run.load_data().train) / run.config.train.resolved_batch_size)
+        per_epoch = steps_per_epoch(run.config.train, run.load_data().train)
         data = Finding("data", "is what the run was made from")
     except ElboroomError as error:
         data = Finding("data", f"{error.what}: {error.why}", error.fix)

@@ -1,1 +1,1 @@
-"""What fits: batch size, memory, time."""
+"""Limits of the machine: batch size, memory, time."""

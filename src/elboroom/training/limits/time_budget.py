@@ -1,6 +1,5 @@
-"""How long training takes here: timed on a copy of the model, before it begins."""
+"""The number of epochs within a time budget, from timing a copy of the model."""
 
-import math
 import time
 import warnings
 from copy import deepcopy
@@ -12,10 +11,11 @@ from elboroom.device import resolve_device
 from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
 from elboroom.training.loop import ELBO, train
+from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.state import new_state
 
-_SHARE = 0.04  # of the time, spent on finding out
-_AT_LEAST = 6  # steps, of which the first half warms up
+_TIMED_SHARE = 0.04  # the share of the budget that timing takes
+_LEAST_STEPS = 6  # the first half of the timed steps warms up and is not counted
 
 
 def epochs_within(
@@ -26,29 +26,29 @@ def epochs_within(
     *,
     objective: ObjectiveConfig = ELBO,
 ) -> int:
-    """How many epochs fit into so many minutes, those spent here among them.
+    """Return the number of epochs that fit into some minutes, including the time spent here.
 
     Args:
-        minutes: to spend.
-        model: left as it is; a copy is trained for a moment.
-        data: what it will be trained on.
-        config: the options, with the most epochs that are wanted.
-        objective: what will be maximised.
+        minutes: the time budget.
+        model: left unchanged; a copy is trained for a moment.
+        data: the data to train on.
+        config: options of training; `epochs` is the most that is returned.
+        objective: the bound that training will maximise.
 
     Raises:
-        UsageError: not one epoch fits.
+        UsageError: if not even one epoch fits.
     """
     budget, clock = 60 * minutes, time.perf_counter()
     compiled = "on" if config.compile == "on" else "off"
-    rehearsed = replace(config, patience=None, compile=compiled)
-    pace = _seconds_per_step(_SHARE * budget, model, data, rehearsed, objective)
-    per_epoch = pace * math.ceil(len(data.train) / config.resolved_batch_size)
+    trial = replace(config, patience=None, compile=compiled)
+    per_step = _seconds_per_step(_TIMED_SHARE * budget, model, data, trial, objective)
+    per_epoch = per_step * steps_per_epoch(config, data.train)
     left = budget - (time.perf_counter() - clock)
     if left < per_epoch:
         raise UsageError(
             f"--minutes {minutes:g} is less than one epoch takes",
             why=f"an epoch of {len(data.train):,} images takes {per_epoch:.3g} s here",
-            fix="give it more time, a smaller --hidden or a larger --batch-size",
+            fix="allow more minutes, or use a smaller --hidden or a larger --batch-size",
         )
     return min(config.epochs, int(left / per_epoch))
 
@@ -56,15 +56,16 @@ def epochs_within(
 def _seconds_per_step(
     seconds: float, model: VAE, data: Dataset, config: TrainConfig, objective: ObjectiveConfig
 ) -> float:
-    rehearsal = deepcopy(model).to(resolve_device(config.device))
-    state, ticks = new_state(rehearsal), dict[int, float]()
+    """Train a copy of the model for some seconds, and return the mean time of its later steps."""
+    trial = deepcopy(model).to(resolve_device(config.device))
+    state, times = new_state(trial), dict[int, float]()
 
     def stop() -> bool:
-        ticks.setdefault(state.step, time.perf_counter())
-        return len(ticks) > _AT_LEAST and ticks[state.step] - ticks[0] > seconds
+        times.setdefault(state.step, time.perf_counter())
+        return len(times) > _LEAST_STEPS and times[state.step] - times[0] > seconds
 
-    with warnings.catch_warnings(action="ignore"):  # the run itself will give them
-        train(rehearsal, data, config, objective=objective, state=state, stop=stop)
-    times = list(ticks.values())
-    warm = times[(len(times) - 1) // 2 :]
-    return (warm[-1] - warm[0]) / (len(warm) - 1)
+    with warnings.catch_warnings(action="ignore"):  # the run itself will warn
+        train(trial, data, config, objective=objective, state=state, stop=stop)
+    ends = list(times.values())
+    counted = ends[(len(ends) - 1) // 2 :]
+    return (counted[-1] - counted[0]) / (len(counted) - 1)

@@ -1,4 +1,4 @@
-"""Early stopping: when a run has waited long enough for a better held-out ELBO."""
+"""Early stopping: training ends after some evaluations without a better held-out ELBO."""
 
 import math
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ Evaluated = list[tuple[EpochMetrics, float]]
 
 
 def evaluations_after_warmup(history: Sequence[EpochMetrics], config: TrainConfig) -> Evaluated:
-    """The epochs from the end of the warm-up on that have a held-out ELBO, each with it.
+    """Return the epochs with a held-out ELBO from the end of the warm-up on, each with its ELBO.
 
-    While β rises, what is maximised changes, and with it how the ELBO goes. NaN counts as −∞.
+    While β rises the objective changes, so earlier ELBOs are not comparable. NaN counts as −∞.
     """
     return [
         (m, -math.inf if math.isnan(m.held_out_elbo) else m.held_out_elbo)
@@ -22,9 +22,9 @@ def evaluations_after_warmup(history: Sequence[EpochMetrics], config: TrainConfi
 
 
 def out_of_patience(history: Sequence[EpochMetrics], config: TrainConfig) -> bool:
-    """Whether the last `config.patience` evaluations brought no new best; never where it is None.
+    """Return whether the last `config.patience` evaluations brought no new best; False if None.
 
-    It reads nothing but the history, so that a run and its resumption end alike.
+    The decision reads only the history, so a resumed run ends where the uninterrupted one would.
     """
     elbos = (
         [elbo for _, elbo in evaluations_after_warmup(history, config)] if config.patience else []

@@ -1,6 +1,6 @@
-"""The first step that goes wrong, found by taking the steps again one by one, and what is wrong.
+"""The first non-finite step, found by repeating the steps one by one, and its cause.
 
-Draws are functions of the seed and the step, so the same steps go the same way.
+Draws are functions of the seed and the step number, so a repeated step computes the same.
 """
 
 import math
@@ -19,20 +19,20 @@ from elboroom.training.schedule import Schedule
 from elboroom.training.state import TrainState
 from elboroom.training.step import Step
 
-_NAMED = 5  # rows
+_NAMED = 5  # rows at most in a message
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Where a run went wrong.
+    """The first non-finite value of a run: where it arose, and in which images.
 
     Attributes:
-        step: the first that did, counted from 0.
+        step: number of the step, counted from 0.
         epoch: its epoch, counted from 1.
         what: the term of the bound, the layer or the gradient that is not finite.
-        rows: of the training part, in the batch of the step: those whose own bound is not finite,
-            or all of them where it is; none where they are not known.
-        batch: how many images the batch has.
+        rows: rows of the training part in the batch: those whose bound is not finite, or the whole
+            batch if all bounds are finite; empty if the batch is unknown.
+        batch: number of images in the batch.
     """
 
     step: int
@@ -53,30 +53,30 @@ class Fault:
 def first_nonfinite_step(
     step: Step, schedule: Schedule, state: TrainState, end: int
 ) -> Fault | None:
-    """Take the steps from `state` to `end` again, until one goes wrong; None if none does.
+    """Repeat the steps from `state` to `end` until one is not finite; return None if all are.
 
     Args:
-        step: takes them as they stand. It changes the model and the moments, but not `state.step`.
-        schedule: what they do.
-        state: the last good one.
-        end: the step before which something went wrong.
+        step: an uncompiled step. It changes the model and the moments, but not `state.step`.
+        schedule: batches, learning rate and KL warm-up of each step.
+        state: the last good state.
+        end: number of the step at which a check failed.
     """
     for number in range(state.step, end):
-        index, rate, kl_warmup = schedule.step(number)
+        rows, rate, warmup = schedule.step(number)
         restart(step.noise, schedule.config.seed, "step", number)
-        with _watch_layers(step.model) as seen:
-            found = step.gradients(index, kl_warmup)
-        what = _term(found, seen) or _gradient(step.model, seen)
+        with _watch_layers(step.model) as layers:
+            found = step.gradients(rows, warmup)
+        what = _nonfinite_term(found, layers) or _nonfinite_gradient(step.model, layers)
         if what:
-            rows = tuple(index[_bad_rows(found).to(index.device)].tolist())
-            return Fault(number, schedule.epoch_of(number), what, rows, len(index))
+            bad = tuple(rows[_bad_rows(found).to(rows.device)].tolist())
+            return Fault(number, schedule.epoch_of(number), what, bad, len(rows))
         step.descend(state.learning_rate_scale * rate)
     return None
 
 
 @dataclass
 class _FirstNonfinite:
-    """The first layer whose output is not finite, and the first to get back such a gradient."""
+    """The first layer with a non-finite output, and the first that receives such a gradient."""
 
     output: str = ""
     gradient: str = ""
@@ -84,60 +84,65 @@ class _FirstNonfinite:
 
 @contextmanager
 def _watch_layers(model: nn.Module) -> Iterator[_FirstNonfinite]:
-    """Notes what goes wrong in the layers of `model` within the context."""
-    seen = _FirstNonfinite()
+    """Record the first non-finite output and gradient of the layers of `model` in this block."""
+    found = _FirstNonfinite()
     hooks = [
-        module.register_forward_hook(partial(_after, seen, f"{name} ({type(module).__name__})"))
+        module.register_forward_hook(
+            partial(_watch_output, found, f"{name} ({type(module).__name__})")
+        )
         for name, module in model.named_modules()
         if name
     ]
     try:
-        yield seen
+        yield found
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def _after(
-    seen: _FirstNonfinite, layer: str, module: nn.Module, arguments: Any, output: Any
+def _watch_output(
+    found: _FirstNonfinite, layer: str, module: nn.Module, arguments: Any, output: Any
 ) -> None:
     for tensor in output if isinstance(output, tuple) else (output,):
         if isinstance(tensor, Tensor):
-            seen.output = seen.output or layer * (not _is_finite(tensor))
+            found.output = found.output or layer * (not _is_finite(tensor))
             if tensor.requires_grad:
-                tensor.register_hook(partial(_on_way_back, seen, layer))
+                tensor.register_hook(partial(_watch_gradient, found, layer))
 
 
-def _on_way_back(seen: _FirstNonfinite, layer: str, gradient: Tensor) -> None:
-    seen.gradient = seen.gradient or layer * (not _is_finite(gradient))
+def _watch_gradient(found: _FirstNonfinite, layer: str, gradient: Tensor) -> None:
+    found.gradient = found.gradient or layer * (not _is_finite(gradient))
 
 
-def _term(found: Bound, seen: _FirstNonfinite) -> str:
-    """Which term of the bound is not finite, and where from; empty if all are."""
+def _nonfinite_term(found: Bound, layers: _FirstNonfinite) -> str:
+    """Describe the term of the bound that is not finite, and its cause; empty if all are finite."""
     terms = {"reconstruction term": found.reconstruction, "KL": found.kl, "bound": found.value}
     sums = {name: term.sum().item() for name, term in terms.items()}
     wrong = [f"the {name} is {value:g}" for name, value in sums.items() if not math.isfinite(value)]
     if not wrong:
         return ""
-    said = " and ".join(wrong[:-1] or wrong)  # the bound goes without saying
-    if not seen.output:
-        return f"{said}, though the output of every layer is finite"
-    return f"{said}; of the layers, {seen.output} is the first whose output is not finite"
+    terms_found = " and ".join(wrong[:-1] or wrong)  # a wrong term makes the bound wrong too
+    if not layers.output:
+        return f"{terms_found}, though the output of every layer is finite"
+    return f"{terms_found}; {layers.output} is the first layer whose output is not finite"
 
 
-def _gradient(model: nn.Module, seen: _FirstNonfinite) -> str:
-    """Which gradient is not finite, or too large for Adam to square; empty if none is."""
+def _nonfinite_gradient(model: nn.Module, layers: _FirstNonfinite) -> str:
+    """Describe the gradient that is not finite or whose square is not; empty if there is none.
+
+    Adam squares gradients.
+    """
     gradients = [(name, p.grad) for name, p in model.named_parameters() if p.grad is not None]
     wrong = [name for name, gradient in gradients if not _is_finite(gradient.square())]
     if not wrong:
         return ""
-    if not seen.gradient:
+    if not layers.gradient:
         return f"the gradient of {wrong[0]} is not finite or too large, though the bound is finite"
-    return f"the gradient that reaches {seen.gradient} is not finite, though the bound is"
+    return f"the gradient that reaches {layers.gradient} is not finite, though the bound is"
 
 
 def _bad_rows(found: Bound) -> Tensor:
-    """The images whose bound is not finite, or all of them if there are none, (B,), bool."""
+    """Return the images whose bound is not finite, or all if every bound is finite: (B,), bool."""
     finite = torch.stack([found.value, found.reconstruction, found.kl]).isfinite().all(0)
     return finite if finite.all() else ~finite
 

@@ -1,7 +1,7 @@
-"""The guard of a run: it looks whether all is finite, and goes back to where it last was.
+"""Rollback: training returns to the last finite state, with a lower learning rate.
 
-A look waits for the device, so there is one every so many steps. All that it decides follows from
-the step and the state, so that a run and its resumption go back alike.
+Checking waits for the device, so there is one check for many steps. All decisions follow from the
+step number and the state, so a resumed run rolls back as the uninterrupted run would have.
 """
 
 import warnings
@@ -12,103 +12,108 @@ import torch
 from elboroom.errors import TrainingError
 from elboroom.training.safeguards.nonfinite import Fault, first_nonfinite_step
 from elboroom.training.schedule import Schedule
-from elboroom.training.state import Snapshot, TrainState, moments, moving
+from elboroom.training.state import Snapshot, TrainState, moments, mutable_tensors
 from elboroom.training.step import Step
 
-STEPS_BETWEEN_LOOKS = 100
+STEPS_BETWEEN_CHECKS = 100
 MOST_ROLLBACKS = 5
 
 
 class Rollback:
-    """Keeps the last good state of a run.
+    """The last good state of a run, and the checks that return to it.
 
     Args:
-        step: as it stands, of the run's model; it finds the first step that went wrong.
-        schedule: what the steps do.
-        state: of the run.
+        step: an uncompiled step of the run's model, which finds the first non-finite step.
+        schedule: batches, learning rate and KL warm-up of each step.
+        state: the training state, changed in place.
     """
 
     def __init__(self, step: Step, schedule: Schedule, state: TrainState) -> None:
         self.step, self.schedule, self.state = step, schedule, state
-        self._moving = moving(step.model, state)
-        # what is not finite in a gradient stays in its moments, in a bound in the totals; weights
-        # follow the moments
-        self._looked_at = {"the bound": state.totals, **moments(step.model, state)}
+        self._mutable = mutable_tensors(step.model, state)
+        # A non-finite gradient stays in its moments, and a non-finite bound in the totals. Weights
+        # follow from the moments, so they need no check of their own.
+        self._checked = {"the bound": state.totals, **moments(step.model, state)}
 
     def steps_until_check(self) -> range:
-        """The steps from here to the next look. What they start from is remembered."""
+        """Return the numbers of the steps up to the next check, and remember the state before."""
         state = self.state
-        if state.good is None:
-            copies = {name: tensor.clone() for name, tensor in self._moving.items()}
-            state.good = Snapshot(state.step, copies)
-        return range(state.step, self._look_after(state.step))
+        if state.last_good is None:
+            copies = {name: tensor.clone() for name, tensor in self._mutable.items()}
+            state.last_good = Snapshot(state.step, copies)
+        return range(state.step, self._next_check(state.step))
 
     def check(self) -> bool:
-        """Whether all is finite; else the state is the last good one, to go on at half the rate.
+        """Return whether all is finite; if not, restore the last good state at half the rate.
 
         Raises:
-            TrainingError: there were too many rollbacks, or none can help. The state is good.
+            TrainingError: if no rollback can help, or all are used up. The last good state is
+                restored.
         """
         if not self._is_finite():
-            self._go_back()
+            self._roll_back()
             return False
-        if self.state.step == self._look_after(self._good.step):
-            self.state.good = None
+        if self.state.step == self._next_check(self._last_good.step):
+            self.state.last_good = None
         return True
 
     @property
-    def _good(self) -> Snapshot:
-        return cast(Snapshot, self.state.good)  # a look comes after a stretch
+    def _last_good(self) -> Snapshot:
+        return cast(Snapshot, self.state.last_good)  # set by steps_until_check
 
-    def _look_after(self, step: int) -> int:
-        """Looks are so many steps apart in each epoch, and at its end, where it is recorded."""
+    def _next_check(self, step: int) -> int:
+        """Return the step of the next check: every hundred of an epoch, and at its end.
+
+        An epoch ends with a check because its metrics are recorded there.
+        """
         epoch, place = divmod(step, self.schedule.steps_per_epoch)
-        place += STEPS_BETWEEN_LOOKS - place % STEPS_BETWEEN_LOOKS
+        place += STEPS_BETWEEN_CHECKS - place % STEPS_BETWEEN_CHECKS
         return epoch * self.schedule.steps_per_epoch + min(place, self.schedule.steps_per_epoch)
 
     def _is_finite(self) -> bool:
-        # all in one, so that the device is waited for once
-        sums = torch.stack([tensor.sum() for tensor in self._looked_at.values()])
+        # One stacked sum, so that the device is waited for only once.
+        sums = torch.stack([tensor.sum() for tensor in self._checked.values()])
         return bool(sums.isfinite().all())
 
-    def _go_back(self) -> None:
-        end, unseen = self.state.step, self._unseen()
+    def _roll_back(self) -> None:
+        end, not_reproduced = self.state.step, self._not_reproduced()
         self._restore()
-        fault = first_nonfinite_step(self.step, self.schedule, self.state, end) or unseen
+        found = first_nonfinite_step(self.step, self.schedule, self.state, end)
+        fault = found or not_reproduced
         self._restore()
-        self.state.good = None
+        self.state.last_good = None
         _require_recoverable(self.state, fault)
         self.state.rollbacks += 1
         warnings.warn(
-            f"{fault}. Training goes on from step {self.state.step:,} with "
+            f"{fault}. Training continues from step {self.state.step:,} with "
             f"{self.state.learning_rate_scale:g} of its learning rate: rollback "
             f"{self.state.rollbacks} of {MOST_ROLLBACKS}.",
             stacklevel=2,
         )
 
     def _restore(self) -> None:
-        """In place: a recorded step reads its parameters where they were."""
-        self.state.step = self._good.step
-        for name, tensor in self._moving.items():
-            tensor.copy_(self._good.tensors[name])
+        """Restore the last good state in place, because a CUDA graph reads fixed addresses."""
+        self.state.step = self._last_good.step
+        for name, tensor in self._mutable.items():
+            tensor.copy_(self._last_good.tensors[name])
 
-    def _unseen(self) -> Fault:
-        """What is known where the steps, taken again, go well: compiled, they round otherwise."""
-        wrong = [name for name, tensor in self._looked_at.items() if not tensor.sum().isfinite()]
-        again = "though the steps went well when they were taken again"
-        what = f"{wrong[0].replace('|', ' ')} is not finite, {again}"
+    def _not_reproduced(self) -> Fault:
+        """Describe the fault for the case that uncompiled steps, rounding otherwise, are finite."""
+        wrong = [name for name, tensor in self._checked.items() if not tensor.sum().isfinite()]
+        repeated = "though every step was finite when it was repeated"
+        what = f"{wrong[0].replace('|', ' ')} is not finite, {repeated}"
         return Fault(self.state.step, self.schedule.epoch_of(self.state.step - 1), what)
 
 
 def _require_recoverable(state: TrainState, fault: Fault) -> None:
-    """That another rate may lead elsewhere: it has no part in the first step from here."""
+    """Raise if a lower rate cannot help: the very first step fails, or no rollback is left."""
     if fault.step > state.step and state.rollbacks < MOST_ROLLBACKS:
         return
-    many = state.rollbacks == MOST_ROLLBACKS
-    tried = f"after {MOST_ROLLBACKS} rollbacks" if many else "whatever the learning rate"
+    used_up = state.rollbacks == MOST_ROLLBACKS
+    tried = f"after {MOST_ROLLBACKS} rollbacks" if used_up else "whatever the learning rate"
     raise TrainingError(
-        f"training cannot go on from step {state.step:,}",
+        f"training cannot continue from step {state.step:,}",
         why=f"{fault}, {tried}",
-        fix="look at those images and that layer, or train anew with a lower --learning-rate, "
+        fix="look at those images and that layer, or train a new run with a lower --learning-rate, "
         "a --warmup of the KL, or --precision fp32",
     )

@@ -1,9 +1,10 @@
-"""Networks compiled by PyTorch, where a run is long enough to gain: fewer passes over memory."""
+"""Networks compiled by PyTorch, if a run is long enough to gain: fewer passes over memory."""
 
 import math
 import os
 import shutil
 import sys
+from copy import copy
 from importlib.util import find_spec
 from typing import Any, cast
 
@@ -14,14 +15,18 @@ from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
 from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
+from elboroom.training.schedule import steps_per_epoch
+from elboroom.training.step import Step
 
-_PRICE = 30.0  # seconds to gain at the least; compiling takes 3 to 40
-# seconds of a step that are saved for each pixel that it decodes, and whatever it decodes
+_LEAST_GAIN = 30.0  # seconds; compiling takes 3 to 40
+# Seconds that compiling saves for each pixel that a step decodes, and for each step. They were
+# measured on one processor and one GPU; other machines save more or less.
 _SAVED = {"cpu": (1.3e-9, -4e-4), "cuda": (2.4e-11, 5e-5)}
+MEASURED_ON = {"cpu": "two cores with AVX-512", "cuda": "an NVIDIA H200"}
 
 
 class CompiledVAE(VAE):
-    """The model of the same parameters, whose encoder and `log_likelihood` are compiled."""
+    """The same model, sharing its parameters, with `encoder` and `log_likelihood` compiled."""
 
     def __init__(self, model: VAE) -> None:
         encoder = cast(nn.Module, _compiled(model.encoder))
@@ -30,55 +35,92 @@ class CompiledVAE(VAE):
         self._log_likelihood = _compiled(model.log_likelihood)
 
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
-        """As of the model itself, but for rounding."""
+        """Compute `VAE.log_likelihood`; only rounding differs."""
         return cast(Tensor, self._log_likelihood(x, z, mask))
 
 
 def _compiled(function: Any) -> Any:
-    # kernels else keep the number of threads that they were compiled under
+    # Without dynamic threads, kernels keep the number of threads that they were compiled with.
     return torch.compile(function, dynamic=False, options={"cpp.dynamic_threads": True})
 
 
+class CompiledStep:
+    """A step by compiled networks.
+
+    Args:
+        step: the step whose networks are compiled.
+        batch_size: size of the batches that run compiled; other batches run uncompiled.
+    """
+
+    def __init__(self, step: Step, batch_size: int) -> None:
+        self.step, self.noise, self.optimiser = step, step.noise, step.optimiser
+        self._compiled = copy(step)
+        self._compiled.model = CompiledVAE(step.model)
+        self._compiled_for = batch_size, torch.get_num_threads()
+
+    def __call__(self, index: Tensor, rate: float | Tensor, kl_warmup: float | Tensor) -> Tensor:
+        """Take a step as `Step` does."""
+        # Another batch size or number of threads would compile everything again.
+        fits = (len(index), torch.get_num_threads()) == self._compiled_for
+        return (self._compiled if fits else self.step)(index, rate, kl_warmup)
+
+    def rehearse(self) -> None:
+        """Compile by a trial step, and leave model and optimiser as they were.
+
+        Raises:
+            RuntimeError: if the compiler fails.
+        """
+        buffers = list(self.step.model.buffers())  # a step changes those of batch normalisation
+        kept = [buffer.clone() for buffer in buffers]
+        rows = torch.arange(self._compiled_for[0], device=self.step.part.device)
+        try:
+            self._compiled.gradients(rows, 1.0)
+        finally:
+            self.optimiser.zero_grad()
+            for buffer, value in zip(buffers, kept, strict=True):
+                buffer.copy_(value)
+
+
 def why_not_compilable(device: torch.device) -> str | None:
-    """Why nothing can be compiled for `device` here; None where it can."""
+    """Return the reason why nothing can be compiled for `device`, or None if it can."""
     if device.type not in _SAVED:
-        return f"compiling for {device.type} was never measured"
+        return f"the gain of compiling for {device.type} has not been measured"
     if device.type == "cuda" and find_spec("triton") is None:
         return "Triton, which compiles for CUDA, is not installed"
     usual = "clang++" if sys.platform == "darwin" else "g++"
     compiler = os.environ.get("CXX", usual)
-    return None if shutil.which(compiler) else f"no C++ compiler is found: {compiler}"
+    return None if shutil.which(compiler) else f"there is no C++ compiler {compiler}"
 
 
 def seconds_saved(
     config: TrainConfig, objective: ObjectiveConfig, part: Part, device: torch.device
 ) -> float:
-    """What a run would gain by compiled steps, about; negative where it would lose.
+    """Estimate the seconds that compiling saves a run; negative if it costs time.
 
-    Compiling merges the passes over what is decoded, and leaves matrix products as they are. It is
-    an estimate, not a measurement, so that a run and its resumption decide alike.
+    Compiling merges the passes over decoded pixels, and leaves matrix products as they are. This is
+    an estimate, not a measurement here, so that a resumed run decides as the original one did.
     """
     batch = min(config.resolved_batch_size, len(part))
     decoded = objective.k * objective.m * batch * math.prod(part.images.shape[1:])
     per_pixel, per_step = _SAVED[device.type]
-    return config.epochs * math.ceil(len(part) / batch) * (per_pixel * decoded + per_step)
+    return config.epochs * steps_per_epoch(config, part) * (per_pixel * decoded + per_step)
 
 
 def is_compiled(
     config: TrainConfig, objective: ObjectiveConfig, part: Part, device: torch.device
 ) -> bool:
-    """Whether steps on `device` are compiled.
+    """Return whether steps on `device` are compiled.
 
     Raises:
-        UsageError: they were asked to be, and cannot.
+        UsageError: if `config` asks for it and it is not possible.
     """
-    found = why_not_compilable(device)
-    if config.compile == "on" and found:
+    obstacle = why_not_compilable(device)
+    if config.compile == "on" and obstacle:
         raise UsageError(
             "--compile on is not possible here",
-            why=found,
+            why=obstacle,
             fix="install what is missing, or use --compile auto",
         )
     if config.compile != "auto":
         return config.compile == "on"
-    return found is None and seconds_saved(config, objective, part, device) > _PRICE
+    return obstacle is None and seconds_saved(config, objective, part, device) > _LEAST_GAIN

@@ -1,4 +1,4 @@
-"""Why training goes the way it does on this machine, in words."""
+"""Explanations of the choices that training makes on this machine."""
 
 import torch
 
@@ -6,15 +6,21 @@ from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
 from elboroom.data.lazy_images import LazyImages
 from elboroom.device import describe_device, resolve_device, resolve_precision
-from elboroom.training.speed.compilation import is_compiled, seconds_saved, why_not_compilable
-from elboroom.training.speed.fast_steps import is_adaptive, is_recorded
+from elboroom.training.speed.compilation import (
+    MEASURED_ON,
+    is_compiled,
+    seconds_saved,
+    why_not_compilable,
+)
+from elboroom.training.speed.cuda_graph import uses_cuda_graph
+from elboroom.training.speed.threads import adapts_threads
 
 
 def explain(config: TrainConfig, objective: ObjectiveConfig, part: Part) -> dict[str, str]:
-    """What `train` would choose here for `part`, and why, under the name of each choice.
+    """Return each choice of `train` for `part` on this machine, with its reason.
 
     Raises:
-        UsageError: a device was named, or a compiler asked for, that this machine does not have.
+        UsageError: if `config` asks for a device or compiler that this machine does not have.
     """
     device = resolve_device(config.device)
     return machine_choices(config) | {
@@ -25,10 +31,10 @@ def explain(config: TrainConfig, objective: ObjectiveConfig, part: Part) -> dict
 
 
 def machine_choices(config: TrainConfig) -> dict[str, str]:
-    """The choices among these that follow from the machine alone.
+    """Return those choices that follow from the machine alone, with their reasons.
 
     Raises:
-        UsageError: a device was named that this machine does not have.
+        UsageError: if `config` names a device that this machine does not have.
     """
     device = resolve_device(config.device)
     return {
@@ -40,7 +46,7 @@ def machine_choices(config: TrainConfig) -> dict[str, str]:
 
 def _device(config: TrainConfig, device: torch.device) -> str:
     if config.device != "auto":
-        return f"{describe_device(device)}, as asked"
+        return f"{describe_device(device)}, as requested"
     found = (
         "PyTorch finds a CUDA device" if device.type == "cuda" else "PyTorch finds no CUDA device"
     )
@@ -51,18 +57,18 @@ def _products(config: TrainConfig, device: torch.device) -> str:
     dtype = resolve_precision(config.precision, device)
     name = str(dtype).removeprefix("torch.")
     if config.precision != "auto":
-        return f"{name}, as asked"
-    natively = "natively" if dtype == torch.bfloat16 else "only by way of float32"
+        return f"{name}, as requested"
+    natively = "natively" if dtype == torch.bfloat16 else "only by converting to float32"
     return f"{name}: {device.type} multiplies bfloat16 {natively}; weights and sums stay float32"
 
 
 def _threads(config: TrainConfig, device: torch.device) -> str:
     most = torch.get_num_threads()
     if config.threads != "auto":
-        return f"{config.threads}, as asked"
-    if not is_adaptive(config, device):
-        return f"{most}, as PyTorch chose"
-    return f"{most}, or 1 while that is faster, as where another process keeps a core"
+        return f"{config.threads}, as requested"
+    if not adapts_threads(config, device):
+        return f"{most}, the number that PyTorch chose"
+    return f"{most}, or 1 while that is faster, for example while another process keeps a core"
 
 
 def _networks(
@@ -70,25 +76,28 @@ def _networks(
 ) -> str:
     compiled = is_compiled(config, objective, part, device)
     if config.compile != "auto":
-        return f"{'compiled' if compiled else 'run as they stand'}, as asked"
+        return f"{'compiled' if compiled else 'uncompiled'}, as requested"
     if compiled:
         saved = seconds_saved(config, objective, part, device)
-        return f"compiled, which saves {config.epochs:,} epochs about {saved:,.0f} s"
+        return (
+            f"compiled, which saves about {saved:,.0f} s in {config.epochs:,} epochs, by "
+            f"measurements on {MEASURED_ON[device.type]}"
+        )
     why = why_not_compilable(device) or "compiling would take longer than it saves"
-    return f"run as they stand: {why}"
+    return f"uncompiled: {why}"
 
 
 def _steps(part: Part, device: torch.device) -> str:
-    if is_recorded(part, device):
-        return "recorded as a CUDA graph and replayed: launching kernels takes longer than running"
+    if uses_cuda_graph(part, device):
+        return "recorded as a CUDA graph and replayed: launching kernels takes longer than they run"
     why = ": a CUDA graph cannot read images from disk" if device.type == "cuda" else ""
-    return f"run as they stand{why}"
+    return f"run one by one{why}"
 
 
 def _data(part: Part, device: torch.device) -> str:
     drawn = f", its pixels drawn on {device.type} at every visit" if part.redraw else ""
     if isinstance(part.images, LazyImages):
-        return f"{len(part):,} images on disk, too large for --memory, read by the batch{drawn}"
+        return f"{len(part):,} images on disk, too large for --memory, read in batches{drawn}"
     size = part.images.numel() * part.images.element_size() / 2**20
     kind = str(part.images.dtype).removeprefix("torch.")
     return f"{len(part):,} images as {kind}, {size:,.0f} MiB, all on {device.type}{drawn}"

@@ -1,7 +1,7 @@
-"""How many processor threads a step gets: all, or one while another process keeps a core.
+"""The number of processor threads of a step: all, or one while another process keeps a core.
 
-Threads meet at barriers, where all wait for one whose core is taken: with one of two cores busy, a
-step by two threads is several times slower than by one.
+Threads wait for each other at barriers. If another process keeps one of two cores, a step by two
+threads takes several times as long as by one.
 """
 
 import math
@@ -11,19 +11,26 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
-_WARM_UP = 3  # steps, which find everything cold
-_TRIAL = 6  # steps by each number, the first of which is not counted: it wakes or parks threads
-_WINDOW = 16  # steps, whose median tells a slow-down from a hiccup
-_FASTER = 0.9  # of the time of all threads is what one must take: sums in two parts round otherwise
-_SLOWER = 1.4
-_PATIENCE = 50  # trials' time that one thread works until all are tried again
-SIDE = 1_024  # of the matrices that are multiplied to see what threads are worth
+from elboroom.config import TrainConfig
+from elboroom.training.speed.compilation import CompiledStep
+from elboroom.training.step import Step
+
+_COLD_STEPS = 3  # the first steps are slow whatever the number of threads
+_TRIAL_STEPS = 6  # timed for each number; the first wakes or parks threads and is not counted
+_WINDOW_STEPS = 16  # the median of this many ignores single slow steps
+# One thread is chosen only if it takes less than this share of the time of all threads, because
+# changing the number of threads changes rounding.
+_FASTER = 0.9
+_SLOWER = 1.4  # a step this much slower than usual starts another trial
+_TRIALS_UNTIL_RETRY = 50  # durations of a trial after which all threads are tried again
+SIDE = 1_024  # of the square matrices whose product is timed
 
 
 @contextmanager
-def threads_as_before() -> Iterator[None]:
-    """PyTorch's number of threads is at the end what it was."""
+def restore_thread_count() -> Iterator[None]:
+    """Restore PyTorch's number of threads after this block."""
     before = torch.get_num_threads()
     try:
         yield
@@ -34,25 +41,26 @@ def threads_as_before() -> Iterator[None]:
 def thread_choices(
     most: int, clock: Callable[[], float] = time.perf_counter
 ) -> Generator[int, float, None]:
-    """Yields how many threads the next step gets, and is sent the seconds that it took.
+    """Yield the number of threads of the next step; expect to be sent the seconds that it took.
 
-    Both numbers are timed at the start, when steps slow down, and now and then while it is one.
+    All threads and one thread are timed at the start, when steps slow down, and now and then while
+    one is used.
 
     Args:
-        most: all of them.
-        clock: seconds.
+        most: number of all threads.
+        clock: a clock in seconds.
     """
-    for _ in range(_WARM_UP):
+    for _ in range(_COLD_STEPS):
         yield most
     while True:
         began = clock()
-        of_all = yield from _median_of(_TRIAL, most)
-        of_one = yield from _median_of(_TRIAL, 1)
+        of_all = yield from _median_of(_TRIAL_STEPS, most)
+        of_one = yield from _median_of(_TRIAL_STEPS, 1)
         count, usual = (1, of_one) if of_one < _FASTER * of_all else (most, of_all)
         ended = clock()
-        until = math.inf if count == most else ended + _PATIENCE * (ended - began)
+        until = math.inf if count == most else ended + _TRIALS_UNTIL_RETRY * (ended - began)
         while clock() < until:
-            found = yield from _median_of(_WINDOW, count)
+            found = yield from _median_of(_WINDOW_STEPS, count)
             if found > _SLOWER * usual:
                 break
             usual = min(usual, found)
@@ -65,17 +73,45 @@ def _median_of(steps: int, threads: int) -> Generator[int, float, float]:
     return statistics.median(seconds[1:])
 
 
-@threads_as_before()
-def product_seconds(threads: int, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds that a product of two matrices takes by so many threads: the median of some.
+class AdaptiveThreadsStep:
+    """A step on a processor by as many threads as are fast at the moment.
 
     Args:
-        threads: which share the work.
-        clock: seconds.
+        step: the step that is timed.
+        most: number of all threads.
+    """
+
+    def __init__(self, step: Step | CompiledStep, most: int) -> None:
+        self.step, self.noise = step, step.noise
+        self._choices = thread_choices(most)
+        self._threads = next(self._choices)
+
+    def __call__(self, index: Tensor, rate: float, kl_warmup: float) -> Tensor:
+        """Take a step as `Step` does, and time it."""
+        if torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+        clock = time.perf_counter()
+        totals = self.step(index, rate, kl_warmup)
+        self._threads = self._choices.send(time.perf_counter() - clock)
+        return totals
+
+
+def adapts_threads(config: TrainConfig, device: torch.device) -> bool:
+    """Return whether steps on `device` choose their number of threads by timing."""
+    return device.type == "cpu" and config.threads == "auto" and torch.get_num_threads() > 1
+
+
+@restore_thread_count()
+def product_seconds(threads: int, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Time the product of two matrices by some threads, and return the median in seconds.
+
+    Args:
+        threads: number of threads.
+        clock: a clock in seconds.
     """
     torch.set_num_threads(threads)
-    factor, seconds = torch.ones(SIDE, SIDE), [0.0] * _TRIAL
-    for i in range(_TRIAL):
+    factor, seconds = torch.ones(SIDE, SIDE), [0.0] * _TRIAL_STEPS
+    for i in range(_TRIAL_STEPS):
         began = clock()
         _ = factor @ factor
         seconds[i] = clock() - began
@@ -83,10 +119,10 @@ def product_seconds(threads: int, clock: Callable[[], float] = time.perf_counter
 
 
 def is_core_taken(of_all: float, of_one: float) -> bool:
-    """Whether all threads are no faster than one, as where another process keeps a core.
+    """Return whether all threads are no faster than one, as while another process keeps a core.
 
     Args:
-        of_all: seconds of some work by all of them.
-        of_one: seconds of the same by one.
+        of_all: seconds that some work takes by all threads.
+        of_one: seconds that it takes by one thread.
     """
     return of_all > _FASTER * of_one

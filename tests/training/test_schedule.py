@@ -1,0 +1,64 @@
+"""The schedule of a run: batches, learning rate and KL warm-up of each step."""
+
+import pytest
+import torch
+
+from elboroom.config import TrainConfig
+from elboroom.data import Part
+from elboroom.training.schedule import Schedule, kl_warmup, learning_rate, steps_per_epoch
+
+IMAGES = Part(torch.zeros(10, 1, 2, 2), None)
+
+
+def epoch_of_rows(schedule: Schedule, epoch: int) -> torch.Tensor:
+    """All rows of an epoch in their order."""
+    steps = range(epoch * schedule.steps_per_epoch, (epoch + 1) * schedule.steps_per_epoch)
+    return torch.cat([schedule.step(number)[0] for number in steps])
+
+
+@pytest.mark.parametrize(("batch_size", "steps"), [(1, 10), (4, 3), (5, 2), (10, 1), (99, 1)])
+def test_an_epoch_has_the_batches_that_visit_every_image(batch_size: int, steps: int):
+    config = TrainConfig(batch_size=batch_size)
+    assert steps_per_epoch(config, IMAGES) == Schedule(config, IMAGES).steps_per_epoch == steps
+
+
+def test_an_epoch_visits_every_image_once_in_an_order_of_its_own():
+    schedule = Schedule(TrainConfig(batch_size=4), IMAGES)
+    first, second = epoch_of_rows(schedule, 0), epoch_of_rows(schedule, 1)
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(10))
+    assert not torch.equal(first, second)
+
+
+def test_a_step_does_not_depend_on_the_steps_before_it():
+    config = TrainConfig(batch_size=4, epochs=3, schedule="cosine", warmup=2)
+    steps = [Schedule(config, IMAGES).step(number) for number in (7, 2)]
+    again = Schedule(config, IMAGES)
+    for number, (rows, rate, warmup) in zip((7, 2), steps, strict=True):
+        found = again.step(number)
+        assert torch.equal(found[0], rows)
+        assert found[1:] == (rate, warmup)
+
+
+def test_epochs_are_counted_from_1_and_end_with_their_last_step():
+    schedule = Schedule(TrainConfig(batch_size=4), IMAGES)
+    assert [schedule.epoch_of(step) for step in range(7)] == [1, 1, 1, 2, 2, 2, 3]
+    assert [schedule.ends_epoch(steps) for steps in range(1, 7)] == [False, False, True] * 2
+
+
+def test_beta_rises_linearly_over_the_warmup():
+    config = TrainConfig(warmup=4)
+    assert [kl_warmup(config, t) for t in (0, 1, 4, 9)] == [0.0, 0.25, 1.0, 1.0]
+    assert kl_warmup(TrainConfig(), 0) == 1.0
+
+
+def test_the_cosine_schedule_falls_to_zero_and_the_constant_one_does_not():
+    cosine = TrainConfig(epochs=10, schedule="cosine", learning_rate=0.1)
+    rates = [learning_rate(cosine, t) for t in (0, 5, 10)]
+    assert rates == pytest.approx([0.1, 0.05, 0.0])
+    assert learning_rate(TrainConfig(learning_rate=0.1), 7.5) == 0.1
+
+
+def test_the_one_cycle_schedule_rises_over_a_tenth_and_falls_to_zero():
+    config = TrainConfig(epochs=10, schedule="one-cycle", learning_rate=0.1)
+    rates = [learning_rate(config, t) for t in (0, 0.25, 1, 5.5, 10)]
+    assert rates == pytest.approx([0.0, 0.025, 0.1, 0.05, 0.0])
