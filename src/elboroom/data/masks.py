@@ -40,6 +40,17 @@ def half_mask(half: Half, event_shape: tuple[int, ...]) -> Tensor:
     return mask
 
 
+def seen(x: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return where `mask` is True and `x` is not missing, shaped like `x`.
+
+    Args:
+        x: (B, *event), NaN where a value is missing.
+        mask: True = observed, shaped like `x` or like the event; None if all values are.
+    """
+    known = ~x.isnan()
+    return known if mask is None else mask & known
+
+
 def load_mask(name: str, event_shape: tuple[int, ...]) -> Tensor:
     """The mask called `name`: a half, a boolean `.npy`, or a picture whose white pixels are seen.
 

@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from elboroom import figures
-from elboroom.config import FigureName, FiguresConfig, MethodName
+from elboroom.config import FigureName, FiguresConfig
 from elboroom.data import Dataset
-from elboroom.data.masks import load_mask
+from elboroom.data.masks import load_mask, seen
 from elboroom.errors import NotDrawableError, UsageError
 from elboroom.figures.method_comparison import beyond_the_plane, ends, frames, in_the_plane, table
 from elboroom.infer import complete, grid, svi
 from elboroom.infer.methods import infer_each
-from elboroom.infer.posterior import Posterior
 from elboroom.model.posteriors import DiagonalGaussian
 from elboroom.model.priors import StandardNormal
 from elboroom.model.vae import VAE
@@ -50,7 +49,7 @@ class Subject:
 
     def seen(self, x: Tensor) -> Tensor:
         """The mask of the config for the rows of `x`, False where they miss a pixel too."""
-        return load_mask(self.config.mask, self.data.event_shape) & ~x.isnan()
+        return seen(x, load_mask(self.config.mask, self.data.event_shape))
 
 
 def draw(name: FigureName, subject: Subject) -> Figure:
@@ -64,27 +63,6 @@ def draw(name: FigureName, subject: Subject) -> Figure:
         _require_images(subject.data, name)
     with torch.no_grad():
         return _DRAWN[name](subject)
-
-
-def completion(
-    model: VAE,
-    x: Tensor,
-    mask: Tensor,
-    *,
-    draws: int,
-    generator: torch.Generator,
-    methods: tuple[MethodName, ...] = ("svi",),
-) -> tuple[Figure, dict[MethodName, Posterior]]:
-    """Complete `x` (B, *event) by each method; the figure, and the posteriors behind it."""
-    posteriors = infer_each(methods, model, x, mask, generator=generator)
-    filled = {
-        name: complete(model, x, mask, p, draws=draws, generator=generator.clone_state())
-        for name, p in posteriors.items()
-    }
-    shown = {name: (f.mean.numpy(), f.draws.numpy()) for name, f in filled.items()}
-    if len(shown) == 1:
-        return figures.completion(x.numpy(), mask.numpy(), *shown[methods[0]]), posteriors
-    return figures.completions(x.numpy(), mask.numpy(), shown), posteriors
 
 
 def _samples(subject: Subject) -> Figure:
@@ -191,9 +169,12 @@ def _posteriors(subject: Subject) -> Figure:
 
 
 def _completion(subject: Subject) -> Figure:
-    x = _distinct(subject.data, _COLUMNS)
-    generator = subject.generator("completion")
-    return completion(subject.model, x, subject.seen(x), draws=_DRAWS, generator=generator)[0]
+    model, x = subject.model, _distinct(subject.data, _COLUMNS)
+    mask, generator = subject.seen(x), subject.generator("completion")
+    posterior = infer_each(("svi",), model, x, mask, generator=generator)["svi"]
+    filled = complete(model, x, mask, posterior, draws=_DRAWS, generator=generator)
+    arrays = (x, mask, filled.mean, filled.draws)
+    return figures.completion(*(array.numpy() for array in arrays))
 
 
 def _distinct(data: Dataset, count: int) -> Tensor:
