@@ -1,7 +1,7 @@
 """Each figure of a model and its data: computes the arrays that `elboroom.figures` draws."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -217,7 +217,8 @@ def _curves(subject: Subject) -> Figure:
             fix="train it longer",
         )
     names = ("epoch", "elbo", "reconstruction", "kl", "beta")
-    train = {name: np.array([getattr(m, name) for m in subject.history]) for name in names}
+    rows = [asdict(metrics) for metrics in subject.history]
+    train = {name: np.array([row[name] for row in rows]) for name in names}
     evaluated = [m for m in subject.history if m.held_out_elbo is not None]
     held_out = {
         "epoch": np.array([m.epoch for m in evaluated]),
