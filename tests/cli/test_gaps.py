@@ -13,7 +13,7 @@ from tests.support.command import Command
 from tests.support.outcomes import error
 
 
-def test_a_table_says_what_the_data_says(elboroom: Command, run: Path):
+def test_the_table_has_the_values_of_the_json(elboroom: Command, run: Path):
     options = ["--mask", "top", "--images", "9", "--k", "200"]
     data = json.loads(elboroom("gaps", run, *options, "--json").out)
     outcome = elboroom("gaps", run, *options)
@@ -77,7 +77,7 @@ def test_with_three_latents_the_evidence_is_sampled(elboroom: Command, deep: Pat
     assert re.fullmatch(quality, outcome.out.splitlines()[-1])
 
 
-def test_batches_give_what_the_whole_gives(
+def test_batches_give_the_result_of_the_whole(
     elboroom: Command, run: Path, monkeypatch: pytest.MonkeyPatch
 ):
     options = ["gaps", run, "--images", "7", "--json", "--method"]

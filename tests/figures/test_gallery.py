@@ -1,4 +1,4 @@
-"""The arrays behind the figures: axes, signs and rows, seen by a spy in place of each figure."""
+"""The arrays of the figures: axes, signs and rows, caught by a spy in place of each plot."""
 
 from dataclasses import replace
 from typing import get_args
@@ -29,7 +29,7 @@ def subject():
 
 @pytest.fixture
 def shown(subject, monkeypatch):
-    """Draw a figure; what its function was called with."""
+    """Draw a figure, and return the arguments of its function."""
 
     def draw(name, subject=subject, function=None):
         calls = []

@@ -35,9 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = _run(list(sys.argv[1:] if arguments is None else arguments))
         finally:
             sys.stdout.flush()
-    except (
-        BrokenPipeError
-    ):  # the reader has closed the pipe, as in `elboroom train --help | head -1`
+    except BrokenPipeError:  # the reader is gone, as in `elboroom train --help | head -1`
         # Python flushes stdout again at exit; the rest is then discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1

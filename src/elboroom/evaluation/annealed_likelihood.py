@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elboroom.config import AnnealingSchedule
+from elboroom.config import AnnealingSchedule, EvaluateConfig
 from elboroom.data import Dataset
 from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate
@@ -53,9 +53,9 @@ def annealed_likelihood(
     *,
     images: int,
     seed: int,
-    distributions: int = 1_000,
-    chains: int = 16,
-    schedule: AnnealingSchedule = "sigmoid",
+    distributions: int = EvaluateConfig.distributions,
+    chains: int = EvaluateConfig.chains,
+    schedule: AnnealingSchedule = EvaluateConfig.schedule,
     on_images: Callable[[int], None] = lambda images: None,
 ) -> AnnealedLikelihood:
     """Estimate log p(x) of the first test images by `infer.ais`.

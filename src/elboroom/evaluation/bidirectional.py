@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from elboroom.config import AnnealingSchedule
+from elboroom.config import AnnealingSchedule, EvaluateConfig
 from elboroom.device import keep_freed_memory
 from elboroom.errors import require_positive
 from elboroom.evaluation.estimate import Estimate
@@ -61,10 +61,10 @@ def certify(
     rows: int,
     generator: torch.Generator,
     mask: Tensor | None = None,
-    distributions: int = 1_000,
-    chains: int = 16,
+    distributions: int = EvaluateConfig.distributions,
+    chains: int = EvaluateConfig.chains,
     start: StartMethod | None = None,
-    schedule: AnnealingSchedule = "sigmoid",
+    schedule: AnnealingSchedule = EvaluateConfig.schedule,
 ) -> Certificate:
     """Bound log p(x_seen) from both sides on x that is drawn from the model with its z.
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from elboroom.config import FitName, MethodName
+from elboroom.config import FitName, GapsConfig, MethodName
 from elboroom.errors import require_positive
 from elboroom.evaluation.estimate import Estimate
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, pareto_k
@@ -163,8 +163,8 @@ def gaps(
     mask: Tensor | None = None,
     *,
     generator: torch.Generator,
-    methods: tuple[FitName, ...] = ("svi-full", "svi-mixture"),
-    k: int = 1_000,
+    methods: tuple[FitName, ...] = GapsConfig.method,
+    k: int = GapsConfig.k,
 ) -> Gaps:
     """Split the inference gap of every row into its causes.
 

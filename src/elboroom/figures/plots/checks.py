@@ -80,15 +80,16 @@ def require_draws(name: str, array: Array, shape: tuple[int, ...], axes: str) ->
         )
 
 
-def require_methods(name: str, methods: Collection[str], at_most: int) -> None:
-    """Check that there are 1 to `at_most` methods.
+def require_methods(name: str, methods: Collection[str], at_most: int | None = None) -> None:
+    """Check that there is a method, and that there are no more than `at_most`.
 
     Raises:
         UsageError: if there are not.
     """
-    if not 1 <= len(methods) <= at_most:
+    if not methods or (at_most is not None and len(methods) > at_most):
+        expected = "one method or more" if at_most is None else f"1 to {at_most} methods"
         raise UsageError(
-            f"{name}: expected 1 to {at_most} methods, found {len(methods)}",
+            f"{name}: expected {expected}, found {len(methods)}",
             why="each method has its own place and style in this figure",
             fix="choose some of them, or draw several figures",
         )

@@ -25,7 +25,6 @@ FILLED_IN_OPACITY = {1: 0.25, 3: 0.0}
 PAGE = 8.6  # inches: the height of a page, for all rows
 LABEL = 0.5  # inches: width of the labels of rows
 NAME, NAME_WIDTH = 1.05, 14  # inches and characters: width of the names of methods
-MOST_METHODS = 6
 
 
 @styled
@@ -64,11 +63,10 @@ def completions(images: Array, masks: Array, methods: Mapping[str, tuple[Array, 
             [0, 1], as for `completion`. S may differ.
 
     Raises:
-        UsageError: if these are not images or a mask, their shapes differ, or there are not 1 to 6
-            methods.
+        UsageError: if these are not images or a mask, their shapes differ, or there is no method.
     """
     _require_originals(images, masks)
-    require_methods("methods", methods, MOST_METHODS)
+    require_methods("methods", methods)
     tiles, labels, starts = [rgb(images, ~masks)], ["seen"], {}
     for name, (mean, draws) in methods.items():
         starts[name] = len(tiles)
