@@ -58,7 +58,7 @@ def evaluate(
         console.print(atomic.as_json(content | _differences(differences, steps)))
         return
     console.print(tables.evaluation(f"{path}, step {step:,}", evaluation, differences, steps))
-    console.print("\n".join([*tables.trust(evaluation), *tables.annealing(content)]))
+    console.print("\n".join([*tables.reliability(evaluation), *tables.annealing(content)]))
 
 
 def evaluate_with_progress(

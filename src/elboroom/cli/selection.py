@@ -92,7 +92,8 @@ def _rows(
     test: Part, index: tuple[int, ...] | None, images: int | None, default: int | None
 ) -> list[int]:
     if index is not None:
-        return _checked(index, test)
+        _require_in_test_part(index, test)
+        return list(index)
     if images is None:
         return list(range(len(test) if default is None else min(default, len(test))))
     if images > len(test):
@@ -100,11 +101,10 @@ def _rows(
     return list(range(images))
 
 
-def _checked(index: tuple[int, ...], test: Part) -> list[int]:
+def _require_in_test_part(index: tuple[int, ...], test: Part) -> None:
     outside = [i for i in index if not 0 <= i < len(test)]
     if outside:
         raise _not_in_test_part(f"--index {outside[0]} is not a row of the test part", test)
-    return list(index)
 
 
 def _not_in_test_part(what: str, test: Part) -> UsageError:

@@ -44,7 +44,7 @@ def evaluation(
     return table
 
 
-def trust(found: Evaluation) -> Iterator[str]:
+def reliability(found: Evaluation) -> Iterator[str]:
     """Yield lines on the importance weights of an evaluation, and on the use of the latents."""
     if found.bits is not None:
         yield f"{_three_decimals(found.bits)} bits per dimension, by the IWAE bound"
