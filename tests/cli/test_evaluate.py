@@ -79,7 +79,7 @@ def test_annealing_and_its_certificate_are_printed_and_stored(elboroom: Command,
     assert abs(ais - iwae) < 0.3  # posteriors of a small net are nearly the encoder's
     assert certified["estimates"]["gap"]["mean"] < 0.1
     assert f"AIS, 60 distributions × 4 chains, first 8 images: {ais:.2f}" in outcome.out
-    assert "BDMC, 60 distributions × 4 chains, 12 images of the model's own:" in outcome.out
+    assert "BDMC, 60 distributions × 4 chains, 12 images drawn from the model:" in outcome.out
     with np.load(run / "evaluation.npz") as per_image:
         assert set(per_image) == {"elbo", "reconstruction", "kl", "iwae", "ess", "k_hat"}
         assert per_image["iwae"].mean() == pytest.approx(stored["estimates"]["iwae"]["mean"])

@@ -56,7 +56,7 @@ def test_a_pair_with_a_class_that_is_absent_is_refused(elboroom: Command, run: P
 
 
 @pytest.mark.parametrize("pair", ["1", "1:2", "a-b", "1-"])
-def test_a_pair_that_is_none_is_refused(elboroom: Command, run: Path, pair: str):
+def test_a_malformed_pair_is_refused(elboroom: Command, run: Path, pair: str):
     outcome = elboroom("figures", run, "--only", "interpolation", "--pairs", pair)
     assert error(outcome, 2) == [
         f"--pairs {pair} is not a pair of classes",
@@ -118,7 +118,7 @@ def test_a_mask_of_another_shape_is_refused(elboroom: Command, run: Path, tmp_pa
     ]
 
 
-def test_a_mask_that_is_no_file_is_refused(elboroom: Command, run: Path):
+def test_a_mask_without_a_file_is_refused(elboroom: Command, run: Path):
     assert error(elboroom("complete", run, "--mask", "middle"), 2) == [
         "cannot read the mask middle",
         "[Errno 2] No such file or directory: 'middle'",

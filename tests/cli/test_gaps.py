@@ -13,7 +13,7 @@ from tests.support.command import Command
 from tests.support.outcomes import error
 
 
-def test_a_table_says_what_the_data_says(elboroom: Command, run: Path):
+def test_the_table_has_the_values_of_the_json(elboroom: Command, run: Path):
     options = ["--mask", "top", "--images", "9", "--k", "200"]
     data = json.loads(elboroom("gaps", run, *options, "--json").out)
     outcome = elboroom("gaps", run, *options)
@@ -35,11 +35,11 @@ def test_a_table_says_what_the_data_says(elboroom: Command, run: Path):
         ("log p(seen)", data["log_evidence"]),
         ("amortisation gap, svi − encoder", data["gaps"]["amortisation"]),
         ("approximation gap, log p(seen) − svi", data["gaps"]["approximation"]),
-        ("inference gap, their sum", data["gaps"]["inference"]),
+        ("inference gap, the sum of both", data["gaps"]["inference"]),
     ]:
         value = f"{found['mean']:.3f} ± {found['standard_error']:.3f}"
         assert f"{label}: {value} nats" in lines
-    assert lines[-1].startswith("log p(seen) by grid, to 0.00")
+    assert lines[-1].startswith("log p(seen) by grid, mean error 0.00")
 
 
 def test_the_data_are_those_of_the_run(elboroom: Command, run: Path):
@@ -71,17 +71,18 @@ def test_with_three_latents_the_evidence_is_sampled(elboroom: Command, deep: Pat
     outcome = elboroom("gaps", deep, "--images", "5", "--method", "svi-full")
     assert (outcome.code, outcome.err) == (0, "")
     quality = (
-        r"log p\(seen\) by importance sampling, to 0\.\d{4} nats an image; k̂ < 0\.7 in \d+% .+"
+        r"log p\(seen\) by importance sampling, mean error 0\.\d{4} nats per image; "
+        r"k̂ < 0\.7 for \d+% of the images"
     )
     assert re.fullmatch(quality, outcome.out.splitlines()[-1])
 
 
-def test_batches_give_what_the_whole_gives(
+def test_batches_give_the_result_of_the_whole(
     elboroom: Command, run: Path, monkeypatch: pytest.MonkeyPatch
 ):
     options = ["gaps", run, "--images", "7", "--json", "--method"]
     whole = json.loads(elboroom(*options).out)
-    monkeypatch.setattr(gaps_command, "_GAPS_AT_A_TIME", 3)
+    monkeypatch.setattr(gaps_command, "_IMAGES_AT_A_TIME", 3)
     parts = json.loads(elboroom(*options).out)
     assert [*parts["fits"]] == ["encoder", "svi"]
     for quantity in ("mean", "standard_error"):

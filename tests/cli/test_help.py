@@ -11,7 +11,7 @@ from elboroom import PRESETS, TrainConfig
 from elboroom import __version__ as version
 from elboroom.cli import main as cli
 from elboroom.cli import train as train_command
-from elboroom.cli.commands import Look
+from elboroom.cli.commands import RunCommand
 from elboroom.config import (
     CheckpointConfig,
     CompleteConfig,
@@ -46,12 +46,12 @@ OPTIONS: dict[str, list[Any]] = {
         cli.TrainDefaults,
         cli.Command,
     ],
-    "evaluate": [EvaluateConfig, Look],
-    "figures": [FiguresConfig, Look],
-    "complete": [CompleteConfig, Look],
-    "infer": [InferConfig, Look],
-    "gaps": [GapsConfig, Look],
-    "report": [Look],
+    "evaluate": [EvaluateConfig, RunCommand],
+    "figures": [FiguresConfig, RunCommand],
+    "complete": [CompleteConfig, RunCommand],
+    "infer": [InferConfig, RunCommand],
+    "gaps": [GapsConfig, RunCommand],
+    "report": [RunCommand],
     "doctor": [cli.Command],
     "version": [cli.Command],
 }

@@ -22,7 +22,7 @@ IMAGES = 30
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chains of fifty draws are enough to be written."""
+    """Shorten chains to fifty draws, which are enough for a file."""
     monkeypatch.setattr(methods, "_LENGTH", 50)
 
 
@@ -32,14 +32,14 @@ def out(tmp_path: Path) -> Path:
 
 
 def inferred(elboroom: Command, run: Path, out: Path, *options: object) -> dict[str, Any]:
-    """The arrays that `elboroom infer` leaves behind."""
+    """Return the arrays that `elboroom infer` writes."""
     outcome = elboroom("infer", run, "--out", out, *options)
     assert (outcome.code, outcome.err) == (0, "")
     with np.load(out, allow_pickle=False) as file:
         return dict(file)
 
 
-def test_a_file_holds_draws_and_what_is_known(elboroom: Command, run: Path, out: Path):
+def test_the_file_has_draws_and_diagnostics(elboroom: Command, run: Path, out: Path):
     found = inferred(elboroom, run, out, "--mask", "left", "--draws", "400")
     expected = {"z", "mean", "index", "mask", "summary", "elbo", "elbo_standard_error", "converged"}
     assert found.keys() == expected
@@ -55,18 +55,18 @@ def test_a_file_holds_draws_and_what_is_known(elboroom: Command, run: Path, out:
     assert_rejected(lambda: assert_mean(z, mean.flip(0)))
 
 
-def test_the_summary_is_printed_and_kept(elboroom: Command, run: Path, out: Path):
+def test_the_summary_is_printed_and_stored(elboroom: Command, run: Path, out: Path):
     outcome = elboroom("infer", run, "--out", out, "--images", "3", "--json", "--method", "encoder")
     printed = json.loads(outcome.out)
     assert printed.pop("file") == str(out)
     with np.load(out) as found:
         assert json.loads(str(found["summary"])) == printed
         elbo = found["elbo"].astype(np.float64)
-    told = printed.pop("known")
-    assert told["elbo"]["mean"] == pytest.approx(elbo.mean())
-    assert told["elbo"]["standard_error"] == pytest.approx(elbo.std(ddof=1) / np.sqrt(3))
-    assert told["elbo"]["smallest"] == pytest.approx(elbo.min())
-    assert told["converged"]["mean"] == 1.0
+    known = printed.pop("known")
+    assert known["elbo"]["mean"] == pytest.approx(elbo.mean())
+    assert known["elbo"]["standard_error"] == pytest.approx(elbo.std(ddof=1) / np.sqrt(3))
+    assert known["elbo"]["smallest"] == pytest.approx(elbo.min())
+    assert known["converged"]["mean"] == 1.0
     assert printed.pop("identity")["source"] == "digits.npz"
     assert printed.pop("seconds") > 0
     assert printed == {
@@ -82,7 +82,7 @@ def test_the_summary_is_printed_and_kept(elboroom: Command, run: Path, out: Path
     }
 
 
-def test_a_table_says_what_is_known(elboroom: Command, run: Path, out: Path):
+def test_the_table_has_the_evidence_and_its_error(elboroom: Command, run: Path, out: Path):
     outcome = elboroom("infer", run, "--out", out, "--mask", "top", "--method", "grid")
     title, *rows, path = outcome.out.splitlines()
     assert title.strip() == (
@@ -146,7 +146,7 @@ def test_batches_are_joined_row_by_row_and_draw_apart(
 
 
 def refused(elboroom: Command, run: Path, out: Path, *options: object, code: int = 2) -> list[str]:
-    """Why nothing is inferred, after which there is no file."""
+    """Return the error of a refused command, and check that it writes no file."""
     before = sorted(out.parent.glob("*")) if out.parent.exists() else []
     found = error(elboroom("infer", run, "--out", out, *options), code)
     assert before == (sorted(out.parent.glob("*")) if out.parent.exists() else [])
@@ -274,7 +274,7 @@ def test_completions_as_json_have_their_score(elboroom: Command, run: Path):
     )
 
 
-def test_a_method_completes_alike_beside_another(elboroom: Command, run: Path):
+def test_a_completion_does_not_depend_on_the_other_methods(elboroom: Command, run: Path):
     options = ["--mask", "top", "--index", "4", "--json", "--method"]
     alone, *_ = json.loads(elboroom("complete", run, *options, "svi").out)["completions"]
     *_, beside = json.loads(elboroom("complete", run, *options, "sir", "svi").out)["completions"]

@@ -1,4 +1,4 @@
-"""What `elboroom train` refuses, and what it says."""
+"""Options, data and folders that `elboroom train` refuses, and its errors."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.outcomes import error, last_checkpoint
 
 
 def refused(elboroom: Command, tmp_path: Path, *arguments: object, code: int = 2) -> list[str]:
-    """Why training is refused, after which there is no run folder."""
+    """Return the error of refused training, and check that it leaves no run folder."""
     found = error(elboroom("train", *arguments, "--out", tmp_path / "run"), code)
     assert not (tmp_path / "run").exists()
     return found
@@ -152,9 +152,7 @@ def break_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands.Version, "run", fail)
 
 
-def test_an_error_that_nobody_foresaw_has_no_traceback(
-    elboroom: Command, monkeypatch: pytest.MonkeyPatch
-):
+def test_an_unexpected_error_has_no_traceback(elboroom: Command, monkeypatch: pytest.MonkeyPatch):
     break_version(monkeypatch)
     assert elboroom("version") == (
         1,

@@ -16,24 +16,24 @@ def press(number: int = signal.SIGINT) -> None:
 
 @contextmanager
 def ended(code: int) -> Iterator[None]:
-    """Within it a signal must end the command with exit code `code`."""
+    """Check that a signal in this block ends the command with exit code `code`."""
     with pytest.raises(Interrupted) as end:
         yield
     assert end.value.exit_code == code
 
 
-def test_these_signals_are_listened_to():
+def test_these_signals_are_handled():
     assert set(SIGNALS) == CODES.keys()
 
 
-def test_without_a_signal_nothing_is_asked():
+def test_without_a_signal_no_stop_is_requested():
     with interruptible() as stop:
         assert not stop()
     assert (stop.number, stop.exit_code) == (None, 0)
 
 
 @pytest.mark.parametrize("number", CODES)
-def test_the_first_signal_asks_for_a_stop_and_is_told(number: int):
+def test_the_first_signal_requests_a_stop_and_is_recorded(number: int):
     with interruptible() as stop:
         assert not stop()
         press(number)
@@ -47,7 +47,7 @@ def test_before_the_first_step_a_signal_ends_at_once(number: int):
         with ended(CODES[signal.Signals(number)]):
             press(number)
         assert not stop.asked
-        assert stop()  # what raised may have been caught where nobody meant to
+        assert stop()  # the exception may have been caught by accident
 
 
 @pytest.mark.parametrize("first", CODES)
@@ -61,7 +61,7 @@ def test_after_any_signal_ctrl_c_ends_at_once(first: int):
 
 
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_scheduler_that_repeats_itself_changes_nothing(again: int):
+def test_repeated_signals_of_a_scheduler_change_nothing(again: int):
     with interruptible() as stop:
         stop()
         press(signal.SIGTERM)
@@ -78,7 +78,7 @@ def test_elsewhere_a_signal_ends_the_command(number: int):
 
 @pytest.mark.parametrize("error", [None, ValueError])
 @pytest.mark.parametrize("context", [interruptible, ended_by_signals])
-def test_afterwards_signals_mean_what_they_did(context, error: type[Exception] | None):
+def test_afterwards_the_old_handlers_are_back(context, error: type[Exception] | None):
     before = [signal.getsignal(number) for number in CODES]
     try:
         with context():

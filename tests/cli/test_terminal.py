@@ -1,14 +1,24 @@
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from elboroom import TrainConfig
 from elboroom.cli import terminal
+from elboroom.training.state import EpochMetrics
+
+CONFIG = TrainConfig(epochs=12)
+FIRST = EpochMetrics(1, 3, -200.126, -190.0, 10.126, -200.126, 1.0, 1e-3, None, 12_345.6)
+LAST = replace(FIRST, epoch=12, held_out_elbo=-150.5)
+TERMS = "ELBO -200.13  reconstruction -190.00  KL 10.13  12,346 images/s"
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool, quiet: bool = False) -> str:
-    """What stderr shows while three of four images are counted, one of them in halves."""
+def counting_shown(
+    monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool, quiet: bool = False
+) -> str:
+    """Return what stderr shows while three of four images are counted, one of them in halves."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=is_terminal, width=80)
     monkeypatch.setattr(terminal, "plain_console", lambda *, stderr: console)
@@ -20,17 +30,68 @@ def shown(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool, quiet: bool = F
 
 
 def test_on_a_terminal_a_bar_counts_images(monkeypatch: pytest.MonkeyPatch):
-    assert "images 3/4" in shown(monkeypatch, is_terminal=True)
+    assert "images 3/4" in counting_shown(monkeypatch, is_terminal=True)
 
 
 @pytest.mark.parametrize(("is_terminal", "quiet"), [(False, False), (True, True)])
 def test_elsewhere_nothing_is_shown(
     monkeypatch: pytest.MonkeyPatch, is_terminal: bool, quiet: bool
 ):
-    assert shown(monkeypatch, is_terminal=is_terminal, quiet=quiet) == ""
+    assert counting_shown(monkeypatch, is_terminal=is_terminal, quiet=quiet) == ""
 
 
 def test_paths_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]):
     path = "[b]:x:/" + "long/" * 40
     terminal.plain_console().print(path)
     assert capsys.readouterr().out == path + "\n"
+
+
+def training_shown(*metrics: EpochMetrics, is_terminal: bool = False, quiet: bool = False) -> str:
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=140, soft_wrap=True)
+    with terminal.epoch_progress(console, CONFIG, "validation", quiet=quiet) as show:
+        for m in metrics:
+            show(m)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_where_there_is_no_terminal_every_epoch_is_a_plain_line():
+    assert training_shown(FIRST, LAST) == (
+        f"epoch 1/12  {TERMS}\nepoch 12/12  {TERMS}  validation ELBO -150.50\n"
+    )
+
+
+def test_plain_lines_are_not_cut_at_the_width_of_a_page():
+    console = Console(file=io.StringIO(), force_terminal=False, width=20, soft_wrap=True)
+    with terminal.epoch_progress(console, CONFIG, "test", quiet=False) as show:
+        show(LAST)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == f"epoch 12/12  {TERMS}  test ELBO -150.50\n"
+
+
+def test_beta_is_shown_while_it_is_not_one():
+    line = training_shown(replace(FIRST, beta=0.25))
+    assert line == "epoch 1/12  " + TERMS.replace("10.13", "10.13  β 0.25") + "\n"
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_quiet_shows_nothing(is_terminal: bool):
+    assert training_shown(FIRST, LAST, is_terminal=is_terminal, quiet=True) == ""
+
+
+def test_on_a_terminal_there_is_a_bar_that_keeps_the_last_held_out_elbo():
+    screen = training_shown(replace(LAST, epoch=6), replace(FIRST, epoch=7), is_terminal=True)
+    assert "\x1b[" in screen
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen).strip().splitlines()[-1]
+    assert "epoch  7/12" in last
+    assert f"{TERMS}  validation ELBO -150.50" in last
+
+
+def test_a_narrow_terminal_loses_nothing():
+    console = Console(file=io.StringIO(), force_terminal=True, width=60)
+    with terminal.epoch_progress(console, CONFIG, "validation", quiet=False) as show:
+        show(LAST)
+    assert isinstance(console.file, io.StringIO)
+    screen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
+    for term in ("12/12", "ELBO -200.13", "-190.00", "KL 10.13", "12,346", "-150.50"):
+        assert term in screen

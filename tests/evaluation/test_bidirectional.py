@@ -143,7 +143,7 @@ def test_a_planted_bug_is_noticed(monkeypatch, bug, distributions):
     assert_rejected(lambda: assert_unbiased(distributions=distributions))
 
 
-def test_a_small_decoder_is_bracketed_about_the_grid():
+def test_the_bounds_of_a_small_decoder_bracket_the_grid():
     model = small_vae(3)
     mask = torch.rand(EVENT, generator=generator(5)) < 0.6
     counts = {"rows": 300, "distributions": 4, "chains": 1}
@@ -192,7 +192,7 @@ def test_counts_below_one_are_refused(count):
         certify(linear().model, generator=generator(), **counts)
 
 
-def test_what_does_not_fit_is_refused():
+def test_masks_and_starts_that_do_not_fit_are_refused():
     model, options = linear().model, {"rows": 3, "generator": generator(), "distributions": 1}
     with pytest.raises(UsageError, match="does not broadcast"):
         certify(model, mask=torch.ones(4, dtype=torch.bool), **options)

@@ -75,7 +75,7 @@ def test_evidence_by_importance_sampling_is_unbiased_and_knows_its_error():
     assert_rejected(lambda: assert_mean((errors / 2).square(), 1.0))
 
 
-def test_the_evidence_owes_nothing_to_the_fits():
+def test_the_evidence_does_not_depend_on_the_fits():
     exact, x, mask = problem(3)
     few = gaps(exact.model, x, mask, generator=generator(), methods=())
     more = gaps(exact.model, x, mask, generator=generator(), methods=("svi-full",))
@@ -84,7 +84,7 @@ def test_the_evidence_owes_nothing_to_the_fits():
     assert (few.evidence.error < 0.05).all()
 
 
-def test_in_the_plane_the_evidence_is_integrated():
+def test_with_two_latents_the_evidence_is_integrated():
     exact, x, mask = problem(2)
     found = gaps(exact.model, x, mask, generator=generator(), methods=()).evidence
     assert found.by == "grid"
@@ -104,11 +104,11 @@ def test_nothing_seen_leaves_no_gap_to_a_fit():
 
 def test_without_a_mask_all_is_seen():
     exact, x, mask = problem(2)
-    found, told = (
+    found, given = (
         gaps(exact.model, x, m, generator=generator(), methods=())
         for m in (None, torch.ones_like(mask))
     )
-    torch.testing.assert_close(found.inference, told.inference)
+    torch.testing.assert_close(found.inference, given.inference)
 
 
 def test_parts_are_joined_row_by_row():
@@ -152,7 +152,7 @@ def test_a_fit_is_reliable_in_the_images_where_its_k_hat_is_small(found):
     assert found.summary_of("encoder")["reliable"].mean < 1.0
 
 
-def test_as_data_it_says_the_same(found):
+def test_the_dictionary_has_the_same_values(found):
     data = found.to_dict()
     assert data["log_evidence"]["by"] == "grid"
     assert data["log_evidence"]["mean"] == found.evidence.value.mean().item()

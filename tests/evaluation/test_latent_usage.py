@@ -13,14 +13,14 @@ def information(mean, log_std, seed=0):
     return Information.of([q], prior, torch.Generator().manual_seed(seed))
 
 
-def test_latents_that_ignore_the_data_hold_nothing():
+def test_latents_that_ignore_the_data_have_no_information():
     found = information(torch.zeros(2_500, 3), torch.zeros(2_500, 3))
     assert found.kl.tolist() == [0.0] * 3
     assert found.active.tolist() == [False] * 3
     torch.testing.assert_close(found.mutual, torch.zeros(2_500).double())
 
 
-def test_images_that_are_told_apart_hold_log_n():
+def test_images_with_separate_posteriors_have_log_n_nats():
     mean = torch.arange(1_500.0)[:, None]
     found = information(mean, torch.full((1_500, 1), math.log(1e-3)))
     torch.testing.assert_close(
@@ -31,7 +31,7 @@ def test_images_that_are_told_apart_hold_log_n():
 
 @pytest.mark.parametrize("rows", [1_000, 1_001])
 def test_the_mutual_information_of_a_gaussian_channel_is_its_capacity(rows):
-    # z = x + σ ε with x ~ N(0, 1): I = ½ log(1 + 1/σ²); the second latent tells nothing
+    # z = x + σ ε with x ~ N(0, 1): I = ½ log(1 + 1/σ²); the second latent has no information
     g, sigma = torch.Generator().manual_seed(1), 0.5
     x = torch.randn(20 * rows, generator=g)
     mean = torch.stack([x, torch.zeros_like(x)], 1)

@@ -20,8 +20,10 @@ LOG_2 = math.log(2)
 def found(*elbo: float, **change: Any) -> Evaluation:
     names = ("elbo", "reconstruction", "kl", "iwae")
     per_image = {name: torch.tensor(elbo) for name in names} | {"ess": torch.ones(len(elbo))}
-    held = Information(torch.tensor([0.5, 0.0]), torch.tensor([0.25, 0.0]), torch.tensor(elbo))
-    return Evaluation(replace(IDENTITY, **change), "test", 20, 0, 0.5, per_image, held)
+    information = Information(
+        torch.tensor([0.5, 0.0]), torch.tensor([0.25, 0.0]), torch.tensor(elbo)
+    )
+    return Evaluation(replace(IDENTITY, **change), "test", 20, 0, 0.5, per_image, information)
 
 
 def binary(rows: int) -> Dataset:
@@ -86,16 +88,16 @@ def test_results_on_unlike_data_are_not_compared(change: dict[str, str], named: 
     )
 
 
-def test_the_title_says_data_binarisation_split_and_samples():
+def test_the_title_names_data_binarisation_split_and_samples():
     title = "mnist, threshold binarisation, standard split, 3 test images, K = 20"
     assert found(1.0).title == title
 
 
-def test_a_label_says_how_many_samples_the_bound_has():
+def test_a_label_has_the_number_of_samples_of_the_bound():
     assert label("iwae", 7) == "IWAE bound, K = 7"
 
 
-def test_a_label_says_whether_the_kl_is_sampled():
+def test_a_label_marks_a_sampled_kl():
     assert label("kl", 7) == "KL(q(z|x) ‖ p(z))"
     assert label("kl", 7, kl_sampled=True) == "KL(q(z|x) ‖ p(z)), sampled"
     assert label("elbo", 7, kl_sampled=True) == "ELBO"
@@ -115,13 +117,13 @@ def test_the_kl_is_sampled_where_it_has_no_closed_form(prior):
     assert ((log_ratio.mean(0) - result.per_image["kl"]).abs() < 4.5 * 2**0.5 * error).all()
 
 
-def test_the_kl_of_each_latent_is_absent_where_the_prior_does_not_know_it():
+def test_the_kl_of_each_latent_is_none_if_the_prior_does_not_know_it():
     for prior, known in [("standard", True), ("mixture", True), ("vamp", True), ("flow", False)]:
         stored = evaluate(model(prior=prior, components=4), binary(6), k=2, seed=0).to_dict()
         assert (stored["latents"]["kl"] is not None) == known
 
 
-def test_what_is_stored_says_its_data_estimator_and_unit():
+def test_a_stored_result_has_its_data_estimator_and_unit():
     two = {"mean": 2.0, "standard_error": 1.0}
     assert found(1.0, 3.0).to_dict() == {
         "identity": {
@@ -200,13 +202,13 @@ def test_the_share_of_reliable_weights_needs_a_hundred_samples():
     assert found.quality["reliable"].mean == pytest.approx(reliable.double().mean().item())
 
 
-def test_progress_is_told_of_every_image():
-    told = []
-    evaluate(model(), binary(230), k=2, seed=0, on_images=told.append)
-    assert told == [100, 100, 30]
+def test_progress_counts_every_image():
+    counts = []
+    evaluate(model(), binary(230), k=2, seed=0, on_images=counts.append)
+    assert counts == [100, 100, 30]
 
 
-def test_bfloat16_moves_the_bound_by_what_it_says():
+def test_bfloat16_changes_the_bound_by_the_rounding_that_is_reported():
     data = load_mnist(split="reference")
     data = replace(data, test=data.test.rows(list(range(120))))
     model = VAE.from_config(ModelConfig(), data.event_shape, generator=torch.Generator())

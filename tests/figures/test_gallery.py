@@ -1,13 +1,14 @@
-"""The arrays behind the figures: axes, signs and rows, seen by a spy in place of each figure."""
+"""The arrays of the figures: axes, signs and rows, caught by a spy in place of each plot."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from elboroom import figures
-from elboroom.config import DataConfig, FiguresConfig, ModelConfig
+from elboroom.config import DataConfig, FigureName, FiguresConfig, ModelConfig
 from elboroom.data import load_data
 from elboroom.errors import NotDrawableError
 from elboroom.figures import gallery
@@ -28,7 +29,7 @@ def subject():
 
 @pytest.fixture
 def shown(subject, monkeypatch):
-    """Draw a figure; what its function was called with."""
+    """Draw a figure, and return the arguments of its function."""
 
     def draw(name, subject=subject, function=None):
         calls = []
@@ -151,3 +152,7 @@ def test_a_figure_of_the_plane_is_not_drawable_in_three_dimensions(shown, subjec
 def test_curves_of_a_run_without_an_epoch_are_not_drawable(shown):
     with pytest.raises(NotDrawableError, match="no training curves"):
         shown("curves")
+
+
+def test_every_figure_that_options_name_can_be_drawn():
+    assert gallery.FIGURES.keys() == set(get_args(FigureName))

@@ -1,6 +1,6 @@
-"""The commands, as the command line takes them: one dataclass each, read by tyro.
+"""The commands of the command line: one dataclass each, which tyro parses.
 
-Nothing heavy is imported before a command runs, so that `--help` answers at once.
+Heavy libraries are imported only when a command runs, so that `--help` is fast.
 """
 
 import sys
@@ -30,15 +30,15 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What every command takes."""
+    """The options of every command."""
 
     debug: bool = False
-    """Show the traceback of an error."""
+    """Print the traceback of an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look(Command):
-    """What every command takes that looks at the model of a run."""
+class RunCommand(Command):
+    """The options of every command that uses the model of a run."""
 
     run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
     """The run folder."""
@@ -48,34 +48,34 @@ class Look(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainDefaults:
-    """Where the defaults of `elboroom train` come from; read before the other options are."""
+    """The options that decide the defaults of the other options of `elboroom train`."""
 
     preset: Preset = "reference"
     """The preset that the other options start from."""
     resume: Path | None = None
-    """Go on with this run, with its own options, as if it had never stopped."""
+    """Resume this run with its own options, as if it had never stopped."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Command, TrainDefaults):
-    """Train a model and keep it in a run folder.
+    """Train a model in a run folder.
 
     Example: elboroom train --preset mnist --epochs 20 --out runs/first
 
-    Ctrl-C, SIGTERM and SIGUSR1 stop after the running step and keep the run (exit codes 130, 143,
-    138); a second Ctrl-C ends at once.
+    Ctrl-C, SIGTERM and SIGUSR1 stop after the current step and save the run (exit codes 130, 143,
+    138). A second Ctrl-C stops at once without saving.
     """
 
     out: Path | None = None
-    """The run folder to make; by default runs/PRESET-DATE-TIME."""
+    """The new run folder; by default runs/PRESET-DATE-TIME."""
     quiet: bool = False
     """Show no progress."""
     explain: bool = False
-    """Say how this machine would train, and why; no run is made. --minutes are timed first."""
+    """Print how this machine would train, and why, without a run. --minutes are timed first."""
     config: Annotated[Config, arg(name="")] = field(default_factory=Config)
 
     def run(self) -> int:
-        """Train; 128 + the number of the signal that stopped it."""
+        """Train, and return 0, or 128 + the number of the signal that stopped it."""
         from elboroom.cli import train as train_command
 
         if self.explain:
@@ -87,24 +87,24 @@ class Train(Command, TrainDefaults):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(Look):
-    """Print and store the held-out likelihood of a run, with standard errors, and what it is worth.
+class Evaluate(RunCommand):
+    """Print and store the held-out likelihood of a run, its standard errors and its reliability.
 
     Example: elboroom evaluate runs/first --ais 100 --certify 100 --compare runs/second
 
-    Writes RUN/evaluation.json, and RUN/evaluation.npz with a value of each test image.
+    Writes RUN/evaluation.json, and RUN/evaluation.npz with the values of each test image.
     """
 
     compare: tuple[Path, ...] = ()
-    """Other runs on the same data, whose paired differences from RUN are shown."""
+    """Other runs on the same data; their paired differences from RUN are printed."""
     quiet: bool = False
     """Show no progress."""
     json: bool = False
-    """Print the figures as JSON."""
+    """Print the results as JSON."""
     config: Annotated[EvaluateConfig, arg(name="")] = field(default_factory=EvaluateConfig)
 
     def run(self) -> int:
-        """Evaluate."""
+        """Evaluate the run."""
         from elboroom.cli import evaluate
 
         evaluate.evaluate(
@@ -119,7 +119,7 @@ class Evaluate(Look):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures(Look):
+class Figures(RunCommand):
     """Draw the figures of a run into RUN/figures, as PNG and SVG.
 
     Example: elboroom figures runs/first --only samples contours
@@ -128,7 +128,7 @@ class Figures(Look):
     config: Annotated[FiguresConfig, arg(name="")] = field(default_factory=FiguresConfig)
 
     def run(self) -> int:
-        """Draw."""
+        """Draw the figures."""
         from elboroom.cli import figures
 
         figures.figures(self.run_folder, self.config, best=self.best)
@@ -136,21 +136,21 @@ class Figures(Look):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Complete(Look):
+class Complete(RunCommand):
     """Infer z from the seen part of images and fill in the rest, by one method or several.
 
     Example: elboroom complete runs/first --mask top --index 0 1 2 --method svi hmc
 
     Draws RUN/figures/complete-MASK.png and .svg. Prints each ELBO or log p(seen), and the log
-    probability that each method gave to the pixels withheld.
+    probability of the unseen pixels by each method.
     """
 
     json: bool = False
-    """Print the figures as JSON."""
+    """Print the results as JSON."""
     config: Annotated[CompleteConfig, arg(name="")]
 
     def run(self) -> int:
-        """Complete."""
+        """Complete the images."""
         from elboroom.cli import complete
 
         complete.complete(self.run_folder, self.config, best=self.best, as_json=self.json)
@@ -158,14 +158,14 @@ class Complete(Look):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Infer(Look):
+class Infer(RunCommand):
     """Infer the posterior of z of test images, and write draws and diagnostics into a file.
 
     Example: elboroom infer runs/first --mask top --method laplace --out top.npz
 
     The file holds z (chain, draw, image, latent), mean (image, latent), index, mask, summary, and
-    elbo or log_evidence in nats and every diagnostic (image). One chain stands for methods that
-    have none. ArviZ 1 reads it with:
+    elbo or log_evidence in nats and every diagnostic (image). Methods without chains have one
+    chain. ArviZ 1 reads it with:
     arviz.from_dict({"posterior": {"z": numpy.load("top.npz")["z"]}})
     """
 
@@ -176,7 +176,7 @@ class Infer(Look):
     config: Annotated[InferConfig, arg(name="")]
 
     def run(self) -> int:
-        """Infer."""
+        """Infer the posteriors."""
         from elboroom.cli import infer
 
         infer.infer(
@@ -190,13 +190,13 @@ class Infer(Look):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gaps(Look):
+class Gaps(RunCommand):
     """Print how far the encoder's ELBO is below log p(x), and why (Cremer et al., 2018).
 
     Example: elboroom gaps runs/first --mask top --images 200
 
-    The amortisation gap is closed by fitting a q of the encoder's family to each image, the
-    approximation gap only by another family. With one or two latents log p(x) is exact.
+    Fitting a q of the encoder's family to each image closes the amortisation gap. Only another
+    family closes the approximation gap. With one or two latents log p(x) is exact.
     """
 
     quiet: bool = False
@@ -206,7 +206,7 @@ class Gaps(Look):
     config: Annotated[GapsConfig, arg(name="")] = field(default_factory=GapsConfig)
 
     def run(self) -> int:
-        """Take the gap apart."""
+        """Print the gaps."""
         from elboroom.cli import gaps
 
         gaps.gaps(
@@ -220,17 +220,17 @@ class Gaps(Look):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report(Look):
-    """Write RUN/report.html, one self-contained page of one checkpoint.
+class Report(RunCommand):
+    """Write RUN/report.html, one self-contained page on one checkpoint.
 
     Example: elboroom report runs/first
 
-    Draws what is missing or of another checkpoint. So it evaluates too, by 20 samples an image,
-    which never replace an evaluation that took longer.
+    Draws the figures that are missing or show another checkpoint. It also evaluates with 20
+    samples per image if needed; such an evaluation never replaces one with more.
     """
 
     def run(self) -> int:
-        """Report."""
+        """Write the report."""
         from elboroom.cli import report
 
         report.report(self.run_folder, best=self.best)
@@ -239,21 +239,21 @@ class Report(Look):
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor(Command):
-    """Say what this machine can do, and whether a run is whole.
+    """Check this machine, and check that a run is complete and consistent.
 
     Example: elboroom doctor runs/first
 
-    Every file of RUN is read and held against the others; nothing is changed. A line is ok, a note
-    of what can be done, or damage. Exit code 1 where something is damaged.
+    Reads every file of RUN and compares it with the others; changes nothing. Each line is ok, a
+    note with advice, or damage. The exit code is 1 if something is damaged.
     """
 
     run_folder: Annotated[Positional[Path | None], arg(metavar="[RUN]")] = None
-    """The run folder; without one, only the machine is looked at."""
+    """The run folder; without one, only the machine is checked."""
     json: bool = False
     """Print the findings as JSON."""
 
     def run(self) -> int:
-        """Look; 1 if the run is not whole."""
+        """Print the findings, and return 1 if the run is damaged."""
         from elboroom.cli import doctor
 
         return 0 if doctor.diagnose(self.run_folder, as_json=self.json) else 1
@@ -267,7 +267,7 @@ class Version(Command):
     """
 
     def run(self) -> int:
-        """Print."""
+        """Print the version."""
         sys.stdout.write(f"elboroom {__version__}\n")
         return 0
 

@@ -1,4 +1,4 @@
-"""The command line: arguments → a command, its exit code, and what is said of errors."""
+"""The command line: parse the arguments, run the command, print errors, exit."""
 
 import os
 import sys
@@ -27,7 +27,7 @@ Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted by Ctrl-C,
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The `elboroom` command: runs it and exits."""
+    """Run the `elboroom` command, and exit."""
     bound_openmp_spinning()
     warnings.showwarning = _warn
     try:
@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = _run(list(sys.argv[1:] if arguments is None else arguments))
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # whoever read has left, as in `elboroom train --help | head -1`
-        # Python flushes stdout once more as it exits: what is left then goes nowhere.
+    except BrokenPipeError:  # the reader is gone, as in `elboroom train --help | head -1`
+        # Python flushes stdout again at exit; the rest is then discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)
@@ -59,14 +59,14 @@ def _run(arguments: list[str]) -> int:
         return _fail(str(end), end.exit_code)
     except BrokenPipeError:
         raise
-    except Exception as error:  # noqa: BLE001  # the last line of defence against a bare traceback
+    except Exception as error:  # noqa: BLE001  # users see no bare traceback
         if "--debug" in arguments:
             traceback.print_exc()
-        return _fail(*_explained(error))
+        return _fail(*_message_and_code(error))
 
 
-def _explained(error: Exception) -> tuple[str, int]:
-    """What is said of an error, and the exit code."""
+def _message_and_code(error: Exception) -> tuple[str, int]:
+    """Return the message of an error and the exit code."""
     if isinstance(error, ElboroomError):
         return str(error), error.exit_code
     what = f"{type(error).__name__}: {error}"
@@ -83,7 +83,7 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def parse(arguments: list[str]) -> Any:
-    """The command that the arguments spell; exits 2 if they spell none."""
+    """Parse the arguments into a command; exit with code 2 if that fails."""
     defaults: dict[type[Command], Train] = (
         {Train: _train_defaults(arguments[1:])} if arguments[:1] == ["train"] else {}
     )
@@ -108,28 +108,32 @@ def parse(arguments: list[str]) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Named(TrainDefaults):
-    """What the defaults of `elboroom train` depend on."""
+class _DefaultsOptions(TrainDefaults):
+    """The options that the defaults of `elboroom train` depend on."""
 
     data: str = DataConfig.source
 
 
-def _preset(named: _Named) -> Config:
-    """The preset; the reference split is of MNIST, other data keeps its own test part."""
-    config = PRESETS[named.preset]
-    if named.data == DataConfig.source:
+def _preset_config(options: _DefaultsOptions) -> Config:
+    """Return the preset, but with the default split for data other than MNIST."""
+    config = PRESETS[options.preset]
+    if options.data == DataConfig.source:
         return config
     return replace(config, data=replace(config.data, split=DataConfig.split))
 
 
 def _train_defaults(arguments: list[str]) -> Train:
-    """The options' defaults under the preset or the run that the command line names."""
-    start, _ = tyro.cli(
-        _Named, prog="elboroom train", args=arguments, return_unknown_args=True, add_help=False
+    """Return the defaults of all options under the preset or run that the command line names."""
+    options, _ = tyro.cli(
+        _DefaultsOptions,
+        prog="elboroom train",
+        args=arguments,
+        return_unknown_args=True,
+        add_help=False,
     )
-    # A preset beside --resume is no default of that run: training refuses the options it brings.
-    if start.resume is None or start.preset != TrainDefaults.preset:
-        return Train(preset=start.preset, config=_preset(start))
+    # With a preset next to --resume, training must find other options than the run's and refuse.
+    if options.resume is None or options.preset != TrainDefaults.preset:
+        return Train(preset=options.preset, config=_preset_config(options))
     from elboroom.runs.run import Run
 
-    return Train(resume=start.resume, config=Run(start.resume).config)
+    return Train(resume=options.resume, config=Run(options.resume).config)

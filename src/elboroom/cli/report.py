@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from elboroom.cli.evaluate import evaluated
+from elboroom.cli.evaluate import evaluate_with_progress
 from elboroom.cli.figures import _draw
 from elboroom.cli.terminal import plain_console
 from elboroom.config import EvaluateConfig, FigureName, FiguresConfig
@@ -33,7 +33,8 @@ def report(path: Path, *, best: bool) -> None:
 def _glance(run: Run, model: VAE, step: int, console: Console, *, best: bool) -> dict[str, Any]:
     """A brief evaluation, stored unless it would replace one that took longer."""
     stored = run.read_evaluation()
-    found = evaluated(model, run.load_data(), EvaluateConfig(k=_GLANCE), quiet=True)
+    config = EvaluateConfig(k=_GLANCE)
+    found = evaluate_with_progress(model, run.load_data(), config, quiet=True)
     evaluation = run.origin(step) | found.to_dict()
     if stored is None or _is_brief(stored):
         run.write_evaluation(evaluation, found.per_image)

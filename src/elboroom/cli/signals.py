@@ -1,17 +1,20 @@
-"""Signals: Ctrl-C, SIGTERM and SIGUSR1 end a command, training at the end of a step."""
+"""Signals: Ctrl-C, SIGTERM and SIGUSR1 end a command; training ends after a step."""
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
-)
+_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")
+SIGNALS = tuple(s for s in signal.Signals if s.name in _NAMES)  # Windows has no SIGUSR1
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal ends the command at once; `exit_code` is what the command line ends with."""
+    """A signal that ends the command at once.
+
+    Attributes:
+        exit_code: exit code of the command line.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(number).name}")
@@ -19,15 +22,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Stop:
-    """Asked after each step of training whether to stop there.
+    """A request to stop training; training calls this object after each step.
 
-    Until it is first asked no step has begun that would be worth an end, and a signal raises
-    `Interrupted`. From then on the first signal asks for a clean stop. After it Ctrl-C raises
-    `Interrupted`; the other signals, which schedulers repeat, change nothing.
+    Before the first call there is nothing to save, and a signal raises `Interrupted`. After it, the
+    first signal requests a clean stop. A later Ctrl-C raises `Interrupted`; other signals are then
+    ignored, because schedulers repeat them.
 
     Attributes:
-        asked: whether it was.
-        number: of the signal that asked for a stop, None while none has.
+        asked: True once training has called this object.
+        number: number of the signal that requested the stop, or None.
     """
 
     def __init__(self) -> None:
@@ -35,20 +38,20 @@ class Stop:
         self.number: int | None = None
 
     def __call__(self) -> bool:
-        """Whether to stop."""
+        """Return True if training must stop."""
         self.asked = True
         return self.number is not None
 
     @property
     def exit_code(self) -> int:
-        """What the command line ends with: 0, or 128 + the number of the signal."""
+        """The exit code of the command line: 0, or 128 + the number of the signal."""
         return 0 if self.number is None else _exit_code(self.number)
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal.
 
         Raises:
-            Interrupted: it is an end at once that is asked for.
+            Interrupted: if the command must end at once.
         """
         again = self.number is not None
         self.number = self.number or number
@@ -58,7 +61,7 @@ class Stop:
 
 @contextmanager
 def interruptible() -> Iterator[Stop]:
-    """Yield what tells, within the context, whether a signal asked for a stop, and which."""
+    """Yield a `Stop` that signals set within the context."""
     stop = Stop()
     with _handled_by(stop.receive):
         yield stop
@@ -66,7 +69,7 @@ def interruptible() -> Iterator[Stop]:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Within the context a signal raises `Interrupted`."""
+    """Raise `Interrupted` at a signal within the context."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)

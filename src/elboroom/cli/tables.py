@@ -1,96 +1,166 @@
-"""What inference found, as tables for people and as JSON for programs."""
+"""Results of the commands as tables that are printed."""
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 from rich.table import Table
 
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.inference_gap import Evidence, Gaps
+from elboroom.evaluation.likelihood import Evaluation, label
 from elboroom.infer.diagnostics import RELIABLE_K_HAT
 
-EVIDENCE = {"elbo": "ELBO", "log_evidence": "log p(seen)"}
-"""What tables call the two things that a method may know of log p(x_seen)."""
+_KNOWN = {"elbo": "ELBO", "log_evidence": "log p(seen)"}
+"""The headings of what a method may know of log p(x_seen)."""
 
 _GAPS = {
     "log_evidence": "log p(seen)",
     "amortisation": "amortisation gap, {best} − encoder",
     "approximation": "approximation gap, log p(seen) − {best}",
-    "inference": "inference gap, their sum",
+    "inference": "inference gap, the sum of both",
 }
 
 
-def completions(found: list[dict[str, Any]], mask: str, step: int) -> Table:
-    """A row for each image and method: what is known of log p(seen), and the score."""
-    numbers = ("seen part", "log p(unseen | seen)", "ESS")
-    table = _table(f"{mask} seen, step {step:,}", "image", "method", numbers=numbers)
-    table.caption = "nats, ± one standard error; of a few effective samples a score is too low"
-    for row in found:
-        evidence = [f"{label} {row[n]:.2f}" for n, label in EVIDENCE.items() if n in row]
-        score = Estimate(row["score"], row["score_standard_error"])
-        worth = f"{row['score_ess']:,.0f}"
-        table.add_row(row["image"], row["method"], *(evidence or [""]), str(score), worth)
+def evaluation(
+    heading: str,
+    found: Evaluation,
+    differences: dict[str, dict[str, Estimate]],
+    steps: dict[str, int],
+) -> Table:
+    """Lay out a row for each estimate of an evaluation.
+
+    Args:
+        heading: heading of the estimates.
+        found: the evaluation.
+        differences: by the name of another run, the mean differences from it.
+        steps: by the name of another run, the step of its checkpoint.
+    """
+    headings = (f"− {other}, step {step:,}" for other, step in steps.items())
+    table = _table(found.title, "quantity", numbers=(heading, *headings), unit=found.unit)
+    for name, estimate in found.estimates.items():
+        cells = (str(difference[name]) for difference in differences.values())
+        table.add_row(label(name, found.k, found.kl_sampled), str(estimate), *cells)
     return table
 
 
-def posteriors(asked: dict[str, Any], known: dict[str, dict[str, float]]) -> Table:
-    """A row for each thing that is known of the posteriors, over images."""
-    title = f"{_title(asked)}, {asked['method']}"
+def reliability(found: Evaluation) -> Iterator[str]:
+    """Yield lines on the importance weights of an evaluation, and on the use of the latents."""
+    if found.bits is not None:
+        yield f"{_three_decimals(found.bits)} bits per dimension, by the IWAE bound"
+    yield _weights(found)
+    usage, most = found.information, math.log(len(found.information.mutual))
+    yield (
+        f"{int(usage.active.sum())} of {len(usage.active)} latents active; "
+        f"mutual information {Estimate.of(usage.mutual)} nats; at most {most:.2f} are possible"
+    )
+
+
+def _weights(found: Evaluation) -> str:
+    quality = found.quality
+    line = f"effective sample size {quality['ess'].mean:,.1f} of {found.k:,}"
+    if "reliable" not in quality:
+        return line
+    return f"{line}; k̂ < {RELIABLE_K_HAT} for {quality['reliable'].mean:.1%} of the images"
+
+
+def annealing(content: dict[str, Any]) -> Iterator[str]:
+    """Yield lines on the tables `ais` and `certificate` of evaluation.json, where it has them."""
+    if "ais" in content:
+        found, means = content["ais"], _read_estimates(content["ais"])
+        yield (f"AIS, {_chains(found)}, first {found['images']:,} images: {means['log_evidence']}")
+        difference = _three_decimals(means["difference"])
+        yield f"IWAE bound of the same images: {means['iwae']}; AIS − IWAE {difference}"
+    if "certificate" in content:
+        found, means = content["certificate"], _read_estimates(content["certificate"])
+        yield (
+            f"BDMC, {_chains(found)}, {found['images']:,} images drawn from the model: "
+            f"{means['lower']} ≤ log p(x) ≤ {means['upper']}; AIS is too low by at most "
+            f"{_three_decimals(means['gap'])}"
+        )
+
+
+def _chains(found: dict[str, Any]) -> str:
+    return f"{found['distributions']:,} distributions × {found['chains']} chains"
+
+
+def _read_estimates(found: dict[str, Any]) -> dict[str, Estimate]:
+    return {name: Estimate.read(values) for name, values in found["estimates"].items()}
+
+
+def completions(found: list[dict[str, Any]], mask: str, step: int) -> Table:
+    """Lay out a row for each image and method: its ELBO or log p(seen), and its score."""
+    numbers = ("seen part", "log p(unseen | seen)", "ESS")
+    table = _table(f"{mask} seen, step {step:,}", "image", "method", numbers=numbers)
+    table.caption = "nats, ± one standard error; a score with a small ESS is too low"
+    for row in found:
+        known = next((f"{text} {row[n]:.2f}" for n, text in _KNOWN.items() if n in row), "")
+        score = Estimate(row["score"], row["score_standard_error"])
+        table.add_row(row["image"], row["method"], known, str(score), f"{row['score_ess']:,.0f}")
+    return table
+
+
+def posteriors(description: dict[str, Any], known: dict[str, dict[str, float]]) -> Table:
+    """Lay out a row for each quantity that is known of the posteriors, summarised over images."""
+    title = f"{_title(description)}, {description['method']}"
     table = _table(title, "", numbers=("mean", "smallest", "largest"))
     table.caption = "± one standard error over images; ELBO and log p in nats"
     for name, values in known.items():
         mean = Estimate(values["mean"], values["standard_error"])
-        ends = (f"{values[end]:.2f}" for end in ("smallest", "largest"))
-        table.add_row(EVIDENCE.get(name, name.replace("_", " ")), str(mean), *ends)
+        extremes = (f"{values[end]:.2f}" for end in ("smallest", "largest"))
+        table.add_row(_KNOWN.get(name, name.replace("_", " ")), str(mean), *extremes)
     return table
 
 
-def fits(asked: dict[str, Any], found: Gaps) -> Table:
-    """A row for each fit: its ELBO, its gap, and how often its k̂ is small."""
+def fits(description: dict[str, Any], found: Gaps) -> Table:
+    """Lay out a row for each fit: its ELBO, its gap, and the share of images with a small k̂."""
     numbers = ("ELBO", "gap to log p(seen)", f"k̂ < {RELIABLE_K_HAT}")
-    table = _table(f"{_title(asked)}, K = {asked['k']:,}", "", numbers=numbers)
+    table = _table(f"{_title(description)}, K = {description['k']:,}", "", numbers=numbers)
     for method in found.fits:
         fit = found.summary_of(method)
-        table.add_row(method, str(fit["elbo"]), fine(fit["gap"]), _share(fit["reliable"]))
+        gap, share = _three_decimals(fit["gap"]), _percent(fit["reliable"])
+        table.add_row(method, str(fit["elbo"]), gap, share)
     return table
 
 
 def gaps(found: Gaps) -> str:
-    """log p(seen), how well it is known, and the gaps, a line each."""
+    """Write log p(seen), the gaps and the quality of the evidence, one per line."""
     lines = [
-        f"{_GAPS[name].format(best=found.best)}: {fine(estimate)} nats"
+        f"{_GAPS[name].format(best=found.best)}: {_three_decimals(estimate)} nats"
         for name, estimate in found.summary().items()
     ]
     return "\n".join([*lines, _quality(found.evidence)])
 
 
 def _quality(evidence: Evidence) -> str:
-    found = f"log p(seen) by {evidence.by}, to {evidence.error.mean():.4f} nats an image"
+    error = f"mean error {evidence.error.mean():.4f} nats per image"
+    line = f"log p(seen) by {evidence.by}, {error}"
     if evidence.by == "grid":
-        return found
-    return f"{found}; k̂ < {RELIABLE_K_HAT} in {evidence.reliable:.0%} of them"
+        return line
+    return f"{line}; k̂ < {RELIABLE_K_HAT} for {evidence.reliable:.0%} of the images"
 
 
-def _title(asked: dict[str, Any]) -> str:
-    data, mask = asked["identity"], asked["mask"]
+def _title(description: dict[str, Any]) -> str:
+    data, mask = description["identity"], description["mask"]
     return (
         f"{data['source']}, {data['binarisation']} binarisation, {data['split']} split, "
-        f"{asked['images']:,} {asked['part']} images, {'all' if mask is None else mask} seen, "
-        f"step {asked['step']:,}"
+        f"{description['images']:,} {description['part']} images, "
+        f"{'all' if mask is None else mask} seen, step {description['step']:,}"
     )
 
 
-def fine(estimate: Estimate) -> str:
-    """With the decimals that good fits differ by."""
+def _three_decimals(estimate: Estimate) -> str:
+    """Format an estimate with the decimals in which good fits differ."""
     return f"{estimate.mean:.3f} ± {estimate.standard_error:.3f}"
 
 
-def _share(estimate: Estimate) -> str:
+def _percent(estimate: Estimate) -> str:
     return f"{estimate.mean:.0%} ± {estimate.standard_error:.0%}"
 
 
-def _table(title: str, *labels: str, numbers: tuple[str, ...]) -> Table:
-    """An empty table with columns of labels, then of numbers."""
-    table = Table(title=title, title_justify="left", caption="nats, ± one standard error")
+def _table(title: str, *labels: str, numbers: tuple[str, ...], unit: str = "nats") -> Table:
+    """Make an empty table with columns of labels, then columns of numbers."""
+    table = Table(title=title, title_justify="left", caption=f"{unit}, ± one standard error")
     for header in labels:
         table.add_column(header)
     for header in numbers:

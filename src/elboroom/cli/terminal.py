@@ -1,35 +1,108 @@
-"""Where commands write."""
+"""Consoles and progress bars of the commands."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+
+from elboroom.config import TrainConfig
+from elboroom.training.state import EpochMetrics
 
 
 def plain_console(*, stderr: bool = False) -> Console:
-    """A console that prints paths as they are, brackets and colons too."""
+    """Return a console that prints paths unchanged, brackets and colons included."""
     return Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
 
 @contextmanager
 def counting(total: int, *, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """Yield what to call with each number of images, or part of one, that is done.
-
-    On a terminal a bar on stderr shows them, elsewhere nothing does.
+    """Count images with a bar on stderr if that is a terminal.
 
     Args:
-        total: of the images.
+        total: number of images.
         quiet: show nothing.
+
+    Yields:
+        A function to call with each number of images that is done; fractions are allowed.
     """
     console = plain_console(stderr=True)
+    shown = console.is_terminal and not quiet
+    with _bar(console, disable=not shown, transient=True) as bar:
+        task = bar.add_task("images", total=total)
+        yield lambda images: bar.update(task, advance=images)
+
+
+@contextmanager
+def epoch_progress(
+    console: Console, config: TrainConfig, part: str, *, quiet: bool
+) -> Iterator[Callable[[EpochMetrics], None]]:
+    """Show training: a bar on a terminal, else one line per epoch.
+
+    Args:
+        console: where to write.
+        config: options with the number of epochs.
+        part: name of the held-out part.
+        quiet: show nothing.
+
+    Yields:
+        A function to call with the metrics of each epoch.
+    """
+    if quiet:
+        yield lambda metrics: None
+    elif console.is_terminal:
+        # This column wraps on a narrow terminal, where rich would cut it.
+        text = "{task.fields[metrics]}{task.fields[held_out]}"
+        metrics_column = TextColumn(text, table_column=Column(no_wrap=False))
+        with _bar(console, metrics_column) as bar:
+            task = bar.add_task("epoch", total=config.epochs, metrics="", held_out="")
+            yield lambda metrics: _update(bar, task, metrics, part)
+    else:
+        yield lambda metrics: console.print(_line(metrics, config.epochs, part), highlight=False)
+
+
+def _bar(
+    console: Console, *more: ProgressColumn, disable: bool = False, transient: bool = False
+) -> Progress:
     columns = (
         TextColumn("{task.description}"),
         MofNCompleteColumn(),
         BarColumn(bar_width=12),
         TimeRemainingColumn(compact=True),
+        *more,
     )
-    shown = console.is_terminal and not quiet
-    with Progress(*columns, console=console, disable=not shown, transient=True) as bar:
-        task = bar.add_task("images", total=total)
-        yield lambda images: bar.update(task, advance=images)
+    return Progress(*columns, console=console, disable=disable, transient=transient)
+
+
+def _update(bar: Progress, task: TaskID, metrics: EpochMetrics, part: str) -> None:
+    bar.update(task, completed=metrics.epoch, metrics=_terms(metrics))
+    if metrics.held_out_elbo is not None:
+        bar.update(task, held_out=_held_out(metrics.held_out_elbo, part))
+
+
+def _line(metrics: EpochMetrics, epochs: int, part: str) -> str:
+    held_out = metrics.held_out_elbo
+    return f"epoch {metrics.epoch}/{epochs}  {_terms(metrics)}" + (
+        "" if held_out is None else _held_out(held_out, part)
+    )
+
+
+def _terms(metrics: EpochMetrics) -> str:
+    beta = "" if metrics.beta == 1 else f"  β {metrics.beta:.2f}"
+    return (
+        f"ELBO {metrics.elbo:.2f}  reconstruction {metrics.reconstruction:.2f}  "
+        f"KL {metrics.kl:.2f}{beta}  {metrics.images_per_second:,.0f} images/s"
+    )
+
+
+def _held_out(elbo: float, part: str) -> str:
+    return f"  {part} ELBO {elbo:.2f}"

@@ -6,9 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from elboroom.cli.progress import watch
 from elboroom.cli.signals import Interrupted, Stop, interruptible
-from elboroom.cli.terminal import plain_console
+from elboroom.cli.terminal import epoch_progress, plain_console
 from elboroom.config import Config
 from elboroom.data import Dataset, load_data
 from elboroom.device import resolve_device
@@ -65,7 +64,7 @@ def _train(
         autosave.on_epoch(state)
         show(state.history[-1])
 
-    watched = watch(console, config.train, held_out, quiet=quiet)
+    watched = epoch_progress(console, config.train, held_out, quiet=quiet)
     with watched as show, memory_for(config.train):
         try:
             train_model(

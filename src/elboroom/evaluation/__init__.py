@@ -1,6 +1,26 @@
-"""How good a model and its posteriors are."""
+"""Measures of a trained model and of its posteriors."""
 
+from elboroom.evaluation.annealed_likelihood import AnnealedLikelihood, annealed_likelihood
+from elboroom.evaluation.bidirectional import Certificate, certify
+from elboroom.evaluation.calibration import sbc_ranks, uniformity
 from elboroom.evaluation.estimate import Estimate
+from elboroom.evaluation.inference_gap import Evidence, FitQuality, Gaps, gaps
+from elboroom.evaluation.latent_usage import Information
 from elboroom.evaluation.likelihood import Evaluation, evaluate
 
-__all__ = ["Estimate", "Evaluation", "evaluate"]
+__all__ = [
+    "AnnealedLikelihood",
+    "Certificate",
+    "Estimate",
+    "Evaluation",
+    "Evidence",
+    "FitQuality",
+    "Gaps",
+    "Information",
+    "annealed_likelihood",
+    "certify",
+    "evaluate",
+    "gaps",
+    "sbc_ranks",
+    "uniformity",
+]

@@ -1,4 +1,4 @@
-"""How far an estimate of log p(x) can be off: bidirectional Monte Carlo on a model's own data."""
+"""Bidirectional Monte Carlo: bounds of log p(x) from both sides on data that the model draws."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork
 
-Start = Callable[[VAE, Tensor, Tensor | None], Density | VariationalPosterior]
+StartMethod = Callable[[VAE, Tensor, Tensor | None], Density | VariationalPosterior]
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """Stochastic bounds of log p(x_seen), between which it lies on average.
+    """Stochastic lower and upper bounds of log p(x_seen); both hold in expectation.
 
     Attributes:
         lower: (rows,), in nats, by chains that end at the posterior.
-        upper: (rows,), in nats, by chains that begin there.
-        x: (rows, *event), what was drawn from the model.
-        z: (rows, D), from which it was drawn.
+        upper: (rows,), in nats, by chains that begin at the posterior.
+        x: (rows, *event), drawn from the model.
+        z: (rows, D), the latents of x.
     """
 
     lower: Tensor
@@ -44,12 +44,12 @@ class Certificate:
 
     @property
     def gap(self) -> Tensor:
-        """upper − lower, (rows,). A row's may be negative, their expectation may not."""
+        """The difference upper − lower, (rows,); it can be negative, but its expectation is not."""
         return self.upper - self.lower
 
     @property
     def estimates(self) -> dict[str, Estimate]:
-        """The means of `lower`, `upper` and `gap` over rows, which are independent."""
+        """The means of `lower`, `upper` and `gap` over rows. Rows are independent."""
         named = {"lower": self.lower, "upper": self.upper, "gap": self.gap}
         return {name: Estimate.of(values) for name, values in named.items()}
 
@@ -63,29 +63,29 @@ def certify(
     mask: Tensor | None = None,
     distributions: int = EvaluateConfig.distributions,
     chains: int = EvaluateConfig.chains,
-    start: Start | None = None,
+    start: StartMethod | None = None,
     schedule: AnnealingSchedule = EvaluateConfig.schedule,
 ) -> Certificate:
-    """Bound log p(x_seen) from both sides where z is known: x is drawn from the model with its z.
+    """Bound log p(x_seen) from both sides on x that is drawn from the model with its z.
 
-    That z is an exact draw of p(z | x), from which the chains of `infer.ais` can be run backwards:
+    This z is an exact draw of p(z | x), so the chains of `infer.ais` can run backwards from it:
     Grosse, Ghahramani & Adams, *Sandwiching the marginal likelihood using bidirectional Monte
-    Carlo* (2015). The mean gap bounds by how much `infer.ais` with the same options falls short on
-    such data; Wu et al. (2017) read it as what it falls short on images that the model knows.
+    Carlo* (2015). The mean gap bounds the bias of `infer.ais` with the same options on such data.
+    Wu et al. (2017) take it also for the bias on images that the model knows.
 
     Args:
-        model: from which z and x are drawn.
-        rows: how many.
-        generator: draws z and x, and feeds the start and the chains.
-        mask: what is seen of x, broadcast to (rows, *event); None for all.
-        distributions: after q₀, each with one move.
-        chains: C, of a row, in either direction.
+        model: model that z and x are drawn from.
+        rows: number of rows.
+        generator: random generator of z, x, the start and the chains.
+        mask: True where a pixel is seen, broadcast to (rows, *event); None for all.
+        distributions: number of distributions after q₀, each with one move.
+        chains: C, the number of chains per row in each direction.
         start: (model, x, mask) → q₀, as in `infer.ais`; None for the mixture of `infer.laplace`.
-        schedule: of the inverse temperature.
+        schedule: schedule of the inverse temperature.
 
     Raises:
-        UsageError: the mask does not fit, a count is not positive, or the start is of
-            another family or of other rows.
+        UsageError: if the mask does not fit, a count is not positive, or the start has
+            another family or other rows.
     """
     require_positive(rows=rows, distributions=distributions, chains=chains)
     z = model.prior(rows).sample(1, generator)[0]

@@ -1,4 +1,4 @@
-"""Simulation-based calibration: does inference give back the z that made the data?"""
+"""Simulation-based calibration: posteriors of data whose true z is known."""
 
 from collections.abc import Callable
 
@@ -21,18 +21,18 @@ def sbc_ranks(
     generator: torch.Generator,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The rank of each true latent among posterior draws, (rows, D), in 0 … draws.
+    """Rank each true latent among posterior draws, (rows, D), in 0 … draws.
 
-    (z, x) come from the model itself; where `method` is exact the ranks are uniform (Talts et al.,
-    2018, theorem 1), whatever the mask.
+    (z, x) are drawn from the model. If `method` is exact, the ranks are uniform under every mask
+    (Talts et al., 2018, theorem 1).
 
     Args:
-        model: from which z and x are drawn.
+        model: model that z and x are drawn from.
         method: (model, x, mask) → posterior, such as `partial(infer.hmc, generator=generator)`.
-        rows: how many (z, x) are drawn.
-        draws: posterior draws of each. They should be nearly independent.
-        generator: draws (z, x).
-        mask: what is seen of x, broadcast to (rows, *event); None for all.
+        rows: number of (z, x).
+        draws: number of posterior draws per row; they should be nearly independent.
+        generator: random generator of (z, x).
+        mask: True where a pixel is seen, broadcast to (rows, *event); None for all.
     """
     z = model.prior(rows).sample(1, generator)[0]
     x = model.decode(z).sample(generator)
@@ -40,9 +40,13 @@ def sbc_ranks(
 
 
 def uniformity(ranks: Tensor, draws: int, bins: int = 20) -> Tensor:
-    """The p-value of a χ² test that ranks (N, D) in 0 … draws are uniform, for each latent, (D,).
+    """Compute the p-value of a χ² test of uniform ranks for each latent, (D,).
 
-    Bins differ in width by one rank at most, and what is expected of them by as much.
+    Args:
+        ranks: (N, D), in 0 … draws, as `sbc_ranks` returns them.
+        draws: the largest rank.
+        bins: number of bins. Their widths differ by at most one rank; the expected counts are
+            proportional to them.
     """
     edges = torch.arange(draws + 1, device=ranks.device) * bins // (draws + 1)
     expected = torch.bincount(edges, minlength=bins) * len(ranks) / (draws + 1)

@@ -15,14 +15,14 @@ class Estimate:
 
     @classmethod
     def of(cls, values: Tensor) -> "Estimate":
-        """From one value an image, (N,)."""
+        """Estimate the mean from one value per image, (N,)."""
         values = values.double()
         error = values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.nan
         return cls(values.mean().item(), error)
 
     @classmethod
     def read(cls, found: dict[str, float | None]) -> "Estimate":
-        """From JSON, where null stands for the error of one image."""
+        """Read an estimate from JSON, in which null stands for the standard error of one image."""
         mean, error = found["mean"], found["standard_error"]
         return cls(*(math.nan if value is None else value for value in (mean, error)))
 

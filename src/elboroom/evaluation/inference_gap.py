@@ -1,4 +1,4 @@
-"""The inference gap, taken apart: what is lost by amortising, and what by the family of q.
+"""The inference gap: the loss by amortisation and the loss by the family of q.
 
 Cremer, Li & Duvenaud, *Inference Suboptimality in Variational Autoencoders* (2018), section 3.
 """
@@ -20,7 +20,7 @@ from elboroom.model.bounds import elbo
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 
-_GRID_LATENTS = 2
+_MOST_GRID_LATENTS = 2
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Evidence:
     """log p(x_seen) of B rows.
 
     Attributes:
-        by: how it was found: "grid" or "importance sampling".
+        by: the method, "grid" or "importance sampling".
         value: (B,), in nats.
-        error: (B,), how far the grid moved when it was last refined, or the standard error.
-        k_hat: (B,), of the importance weights; −∞ where the grid integrated.
+        error: (B,), the change at the last refinement of the grid, or the standard error.
+        k_hat: (B,), k̂ of the importance weights; −∞ for the grid.
     """
 
     by: str
@@ -41,17 +41,17 @@ class Evidence:
 
     @property
     def reliable(self) -> float:
-        """The share of rows whose importance weights, if any, can be relied on."""
+        """The share of rows with reliable importance weights; 1 for the grid."""
         return (self.k_hat < RELIABLE_K_HAT).double().mean().item()
 
 
 @dataclass(frozen=True)
 class FitQuality:
-    """How near a density q comes to the posteriors of B rows.
+    """The quality of a density q as an approximation of the posteriors of B rows.
 
     Attributes:
         elbo: (B,), in nats.
-        k_hat: (B,), the shape of the tail of its importance weights.
+        k_hat: (B,), k̂ of its importance weights.
     """
 
     elbo: Tensor
@@ -60,12 +60,13 @@ class FitQuality:
 
 @dataclass(frozen=True)
 class Gaps:
-    """log p(x_seen) of B rows, and fits whose ELBO stays below it.
+    """log p(x_seen) of B rows, and fits with their ELBOs below it.
 
     Attributes:
         evidence: log p(x_seen).
-        fits: by method: "encoder", the best of its family, and others.
-        best: which is the best of the encoder's family: "svi", "svi-full" or "svi-flow".
+        fits: by method: "encoder", the best of the encoder's family, and others.
+        best: the method that finds the best q of the encoder's family: "svi", "svi-full" or
+            "svi-flow".
     """
 
     evidence: Evidence
@@ -74,7 +75,7 @@ class Gaps:
 
     @classmethod
     def join(cls, parts: list["Gaps"]) -> "Gaps":
-        """The rows of all parts, one after the other; they have the same fits."""
+        """Concatenate the rows of all parts, which have the same fits."""
         found = [part.evidence for part in parts]
         evidence = Evidence(
             found[0].by,
@@ -93,27 +94,27 @@ class Gaps:
 
     @property
     def amortisation(self) -> Tensor:
-        """What is lost as no image has a fit of its own, in nats, (B,)."""
+        """The loss because images have no fit of their own, in nats, (B,)."""
         # L[q*] − L[q]
         return self.fits[self.best].elbo - self.fits["encoder"].elbo
 
     @property
     def approximation(self) -> Tensor:
-        """What is lost as the posterior is not of the encoder's family, in nats, (B,)."""
+        """The loss because the posterior is not in the encoder's family, in nats, (B,)."""
         return self.below_evidence(self.best)
 
     @property
     def inference(self) -> Tensor:
-        """The whole of the encoder's gap, the sum of the other two, in nats, (B,)."""
+        """The whole gap of the encoder, the sum of the other two, in nats, (B,)."""
         return self.below_evidence("encoder")
 
     def below_evidence(self, method: MethodName) -> Tensor:
-        """KL(q ‖ p(z | x_seen)) of a fit in nats, (B,)."""
+        """Compute KL(q ‖ p(z | x_seen)) of a fit in nats, (B,)."""
         # log p(x_seen) − L[q]
         return self.evidence.value - self.fits[method].elbo
 
     def summary(self) -> dict[str, Estimate]:
-        """Means over images of log p(x_seen) and of the gaps."""
+        """Estimate the means over images of log p(x_seen) and of the gaps."""
         values = {
             "log_evidence": self.evidence.value,
             "amortisation": self.amortisation,
@@ -123,9 +124,9 @@ class Gaps:
         return {name: Estimate.of(value) for name, value in values.items()}
 
     def summary_of(self, method: MethodName) -> dict[str, Estimate]:
-        """Means over images of the `elbo` of a fit, of its `gap`, and of whether it is `reliable`.
+        """Estimate the means over images of the `elbo` of a fit, its `gap`, and `reliable`.
 
-        With k̂ < 0.7 importance sampling from a fit can be relied on.
+        A fit is reliable for importance sampling if k̂ < 0.7; the mean is the share of images.
         """
         values = {
             "elbo": self.fits[method].elbo,
@@ -135,7 +136,7 @@ class Gaps:
         return {name: Estimate.of(value) for name, value in values.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """All of this as data."""
+        """Return the summaries as JSON types."""
         summary = {name: asdict(estimate) for name, estimate in self.summary().items()}
         fits = {
             method: {name: asdict(e) for name, e in self.summary_of(method).items()}
@@ -160,24 +161,25 @@ def gaps(
     methods: tuple[FitName, ...] = GapsConfig.method,
     k: int = GapsConfig.k,
 ) -> Gaps:
-    """Take the inference gap of every row apart.
+    """Split the inference gap of every row into its causes.
 
-    With one or two latents log p(x_seen) is integrated on a grid. Beyond, it is estimated by
-    importance sampling from a mixture of the modes, widened until its tails hold the posterior's:
-    on average that is too low (Burda et al., 2016), and hardly so where k̂ is small.
+    With one or two latents log p(x_seen) is integrated on a grid. With more it is estimated by
+    importance sampling from a mixture of the modes, widened until its tails cover the posterior's.
+    That estimate is too low on average (Burda et al., 2016), but hardly so if k̂ is small.
 
     Args:
-        model: whose encoder is judged.
+        model: model with the encoder.
         x: (B, *event).
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
-        generator: feeds the fits and the samples.
-        methods: fits to set beside the encoder and the best of its family.
-        k: samples of z an image, of each fit and of the evidence; k̂ takes some hundreds.
+        generator: random generator of the fits and the samples.
+        methods: further fits to compare with the encoder and the best of its family.
+        k: number of samples of z per image, for each fit and for the evidence; k̂ needs some
+            hundreds.
 
     Raises:
-        UsageError: the mask does not fit, a seen value is not finite, k is not positive, or no
+        UsageError: if the mask does not fit, a seen value is not finite, k is not positive, or no
             method fits the family of the encoder's q.
-        GridError: the finest grid does not resolve a posterior.
+        GridError: if the finest grid does not resolve a posterior.
     """
     require_positive(k=k)
     best = _best_fit(model.posterior(x[:1]))
@@ -191,7 +193,7 @@ def gaps(
     fits: dict[MethodName, FitQuality] = {
         name: FitQuality(elbo(w), pareto_k(w)) for name, w in log_weights.items()
     }
-    if model.latents <= _GRID_LATENTS:
+    if model.latents <= _MOST_GRID_LATENTS:
         exact = grid(model, x, mask, generator=generator)
         no_tail = torch.full_like(exact.error, -torch.inf)
         return Gaps(Evidence("grid", exact.log_evidence, exact.error, no_tail), fits, best)

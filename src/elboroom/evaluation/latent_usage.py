@@ -1,4 +1,4 @@
-"""What the latents hold of the data, by the encoder's q(z | x) of N images."""
+"""Information about the data in the latents, by the encoder's q(z | x) of N images."""
 
 import math
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ from torch import Tensor
 from elboroom.model.posteriors import Density, DiagonalGaussian
 from elboroom.model.priors import Prior, SharedMixture
 
-_ACTIVE = 0.01  # Burda et al. (2016), section 5.2
-_SOME = 500
-_ROWS = 1_000  # whose z are held against all N densities at a time
+_LEAST_ACTIVITY = 0.01  # Burda et al. (2016), section 5.2
+_COMPARED_IMAGES = 500  # for families whose densities are compared pair by pair
+_ROWS_AT_A_TIME = 1_000  # draws that are compared with all N densities together
 
 
 @dataclass(frozen=True)
 class Information:
-    """What the latents hold of N images.
+    """Information about N images in the latents.
 
     Attributes:
-        kl: (D,), E_x[KL(q(z_d | x) ‖ p(z_d))] in nats, latent by latent; None where the prior does
-            not know the density of one latent, as a flow does not.
+        kl: (D,), E_x[KL(q(z_d | x) ‖ p(z_d))] in nats for each latent; None if the prior or q does
+            not know the density of one latent, for example a flow.
         activity: (D,), Var_x(E_q[z_d | x]).
-        mutual: (M,), log q(z_n | x_n) − log q(z_n) in nats of the M images that are held against
-            each other, whose mean is the mutual information of z and x under q.
+        mutual: (M,), log q(z_n | x_n) − log q(z_n) in nats of M images that are compared with each
+            other. The mean is the mutual information of z and x under q.
     """
 
     kl: Tensor | None
@@ -35,10 +35,15 @@ class Information:
     def of(
         cls, parts: Sequence[Density], prior: Prior, generator: torch.Generator
     ) -> "Information":
-        """From the densities of N images under a prior, some rows a part, with a draw of each.
+        """Compute the information from the densities of N images and one draw of each.
 
-        The mutual information is of all images where the densities are diagonal Gaussians, else of
-        the first five hundred: each draw is held against the density of every image.
+        Each draw is compared with the density of every image. The mutual information is that of
+        all images if the densities are diagonal Gaussians, else that of the first five hundred.
+
+        Args:
+            parts: q(z | x) of all images, in batches.
+            prior: the prior of z.
+            generator: random generator of the draws.
         """
         means = [q.mean for q in parts]
         mean = torch.cat(means).double()
@@ -47,18 +52,18 @@ class Information:
             z = marginals.sample(1, generator)[0]
             mutual = marginals.log_prob(z) - _log_aggregate(marginals, z)
         else:
-            mutual = _mutual_of_some(_first(parts, means), generator)
+            mutual = _mutual_by_pairs(_first_images(parts, means), generator)
         kl = None if marginals is None else prior.kl_per_latent(marginals, generator)
         return cls(None if kl is None else kl.mean(0).cpu(), mean.var(0).cpu(), mutual.cpu())
 
     @property
     def active(self) -> Tensor:
-        """Which latents are active: those whose activity passes 0.01, (D,), bool."""
-        return self.activity > _ACTIVE
+        """True for each latent with an activity above 0.01, (D,)."""
+        return self.activity > _LEAST_ACTIVITY
 
 
 def _marginals(parts: Sequence[Density]) -> DiagonalGaussian | None:
-    """q(z_d | x) of each latent of all images, where they are known."""
+    """Return q(z_d | x) of each latent of all images; None if the family does not know them."""
     known = [marginals for q in parts if (marginals := q.marginals) is not None]
     if len(known) < len(parts):
         return None
@@ -66,14 +71,14 @@ def _marginals(parts: Sequence[Density]) -> DiagonalGaussian | None:
     return DiagonalGaussian(mean.double(), torch.cat([q.log_std for q in known]).double())
 
 
-def _first(parts: Sequence[Density], means: Sequence[Tensor]) -> list[Density]:
-    """The parts that the first five hundred images are in."""
+def _first_images(parts: Sequence[Density], means: Sequence[Tensor]) -> list[Density]:
+    """Return the parts that have the first five hundred images."""
     before = [sum(len(mean) for mean in means[:i]) for i in range(len(parts))]
-    return [q for q, images in zip(parts, before, strict=True) if images < _SOME]
+    return [q for q, images in zip(parts, before, strict=True) if images < _COMPARED_IMAGES]
 
 
-def _mutual_of_some(parts: Sequence[Density], generator: torch.Generator) -> Tensor:
-    """Of families that are not Gaussians with diagonal covariances, pair by pair, (N,)."""
+def _mutual_by_pairs(parts: Sequence[Density], generator: torch.Generator) -> Tensor:
+    """Compute `mutual` from all pairs of a draw and a density of any family, (N,)."""
     drawn = [q.draw(1, generator) for q in parts]
     z, log_q = (torch.cat([pair[i][0] for pair in drawn]) for i in (0, 1))
     # log q(z_n | x_m)
@@ -85,9 +90,9 @@ def _mutual_of_some(parts: Sequence[Density], generator: torch.Generator) -> Ten
 
 
 def _log_aggregate(q: DiagonalGaussian, z: Tensor) -> Tensor:
-    """Log of the aggregate q(z) = 1/N Σ_m q(z | x_m) at z (N, D), in nats, (N,).
+    """Compute log q(z) of the aggregate q(z) = 1/N Σ_m q(z | x_m) at z (N, D), in nats, (N,).
 
     Hoffman & Johnson, *ELBO surgery* (2016), section 2.
     """
     aggregate = SharedMixture(torch.zeros_like(q.mean[:, 0]), q.mean, q.log_std)
-    return torch.cat([aggregate.log_prob(some) for some in z.split(_ROWS)])
+    return torch.cat([aggregate.log_prob(some) for some in z.split(_ROWS_AT_A_TIME)])

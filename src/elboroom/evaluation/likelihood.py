@@ -1,4 +1,4 @@
-"""A trained model on the test images: means with their standard errors, in nats per image."""
+"""Bounds of log p(x) of the test images under a trained model, in nats per image."""
 
 import math
 import time
@@ -23,8 +23,8 @@ from elboroom.model.networks.layers import require_eval_mode
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
-_IMAGES = 100  # whose weights are held at a time
-_TAIL = 100  # samples, below which the tail of their weights has no shape
+_IMAGES_AT_A_TIME = 100  # images whose importance weights are in memory together
+_LEAST_K_FOR_K_HAT = 100  # samples; fewer have no tail that k̂ could be fitted to
 _BOUNDS = ("elbo", "reconstruction", "kl", "iwae")
 _LABELS = {
     "elbo": "ELBO",
@@ -35,29 +35,29 @@ _LABELS = {
 
 
 def label(quantity: str, k: int, kl_sampled: bool = False) -> str:
-    """What tables call a quantity estimated with k samples an image."""
+    """Return the heading of a quantity that is estimated with k samples per image."""
     how = ", sampled" if kl_sampled and quantity == "kl" else ""
     return _LABELS[quantity].format(k=k) + how
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found, with all that is needed to compare it with another.
+    """The result of `evaluate`, with everything that a comparison with another needs.
 
     Attributes:
         identity: the data, its binarisation and its split.
         part: the part of the data.
-        k: samples of z an image.
-        seed: of those samples.
-        seconds: elapsed.
-        per_image: `elbo`, `reconstruction`, `kl` and `iwae` in nats, each (N,); the `ess` of the
-            importance weights, and their `k_hat` where there are a hundred or more.
-            Of grey levels, `bits` per dimension, −iwae / (D log 2), D the pixels that are known.
-        information: what the latents hold of the images.
-        kl_sampled: whether `kl` is estimated by the samples, where it has no closed form.
+        k: number of samples of z per image.
+        seed: seed of the samples.
+        seconds: elapsed time.
+        per_image: `elbo`, `reconstruction`, `kl` and `iwae` in nats, each (N,). The `ess` of the
+            importance weights, and their `k_hat` if k is at least 100. For grey levels also `bits`
+            per dimension, −iwae / (D log 2), where D is the number of known pixels.
+        information: information about the images in the latents.
+        kl_sampled: True if `kl` has no closed form and is estimated by the samples.
         measure: "probability", or "density" of real values, whose nats depend on their unit.
-        rounding: what bfloat16 products moved the IWAE bound by, on the first images; None where
-            all was in float32.
+        rounding: the change of the IWAE bound by bfloat16 products, on the first images; None if
+            everything was in float32.
     """
 
     identity: Identity
@@ -73,12 +73,12 @@ class Evaluation:
 
     @property
     def unit(self) -> str:
-        """Of what is estimated."""
+        """The unit of the estimates."""
         return "nats per image" if self.measure == "probability" else "nats of density per image"
 
     @property
     def bits(self) -> Estimate | None:
-        """Bits per dimension by the IWAE bound, where the data are grey levels."""
+        """Bits per dimension by the IWAE bound; None unless the data are grey levels."""
         return Estimate.of(self.per_image["bits"]) if "bits" in self.per_image else None
 
     @property
@@ -96,7 +96,7 @@ class Evaluation:
 
     @property
     def title(self) -> str:
-        """The data behind the figures, in a line."""
+        """The data and the number of samples, in one line."""
         data = self.identity
         return (
             f"{data.source}, {data.binarisation} binarisation, {data.split} split, "
@@ -104,24 +104,24 @@ class Evaluation:
         )
 
     def minus(self, other: "Evaluation") -> dict[str, Estimate]:
-        """The mean difference of each quantity, image by image.
+        """Estimate the mean difference of each quantity from paired images.
 
         Raises:
-            IncomparableError: the two speak of different data, binarisations or splits, or one of
-                a density and the other of a probability.
+            IncomparableError: if the two have different data, binarisations or splits, or one is
+                of a density and the other of a probability.
         """
         self.identity.require_same(other.identity)
         if self.measure != other.measure:
             raise IncomparableError(
                 "these results cannot be compared",
-                why=f"one is the {self.measure} of the images, the other their {other.measure}",
-                fix="evaluate runs whose likelihoods are of one kind",
+                why=f"one is a {self.measure} of the images, the other a {other.measure}",
+                fix="compare runs whose likelihoods are both densities or both probabilities",
             )
         pairs = ((name, self.per_image[name] - other.per_image[name]) for name in _BOUNDS)
         return {name: Estimate.of(difference) for name, difference in pairs}
 
     def to_dict(self) -> dict[str, Any]:
-        """What goes into evaluation.json."""
+        """Return the content of evaluation.json."""
         return {
             "identity": asdict(self.identity),
             "part": self.part,
@@ -153,25 +153,25 @@ def evaluate(
     precision: Precision = "fp32",
     on_images: Callable[[int], None] = lambda images: None,
 ) -> Evaluation:
-    """The ELBO, its two terms, the IWAE bound, and what can be trusted of them.
+    """Compute the ELBO, its two terms, the IWAE bound, and how reliable they are.
 
-    The KL is in closed form where prior and posterior have one, else estimated by the same samples.
-    Everything is computed from the same k samples an image, on the model's device, in float32 but
-    for the decoder's matrix products, where `precision` says so. The weights of some images are
-    held at a time, so that the memory does not grow with k or the data.
+    Everything is computed from the same k samples per image on the model's device. The KL is in
+    closed form if prior and posterior have one, else estimated by the samples. Only the decoder's
+    matrix products may be in another precision than float32. Memory grows neither with k nor with
+    the data, because only some images are evaluated at a time.
 
     Args:
-        model: what is evaluated.
-        data: of which the test part counts.
-        k: samples of z an image.
-        seed: fixes them.
-        precision: of the decoder's products. With bfloat16 log w is off by about a tenth of a nat
-            at random, which lifts the IWAE bound by some thousandths.
-        on_images: called with each number of images that is done.
+        model: model to evaluate.
+        data: data whose test part is used.
+        k: number of samples of z per image.
+        seed: seed of the samples.
+        precision: precision of the decoder's products. bfloat16 changes log w by about 0.1 nats at
+            random, which raises the IWAE bound by some thousandths.
+        on_images: called with the number of images of each part that is finished.
 
     Raises:
-        DataError: the data has values that the likelihood cannot take.
-        UsageError: the model has batch normalisation and is left in training mode.
+        DataError: if the data has values that the likelihood does not support.
+        UsageError: if the model has batch normalisation and is in training mode.
     """
     require_eval_mode(model)
     require_support(model.likelihood, data.test, data.identity.source)
@@ -181,7 +181,7 @@ def evaluate(
     generator = stream(seed, "evaluate", device=device)
     dtype = resolve_precision(precision, device)
     terms, densities = [], []
-    for x in data.test.split(_IMAGES):
+    for x in data.test.split(_IMAGES_AT_A_TIME):
         x = x.to(device)
         terms.append(_terms(model, x, data.test, k, generator, dtype))
         densities.append(model.posterior(x, data.test.seen(x)))
@@ -195,7 +195,7 @@ def evaluate(
     seconds = time.perf_counter() - clock
     kind = class_of(model.likelihood)
     if kind.in_bits:
-        per_image["bits"] = -per_image["iwae"] / (_known(data.test) * math.log(2))
+        per_image["bits"] = -per_image["iwae"] / (_known_pixels(data.test) * math.log(2))
     measure = "density" if kind.is_density else "probability"
     sampled = model.prior.kl(densities[0]) is None
     parts = per_image, information, sampled, measure, rounding
@@ -203,27 +203,27 @@ def evaluate(
 
 
 def _rounding(iwae: Tensor, model: VAE, part: Part, k: int, seed: int) -> Estimate:
-    """How far the bounds of the first images lie from those of float32 products, same samples."""
+    """Estimate the change of the first images' bounds by rounding, from the same samples."""
     device = next(model.parameters()).device
-    x = next(part.split(_IMAGES)).to(device)
+    x = next(part.split(_IMAGES_AT_A_TIME)).to(device)
     again = stream(seed, "evaluate", device=device)
     exact = _terms(model, x, part, k, again, torch.float32)["iwae"].cpu()
     return Estimate.of(iwae[: len(exact)] - exact)
 
 
-def _known(part: Part) -> Tensor:
-    """How many pixels of each image are known, (N,)."""
-    return torch.cat([(~x.isnan()).flatten(1).sum(1) for x in part.split(_IMAGES)])
+def _known_pixels(part: Part) -> Tensor:
+    """Count the known pixels of each image, (N,)."""
+    return torch.cat([(~x.isnan()).flatten(1).sum(1) for x in part.split(_IMAGES_AT_A_TIME)])
 
 
 def _terms(
     model: VAE, x: Tensor, part: Part, k: int, generator: torch.Generator, products: torch.dtype
 ) -> dict[str, Tensor]:
-    """What is known of each row of x by k samples of q."""
+    """Compute the values of `per_image` for each row of x from k samples of q."""
     mask, prior = part.seen(x), model.prior(len(x))
     q = model.posterior(x, mask)
     log_likelihoods, log_ratios = [], []
-    for count in _counts(k, max(1, decoded_at_a_time(model, x) // len(x))):
+    for count in _split_count(k, max(1, decoded_at_a_time(model, x) // len(x))):
         z, log_q = q.draw(count, generator)
         with autocast(products, x.device):
             log_likelihoods.append(model.log_likelihood(x, z, mask))
@@ -242,9 +242,9 @@ def _terms(
         "iwae": iwae(log_weights),
         "ess": importance_ess(log_weights),
     }
-    return found | ({"k_hat": pareto_k(log_weights)} if k >= _TAIL else {})
+    return found | ({"k_hat": pareto_k(log_weights)} if k >= _LEAST_K_FOR_K_HAT else {})
 
 
-def _counts(total: int, most: int) -> list[int]:
-    """`total` in parts of at most `most`."""
+def _split_count(total: int, most: int) -> list[int]:
+    """Split `total` into parts of at most `most`."""
     return [most] * (total // most) + [total % most] * (total % most > 0)

@@ -1,4 +1,4 @@
-"""Figures for a paper: arrays in, a matplotlib `Figure` out; the caller saves it."""
+"""Figures for a paper: functions of arrays that return a matplotlib `Figure`."""
 
 from elboroom.figures.plots.completion import completion, completions
 from elboroom.figures.plots.contours import contours

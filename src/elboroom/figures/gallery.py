@@ -1,8 +1,7 @@
-"""What each figure shows of a model and its data: the arrays behind `elboroom.figures`."""
+"""Each figure of a model and its data: computes the arrays that `elboroom.figures` draws."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -10,34 +9,38 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from elboroom import figures
-from elboroom.config import FigureName, FiguresConfig, MethodName
+from elboroom.config import FigureName, FiguresConfig
 from elboroom.data import Dataset
-from elboroom.data.masks import load_mask
+from elboroom.data.masks import load_mask, seen
 from elboroom.errors import NotDrawableError, UsageError
-from elboroom.figures.method_comparison import beyond_the_plane, ends, frames, in_the_plane, table
+from elboroom.figures.method_comparison import (
+    compare_beyond_plane,
+    compare_in_plane,
+    four_sigma_ends,
+    log_density_table,
+    panel_axes,
+)
 from elboroom.infer import complete, grid, svi
 from elboroom.infer.methods import infer_each
-from elboroom.infer.posterior import Posterior
-from elboroom.model.posteriors import DiagonalGaussian
 from elboroom.model.priors import StandardNormal
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.training.state import EpochMetrics
 
-_SAMPLES = 20
-_STEPS = 10
+_GENERATED_IMAGES = 20
+_INTERPOLATION_STEPS = 10
 _PANELS = 4
-_COLUMNS = 8
-_DRAWS = 3
-_MANIFOLD = 20
+_COMPLETED_IMAGES = 8
+_COMPLETION_DRAWS = 3
+_MANIFOLD_SIDE = 20
 _PRIOR_DRAWS = 10_000
-_SCATTERED = 10_000
-_OF_IMAGES = ("samples", "interpolation", "contours", "posteriors", "completion", "manifold")
+_SCATTERED_IMAGES = 10_000
+_NEEDS_IMAGES = ("samples", "interpolation", "contours", "posteriors", "completion", "manifold")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a figure is drawn of. The model is on the processor."""
+    """The model, data and training history that the figures show; the model is on the CPU."""
 
     model: VAE
     data: Dataset
@@ -45,56 +48,35 @@ class Subject:
     config: FiguresConfig
 
     def generator(self, name: str) -> torch.Generator:
-        """The random stream of one figure, whichever others are drawn."""
+        """Return the random stream of one figure; it does not depend on which others are drawn."""
         return stream(self.config.seed, name)
 
     def seen(self, x: Tensor) -> Tensor:
-        """The mask of the config for the rows of `x`, False where they miss a pixel too."""
-        return load_mask(self.config.mask, self.data.event_shape) & ~x.isnan()
+        """Return the mask of the config for `x` (B, *event), False where a pixel is missing."""
+        return seen(x, load_mask(self.config.mask, self.data.event_shape))
 
 
 def draw(name: FigureName, subject: Subject) -> Figure:
     """Draw one figure.
 
     Raises:
-        NotDrawableError: this model or data does not have such a figure.
-        UsageError: the mask or the pairs of the config do not fit the data.
+        NotDrawableError: if this model or data has no such figure.
+        UsageError: if the mask or the pairs of the config do not fit the data.
     """
-    if name in _OF_IMAGES:
+    if name in _NEEDS_IMAGES:
         _require_images(subject.data, name)
     with torch.no_grad():
-        return _DRAWN[name](subject)
-
-
-def completion(
-    model: VAE,
-    x: Tensor,
-    mask: Tensor,
-    *,
-    draws: int,
-    generator: torch.Generator,
-    methods: tuple[MethodName, ...] = ("svi",),
-) -> tuple[Figure, dict[MethodName, Posterior]]:
-    """Complete `x` (B, *event) by each method; the figure, and the posteriors behind it."""
-    posteriors = infer_each(methods, model, x, mask, generator=generator)
-    filled = {
-        name: complete(model, x, mask, p, draws=draws, generator=generator.clone_state())
-        for name, p in posteriors.items()
-    }
-    shown = {name: (f.mean.numpy(), f.draws.numpy()) for name, f in filled.items()}
-    if len(shown) == 1:
-        return figures.completion(x.numpy(), mask.numpy(), *shown[methods[0]]), posteriors
-    return figures.completions(x.numpy(), mask.numpy(), shown), posteriors
+        return FIGURES[name](subject)
 
 
 def _samples(subject: Subject) -> Figure:
-    means, draws = subject.model.generate(_SAMPLES, generator=subject.generator("samples"))
+    means, draws = subject.model.generate(_GENERATED_IMAGES, generator=subject.generator("samples"))
     return figures.samples(means.numpy(), draws.numpy())
 
 
 def _latent(subject: Subject) -> Figure:
     test = subject.data.test
-    part = test.rows(list(range(min(_SCATTERED, len(test)))))
+    part = test.rows(list(range(min(_SCATTERED_IMAGES, len(test)))))
     x = part.x
     means = subject.model.posterior(x, part.seen(x)).mean
     labels = None if part.labels is None else part.labels.numpy()
@@ -109,11 +91,11 @@ def _latent(subject: Subject) -> Figure:
         )
     note = f"projection on the first two principal components of D = {latents}"
     axes = ("principal component 1", "principal component 2")
-    return figures.latent(_principal(means).numpy(), labels, axis_labels=axes, note=note)
+    return figures.latent(_principal_components(means).numpy(), labels, axis_labels=axes, note=note)
 
 
-def _principal(means: Tensor) -> Tensor:
-    """The first two principal components of (N, D), (N, 2), their signs fixed."""
+def _principal_components(means: Tensor) -> Tensor:
+    """Project (N, D) on its first two principal components, (N, 2), with fixed signs."""
     centred = means - means.mean(0)
     directions = torch.linalg.svd(centred, full_matrices=False).Vh[:2]
     signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
@@ -121,28 +103,28 @@ def _principal(means: Tensor) -> Tensor:
 
 
 def _interpolation(subject: Subject) -> Figure:
-    x, ends = _pairs(subject)
+    x, ends = _images_of_pairs(subject)
     means = subject.model.posterior(x, subject.data.test.seen(x)).mean
     start, end = means.view(2, len(ends), 1, -1)
-    t = torch.linspace(0, 1, _STEPS)[:, None]
+    t = torch.linspace(0, 1, _INTERPOLATION_STEPS)[:, None]
     paths = subject.model.decode((1 - t) * start + t * end).mean
     return figures.interpolation(paths.numpy(), ends)
 
 
-def _pairs(subject: Subject) -> tuple[Tensor, list[tuple[str, str]]]:
-    """The first test image of each class in `config.pairs`: all starts, then all ends."""
+def _images_of_pairs(subject: Subject) -> tuple[Tensor, list[tuple[str, str]]]:
+    """Return the first test image of each class in `config.pairs`: all starts, then all ends."""
     part = subject.data.test
-    ends = [_ends(pair) for pair in subject.config.pairs]
+    ends = [_parse_pair(pair) for pair in subject.config.pairs]
     classes = [a for a, _ in ends] + [b for _, b in ends]
     if part.labels is None:
         rows = [i % len(part) for i in range(len(classes))]
         ends = [(f"#{a}", f"#{b}") for a, b in zip(rows, rows[len(ends) :], strict=False)]
     else:
-        rows = [_first_of(part.labels, name) for name in classes]
+        rows = [_first_row_of(part.labels, name) for name in classes]
     return part.rows(rows).x, ends
 
 
-def _ends(pair: str) -> tuple[str, str]:
+def _parse_pair(pair: str) -> tuple[str, str]:
     start, separator, end = pair.partition("-")
     if not (separator and start.isdigit() and end.isdigit()):
         raise UsageError(
@@ -153,7 +135,7 @@ def _ends(pair: str) -> tuple[str, str]:
     return start, end
 
 
-def _first_of(labels: Tensor, name: str) -> int:
+def _first_row_of(labels: Tensor, name: str) -> int:
     rows = (labels == int(name)).nonzero()
     if not len(rows):
         raise UsageError(
@@ -166,14 +148,14 @@ def _first_of(labels: Tensor, name: str) -> int:
 
 def _contours(subject: Subject) -> Figure:
     _require_plane(subject.model, "contours")
-    model, x = subject.model, _distinct(subject.data, _PANELS)
+    model, x = subject.model, _images_of_distinct_classes(subject.data, _PANELS)
     mask, generator = subject.seen(x), subject.generator("contours")
     fit = svi(model, x, mask, generator=generator)
-    q = cast(DiagonalGaussian, fit.q)
     exact = grid(model, x, mask, generator=generator)
-    axes = frames(exact, ends(q))
+    axes = panel_axes(exact, four_sigma_ends(fit.q))
     z1, z2 = axes.numpy().transpose(1, 0, 2)
-    truth, fitted, kl = table(exact, axes), table(fit, axes), exact.kl(q).numpy()
+    truth, fitted = log_density_table(exact, axes), log_density_table(fit, axes)
+    kl = exact.kl(fit.q).numpy()
     return figures.contours(z1, z2, truth, fitted, kl, x.numpy(), mask.numpy())
 
 
@@ -185,19 +167,22 @@ def _posteriors(subject: Subject) -> Figure:
             why="this model has one latent",
             fix="train with --latents 2 or more",
         )
-    compare, rows = (in_the_plane, _PANELS) if latents == 2 else (beyond_the_plane, 1)
-    x, generator = _distinct(subject.data, rows), subject.generator("posteriors")
+    compare, rows = (compare_in_plane, _PANELS) if latents == 2 else (compare_beyond_plane, 1)
+    x, generator = _images_of_distinct_classes(subject.data, rows), subject.generator("posteriors")
     return compare(subject.model, x, subject.seen(x), generator=generator)
 
 
 def _completion(subject: Subject) -> Figure:
-    x = _distinct(subject.data, _COLUMNS)
-    generator = subject.generator("completion")
-    return completion(subject.model, x, subject.seen(x), draws=_DRAWS, generator=generator)[0]
+    model, x = subject.model, _images_of_distinct_classes(subject.data, _COMPLETED_IMAGES)
+    mask, generator = subject.seen(x), subject.generator("completion")
+    posterior = infer_each(("svi",), model, x, mask, generator=generator)["svi"]
+    filled = complete(model, x, mask, posterior, draws=_COMPLETION_DRAWS, generator=generator)
+    arrays = (x, mask, filled.mean, filled.draws)
+    return figures.completion(*(array.numpy() for array in arrays))
 
 
-def _distinct(data: Dataset, count: int) -> Tensor:
-    """The first test image of each class, then the first of any, `count` in all."""
+def _images_of_distinct_classes(data: Dataset, count: int) -> Tensor:
+    """Return `count` test images: the first of each class, then the first of any class."""
     labels = data.test.labels
     if labels is None:
         return data.test.rows(list(range(min(count, len(data.test))))).x
@@ -208,7 +193,7 @@ def _distinct(data: Dataset, count: int) -> Tensor:
 
 def _manifold(subject: Subject) -> Figure:
     _require_plane(subject.model, "manifold")
-    quantiles = (torch.arange(_MANIFOLD) + 0.5) / _MANIFOLD
+    quantiles = (torch.arange(_MANIFOLD_SIDE) + 0.5) / _MANIFOLD_SIDE
     across, up = _prior_quantiles(subject, quantiles)
     z2, z1 = torch.meshgrid(up, across, indexing="ij")
     means = subject.model.decode(torch.stack([z1, z2], -1)).mean
@@ -216,7 +201,7 @@ def _manifold(subject: Subject) -> Figure:
 
 
 def _prior_quantiles(subject: Subject, levels: Tensor) -> Tensor:
-    """Where each latent passes these levels of prior probability, (D, levels)."""
+    """Return the quantiles of each latent under the prior at these levels, (D, levels)."""
     prior = subject.model.prior
     if isinstance(prior, StandardNormal):
         return torch.special.ndtri(levels).expand(subject.model.latents, -1)
@@ -232,11 +217,12 @@ def _curves(subject: Subject) -> Figure:
             fix="train it longer",
         )
     names = ("epoch", "elbo", "reconstruction", "kl", "beta")
-    train = {name: np.array([getattr(m, name) for m in subject.history]) for name in names}
-    looked = [m for m in subject.history if m.held_out_elbo is not None]
+    rows = [asdict(metrics) for metrics in subject.history]
+    train = {name: np.array([row[name] for row in rows]) for name in names}
+    evaluated = [m for m in subject.history if m.held_out_elbo is not None]
     held_out = {
-        "epoch": np.array([m.epoch for m in looked]),
-        "elbo": np.array([m.held_out_elbo for m in looked], dtype=float),
+        "epoch": np.array([m.epoch for m in evaluated]),
+        "elbo": np.array([m.held_out_elbo for m in evaluated], dtype=float),
     }
     return figures.curves(train, held_out, held_out_name=subject.data.held_out[0])
 
@@ -259,7 +245,7 @@ def _require_plane(model: VAE, name: str) -> None:
         )
 
 
-_DRAWN: dict[FigureName, Callable[[Subject], Figure]] = {
+FIGURES: dict[FigureName, Callable[[Subject], Figure]] = {
     "samples": _samples,
     "latent": _latent,
     "interpolation": _interpolation,

@@ -147,7 +147,7 @@ def test_posteriors_leaves_out_a_q_below_every_contour() -> None:
     assert [len(lines(axes)) for axes in (truth, method)] == [1, 1]
 
 
-def test_posteriors_shows_what_was_seen() -> None:
+def test_posteriors_shows_the_seen_pixels() -> None:
     arguments = several(2, 1, 0)
     for p, (seen, *_) in enumerate(rows(figures.posteriors(**arguments), 3)):
         np.testing.assert_array_equal(picture(seen)[:4], colours(arguments["images"][p])[:4])
@@ -158,7 +158,9 @@ def test_posteriors_shows_what_was_seen() -> None:
     ("fits", "samplers", "named"),
     [(1, 1, ["q(z | seen)", "draws of z"]), (1, 0, ["q(z | seen)"]), (0, 1, ["draws of z"])],
 )
-def test_posteriors_legend_names_what_there_is(fits: int, samplers: int, named: list[str]) -> None:
+def test_posteriors_legend_names_only_what_is_drawn(
+    fits: int, samplers: int, named: list[str]
+) -> None:
     figure = several_posteriors(1, fits, samplers)
     assert legend(figure)[2:] == named
     title = figure.legends[0].get_title().get_text()
@@ -178,7 +180,7 @@ def test_corner_has_a_panel_per_dimension_and_pair_labelled_at_its_edges() -> No
     assert [axes.get_xlabel() for axes in own.axes][3:] == ["a", "b", "c"]
 
 
-def test_corner_tells_methods_apart_by_colour_and_by_dashes_or_shade() -> None:
+def test_corner_distinguishes_methods_by_colour_and_by_dashes_or_shade() -> None:
     figure = corner(5, 2)
     (legend_box,) = figure.legends
     assert len({line.get_color() for line in legend_box.get_lines()}) == 5
@@ -247,7 +249,7 @@ def test_corner_axes_follow_limits_or_all_methods_but_not_their_outliers() -> No
     [np.zeros((1, 2)), np.full((50, 2), 3.0), rng().normal(size=(50, 2)) * [0.0, 1.0]],
     ids=["one draw", "one place", "one constant"],
 )
-def test_corner_draws_what_does_not_spread(z: Array) -> None:
+def test_corner_draws_constant_values(z: Array) -> None:
     figure = figures.corner({"stuck": z})
     assert all(len(axes.collections) + len(axes.lines) for axes in figure.axes)
 

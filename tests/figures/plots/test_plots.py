@@ -50,7 +50,7 @@ def test_latent_points_keep_order_colour_and_class() -> None:
     assert axes.get_title(loc="left") == "from D = 50"
 
 
-def test_latent_tells_47_classes_apart() -> None:
+def test_latent_distinguishes_47_classes() -> None:
     (legend,) = latent(94, 47).legends
     looks = {(line.get_color(), line.get_marker()) for line in legend.get_lines()}
     assert len(looks) == 47
@@ -93,7 +93,7 @@ def test_contours_of_a_gaussian_are_its_one_to_four_sigma_ellipses() -> None:
         assert fit.linestyles == "dashed"
 
 
-def test_contours_do_not_mind_what_is_far_away() -> None:
+def test_contours_ignore_far_values() -> None:
     arguments = posteriors(1)
     plain = figures.contours(**arguments).axes[0]
     for name, far in (("log_posterior", -np.inf), ("log_q", -1e4)):
@@ -115,7 +115,7 @@ def test_contours_close_where_a_density_ends() -> None:
     np.testing.assert_array_equal(outermost[0], outermost[-1])
 
 
-def test_contours_zoom_to_what_they_show_at_equal_scales() -> None:
+def test_contours_zoom_to_their_densities_at_equal_scales() -> None:
     (axes,) = contours(1).axes
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     assert right - left == pytest.approx(top - bottom)

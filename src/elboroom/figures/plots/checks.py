@@ -1,4 +1,4 @@
-"""Shapes of the arrays that figures are made of, and what to say when they are wrong."""
+"""Checks of the arrays that figures are made of."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def require_images(name: str, array: Array, leading: str) -> None:
     """Check that `array` holds images.
 
     Args:
-        name: the argument's name, for the message.
+        name: name of the argument in the error.
         array: `(*leading, C, H, W)` with C = 1 or 3.
         leading: names of the axes before the image, such as `"S, P"`.
 
     Raises:
-        UsageError: it does not, or one of its axes is empty.
+        UsageError: if it does not, or one of its axes is empty.
     """
     expected_ndim = len(leading.split(",")) + 3
     if array.ndim != expected_ndim or array.shape[-3] not in (1, 3) or array.size == 0:
@@ -34,7 +34,7 @@ def require_shape(name: str, array: Array, shape: tuple[int, ...], axes: str) ->
     """Check that `array` has `shape`, whose axes are named by `axes`, such as `"P, n, m"`.
 
     Raises:
-        UsageError: it has another one.
+        UsageError: if it has another shape.
     """
     if array.shape != shape:
         raise UsageError(
@@ -48,33 +48,34 @@ def require_mask(name: str, mask: Array, images: Array) -> None:
     """Check that `mask` is boolean and shaped like `images`.
 
     Raises:
-        UsageError: it is not.
+        UsageError: if it is not.
     """
     if mask.dtype != np.bool_ or mask.shape != images.shape:
         raise UsageError(
             f"{name}: expected bool of shape {images.shape}, found {mask.dtype} of {mask.shape}",
-            why="a mask says of every pixel whether it was seen (True)",
+            why="a mask is True where a pixel was seen",
             fix="convert with .astype(bool) and broadcast to the shape of the images",
         )
 
 
 def require_draws(name: str, array: Array, shape: tuple[int, ...], axes: str) -> None:
-    """Check that `array` holds draws: K ≥ 1 of `shape`, all finite.
+    """Check that `array` holds K ≥ 1 finite draws of `shape`.
 
     Args:
-        name: the argument's name, for the message.
+        name: name of the argument in the error.
         array: `(K, *shape)`.
-        shape: of one draw.
+        shape: shape of one draw.
         axes: names of the axes of `shape`, such as `"P, 2"`.
 
     Raises:
-        UsageError: it does not.
+        UsageError: if it does not.
     """
     require_shape(name, array, (max(len(array), 1), *shape), f"K, {axes}")
     if not np.isfinite(array).all():
+        count = np.sum(~np.isfinite(array))
         raise UsageError(
-            f"{name}: expected finite draws, found {np.sum(~np.isfinite(array))} values not finite",
-            why="a draw without a place cannot be shown",
+            f"{name}: expected finite draws, found {count} values that are not finite",
+            why="a draw that is not finite has no place in the figure",
             fix="look for the cause where the draws were made: a chain may have diverged",
         )
 
@@ -83,12 +84,12 @@ def require_methods(name: str, methods: Collection[str], at_most: int | None = N
     """Check that there is a method, and that there are no more than `at_most`.
 
     Raises:
-        UsageError: there are not.
+        UsageError: if there are not.
     """
     if not methods or (at_most is not None and len(methods) > at_most):
         expected = "one method or more" if at_most is None else f"1 to {at_most} methods"
         raise UsageError(
             f"{name}: expected {expected}, found {len(methods)}",
-            why="each has its place and its look in this figure",
+            why="each method has its own place and style in this figure",
             fix="choose some of them, or draw several figures",
         )

@@ -1,4 +1,4 @@
-"""Contours: the true posterior of a two-dimensional z beside the q that was fitted to it."""
+"""Contours: the true posterior of a two-dimensional z, and the q that was fitted to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from elboroom.figures.plots.style import (
 )
 
 HEADER = 0.33  # inches: height of the image above a panel
-LABELS = 0.55  # inches: what the labels of a panel's axes take off its side
+LABELS = 0.55  # inches: width of the labels of a panel's axes
 
 
 @styled
@@ -39,20 +39,20 @@ def contours(
     """Draw isocontours of the true posterior and of its fit, one panel per partly seen image.
 
     Both densities have the same contours: 0.5, 2, 4.5 and 8 nats below the maximum of the true
-    one. A panel is zoomed to the contours in it, with equal scales on its axes.
+    posterior. A panel is zoomed to its contours and has equal scales on its axes.
 
     Args:
         z1: `(P, n)`, increasing: the panel's grid along z₁.
         z2: `(P, m)`, increasing: the panel's grid along z₂.
         log_posterior: `(P, n, m)` nats: log p(z | seen) at `(z1[p, i], z2[p, j])`, NORMALISED: the
             density integrates to 1. `-inf` is allowed.
-        log_q: `(P, n, m)` nats: log q(z | seen), likewise.
+        log_q: `(P, n, m)` nats: log q(z | seen), normalised too.
         kl: `(P,)` nats: the exact KL(q‖p).
         images: `(P, C, H, W)` in [0, 1].
         masks: `(P, C, H, W)` bool, True = seen.
 
     Raises:
-        UsageError: the shapes do not fit, or a density has a NaN or is nowhere above zero.
+        UsageError: if the shapes do not fit, or a density has a NaN or is zero everywhere.
     """
     panels, n, m = len(images), z1.shape[-1], z2.shape[-1]
     require_images("images", images, "P")
@@ -69,13 +69,14 @@ def contours(
         _header(axes, images[p], masks[p], float(kl[p]), share=HEADER / side)
     _legend(figure)
     settle(figure)
-    for axes in every_axes:  # squares only now: around them, the layout would take long to settle
+    # The panels become squares last, because the layout takes long to settle around squares.
+    for axes in every_axes:
         axes.set_aspect("equal")
     return figure
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes], float]:
-    """The figure, its panels, and about how many inches the side of a panel is."""
+    """Make the figure and its panels, and return also the side of a panel in inches, roughly."""
     columns = columns_for(count, at_most=4)
     rows = -(-count // columns)
     width = max(COLUMN_WIDTH, TEXT_WIDTH * min(columns / 3, 1))

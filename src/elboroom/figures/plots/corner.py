@@ -1,4 +1,4 @@
-"""The corner: posteriors beyond two dimensions, as the marginals of every one and every pair."""
+"""Corner plots: the marginals of every dimension and of every pair of dimensions."""
 
 from __future__ import annotations
 
@@ -15,23 +15,30 @@ from matplotlib.typing import LineStyleType
 
 from elboroom.errors import UsageError
 from elboroom.figures.plots.checks import require_draws, require_methods, require_shape
-from elboroom.figures.plots.style import BLUE, TEXT_WIDTH, VERMILION, Array, new_figure, styled
+from elboroom.figures.plots.style import (
+    BLUE,
+    TEXT_WIDTH,
+    VERMILION,
+    Array,
+    latent_name,
+    new_figure,
+    styled,
+)
 
 LOOKS: tuple[tuple[str, LineStyleType], ...] = (
-    # Okabe & Ito (2008) again; the dashes tell them apart without colour
+    # Okabe & Ito (2008); the dashes distinguish methods without colour.
     (BLUE, "-"),
     (VERMILION, "--"),
     ("#009E73", "-."),
     ("#CC79A7", "-"),
     ("black", ":"),
 )
-MASSES = (0.9, 0.5)  # inside the contours
+MASSES = (0.9, 0.5)  # shares of the draws inside the contours
 MOST_DIMENSIONS = 8
-CELLS = 160  # along an axis, of the histograms below the densities
-BEYOND = 0.15  # of the width of the draws: what an axis shows on either side of them
-SIDE = 1.75  # inches: of a panel, if the page has room
+CELLS = 160  # cells along an axis of the histograms that are smoothed
+MARGIN = 0.15  # on either side of the draws, as a share of their width
+SIDE = 1.75  # inches: side of a panel if the page has room
 NAME_WIDTH = 20  # characters
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 @styled
@@ -43,26 +50,27 @@ def corner(
 ) -> Figure:
     """Draw the density of every dimension on the diagonal, and of every pair below it.
 
-    Contours hold 50 % and 90 % of a method's draws within the panel. The first method is shaded,
-    the place of a reference. A density is a histogram smoothed by a Gaussian of width σ K^(−1/5)
-    on the diagonal, σ K^(−1/6) below it (Scott, *Multivariate Density Estimation*, 1992, section
-    6.3), where σ is the smaller of the standard deviation and 0.74 of the interquartile range
-    (Silverman, *Density Estimation*, 1986, section 3.4). All methods of a panel have one scale.
+    Contours hold 50 % and 90 % of a method's draws within the panel. The first method is shaded:
+    give the reference first. All methods of a panel have one scale.
+
+    A density is a histogram smoothed by a Gaussian. Its width is σ K^(−1/5) on the diagonal and
+    σ K^(−1/6) below it (Scott, *Multivariate Density Estimation*, 1992, section 6.3). σ is the
+    smaller of the standard deviation and 0.74 of the interquartile range (Silverman, *Density
+    Estimation*, 1986, section 3.4).
 
     Args:
-        draws: by the name of a method, `(K, D)`: draws of z, 2 ≤ D ≤ 8 and K of its own. Choose
-            the dimensions before.
+        draws: by the name of a method, draws of z, `(K, D)` with 2 ≤ D ≤ 8. K may differ.
         axis_labels: D names of the dimensions; z₁, z₂, … if None.
-        limits: `(D, 2)`, the ends of each axis; those of the draws if None, but for the outermost
-            hundredth of a method.
+        limits: `(D, 2)`, the ends of each axis. None spans the draws without the outermost 1 % of
+            each method.
 
     Raises:
-        UsageError: the shapes do not fit, a draw is not finite, D is not 2 to 8, the limits do not
-            increase, or there are not 1 to 5 methods.
+        UsageError: if the shapes do not fit, a draw is not finite, D is not 2 to 8, the limits do
+            not increase, or there are not 1 to 5 methods.
     """
     count = _require(draws, axis_labels, limits)
-    limits = _around(draws) if limits is None else limits
-    labels = axis_labels or [f"z{d}".translate(SUBSCRIPTS) for d in range(1, count + 1)]
+    limits = _limits_of(draws) if limits is None else limits
+    labels = axis_labels or [latent_name(d) for d in range(count)]
     figure, panels = _panels(limits, labels)
     for (row, column), axes in panels.items():
         for index, z in enumerate(draws.values()):
@@ -87,7 +95,7 @@ def _require(
     if not 2 <= count <= MOST_DIMENSIONS:
         raise UsageError(
             f"draws: expected 2 to {MOST_DIMENSIONS} dimensions, found D = {count}",
-            why="each has a row and a column, and a page has room for so many",
+            why="each has a row and a column, and a page has no room for more",
             fix="choose some of them, as in z[:, [0, 3, 7]]",
         )
     if axis_labels is not None and len(axis_labels) != count:
@@ -107,16 +115,16 @@ def _require(
     return count
 
 
-def _around(draws: Mapping[str, Array]) -> Array:
-    """Limits `(D, 2)` around the draws of every method, but for their outliers."""
+def _limits_of(draws: Mapping[str, Array]) -> Array:
+    """Compute limits `(D, 2)` around the draws of all methods without their outliers."""
     ends = np.stack([np.quantile(z, (0.005, 0.995), axis=0) for z in draws.values()])
     low, high = ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)
     width = np.where(high > low, high - low, 1.0)
-    return np.stack([low - BEYOND * width, high + BEYOND * width], axis=1)
+    return np.stack([low - MARGIN * width, high + MARGIN * width], axis=1)
 
 
 def _panels(limits: Array, labels: Sequence[str]) -> tuple[Figure, dict[tuple[int, int], Axes]]:
-    """The figure, and its panels by row and column."""
+    """Make the figure and its panels by row and column."""
     count = len(labels)
     side = min(SIDE, (TEXT_WIDTH - 0.5) / count)
     figure = new_figure(count * side + 0.5, count * side + 0.4)
@@ -162,22 +170,22 @@ def _pair(axes: Axes, z: Array, limits: Array, index: int) -> None:
 
 
 def _density(z: Array, limits: Array) -> tuple[list[Array], Array]:
-    """The density of draws `(K, d)` within `(d, 2)` limits: centres of cells, and its values."""
+    """Estimate the density of draws `(K, d)` within limits `(d, 2)` at the centres of cells."""
     edges = [np.linspace(low, high, CELLS + 1) for low, high in limits]
     centres = [(edge[1:] + edge[:-1]) / 2 for edge in edges]
     density, _ = np.histogramdd(z, edges)
     for d, centre in enumerate(centres):
         cell = centre[1] - centre[0]
         # h = σ K^(−1/(d+4))
-        width = max(_spread(z[:, d]) * len(z) ** (-1 / (z.shape[1] + 4)), cell / 2)
+        width = max(_robust_std(z[:, d]) * len(z) ** (-1 / (z.shape[1] + 4)), cell / 2)
         kernel = np.exp(-0.5 * ((centre[:, None] - centre) / width) ** 2)
         smooth = np.tensordot(kernel / kernel.sum(axis=0), density, (1, d)) / cell
         density = np.moveaxis(smooth, 0, d)
     return centres, density / len(z)
 
 
-def _spread(z: Array) -> float:
-    """σ of draws `(K,)`, or what their quartiles say it is, if that is less."""
+def _robust_std(z: Array) -> float:
+    """Estimate σ of draws `(K,)`: the smaller of their own and of the one by their quartiles."""
     low, high = np.quantile(z, (0.25, 0.75))
     return min(float(z.std()), float(high - low) / 1.349)
 

@@ -20,7 +20,7 @@ TITLES = {
     "beta": "β, weight of the KL in training",
 }
 LOOKS = ((BLUE, "-"), (VERMILION, "--"))
-FEW = 30  # epochs: so many points are marked one by one
+FEW = 30  # epochs: a curve of at most this length has a marker per point
 
 
 @styled
@@ -29,19 +29,19 @@ def curves(
 ) -> Figure:
     """Draw training curves: the ELBO at the left, its terms at the right.
 
-    Both tables map the name of a column to its values, one per logged epoch. β has a panel when it
-    is not 1 throughout. The y-limits are those of the curves after the first tenth of training,
-    so that the first epochs do not squash the rest: there, a curve comes in from beyond the frame.
+    Both tables map the name of a column to its values, one per logged epoch. β has a panel if it
+    is not always 1. The y-limits ignore the first tenth of training, where a curve may enter from
+    outside the frame: the first epochs would squash the rest.
 
     Args:
-        train: columns "epoch", "elbo", "reconstruction" and "kl", `(E,)`; "beta" `(E,)` is
-            optional and 1 without it. All but the first are in nats per image, except "beta".
-        held_out: columns "epoch" and "elbo", `(F,)` at epochs of its own, possibly none;
-            "reconstruction" and "kl" are drawn if they are there.
-        held_out_name: what the legend calls the second table, such as "test".
+        train: columns "epoch", "elbo", "reconstruction" and "kl", `(E,)`. "beta" `(E,)` is
+            optional and 1 by default. The ELBO and its terms are in nats per image.
+        held_out: columns "epoch" and "elbo", `(F,)`, at other epochs and possibly none.
+            "reconstruction" and "kl" are drawn if present.
+        held_out_name: name of the second table in the legend, such as "test".
 
     Raises:
-        UsageError: a column is missing or not as long as "epoch", or `train` has no rows.
+        UsageError: if a column is missing or not as long as "epoch", or `train` has no rows.
     """
     _require_columns("train", train, ("epoch", "elbo", "reconstruction", "kl"))
     _require_columns("held_out", held_out, ("epoch", "elbo"))
@@ -68,7 +68,7 @@ def _require_columns(name: str, table: Mapping[str, Array], required: tuple[str,
     if missing:
         raise UsageError(
             f"{name}: expected columns {', '.join(required)}, found {', '.join(table) or 'none'}",
-            why="every panel but that of β is drawn for every run",
+            why="every panel except that of β is always drawn",
             fix=f"add {', '.join(missing)}",
         )
     for column, values in table.items():

@@ -1,4 +1,4 @@
-"""Densities of a two-dimensional z: isocontours at levels that all densities of a panel share."""
+"""Densities of a two-dimensional z, drawn as contours at common levels."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from elboroom.errors import UsageError
 from elboroom.figures.plots.style import Array
 
 DEPTHS = (0.5, 2.0, 4.5, 8.0)  # nats below the maximum: 1, 2, 3, 4 σ of a Gaussian
-FLOOR = 92.0  # nats below the outermost level: far under it, and finite
+FLOOR = 92.0  # nats below the outermost level: values are clipped here to be finite
 NOTE = f"contours {', '.join(f'{depth:g}' for depth in DEPTHS)} nats below the true maximum"
 
 
 def levels_of(log_posterior: Array) -> list[float]:
-    """The contour levels, rising, of every density beside `log_posterior` `(n, m)`.
+    """Return the contour levels in increasing order for a true `log_posterior` `(n, m)`.
 
     Raises:
-        UsageError: it has a NaN or is nowhere above zero.
+        UsageError: if it has a NaN or the density is zero everywhere.
     """
     top = maximum(log_posterior)
     return [top - depth for depth in reversed(DEPTHS)]
 
 
 def maximum(log_density: Array) -> float:
-    """The largest value of `log_density`.
+    """Return the largest value of `log_density`.
 
     Raises:
-        UsageError: it has a NaN or is nowhere above zero.
+        UsageError: if it has a NaN or the density is zero everywhere.
     """
     top = float(np.max(log_density))
     if not np.isfinite(top):
         raise UsageError(
             f"log_posterior, log_q: expected a finite maximum and no NaN, found {top}",
-            why="contours are drawn so many nats below the maximum of a density",
+            why="contours are drawn at depths below the maximum of a density",
             fix="pass log densities in nats, with -inf where a density is zero",
         )
     return top
@@ -43,7 +43,7 @@ def maximum(log_density: Array) -> float:
 def shade(
     axes: Axes, z1: Array, z2: Array, log_density: Array, levels: list[float], colour: str
 ) -> None:
-    """Fill the contours of `log_density` `(n, m)`, the darker the higher, and line them."""
+    """Fill the contours of `log_density` `(n, m)`, higher levels darker, and outline them."""
     shades = [to_rgba(colour, opacity) for opacity in (0.08, 0.16, 0.26, 0.4)]
     clipped = np.clip(log_density, levels[0] - FLOOR, None).T
     axes.contourf(z1, z2, clipped, levels=[*levels, levels[-1] + 1.5], colors=shades)
@@ -78,7 +78,7 @@ def outline(
 def zoom(axes: Axes, z1: Array, z2: Array, inside: Array) -> None:
     """Show a square around the grid points that lie `inside` `(n, m)` the outermost contours."""
     spans = z1[inside.any(axis=1)], z2[inside.any(axis=0)]
-    # Contours run on for up to a cell beyond the last grid point inside them.
+    # Contours extend up to one cell beyond the last grid point inside them.
     cell = max(np.diff(z1).max(), np.diff(z2).max())
     half = 0.52 * max(np.ptp(span) for span in spans) + cell
     for span, set_limits in zip(spans, (axes.set_xlim, axes.set_ylim), strict=True):
@@ -87,5 +87,5 @@ def zoom(axes: Axes, z1: Array, z2: Array, inside: Array) -> None:
 
 
 def nats(kl: float) -> str:
-    """A divergence in print."""
+    """Format a divergence."""
     return f"{kl:z.3f} nats" if kl < 100 else f"{kl:.3g} nats"

@@ -1,4 +1,4 @@
-"""Interpolation: what lies between two images in latent space."""
+"""Interpolation between images in latent space."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from elboroom.figures.plots.checks import require_images
 from elboroom.figures.plots.mosaic import gap_of, show_mosaic
 from elboroom.figures.plots.style import TEXT_WIDTH, Array, new_figure, rgb, styled
 
-LABEL = 0.3  # inches: what the label of a column takes
+LABEL = 0.3  # inches: width of the label of a column
 
 
 @styled
@@ -20,10 +20,10 @@ def interpolation(paths: Array, ends: Sequence[tuple[str, str]]) -> Figure:
 
     Args:
         paths: `(R, T, C, H, W)` in [0, 1]: R pairs, T steps at t = 0, 1/(T−1), …, 1.
-        ends: R pairs of names, such as `("1", "2")`, which labels its row "1 → 2".
+        ends: R pairs of names; `("1", "2")` labels its row "1 → 2".
 
     Raises:
-        UsageError: these are not images, T < 2, or `ends` does not have R pairs.
+        UsageError: if these are not images, T < 2, or `ends` does not have R pairs.
     """
     require_images("paths", paths, "R, T")
     rows, steps, _, height, width = paths.shape
@@ -47,6 +47,6 @@ def interpolation(paths: Array, ends: Sequence[tuple[str, str]]) -> Figure:
 
 
 def _stride(steps: int, tile: float) -> int:
-    """The least stride over the steps that leaves a label room and meets both ends."""
+    """Return the smallest stride that leaves room for labels and includes both ends."""
     last = steps - 1
     return next(s for s in range(1, steps) if last % s == 0 and (s * tile >= LABEL or s == last))

@@ -1,4 +1,4 @@
-"""The latent space: where the encoder puts the data."""
+"""The latent space: the encoder's means of the data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.markers import MarkerStyle
 from elboroom.figures.plots.checks import require_shape
 from elboroom.figures.plots.style import BLUE, GREY, PETROFF, SMALL, Array, new_figure, styled
 
-# Ten colours and seven shapes have no common factor: classes repeat a pair only after seventy.
+# Ten colours and seven shapes have no common factor, so a pair repeats only after 70 classes.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 NOTE_WIDTH = 60  # characters
 LEGEND_ROWS = 20
@@ -31,17 +31,17 @@ def latent(
 ) -> Figure:
     """Draw the encoder's means of a data set as points, coloured by class.
 
-    Points are drawn in the order given, so that no class lies on top of the others unless the data
-    are sorted by class.
+    Points are drawn in the given order, so no class covers the others unless the data are sorted
+    by class.
 
     Args:
         means: `(N, 2)`: E_q[z | x], or a projection of it.
         labels: `(N,)` int classes, or None for one colour and no legend.
-        axis_labels: the names of the two coordinates.
-        note: a line above the figure, such as what was projected on what.
+        axis_labels: names of the two coordinates.
+        note: a line above the figure, for example on the projection.
 
     Raises:
-        UsageError: `means` is not `(N, 2)` or `labels` is not `(N,)`.
+        UsageError: if `means` is not `(N, 2)` or `labels` is not `(N,)`.
     """
     require_shape("means", means, (len(means), 2), "N, 2")
     figure = new_figure(SIDE, SIDE)
@@ -63,7 +63,7 @@ def latent(
 
 
 def _points(axes: Axes, means: Array, colours: list[str], markers: list[str]) -> None:
-    """One collection for all classes: one per class would stack the classes on each other."""
+    """Draw all classes as one collection; one per class would stack the classes."""
     size = float(np.clip(25_000 / max(len(means), 1), 3.0, 18.0))  # points²
     points = axes.scatter(*means.T, s=size, c=colours, alpha=0.6, linewidths=0, rasterized=True)
     outlines = {

@@ -16,17 +16,17 @@ SIDE = 4.6  # inches
 def manifold(images: Array, coordinates: Array, heights: Array | None = None) -> Figure:
     """Draw decoded means over a grid of latent points, without gaps.
 
-    `images[i, j]` is decoded at z₁ = `coordinates[j]`, z₂ = `heights[i]`: it stands in column j
-    from the left and row i from the BOTTOM, so that z₁ grows to the right and z₂ upwards.
+    `images[i, j]` is decoded at z₁ = `coordinates[j]`, z₂ = `heights[i]`. It is drawn in column j
+    from the left and row i from the BOTTOM, so z₁ grows to the right and z₂ upwards.
 
     Args:
         images: `(n, n, C, H, W)` in [0, 1].
-        coordinates: `(n,)`, increasing: the values of z on an axis, as a rule the prior's quantiles
-            at equal steps of probability (Kingma & Welling 2013, figure 4).
-        heights: `(n,)`, increasing: those of z₂; None for the same on both axes.
+        coordinates: `(n,)`, increasing: the values of z₁, usually the prior's quantiles at equal
+            steps of probability (Kingma & Welling 2013, figure 4).
+        heights: `(n,)`, increasing: the values of z₂; None for those of z₁.
 
     Raises:
-        UsageError: these are not images, or the shapes do not fit.
+        UsageError: if these are not images, or the shapes do not fit.
     """
     require_images("images", images, "n, n")
     count, _, channels, height, width = images.shape
@@ -37,7 +37,9 @@ def manifold(images: Array, coordinates: Array, heights: Array | None = None) ->
     figure = new_figure(SIDE, (SIDE - 0.5) * height / width + 0.45)
     axes = figure.subplots()
     show_mosaic(axes, rgb(images)[::-1], gap=0)
-    few = min(count, 6 + count % 2)  # as even as n is: symmetric about the middle
+    few = min(
+        count, 6 + count % 2
+    )  # even if n is, so that the ticks are symmetric about the middle
     ticks = np.linspace(0, count - 1, few).round().astype(int)
     axes.tick_params(length=2.5)
     axes.set_xticks(ticks, _labels(coordinates[ticks]))

@@ -1,4 +1,4 @@
-"""A mosaic: many images of one size laid out as one picture, so that their pixels line up."""
+"""Mosaics: many images of one size in one picture, so that their pixels line up."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from elboroom.figures.plots.style import Array, bare
 
 
 def gap_of(tiles: Array) -> int:
-    """Pixels to leave between tiles `(..., H, W, 3)`: a small share of their size."""
+    """Return the gap between tiles `(..., H, W, 3)` in pixels: a small share of their size."""
     return max(1, round(max(tiles.shape[-3:-1]) / 14))
 
 
 def columns_for(count: int, at_most: int) -> int:
-    """How many columns lay `count` tiles in the fewest rows, filled as evenly as can be."""
+    """Return the number of columns that fills the fewest rows most evenly with `count` tiles."""
     return math.ceil(count / math.ceil(count / at_most))
 
 
 def wrap(tiles: Array, columns: int) -> Array:
-    """Lay a sequence `(N, H, W, 3)` out as `(R, columns, H, W, 3)`; white fills the last row."""
+    """Arrange tiles `(N, H, W, 3)` as `(R, columns, H, W, 3)`; white fills the last row."""
     rows = math.ceil(len(tiles) / columns)
     sheet = np.ones((rows * columns, *tiles.shape[1:]))
     sheet[: len(tiles)] = tiles
@@ -29,7 +29,7 @@ def wrap(tiles: Array, columns: int) -> Array:
 
 
 def join(tiles: Array, gap: int) -> Array:
-    """Join tiles `(R, Q, H, W, 3)` to one picture, with `gap` white pixels between them."""
+    """Join tiles `(R, Q, H, W, 3)` into one picture with `gap` white pixels between them."""
     rows, columns, height, width, _ = tiles.shape
     sheet = np.ones((rows, height + gap, columns, width + gap, 3))
     sheet[:, :height, :, :width] = tiles.transpose(0, 2, 1, 3, 4)
@@ -38,7 +38,7 @@ def join(tiles: Array, gap: int) -> Array:
 
 
 def show_mosaic(axes: Axes, tiles: Array, gap: int) -> None:
-    """Show tiles `(R, Q, H, W, 3)`; the tile in row r, column c is centred on x = c, y = r."""
+    """Show tiles `(R, Q, H, W, 3)`; the tile in row r and column c is centred on x = c, y = r."""
     rows, columns, height, width, _ = tiles.shape
     half_x, half_y = 0.5 * width / (width + gap), 0.5 * height / (height + gap)
     axes.imshow(

@@ -1,4 +1,4 @@
-"""Posteriors: what several methods make of the same two-dimensional p(z | seen), side by side."""
+"""Posteriors: a two-dimensional p(z | seen) and its approximations by several methods."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from elboroom.figures.plots.style import (
 MOST_IMAGES, MOST_METHODS, MOST_POINTS = 6, 5, 300
 PAGE = 8.6  # inches: the height of a page, for all rows
 PICTURE = 0.75  # inches: width of the image at the left of a row
-LABELS = 0.45  # inches: what the labels of z₂ take off the width, and those of z₁ off a row
-KL_LINE = 12  # points: above a panel, for its KL(q‖p)
-CHARACTER, LEGEND_ENTRY = 0.073, 1.5  # inches
+LABELS = 0.45  # inches: width of the labels of z₂, and height of those of z₁
+KL_LINE = 12  # points: height of the line with KL(q‖p) above a panel
+CHARACTER, LEGEND_ENTRY = 0.073, 1.5  # inches: widths
 
 
 @styled
@@ -54,31 +54,31 @@ def posteriors(
 ) -> Figure:
     """Draw one row per partly seen image: what was seen, the true posterior, a panel per method.
 
-    All densities of a row have the same contours, 0.5, 2, 4.5 and 8 nats below the maximum of the
-    true one, and all its panels show the same square of the latent plane. A method's panel has the
-    true posterior in grey behind, and over it the method's density or its draws. A density that is
-    lower than every contour on the grid has none to draw: its KL(q‖p) says so.
+    All densities of a row have the same contours: 0.5, 2, 4.5 and 8 nats below the maximum of the
+    true posterior. All panels of a row show the same square of the latent plane. A method's panel
+    has the true posterior in grey behind the method's density or draws. A density that is below
+    every contour on the whole grid is not visible; its KL(q‖p) is large.
 
     Args:
         z1: `(P, n)`, increasing: the row's grid along z₁. P ≤ 6.
         z2: `(P, m)`, increasing: the row's grid along z₂.
         log_posterior: `(P, n, m)` nats: log p(z | seen) at `(z1[p, i], z2[p, j])`, NORMALISED: the
             density integrates to 1. `-inf` is allowed.
-        log_q: by the name of a method, `(P, n, m)` nats: its log q(z | seen), likewise.
-        kl: by the name of a method in `log_q`, `(P,)` nats: the exact KL(q‖p). Nothing is printed
-            for a NaN, or for a method that is left out.
+        log_q: by the name of a method, `(P, n, m)` nats: its log q(z | seen), normalised too.
+        kl: by the name of a method in `log_q`, `(P,)` nats: the exact KL(q‖p). It is not printed
+            if it is NaN or the method is left out.
         images: `(P, C, H, W)` in [0, 1].
         masks: `(P, C, H, W)` bool, True = seen.
         draws: by the name of a method, `(K, P, 2)`: z of methods that only draw. At most 300 are
-            shown, evenly spaced among the K; those beyond the grid are not.
+            shown, evenly spaced among the K. Draws outside the grid are not shown.
 
     Raises:
-        UsageError: the shapes do not fit, a density has a NaN or is nowhere above zero, a draw is
+        UsageError: if the shapes do not fit, a density has a NaN or is zero everywhere, a draw is
             not finite, there are more than 6 images, or not 1 to 5 methods in all.
     """
     draws = draws or {}
     _require(z1, z2, log_posterior, log_q, kl, images, masks, draws)
-    figure, rows = _table(len(images), [*log_q, *draws])
+    figure, rows = _panels(len(images), [*log_q, *draws])
     for p, (picture, truth, *panels) in enumerate(rows):
         show_image(picture, images[p], masks[p])
         levels = levels_of(log_posterior[p])
@@ -90,7 +90,7 @@ def posteriors(
             maximum(log[p])
             outline(axes, z1[p], z2[p], log[p], levels, VERMILION, linewidths=1.1, linestyles="-")
             inside |= log[p] >= levels[0]
-            _print(axes, float(kl[name][p]) if name in kl else np.nan)
+            _print_kl(axes, float(kl[name][p]) if name in kl else np.nan)
         for axes, z in zip(panels[len(log_q) :], draws.values(), strict=True):
             inside |= _scatter(axes, z1[p], z2[p], z[:, p])
         for axes in (truth, *panels):
@@ -98,9 +98,10 @@ def posteriors(
     _legend(figure, fits=bool(log_q), points=bool(draws))
     settle(figure)
     for axes in figure.axes:
-        # The solver's last digits differ from one time to the next.
+        # The solver's last digits differ from run to run.
         axes.set_position(np.round(axes.get_position(original=True).bounds, 6).tolist())
-        axes.set_aspect("equal")  # only now: around squares, the layout would take long to settle
+        # The panels become squares last, because the layout takes long to settle around squares.
+        axes.set_aspect("equal")
     return figure
 
 
@@ -136,13 +137,13 @@ def _require(
     if not set(kl) <= set(log_q):
         raise UsageError(
             f"kl: expected names among {', '.join(log_q)}, found {', '.join(kl)}",
-            why="a KL(q‖p) is printed above the density that it is of",
-            fix="name the methods alike in log_q and kl",
+            why="each KL(q‖p) is printed above its density",
+            fix="use the same names in log_q and kl",
         )
 
 
-def _table(count: int, methods: list[str]) -> tuple[Figure, list[list[Axes]]]:
-    """The figure, and its rows: the picture, the true posterior, and a panel for each method."""
+def _panels(count: int, methods: list[str]) -> tuple[Figure, list[list[Axes]]]:
+    """Make the figure and its rows: the picture, the true posterior, and a panel per method."""
     panels = 1 + len(methods)
     side = min((TEXT_WIDTH - PICTURE - LABELS) / panels, PAGE / count - LABELS, 1.7)
     width = max(PICTURE + LABELS + panels * side, 2.2 * LEGEND_ENTRY)
@@ -156,7 +157,7 @@ def _table(count: int, methods: list[str]) -> tuple[Figure, list[list[Axes]]]:
         others[0].set_ylabel("z₂")
     figure.align_ylabels([row[1] for row in rows])
     for axes in figure.axes:
-        axes.set_anchor("N")  # their tops are level
+        axes.set_anchor("N")  # aligns the tops of a row
     wide = int((side - 0.05) / CHARACTER)
     for axes, name in zip(rows[0], ["seen", "true posterior", *methods], strict=True):
         axes.set_title(textwrap.fill(name, wide), pad=4 + KL_LINE)
@@ -165,14 +166,14 @@ def _table(count: int, methods: list[str]) -> tuple[Figure, list[list[Axes]]]:
     return figure, rows
 
 
-def _print(axes: Axes, kl: float) -> None:
+def _print_kl(axes: Axes, kl: float) -> None:
     if not np.isnan(kl):
         above = {"xytext": (0, 4), "textcoords": "offset points", "fontsize": SMALL}
         axes.annotate(f"KL {nats(kl)}", (0, 1), xycoords="axes fraction", va="bottom", **above)
 
 
 def _scatter(axes: Axes, z1: Array, z2: Array, z: Array) -> Array:
-    """Show draws `(K, 2)`; return which points of the grid are near one of them, `(n, m)`."""
+    """Show draws `(K, 2)`, and return which points of the grid are nearest to one, `(n, m)`."""
     shown = z[np.linspace(0, len(z) - 1, min(len(z), MOST_POINTS)).round().astype(int)]
     axes.scatter(*shown.T, s=2.5, c=VERMILION, alpha=0.5, linewidths=0)
     near = np.zeros((len(z1), len(z2)), dtype=bool)

@@ -1,4 +1,4 @@
-"""Samples: what the model generates from its prior."""
+"""Samples: images that the model generates from its prior."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from elboroom.figures.plots.style import TEXT_WIDTH, Array, new_figure, rgb, sty
 def samples(means: Array, draws: Array) -> Figure:
     """Draw generated images: the means of p(x | z) above, draws from it below, z ~ p(z).
 
-    Both blocks wrap in the same way, so that a draw is found where its mean is.
+    Both blocks wrap in the same way, so a draw has the same place as its mean.
 
     Args:
         means: `(N, C, H, W)` in [0, 1].
         draws: `(N, C, H, W)` in [0, 1]; `draws[n]` comes from the same z as `means[n]`.
 
     Raises:
-        UsageError: these are not images, or the two shapes differ.
+        UsageError: if these are not images, or the two shapes differ.
     """
     require_images("means", means, "N")
     require_shape("draws", draws, means.shape, "N, C, H, W")

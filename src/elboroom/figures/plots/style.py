@@ -1,4 +1,4 @@
-"""One look for every figure: type, colours, sizes, and the figure that keeps them."""
+"""The style of all figures: fonts, colours, sizes and layout."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 P = ParamSpec("P")
 
-TEXT_WIDTH = 6.5  # inches: a page of a paper
-COLUMN_WIDTH = 3.35  # inches: one of its two columns
-SMALL = 7  # points: nothing is set smaller
-MOST_PASSES = 8  # of the layout
+TEXT_WIDTH = 6.5  # inches: width of the text on a page
+COLUMN_WIDTH = 3.35  # inches: width of one of two columns
+SMALL = 7  # points: the smallest font size
+MOST_PASSES = 8  # passes of the layout
 
-BLUE, VERMILION = "#0072B2", "#D55E00"  # Okabe & Ito (2008): told apart in every colour vision
+BLUE, VERMILION = "#0072B2", "#D55E00"  # Okabe & Ito (2008): distinct in every colour vision
 GREY = "#5A5A5A"
-UNSEEN = "#F7D08A"  # light, and far from every grey
+UNSEEN = "#F7D08A"  # light, and distinct from every grey
 PETROFF = (
     # Petroff (2021), arXiv:2107.02270: ten colours optimised for colour-vision deficiencies
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
 
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
 STYLE: dict[str, Any] = {
     "figure.dpi": 200,  # also the resolution of pictures inside an SVG
-    # A family by its name, not "sans-serif": matplotlib ships this one, so it is on every machine.
+    # matplotlib ships this family, so it is on every machine; "sans-serif" may be another one.
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8,
@@ -60,17 +62,17 @@ STYLE: dict[str, Any] = {
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
     "lines.linewidth": 1.2,
-    "svg.hashsalt": "elboroom",  # ids in an SVG do not change from save to save
+    "svg.hashsalt": "elboroom",  # the ids in an SVG are the same at every save
 }
 
 
 def context() -> AbstractContextManager[None]:
-    """The style as a context: matplotlib's own defaults below it, never the user's rcParams."""
+    """Return the style as a context on matplotlib's defaults, without the user's rcParams."""
     return matplotlib.style.context(["default", STYLE])
 
 
 class StyledFigure(Figure):
-    """A figure drawn and saved in the style, too: matplotlib reads many rcParams only then."""
+    """A figure that is drawn and saved in the style; matplotlib reads many rcParams only then."""
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw inside the style's context."""
@@ -84,7 +86,7 @@ class StyledFigure(Figure):
 
 
 def styled(build: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Let `build` run inside the style's context, and settle the layout of what it built."""
+    """Run `build` inside the style's context, and settle the layout of its figure."""
 
     @functools.wraps(build)
     def inside(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -97,13 +99,14 @@ def styled(build: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def settle(figure: Figure) -> None:
-    """Repeat the layout until it stays, then fix it: every file saved is the same picture.
+    """Repeat the layout until it no longer changes, then fix it.
 
-    Around images of fixed aspect, one pass of a constrained layout only comes nearer to its end.
+    Every saved file is then the same picture. One pass of a constrained layout is not enough around
+    images of fixed aspect.
     """
     layout = figure.get_layout_engine()
     if not isinstance(layout, ConstrainedLayoutEngine):
-        return  # settled before
+        return  # already settled
     before = np.inf
     for _ in range(MOST_PASSES):
         layout.execute(figure)
@@ -115,17 +118,17 @@ def settle(figure: Figure) -> None:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of `width` × `height` inches whose layout will leave no text clipped."""
+    """Make an empty figure of `width` × `height` inches whose layout clips no text."""
     return StyledFigure(figsize=(width, height), layout="constrained")
 
 
 def rgb(images: Array, unseen: Array | None = None, *, opacity: float = 1.0) -> Array:
-    """Images as colours, the unseen pixels tinted.
+    """Convert images to RGB, and tint the unseen pixels.
 
     Args:
-        images: `(..., C, H, W)` in [0, 1], C = 1 (grey) or 3 (RGB); values outside are clipped.
+        images: `(..., C, H, W)` in [0, 1], C = 1 (grey) or 3 (RGB). Values outside are clipped.
         unseen: `(..., C, H, W)` bool; a pixel is tinted when any of its channels is unseen.
-        opacity: of the tint: 1 hides the pixel, less lets it show through.
+        opacity: opacity of the tint; 1 hides the pixel.
 
     Returns:
         `(..., H, W, 3)` in [0, 1].
@@ -138,14 +141,19 @@ def rgb(images: Array, unseen: Array | None = None, *, opacity: float = 1.0) -> 
     return (1 - weight) * colours + weight * np.asarray(to_rgb(UNSEEN))
 
 
+def latent_name(index: int) -> str:
+    """Return the name of a latent that is counted from 0, such as z₁ for 0."""
+    return f"z{index + 1}".translate(SUBSCRIPTS)
+
+
 def bare(axes: Axes) -> None:
-    """Take ticks and spines off `axes`."""
+    """Remove ticks and spines from `axes`."""
     axes.tick_params(length=0)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
 
 def show_image(axes: Axes, image: Array, mask: Array | None = None) -> None:
-    """Show one image `(C, H, W)` without ticks; where `mask` `(C, H, W)` is False, tinted."""
+    """Show one image `(C, H, W)` without ticks, tinted where `mask` `(C, H, W)` is False."""
     axes.imshow(rgb(image, None if mask is None else ~mask))
     bare(axes)

@@ -1,0 +1,102 @@
+"""log p(x) of test images by annealed importance sampling, beside the IWAE bound of the same."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elboroom.config import AnnealingSchedule, EvaluateConfig
+from elboroom.data import Dataset
+from elboroom.errors import UsageError, require_positive
+from elboroom.evaluation.estimate import Estimate
+from elboroom.evaluation.likelihood import Evaluation
+from elboroom.infer.ais import ais
+from elboroom.model.vae import VAE
+from elboroom.randomness import stream
+
+_IMAGES_AT_A_TIME = 50
+
+
+@dataclass(frozen=True)
+class AnnealedLikelihood:
+    """Two estimates of log p(x) of the same N images; both are too low on average.
+
+    Attributes:
+        log_evidence: (N,), in nats, by annealed importance sampling.
+        iwae: (N,), in nats, the IWAE bound.
+    """
+
+    log_evidence: Tensor
+    iwae: Tensor
+
+    @property
+    def difference(self) -> Tensor:
+        """log_evidence − iwae, (N,)."""
+        return self.log_evidence - self.iwae
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """The means over images of `log_evidence`, `iwae` and `difference`."""
+        named = {
+            "log_evidence": self.log_evidence,
+            "iwae": self.iwae,
+            "difference": self.difference,
+        }
+        return {name: Estimate.of(values) for name, values in named.items()}
+
+
+def annealed_likelihood(
+    model: VAE,
+    data: Dataset,
+    evaluation: Evaluation,
+    *,
+    images: int,
+    seed: int,
+    distributions: int = EvaluateConfig.distributions,
+    chains: int = EvaluateConfig.chains,
+    schedule: AnnealingSchedule = EvaluateConfig.schedule,
+    on_images: Callable[[int], None] = lambda images: None,
+) -> AnnealedLikelihood:
+    """Estimate log p(x) of the first test images by `infer.ais`.
+
+    Args:
+        model: model that is evaluated, on the device where the chains run.
+        data: data whose test part is used.
+        evaluation: result of `evaluate` for the same model and data; it has the IWAE bounds.
+        images: N, the number of images.
+        seed: seed of the chains.
+        distributions: number of distributions after q₀, each with one move.
+        chains: number of chains per image.
+        schedule: schedule of the inverse temperature.
+        on_images: called with the number of images of each part that is finished.
+
+    Raises:
+        UsageError: if a count is not positive, or there are fewer than N test images.
+    """
+    require_positive(images=images)
+    _require_images(images, len(data.test))
+    device, parts = next(model.parameters()).device, []
+    for rows in torch.arange(images).split(_IMAGES_AT_A_TIME):
+        x = data.test.rows(rows.tolist()).x.to(device)
+        posterior = ais(
+            model,
+            x,
+            data.test.seen(x),
+            generator=stream(seed, "ais", int(rows[0]), device=device),
+            distributions=distributions,
+            chains=chains,
+            schedule=schedule,
+        )
+        parts.append(posterior.log_evidence.cpu())
+        on_images(len(rows))
+    return AnnealedLikelihood(torch.cat(parts), evaluation.per_image["iwae"][:images])
+
+
+def _require_images(images: int, count: int) -> None:
+    if images > count:
+        raise UsageError(
+            f"found images = {images:,}; expected at most {count:,}",
+            why="the first images of the test part are annealed, and it has no more",
+            fix=f"give images of {count:,} or fewer",
+        )

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+
+from elboroom import VAE, DataConfig, Dataset, ModelConfig, evaluate, infer, load_data
+from elboroom.data import Identity, Part
+from elboroom.errors import UsageError
+from elboroom.evaluation import annealed_likelihood
+from elboroom.randomness import stream
+
+IDENTITY = Identity("mnist", "ab12", "threshold", "standard", 60)
+QUICK = {"seed": 3, "distributions": 20, "chains": 4}
+
+
+@pytest.fixture(scope="module")
+def evaluated():
+    """A model of 12 pixels, 60 images, and the evaluation of the model on them."""
+    x = torch.randint(0, 2, (60, 1, 3, 4), generator=torch.Generator().manual_seed(0))
+    part = Part(x.to(torch.uint8), None)
+    data = Dataset(IDENTITY, part, None, part)
+    model = VAE.from_config(
+        ModelConfig(latents=2, hidden=(6,)), (1, 3, 4), generator=stream(0, "weights")
+    )
+    return model, data, evaluate(model, data, k=5, seed=0)
+
+
+def test_log_evidence_is_that_of_the_first_images(evaluated):
+    model, data, evaluation = evaluated
+    found = annealed_likelihood(model, data, evaluation, images=7, **QUICK)
+    exact = infer.grid(model, data.test.x[:7], generator=stream(0, "grid")).log_evidence
+    torch.testing.assert_close(found.log_evidence.double(), exact.double(), atol=0.05, rtol=0)
+    assert torch.equal(found.iwae, evaluation.per_image["iwae"][:7])
+    assert set(found.estimates) == {"log_evidence", "iwae", "difference"}
+    difference = (found.log_evidence - found.iwae).double().mean().item()
+    assert found.estimates["difference"].mean == pytest.approx(difference)
+    assert difference > 0  # five samples leave the bound below log p(x)
+
+
+def test_images_of_all_batches_are_joined_and_counted(evaluated):
+    model, data, evaluation = evaluated
+    counts = []
+    found = annealed_likelihood(
+        model, data, evaluation, images=60, on_images=counts.append, **QUICK
+    )
+    assert counts == [50, 10]
+    first = annealed_likelihood(model, data, evaluation, images=50, **QUICK)
+    torch.testing.assert_close(found.log_evidence[:50], first.log_evidence)
+    exact = infer.grid(model, data.test.x, generator=stream(0, "grid")).log_evidence
+    torch.testing.assert_close(found.log_evidence.double(), exact.double(), atol=0.05, rtol=0)
+
+
+def test_missing_pixels_are_not_observed(evaluated, tmp_path):
+    model, data, _ = evaluated
+    images = data.test.x.numpy().copy()
+    images[:, :, 0] = np.nan
+    np.save(tmp_path / "torn.npy", images)
+    torn = load_data(DataConfig(str(tmp_path / "torn.npy"), split="standard"))
+    found = annealed_likelihood(model, torn, evaluate(model, torn, k=5, seed=0), images=5, **QUICK)
+    x = torn.test.x[:5]
+    exact = infer.grid(model, x, ~x.isnan(), generator=stream(0, "grid")).log_evidence
+    torch.testing.assert_close(found.log_evidence.double(), exact.double(), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("images", [0, 61])
+def test_images_must_be_in_the_test_part(evaluated, images):
+    model, data, evaluation = evaluated
+    with pytest.raises(UsageError, match="images"):
+        annealed_likelihood(model, data, evaluation, images=images, **QUICK)
