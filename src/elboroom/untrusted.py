@@ -1,6 +1,6 @@
-"""Files that somebody else may have written: nothing in them is believed before it is checked.
+"""Reading files that somebody else may have written: everything is checked before it is used.
 
-What is wrong with one is a `ValueError`, which its reader puts into words for the user.
+A bad file raises a `ValueError`, which the caller turns into an error for the user.
 """
 
 import json
@@ -12,73 +12,75 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-_PACKED = 256  # times smaller than what it holds, which images are not: all zeros reach 1,030
-_UNSUSPICIOUS = 16 << 20
-_DEPTH_OF_KEYS = 8  # dots before a TOML value, in each of which tomllib looks all of them through
+_MAX_RATIO = 256  # images stay below this ratio; zeros reach 1,030
+_UNSUSPICIOUS = 16 << 20  # bytes that may be compressed by any ratio
+_MOST_DOTS = 8  # in a TOML key, because tomllib takes time quadratic in them
 
 
 def open_file(path: Path) -> BufferedReader:
     """Open a file to read its bytes.
 
     Raises:
-        OSError: it is missing, a folder, or may not be read.
-        ValueError: it is a pipe or a device, which may never end.
+        OSError: the file is missing, a folder, or not readable.
+        ValueError: the file is a pipe or a device, which may never end.
     """
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise ValueError("it is a pipe or a device, and not a file")
+        raise ValueError("it is a pipe or a device; expected a file")
     return path.open("rb")
 
 
 def read_bytes(path: Path, most: float) -> bytes:
-    """The bytes of a file that has `most` of them or fewer, which is checked before they are read.
+    """Read a file of at most `most` bytes; its size is checked first.
 
     Raises:
-        OSError: as of `open_file`.
-        ValueError: it is larger, or not a file.
+        OSError: the file is missing, a folder, or not readable.
+        ValueError: the file is larger, or a pipe or a device.
     """
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
-            raise ValueError(f"{path.name} has {size:,} bytes, of {most:,} at most")
+            raise ValueError(f"{path.name} is {size:,} bytes long; at most {most:,} are allowed")
         return file.read(size)
 
 
 def require_dense(packed: int, held: int) -> None:
-    """That `packed` bytes which unpack to `held` may be images, and were not made to fill memory.
+    """Reject a decompression bomb: `held` bytes from only `packed`.
 
     Raises:
-        ValueError: they are too few.
+        ValueError: no images compress so well.
     """
-    if held > max(_UNSUSPICIOUS, _PACKED * packed):
-        raise ValueError(f"its {packed:,} bytes hold {held:,}, as no images do")
+    if held > max(_UNSUSPICIOUS, _MAX_RATIO * packed):
+        raise ValueError(f"its {packed:,} bytes unpack to {held:,}; images do not compress so well")
 
 
 def parse_json(content: bytes, *, finite: bool = True) -> Any:
-    """The value that UTF-8 JSON spells.
+    """Parse JSON in UTF-8.
 
     Args:
         content: the bytes.
-        finite: whether NaN and Infinity, which JSON does not have, are refused.
+        finite: True if NaN and Infinity, which are not part of JSON, are rejected.
 
     Raises:
-        ValueError: it is no such JSON, it gives a name twice, or is nested too deeply.
+        ValueError: the content is not such JSON, gives a name twice, or is nested too deeply.
     """
-    constants = _refuse if finite else float
+    constants = _reject if finite else float
     try:
-        return json.loads(content.decode(), object_pairs_hook=_once, parse_constant=constants)
+        return json.loads(
+            content.decode(), object_pairs_hook=_without_duplicates, parse_constant=constants
+        )
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
 
 def parse_toml(content: bytes) -> dict[str, Any]:
-    """The tables that UTF-8 TOML spells.
+    """Parse TOML in UTF-8.
 
     Raises:
-        ValueError: it is no TOML, or nested too deeply.
+        ValueError: the content is not TOML, or nested too deeply.
     """
     text = content.decode()
-    if any(line.partition("=")[0].count(".") > _DEPTH_OF_KEYS for line in text.splitlines()):
+    if any(line.partition("=")[0].count(".") > _MOST_DOTS for line in text.splitlines()):
         raise ValueError("its keys are nested too deeply")
     try:
         return tomllib.loads(text)
@@ -87,12 +89,16 @@ def parse_toml(content: bytes) -> dict[str, Any]:
 
 
 def require_no_links(folder: Path, *below: str) -> None:
-    """That nothing in `folder`, or at any depth of its folders `below`, is a symbolic link.
+    """Check that a folder contains no symbolic link.
 
-    What is read or written by a name within it then lies within it. It may be a link itself.
+    A name inside it then cannot lead outside. The folder itself may be a link.
+
+    Args:
+        folder: the folder, whose entries are checked.
+        below: names of folders inside it that are checked at any depth.
 
     Raises:
-        ValueError: there is a link.
+        ValueError: an entry is a symbolic link.
     """
     top = next(os.walk(folder), ("", [], []))
     for path, folders, files in chain([top], *(os.walk(folder / name) for name in below)):
@@ -101,12 +107,12 @@ def require_no_links(folder: Path, *below: str) -> None:
                 raise ValueError(f"{name} is a symbolic link, which may lead out of the folder")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
         raise ValueError("it gives a name twice")
     return table
 
 
-def _refuse(constant: str) -> float:
+def _reject(constant: str) -> float:
     raise ValueError(f"{constant} is not JSON")

@@ -184,11 +184,15 @@ BIG = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, 2**62, 0)
 BIG += struct.pack("<4sIQI", b"PK\6\7", 0, 0, 1)
 NPZ: list[tuple[str, bytes, str]] = [
     ("gigabytes", zipped(replace(ONE, method=8, size=2**32 - 2)), "does not fit into --memory"),
-    ("a bomb", zipped(replace(ONE, content=ZEROS, method=8, size=900 << 20)), "as no images do"),
+    (
+        "a bomb",
+        zipped(replace(ONE, content=ZEROS, method=8, size=900 << 20)),
+        "do not compress so well",
+    ),
     (
         "a bomb of bombs at one place",
         zipped(*(replace(ONE, name=b"%d.npy" % i, size=5 << 20, start=0) for i in range(99))),
-        "as no images do",
+        "do not compress so well",
     ),
     ("bzip2", zipped(replace(ONE, method=12)), "compressed by a method"),
     ("LZMA", zipped(replace(ONE, method=14)), "compressed by a method"),

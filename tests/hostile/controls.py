@@ -36,7 +36,12 @@ def believing(content: bytes, *, finite: bool = True) -> Any:
 CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
     "headers": (npy, "read_header", of_numpy, ["npy promises terabytes", "npy holds a byte more"]),
     "members": (npz, "_require_plain", nothing, ["npz a name twice", "npz bzip2"]),
-    "bombs": (untrusted, "_PACKED", 10**9, ["npz a bomb", "npz a bomb of bombs at one place"]),
+    "bombs": (
+        untrusted,
+        "_MAX_RATIO",
+        10**9,
+        ["npz a bomb", "npz a bomb of bombs at one place"],
+    ),
     "directories": (npz, "_LARGEST_READ", 1 << 40, ["npz 30,000 members"]),
     "sizes of pictures": (png, "_require_size", nothing, ["png 10^10 pixels"]),
     "bombs in folders": (folder, "require_dense", nothing, ["folder a bomb"]),

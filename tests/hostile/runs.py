@@ -136,7 +136,7 @@ MANIFESTS: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("a list", lambda whole: b"[]", NONE),
     ("a number", lambda whole: b"3", NONE),
     ("null", lambda whole: b"null", NONE),
-    ("megabytes", lambda whole: whole + b" " * (2 << 20), "bytes, of 65,536 at most"),
+    ("megabytes", lambda whole: whole + b" " * (2 << 20), "bytes long; at most 65,536 are allowed"),
     ("nested deeply", lambda whole: b"[" * 30_000, "nested too deeply"),
     ("no text", lambda whole: b"\xff\xfe", "can't decode"),
     ("a name twice", lambda whole: b'{"step": 1, "step": 2}', "gives a name twice"),

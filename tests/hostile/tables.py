@@ -66,7 +66,7 @@ CONFIG: list[tuple[str, Edit, str]] = [
     ("bytes", only(b"\xff\xfe\0"), "can't decode"),
     ("a lone surrogate", more(b'x = "\\ud800"'), READ),
     ("no table closed", swap("[model]", "[model"), "Expected ']'"),
-    ("megabytes", more(b"#" * (1 << 21)), "bytes, of 16,384 at most"),
+    ("megabytes", more(b"#" * (1 << 21)), "bytes long; at most 16,384 are allowed"),
     ("arrays, deeply nested", more(b"x = " + b"[" * 7_000), "nested too deeply"),
     ("tables, deeply nested", more(b"x = " + b"{a=" * 4_000), "nested too deeply"),
     ("keys, deeply nested", more(f"[x]\n{DOTS} = 1".encode()), "nested too deeply"),
@@ -163,7 +163,7 @@ def elbo(**changed: Any) -> bytes:
 
 JSON: list[tuple[str, bytes, str]] = [
     ("nothing", b"", READ),
-    ("megabytes", b"[" + b"0," * (3 << 20), "bytes, of 4,194,304 at most"),
+    ("megabytes", b"[" + b"0," * (3 << 20), "bytes long; at most 4,194,304 are allowed"),
     ("a number", b"3", TYPE),
     ("nested deeply", DEEP, "nested too deeply"),
     ("nested deeply, in tables", b'{"a":' * 9_000, "nested too deeply"),
