@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elboroom.config import AnnealingSchedule
+from elboroom.config import AnnealingSchedule, EvaluateConfig
 from elboroom.device import keep_freed_memory
 from elboroom.errors import require_positive
 from elboroom.infer.chains.annealing import TUNING, Annealing
@@ -57,9 +57,9 @@ def ais(
     *,
     generator: torch.Generator,
     start: Density | VariationalPosterior | None = None,
-    distributions: int = 1_000,
-    chains: int = 16,
-    schedule: AnnealingSchedule = "sigmoid",
+    distributions: int = EvaluateConfig.distributions,
+    chains: int = EvaluateConfig.chains,
+    schedule: AnnealingSchedule = EvaluateConfig.schedule,
     on_step: OnStep = lambda step, total: None,
 ) -> AnnealedPosterior:
     """Anneal chains from q₀ to p(z | x_seen), and weight their ends.
