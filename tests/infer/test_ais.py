@@ -8,9 +8,9 @@ import torch
 from elboroom import infer
 from elboroom.errors import UsageError
 from elboroom.infer.ais import ais
+from elboroom.infer.chains import annealing
 from elboroom.infer.chains.annealing import inverse_temperatures, trajectory
 from elboroom.infer.chains.annealing_path import Path, PathPoint
-from elboroom.infer.chains.posterior import annealing
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import DiagonalGaussian, Gaussian, GaussianMixture, LowRankGaussian

@@ -89,7 +89,7 @@ def test_a_row_does_not_depend_on_its_batch_nor_on_how_many_nodes_are_held(monke
     model, x, mask = decoder(5.0)
     mean, log_std = normals(2, 5, 2)
     expected = exact_elbo(model, x, mask, DiagonalGaussian(mean, log_std))
-    # The package attribute of this name is the function: look up the module by its full name.
+    # The attribute of the package is the function of the same name, not the module.
     monkeypatch.setattr(sys.modules["elboroom.infer.exact_elbo"], "_AT_A_TIME", 1 << 10)
     order = torch.tensor([3, 1, 4])
     some = DiagonalGaussian(mean[order], log_std[order])

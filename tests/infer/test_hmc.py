@@ -243,7 +243,7 @@ def test_the_posterior_of_another_method_is_a_start():
 
 def test_a_start_of_other_rows_is_refused():
     model, x = two_modes()
-    with pytest.raises(UsageError, match=r"shape is \(4, 2, 1\), expected \(4, 1, 1\)"):
+    with pytest.raises(UsageError, match=r"shape is \(4, 2, 1\); expected \(4, 1, 1\)"):
         hmc(model, x, generator=generator(), start=At(torch.ones(2, 1).double()))
 
 

@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import require_positive
-from elboroom.infer.chains.posterior import ChainPosterior
+from elboroom.infer.chains.posterior import CHAINS, ChainPosterior
 from elboroom.infer.observed import check_data_and_mask
 from elboroom.infer.target import Target
 from elboroom.model.decoding import decoded_at_a_time
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 from elboroom.randomness import normals, uniforms
+
+_SWEEPS, _BURN_IN = 500, 100
 
 
 def pseudo_gibbs(
@@ -22,9 +24,9 @@ def pseudo_gibbs(
     mask: Tensor | None = None,
     *,
     generator: torch.Generator,
-    chains: int = 4,
-    sweeps: int = 500,
-    burn_in: int = 100,
+    chains: int = CHAINS,
+    sweeps: int = _SWEEPS,
+    burn_in: int = _BURN_IN,
 ) -> ChainPosterior:
     """Alternate z ~ q(z | x_seen, x_unseen) and x_unseen ~ p(x_unseen | z).
 
@@ -59,9 +61,9 @@ def metropolis_within_gibbs(
     mask: Tensor | None = None,
     *,
     generator: torch.Generator,
-    chains: int = 4,
-    sweeps: int = 500,
-    burn_in: int = 100,
+    chains: int = CHAINS,
+    sweeps: int = _SWEEPS,
+    burn_in: int = _BURN_IN,
 ) -> ChainPosterior:
     """Run pseudo-Gibbs whose z is only a proposal, so that chains converge to the posterior.
 

@@ -12,7 +12,7 @@ from elboroom.errors import UsageError, require_positive
 from elboroom.infer.chains.adaptation import Mass, Walk
 from elboroom.infer.chains.hamiltonian import HamiltonianMove
 from elboroom.infer.chains.mode_jumps import Jumps
-from elboroom.infer.chains.posterior import ChainPosterior
+from elboroom.infer.chains.posterior import CHAINS, ChainPosterior
 from elboroom.infer.fitting.starting_points import scattered_prior_draws
 from elboroom.infer.posterior import Posterior
 from elboroom.infer.target import Target
@@ -62,7 +62,7 @@ def hmc(
     mask: Tensor | None = None,
     *,
     generator: torch.Generator,
-    chains: int = 4,
+    chains: int = CHAINS,
     warmup: int = 300,
     draws: int = 1_000,
     mass: Mass = "dense",

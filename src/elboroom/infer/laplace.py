@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import require_positive
-from elboroom.infer.fitting.ascent import Ascent, ascend_from_each, best
+from elboroom.infer.fitting.ascent import SAMPLES, TOLERANCE, Ascent, ascend_from_each, best
 from elboroom.infer.fitting.modes import find_modes, repeats
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
 from elboroom.infer.fitting.starting_points import starting_points
@@ -24,8 +24,8 @@ def laplace(
     starts: int = 2,
     mixture: bool = False,
     refine: bool = True,
-    k: int = 32,
-    tolerance: float = 0.01,
+    k: int = SAMPLES,
+    tolerance: float = TOLERANCE,
     max_steps: int = 120,
 ) -> VariationalPosterior:
     """Fit a Gaussian at the mode of each row's posterior, and refine it to the best full one.

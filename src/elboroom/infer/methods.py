@@ -15,7 +15,7 @@ from elboroom.infer.grid import grid
 from elboroom.infer.hmc import OnStep, hmc
 from elboroom.infer.laplace import laplace
 from elboroom.infer.posterior import Posterior, VariationalPosterior
-from elboroom.infer.sir import ParticlePosterior, sir, widening_for_half_ess
+from elboroom.infer.sir import PARTICLES, ParticlePosterior, sir, widening_for_half_ess
 from elboroom.infer.svi import svi
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork
@@ -30,7 +30,7 @@ def sir_from_modes(
     mask: Tensor | None = None,
     *,
     generator: torch.Generator,
-    particles: int = 1_000,
+    particles: int = PARTICLES,
 ) -> ParticlePosterior:
     """Run `infer.sir` with a widened mixture of the modes as its proposal.
 

@@ -13,6 +13,9 @@ from elboroom.infer.target import Target
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 
+PARTICLES = 1_000
+"""The default number of particles of each row."""
+
 
 @dataclass(frozen=True)
 class ParticlePosterior(Posterior):
@@ -102,7 +105,7 @@ def sir(
     *,
     generator: torch.Generator,
     proposal: VariationalPosterior | None = None,
-    particles: int = 1_000,
+    particles: int = PARTICLES,
     widen: float = 1.0,
 ) -> ParticlePosterior:
     """Draw from a proposal, weight by w = p(x_seen, z)/q(z), and resample.

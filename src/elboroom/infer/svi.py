@@ -9,7 +9,15 @@ from torch import Tensor
 
 from elboroom.errors import UsageError, require_positive
 from elboroom.infer.fitting.adam_ascent import AdamAscent, LowRankAscent, MixtureAscent
-from elboroom.infer.fitting.ascent import Ascent, Parameters, ascend, ascend_from_each, best
+from elboroom.infer.fitting.ascent import (
+    SAMPLES,
+    TOLERANCE,
+    Ascent,
+    Parameters,
+    ascend,
+    ascend_from_each,
+    best,
+)
 from elboroom.infer.fitting.flow import FlowAscent
 from elboroom.infer.fitting.modes import find_modes, laplace_at
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
@@ -36,8 +44,8 @@ def svi(
     start: StartName = "laplace",
     starts: int = 2,
     rank: int = 5,
-    k: int = 32,
-    tolerance: float = 0.01,
+    k: int = SAMPLES,
+    tolerance: float = TOLERANCE,
     max_steps: int = 1_000,
 ) -> VariationalPosterior:
     """Fit one density a row to p(z | x_seen), for a whole batch at once.

@@ -9,6 +9,9 @@ from torch import Tensor
 from elboroom.infer.diagnostics import chain_ess, split_rhat
 from elboroom.infer.posterior import Posterior
 
+CHAINS = 4
+"""The default number of chains of each row."""
+
 
 @dataclass(frozen=True)
 class ChainPosterior(Posterior):

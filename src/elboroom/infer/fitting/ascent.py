@@ -13,6 +13,11 @@ from elboroom.infer.target import Target
 Parameters = tuple[Tensor, ...]
 """The parameters of q, each (B, ...)."""
 
+SAMPLES = 32
+"""The default number of samples of z an image and step."""
+TOLERANCE = 0.01
+"""The default tolerance of `ascend`, in nats."""
+
 
 class AscentMethod(Protocol):
     """A way to raise the ELBO in the parameters of one family.

@@ -23,7 +23,7 @@ _RISE = 4.0  # nats: a mode that may rise further between points could be invisi
 _RISE_OF_MASS = 0.62  # nats a latent: h ≤ 1.6 σ
 _MASS = 7.0  # nats below the maximum: less than a thousandth of the mass lies deeper
 _SMOOTH = 0.02  # nats: if no mode can rise further, the remaining error is of kinks or of rounding
-_FALLS = 0.5  # the least reduction of an error of kinks, O(h²), in three halvings
+_FALLS = 0.5  # an error of kinks, O(h²), falls to this share or less in three halvings
 _PAIRS = 1 << 15  # pairs of a row and a tile whose points are picked at a time
 
 
@@ -38,25 +38,25 @@ def refine(target: Target, tolerance: float) -> Cells:
     Raises:
         GridError: if a prior or a posterior lies too far from the origin, or is too narrow.
     """
-    level = _scan(target, tolerance)
-    top = spacing = log_evidence = error = torch.zeros_like(level.error)
+    lattice = _scan(target, tolerance)
+    top = spacing = log_evidence = error = torch.zeros_like(lattice.error)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     past: list[Tensor] = []
     while True:
-        done = _resolved(level, tolerance)
-        top = torch.where(done, level.top, top)
-        spacing = torch.where(done, level.tiles.spacing, spacing)
-        log_evidence = torch.where(done, level.log_evidence, log_evidence)
-        error = torch.where(done, level.error, error)
-        row, tile = level.tiles.row, level.tiles.tile
+        done = _resolved(lattice, tolerance)
+        top = torch.where(done, lattice.top, top)
+        spacing = torch.where(done, lattice.tiles.spacing, spacing)
+        log_evidence = torch.where(done, lattice.log_evidence, log_evidence)
+        error = torch.where(done, lattice.error, error)
+        row, tile = lattice.tiles.row, lattice.tiles.tile
         pairs = done[row].nonzero()[:, 0]
-        found.append((row[pairs], tile[pairs], level.scores.log_joint.index_select(1, pairs)))
+        found.append((row[pairs], tile[pairs], lattice.scores.log_joint.index_select(1, pairs)))
         if (spacing > 0).all():
             break
-        _require_resolvable(level, tolerance, past)
-        past.append(level.error)
-        left = level.kept & (spacing == 0)[row]
-        level = ScoredLattice.of(target, level.tiles.split(left))
+        _require_resolvable(lattice, tolerance, past)
+        past.append(lattice.error)
+        left = lattice.kept & (spacing == 0)[row]
+        lattice = ScoredLattice.of(target, lattice.tiles.split(left))
     rows, tiles, tables = zip(*found, strict=True)
     row, tile, table = torch.cat(rows), torch.cat(tiles), torch.cat(tables, -1)
     picked = _pick(row, tile, table, top - DEPTH, spacing)
@@ -68,16 +68,16 @@ def _scan(target: Target, tolerance: float) -> ScoredLattice:
     rows = torch.arange(len(target), device=target.x.device)
     reach = _first_reach(target)
     square = _square(reach, target)
-    level = ScoredLattice.of(target, Tiles.every(_COARSEST, rows, square))
-    _require_resolvable(level, tolerance, [])
-    while len(rows := level.rows_at_border(reach)):
+    lattice = ScoredLattice.of(target, Tiles.every(_COARSEST, rows, square))
+    _require_resolvable(lattice, tolerance, [])
+    while len(rows := lattice.rows_at_border(reach)):
         if reach == _FAR:
             raise _too_far(rows, reach * SIDE * _COARSEST)
         reach += 1
         square = _square(reach, target)
         ring = square[((square == -reach) | (square == reach - 1)).any(-1)]
-        level = level.joined(ScoredLattice.of(target, Tiles.every(_COARSEST, rows, ring)))
-    return level
+        lattice = lattice.joined(ScoredLattice.of(target, Tiles.every(_COARSEST, rows, ring)))
+    return lattice
 
 
 def _first_reach(target: Target) -> int:
@@ -120,28 +120,28 @@ def _pick(
     return F.pad(ends, (1, 0)), torch.cat(points), torch.cat(log_joint)
 
 
-def _resolved(level: ScoredLattice, tolerance: float) -> Tensor:
+def _resolved(lattice: ScoredLattice, tolerance: float) -> Tensor:
     """Find the rows for which the lattice is fine enough, (B,)."""
-    rise_of_mass = level.possible_rise_near_top(_MASS) / level.latents
-    visible = (level.possible_rise <= _RISE) & (rise_of_mass <= _RISE_OF_MASS)
-    return (level.error <= tolerance) & visible
+    rise_of_mass = lattice.possible_rise_near_top(_MASS) / lattice.latents
+    visible = (lattice.possible_rise <= _RISE) & (rise_of_mass <= _RISE_OF_MASS)
+    return (lattice.error <= tolerance) & visible
 
 
-def _require_resolvable(level: ScoredLattice, tolerance: float, past: list[Tensor]) -> None:
+def _require_resolvable(lattice: ScoredLattice, tolerance: float, past: list[Tensor]) -> None:
     """Raise if no finer lattice would resolve a row; `past` has the errors of coarser lattices."""
-    spacing, top = level.tiles.spacing, level.top
-    narrow = level.possible_rise_near_top(0.0) * (_FINEST / spacing) ** 2 > _RISE
+    spacing, top = lattice.tiles.spacing, lattice.top
+    narrow = lattice.possible_rise_near_top(0.0) * (_FINEST / spacing) ** 2 > _RISE
     # Halving reduces the error of a density with kinks, such as a spline, but not rounding errors.
-    stalled = level.error > _FALLS * past[-3] if len(past) > 2 else torch.zeros_like(narrow)
-    rounded = (level.possible_rise <= _SMOOTH) & stalled
+    stalled = lattice.error > _FALLS * past[-3] if len(past) > 2 else torch.zeros_like(narrow)
+    rounded = (lattice.possible_rise <= _SMOOTH) & stalled
     unresolvable = narrow | ~top.isfinite() | rounded | (spacing == _FINEST)
-    rows = (level.active & unresolvable & ~_resolved(level, tolerance)).nonzero()[:, 0]
+    rows = (lattice.active & unresolvable & ~_resolved(lattice, tolerance)).nonzero()[:, 0]
     if not len(rows):
         return
     row = int(rows[0])
     raise GridError(
         f"the grid does not resolve {len(rows)} of these posteriors",
-        why=f"log p(x_seen) of row {row} changes by {level.error[row]:.2g} nats at a spacing of "
+        why=f"log p(x_seen) of row {row} changes by {lattice.error[row]:.2g} nats at a spacing of "
         f"{spacing:g}, expected {tolerance:g} at most; the finest spacing is {_FINEST:g}",
         fix="raise the tolerance, convert the model to float64, or use infer.svi",
     )
