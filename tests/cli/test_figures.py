@@ -113,7 +113,7 @@ def test_a_mask_of_another_shape_is_refused(elboroom: Command, run: Path, tmp_pa
     np.save(path, np.ones((28, 28), bool))
     assert error(elboroom("complete", run, "--mask", path), 2) == [
         f"{path} is not a mask of this data",
-        "expected booleans of shape (1, 8, 8), found bool (28, 28)",
+        "found bool (28, 28); expected booleans of shape (1, 8, 8)",
         "save a boolean array of shape (1, 8, 8), True where a value is observed",
     ]
 
