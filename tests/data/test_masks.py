@@ -127,7 +127,7 @@ def test_a_word_that_is_neither_half_nor_file_is_refused():
     )
 
 
-def test_an_npz_or_a_torn_npy_is_refused(tmp_path: Path):
+def test_an_npz_or_a_damaged_npy_is_refused(tmp_path: Path):
     np.savez(tmp_path / "m.npz", np.ones((1, 4, 4), bool))
     np.save(tmp_path / "m.npy", np.ones((1, 4, 4), bool))
     whole = (tmp_path / "m.npy").read_bytes()

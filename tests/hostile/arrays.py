@@ -30,7 +30,7 @@ def mask(path: Path) -> Any:
 
 
 def npy(header: str, values: bytes = b"", version: int = 1, length: int | None = None) -> bytes:
-    """A file with any header, or with one that claims another length."""
+    """Write a file with any header, or with one that claims another length."""
     size = len(header) if length is None else length
     return (
         b"\x93NUMPY"
@@ -49,7 +49,7 @@ def of(shape: str, descr: str = "'<f8'", values: bytes = b"") -> bytes:
 
 
 class Bomb:
-    """Unpickled, it makes a file."""
+    """An object that makes a folder when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return os.mkdir, ("executed",)
@@ -137,7 +137,7 @@ MAPPED = ("terabytes", "byte more", "overflow", "objects", "void", "structure", 
 
 @dataclass(frozen=True)
 class Member:
-    """A member of a zip, and what its directory says of it."""
+    """A member of a zip, and its entry in the directory."""
 
     name: bytes = b"images.npy"
     content: bytes = saved(np.zeros((2, 3)))
@@ -151,7 +151,7 @@ class Member:
 
 
 def zipped(*members: Member, claimed: int | None = None, comment: bytes = b"") -> bytes:
-    """A zip, whose directory claims to have so many bytes."""
+    """Write a zip; its directory can claim any number of bytes."""
     data, directory = bytearray(), bytearray()
     for m in members:
         start = len(data) if m.start is None else m.start
@@ -258,7 +258,7 @@ def idx(rank: int, *sizes: int, values: bytes = b"", kind: int = 8) -> bytes:
 
 
 def digits(path: Path) -> np.ndarray:
-    """The reader, of a file whose digest is as expected."""
+    """Read a file whose digest is as expected."""
     try:
         content = gzip.decompress(path.read_bytes()) if path.stat().st_size < 10_000 else b""
     except (OSError, EOFError, zlib.error):

@@ -30,12 +30,12 @@ SIDE = 20_000  # whose bytes fit into --memory
 
 
 def holding(**contents: bytes) -> Make:
-    """A whole picture and others, by their names without .png."""
+    """Make a whole picture and others, by their names without .png."""
     return named({f"{name}.png": content for name, content in contents.items()})
 
 
 def named(contents: dict[str, bytes]) -> Make:
-    """A whole picture and other files, some of them in folders."""
+    """Make a whole picture and other files, some of them in folders."""
 
     def make(folder: Path) -> Path:
         for name, content in ({"m.png": WHOLE} | contents).items():
@@ -51,7 +51,7 @@ def alone(content: bytes) -> Make:
 
 
 def beside(act: Callable[[Path], object]) -> Make:
-    """A whole picture, and what `act` makes in its folder."""
+    """Make a whole picture, and call `act` with its folder."""
 
     def make(folder: Path) -> Path:
         holding()(folder)
@@ -62,7 +62,7 @@ def beside(act: Callable[[Path], object]) -> Make:
 
 
 def classes(*names: str) -> Make:
-    """Folders of these names, each with a whole picture."""
+    """Make folders of these names, each with a whole picture."""
 
     def make(folder: Path) -> Path:
         for name in names:

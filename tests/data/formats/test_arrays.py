@@ -36,7 +36,7 @@ def saved(path: Path, array: np.ndarray) -> Path:
 
 
 def refusal(path: Path) -> list[str]:
-    """The what, why and fix with which `path` is refused."""
+    """Return the what, why and fix with which `path` is refused."""
     with pytest.raises(DataError) as error:
         read_array(path)
     what, why, fix = str(error.value).split("\n")
@@ -292,7 +292,7 @@ def test_a_pickle_is_never_loaded(tmp_path: Path):
 
 
 @pytest.mark.parametrize("save", [np.save, np.savez, np.savez_compressed])
-def test_a_torn_file_is_refused_or_read_but_never_an_unknown_error(
+def test_a_damaged_file_is_refused_or_read_but_never_an_unknown_error(
     tmp_path: Path, save: Callable[..., None]
 ):
     path, dice = tmp_path / "my.npz", random.Random(0)

@@ -31,7 +31,7 @@ LAYOUT = (
 
 
 def save(path: Path, *names: str, images: np.ndarray = GREY) -> Path:
-    """A folder with an image for each name, in that order."""
+    """Save an image for each name, in that order."""
     for name, image in zip(names, images, strict=False):
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path / name, "PNG")
@@ -39,7 +39,7 @@ def save(path: Path, *names: str, images: np.ndarray = GREY) -> Path:
 
 
 def refusal(path: Path, **options: Any) -> list[str]:
-    """The what, why and fix with which `path` is refused."""
+    """Return the what, why and fix with which `path` is refused."""
     with pytest.raises(DataError) as error:
         read_folder(path, **options)
     what, why, fix = str(error.value).split("\n")
@@ -316,7 +316,7 @@ def test_a_run_is_no_folder_of_pictures(run: Path):
     ]
 
 
-def test_a_torn_picture_is_refused(tmp_path: Path):
+def test_a_damaged_picture_is_refused(tmp_path: Path):
     path = save(tmp_path, "1.png", "2.png") / "2.png"
     path.write_bytes(path.read_bytes()[:-5])
     assert refusal(tmp_path) == [
@@ -333,7 +333,7 @@ def test_memory_is_that_of_the_options(tmp_path: Path):
 
 
 def same(a: Dataset, b: Dataset) -> None:
-    """That two datasets differ in the name of their source alone."""
+    """Check that two datasets differ only in the name of their source."""
     assert replace(a.identity, source="") == replace(b.identity, source="")
     for name in ("train", "validation", "test"):
         x, y = getattr(a, name), getattr(b, name)
