@@ -113,8 +113,8 @@ def test_a_mask_of_another_shape_is_refused(elboroom: Command, run: Path, tmp_pa
     np.save(path, np.ones((28, 28), bool))
     assert error(elboroom("complete", run, "--mask", path), 2) == [
         f"{path} is not a mask of this data",
-        "expected booleans of shape (1, 8, 8), found bool (28, 28)",
-        "save a boolean array of shape (1, 8, 8), True where a pixel is seen",
+        "found bool (28, 28); expected booleans of shape (1, 8, 8)",
+        "save a boolean array of shape (1, 8, 8), True where a value is observed",
     ]
 
 
@@ -122,7 +122,7 @@ def test_a_mask_without_a_file_is_refused(elboroom: Command, run: Path):
     assert error(elboroom("complete", run, "--mask", "middle"), 2) == [
         "cannot read the mask middle",
         "[Errno 2] No such file or directory: 'middle'",
-        "give one of top, bottom, left, right, a boolean .npy file, or a .png",
+        "give top, bottom, left, right, a boolean .npy file, or a .png",
     ]
 
 

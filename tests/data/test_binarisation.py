@@ -92,7 +92,7 @@ def is_binary(x: torch.Tensor) -> bool:
     return bool(((x == 0) | (x == 1)).all())
 
 
-def test_dynamic_training_images_are_drawn_anew_at_every_visit(dynamic: Dataset):
+def test_dynamic_training_images_are_drawn_again_at_every_visit(dynamic: Dataset):
     generator, index = stream(0, "test"), torch.arange(50)
     first, second = (dynamic.train.batch(index, generator) for _ in range(2))
     assert is_binary(first)

@@ -49,7 +49,7 @@ Pair = tuple[Dataset, Dataset]
 
 @pytest.fixture
 def both(tmp_path: Path) -> Callable[..., Pair]:
-    """The data of an array, held in memory and mapped."""
+    """Load the data of an array twice: in memory and mapped."""
 
     def load(array: np.ndarray, how: Any = "threshold", **options: Any) -> Pair:
         np.save(tmp_path / "my.npy", array)
@@ -62,7 +62,7 @@ def both(tmp_path: Path) -> Callable[..., Pair]:
 
 @pytest.fixture(autouse=True)
 def a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch):
-    """So that even these small arrays are read in several pieces, the last of them short."""
+    """Read even these small arrays in several chunks, the last of them short."""
     monkeypatch.setattr(source, "_VALUES_AT_ONCE", 20 * 7)
 
 
@@ -136,7 +136,7 @@ def test_training_on_grey_levels_is_the_same_bit_for_bit(both: Callable[..., Pai
 
 
 def trained(data: Dataset, config: TrainConfig, likelihood: Any) -> torch.Tensor:
-    """Everything that comes of a training and an evaluation, as one vector."""
+    """Return all results of a training and an evaluation as one vector."""
     model_config = ModelConfig(
         hidden=(7,), likelihood=likelihood, prior="vamp", components=6, data_bias=True
     )
@@ -233,7 +233,7 @@ def test_a_large_array_in_fortran_order_is_refused(tmp_path: Path):
     ]
 
 
-def test_a_torn_file_is_refused_when_it_would_be_mapped(tmp_path: Path):
+def test_a_damaged_file_is_refused_when_it_would_be_mapped(tmp_path: Path):
     path = tmp_path / "my.npy"
     np.save(path, GREY)
     path.write_bytes(path.read_bytes()[:-1])
@@ -278,7 +278,7 @@ def test_the_command_line_does_everything_on_images_that_stay_on_disk(
 
 
 def arrays(elboroom: Callable[..., Any], path: Path, folder: Path, memory: str) -> dict[str, Any]:
-    """What a run leaves: values of each test image, and draws of z."""
+    """Run three commands, and return the values of each test image and draws of z."""
     run, z = folder / "run", folder / "z.npz"
     data = ["--data", path, "--binarisation", "static", "--memory", memory, "--split", "standard"]
     options = ["--hidden", 16, "--batch-size", 50, "--epochs", 2, "--threads", 1]

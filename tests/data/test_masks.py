@@ -112,8 +112,8 @@ def test_an_array_that_is_no_mask_of_the_data_is_refused(tmp_path: Path, array: 
         load_mask(str(path), (1, 28, 28))
     assert str(error.value) == (
         f"{path} is not a mask of this data\n"
-        f"  why: expected booleans of shape (1, 28, 28), found {array.dtype} {array.shape}\n"
-        "  fix: save a boolean array of shape (1, 28, 28), True where a pixel is seen"
+        f"  why: found {array.dtype} {array.shape}; expected booleans of shape (1, 28, 28)\n"
+        "  fix: save a boolean array of shape (1, 28, 28), True where a value is observed"
     )
 
 
@@ -123,11 +123,11 @@ def test_a_word_that_is_neither_half_nor_file_is_refused():
     assert str(error.value) == (
         "cannot read the mask tpo\n"
         "  why: [Errno 2] No such file or directory: 'tpo'\n"
-        "  fix: give one of top, bottom, left, right, a boolean .npy file, or a .png"
+        "  fix: give top, bottom, left, right, a boolean .npy file, or a .png"
     )
 
 
-def test_an_npz_or_a_torn_npy_is_refused(tmp_path: Path):
+def test_an_npz_or_a_damaged_npy_is_refused(tmp_path: Path):
     np.savez(tmp_path / "m.npz", np.ones((1, 4, 4), bool))
     np.save(tmp_path / "m.npy", np.ones((1, 4, 4), bool))
     whole = (tmp_path / "m.npy").read_bytes()

@@ -28,7 +28,7 @@ def numbered(count: int, tests: int = 0) -> Source:
 
 
 def numbers(rows: Rows) -> np.ndarray:
-    """The numbers of some numbered images."""
+    """Return the numbers of some numbered images."""
     return rows.array[rows.index, 0]
 
 

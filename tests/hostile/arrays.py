@@ -30,7 +30,7 @@ def mask(path: Path) -> Any:
 
 
 def npy(header: str, values: bytes = b"", version: int = 1, length: int | None = None) -> bytes:
-    """A file with any header, or with one that claims another length."""
+    """Write a file with any header, or with one that claims another length."""
     size = len(header) if length is None else length
     return (
         b"\x93NUMPY"
@@ -49,7 +49,7 @@ def of(shape: str, descr: str = "'<f8'", values: bytes = b"") -> bytes:
 
 
 class Bomb:
-    """Unpickled, it makes a file."""
+    """An object that makes a folder when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return os.mkdir, ("executed",)
@@ -84,8 +84,8 @@ NPY: list[tuple[str, bytes, str]] = [
     ("dates", of("(1, 1)", "'<M8[s]'", bytes(8)), NO_TYPE),
     ("floats that depend on the machine", of("(1, 1)", "'<f16'", bytes(16)), NO_TYPE),
     ("an unknown type", of("(1, 1)", "'<z9'", bytes(9)), NO_ARRAY),
-    ("complex numbers", of("(1, 1)", "'<c16'", bytes(16)), "its type is complex128"),
-    ("words", of("(1, 1)", "'<U2'", bytes(8)), "its type is <U2"),
+    ("complex numbers", of("(1, 1)", "'<c16'", bytes(16)), "found type complex128"),
+    ("words", of("(1, 1)", "'<U2'", bytes(8)), "found type <U2"),
     ("a negative size", of("(-1, 4)", "'|u1'", bytes(4)), NO_SIZE),
     ("two negative sizes", of("(-2, -2)", "'|u1'", bytes(4)), NO_SIZE),
     ("a size that is a bool", of("(True, 4)", "'|u1'", bytes(4)), NO_SIZE),
@@ -124,12 +124,12 @@ NPY: list[tuple[str, bytes, str]] = [
     ("text", b"0 1 2\n", "does not begin as .npy"),
     ("gzip", gzip.compress(bytes(99)), "does not begin as .npy"),
     ("infinity", saved(np.array([[0.5, np.inf]])), "cannot be used"),
-    ("nothing but NaN", saved(np.full((2, 2), np.nan)), "all of them are NaN"),
+    ("nothing but NaN", saved(np.full((2, 2), np.nan)), "found only NaN"),
     ("bytes that are no bools", of("(1, 4)", "'|b1'", b"\0\1\2\xff"), ""),
     (
         "a NaN that signals",
         of("(1, 2)", "'<f8'", bytes(8) + b"\1\0\0\0\0\0\xf0\x7f"),
-        "all of them are NaN",
+        "found only NaN",
     ),
 ]
 MAPPED = ("terabytes", "byte more", "overflow", "objects", "void", "structure", "negative", "axes")
@@ -137,7 +137,7 @@ MAPPED = ("terabytes", "byte more", "overflow", "objects", "void", "structure", 
 
 @dataclass(frozen=True)
 class Member:
-    """A member of a zip, and what its directory says of it."""
+    """A member of a zip, and its entry in the directory."""
 
     name: bytes = b"images.npy"
     content: bytes = saved(np.zeros((2, 3)))
@@ -151,7 +151,7 @@ class Member:
 
 
 def zipped(*members: Member, claimed: int | None = None, comment: bytes = b"") -> bytes:
-    """A zip, whose directory claims to have so many bytes."""
+    """Write a zip; its directory can claim any number of bytes."""
     data, directory = bytearray(), bytearray()
     for m in members:
         start = len(data) if m.start is None else m.start
@@ -262,7 +262,7 @@ def idx(rank: int, *sizes: int, values: bytes = b"", kind: int = 8) -> bytes:
 
 
 def digits(path: Path) -> np.ndarray:
-    """The reader, of a file whose digest is as expected."""
+    """Read a file whose digest is as expected."""
     try:
         content = gzip.decompress(path.read_bytes()) if path.stat().st_size < 10_000 else b""
     except (OSError, EOFError, zlib.error):
@@ -271,7 +271,7 @@ def digits(path: Path) -> np.ndarray:
 
 
 IDX: list[tuple[str, bytes, str]] = [
-    ("a bomb", gzip.compress(bytes(1 << 20)) * 60, "it holds more than"),
+    ("a bomb", gzip.compress(bytes(1 << 20)) * 60, "it contains more than"),
     ("sizes of 2^128", idx(4, *[2**32 - 1] * 4), "promises shape"),
     ("sizes that overflow to 0", idx(4, 65_536, 65_536, 65_536, 65_536), "promises shape"),
     ("an empty size", idx(2, 0, 2**32 - 1), "promises shape"),

@@ -44,6 +44,18 @@ CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
     ),
     "directories": (npz, "_LARGEST_READ", 1 << 40, ["npz 30,000 members"]),
     "sizes of pictures": (png, "_require_size", nothing, ["png 10^10 pixels"]),
+    "pixels of pictures": (
+        png,
+        "_require_pixels",
+        nothing,
+        ["png an animation whose first frame is empty", "png no data"],
+    ),
+    "checksums of pictures": (
+        png.PngImageFile,
+        "verify",
+        nothing,
+        ["png a wrong checksum of its data", "png no end"],
+    ),
     "bombs in folders": (folder, "require_dense", nothing, ["folder a bomb"]),
     "names": (
         folder_listing,

@@ -30,12 +30,12 @@ SIDE = 20_000  # whose bytes fit into --memory
 
 
 def holding(**contents: bytes) -> Make:
-    """A whole picture and others, by their names without .png."""
+    """Make a whole picture and others, by their names without .png."""
     return named({f"{name}.png": content for name, content in contents.items()})
 
 
 def named(contents: dict[str, bytes]) -> Make:
-    """A whole picture and other files, some of them in folders."""
+    """Make a whole picture and other files, some of them in folders."""
 
     def make(folder: Path) -> Path:
         for name, content in ({"m.png": WHOLE} | contents).items():
@@ -51,7 +51,7 @@ def alone(content: bytes) -> Make:
 
 
 def beside(act: Callable[[Path], object]) -> Make:
-    """A whole picture, and what `act` makes in its folder."""
+    """Make a whole picture, and call `act` with its folder."""
 
     def make(folder: Path) -> Path:
         holding()(folder)
@@ -62,7 +62,7 @@ def beside(act: Callable[[Path], object]) -> Make:
 
 
 def classes(*names: str) -> Make:
-    """Folders of these names, each with a whole picture."""
+    """Make folders of these names, each with a whole picture."""
 
     def make(folder: Path) -> Path:
         for name in names:
@@ -114,7 +114,7 @@ FOLDERS: list[tuple[str, Make, str]] = [
         TOO_LARGE,
     ),
     ("10^10 pixels among pictures", holding(x=start(10**5, 10**5) + DATA + END), "another size"),
-    ("another size", holding(x=start(4, 5) + DATA + END), "it is 4 × 5 pixels"),
+    ("another size", holding(x=start(4, 5) + DATA + END), "found 4 × 5 pixels"),
     ("another size later", holding(x=start() + head(10**5, 10**5) + DATA + END), WRONG),
     ("8 GiB of nothing", beside(sparse), "m.png has 8,589,934,592 bytes"),
     ("a torn picture", holding(x=WHOLE[:-20]), CUT),
@@ -126,8 +126,8 @@ FOLDERS: list[tuple[str, Make, str]] = [
     ("an empty picture", holding(x=b""), NO_PNG),
     ("20,000 empty pictures", empty_files, NO_PNG),
     ("a JPEG of another name", holding(x=other("JPEG")), NO_PNG),
-    ("a JPEG", named({"x.jpg": other("JPEG")}), "x.jpg is no .png"),
-    ("thumbnails", named({"Thumbs.db": b"x"}), "Thumbs.db is no .png"),
+    ("a JPEG", named({"x.jpg": other("JPEG")}), "x.jpg is not a .png"),
+    ("thumbnails", named({"Thumbs.db": b"x"}), "Thumbs.db is not a .png"),
     ("a run", named({"config.toml": b""}), "is a run"),
     ("a link to a picture", beside(lambda f: link(f, "x.png", "m.png")), LINK),
     ("a link to outside", beside(lambda f: link(f, "x.png", "/etc/passwd")), LINK),

@@ -22,13 +22,13 @@ def picture(path: Path) -> Any:
 
 
 def chunk(name: bytes, content: bytes = b"", length: int | None = None) -> bytes:
-    """A chunk, or one that claims another length."""
+    """Write a chunk, or one that claims another length."""
     size = len(content) if length is None else length
     return struct.pack(">I", size) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def start(width: int = SIDE, height: int = SIDE, *rest: int) -> bytes:
-    """The signature and the header; `rest` are depth, colour type, and three methods."""
+    """Write the signature and the header; `rest` are depth, colour type, and three methods."""
     return SIGNATURE + head(width, height, *rest)
 
 
@@ -51,7 +51,7 @@ def other(kind: str) -> bytes:
 
 
 def within(*chunks: bytes) -> bytes:
-    """A whole picture, with more chunks before its data."""
+    """Write a whole picture with more chunks before its data."""
     return start() + b"".join(chunks) + DATA + END
 
 
@@ -62,7 +62,7 @@ FRAMES = chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0))
 
 
 def frame(width: int, height: int) -> bytes:
-    """The control of the first frame of an animation."""
+    """Write the control of the first frame of an animation."""
     return chunk(b"fcTL", struct.pack(">III", 0, width, height) + bytes(14))
 
 

@@ -79,11 +79,11 @@ def _read(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
             return read_array(file, size)
     except DataError:
         raise
-    except Exception as error:  # a torn file raises more than OSError, ValueError
+    except Exception as error:  # a damaged file raises more than OSError and ValueError
         raise DataError(
             f"cannot read the mask {path}",
             why=str(error) or "the file is empty",
-            fix=f"give one of {', '.join(get_args(Half))}, a boolean .npy file, or a .png",
+            fix=f"give {', '.join(get_args(Half))}, a boolean .npy file, or a .png",
         ) from error
 
 
@@ -92,6 +92,6 @@ def _require_mask(path: Path, found: NpyHeader, event_shape: tuple[int, ...]) ->
     if found.shape != shape or found.dtype != bool:
         raise DataError(
             f"{path} is not a mask of this data",
-            why=f"expected booleans of shape {event_shape}, found {found.dtype} {found.shape}",
-            fix=f"save a boolean array of shape {event_shape}, True where a pixel is seen",
+            why=f"found {found.dtype} {found.shape}; expected booleans of shape {event_shape}",
+            fix=f"save a boolean array of shape {event_shape}, True where a value is observed",
         )

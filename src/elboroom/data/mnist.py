@@ -1,4 +1,4 @@
-"""The embedded MNIST: 60,000 + 10,000 grey digits with labels, checked on load."""
+"""The embedded MNIST: 60,000 + 10,000 grey digits with labels, checked when they are loaded."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _SHA256 = {
 
 
 def read_mnist() -> Source:
-    """MNIST (LeCun et al., 1998) as uint8: train (60000, 1, 28, 28), test (10000, 1, 28, 28)."""
+    """Read MNIST (LeCun et al., 1998) as uint8: (60000, 1, 28, 28) and (10000, 1, 28, 28)."""
     arrays = [read_idx(_FOLDER / f"{name}.gz", sha256) for name, sha256 in _SHA256.items()]
     images, labels, test_images, test_labels = arrays
     return Source(

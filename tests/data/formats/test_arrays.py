@@ -36,7 +36,7 @@ def saved(path: Path, array: np.ndarray) -> Path:
 
 
 def refusal(path: Path) -> list[str]:
-    """The what, why and fix with which `path` is refused."""
+    """Return the what, why and fix with which `path` is refused."""
     with pytest.raises(DataError) as error:
         read_array(path)
     what, why, fix = str(error.value).split("\n")
@@ -121,7 +121,7 @@ OUT_OF_RANGE = (
     "divide by the largest possible value, save grey levels as uint8, or read real floats "
     "with --binarisation none and --likelihood gaussian"
 )
-EXPECTED = "expected uint8 in 0…255, booleans, or numbers in [0, 1]; found that "
+EXPECTED = "; expected uint8 in 0…255, booleans, or numbers in [0, 1]"
 
 
 @pytest.mark.parametrize(
@@ -129,33 +129,37 @@ EXPECTED = "expected uint8 in 0…255, booleans, or numbers in [0, 1]; found tha
     [
         (
             np.array([[np.nan, np.nan]]),
-            "all of them are NaN",
-            "NaN stands where a pixel is missing",
+            "only NaN",
+            "give some values that are not missing",
         ),
         (
             np.array([[0.5, np.nan, np.inf]]),
-            "they run from 0.5 to inf with type float64",
+            "0.5 to inf of type float64",
             OUT_OF_RANGE,
         ),
         (
             np.array([[-1.0, 255.0]]),
-            "they run from -1 to 255 with type float64",
+            "-1 to 255 of type float64",
             OUT_OF_RANGE,
         ),
         (
             np.array([[0, 255]], np.int32),
-            "they run from 0 to 255 with type int32",
+            "0 to 255 of type int32",
             OUT_OF_RANGE,
         ),
-        (np.array([["a", "b"]]), "its type is <U1", "save numbers"),
-        (np.array([[1j, 0]]), "its type is complex128", "save numbers"),
+        (np.array([["a", "b"]]), "type <U1", "save numbers"),
+        (np.array([[1j, 0]]), "type complex128", "save numbers"),
     ],
 )
 def test_values_that_are_no_brightness_are_refused(
     tmp_path: Path, array: np.ndarray, found: str, fix: str
 ):
     path = saved(tmp_path / "my.npy", array)
-    assert refusal(path) == [f"the values in {path} cannot be used", EXPECTED + found, fix]
+    assert refusal(path) == [
+        f"the values in {path} cannot be used",
+        f"found {found}{EXPECTED}",
+        fix,
+    ]
 
 
 def test_nan_stands_for_a_missing_pixel(npz: Callable[..., Path]):
@@ -189,14 +193,14 @@ def test_a_mask_that_does_not_fit_is_refused(
     path = npz(images=np.zeros((2, 2)), mask=mask)
     assert refusal(path) == [
         f"a mask in {path} does not fit its images",
-        f"expected booleans of shape (2, 2), found {found}",
+        f"found {found}; expected booleans of shape (2, 2)",
         "save a mask shaped like the images, True where a pixel is known",
     ]
 
 
 def test_bad_values_of_the_test_part_are_refused_too(npz: Callable[..., Path]):
     path = npz(x_train=np.zeros((2, 3)), x_test=np.full((1, 3), 2.0))
-    assert refusal(path)[1] == EXPECTED + "they run from 0 to 2 with type float64"
+    assert refusal(path)[1] == f"found 0 to 2 of type float64{EXPECTED}"
 
 
 @given(hnp.arrays(np.float64, (2, 3), elements=st.floats(width=64)))
@@ -218,7 +222,7 @@ def test_an_array_that_is_no_stack_of_images_is_refused(tmp_path: Path, shape: t
     path = saved(tmp_path / "my.npy", np.zeros(shape))
     assert refusal(path) == [
         f"{path} is not an array of images",
-        f"expected (N, D), (N, H, W) or (N, C, H, W), found shape {shape}",
+        f"found shape {shape}; expected (N, D), (N, H, W) or (N, C, H, W), not empty",
         "stack the images along a first axis",
     ]
 
@@ -227,8 +231,8 @@ def test_an_npz_without_a_known_name_is_refused(npz: Callable[..., Path]):
     path = npz(foo=GREY, bar=GREY)
     assert refusal(path) == [
         f"{path} has no images",
-        "it holds bar, foo",
-        "name one of its arrays x_train, images, x",
+        "found bar, foo; expected one of x_train, images, x, data, arr_0",
+        "rename the array of images to x_train",
     ]
 
 
@@ -255,7 +259,7 @@ def test_labels_that_do_not_fit_are_refused(
     path = npz(images=GREY, labels=labels)
     assert refusal(path) == [
         f"the labels in {path} do not fit its images",
-        f"expected 2 integers, found {found}",
+        f"found {found}; expected 2 integers",
         "save one integer class for each image",
     ]
 
@@ -288,7 +292,7 @@ def test_a_pickle_is_never_loaded(tmp_path: Path):
 
 
 @pytest.mark.parametrize("save", [np.save, np.savez, np.savez_compressed])
-def test_a_torn_file_is_refused_or_read_but_never_an_unknown_error(
+def test_a_damaged_file_is_refused_or_read_but_never_an_unknown_error(
     tmp_path: Path, save: Callable[..., None]
 ):
     path, dice = tmp_path / "my.npz", random.Random(0)

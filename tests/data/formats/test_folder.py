@@ -25,13 +25,13 @@ GREY = np.random.default_rng(0).integers(0, 256, (60, 8, 6), dtype=np.uint8)
 RGB = np.random.default_rng(1).integers(0, 256, (8, 6, 3), dtype=np.uint8)
 MODES = {"1": 1, "L": 1, "LA": 1, "I;16": 1, "P": 3, "RGB": 3, "RGBA": 3}
 LAYOUT = (
-    "put .png files alone in it, or in a folder for each class; a test part of its own is a folder "
-    "`test` beside a folder `train`, of which --validation takes some"
+    "put only .png files in it, or one folder of them for each class; a separate test part needs "
+    "two folders, `train` and `test` (--validation takes its images from `train`)"
 )
 
 
 def save(path: Path, *names: str, images: np.ndarray = GREY) -> Path:
-    """A folder with an image for each name, in that order."""
+    """Save an image for each name, in that order."""
     for name, image in zip(names, images, strict=False):
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path / name, "PNG")
@@ -39,7 +39,7 @@ def save(path: Path, *names: str, images: np.ndarray = GREY) -> Path:
 
 
 def refusal(path: Path, **options: Any) -> list[str]:
-    """The what, why and fix with which `path` is refused."""
+    """Return the what, why and fix with which `path` is refused."""
     with pytest.raises(DataError) as error:
         read_folder(path, **options)
     what, why, fix = str(error.value).split("\n")
@@ -169,8 +169,8 @@ def test_a_picture_of_another_size_is_refused(tmp_path: Path, other: str):
     first = tmp_path / names[0]
     assert refusal(tmp_path) == [
         f"{tmp_path / other} has another size than {first}",
-        "it is 6 × 5 pixels, the other is 6 × 8",
-        "bring all pictures to one size",
+        "found 6 × 5 pixels; expected 6 × 8",
+        "resize all pictures to one size",
     ]
 
 
@@ -224,27 +224,27 @@ def test_a_header_tells_what_values_take_in_whole_bytes(tmp_path: Path, mode: st
     [
         ([], "{} holds no pictures"),
         ([".hidden.png"], "{} holds no pictures"),
-        (["a.png", "b/1.png"], "{} holds both pictures, a.png, and folders, b"),
+        (["a.png", "b/1.png"], "{} holds both pictures (a.png) and folders (b)"),
         (
             ["a.png", "train/1.png", "test/1.png"],
-            "{} holds both pictures, a.png, and folders, test",
+            "{} holds both pictures (a.png) and folders (test)",
         ),
-        (["a.png", "b.jpg", "c.txt"], "{}/b.jpg is no .png"),
-        (["a/1.png", "a/Thumbs.db"], "{}/a/Thumbs.db is no .png"),
+        (["a.png", "b.jpg", "c.txt"], "{}/b.jpg is not a .png"),
+        (["a/1.png", "a/Thumbs.db"], "{}/a/Thumbs.db is not a .png"),
         (["a/1.png", "b/c/1.png"], "{}/b/c is a folder within a class"),
         (["train/a/b/1.png", "test/a/1.png"], "{}/train/a/b is a folder within a class"),
-        (["train/1.png"], "its parts are not `train` and `test` alone, but train"),
+        (["train/1.png"], "found the parts train; expected only `train` and `test`"),
         (
             ["train/1.png", "val/1.png"],
-            "its parts are not `train` and `test` alone, but train, val",
+            "found the parts train, val; expected only `train` and `test`",
         ),
         (
             [f"{n}/1.png" for n in ("test", "train", *"abcdefgh")],
-            "its parts are not `train` and `test` alone, but a, b, c, d, e, f, g, h, test, …",
+            "found the parts a, b, c, d, e, f, g, h, test, …; expected only `train` and `test`",
         ),
         (
             [f"{n}/1.png" for n in ("test", "train", "Train")],
-            "its parts are not `train` and `test` alone, but Train, test, train",
+            "found the parts Train, test, train; expected only `train` and `test`",
         ),
         (
             ["train/a/1.png", "train/b/1.png", "test/b/1.png", "test/c/1.png"],
@@ -298,25 +298,25 @@ def test_too_many_files_are_refused(
     tmp_path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     save(tmp_path, *names)
-    monkeypatch.setattr(folder_listing, "_MOST", 4)
+    monkeypatch.setattr(folder_listing, "_MOST_NAMES", 4)
     read_folder(tmp_path)
-    monkeypatch.setattr(folder_listing, "_MOST", 3)
+    monkeypatch.setattr(folder_listing, "_MOST_NAMES", 3)
     assert refusal(tmp_path) == [
         f"{tmp_path} is not a folder of pictures",
-        "it holds more than 3 names",
+        "it contains more than 3 names",
         "save the images as one .npy of uint8, which can stay on disk",
     ]
 
 
 def test_a_run_is_no_folder_of_pictures(run: Path):
     assert refusal(run) == [
-        f"{run} is a run, and not a folder of pictures",
-        "it holds a config.toml",
-        f"give the folder of the pictures, or go on with the run by --resume {run}",
+        f"{run} is a run, not a folder of pictures",
+        "it contains a config.toml",
+        f"give the folder of the pictures, or resume the run with --resume {run}",
     ]
 
 
-def test_a_torn_picture_is_refused(tmp_path: Path):
+def test_a_damaged_picture_is_refused(tmp_path: Path):
     path = save(tmp_path, "1.png", "2.png") / "2.png"
     path.write_bytes(path.read_bytes()[:-5])
     assert refusal(tmp_path) == [
@@ -333,7 +333,7 @@ def test_memory_is_that_of_the_options(tmp_path: Path):
 
 
 def same(a: Dataset, b: Dataset) -> None:
-    """That two datasets differ in the name of their source alone."""
+    """Check that two datasets differ only in the name of their source."""
     assert replace(a.identity, source="") == replace(b.identity, source="")
     for name in ("train", "validation", "test"):
         x, y = getattr(a, name), getattr(b, name)
@@ -391,5 +391,5 @@ def test_the_command_line_refuses_what_is_no_folder_of_pictures(
     tmp_path: Path, elboroom: Command, run: Path
 ):
     outcome = elboroom("train", "--data", run, "--out", tmp_path / "new")
-    assert error(outcome, 2)[0] == f"{run} is a run, and not a folder of pictures"
+    assert error(outcome, 2)[0] == f"{run} is a run, not a folder of pictures"
     assert not (tmp_path / "new").exists()

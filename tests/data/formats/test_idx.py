@@ -39,7 +39,7 @@ def test_bytes_cut_off_at_the_end_are_noticed(cut: int):
 
 
 def test_bytes_too_many_are_noticed():
-    with pytest.raises(DataError, match=r"promises shape \(2, 3\), it holds 7 bytes"):
+    with pytest.raises(DataError, match=r"promises shape \(2, 3\); found 7 bytes"):
         parse_idx(idx(np.zeros((2, 3), np.uint8)) + b"\0", PATH)
 
 
@@ -64,7 +64,7 @@ def test_a_changed_pixel_is_refused_and_both_digests_are_named(tmp_path: Path):
         read_idx(tmp_path / "a.gz", digest(good))
     assert str(error.value) == (
         "cannot read a.gz\n"
-        f"  why: its SHA-256 is {digest(bad)}, expected {digest(good)}\n"
+        f"  why: found SHA-256 {digest(bad)}; expected {digest(good)}\n"
         "  fix: reinstall elboroom"
     )
 

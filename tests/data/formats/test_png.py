@@ -84,7 +84,7 @@ def test_a_missing_picture_is_refused(tmp_path: Path):
     )
 
 
-def test_a_torn_picture_is_refused(tmp_path: Path):
+def test_a_damaged_picture_is_refused(tmp_path: Path):
     path = tmp_path / "x.png"
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(path)
     whole = path.read_bytes()

@@ -1,4 +1,4 @@
-"""A folder of PNG pictures: every header in it is checked before a pixel is decoded."""
+"""A folder of PNG pictures. All headers are checked before a pixel is decoded."""
 
 import math
 from pathlib import Path
@@ -13,26 +13,27 @@ from elboroom.errors import DataError
 from elboroom.untrusted import require_dense
 
 _LAYOUT = (
-    "put .png files alone in it, or in a folder for each class; a test part of its own is a folder "
-    "`test` beside a folder `train`, of which --validation takes some"
+    "put only .png files in it, or one folder of them for each class; a separate test part needs "
+    "two folders, `train` and `test` (--validation takes its images from `train`)"
 )
-_MEND = "save it again as a PNG, or take it out of the folder"
+_REPAIR = "save it again as a PNG, or take it out of the folder"
 _AS_ARRAY = "save the images as one .npy of uint8, which can stay on disk"
 
 
 def read_folder(path: Path, memory: float = math.inf) -> Source:
-    """Read pictures as uint8 (N, C, H, W), grey if all of them are, else RGB.
+    """Read pictures as uint8 (N, C, H, W): grey if all of them are, else RGB.
 
-    They lie in the folder, or in folders in it, which are classes: a label is the place of its name
-    among the sorted names. The folders `train` and `test`, if it has no others, are parts, each of
-    which is such a folder, with the same classes. Names that begin with a dot are passed over.
+    The pictures are in the folder itself, or in one folder for each class. A label is the position
+    of the class among the sorted names. If the folder holds only `train` and `test`, these are
+    parts: each is such a folder, and both have the same classes. Names that begin with a dot are
+    skipped.
 
     Args:
-        path: the folder; it may be a link, but nothing in it.
-        memory: GiB that the images may take, which while they are read is twice their size.
+        path: the folder. It may be a symbolic link, but nothing in it may.
+        memory: GiB that the images may take. Reading takes twice their size.
 
     Raises:
-        DataError: it holds anything else, pictures of different sizes, or more than `memory`.
+        DataError: if it holds anything else, pictures of different sizes, or more than `memory`.
     """
     train, test = _parts(path)
     files = [*train.files, *(test.files if test else [])]
@@ -50,7 +51,7 @@ def read_folder(path: Path, memory: float = math.inf) -> Source:
 def _parts(path: Path) -> tuple[Listing, Listing | None]:
     try:
         if (path / "config.toml").is_file():
-            raise _a_run(path)
+            raise _run_error(path)
         return list_parts(path)
     except (OSError, ValueError) as error:
         raise DataError(
@@ -61,12 +62,12 @@ def _parts(path: Path) -> tuple[Listing, Listing | None]:
 
 
 def _event_shape(path: Path, files: list[str], memory: float) -> tuple[int, int, int]:
-    """The shape of every picture, (C, H, W), by the headers alone."""
+    """Return the shape of every picture, (C, H, W), from the headers alone."""
     first, channels, unpacked, packed = _header(files[0]), 1, 0, 0
     for file in files:
         header = _header(file)
         if header.size != first.size:
-            raise _unlike(file, header, files[0], first)
+            raise _size_error(file, header, files[0], first)
         channels = max(channels, header.channels)
         unpacked, packed = unpacked + header.unpacked, packed + header.packed
     width, height = first.size
@@ -77,14 +78,14 @@ def _event_shape(path: Path, files: list[str], memory: float) -> tuple[int, int,
 
 
 def _header(file: str) -> PngHeader:
-    with picture_errors(file, fix=_MEND):
+    with picture_errors(file, fix=_REPAIR):
         return read_header(Path(file))
 
 
 def _images(files: list[str], event_shape: tuple[int, ...]) -> np.ndarray:
     images = np.empty((len(files), *event_shape), np.uint8)
     for image, file in zip(images, files, strict=True):
-        with picture_errors(file, fix=_MEND):
+        with picture_errors(file, fix=_REPAIR):
             image[:] = read_pixels(Path(file), event_shape)
     return images
 
@@ -97,18 +98,18 @@ def _require_dense(path: Path, packed: int, unpacked: int) -> None:
         raise DataError(what, why=str(error), fix=_AS_ARRAY) from error
 
 
-def _a_run(path: Path) -> DataError:
+def _run_error(path: Path) -> DataError:
     return DataError(
-        f"{path} is a run, and not a folder of pictures",
-        why="it holds a config.toml",
-        fix=f"give the folder of the pictures, or go on with the run by --resume {path}",
+        f"{path} is a run, not a folder of pictures",
+        why="it contains a config.toml",
+        fix=f"give the folder of the pictures, or resume the run with --resume {path}",
     )
 
 
-def _unlike(file: str, found: PngHeader, first: str, expected: PngHeader) -> DataError:
+def _size_error(file: str, found: PngHeader, first: str, expected: PngHeader) -> DataError:
     (width, height), (first_width, first_height) = found.size, expected.size
     return DataError(
         f"{file} has another size than {first}",
-        why=f"it is {width} × {height} pixels, the other is {first_width} × {first_height}",
-        fix="bring all pictures to one size",
+        why=f"found {width} × {height} pixels; expected {first_width} × {first_height}",
+        fix="resize all pictures to one size",
     )

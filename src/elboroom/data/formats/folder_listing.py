@@ -1,6 +1,6 @@
-"""The names in a folder of pictures: which parts and classes they make, checked before any is read.
+"""The parts and classes of a folder of pictures, from its names, before any picture is read.
 
-What is wrong with one is an `OSError` or a `ValueError`, which the reader puts into words.
+A fault is an `OSError` or a `ValueError`, from which the reader makes a `DataError`.
 """
 
 import os
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-_MOST = 1_000_000  # names
-_SHOWN = 9  # of them in an error
+_MOST_NAMES = 1_000_000
+_MOST_SHOWN = 9  # names in an error
 _PARTS = ["test", "train"]
-_SPLITS = {*_PARTS, "val", "valid", "validation"}  # which nobody means as classes
+_SPLITS = {*_PARTS, "val", "valid", "validation"}  # names that nobody gives to all classes
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Listing:
 
     Attributes:
         files: their paths, (N,).
-        classes: names of the folders that they are in, sorted; none if they are in no folders.
-        labels: (N,) int64, places among the classes; None if there are none.
+        classes: sorted names of the folders that hold them; empty if there are no such folders.
+        labels: (N,) int64, positions among the classes; None if there are no classes.
     """
 
     files: list[str]
@@ -31,16 +31,16 @@ class Listing:
 
 
 class TooManyError(ValueError):
-    """More names than are held in memory."""
+    """More names than memory should hold."""
 
 
 def list_parts(folder: Path) -> tuple[Listing, Listing | None]:
-    """The training part, and the test part if there is one.
+    """List the training part, and the test part if there is one.
 
     Raises:
-        OSError: a folder cannot be read.
-        ValueError: it holds anything but pictures, in folders of another layout.
-        TooManyError: it holds more than a million names.
+        OSError: if a folder cannot be read.
+        ValueError: if there is anything but pictures, or the folders have another layout.
+        TooManyError: if there are more than a million names.
     """
     folders, _ = _listed(folder)
     if sorted(name.lower() for name in folders) != _PARTS:
@@ -68,7 +68,7 @@ def _listing(folder: Path) -> Listing:
 
 
 def _listed(folder: Path) -> tuple[list[str], list[str]]:
-    """The names of all folders, or of all pictures, sorted: there are not both, nor neither."""
+    """Return the sorted names of all folders and of all pictures; exactly one list is empty."""
     folders, files = [], []
     with os.scandir(folder) as entries:
         for entry in (e for e in entries if not e.name.startswith(".")):
@@ -77,39 +77,40 @@ def _listed(folder: Path) -> tuple[list[str], list[str]]:
             _require_few(len(folders) + len(files))
     _require_pictures(folder, files)
     if folders and files:
-        raise ValueError(f"{folder} holds both pictures, {min(files)}, and folders, {min(folders)}")
+        found = f"pictures ({min(files)}) and folders ({min(folders)})"
+        raise ValueError(f"{folder} holds both {found}")
     if not folders and not files:
         raise ValueError(f"{folder} holds no pictures")
     return sorted(folders), sorted(files)
 
 
 def _require_plain(entry: os.DirEntry[str]) -> None:
-    """That an error can show its name in one line, and that it is a file or a folder itself."""
+    """Check that an entry is a file or a folder, and that its name fits on one line."""
     if entry.name.splitlines() != [entry.name]:
         raise ValueError(f"the name {entry.name!a} has a line break")
     if entry.is_symlink():
         raise ValueError(f"{entry.path} is a symbolic link, which may lead out of the folder")
     if not entry.is_file(follow_symlinks=False) and not entry.is_dir(follow_symlinks=False):
-        raise ValueError(f"{entry.path} is a pipe or a device, and not a file")
+        raise ValueError(f"{entry.path} is a pipe or a device, not a file")
 
 
 def _require_pictures(folder: Path, files: list[str]) -> None:
     other = min((name for name in files if not name.lower().endswith(".png")), default=None)
     if other is not None:
-        raise ValueError(f"{folder / other} is no .png")
+        raise ValueError(f"{folder / other} is not a .png")
 
 
 def _require_classes(folders: list[str]) -> None:
-    """That none of the folders is meant as a part."""
+    """Check that no folder is meant as a part."""
     names = {name.lower() for name in folders}
     if names.issuperset(_PARTS) or (names and names <= _SPLITS):
-        raise ValueError(f"its parts are not `train` and `test` alone, but {_joined(folders)}")
+        raise ValueError(f"found the parts {_joined(folders)}; expected only `train` and `test`")
 
 
 def _require_few(count: int) -> None:
-    if count > _MOST:
-        raise TooManyError(f"it holds more than {_MOST:,} names")
+    if count > _MOST_NAMES:
+        raise TooManyError(f"it contains more than {_MOST_NAMES:,} names")
 
 
 def _joined(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    return ", ".join(names[:_MOST_SHOWN]) + (", …" if len(names) > _MOST_SHOWN else "")
