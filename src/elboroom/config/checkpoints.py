@@ -7,7 +7,7 @@ from elboroom.config.checks import require
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """How often a run in training is saved; the trained model does not depend on it."""
+    """Options of saving a run in training; the trained model does not depend on them."""
 
     checkpoint_minutes: float = 0.5
     """Minutes between two checkpoints, also within an epoch; inf saves by epochs alone."""

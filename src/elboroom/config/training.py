@@ -22,7 +22,7 @@ from elboroom.errors import UsageError
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How the bound is maximised, on which device, and how often it is evaluated."""
+    """Options of training: optimisation, evaluation, device and speed."""
 
     epochs: int = 100
     """Passes over the training images."""
