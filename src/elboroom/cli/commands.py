@@ -71,7 +71,7 @@ class Train(Command, TrainDefaults):
     quiet: bool = False
     """Show no progress."""
     explain: bool = False
-    """Print how this machine would train, and why, without a run. --minutes are timed first."""
+    """Print how this machine would train, and why, and make no run; times --minutes first."""
     config: Annotated[Config, arg(name="")] = field(default_factory=Config)
 
     def run(self) -> int:

@@ -58,7 +58,7 @@ def reliability(found: Evaluation) -> Iterator[str]:
 
 def _weights(found: Evaluation) -> str:
     quality = found.quality
-    line = f"effective sample size {quality['ess'].mean:,.1f} of {found.k:,}"
+    line = f"mean effective sample size {quality['ess'].mean:,.1f} of {found.k:,}"
     if "reliable" not in quality:
         return line
     return f"{line}; k̂ < {RELIABLE_K_HAT} for {quality['reliable'].mean:.1%} of the images"
