@@ -19,6 +19,7 @@ README = ROOT / "README.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+MOST_WORDS = 90  # of a paragraph
 COMPLETES = {"README.md", "docs/guide/inference.md"}  # pages that draw three completions of `x`
 
 
@@ -57,6 +58,12 @@ def broken_links(page: Path) -> Iterator[str]:
         file = page.parent / path if path else page
         if not file.exists() or (anchor and anchor not in anchors(file)):
             yield target
+
+
+def long_paragraphs(text: str) -> list[str]:
+    """Find the paragraphs and the items of lists that have more than `MOST_WORDS` words."""
+    parts = re.split(r"\n\s*\n|\n(?=- |\d+\. |\|)", FENCED.sub("", text))
+    return [part for part in parts if len(part.split()) > MOST_WORDS]
 
 
 @pytest.fixture
@@ -106,6 +113,17 @@ def test_the_command_line_takes_the_commands_of_a_page(page: Path):
 def test_the_readme_shows_every_command():
     shown = {command.split()[1] for command in commands(README)}
     assert shown == {kind.__name__.lower() for kind in cli.COMMANDS}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_paragraphs_are_short(page: Path):
+    assert long_paragraphs(page.read_text()) == []
+
+
+def test_a_long_paragraph_is_found():
+    long = "- A word" + " and a word" * 30
+    assert long_paragraphs(f"- Short.\n{long}\n- Short.\n") == [long]
+    assert long_paragraphs("Short. " * 80 + "\n\n" + "Short. " * 80) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
