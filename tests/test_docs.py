@@ -18,6 +18,7 @@ from tests.support.repository import ROOT
 README = ROOT / "README.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"`((?:\w+/)+\w+\.py)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 MOST_WORDS = 90  # of a paragraph
 COMPLETES = {"README.md", "docs/guide/inference.md"}  # pages that draw three completions of `x`
@@ -58,6 +59,13 @@ def broken_links(page: Path) -> Iterator[str]:
         file = page.parent / path if path else page
         if not file.exists() or (anchor and anchor not in anchors(file)):
             yield target
+
+
+def missing_files(text: str) -> list[str]:
+    """Find the Python files that a page names and that are not in the repository."""
+    places = ROOT, ROOT / "src", ROOT / "src" / "elboroom"
+    named = [file for file in FILE.findall(text) if "NAME" not in file]
+    return [file for file in named if not any((place / file).exists() for place in places)]
 
 
 def long_paragraphs(text: str) -> list[str]:
@@ -124,6 +132,16 @@ def test_a_long_paragraph_is_found():
     long = "- A word" + " and a word" * 30
     assert long_paragraphs(f"- Short.\n{long}\n- Short.\n") == [long]
     assert long_paragraphs("Short. " * 80 + "\n\n" + "Short. " * 80) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_file_that_a_page_names_exists(page: Path):
+    assert missing_files(page.read_text()) == []
+
+
+def test_a_missing_file_is_found():
+    page = "`infer/svi.py`, `tests/test_docs.py`, `infer/NAME.py`, `infer/gone.py`"
+    assert missing_files(page) == ["infer/gone.py"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
