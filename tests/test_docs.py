@@ -1,6 +1,12 @@
+"""The documentation: its code runs, its commands parse, and its links lead somewhere."""
+
 import re
 import shlex
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,14 +15,70 @@ from elboroom import load_mnist
 from elboroom.cli import main as cli
 from tests.support.repository import ROOT
 
-README, GUIDE = ROOT / "README.md", ROOT / "docs" / "guide.md"
+README = ROOT / "README.md"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"`((?:\w+/)+\w+\.py)`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+MOST_WORDS = 90  # of a paragraph
+COMPLETES = {"README.md", "docs/guide/inference.md"}  # pages that draw three completions of `x`
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path) -> list[str]:
+    return [code for language, code in FENCED.findall(page.read_text()) if language == "python"]
+
+
+def commands(page: Path) -> list[str]:
+    """Find the commands in indented lines, and at the start of the rows of a table."""
+    return re.findall(r"^(?:    |\| `)(elboroom [^`\n]*)", page.read_text(), re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """List the anchors of the headings, spelled as GitHub spells them."""
+    text = FENCED.sub("", page.read_text())
+    headings = re.findall(r"^#{1,6} +(.+?) *$", text, re.MULTILINE)
+    seen: Counter[str] = Counter()
+    found = set[str]()
+    for heading in headings:
+        words = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found.add(f"{words}-{seen[words]}" if seen[words] else words)
+        seen[words] += 1
+    return found
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    """Find the links to files or headings that are not in the repository."""
+    for target in LINK.findall(FENCED.sub("", page.read_text())):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            yield target
+
+
+def missing_files(text: str) -> list[str]:
+    """Find the Python files that a page names and that are not in the repository."""
+    places = ROOT, ROOT / "src", ROOT / "src" / "elboroom"
+    named = [file for file in FILE.findall(text) if "NAME" not in file]
+    return [file for file in named if not any((place / file).exists() for place in places)]
+
+
+def long_paragraphs(text: str) -> list[str]:
+    """Find the paragraphs and the items of lists that have more than `MOST_WORDS` words."""
+    parts = re.split(r"\n\s*\n|\n(?=- |\d+\. |\|)", FENCED.sub("", text))
+    return [part for part in parts if len(part.split()) > MOST_WORDS]
 
 
 @pytest.fixture
-def few_digits(monkeypatch):
-    """Of each part of MNIST the first 2,000 images: whether code runs does not hang on the rest."""
+def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut each part of MNIST to its first 2,000 images, which are enough to run the code."""
 
-    def few(**options):
+    def few(**options: Any) -> elboroom.Dataset:
         data = load_mnist(**options)
         parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
         rows = range(2_000)
@@ -25,32 +87,85 @@ def few_digits(monkeypatch):
     monkeypatch.setattr(elboroom, "load_mnist", few)
 
 
-def blocks(page):
-    return re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
-
-
-@pytest.mark.parametrize("page", [README, GUIDE], ids=lambda p: p.name)
-def test_the_code_of_a_page_runs(page, few_digits, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name)
+def test_the_code_of_a_page_runs(
+    page: Path,
+    few_digits: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
     monkeypatch.chdir(tmp_path)
-    namespace = {}
-    assert blocks(page)
+    namespace: dict[str, Any] = {}
     for block in blocks(page):
-        exec(compile(block, page.name, "exec"), namespace)
+        exec(compile(block, name(page), "exec"), namespace)
     assert capsys.readouterr().out
-    filled, x = namespace["filled"], namespace["x"]
-    assert filled.draws.shape == (3, *x.shape)
+    if name(page) in COMPLETES:
+        assert namespace["filled"].draws.shape == (3, *namespace["x"].shape)
 
 
-def test_the_commands_of_the_readme_are_spelled_as_the_command_line_takes_them():
-    page = README.read_text()
-    commands = re.findall(r"^(?:    |\| `)(elboroom [^`\n]*)", page, flags=re.MULTILINE)
-    assert len(commands) >= 8
-    for command in commands:
+def test_the_readme_and_the_pages_for_users_have_code():
+    with_code = {name(page) for page in PAGES if blocks(page)}
+    guide = {name(page) for page in (ROOT / "docs" / "guide").glob("[a-z]*.md")}
+    assert len(guide) == 6
+    assert with_code >= {"README.md", *guide}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name)
+def test_the_command_line_takes_the_commands_of_a_page(page: Path):
+    for command in commands(page):
         if "--resume" not in command:  # reads the run that it names
             cli.parse(shlex.split(command)[1:])
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")))
-def test_every_link_within_the_repository_leads_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-        assert target.startswith("https://") or (page.parent / target).exists(), target
+def test_the_readme_shows_every_command():
+    shown = {command.split()[1] for command in commands(README)}
+    assert shown == {kind.__name__.lower() for kind in cli.COMMANDS}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_paragraphs_are_short(page: Path):
+    assert long_paragraphs(page.read_text()) == []
+
+
+def test_a_long_paragraph_is_found():
+    long = "- A word" + " and a word" * 30
+    assert long_paragraphs(f"- Short.\n{long}\n- Short.\n") == [long]
+    assert long_paragraphs("Short. " * 80 + "\n\n" + "Short. " * 80) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_file_that_a_page_names_exists(page: Path):
+    assert missing_files(page.read_text()) == []
+
+
+def test_a_missing_file_is_found():
+    page = "`infer/svi.py`, `tests/test_docs.py`, `infer/NAME.py`, `infer/gone.py`"
+    assert missing_files(page) == ["infer/gone.py"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_within_the_repository_leads_somewhere(page: Path):
+    assert list(broken_links(page)) == []
+
+
+@pytest.mark.parametrize(
+    ("link", "is_broken"),
+    [
+        ("other.md", False),
+        ("other.md#the-second--a-heading", False),
+        ("other.md#twice-1", False),
+        ("#here", False),
+        ("https://example.org/gone", False),
+        ("gone.md", True),
+        ("other.md#twice-2", True),
+        ("other.md#no-heading", True),
+        ("#there", True),
+    ],
+)
+def test_a_planted_broken_link_is_found(tmp_path: Path, link: str, is_broken: bool):
+    other = "# The second & a heading\n\n## Twice\n\n## Twice\n\n```python\n# no heading\n```\n"
+    (tmp_path / "other.md").write_text(other)
+    page = tmp_path / "page.md"
+    page.write_text(f"# Here\n\nA [link]({link}).\n")
+    assert list(broken_links(page)) == ([link] if is_broken else [])
