@@ -18,6 +18,7 @@ from elboroom.model.vae import VAE
 _PRICE = 30.0  # seconds to gain at the least; compiling takes 3 to 40
 # seconds of a step that are saved for each pixel that it decodes, and whatever it decodes
 _SAVED = {"cpu": (1.3e-9, -4e-4), "cuda": (2.4e-11, 5e-5)}
+_VECTOR_BITS = {"AVX2": 256, "AVX512": 512}
 
 
 class CompiledVAE(VAE):
@@ -35,8 +36,14 @@ class CompiledVAE(VAE):
 
 
 def _compiled(function: Any) -> Any:
-    # kernels else keep the number of threads that they were compiled under
-    return torch.compile(function, dynamic=False, options={"cpp.dynamic_threads": True})
+    options = {
+        # Without dynamic threads, kernels keep the number of threads that they were compiled with.
+        "cpp.dynamic_threads": True,
+        # PyTorch's cache of compiled code does not distinguish instruction sets: code for 512 bits
+        # would be found again under ATEN_CPU_CAPABILITY=avx2, and compute wrong numbers there.
+        "cpp.simdlen": _VECTOR_BITS.get(torch.backends.cpu.get_cpu_capability()),
+    }
+    return torch.compile(function, dynamic=False, options=options)
 
 
 def why_not_compilable(device: torch.device) -> str | None:
