@@ -4,7 +4,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/demo
 
-.PHONY: demo test lint format types check benchmarks clean
+# Each file of tests stays on one worker, so that its fixtures are made once.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# Settings that imitate another machine: older processors, a single core, no compiler.
+MACHINES := ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
+	OMP_NUM_THREADS=1 CXX=/nonexistent
+
+# Tests that compare numbers. Continuous integration repeats them, with several settings at once.
+NUMERIC := tests/model tests/training tests/infer tests/evaluation tests/runs/test_golden_runs.py
+LEAST_MACHINE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 \
+	CXX=/nonexistent
+
+.PHONY: demo test test-portable test-numeric lint format types check benchmarks clean
 
 demo: $(VENV)/installed
 	rm -rf $(DEMO)
@@ -12,7 +24,15 @@ demo: $(VENV)/installed
 	$(BIN)/elboroom report $(DEMO)
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST)
+
+test-portable: $(VENV)/installed-dev
+	set -e; for setting in $(MACHINES); do \
+		echo "make test with $$setting"; env $$setting $(PYTEST); \
+	done
+
+test-numeric: $(VENV)/installed-dev
+	env $(LEAST_MACHINE) $(PYTEST) $(NUMERIC)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

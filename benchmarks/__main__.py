@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--quick]`: measure one area, keep its results, print its table."""
+"""`python -m benchmarks NAME [--quick]`: measure one area, save its results, print its table."""
 
 import sys
 from typing import Annotated, Literal
@@ -24,13 +24,13 @@ def main(
     ],
     quick: bool = False,
 ) -> None:
-    """Measure one area. Exits 1 when a number to reach is missed.
+    """Measure one area, and exit with 1 if a bound to reach is missed.
 
-    Each row is kept as soon as it is measured.
+    Each row is saved as soon as it is measured.
 
     Args:
         name: the area.
-        quick: run every row at a size that ends within a minute or two; nothing is kept.
+        quick: run every row at a size that takes a minute or two; nothing is saved.
     """
     results = Results(name, [])
     for row in AREAS[name](quick):

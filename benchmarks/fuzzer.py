@@ -1,8 +1,8 @@
-"""Mutates the files of one reader by atheris, guided by the lines that they reach, in one process.
+"""One reader on files that atheris mutates, guided by the lines that they reach, in one process.
 
-`python -m benchmarks.fuzzer TARGET FILES FOLDER [CONTROL]`; TARGET is a name of
-`tests/hostile/targets.py`, FOLDER is empty, CONTROL a check of `tests/hostile/controls.py` that is
-taken out. It prints JSON.
+`python -m benchmarks.fuzzer TARGET FILES FOLDER [CONTROL]` prints JSON. TARGET is a name in
+`tests/hostile/targets.py`, and FOLDER is empty. CONTROL names a check in
+`tests/hostile/controls.py` that is disabled.
 """
 
 import json
@@ -23,20 +23,20 @@ _INSTRUMENTED = (
     ),
     *("elboroom.config", "elboroom.runs", "tomllib"),
 )
-_LONGEST = 1 << 14  # bytes of a file; whole ones have less
+_LONGEST = 1 << 14  # bytes of a mutated file; valid ones are shorter
 _HANGS = 60  # seconds
-_FAULTS = 10  # are told
+_FAULTS = 10  # how many are reported
 
 
 @dataclass
 class Found:
-    """Of one reader.
+    """The result for one reader.
 
     Attributes:
-        files: so many were read.
-        taken: of them, so many were not refused.
-        faults: what was wrong, the first ones.
-        seconds: the longest that a file took.
+        files: number of files that it read.
+        taken: number of files that it did not refuse.
+        faults: the first faults found.
+        seconds: longest time for one file.
     """
 
     files: int = 0
@@ -46,7 +46,7 @@ class Found:
 
 
 def main(name: str, files: int, folder: Path, *control: str) -> None:
-    """Read so many mutated files by the reader `name`, and print what was found."""
+    """Read `files` mutated files by the reader `name`, and print what was found."""
     atheris: Any = import_module("atheris")
     with atheris.instrument_imports(include=list(_INSTRUMENTED)):
         hostile, targets = map(import_module, ("tests.hostile.case", "tests.hostile.targets"))
@@ -71,13 +71,18 @@ def main(name: str, files: int, folder: Path, *control: str) -> None:
             _end(found)
 
     def mutate(content: bytes, most: int, seed: int) -> bytes:
-        """Of a whole file as often as of one that led to new lines, which grow shorter."""
+        """Mutate a valid file, or as often one that led to new lines; the latter grow shorter."""
         random = Random(seed)
         if random.random() < 0.5:
             return mutated(random.choice(list(target.seeds.values())), random)[:most]
         return atheris.Mutate(content, most)
 
-    options = [f"-max_len={_LONGEST}", f"-timeout={_HANGS}", "-rss_limit_mb=0", "-verbosity=0"]
+    artefacts = folder / "artefacts"  # files that libFuzzer writes when it crashes or hangs
+    artefacts.mkdir()
+    options = [
+        *(f"-max_len={_LONGEST}", f"-timeout={_HANGS}", f"-artifact_prefix={artefacts}/"),
+        *("-rss_limit_mb=0", "-verbosity=0"),
+    ]
     atheris.Setup([sys.argv[0], "-seed=1", *options, str(seeds)], one, custom_mutator=mutate)
     atheris.Fuzz()
 
@@ -90,7 +95,7 @@ def _written(seeds: dict[str, bytes], folder: Path) -> Path:
 
 
 def _end(found: Found) -> None:
-    """Print it; the fuzzer itself has no end."""
+    """Print the result and exit; the fuzzer itself never returns."""
     sys.stdout.write(json.dumps(asdict(found)))
     sys.stdout.flush()
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Posteriors of partly seen images: how long they take, and how near to the truth they come."""
+"""Posteriors of partly observed images: their time, and their distance from the exact ones."""
 
 import math
 import tempfile
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 def measure(quick: bool) -> list[Row]:
-    """All rows; `quick` trains less and takes fewer images, and judges nothing by them."""
+    """Measure all rows; `quick` trains less, takes fewer images, and judges nothing."""
     plane = _trained(PRESETS["reference"], 10 if quick else 100)
     space = _trained(PRESETS["mnist"], 2 if quick else 25)
     rows = _of_the_plane(*plane, 500 if quick else 10_000)
@@ -53,7 +53,7 @@ def _trained(config: Config, epochs: int) -> tuple[VAE, Dataset]:
 
 
 def _timed(call: Callable[[int], T]) -> tuple[list[T], list[float]]:
-    """Results and seconds of several calls, each with a seed of its own."""
+    """Return results and seconds of several calls, each with a seed of its own."""
     found, seconds = [], []
     for seed in range(_REPEATS):
         clock = time.perf_counter()
@@ -63,7 +63,7 @@ def _timed(call: Callable[[int], T]) -> tuple[list[T], list[float]]:
 
 
 def _of_the_plane(model: VAE, data: Dataset, images: int) -> list[Row]:
-    """Two latents, the top half seen: everything against the exact grid."""
+    """Compare everything with the exact grid: two latents, the top half observed."""
     x, mask = data.test.x[:images], half_mask("top", data.event_shape)
     few = data.test.x[: images // 5]
     fits, seconds = _timed(lambda s: infer.svi(model, x, mask, generator=stream(s, "svi")))
@@ -75,16 +75,26 @@ def _of_the_plane(model: VAE, data: Dataset, images: int) -> list[Row]:
     reliable = [_reliable(model, few, mask, seed) for seed in range(_REPEATS)]
     return [
         Row(f"z = 2: svi, top half seen, {images:,} images", seconds, "s", 20.0),
-        Row("its ELBO below the optimum of its family, mean", below, "nats per image", 0.02),
         Row(
-            "times faster an image than the original's 10 s",
+            "z = 2: ELBO of svi below the optimum of its family, mean",
+            below,
+            "nats per image",
+            0.02,
+        ),
+        Row(
+            "z = 2: svi, times faster an image than the original's 10 s",
             [_ORIGINAL * images / s for s in seconds],
             "×",
             5_000.0,
             at_least=True,
         ),
         Row(f"z = 2: exact grid, top half seen, {images:,} images", grid_seconds, "s", 5.0),
-        Row("its log p(x_seen) against a finer grid, largest change", [moved], "nats", 1e-3),
+        Row(
+            "z = 2: log p(x_seen) of the grid against a finer grid, largest change",
+            [moved],
+            "nats",
+            1e-3,
+        ),
         Row(
             "z = 2: k̂ < 0.7, --method sir",
             reliable,
@@ -96,7 +106,7 @@ def _of_the_plane(model: VAE, data: Dataset, images: int) -> list[Row]:
 
 
 def _of_50_latents(model: VAE, data: Dataset, images: int) -> list[Row]:
-    """Fifty latents, everything seen: the gap to an evidence that is bounded from both sides."""
+    """Compare with an evidence bounded from both sides: fifty latents, all observed."""
     x = data.test.x[:images]
     fits, seconds = _timed(lambda s: infer.laplace(model, x, generator=stream(s, "laplace")))
     fit = fits[0]
@@ -119,20 +129,37 @@ def _of_50_latents(model: VAE, data: Dataset, images: int) -> list[Row]:
             [1e3 * s / images for s in seconds],
             "ms per image",
         ),
-        Row("its gap to log p(x)", [_mean(log_evidence - f.elbo) for f in fits], _NATS, 0.3),
         Row(
-            "the gap of its bound with 100 particles",
+            "z = 50: log p(x) less the ELBO of laplace with refinement",
+            [_mean(log_evidence - f.elbo) for f in fits],
+            _NATS,
+            0.3,
+        ),
+        Row(
+            "z = 50: log p(x) less the bound of laplace with 100 particles",
             [_mean(log_evidence - bound.log_evidence)],
             _NATS,
         ),
-        Row("the gap of the best diagonal Gaussian", [_mean(log_evidence - diagonal.elbo)], _NATS),
-        Row("the gap of the encoder", [_mean(log_evidence - encoder.elbo)], _NATS),
         Row(
-            "log p(x): HMC's estimate from above less that of 10,000 particles from below",
+            "z = 50: log p(x) less the ELBO of the best diagonal Gaussian",
+            [_mean(log_evidence - diagonal.elbo)],
+            _NATS,
+        ),
+        Row(
+            "z = 50: log p(x) less the ELBO of the encoder",
+            [_mean(log_evidence - encoder.elbo)],
+            _NATS,
+        ),
+        Row(
+            "z = 50: log p(x), HMC's estimate from above less that of 10,000 particles from below",
             [_mean(above - log_evidence)],
             _NATS,
         ),
-        Row("chains of HMC with R̂ < 1.01", [100 * _mean(chains.rhat < 1.01)], "% of images"),
+        Row(
+            "z = 50: chains of HMC with R̂ < 1.01",
+            [100 * _mean(chains.rhat < 1.01)],
+            "% of images",
+        ),
         Row("z = 50: k̂ < 0.7, --method sir", reliable, "% of images", 95.0, at_least=True),
     ]
 
@@ -143,7 +170,7 @@ _NATS = "nats per image"
 def _beside_numpyro(
     model: VAE, data: Dataset, images: int, runs: tuple[tuple[int, int], ...]
 ) -> list[Row]:
-    """A full-covariance Gaussian of z = 50, to the same ELBO."""
+    """Fit a full-covariance Gaussian of z = 50 by both, to the same ELBO."""
     x = data.test.x[:images]
     fits, seconds = _timed(lambda s: infer.laplace(model, x, generator=stream(s, "laplace")))
     target = Target.of(model, x, None)
@@ -151,23 +178,25 @@ def _beside_numpyro(
     each = [s / len(x) for s in seconds]
     rows = [
         Row(f"z = 50, {len(x)} images: laplace with refinement", each, "s per image"),
-        Row("its ELBO", ours, _NATS, at_least=True),
+        Row(
+            f"z = 50, {len(x)} images: ELBO of laplace with refinement", ours, _NATS, at_least=True
+        ),
     ]
     theirs = reached = math.inf
     for steps, particles in runs:
         q, theirs = _numpyro(model, x, steps, particles)
         elbo = _elbo(target, q)
         name = f"NumPyro AutoMultivariateNormal, {steps:,} steps × {particles}"
-        rows += [Row(name, [theirs], "s per image"), Row("its ELBO", [elbo], _NATS)]
+        rows += [Row(name, [theirs], "s per image"), Row(f"{name}, ELBO", [elbo], _NATS)]
         if elbo > np.median(ours) - _SAME_ELBO:
             reached = min(reached, theirs)
-    what = f"seconds of NumPyro to within {_SAME_ELBO} nats of that ELBO, over ours"
+    what = f"seconds of NumPyro to within {_SAME_ELBO} nats of elboroom's ELBO, over elboroom's"
     fastest = reached if math.isfinite(reached) else theirs  # it did not get there: at least this
     return [*rows, Row(what, [fastest / s for s in each], "×", 30.0, at_least=True)]
 
 
 def _numpyro(model: VAE, x: Tensor, steps: int, particles: int) -> tuple[Gaussian, float]:
-    """Its fit, and seconds an image without compilation."""
+    """Fit by NumPyro; return the fit, and seconds an image without compilation."""
     assert isinstance(model.decoder, Decoder)
     layers = [layer for layer in model.decoder.trunk if isinstance(layer, nn.Linear)]
     arrays: dict[str, Any] = {"x": x.flatten(1).numpy()}
@@ -183,7 +212,7 @@ def _numpyro(model: VAE, x: Tensor, steps: int, particles: int) -> tuple[Gaussia
 
 
 def _elbo(target: Target, q: Density) -> float:
-    """One evaluator for everybody's fits; mean over images."""
+    """Evaluate the ELBO of anybody's fit; the mean over images."""
     z, log_q = q.draw(_PARTICLES, stream(0, "evaluator"))
     return _mean(target.log_joint(z) - log_q)
 
@@ -199,7 +228,7 @@ def _first(q: Density, rows: int) -> Density:
 
 
 def _reliable(model: VAE, x: Tensor, mask: Tensor | None, seed: int) -> float:
-    """The share of rows whose weights have k̂ < 0.7, in per cent."""
+    """Return the percentage of rows whose weights have k̂ < 0.7."""
     particles = methods.infer("sir", model, x, mask, generator=stream(seed, "sir"))
     return 100 * _mean(particles.diagnostics["pareto_k"] < RELIABLE_K_HAT)
 

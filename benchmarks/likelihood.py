@@ -1,4 +1,4 @@
-"""Held-out likelihood: how low the NLL gets in a given time, and how long its estimates take."""
+"""Held-out likelihood: the NLL after a given time of training, and the time of its estimates."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ _K = 5_000
 
 
 def measure(quick: bool) -> list[Row]:
-    """All rows. A run whose evaluation is kept in benchmarks/results/likelihood is not repeated."""
+    """Measure all rows, except runs whose evaluation benchmarks/results/likelihood holds."""
     rows = [row for preset in _REACH for row in _of_preset(preset, quick)]
     rows += [row for preset in _PUBLISHED for row in _beside_the_paper(preset, quick)]
     rows += _estimators(quick)
@@ -41,11 +41,27 @@ def _of_preset(preset: str, quick: bool) -> list[Row]:
     estimates = [run["estimates"]["iwae"] for run in found]
     return [
         Row(f"{preset}: NLL", [-e["mean"] for e in estimates], "nats per image", reach, aim),
-        Row("its standard error", [e["standard_error"] for e in estimates], "nats per image"),
-        Row("moved by bfloat16", [_rounding(run) for run in found], "nats per image"),
-        Row("its ELBO", [run["estimates"]["elbo"]["mean"] for run in found], "nats per image"),
-        Row("k̂ < 0.7", [100 * run["quality"]["reliable"]["mean"] for run in found], "% of images"),
-        _training(found),
+        Row(
+            f"{preset}: standard error of the NLL",
+            [e["standard_error"] for e in estimates],
+            "nats per image",
+        ),
+        Row(
+            f"{preset}: change of the NLL by bfloat16",
+            [_rounding(run) for run in found],
+            "nats per image",
+        ),
+        Row(
+            f"{preset}: ELBO",
+            [run["estimates"]["elbo"]["mean"] for run in found],
+            "nats per image",
+        ),
+        Row(
+            f"{preset}: k̂ < 0.7",
+            [100 * run["quality"]["reliable"]["mean"] for run in found],
+            "% of images",
+        ),
+        _training(preset, found),
     ]
 
 
@@ -53,14 +69,15 @@ def _beside_the_paper(preset: str, quick: bool) -> list[Row]:
     found = _trained(preset, 0, quick)
     return [
         Row(f"{preset}: NLL", [-found["estimates"]["iwae"]["mean"]], "nats per image"),
-        Row("the same in the paper", [_PUBLISHED[preset]], "nats per image"),
-        _training([found]),
+        Row(f"{preset}: NLL in the paper", [_PUBLISHED[preset]], "nats per image"),
+        _training(preset, [found]),
     ]
 
 
-def _training(found: list[dict[str, Any]]) -> Row:
+def _training(preset: str, found: list[dict[str, Any]]) -> Row:
     where = " or ".join(sorted({run["trained_on"] for run in found}))
-    return Row(f"its training, the whole command, {where}", [run["training"] for run in found], "s")
+    what = f"{preset}: training, the whole command, {where}"
+    return Row(what, [run["training"] for run in found], "s")
 
 
 def _rounding(run: dict[str, Any]) -> float:
@@ -68,7 +85,7 @@ def _rounding(run: dict[str, Any]) -> float:
 
 
 def _trained(preset: str, seed: int, quick: bool) -> dict[str, Any]:
-    """The evaluation of a run, with the seconds that `elboroom train` took, and where."""
+    """Train and evaluate; add the seconds that `elboroom train` took, and where."""
     kept, path = _KEPT / f"{preset}-{seed}.json", _RUNS / f"{preset}-{seed}-{time.time():.0f}"
     if kept.exists() and not quick:
         return json.loads(kept.read_text())
@@ -97,7 +114,7 @@ def _elboroom(*arguments: str) -> None:
 
 
 def _estimators(quick: bool) -> list[Row]:
-    """Seconds on the 200–200–50 net, which a few epochs make no faster and no slower."""
+    """Time the estimators on the 200–200–50 net, after a few epochs, which do not change it."""
     config = PRESETS["mnist"]
     data = load_data(config.data)
     model = VAE.from_config(config.model, data.event_shape, generator=stream(0, "weights"))
@@ -112,7 +129,7 @@ def _estimators(quick: bool) -> list[Row]:
             for name, of in found.items()
         ),
         Row(
-            f"AIS, 1,000 distributions × {chains} chains, {images} images, the same net",
+            f"AIS, 1,000 distributions × {chains} chains, {images} images, 200–200–50",
             [_annealing(model, data, images, chains)],
             "s",
             60.0,

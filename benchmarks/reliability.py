@@ -1,4 +1,4 @@
-"""What a run survives: the drills that the tests run in a small form, at full size."""
+"""Survival of runs: the drills that the tests run in a small form, at full size."""
 
 import errno
 import json
@@ -63,12 +63,12 @@ _RUNS = {
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """All rows. Linux only, and where mounting is permitted."""
+    """Measure all rows. Linux only, and where mounting is permitted."""
     if find_spec("atheris") is None:
         sys.exit('atheris mutates files: pip install -c constraints.txt -e ".[dev,fuzz]"')
     with TemporaryDirectory() as folder:
         with small_disk(Path(folder) / "tiny", _TINY):
-            pass  # where mounting is not permitted this is told before the long drills
+            pass  # fail before the long drills where mounting is not permitted
         places = (Path(folder) / str(number) for number in range(10**6))
         digits = write_digits(Path(folder) / "digits.npz")
         for drill in (_killed, _stopped, _failing, _corrupted):
@@ -80,14 +80,14 @@ def measure(quick: bool) -> Iterator[Row]:
 
 
 def _made(places: Iterator[Path]) -> Iterator[Path]:
-    """Empty folders."""
+    """Yield empty folders."""
     for place in places:
         place.mkdir()
         yield place
 
 
 def _faults(what: str, found: list[str]) -> Row:
-    """Of which there may be none; each is told."""
+    """Count faults, none of which are allowed; print each."""
     for fault in found:
         print(f"{what}: {fault}", file=sys.stderr)
     return Row(what, [len(found)], "faults", 0)
@@ -98,7 +98,7 @@ def _count(what: str, number: int, least: int | None, unit: str = "") -> Row:
 
 
 def _found_out(what: str, found: int) -> Row:
-    """A control: what leaves out a check must have faults."""
+    """Count the faults of a control: code without a check must have some."""
     return Row(f"control, {what}", [found], "faults", 1, at_least=True)
 
 
@@ -124,7 +124,7 @@ def _killed(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[R
 
 
 def _trainings(small: list[str]) -> list[list[str]]:
-    """Options of trainings of all kinds, kept at every step, or some times a second."""
+    """Return options of trainings of all kinds, saved at every step, or several times a second."""
     how = cycle(([*EVERY_STEP, "--epochs", "40"], [*_SELDOM, "--epochs", "300"]))
     slow = ["--learning-rate", "1e-5", "--evaluate-every", "100", "--quiet"]  # none may overfit
     return [[*small, *slow, *next(how), *more] for more in _RUNS.values()]
@@ -218,7 +218,7 @@ def _corrupted(quick: bool, small: list[str], places: Iterator[Path]) -> Iterato
 
 
 def _unnoticed(folder: Path) -> Row:
-    """What safetensors alone, which the manifest stands beside, makes of a flipped bit."""
+    """Count the flipped bits that safetensors loads without the manifest."""
     whole, random, loads = corruptions.kept(folder).newer["model.safetensors"], Random(0), 0
     values = 8 + int.from_bytes(whole[:8], "little")
     for _ in range(_FLIPS):
@@ -230,7 +230,7 @@ def _unnoticed(folder: Path) -> Row:
 
 
 def _hostile() -> Iterator[Row]:
-    """The corpus, in a process of its own that may have no more memory than it should need."""
+    """Read the corpus in a process of its own, whose memory is limited to what it should need."""
     line = [sys.executable, "-m", "tests.hostile.corpus", "--times"]
     lines = subprocess.run(line, capture_output=True, text=True, check=True).stdout.splitlines()
     times = [float(said.split()[0]) for said in lines[:-1] if said[0].isdigit()]
@@ -270,7 +270,7 @@ def _mutated(quick: bool, places: Iterator[Path]) -> Iterator[Row]:
 
 
 def _fuzzed(folder: Path, *how: object) -> Found:
-    """What one process finds; one that dies is a fault."""
+    """Fuzz in a process of its own; its death is a fault."""
     target, files, *control = map(str, how)
     line = [sys.executable, "-m", "benchmarks.fuzzer", target, files, str(folder), *control]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
@@ -288,7 +288,7 @@ def _golden(places: Iterator[Path]) -> Iterator[Row]:
 
 
 def _cost(quick: bool, place: Path) -> Row:
-    """The share of a whole training that its checkpoints and metrics take."""
+    """Measure the share of a whole training that its checkpoints and metrics take."""
     kept, whole = _Clock(), _Clock()
     with ExitStack() as stack:
         for name in ("on_step", "on_epoch", "save"):
@@ -308,7 +308,7 @@ def _cost(quick: bool, place: Path) -> Row:
 
 
 class _Clock:
-    """Counts the seconds in calls, those within others once."""
+    """A clock of the seconds in calls; nested calls count once."""
 
     def __init__(self) -> None:
         self.seconds, self._within = 0.0, False

@@ -1,4 +1,4 @@
-"""Rows of measurements: how they are judged, printed, kept, and turned into docs/benchmarks.md."""
+"""Rows of measurements: judged, printed, saved, and turned into docs/benchmarks.md."""
 
 import json
 import os
@@ -25,12 +25,12 @@ class Row:
     """One number, measured once or more.
 
     Attributes:
-        what: what is measured.
+        what: the quantity that is measured; it can be read without the other rows.
         values: the measurements.
-        unit: theirs.
-        reach: the bound to meet; None where the row is for orientation.
+        unit: their unit.
+        reach: the bound to meet; None if the row is for orientation.
         aim: the bound to hope for.
-        at_least: whether larger is better.
+        at_least: True if larger is better.
     """
 
     what: str
@@ -47,13 +47,13 @@ class Row:
 
     @property
     def ok(self) -> bool:
-        """Whether the bound is met; a row without one always is."""
+        """True if the bound is met, or if there is none."""
         if self.reach is None:
             return True
         return self.measured >= self.reach if self.at_least else self.measured <= self.reach
 
     def cells(self) -> list[str]:
-        """What tables show."""
+        """Return the cells of the row in a table."""
         ends = f" ({_number(min(self.values))} … {_number(max(self.values))})"
         spread = ends * (len(self.values) > 1)
         sign = "≥" if self.at_least else "≤"
@@ -63,7 +63,7 @@ class Row:
 
 
 def _number(value: float) -> str:
-    """Four digits, or all that stand before the point."""
+    """Format four digits, or all digits before the point."""
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
@@ -85,7 +85,7 @@ class Results:
 
     @property
     def reached(self) -> bool:
-        """Whether every row met its bound."""
+        """True if every row meets its bound."""
         return all(row.ok for row in self.rows)
 
     def show(self) -> None:
@@ -105,7 +105,7 @@ class Results:
 
 
 def documents() -> dict[str, str]:
-    """What is in docs/ of the kept results, by name."""
+    """Return the pages of docs/ that show the saved results, by name."""
     found = [json.loads(path.read_text()) for path in sorted(_RESULTS.glob("*.json"))]
     parts = {results["name"]: _section(results) for results in found}
     apart = parts.pop(_APART, "")
@@ -137,7 +137,7 @@ def _environment() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Its name, and the best of what it can multiply by."""
+    """Return the name of the processor, and its best instructions for products."""
     features = torch.cpu.get_capabilities()
     known = [f for f in ("amx_bf16", "avx512_bf16", "avx512_f", "avx2") if features.get(f)]
     return f"{features.get('cpu_name', platform.processor())} ({', '.join(known[:2])})"

@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from benchmarks import anatomy, growth, limit, partly_seen, peers
+from benchmarks import peers, profile, roofline, scaling, svi_side_by_side
 from benchmarks.peers.problem import Layers, Problem
-from benchmarks.race import (
+from benchmarks.results import Row
+from benchmarks.side_by_side import (
     COMPILED,
     EAGER,
     PROGRAMS,
@@ -21,10 +22,9 @@ from benchmarks.race import (
     bounds_of,
     busy_core,
     problem_of,
-    race,
     run,
+    side_by_side,
 )
-from benchmarks.results import Row
 from elboroom import Dataset, load_mnist
 from elboroom.config import Split
 from elboroom.device import resolve_precision
@@ -51,7 +51,7 @@ _NATS = "nats per image"
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """All rows; `quick` takes few images, two epochs and one repeat, and judges nothing by them."""
+    """Measure all rows; `quick` takes few images, two epochs and one repeat, and judges nothing."""
     for row in _rows(quick):
         yield replace(row, reach=None) if quick else row
 
@@ -61,17 +61,17 @@ def _rows(quick: bool) -> Iterator[Row]:
     repeats = 1 if quick else 3
     data, reference = _mnist("standard", quick), _mnist("reference", quick)
     a, b, c = _sized(_A, 6_400, quick), _sized(_B, 2_000, quick), _sized(_C, 200, quick)
-    of_a = race(a, data, _ALL, repeats)
+    of_a = side_by_side(a, data, _ALL, repeats)
     yield from _of_setting("a", a, of_a, data)
-    yield from anatomy.rows(f"(a) {a.name}, batch {a.batch}", a, data)
-    yield from _of_setting("b", b, race(b, reference, _ALL, repeats), reference)
+    yield from profile.rows(f"(a) {a.name}, batch {a.batch}", a, data)
+    yield from _of_setting("b", b, side_by_side(b, reference, _ALL, repeats), reference)
     yield from _reference_experiment(replace(b, epochs=2 if quick else _WHOLE), reference, repeats)
-    yield from _of_setting("c", c, race(c, data, _WITH_PARTICLES, repeats), data)
-    yield from anatomy.rows(f"(c) {c.name}, batch {c.batch}, K = {c.particles}", c, data)
-    yield from partly_seen.rows(_svi_problem(of_a["elboroom"][0], data, quick), repeats, quick)
+    yield from _of_setting("c", c, side_by_side(c, data, _WITH_PARTICLES, repeats), data)
+    yield from profile.rows(f"(c) {c.name}, batch {c.batch}, K = {c.particles}", c, data)
+    yield from svi_side_by_side.rows(_svi_problem(of_a["elboroom"][0], data, quick), repeats, quick)
     yield from _curves(data, quick)
     yield from _with_a_busy_core(data, quick, repeats)
-    yield from growth.rows(quick)
+    yield from scaling.rows(quick)
 
 
 def _mnist(split: Split, quick: bool) -> Dataset:
@@ -86,22 +86,26 @@ def _sized(setting: Setting, images: int, quick: bool) -> Setting:
 def _of_setting(
     letter: str, setting: Setting, found: dict[str, list[Finish]], data: Dataset
 ) -> list[Row]:
-    """What each program took and reached, and how they compare."""
+    """Compare the programs: what each took, and the bounds that it reached."""
     what = f"({letter}) {setting.name}, batch {setting.batch}"
     bounds = {name: [bounds_of(f, data) for f in found[name]] for name in found}
     rows, fastest = _limits(what, setting)
     for name in found:
         rows += _of_program(f"{what}: {name}", setting, found[name], fastest)
-        rows.append(Row("its test ELBO", [e for e, _ in bounds[name]], _NATS, at_least=True))
+        rows.append(
+            Row(f"{what}: {name}, test ELBO", [e for e, _ in bounds[name]], _NATS, at_least=True)
+        )
         if setting.particles > 1:
-            rows.append(Row("its test IWAE bound", [i for _, i in bounds[name]], _NATS))
+            rows.append(
+                Row(f"{what}: {name}, test IWAE bound", [i for _, i in bounds[name]], _NATS)
+            )
     rows += _ratios(letter, what, found)
     ours = [bound[_maximised(setting)[0]] for bound in bounds["elboroom"]]
     return [*rows, _above_eager(what, setting, ours, data)]
 
 
 def _above_eager(what: str, setting: Setting, ours: list[float], data: Dataset) -> Row:
-    """How far from what the same draws come to without bfloat16 or a compiler, seed by seed."""
+    """Compare with the same draws without bfloat16 and without a compiler, seed by seed."""
     which, name = _maximised(setting)
     runs = [run(EAGER, problem_of(setting, data, seed)) for seed in range(len(ours))]
     gained = [a - bounds_of(b, data)[which] for a, b in zip(ours, runs, strict=True)]
@@ -110,35 +114,40 @@ def _above_eager(what: str, setting: Setting, ours: list[float], data: Dataset) 
 
 
 def _maximised(setting: Setting) -> tuple[int, str]:
-    """Which of the two bounds was, and its name."""
+    """Return which of the two bounds was maximised, and its name."""
     return (1, "IWAE bound") if setting.particles > 1 else (0, "ELBO")
 
 
 def _limits(what: str, setting: Setting) -> tuple[list[Row], float]:
-    """The rates of matrix products here, and seconds of an epoch at the faster one."""
+    """Measure matrix products; return the rows, and the seconds of an epoch at the faster rate."""
     native = resolve_precision("auto", torch.device("cpu"))
-    rates = {t: limit.rate(setting, t) for t in dict.fromkeys((torch.float32, native))}
+    rates = {t: roofline.rate(setting, t) for t in dict.fromkeys((torch.float32, native))}
     names = {torch.float32: "fp32", torch.bfloat16: "bf16"}
     rows = [
         Row(f"{what}: matrix products, {names[t]}", [r / 1e9], "GFLOP/s") for t, r in rates.items()
     ]
-    fastest = limit.operations(setting) / max(rates.values())
-    return [*rows, Row(f"{what}: an epoch of nothing else", [fastest], "s")], fastest
+    fastest = roofline.operations(setting) / max(rates.values())
+    return [*rows, Row(f"{what}: an epoch of matrix products alone", [fastest], "s")], fastest
 
 
 def _of_program(what: str, setting: Setting, found: list[Finish], fastest: float) -> list[Row]:
     steady = [f.steady for f in found]
     return [
         Row(f"{what}, cold start to the end of the first epoch", [f.cold for f in found], "s"),
-        Row(f"{what}, each epoch after it", steady, "s"),
-        Row("its pace", [setting.images / s for s in steady], "images/s", at_least=True),
-        Row("its share of the limit", [100 * fastest / s for s in steady], "%", at_least=True),
-        Row("its peak memory", [f.peak for f in found], "MiB"),
+        Row(f"{what}, each epoch after the first", steady, "s"),
+        Row(f"{what}, pace", [setting.images / s for s in steady], "images/s", at_least=True),
+        Row(
+            f"{what}, share of the roofline",
+            [100 * fastest / s for s in steady],
+            "%",
+            at_least=True,
+        ),
+        Row(f"{what}, peak memory", [f.peak for f in found], "MiB"),
     ]
 
 
 def _ratios(letter: str, what: str, found: dict[str, list[Finish]]) -> list[Row]:
-    """A peer's epoch over ours of the same round; of Pyro's two, the faster."""
+    """Divide a peer's epoch by ours of the same round; Pyro counts by its faster variant."""
     steady = {name: [f.steady for f in of] for name, of in found.items()}
     ours = steady.pop("elboroom")
     both = [steady.pop(name) for name in ("Pyro", "Pyro, jit") if name in steady]
@@ -152,21 +161,32 @@ def _ratios(letter: str, what: str, found: dict[str, list[Finish]]) -> list[Row]
 
 
 def _reference_experiment(setting: Setting, data: Dataset, repeats: int) -> list[Row]:
-    """The whole of it, and its recipe by a plain loop: N(0, 0.01²) weights."""
+    """Run all epochs of it, and its original recipe, N(0, 0.01²) weights, by a plain loop."""
     ours = [run("elboroom", problem_of(setting, data, seed)) for seed in range(repeats)]
     recipe = problem_of(setting, data, 0)
     noise = np.random.default_rng(0)
     theirs = run("plain PyTorch", _tiny_weights(recipe, noise))
     what = f"(b) reference experiment, {setting.epochs} epochs"
+    recipe_of = f"{what}: the original's recipe, plain PyTorch"
     whole = [f.whole for f in ours]
     original = [_ORIGINAL * setting.epochs / s for s in whole]
     return [
         Row(f"{what}, from process start: elboroom", whole, "s"),
-        Row("its test ELBO", [bounds_of(f, data)[0] for f in ours], _NATS, at_least=True),
-        Row(f"{what}: the original's recipe, plain PyTorch", [theirs.whole], "s"),
-        Row("its test ELBO", [bounds_of(theirs, data)[0]], _NATS, at_least=True),
         Row(
-            "times faster than the original's 15 s an epoch elsewhere", original, "×", 60, 100, True
+            f"{what}: elboroom, test ELBO",
+            [bounds_of(f, data)[0] for f in ours],
+            _NATS,
+            at_least=True,
+        ),
+        Row(recipe_of, [theirs.whole], "s"),
+        Row(f"{recipe_of}, test ELBO", [bounds_of(theirs, data)[0]], _NATS, at_least=True),
+        Row(
+            f"{what}: times faster than the original's 15 s an epoch elsewhere",
+            original,
+            "×",
+            60,
+            100,
+            True,
         ),
     ]
 
@@ -187,7 +207,7 @@ def _svi_problem(trained: Finish, data: Dataset, quick: bool) -> Problem:
 
 
 def _curves(data: Dataset, quick: bool) -> list[Row]:
-    """(e) Pace against batch size, width and K, the others as in (a): 128, 400 and 1."""
+    """Measure (e): pace against batch size, width and K, the others as in (a): 128, 400, 1."""
     middle = _sized(_SMALL, 2_048, quick)
     settings = {f"batch {b}": replace(middle, batch=b) for b in _BATCHES}
     settings |= {f"width {w}": replace(middle, hidden=(w,)) for w in _WIDTHS}
@@ -202,7 +222,7 @@ def _curves(data: Dataset, quick: bool) -> list[Row]:
 
 
 def _with_a_busy_core(data: Dataset, quick: bool, repeats: int) -> list[Row]:
-    """(a) again, quiet and beside a process that takes one core, in turn."""
+    """Repeat (a), in turn on a quiet machine and beside a process that takes one core."""
     problem = problem_of(replace(_SMALL, images=6_400, epochs=3), data, 0)
     slower: dict[str, list[float]] = {name: [] for name in (_CURVES if quick else _NOT_JIT)}
     for _ in range(repeats):

@@ -25,7 +25,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def mnist() -> Dataset:
-    """Thresholded, in its standard split."""
+    """Load MNIST, thresholded, in its standard split."""
     return load_mnist()
 
 
@@ -36,7 +36,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shell() -> Command:
-    """The command line in a process of its own, through its real entry point."""
+    """Run the command line in a process of its own, through its real entry point."""
 
     def run(*arguments: object) -> Outcome:
         line = [sys.executable, "-m", "elboroom", *map(str, arguments)]
@@ -48,7 +48,7 @@ def shell() -> Command:
 
 @pytest.fixture
 def elboroom(capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command line in this process, which need not import PyTorch again."""
+    """Run the command line in this process, where PyTorch is already imported."""
 
     def run(*arguments: object) -> Outcome:
         capsys.readouterr()
@@ -68,7 +68,7 @@ def small(digits: Path) -> list[str]:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, shell: Command, small: list[str]) -> Path:
-    """A run that nobody changes: two epochs of six steps on `digits`, 16 hidden units."""
+    """Train a run that no test changes: two epochs of six steps on `digits`, 16 hidden units."""
     path = tmp_path_factory.mktemp("runs") / "trained"
     outcome = shell("train", *small, "--out", path)
     assert outcome.code == 0, outcome.err
@@ -77,13 +77,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory, shell: Command, small: lis
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
-    """A copy of the trained run, to be changed."""
+    """Copy the trained run, for a test that changes it."""
     return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 @pytest.fixture
 def deep(tmp_path: Path, elboroom: Command, small: list[str]) -> Path:
-    """A run with three latents."""
+    """Train a run with three latents."""
     path = tmp_path / "deep"
     options = [*small, "--latents", "3", "--epochs", "1", "--quiet"]
     assert elboroom("train", *options, "--out", path) == (0, "", "")

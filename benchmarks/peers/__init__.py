@@ -1,4 +1,4 @@
-"""Peers, measured beside elboroom: each script runs in an environment that holds only peers."""
+"""Peers, measured side by side with elboroom, in an environment that holds only peers."""
 
 import os
 import subprocess
@@ -6,35 +6,38 @@ import sys
 from pathlib import Path
 
 _ENVIRONMENT = Path(__file__).parents[2] / ".peers"
-# PyTorch is pinned because an unpinned one may bring gigabytes of CUDA libraries.
-_REQUIREMENTS = (
-    "torch==2.13.0",
-    "pyro-ppl==1.9.2",
-    "pythae==0.1.2",
-    "numpyro==0.22.0",
-    "jax==0.10.2",
-)
+_CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+_PACKAGES = ("torch", "pyro-ppl==1.9.2", "pythae==0.1.2", "numpyro", "jax")
+"""Packages of the peers. Those without a version take the one that `constraints.txt` pins."""
 
 
 def install() -> None:
-    """Make the environment of the peers, unless it holds just these versions already."""
+    """Make the environment of the peers, unless it holds these versions already."""
     python, installed = _ENVIRONMENT / "bin" / "python", _ENVIRONMENT / "installed"
-    if installed.exists() and installed.read_text().split() == list(_REQUIREMENTS):
+    wanted = requirements()
+    if installed.exists() and installed.read_text().split() == wanted:
         return
     subprocess.run([sys.executable, "-m", "venv", _ENVIRONMENT], check=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *_REQUIREMENTS], check=True)
-    installed.write_text("\n".join(_REQUIREMENTS))
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
+    installed.write_text("\n".join(wanted))
+
+
+def requirements() -> list[str]:
+    """Return the packages of the peers, each with its version."""
+    lines = _CONSTRAINTS.read_text().splitlines()
+    pinned = {line.partition("==")[0]: line for line in lines if "==" in line}
+    return [package if "==" in package else pinned[package] for package in _PACKAGES]
 
 
 def run(script: str, *arguments: object) -> None:
-    """Run a script of this folder; its environment is made the first time.
+    """Run a script of this folder; the first call makes its environment.
 
     Raises:
-        RuntimeError: it failed; the message is what it wrote last.
+        RuntimeError: if it fails; the message is the end of what it printed.
     """
     install()
     python = _ENVIRONMENT / "bin" / "python"
-    # elboroom's own bound on how long OpenMP spins is not for them
+    # Peers run with their own default for how long OpenMP's threads spin.
     environment = {k: v for k, v in os.environ.items() if k != "GOMP_SPINCOUNT"}
     command = [str(python), str(Path(__file__).parent / script), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

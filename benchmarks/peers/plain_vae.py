@@ -34,7 +34,7 @@ def main(path: str, result: str) -> None:
 
 
 def _bound(encoder: nn.Module, decoder: nn.Module, x: Tensor, particles: int) -> Tensor:
-    """The ELBO with its KL in closed form, or with several particles log 1/K Σ_k w_k: (B,)."""
+    """Compute the ELBO with its KL in closed form, or log 1/K Σ_k w_k of K particles, (B,)."""
     mean, log_std = encoder(x).chunk(2, -1)
     eps = torch.randn(particles, *mean.shape)
     z = mean + log_std.exp() * eps

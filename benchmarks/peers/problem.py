@@ -1,8 +1,8 @@
-"""What each training script is given and gives back, as .npz files; nothing but NumPy is needed.
+"""Input and output of each training script, as .npz files; only NumPy is needed.
 
 Weights are (out, in) and biases (out,): `encoder_w0`, `encoder_b0`, … up to the layer that gives
-the means of z and behind them the logarithms of its standard deviations; `decoder_w0`, … up to the
-logits of the pixels. Everybody starts at the same weights.
+the means of z, followed by the logarithms of its standard deviations; `decoder_w0`, … up to the
+logits of the pixels. Every program starts from the same weights.
 """
 
 import time
@@ -25,13 +25,13 @@ class Problem:
 
     Attributes:
         x: (N, P), uint8, 0 or 1; N is a multiple of the batch size.
-        encoder: the weights and biases to start from, a pair a layer.
+        encoder: initial weights and biases, one pair for each layer.
         decoder: the same.
-        activation: between layers, "softplus" or "tanh".
-        batch: images a step.
+        activation: the activation between layers, "softplus" or "tanh".
+        batch: images in a step.
         epochs: visits of each image.
-        particles: 1 for the ELBO; more for the bound of Burda et al. (2016) with so many samples.
-        seed: of the order and of all noise.
+        particles: 1 for the ELBO; K > 1 for the bound of Burda et al. (2016) with K samples.
+        seed: seed of the order of images and of all noise.
     """
 
     x: NDArray[np.uint8]
@@ -45,17 +45,17 @@ class Problem:
 
     @property
     def latents(self) -> int:
-        """D."""
+        """The number of latents, D."""
         return self.decoder[0][0].shape[1]
 
     def write(self, path: Path) -> None:
-        """As one .npz file."""
+        """Write the problem to one .npz file."""
         rest = {k: v for k, v in vars(self).items() if k not in ("encoder", "decoder")}
         np.savez(path, **rest, **_named(self.encoder, self.decoder))
 
     @classmethod
     def read(cls, path: str | Path) -> "Problem":
-        """What `write` wrote."""
+        """Read a file that `write` wrote."""
         arrays = dict(np.load(path))
         encoder, decoder = layers(arrays, "encoder"), layers(arrays, "decoder")
         counts = {k: int(arrays[k]) for k in ("batch", "epochs", "particles", "seed")}
@@ -64,17 +64,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class Laps:
-    """When epochs began and ended, in seconds since 1970, so that processes can be compared."""
+    """The times at which epochs began and ended, in seconds since 1970, alike in all processes."""
 
     began: list[float] = field(default_factory=list)
     ended: list[float] = field(default_factory=list)
 
     def begin(self) -> None:
-        """An epoch begins."""
+        """Record that an epoch begins."""
         self.began.append(time.time())
 
     def end(self) -> None:
-        """It has ended."""
+        """Record that the epoch has ended."""
         self.ended.append(time.time())
 
 
@@ -84,13 +84,13 @@ def write_result(path: str, laps: Laps, encoder: Layers, decoder: Layers) -> Non
 
 
 def _peak() -> int:
-    # getrusage would count what the program that started this one held, too
+    # getrusage would also count the memory of the process that started this one.
     status = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in status if line.startswith("VmHWM")).split()[1])
 
 
 def layers(arrays: dict[str, Any], name: str) -> Layers:
-    """The weights and biases of `name`, from the first layer to the last."""
+    """Return the weights and biases of `name`, from the first layer to the last."""
     count = sum(key.startswith(f"{name}_w") for key in arrays)
     return [(arrays[f"{name}_w{i}"], arrays[f"{name}_b{i}"]) for i in range(count)]
 

@@ -29,7 +29,7 @@ class Encoder(BaseEncoder):
         self.trunk = trunk
 
     def forward(self, x: Tensor) -> ModelOutput:
-        """Each (B, D)."""
+        """Return mean and log-variance, each (B, D)."""
         mean, log_std = self.trunk(x).chunk(2, -1)
         return ModelOutput(embedding=mean, log_covariance=2 * log_std)
 
@@ -42,12 +42,12 @@ class Decoder(BaseDecoder):
         self.trunk = trunk
 
     def forward(self, z: Tensor) -> ModelOutput:
-        """(B, P)."""
+        """Return the probabilities of the pixels, (B, P)."""
         return ModelOutput(reconstruction=self.trunk(z).sigmoid())
 
 
 class Timer(TrainingCallback):
-    """When the steps of each epoch began, and when the last of them ended."""
+    """A callback that records when the first step of each epoch began and the last one ended."""
 
     def __init__(self) -> None:
         self.laps = Laps()

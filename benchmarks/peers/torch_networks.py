@@ -24,6 +24,6 @@ def _linear(weight: object, bias: object) -> nn.Linear:
 
 
 def layers_of(network: nn.Module) -> Layers:
-    """Its weights and biases as they are now."""
+    """Return its current weights and biases."""
     linears = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
     return [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in linears]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Outcome(NamedTuple):
-    """What a command line ended with and printed."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str

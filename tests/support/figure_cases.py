@@ -1,4 +1,4 @@
-"""Arguments that figures are tested with, and how to read what they show."""
+"""Arguments for tests of figures, and readers of what figures show."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from elboroom import figures
 
 DEPTHS = np.array([8.0, 4.5, 2.0, 0.5])
-SIGMA = np.array([0.3, 0.1])  # of the Gaussian that stands for a posterior, along z₁ and z₂
+SIGMA = np.array([0.3, 0.1])  # standard deviations along z₁ and z₂ of a Gaussian posterior
 
 
 Array = NDArray[Any]
@@ -32,13 +32,13 @@ def halves(x: Array) -> Array:
 
 
 def gaussian(z1: Array, z2: Array, sigma: Array) -> Array:
-    """The log density of an axis-aligned Gaussian on a grid, (n, m)."""
+    """Compute the log density of an axis-aligned Gaussian on a grid, (n, m)."""
     square = (z1[:, None] / sigma[0]) ** 2 + (z2[None] / sigma[1]) ** 2
     return -0.5 * square - np.log(2 * np.pi * sigma[0] * sigma[1])
 
 
 def posteriors(panels: int, **image: int) -> dict[str, Array]:
-    """Arguments of `contours`: n ≠ m, so that a transposed density does not fit."""
+    """Return arguments of `contours`; n ≠ m, so that a transposed density does not fit."""
     z1, z2 = np.linspace(-2, 2, 161), np.linspace(-0.8, 0.8, 121)
     x = images(panels, **image)
     return {
@@ -53,7 +53,7 @@ def posteriors(panels: int, **image: int) -> dict[str, Array]:
 
 
 def several(rows: int, fits: int, samplers: int, **image: int) -> dict[str, Any]:
-    """Arguments of `figures.posteriors`: fits that are ever wider, and samplers that are exact."""
+    """Return arguments of `figures.posteriors`: wider and wider fits, and exact samplers."""
     one = posteriors(rows, **image)
     z1, z2 = one["z1"][0], one["z2"][0]
     widths = {f"method {f}, with a name": SIGMA * (1 + f / 4) for f in range(fits)}
@@ -63,14 +63,14 @@ def several(rows: int, fits: int, samplers: int, **image: int) -> dict[str, Any]
 
 
 def draws(methods: int, dimensions: int) -> dict[str, Array]:
-    """Arguments of `figures.corner`: Gaussian draws, ever fewer and ever wider."""
+    """Return arguments of `figures.corner`: Gaussian draws, fewer and wider for each method."""
     sizes = {f"method {k} with a longer name": 4000 // (k + 1) for k in range(methods)}
     z = {name: rng().normal(size=(size, dimensions)) for name, size in sizes.items()}
     return {name: (k + 1) * values for k, (name, values) in enumerate(z.items())}
 
 
 def completed(x: Array, methods: int, draws: int) -> dict[str, tuple[Array, Array]]:
-    """The methods of `figures.completions`, each with one draw more than the one before."""
+    """Return the methods of `figures.completions`, each with one more draw than the last."""
     fills = [1 - x / (k + 1) for k in range(methods)]
     names = [f"method {k}, with a longer name" for k in range(methods)]
     return {
@@ -152,5 +152,5 @@ def tile(axes: Axes, row: int, column: int, shape: tuple[int, int], gap: int) ->
 
 
 def colours(x: Array) -> Array:
-    """(C, H, W) → (H, W, 3), as a figure shows it."""
+    """Convert (C, H, W) to (H, W, 3), as a figure shows it."""
     return np.broadcast_to(np.moveaxis(x, -3, -1), (*x.shape[-2:], 3))

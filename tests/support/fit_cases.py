@@ -1,4 +1,4 @@
-"""Problems for the methods that fit a density, and the methods themselves by name."""
+"""Problems for the methods that fit a density, and these methods by name."""
 
 from collections.abc import Callable
 from functools import partial
@@ -31,7 +31,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def small_vae(seed: int, latents: int = 2, *, scale: float = 3.0) -> VAE:
-    """A float64 model, whose posteriors differ the more from the prior the larger `scale`."""
+    """Return a float64 model; a larger `scale` moves its posteriors further from the prior."""
     model = VAE.from_config(ModelConfig(latents, (12,)), EVENT, generator=generator(seed)).double()
     for p in model.decoder.parameters():
         p.data *= scale
@@ -39,7 +39,7 @@ def small_vae(seed: int, latents: int = 2, *, scale: float = 3.0) -> VAE:
 
 
 def pictures(rows: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Binary x (B, *EVENT) with a mask of its own for each row; the first sees nothing."""
+    """Draw binary x (B, *EVENT) and a mask for each row; the first observes nothing."""
     g = generator(seed)
     x = (torch.rand(rows, *EVENT, generator=g) < 0.4).double()
     mask = torch.rand(rows, *EVENT, generator=g) < 0.6
@@ -48,14 +48,14 @@ def pictures(rows: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def random_masks_like(x: Tensor, seed: int) -> Tensor:
-    """A mask of its own for each row; the first sees nothing."""
+    """Draw a mask for each row; the first observes nothing."""
     mask = torch.rand(x.shape, generator=generator(seed)) < 0.6
     mask[0] = False
     return mask
 
 
 def parameters(fit: VariationalPosterior) -> list[Tensor]:
-    """What q is made of, each (B, ...)."""
+    """Return the parameters of q, each (B, ...)."""
     q = fit.q
     if isinstance(q, GaussianMixture):
         of_components = (q.log_mass.exp(), q.components.mean, q.components.scale)
@@ -78,9 +78,9 @@ class Folded(nn.Module):
 
 
 class TwoModes:
-    """A linear-Gaussian model folded at z_1 = 0: posteriors of two Gaussians, mirror images.
+    """A linear-Gaussian model folded at z_1 = 0: each posterior is two Gaussians, mirror images.
 
-    So they are as long as neither Gaussian reaches across the fold; without `shift` both have the
+    This holds as long as neither Gaussian reaches across the fold. Without `shift` both have the
     same mass.
     """
 
@@ -94,7 +94,7 @@ class TwoModes:
         self.latents = latents
 
     def data(self, rows: int, seed: int) -> tuple[Tensor, Tensor]:
-        """x of z_1 far from the fold, of which at least half is seen."""
+        """Draw x from z_1 far from the fold, with masks that observe at least half of it."""
         g = generator(seed)
         z = torch.randn(rows, self.latents, generator=g, dtype=torch.float64)
         z[:, 0] = z[:, 0].abs() + 1.5
@@ -105,14 +105,14 @@ class TwoModes:
         return z @ half.weight.T + half.bias + noise, mask
 
     def log_masses(self, x: Tensor, mask: Tensor) -> Tensor:
-        """log p(x_seen, z_1 > 0) and log p(x_seen, z_1 < 0), (2, B)."""
+        """Compute log p(x_seen, z_1 > 0) and log p(x_seen, z_1 < 0), (2, B)."""
         return torch.stack([half.log_evidence(x, mask) for half in self.halves])
 
     def log_evidence(self, x: Tensor, mask: Tensor) -> Tensor:
-        """log p(x_seen), (B,)."""
+        """Compute log p(x_seen), (B,)."""
         return self.log_masses(x, mask).logsumexp(0)
 
     def modes(self, x: Tensor, mask: Tensor) -> Tensor:
-        """The means of the two Gaussians, (2, B, D)."""
+        """Return the means of the two Gaussians, (2, B, D)."""
         first, second = (half.posterior(x, mask)[0] for half in self.halves)
         return torch.stack([first, torch.cat([-second[:, :1], second[:, 1:]], 1)])

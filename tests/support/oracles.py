@@ -1,4 +1,4 @@
-"""Models whose answers are known exactly: what the library is tested against."""
+"""Models whose exact answers are known, which the library is tested against."""
 
 import math
 from collections.abc import Callable
@@ -56,7 +56,7 @@ class Affine(nn.Module):
 
 
 class Constant(nn.Module):
-    """An encoder that says the same of every row."""
+    """An encoder that returns the same for every row."""
 
     def __init__(self, mean: Tensor, log_std: Tensor) -> None:
         super().__init__()
@@ -88,18 +88,18 @@ class LinearGaussian:
         return z @ self.weight.T + self.bias + noise
 
     def log_evidence(self, x: Tensor, mask: Tensor) -> Tensor:
-        """log p(x_seen) of each row, (B,)."""
+        """Compute log p(x_seen) of each row, (B,)."""
         return torch.stack([self._log_evidence(*row) for row in zip(x, mask, strict=True)])
 
     def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Means (B, D) and precisions (B, D, D) of p(z | x_seen)."""
+        """Return means (B, D) and precisions (B, D, D) of p(z | x_seen)."""
         weight = mask[:, :, None] * self.weight
         precision = torch.eye(self.latents, dtype=x.dtype) + weight.mT @ weight
         residual = (mask * (x - self.bias))[:, :, None]
         return torch.linalg.solve(precision, weight.mT @ residual)[..., 0], precision
 
     def elbo(self, x: Tensor, mask: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-        """log p(x_seen) − KL(q ‖ p(z | x_seen)) of a diagonal q, (B,)."""
+        """Compute log p(x_seen) − KL(q ‖ p(z | x_seen)) of a diagonal q, (B,)."""
         true_mean, precision = self.posterior(x, mask)
         posterior = MultivariateNormal(true_mean, precision_matrix=precision)
         q = MultivariateNormal(mean, torch.diag_embed((2 * log_std).exp()))
@@ -128,7 +128,7 @@ class LinearMixture:
         return self.model.generate(rows, generator=generator)[1].detach()
 
     def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """log [π_c p(x_seen | c)] (B, C), and E and Cov[z | x_seen, c], (B, C, D), (B, C, D, D)."""
+        """Return log [π_c p(x_seen | c)] (B, C), and E and Cov[z | x_seen, c], (B, C, D, …)."""
         weight = (mask[:, :, None] * self.weight)[:, None]
         means, inverse = self.prior.means, (-2 * self.prior.log_stds).exp()
         precision = torch.diag_embed(inverse) + weight.mT @ weight
@@ -143,11 +143,11 @@ class LinearMixture:
         return log_mass, mean, torch.linalg.inv(precision)
 
     def log_evidence(self, x: Tensor, mask: Tensor) -> Tensor:
-        """log p(x_seen) of each row, (B,)."""
+        """Compute log p(x_seen) of each row, (B,)."""
         return self.posterior(x, mask)[0].logsumexp(-1)
 
     def moments(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """E and Cov[z | x_seen], (B, D) and (B, D, D)."""
+        """Return E and Cov[z | x_seen], (B, D) and (B, D, D)."""
         log_mass, means, covariances = self.posterior(x, mask)
         share = log_mass.softmax(-1)
         mean = (share[..., None] * means).sum(1)
@@ -157,21 +157,21 @@ class LinearMixture:
 
 
 def random_masks(rows: int, pixels: int, seed: int) -> Tensor:
-    """A mask of its own for each row; the first sees nothing, the last everything."""
+    """Draw a mask for each row; the first observes nothing, the last everything."""
     mask = torch.rand(rows, pixels, generator=torch.Generator().manual_seed(seed)) < 0.6
     mask[0], mask[-1] = False, True
     return mask
 
 
 def assert_mean(draws: Tensor, expected: Tensor | float, *, errors: float = 4.5) -> None:
-    """The mean over the first axis is `expected`, to within some standard errors, everywhere."""
+    """Check that the mean over the first axis is `expected` to within some standard errors."""
     error = draws.std(0) / math.sqrt(len(draws)) + 1e-12  # a constant may be off by rounding
     z = (draws.mean(0) - expected) / error
     assert z.abs().max() < errors, f"{z.abs().max():.1f} standard errors away"
 
 
 def assert_rejected(check: Callable[[], None]) -> None:
-    """A statistical check must fail on a planted bug, else it checks nothing."""
+    """Check that a statistical check fails on a planted bug."""
     try:
         check()
     except AssertionError:

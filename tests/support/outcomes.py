@@ -1,4 +1,4 @@
-"""How to read what a command left behind."""
+"""Readers of the output and the files of a command."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from tests.support.command import Outcome
 
 
 def error(outcome: Outcome, code: int) -> list[str]:
-    """The what, why and fix of a refusal with exit code `code`, which printed nothing else."""
+    """Return the what, why and fix of an error that ended with `code` and printed nothing else."""
     assert (outcome.code, outcome.out) == (code, "")
     what, why, fix = outcome.err.removesuffix("\n").split("\n")
     assert what.startswith("error: ")
@@ -18,7 +18,7 @@ def error(outcome: Outcome, code: int) -> list[str]:
 
 
 def metrics(run: Path) -> list[dict[str, Any]]:
-    """metrics.jsonl without its timing."""
+    """Read metrics.jsonl without its timing."""
     lines = (run / "metrics.jsonl").read_text().splitlines()
     return [{k: v for k, v in json.loads(x).items() if k != "images_per_second"} for x in lines]
 

@@ -1,4 +1,4 @@
-"""Priors in two dimensions, away from what they start as."""
+"""Priors in two dimensions, whose parameters differ from the initial ones."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ def mixture(components: int = 4, latents: int = 2, seed: int = 0) -> MixturePrio
 
 
 def flow(latents: int = 2, seed: int = 0, by: float = 0.1) -> FlowPrior:
-    """Away from N(0, I), where it starts."""
+    """Return a flow that differs from N(0, I), its initial density."""
     prior = FlowPrior(latents, noise(seed)).double()
     generator = noise(seed + 1)
     for p in prior.parameters():
@@ -43,7 +43,7 @@ def vamp(components: int = 5, latents: int = 2, seed: int = 0) -> VampPrior:
 
 
 def vamp_of(encoder: torch.nn.Module, components: int, pixels: int, seed: int = 0) -> VampPrior:
-    """The prior that shares `encoder`, at random images."""
+    """Return the prior that shares `encoder`, at random images."""
     images = torch.rand(components, pixels, generator=noise(seed), dtype=torch.float64)
     return VampPrior(encoder, images)
 

@@ -1,4 +1,4 @@
-"""The place of the repository."""
+"""The path of the repository."""
 
 from pathlib import Path
 

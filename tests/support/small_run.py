@@ -1,6 +1,4 @@
-"""A small data set, and a small run with all the files that a run may have, made anew as often as
-needed.
-"""
+"""A small data set, and a small run that has every file a run may have."""
 
 import atexit
 import shutil
@@ -27,20 +25,20 @@ EVALUATION = {
 
 
 def write_digits(path: Path) -> Path:
-    """A small .npz: 300 grey images of 8 × 8 in ten classes, 30 of which become the test part."""
+    """Write a .npz of 300 grey images, 8 × 8, in ten classes; 30 become the test part."""
     images = np.random.default_rng(0).random((300, 8, 8), dtype=np.float32)
     np.savez(path, images=images, labels=np.arange(300) % 10)
     return path
 
 
 def small_options(digits: Path) -> list[str]:
-    """Options of a training on them that ends within a moment."""
+    """Return the options of a training on these digits that takes a moment."""
     model = ["--data", str(digits), "--split", "standard", "--hidden", "16"]
     return [*model, "--batch-size", "50", "--epochs", "2", "--threads", "1"]
 
 
 def small_run(path: Path) -> Path:
-    """A run of images of 4 × 4, at `path`: two checkpoints, metrics, an evaluation, a figure."""
+    """Copy a run on 4 × 4 images to `path`: two checkpoints, metrics, an evaluation, a figure."""
     return Path(shutil.copytree(_template(), path))
 
 

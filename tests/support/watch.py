@@ -1,4 +1,4 @@
-"""Whether anything is executed, or changed elsewhere, while a file is read."""
+"""A watch for code that is executed, or files that are changed, while a file is read."""
 
 import os
 import site
@@ -21,7 +21,7 @@ _CHANGING = {
     **dict.fromkeys(("open", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "os.truncate"), 1),
     **dict.fromkeys(("os.rename", "os.symlink", "os.link"), 2),
 }
-"""Events, and how many paths each begins with."""
+"""Audit events, and the number of paths among their first arguments."""
 _TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _INSTALLED = (
     *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib")),
@@ -33,11 +33,11 @@ _INSTALLED = (
 
 @dataclass
 class _Watch:
-    """What is seen within a context.
+    """The events within a context.
 
     Attributes:
         place: the folder in which files may change.
-        found: what must not be.
+        found: the events that are not allowed.
     """
 
     place: Path
@@ -58,18 +58,18 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _is_import() -> bool:
-    """Whether a module is being imported, whose code was cached by its own installation."""
+    """Return whether the event comes from importing a module, whose code is cached."""
     frame = sys._getframe(2)
     return frame.f_code.co_filename.startswith("<frozen importlib")
 
 
 def _is_installed(code: CodeType) -> bool:
-    """Whether it is that of an installed module, which is being imported."""
+    """Return whether the code belongs to an installed module, which is being imported."""
     return code.co_filename.startswith((*_INSTALLED, "<frozen"))
 
 
 def _changed(event: str, arguments: tuple[Any, ...]) -> list[Any]:
-    """The paths that an event changes; those of files that are open already are left out."""
+    """Return the paths that an event changes, except files that are already open."""
     if event == "open" and not arguments[2] & _TO_WRITE:
         return []
     paths = arguments[: _CHANGING.get(event, 0)]
@@ -85,7 +85,7 @@ sys.addaudithook(_hook)
 
 @contextmanager
 def misdeeds(place: Path) -> Iterator[list[str]]:
-    """Yield what is executed within the context, or changed elsewhere than in the folder `place`.
+    """Yield the code executed in this block, and the changes outside of the folder `place`.
 
     Modules may be imported if they are installed.
     """
@@ -100,6 +100,6 @@ def misdeeds(place: Path) -> Iterator[list[str]]:
 
 
 def _is_planted(name: str) -> bool:
-    """Whether a module comes from a file that is not installed, whatever its code says."""
+    """Return whether a module comes from a file that is not installed."""
     file = getattr(sys.modules[name], "__file__", None)
     return file is not None and not file.startswith(_INSTALLED)

@@ -23,6 +23,7 @@ _LEAST_GAIN = 30.0  # seconds; compiling takes 3 to 40
 # measured on one processor and one GPU; other machines save more or less.
 _SAVED = {"cpu": (1.3e-9, -4e-4), "cuda": (2.4e-11, 5e-5)}
 MEASURED_ON = {"cpu": "two cores with AVX-512", "cuda": "an NVIDIA H200"}
+_VECTOR_BITS = {"AVX2": 256, "AVX512": 512}
 
 
 class CompiledVAE(VAE):
@@ -40,8 +41,14 @@ class CompiledVAE(VAE):
 
 
 def _compiled(function: Any) -> Any:
-    # Without dynamic threads, kernels keep the number of threads that they were compiled with.
-    return torch.compile(function, dynamic=False, options={"cpp.dynamic_threads": True})
+    options = {
+        # Without dynamic threads, kernels keep the number of threads that they were compiled with.
+        "cpp.dynamic_threads": True,
+        # PyTorch's cache of compiled code does not distinguish instruction sets: code for 512 bits
+        # would be found again under ATEN_CPU_CAPABILITY=avx2, and compute wrong numbers there.
+        "cpp.simdlen": _VECTOR_BITS.get(torch.backends.cpu.get_cpu_capability()),
+    }
+    return torch.compile(function, dynamic=False, options=options)
 
 
 class CompiledStep:

@@ -1,7 +1,7 @@
-"""Where the time of one training step goes on a processor, by PyTorch's profiler.
+"""The time of one training step on a processor by kind of operation, from PyTorch's profiler.
 
-The profiler slows small operations down more than large ones, so what is not a product is less of
-an undisturbed step than it says here.
+The profiler slows small operations more than large ones. Without it, a step spends a smaller share
+than is reported here on anything but matrix products.
 """
 
 import time
@@ -12,9 +12,9 @@ from dataclasses import replace
 import torch
 from torch.profiler import profile
 
-from benchmarks.ours import EVENT, config_of, model_of, objective_of
-from benchmarks.race import Setting, problem_of
 from benchmarks.results import Row
+from benchmarks.runners.elboroom_training import EVENT, config_of, model_of, objective_of
+from benchmarks.side_by_side import Setting, problem_of
 from elboroom import Dataset
 from elboroom.data import Part
 from elboroom.device import prepare
@@ -37,7 +37,7 @@ _KINDS = {
 
 
 def rows(what: str, setting: Setting, data: Dataset) -> list[Row]:
-    """Milliseconds of a step, and the share of each kind of operation."""
+    """Measure the milliseconds of a step, and the share of each kind of operation."""
     advance = _stepper(replace(setting, images=_STEPS * setting.batch), data)
     advance(_WARM_UP)
     clock = time.perf_counter()
@@ -49,10 +49,11 @@ def rows(what: str, setting: Setting, data: Dataset) -> list[Row]:
     spent = Counter({e.key.removeprefix("aten::"): e.self_cpu_time_total for e in averages})
     total = sum(spent.values())
     shares = {kind: 100 * sum(spent[n] for n in names) / total for kind, names in _KINDS.items()}
-    shares["all else: dispatch, gathers, small operations"] = 100 - sum(shares.values())
+    shares["all other operations: dispatch, gathers, small operations"] = 100 - sum(shares.values())
+    step = f"{what}: a step of elboroom"
     return [
-        Row(f"{what}: a step of elboroom, {torch.get_num_threads()} threads", [milliseconds], "ms"),
-        *(Row(f"its {kind}", [share], "%") for kind, share in shares.items()),
+        Row(f"{step}, {torch.get_num_threads()} threads", [milliseconds], "ms"),
+        *(Row(f"{step}, share of {kind}", [share], "%") for kind, share in shares.items()),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a training step costs as the data grows: 60 thousand, a million and ten million images.
+"""The cost of a training step as the data grows: 60 thousand, a million, ten million images.
 
 The files are written where Python keeps temporary ones (`TMPDIR`): 9 GB. Linux only.
 """
@@ -29,7 +29,7 @@ _POLL = 0.02  # seconds
 
 @dataclass(frozen=True)
 class _Found:
-    """Of one process.
+    """The measurements of one process.
 
     Attributes:
         pace: images a second, once steps are under way.
@@ -43,7 +43,7 @@ class _Found:
 
 
 def rows(quick: bool) -> list[Row]:
-    """A net of 784–400–20 on digits that repeat; each process is measured from outside."""
+    """Train 784–400–20 on digits that repeat; each process is measured from outside."""
     sizes = _QUICK_SIZES if quick else _SIZES
     how = (_QUICK_STEPS, _QUICK_MEMORY) if quick else (_STEPS, _MEMORY)
     with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +65,7 @@ def rows(quick: bool) -> list[Row]:
             at_least=True,
         ),
         Row(
-            f"the largest anonymous memory, --memory {memory:g}",
+            f"anonymous memory at its peak, any number of images, --memory {memory:g}",
             peaks,
             "GiB",
             None if quick else memory,
@@ -76,13 +76,17 @@ def rows(quick: bool) -> list[Row]:
 def _of_size(size: int, found: list[_Found]) -> list[Row]:
     return [
         Row(f"{size:,} images: training", [f.pace for f in found], "images/s", at_least=True),
-        Row("from reading the file to the first step", [f.start for f in found], "s"),
-        Row("anonymous memory at its peak", [f.anonymous for f in found], "GiB"),
+        Row(
+            f"{size:,} images: from reading the file to the first step",
+            [f.start for f in found],
+            "s",
+        ),
+        Row(f"{size:,} images: anonymous memory at its peak", [f.anonymous for f in found], "GiB"),
     ]
 
 
 def _written(path: Path, size: int) -> Path:
-    """So many digits in a `.npy`, some at a time."""
+    """Write `size` digits to a `.npy`, some at a time."""
     digits = read_mnist().images[:, 0]
     header = {"descr": "|u1", "fortran_order": False, "shape": (size, *digits.shape[1:])}
     with path.open("wb") as file:
@@ -93,8 +97,8 @@ def _written(path: Path, size: int) -> Path:
 
 
 def _measured(path: Path, steps: int, memory: float) -> _Found:
-    """Train in a process of its own, and look at its memory from here."""
-    command = [sys.executable, "-m", "benchmarks.growth", str(path), str(steps), str(memory)]
+    """Train in a process of its own, and measure its memory from here."""
+    command = [sys.executable, "-m", "benchmarks.scaling", str(path), str(steps), str(memory)]
     process, peak = subprocess.Popen(command, stdout=subprocess.PIPE, text=True), 0.0
     while process.poll() is None:
         peak = max(peak, _anonymous(process.pid))
@@ -107,7 +111,7 @@ def _measured(path: Path, steps: int, memory: float) -> _Found:
 
 
 def _anonymous(pid: int) -> float:
-    """GiB that no file stands behind, of a process that may have ended."""
+    """Return the anonymous memory in GiB of a process, 0 if it has ended."""
     status = Path(f"/proc/{pid}/status").read_text()
     kib = [line.split()[1] for line in status.splitlines() if line.startswith("RssAnon")]
     return int(kib[0]) * _KIB / _GIB if kib else 0.0

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from benchmarks import peers
-from benchmarks.ours import EVENT, layers_of, model_of
 from benchmarks.peers.problem import Laps, Layers, Problem, layers
+from benchmarks.runners.elboroom_training import EVENT, layers_of, model_of
 from elboroom import VAE, Dataset, ModelConfig, evaluate
 from elboroom.config import Activation
 from elboroom.randomness import stream
@@ -41,13 +41,13 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """Such as 784–400–20."""
+        """The widths of the encoder, such as 784–400–20."""
         return "–".join(str(width) for width in (784, *self.hidden, self.latents))
 
 
 @dataclass(frozen=True)
 class Finish:
-    """What one run of one program came to.
+    """The result of one run of one program.
 
     Attributes:
         cold: seconds from the start of the process to the end of the first epoch.
@@ -74,14 +74,14 @@ class Finish:
 
     @property
     def model(self) -> VAE:
-        """What was trained, as a model of elboroom."""
+        """The trained weights as a model of elboroom."""
         model = model_of(self.encoder, self.decoder, self.activation)
         return model.eval().requires_grad_(False)
 
 
 def _elboroom(problem: Path, result: Path, *how: str) -> None:
-    """The library itself, as its user would call it."""
-    command = [sys.executable, "-m", "benchmarks.ours", problem, result, *how]
+    """Train by the library itself, as its user would call it."""
+    command = [sys.executable, "-m", "benchmarks.runners.elboroom_training", problem, result, *how]
     subprocess.run(command, check=True)
 
 
@@ -110,10 +110,10 @@ PROGRAMS: dict[str, Program] = {
 }
 
 
-def race(
+def side_by_side(
     setting: Setting, data: Dataset, programs: Sequence[str], repeats: int
 ) -> dict[str, list[Finish]]:
-    """Every program once, then every program again, each round from a seed of its own."""
+    """Run every program once, then again: each round has a seed of its own."""
     found: dict[str, list[Finish]] = {name: [] for name in programs}
     for seed in range(repeats):
         problem = problem_of(setting, data, seed)
@@ -123,7 +123,7 @@ def race(
 
 
 def problem_of(setting: Setting, data: Dataset, seed: int) -> Problem:
-    """The first images of the train part, and initial weights."""
+    """Return the first images of the train part with initial weights."""
     config = ModelConfig(
         latents=setting.latents, hidden=setting.hidden, activation=setting.activation
     )
@@ -141,7 +141,7 @@ def problem_of(setting: Setting, data: Dataset, seed: int) -> Problem:
 
 
 def run(name: str, problem: Problem) -> Finish:
-    """One run of the program of that name, of two epochs at least; a line tells how it went."""
+    """Run the program of that name for at least two epochs, and print a line about it."""
     with tempfile.TemporaryDirectory() as folder:
         given, result = Path(folder) / "problem.npz", Path(folder) / "result.npz"
         problem.write(given)
@@ -165,14 +165,14 @@ def run(name: str, problem: Problem) -> Finish:
 
 
 def bounds_of(finish: Finish, data: Dataset) -> tuple[float, float]:
-    """The one evaluator of all: ELBO and IWAE bound of the test part, nats per image."""
+    """Evaluate ELBO and IWAE bound of the test part, nats per image, alike for all programs."""
     estimates = evaluate(finish.model, data, k=_EVALUATION_K, seed=0).estimates
     return estimates["elbo"].mean, estimates["iwae"].mean
 
 
 @contextmanager
 def busy_core() -> Iterator[None]:
-    """Another process that never rests, and does not outlive this one."""
+    """Keep one core busy by a process that ends with this block, or with this process."""
     code = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
     process = subprocess.Popen([sys.executable, "-c", code])
     try:

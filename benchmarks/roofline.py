@@ -1,18 +1,18 @@
-"""What a training epoch would take if it were nothing but matrix products."""
+"""The time that a training epoch would take if it consisted of matrix products alone."""
 
 import time
 from itertools import pairwise
 
 import torch
 
-from benchmarks.race import Setting
+from benchmarks.side_by_side import Setting
 
 _SECONDS = 0.5
 _PIXELS = 784
 
 
 def operations(setting: Setting) -> float:
-    """Floating-point operations of an epoch's products: forward, and both gradients of each."""
+    """Count the floating-point operations of an epoch's products, forward and backward."""
     encoder = [_PIXELS, *setting.hidden, 2 * setting.latents]
     decoder = [setting.latents, *setting.hidden[::-1], _PIXELS]
     of_encoder, of_decoder = (sum(a * b for a, b in pairwise(w)) for w in (encoder, decoder))
@@ -22,7 +22,7 @@ def operations(setting: Setting) -> float:
 
 
 def rate(setting: Setting, dtype: torch.dtype) -> float:
-    """Operations a second of the largest product of a step, the best of many."""
+    """Measure the operations a second of the largest product of a step, the best of many."""
     rows, width = setting.batch * setting.particles, setting.hidden[0]
     a, b = torch.randn(rows, width).to(dtype), torch.randn(width, _PIXELS).to(dtype)
     best, end = float("inf"), time.perf_counter() + _SECONDS

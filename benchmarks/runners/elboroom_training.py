@@ -1,6 +1,6 @@
 """elboroom's own training run of a problem, in a process of its own.
 
-python -m benchmarks.ours PROBLEM.npz RESULT.npz [eager|compiled]
+python -m benchmarks.runners.elboroom_training PROBLEM.npz RESULT.npz [eager|compiled]
 """
 
 import sys
@@ -25,12 +25,12 @@ _CHOICES: dict[str, dict[str, Any]] = {
 
 
 def main(path: str, result: str, how: str = "") -> None:
-    """Train, and write what came of it."""
+    """Train, and write the result."""
     problem = Problem.read(path)
     x = torch.from_numpy(problem.x).unflatten(1, EVENT)
     part = Part(x, None)
     identity = Identity("mnist", "", "threshold", "standard", 1)
-    data = Dataset(identity, part, None, part.rows([0]))  # what is held out costs nobody time
+    data = Dataset(identity, part, None, part.rows([0]))  # evaluation takes no time
     model, laps = model_of(problem.encoder, problem.decoder, problem.activation), Laps()
 
     def lap(_: object) -> None:
@@ -45,7 +45,7 @@ def main(path: str, result: str, how: str = "") -> None:
 
 
 def config_of(problem: Problem, how: str = "") -> TrainConfig:
-    """Its options, on a processor: those that the library chooses, unless told."""
+    """Return its options on a processor; `how` replaces those that the library chooses."""
     config = TrainConfig(
         epochs=problem.epochs,
         batch_size=problem.batch,
@@ -58,12 +58,12 @@ def config_of(problem: Problem, how: str = "") -> TrainConfig:
 
 
 def objective_of(particles: int) -> ObjectiveConfig:
-    """The ELBO of one particle, the IWAE bound of more."""
+    """Return the ELBO for one particle, the IWAE bound for more."""
     return ObjectiveConfig() if particles == 1 else ObjectiveConfig("iwae", k=particles)
 
 
 def model_of(encoder: Layers, decoder: Layers, activation: str) -> VAE:
-    """The model with those weights, whoever trained them."""
+    """Build the model with those weights, whoever trained them."""
     hidden = tuple(len(bias) for _, bias in encoder[:-1])
     latents = decoder[0][0].shape[1]
     config = ModelConfig(latents=latents, hidden=hidden, activation=activation)  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def model_of(encoder: Layers, decoder: Layers, activation: str) -> VAE:
 
 
 def layers_of(network: nn.Module) -> Layers:
-    """Its weights and biases."""
+    """Return the weights and biases of all layers."""
     return [
         (linear.weight.detach().numpy(), linear.bias.detach().numpy())
         for linear in _linears(network)

@@ -10,7 +10,7 @@ HIDDEN, LATENTS, BATCH = 500, 2, 200
 
 
 def train(x: Tensor, epochs: int) -> float:
-    """Train on x (N, 784) for some epochs; seconds."""
+    """Train on x (N, 784) for some epochs; return the seconds."""
     encoder = nn.Sequential(nn.Linear(784, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 2 * LATENTS))
     decoder = nn.Sequential(nn.Linear(LATENTS, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 784))
     optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-3)

@@ -1,4 +1,4 @@
-"""SVI of partly seen images on one decoder, beside peers, to the same ELBO."""
+"""SVI of partly observed images on one decoder: elboroom and peers, to the same ELBO."""
 
 import math
 import statistics
@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from benchmarks import peers
-from benchmarks.ours import EVENT, model_of
 from benchmarks.peers.problem import Problem
 from benchmarks.results import Row
+from benchmarks.runners.elboroom_training import EVENT, model_of
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import DiagonalGaussian
 from elboroom.randomness import stream
@@ -28,17 +28,20 @@ _NATS = "nats per image"
 
 
 def rows(problem: Problem, repeats: int, quick: bool) -> list[Row]:
-    """Ours, then each peer with more and more steps until it comes as near.
+    """Fit by elboroom, then by each peer with more and more steps until its ELBO is as high.
 
     Args:
         problem: the images, and a trained encoder and decoder.
-        repeats: of ours, each from a seed of its own.
+        repeats: fits by elboroom, each from a seed of its own.
         quick: whether peers make their first attempt only.
     """
     ours = [_fit(_elboroom, problem, seed) for seed in range(repeats)]
     seconds, elbos = map(list, zip(*ours, strict=True))
     what = f"(d) SVI of {len(problem.x):,} images, top half seen"
-    found = [Row(f"{what}: elboroom", seconds, "s"), Row("its ELBO", elbos, _NATS, at_least=True)]
+    found = [
+        Row(f"{what}: elboroom", seconds, "s"),
+        Row(f"{what}: elboroom, ELBO", elbos, _NATS, at_least=True),
+    ]
     for peer, script in _PEERS:
         goal = statistics.median(elbos) - _SAME_ELBO
         rungs = _RUNGS[:1] if quick else _RUNGS
@@ -59,21 +62,21 @@ def _peer(
     for steps, particles in rungs:
         seconds, elbo = _fit(lambda *files: peers.run(script, *files), problem, steps, particles)
         name = f"{what}, {steps:,} steps × {particles}"
-        found += [Row(name, [seconds], "s"), Row("its ELBO", [elbo], _NATS, at_least=True)]
+        found += [Row(name, [seconds], "s"), Row(f"{name}, ELBO", [elbo], _NATS, at_least=True)]
         if elbo >= goal:
             break
     reached = "to within" if elbo >= goal else "without coming within"
-    times = f"its seconds {reached} {_SAME_ELBO} nats of ours, over ours"
+    times = f"{what}, seconds {reached} {_SAME_ELBO} nats of elboroom's ELBO, over elboroom's"
     return [*found, Row(times, [seconds / s for s in ours], "×", at_least=True)]
 
 
 def _elboroom(*arguments: object) -> None:
-    command = [sys.executable, "-m", "benchmarks.ours_svi", *map(str, arguments)]
+    command = [sys.executable, "-m", "benchmarks.runners.elboroom_svi", *map(str, arguments)]
     subprocess.run(command, check=True)
 
 
 def _fit(program: Callable[..., None], problem: Problem, *arguments: int) -> tuple[float, float]:
-    """Seconds, and the mean ELBO of the fit by the one evaluator of all."""
+    """Fit, and return the seconds and the mean ELBO, evaluated alike for all programs."""
     with tempfile.TemporaryDirectory() as folder:
         given, result = Path(folder) / "problem.npz", Path(folder) / "result.npz"
         problem.write(given)

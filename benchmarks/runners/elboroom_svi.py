@@ -1,6 +1,6 @@
 """elboroom's own diagonal Gaussian of z given the first pixels of each image.
 
-python -m benchmarks.ours_svi PROBLEM.npz RESULT.npz SEEN SEED
+python -m benchmarks.runners.elboroom_svi PROBLEM.npz RESULT.npz SEEN SEED
 """
 
 import sys
@@ -9,8 +9,8 @@ import time
 import numpy as np
 import torch
 
-from benchmarks.ours import EVENT, model_of
 from benchmarks.peers.problem import Problem
+from benchmarks.runners.elboroom_training import EVENT, model_of
 from elboroom import infer
 from elboroom.model.posteriors import DiagonalGaussian
 from elboroom.randomness import stream
