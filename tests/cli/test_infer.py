@@ -23,7 +23,7 @@ IMAGES = 30
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chains of fifty draws are enough to be written."""
-    monkeypatch.setattr(methods, "_LENGTH", 50)
+    monkeypatch.setattr(methods, "_CHAIN_LENGTH", 50)
 
 
 @pytest.fixture
