@@ -23,7 +23,7 @@ IMAGES = 30
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten chains to fifty draws, which are enough for a file."""
-    monkeypatch.setattr(methods, "_LENGTH", 50)
+    monkeypatch.setattr(methods, "_CHAIN_LENGTH", 50)
 
 
 @pytest.fixture
