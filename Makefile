@@ -16,7 +16,7 @@ NUMERIC := tests/model tests/training tests/infer tests/evaluation tests/runs/te
 LEAST_MACHINE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 \
 	CXX=/nonexistent
 
-.PHONY: demo test test-portable test-numeric lint format types check benchmarks clean
+.PHONY: demo test test-full test-portable test-numeric lint format types check benchmarks clean
 
 demo: $(VENV)/installed
 	rm -rf $(DEMO)
@@ -25,6 +25,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	$(PYTEST)
+
+test-full: $(VENV)/installed-dev
+	$(PYTEST) -m ""
 
 test-portable: $(VENV)/installed-dev
 	set -e; for setting in $(MACHINES); do \

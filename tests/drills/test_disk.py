@@ -331,7 +331,10 @@ def test_whatever_room_a_real_disk_has(tiny: Path):
     assert {on_a_full_disk(tiny, free) for free in range(0, 1 << 16, 4096)} == {None}
 
 
-@pytest.mark.parametrize("at", range(3, 260, 30))
+@pytest.mark.parametrize(
+    "at",
+    [*range(3, 260, 60), *(pytest.param(at, marks=pytest.mark.full) for at in range(33, 260, 60))],
+)
 def test_training_on_a_disk_that_fails_can_be_gone_on_with(
     small: list[str], trained: Path, tmp_path: Path, at: int
 ):

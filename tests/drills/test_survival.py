@@ -79,7 +79,7 @@ def lasted(lasting: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.mark.parametrize("number", CODES)
-@pytest.mark.parametrize("delay", [0.0, 0.1])
+@pytest.mark.parametrize("delay", [0.0, pytest.param(0.1, marks=pytest.mark.full)])
 def test_a_signal_keeps_the_run_and_is_told_by_the_exit_code(
     lasting: list[str], lasted: Path, tmp_path: Path, number: int, delay: float
 ):
