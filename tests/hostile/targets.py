@@ -31,7 +31,7 @@ from elboroom.data.formats.png import read_picture
 from elboroom.data.masks import load_mask
 from elboroom.data.source import Source
 from elboroom.errors import ElboroomError
-from elboroom.runs.checkpoints import checkpoint as checkpoints
+from elboroom.runs.checkpoints import manifest
 from elboroom.runs.run import Run
 from elboroom.training.state import EpochMetrics
 from tests.hostile.runs import MANIFEST, MODEL, OPTIMISER, sign, training
@@ -203,7 +203,7 @@ def _digested(content: bytes) -> bytes:
     """The same manifest, with a true digest of itself where it is one of any kind."""
     try:
         found = json.loads(content)
-        return checkpoints._manifest(found["step"], found.get("held_out_elbo"), found["files"])
+        return manifest.encode(found["step"], found.get("held_out_elbo"), found["files"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return content
 
@@ -306,6 +306,9 @@ TARGETS = {
     "metrics.jsonl": _target("metrics.jsonl", history, _is_history),
     "evaluation.json": _target(
         "evaluation.json", report, lambda page: page.startswith("<!doctype html>")
+    ),
+    "results.json": _target(
+        "results.json", report, lambda page: page.startswith("<!doctype html>")
     ),
     MANIFEST: _target(f"{STEP}/{MANIFEST}", model, _is_model),
     f"{MANIFEST} with a true digest": _target(f"{STEP}/{MANIFEST}", model, _is_model, _digested),

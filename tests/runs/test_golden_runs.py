@@ -1,4 +1,4 @@
-"""Runs of every released format load, and go on; this version still writes what it released."""
+"""Golden runs load and resume, and this version still writes their format."""
 
 import shutil
 from pathlib import Path
@@ -17,6 +17,16 @@ def test_this_version_has_a_golden_run():
 @pytest.mark.parametrize("version", GOLDEN)
 def test_a_golden_run_loads_and_goes_on(version: str, tmp_path: Path):
     assert faults(version, tmp_path / version) == []
+
+
+def test_a_run_without_a_list_of_its_results_loads_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    listed = faults(__version__, tmp_path / "listed")
+    golden = Path(shutil.copytree(FOLDER, tmp_path / "golden"))
+    (golden / __version__ / "run" / "results.json").unlink()
+    monkeypatch.setattr(golden_runs, "FOLDER", golden)
+    assert faults(__version__, tmp_path / "unlisted") == listed
 
 
 def test_this_version_writes_what_it_released(tmp_path: Path):

@@ -1,8 +1,7 @@
-"""Runs of every released format, which must go on loading: `python -m tests.support.golden_runs`
-makes one.
+"""Golden runs, one of each format: every later version must load, evaluate and resume them.
 
-Each is a folder `golden/VERSION` of the data, a run that was stopped within an epoch and evaluated,
-and `expected.json`, what must be read of it.
+`python -m tests.support.golden_runs` makes one. It is a folder `golden/VERSION` with the data, a
+run that was stopped within an epoch and evaluated, and `expected.json`, what must be read from it.
 """
 
 import hashlib
@@ -24,7 +23,7 @@ from elboroom import __version__, evaluate
 from elboroom.config import Config, DataConfig, ModelConfig, TrainConfig
 from elboroom.data import load_data
 from elboroom.runs.autosave import Autosave
-from elboroom.runs.doctor.run_folder import examine
+from elboroom.runs.doctor.run_folder import check_run
 from elboroom.runs.run import Run
 from elboroom.training.loop import train
 from elboroom.training.state import TrainState
@@ -45,12 +44,12 @@ CONFIG = Config(
         device="cpu",
     ),
 )
-STOPPED = 22  # steps, of which an epoch has six
+STOPPED = 22  # steps; an epoch has six
 SAMPLES, TOLERANCE = 20, 1e-3  # nats per image, of what another processor rounds otherwise
 
 
 def make(folder: Path) -> None:
-    """A golden run of this version in `folder`, which is made."""
+    """Make a golden run of this version in a new `folder`."""
     folder.mkdir(parents=True)
     images = np.random.default_rng(0).integers(0, 256, (66, 4, 4), np.uint8)
     np.savez(folder / "digits.npz", images=images, labels=np.arange(66) % 10)
@@ -58,23 +57,24 @@ def make(folder: Path) -> None:
         run = Run.create("run", CONFIG, load_data(CONFIG.data))
         _train(run, STOPPED)
         found = _evaluated(run)
-        run.write_evaluation(run.origin(STOPPED) | found.to_dict(), found.per_image)
+        evaluation = run.results.provenance(STOPPED) | found.to_dict()
+        run.results.write_evaluation(evaluation, found.per_image)
         (folder / "expected.json").write_text(json.dumps(_expected(run), indent=2) + "\n")
 
 
 def _train(run: Run, until: int) -> TrainState:
-    """Go on up to a step, and keep an epoch and the end."""
+    """Train up to a step; save after each epoch and at the end."""
     data = run.load_data()
     model, state = run.load_training(data)
-    keeper = Autosave(run, model, state)
+    autosave = Autosave(run, model, state)
 
     def on_epoch(state: TrainState) -> None:
-        keeper.on_epoch(state)
-        keeper.save(state)
+        autosave.on_epoch(state)
+        autosave.save(state)
 
     stop = {"stop": lambda: state.step >= until}
     train(model, data, run.config.train, state=state, on_epoch=on_epoch, **stop)
-    keeper.save(state)
+    autosave.save(state)
     return state
 
 
@@ -83,19 +83,19 @@ def _evaluated(run: Run) -> Any:
 
 
 def _expected(run: Run) -> dict[str, Any]:
-    """What every later version must read of it, and where it must end."""
+    """Return what every later version must read from it, and where training must end."""
     with TemporaryDirectory() as folder:
         ended = Run(shutil.copytree(run.path, Path(folder) / "run"))
         end = _train(ended, 10**9).history[-1]
     return {
         "weights": {"newest": _digest(run, best=False), "best": _digest(run, best=True)},
-        "history": [asdict(metrics) for metrics in run.history()],
+        "history": [asdict(metrics) for metrics in run.metrics.history()],
         "end": {"step": end.step, "held_out_elbo": end.held_out_elbo},
     }
 
 
 def _digest(run: Run, *, best: bool) -> str:
-    """Of the names and the bits of all weights."""
+    """Return a hash of the names and the bits of all weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(run.load_model(best=best).state_dict().items()):
         digest.update(name.encode() + tensor.numpy().tobytes())
@@ -103,28 +103,28 @@ def _digest(run: Run, *, best: bool) -> str:
 
 
 def faults(version: str, folder: Path) -> list[str]:
-    """What is wrong with the golden run of a version, a copy of which is made as `folder`."""
+    """Copy the golden run of a version to `folder`, and return what is wrong with it."""
     shutil.copytree(FOLDER / version, folder)
-    with chdir(folder), warnings.catch_warnings(record=True) as told:
+    with chdir(folder), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        warnings.filterwarnings("ignore", ".* was begun with ")  # another PyTorch
+        warnings.filterwarnings("ignore", ".* was started with ")  # another PyTorch
         expected, run = json.loads(Path("expected.json").read_text()), Run("run")
-        found = [str(finding) for finding in examine(Path("run")) if finding.damage]
+        found = [str(finding) for finding in check_run(Path("run")) if finding.damage]
         digests = {best: _digest(run, best=best == "best") for best in expected["weights"]}
         found += ["other weights"] * (digests != expected["weights"])
-        history = [asdict(metrics) for metrics in run.history()]
+        history = [asdict(metrics) for metrics in run.metrics.history()]
         found += ["another history"] * (history != expected["history"])
-        before, now = run.read_evaluation(), _evaluated(run).to_dict()
+        before, now = run.results.read_evaluation(), _evaluated(run).to_dict()
         found += [] if before and _close(before["estimates"], now["estimates"]) else ["an ELBO"]
         end = _train(run, 10**9).history[-1]
         ended = {"step": end.step, "held_out_elbo": end.held_out_elbo}
         found += [] if _close(expected["end"], ended) else [f"another end: {ended}"]
-        found += [str(warning.message) for warning in told]
+        found += [str(warning.message) for warning in warned]
     return [f"{version}: {wrong}" for wrong in found]
 
 
 def _close(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Whether numbers of the same names agree."""
+    """Compare numbers of the same names."""
     means = [
         {name: value["mean"] if isinstance(value, dict) else value for name, value in found.items()}
         for found in (a, b)
@@ -133,7 +133,7 @@ def _close(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 
 def layout(folder: Path) -> dict[str, Any]:
-    """The names of all files in a golden run, and the names within them."""
+    """Return the names of all files in a golden run, and the names within them."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(file.relative_to(folder)): _inside(file) for file in files}
 
@@ -152,7 +152,7 @@ def _inside(file: Path) -> Any:
 
 
 def _names(found: Any) -> Any:
-    """Of tables within tables."""
+    """Return the names of a table, and of the tables within it."""
     return {k: _names(v) for k, v in found.items()} if isinstance(found, dict) else None
 
 

@@ -1,6 +1,4 @@
-"""A small data set, and a small run with all the files that a run may have, made anew as often as
-needed.
-"""
+"""A small data set, and copies of a small run with all the files that a run may have."""
 
 import atexit
 import shutil
@@ -14,6 +12,7 @@ from matplotlib.figure import Figure
 
 from elboroom.config import Config, DataConfig, ModelConfig, TrainConfig
 from elboroom.data import load_data
+from elboroom.runs.checkpoints import capture
 from elboroom.runs.run import Run
 from elboroom.training.state import EpochMetrics
 
@@ -27,20 +26,20 @@ EVALUATION = {
 
 
 def write_digits(path: Path) -> Path:
-    """A small .npz: 300 grey images of 8 × 8 in ten classes, 30 of which become the test part."""
+    """Write a small .npz: 300 grey images of 8 × 8 in ten classes, 30 of them the test part."""
     images = np.random.default_rng(0).random((300, 8, 8), dtype=np.float32)
     np.savez(path, images=images, labels=np.arange(300) % 10)
     return path
 
 
 def small_options(digits: Path) -> list[str]:
-    """Options of a training on them that ends within a moment."""
+    """Return options of a training on `digits` that takes a moment."""
     model = ["--data", str(digits), "--split", "standard", "--hidden", "16"]
     return [*model, "--batch-size", "50", "--epochs", "2", "--threads", "1"]
 
 
 def small_run(path: Path) -> Path:
-    """A run of images of 4 × 4, at `path`: two checkpoints, metrics, an evaluation, a figure."""
+    """Make a run of 4 × 4 images: two checkpoints, metrics, an evaluation, a figure."""
     return Path(shutil.copytree(_template(), path))
 
 
@@ -55,8 +54,9 @@ def _template() -> Path:
     model, state = run.new_training(run.load_data())
     for step in (1, 2):
         state.step = step
-        run.save(model, state)
-        run.record(EpochMetrics(step, step, -5.25, -4.0, 1.25, -5.25, 1.0, 1e-3, None, 1e4))
-    run.write_evaluation(EVALUATION, {"elbo": torch.zeros(2)})
-    run.write_figure("samples", Figure(figsize=(1, 1)), 2)
+        run.write_checkpoint(capture(model, state))
+        run.metrics.record(EpochMetrics(step, step, -5.25, -4.0, 1.25, -5.25, 1.0, 1e-3, None, 1e4))
+    evaluation = run.results.provenance(2) | EVALUATION
+    run.results.write_evaluation(evaluation, {"elbo": torch.zeros(2)})
+    run.results.write_figure("samples", Figure(figsize=(1, 1)), 2)
     return run.path

@@ -43,7 +43,7 @@ def complete(path: Path, config: CompleteConfig, *, best: bool, as_json: bool) -
     ]
     by_image = zip(names, *scored, strict=True)
     found = [{"image": name} | row for name, *rows in by_image for row in rows]
-    png, svg = run.write_figure(f"complete-{Path(config.mask).stem}", figure, step)
+    png, svg = run.results.write_figure(f"complete-{Path(config.mask).stem}", figure, step)
     if as_json:
         told = {"step": step, "mask": config.mask, "seed": config.seed, "unit": "nats"}
         console.print(atomic.as_json(told | {"completions": found, "figure": str(png)}))

@@ -47,8 +47,12 @@ def evaluate(
     theirs = {str(other.path): (other, *other.load_model_and_step(best=best)) for other in others}
     data = run.load_data()
     ours = evaluated(model, data, config, quiet=quiet)
-    content = run.origin(step) | ours.to_dict() | _beyond(model, data, ours, config, quiet=quiet)
-    run.write_evaluation(content, ours.per_image)
+    content = (
+        run.results.provenance(step)
+        | ours.to_dict()
+        | _beyond(model, data, ours, config, quiet=quiet)
+    )
+    run.results.write_evaluation(content, ours.per_image)
     steps = {name: step for name, (_, _, step) in theirs.items()}
     differences = {
         name: ours.minus(evaluated(model, other.load_data(), config, quiet=quiet))
