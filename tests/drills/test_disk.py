@@ -210,7 +210,7 @@ def test_a_checkpoint_on_the_way_may_fail_and_the_last_may_not(run: Path):
         opened.write_checkpoint(capture(model, state))
     assert failure.value.fix == (
         "free some space, or write elsewhere; "
-        f"`elboroom train --resume {run}` then goes on from its checkpoint step-000012"
+        f"`elboroom train --resume {run}` then resumes from its checkpoint step-000012"
     )
     assert loaded_step(run) == 12
 
@@ -243,7 +243,7 @@ def test_training_whose_last_checkpoint_fails_can_be_resumed(
     what, why, fix = error(outcome, 1)
     assert what == f"{run}/checkpoints/step-000012 cannot be written"
     assert why == "the disk is full: [Errno 28] No space left on device"
-    assert f"`elboroom train --resume {run}` then goes on from " in fix
+    assert f"`elboroom train --resume {run}` then resumes from " in fix
     assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
     assert last_checkpoint(run) == last_checkpoint(trained)
     assert metrics(run) == metrics(trained)

@@ -68,7 +68,7 @@ def _inferred(
                 draws=config.draws,
                 on_step=partial(_count, done, len(batch)),
             )
-            parts.append(posterior_file.kept(posterior, config.draws))
+            parts.append(posterior_file.to_arrays(posterior, config.draws))
     return posterior_file.join(parts)
 
 

@@ -39,7 +39,7 @@ _LONGEST_LINE = 1 << 16
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Re-raise any `OSError` in this block as a `DiskError` that names `path`.
+    """Raise a `DiskError` that names `path` instead of any `OSError` in this block.
 
     Raises:
         DiskError: if the block raises an `OSError`, or the `DiskError` of a part of `path`.

@@ -21,7 +21,7 @@ class Autosave:
     Only saving depends on the clock; training does not. The model and the state are only read.
 
     Args:
-        run: run whose options say how often to save.
+        run: run to save, whose options give the times between checkpoints.
         model: model in training.
         state: state that training starts from; it is not written again if it is on disk.
     """

@@ -14,7 +14,7 @@ from elboroom.infer.posterior import Posterior
 from elboroom.runs.atomic import write_file
 
 
-def kept(posterior: Posterior, k: int) -> dict[str, Tensor]:
+def to_arrays(posterior: Posterior, k: int) -> dict[str, Tensor]:
     """Return the arrays that are stored of a posterior of B rows, on the CPU.
 
     Args:
@@ -69,7 +69,7 @@ def write(
 
     Args:
         path: path of the file.
-        found: arrays that `kept` or `join` returned.
+        found: arrays that `to_arrays` or `join` returned.
         index: rows of the test part.
         mask: (*event), True for observed pixels.
         summary: options and results as JSON.

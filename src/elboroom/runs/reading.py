@@ -9,10 +9,10 @@ from elboroom.errors import RunError, UsageError
 
 @contextmanager
 def read_errors(path: Path) -> Iterator[None]:
-    """Re-raise any error of reading `path` in this block as a `RunError` that names the file.
+    """Raise a `RunError` that names `path` instead of any error of reading it in this block.
 
     Raises:
-        RunError: if the file cannot be read, or holds something else than expected.
+        RunError: if the file cannot be read, or does not hold what is expected.
     """
     try:
         yield

@@ -21,13 +21,12 @@ _CAPTIONS = {
     "samples": "Generated: z drawn from the prior. Above, the means of p(x|z); below, one draw.",
     "latent": "The encoder's posterior means of the test images, coloured by class.",
     "interpolation": "Means of p(x|z) along the line between two posterior means.",
-    "contours": "True posterior of z given the seen half, and the Gaussian that variational "
+    "contours": "True posterior of z given the observed half, and the Gaussian that variational "
     "inference fits to it: contours at equal depths below the true maximum.",
-    "posteriors": "The same posterior by several methods: in two dimensions beside the truth, with "
-    "the exact KL of each; beyond, as the marginals of the latents of which the seen part tells "
-    "most.",
-    "completion": "The seen half, the mean of what the model believes of the rest, draws, and the "
-    "original.",
+    "posteriors": "The same posterior by several methods. In two dimensions: with the true "
+    "posterior and the exact KL divergence of each method. In more: marginals of the latents that "
+    "the observed part determines best.",
+    "completion": "The observed half, the posterior mean of the rest, draws, and the original.",
     "manifold": "Means of p(x|z) over the latent plane, at equal steps of prior probability.",
     "curves": "Training: the ELBO, its two terms, and the held-out ELBO.",
 }

@@ -165,7 +165,7 @@ class Run:
         except DiskError as error:
             kept = listing.newest_first(self.checkpoints)
             start = f"its checkpoint {kept[0].name}" if kept else "its start"
-            fix = f"{error.fix}; `elboroom train --resume {self.path}` then goes on from {start}"
+            fix = f"{error.fix}; `elboroom train --resume {self.path}` then resumes from {start}"
             raise DiskError(error.what, why=error.why, fix=fix) from error
 
 

@@ -131,7 +131,7 @@ def test_checkpoints_are_ordered_by_step_and_then_by_number(tmp_path: Path):
 @pytest.mark.parametrize("name", ["step-000003", "step-000002-1", "step-000002-02", "step-0000002"])
 def test_a_checkpoint_under_a_name_that_is_not_its_own_is_broken(copy: Path, name: str):
     (copy / "step-000002").rename(copy / name)
-    with pytest.warns(UserWarning, match=f"broken: {name}: its manifest is of step 2$"):
+    with pytest.warns(UserWarning, match=f"broken: {name}: its manifest is for step 2$"):
         assert load(copy, *fresh()) == 1
 
 

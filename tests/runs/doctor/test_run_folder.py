@@ -130,19 +130,23 @@ DAMAGES: dict[str, tuple[Change, str, str]] = {
     "checkpoint renamed": (
         lambda run: (run / NEWEST).rename(run / "checkpoints" / "step-000099"),
         "step-000099",
-        "its manifest is of step 12",
+        "its manifest is for step 12",
     ),
     "another model": (of_another_model, "model", "size mismatch"),
-    "first line gone": (without_line(0), "metrics.jsonl", "line 1 is of epoch 2 and step 12"),
+    "first line gone": (
+        without_line(0),
+        "metrics.jsonl",
+        "line 1 holds epoch 2 and step 12; expected epoch 1 and step 6",
+    ),
     "last line gone": (
         without_line(1),
         "metrics.jsonl",
-        "2 epochs came before the checkpoint, and 1 have a line",
+        "found lines of 1 epochs; expected 2 before the checkpoint",
     ),
     "metrics gone": (
         remove("metrics.jsonl"),
         "metrics.jsonl",
-        "2 epochs came before the checkpoint, and 0 have a line",
+        "found lines of 0 epochs; expected 2 before the checkpoint",
     ),
     "metrics broken": (
         write("metrics.jsonl", '{"epoch": 1}\n'),

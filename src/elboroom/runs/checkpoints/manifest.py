@@ -64,11 +64,11 @@ def read(path: Path) -> Manifest:
     found = parse_json(content)
     step, elbo, files = found["step"], found["held_out_elbo"], found["files"]
     if content != encode(step, elbo, files):
-        raise ValueError("its manifest does not match itself")
+        raise ValueError("its manifest does not match its own hash")
     if elbo is not None and not (isinstance(elbo, float) and math.isfinite(elbo)):
         raise ValueError(f"its manifest has the held-out ELBO {elbo}")
     if type(step) is not int or path.name != listing.name(step, listing.position(path)[1]):
-        raise ValueError(f"its manifest is of step {step}")
+        raise ValueError(f"its manifest is for step {step}")
     return Manifest(step, elbo, files)
 
 

@@ -1,4 +1,4 @@
-"""Which checkpoints are kept: the newest two, and the one with the largest held-out ELBO."""
+"""Retention of checkpoints: the newest two, and the one with the largest held-out ELBO."""
 
 import math
 import shutil

@@ -128,11 +128,15 @@ def _damage_of_history(
     if per_epoch is None:
         per_epoch = history[0].step if history else None
     for number, m in enumerate(history, 1):
-        if (m.epoch, m.step) != (number, number * (per_epoch or 1)):
-            return f"line {number:,} is of epoch {m.epoch:,} and step {m.step:,}"
+        step_due = number * (per_epoch or 1)
+        if (m.epoch, m.step) != (number, step_due):
+            return (
+                f"line {number:,} holds epoch {m.epoch:,} and step {m.step:,}; "
+                f"expected epoch {number:,} and step {step_due:,}"
+            )
     due = (step or 0) // per_epoch if per_epoch else 0
     if due > len(history):
-        return f"{due:,} epochs came before the checkpoint, and {len(history):,} have a line"
+        return f"found lines of {len(history):,} epochs; expected {due:,} before the checkpoint"
     return None
 
 
