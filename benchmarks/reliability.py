@@ -198,12 +198,12 @@ def _small_disks(places: Iterator[Path]) -> Iterator[Row]:
 
 def _corrupted(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[Row]:
     number = _QUICK_CORRUPTIONS if quick else _CORRUPTIONS
-    told = corruptions.met(next(places) / "kept", number, seed=0)
+    told = corruptions.mishandled(next(places) / "kept", number, seed=0)
     what = "checkpoints: bits flipped, files cut, swapped, lost, overwritten"
     yield _count(what, len(told), number, "accidents")
     yield _faults("checkpoints: not noticed, or the one before not used", _only(told))
     with careless.without_hashes():
-        told = corruptions.met(next(places) / "kept", number, seed=0)
+        told = corruptions.mishandled(next(places) / "kept", number, seed=0)
     yield _found_out("checkpoints: a reader without hashes", len(_only(told)))
     yield _unnoticed(next(places) / "kept")
     yield _faults("power cut: what one after a save might undo", power_cuts.volatile(next(places)))
@@ -219,7 +219,7 @@ def _corrupted(quick: bool, small: list[str], places: Iterator[Path]) -> Iterato
 
 def _unnoticed(folder: Path) -> Row:
     """Count the flipped bits that safetensors loads without the manifest."""
-    whole, random, loads = corruptions.kept(folder).newer["model.safetensors"], Random(0), 0
+    whole, random, loads = corruptions.saved(folder).newer["model.safetensors"], Random(0), 0
     values = 8 + int.from_bytes(whole[:8], "little")
     for _ in range(_FLIPS):
         with suppress(SafetensorError):

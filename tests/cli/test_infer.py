@@ -158,7 +158,7 @@ def test_a_file_in_the_way_is_kept(elboroom: Command, run: Path, out: Path):
     assert refused(elboroom, run, out, code=1) == [
         f"{out} is in the way",
         "a posterior is never written over another file",
-        "give another --out, or remove the file",
+        "give another --out, or delete the file",
     ]
     assert out.read_bytes() == b"mine"
 
@@ -169,8 +169,8 @@ def test_a_folder_that_is_missing_is_refused_before_any_work(
     folder = tmp_path / "none"
     assert refused(elboroom, run, folder / "z.npz", code=1) == [
         f"{folder / 'z.npz'} cannot be written",
-        f"there is no folder {folder}",
-        "make the folder, or give another --out",
+        f"the folder {folder} does not exist",
+        "create the folder, or give another --out",
     ]
 
 

@@ -15,6 +15,7 @@ import torch
 
 from elboroom import Run
 from elboroom.cli import train as train_command
+from elboroom.runs.checkpoints import capture
 from tests.support.command import Command
 from tests.support.outcomes import error, last_checkpoint, metrics
 
@@ -165,7 +166,7 @@ def test_a_corrupted_checkpoint_is_replaced_by_the_one_before_it(
     model, state = Run(run).load_training(Run(run).load_data())
     older = json.loads(last_checkpoint(run)["manifest.json"])["step"]
     state.step = older + 1
-    Run(run).save(model, state)
+    Run(run).write_checkpoint(capture(model, state))
     corrupt(run, f"step-{older + 1:06d}")
     warning = (
         f"warning: the checkpoint step-{older:06d} of {run} is used, since others are broken: "
@@ -189,6 +190,6 @@ def test_resuming_with_another_version_of_torch_warns(elboroom: Command, run: Pa
     assert elboroom("train", "--resume", run, "--quiet") == (
         0,
         "",
-        f"warning: {run} was begun with torch 1.0, now {torch.__version__}: "
-        "it goes on from the same state, but not to the same end bit for bit\n",
+        f"warning: {run} was started with torch 1.0, now {torch.__version__}: "
+        "training resumes from the same state, but the result will not be the same bit for bit\n",
     )

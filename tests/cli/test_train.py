@@ -11,7 +11,7 @@ import torch
 from elboroom import Run
 from elboroom.randomness import stream
 from elboroom.runs.doctor.finding import Finding
-from elboroom.runs.doctor.run_folder import examine
+from elboroom.runs.doctor.run_folder import check_run
 from tests.support.command import Command
 from tests.support.outcomes import error, last_checkpoint, metrics
 
@@ -89,7 +89,7 @@ def test_as_many_epochs_are_trained_as_fit(
     monkeypatch.setattr("elboroom.training.resolve.epochs_within", lambda *args, **options: 1)
     path = tmp_path / "run"
     assert elboroom("train", *small, "--minutes", "5", "--quiet", "--out", path).code == 0
-    assert Run(path).config.train.epochs == len(Run(path).history()) == 1
+    assert Run(path).config.train.epochs == len(Run(path).metrics.history()) == 1
 
 
 def test_minutes_become_the_epochs_that_fit(elboroom: Command, small: list[str], tmp_path: Path):
@@ -160,5 +160,5 @@ def test_a_run_out_of_patience_is_finished_and_stays_so(
     again = elboroom("train", "--resume", tmp_path / "run")
     assert (again.code, again.err.splitlines()) == (0, outcome.err.splitlines()[-3:])
     ended = Finding("training", f"{len(elbos)} of 50 epochs, ended early by --patience")
-    assert ended in examine(tmp_path / "run")
+    assert ended in check_run(tmp_path / "run")
     assert [m["held_out_elbo"] for m in metrics(tmp_path / "run")] == elbos

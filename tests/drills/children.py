@@ -1,4 +1,4 @@
-"""Command lines in processes that can be killed, forked from one that has PyTorch already."""
+"""Command lines in processes that can be killed, forked from one that has loaded PyTorch."""
 
 import multiprocessing
 import os
@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from elboroom.cli.main import main
-from elboroom.runs.checkpoints import checkpoint as checkpoints
+from elboroom.runs import checkpoints
 from elboroom.runs.run import Run
 from tests.drills import careless
 from tests.drills.faults import Disk
@@ -23,7 +23,7 @@ _CONTEXT.set_forkserver_preload(
     ["elboroom.cli.main", "elboroom.cli.train", "tests.drills.children"]
 )
 CALLS = ("mkdir", "fsync", "replace", "unlink", "rmdir")
-"""Of the system, in which a save can be cut."""
+"""System calls in which a save can be cut short."""
 
 
 def start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
@@ -35,7 +35,7 @@ def start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
 
 
 def end(child: BaseProcess) -> int:
-    """The exit code of `child`; negative is the signal that killed it."""
+    """Wait for `child` and return its exit code, or minus the signal that killed it."""
     child.join(60)
     code = child.exitcode
     assert code is not None
@@ -43,50 +43,50 @@ def end(child: BaseProcess) -> int:
 
 
 def elboroom(log: Path, arguments: list[str]) -> None:
-    """A command line whose stderr goes to `log`."""
+    """Run a command line whose stderr goes to `log`."""
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     main(arguments)
 
 
 def dying(log: Path, arguments: list[str], call: int, saving: bool, torn: bool) -> None:
-    """The same, but it dies as in `die_in`."""
+    """Run a command line that is killed as in `die_in`."""
     with die_in(call, saving=saving, torn=torn):
         elboroom(log, arguments)
 
 
 def dying_in_place(*arguments: Any) -> None:
-    """The same, and its writer renames nothing."""
+    """Run a command line that is killed, with a writer that renames nothing."""
     with careless.in_place():
         dying(*arguments)
 
 
 def failing_silently(*arguments: Any) -> None:
-    """As `failing`, but nothing is said of it."""
+    """Run a command line on a failing disk, with a writer that hides errors."""
     with careless.silent():
         failing(*arguments)
 
 
 def failing(log: Path, arguments: list[str], disk: Disk) -> None:
-    """The same on a disk that fails."""
+    """Run a command line on a disk that fails."""
     with disk.mounted():
         elboroom(log, arguments)
 
 
 @contextmanager
 def die_in(call: int, *, saving: bool = False, torn: bool = False) -> Iterator[None]:
-    """Within the context the `call`-th call of the system is preceded by kill -9.
+    """Kill this process by SIGKILL before the system call number `call` in this block.
 
     Args:
-        call: counts those of `CALLS`.
-        saving: counts those alone that write a checkpoint.
-        torn: counts the syncs of files alone, and the file then lacks its last byte.
+        call: number of the call, among those in `CALLS`.
+        saving: count only calls that write a checkpoint.
+        torn: count only syncs of files, and cut the last byte off the file.
     """
-    left, counting, keep = call, not saving, checkpoints.keep
+    left, counting, write = call, not saving, checkpoints.write
 
-    def kept(*arguments: Any) -> Path:
+    def counted_write(*arguments: Any) -> Path:
         nonlocal counting
         counting = True
-        path = keep(*arguments)
+        path = write(*arguments)
         counting = not saving
         return path
 
@@ -106,20 +106,20 @@ def die_in(call: int, *, saving: bool = False, torn: bool = False) -> Iterator[N
         return counted
 
     with (
-        patch.object(checkpoints, "keep", kept),
+        patch.object(checkpoints, "write", counted_write),
         patch.multiple(os, **{name: deadly(name) for name in CALLS}),
     ):
         yield
 
 
 def _file(descriptor: int) -> Path | None:
-    """The path of an open file; None of a folder."""
+    """Return the path of an open file; None for a folder."""
     path = Path(f"/proc/self/fd/{descriptor}").resolve()
     return path if path.is_file() else None
 
 
 def hold(run: Path, holding: Path) -> None:
-    """Hold the lock of `run` until killed; `holding` is there once it is held."""
+    """Hold the lock of `run` until killed; create `holding` once it is held."""
     with Run(run).locked():
         holding.touch()
         signal.pause()

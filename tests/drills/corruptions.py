@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged on the disk: each accident must be told, the one before used."""
+"""Checkpoints damaged on the disk: each is reported, and the one before is used."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -8,21 +8,21 @@ from pathlib import Path
 from random import Random
 
 from elboroom.errors import ElboroomError
-from elboroom.runs.checkpoints import checkpoint as checkpoints
-from tests.support.checkpoint_cases import FILES, Bits, content, flip, fresh, same_bits, step
+from elboroom.runs import checkpoints
+from tests.support.checkpoint_cases import FILES, Bits, content, flip, fresh, same_bits, save, step
 
 Files = dict[str, bytes | None]
-"""Of a checkpoint, by name; None where a file is missing."""
+"""Files of a checkpoint by name; None for a missing file."""
 
 
 @dataclass(frozen=True)
-class Kept:
+class Saved:
     """Checkpoints of steps 1 and 2.
 
     Attributes:
-        folder: they are in.
-        older: the content of the first.
-        newer: that of the second.
+        folder: folder of both.
+        older: content of the first.
+        newer: content of the second.
         expected: every number that the first must give back.
     """
 
@@ -34,26 +34,27 @@ class Kept:
 
 @dataclass(frozen=True)
 class Corruption:
-    """Of the newer checkpoint; `files` is what it then has."""
+    """A corruption of the newer checkpoint, and the files that it then has."""
 
     name: str
     files: Files
 
 
-def kept(folder: Path) -> Kept:
+def saved(folder: Path) -> Saved:
+    """Save checkpoints of steps 1 and 2."""
     training, bits = fresh(), []
     for _ in range(2):
-        checkpoints.save(folder, *step(training))
+        save(folder, *step(training))
         bits.append(content(training))
-    return Kept(folder, _files(folder, 1), _files(folder, 2), bits[0])
+    return Saved(folder, _files(folder, 1), _files(folder, 2), bits[0])
 
 
 def _files(folder: Path, step: int) -> dict[str, bytes]:
     return {name: (folder / f"step-{step:06d}" / name).read_bytes() for name in FILES}
 
 
-def corruptions(found: Kept, random: Random) -> Iterator[Corruption]:
-    """Without end, each other than the last; all are of the newer checkpoint's files."""
+def corruptions(found: Saved, random: Random) -> Iterator[Corruption]:
+    """Yield corruptions of the newer checkpoint without end."""
     while True:
         for name, damage in _OF_A_FILE.items():
             for file in FILES:
@@ -81,7 +82,7 @@ def _longer(whole: bytes, random: Random) -> bytes:
 
 
 def _overwritten(whole: bytes, random: Random) -> bytes:
-    """A block as a disk may lose it: all zeros, or of something else."""
+    """Overwrite a block as a disk may lose it, with zeros or random bytes."""
     at, length = random.randrange(len(whole)), random.randint(1, 512)
     block = random.choice([bytes(length), random.randbytes(length)])[: len(whole) - at]
     changed = whole[:at] + block + whole[at + len(block) :]
@@ -97,19 +98,19 @@ _OF_A_FILE: dict[str, Callable[[bytes, Random], bytes | None]] = {
 }
 
 
-def met(folder: Path, count: int, seed: int) -> list[str | None]:
-    """What is wrong with how each of so many corruptions is met; None if nothing."""
-    found = kept(folder)
+def mishandled(folder: Path, count: int, seed: int) -> list[str | None]:
+    """Return, for each of `count` corruptions, how it was mishandled; None if it was not."""
+    found = saved(folder)
     return [fault(found, one) for one in islice(corruptions(found, Random(seed)), count)]
 
 
-def fault(found: Kept, corruption: Corruption) -> str | None:
-    """What is wrong with how a corruption is met; None if nothing. All is as it was then."""
+def fault(found: Saved, corruption: Corruption) -> str | None:
+    """Corrupt, load and restore; return how the corruption was mishandled, or None."""
     newest = found.folder / "step-000002"
     _write(newest, corruption.files)
     training = fresh(seed=1)
     try:
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             used = checkpoints.load(found.folder, *training)
     except ElboroomError as error:
@@ -118,8 +119,8 @@ def fault(found: Kept, corruption: Corruption) -> str | None:
         _write(newest, dict(found.newer))
     if used != 1 or not same_bits(content(training), found.expected):
         return f"{corruption.name}: step {used} is used"
-    if [str(w.message).count("broken: step-000002: ") for w in told] != [1]:
-        return f"{corruption.name}: it is not told"
+    if [str(w.message).count("broken: step-000002: ") for w in warned] != [1]:
+        return f"{corruption.name}: it is not reported"
     return None
 
 

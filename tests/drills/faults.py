@@ -1,6 +1,4 @@
-"""A disk that fails at a chosen call: opening, writing, syncing, renaming, making a folder; and a
-real one that is small.
-"""
+"""A disk that fails at a chosen system call, and a small real disk."""
 
 import io
 import os
@@ -15,12 +13,14 @@ import pytest
 
 
 class Disk:
-    """Counts the calls that write, and lets some of them fail with an error of the system.
+    """A disk that counts the calls that write, and fails some of them.
+
+    The calls are: open, write, sync, rename, make a folder.
 
     Args:
-        code: of the error.
-        at: the first call that fails, from 0; None lets none fail.
-        for_good: whether all later ones fail too.
+        code: error code of the failure.
+        at: number of the first call that fails, from 0; None lets none fail.
+        for_good: fail all later calls too.
     """
 
     def __init__(self, code: int = 0, at: int | None = None, *, for_good: bool = False) -> None:
@@ -28,7 +28,7 @@ class Disk:
         self.calls: list[str] = []
 
     def call(self, name: str) -> None:
-        """Count a call, and fail if it is its turn."""
+        """Count a call, and fail if it is the chosen one."""
         self.calls.append(name)
         number = len(self.calls) - 1
         if self.at is not None and (number == self.at or (self.for_good and number > self.at)):
@@ -36,7 +36,7 @@ class Disk:
 
     @contextmanager
     def mounted(self) -> Iterator["Disk"]:
-        """Writing goes through this disk."""
+        """Write through this disk in this block."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Path, "open", self._opened(Path.open))
             patch.setattr(os, "fsync", lambda file: self.call("fsync"))  # which would take long
@@ -68,7 +68,7 @@ class _File(io.FileIO):
         self._disk = disk
 
     def write(self, content: Any) -> int:
-        """As a full disk does: half of it is written before the error."""
+        """Write half of the content before a failure, as a full disk does."""
         try:
             self._disk.call("write")
         except OSError:
@@ -79,10 +79,10 @@ class _File(io.FileIO):
 
 @contextmanager
 def small_disk(path: Path, kib: int) -> Iterator[None]:
-    """`path` is a disk of its own, of so many KiB.
+    """Mount a disk of `kib` KiB at `path` in this block.
 
     Raises:
-        PermissionError: mounting is not permitted.
+        PermissionError: if mounting is not permitted.
     """
     path.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(path)]
@@ -96,7 +96,7 @@ def small_disk(path: Path, kib: int) -> Iterator[None]:
 
 @contextmanager
 def filled(disk: Path, free: int) -> Iterator[None]:
-    """Within the context a small disk has `free` bytes or less."""
+    """Fill a small disk in this block until at most `free` bytes are left."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         while shutil.disk_usage(disk).free > free:

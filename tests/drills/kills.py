@@ -1,4 +1,4 @@
-"""Runs that are killed again and again, and what became of them."""
+"""Runs that are killed again and again, and compared with a run that was not."""
 
 import signal
 import time
@@ -9,28 +9,27 @@ from pathlib import Path
 from random import Random
 
 from elboroom.errors import ElboroomError
-from elboroom.runs.checkpoints.checkpoint import newest_first
-from elboroom.runs.doctor.run_folder import examine
+from elboroom.runs.checkpoints.listing import newest_first
+from elboroom.runs.doctor.run_folder import check_run
 from elboroom.runs.run import Run
 from tests.drills import children
 from tests.support.outcomes import last_checkpoint, metrics
 
 EVERY_STEP = ("--checkpoint-minutes", "1e-9")
-_CALLS, _SYNCS = 50, 12  # of a few saves
-_A_STORY = 25  # kills of one run
+_CALLS, _SYNCS = 50, 12  # in a few saves
+_KILLS_PER_RUN = 25
 
 
 @dataclass(frozen=True)
 class Kill:
-    """By kill -9, before a call of the system or at a moment.
+    """A kill -9, before a system call or after some time.
 
     Attributes:
-        call: before which it comes, counted from 1; 0 where it comes after `seconds`.
-        saving: whether those calls alone count that write a checkpoint.
-        torn: whether it comes as a file is about to be synced, which loses its last byte, as in a
-            power cut.
-        seconds: from the first checkpoint that the process writes, or from its begin.
-        training: whether they count from that checkpoint.
+        call: number of the call, from 1; 0 for a kill after `seconds`.
+        saving: count only calls that write a checkpoint.
+        torn: count only syncs of files, and cut the last byte off the file, as a power cut may.
+        seconds: time from the first checkpoint that the process writes, or from its start.
+        training: count the time from that checkpoint.
     """
 
     call: int = 0
@@ -41,8 +40,9 @@ class Kill:
 
 
 def kills(random: Random) -> Iterator[Kill]:
-    """Without end: half within a save, a third at any moment, mostly of training, the rest within
-    any writing.
+    """Yield kills without end.
+
+    Half come within a save, a third at any moment, mostly of training, the rest within any write.
     """
     while True:
         yield Kill(random.randint(1, _CALLS), saving=True)
@@ -56,12 +56,12 @@ def kills(random: Random) -> Iterator[Kill]:
 
 @dataclass
 class Story:
-    """Of a run.
+    """The history of one run.
 
     Attributes:
-        run: where it is.
-        killed: what it was killed by.
-        faults: what was wrong with it after a kill, or with its end.
+        run: folder of the run.
+        killed: kills that it went through.
+        faults: what was wrong after a kill, or at the end.
     """
 
     run: Path
@@ -72,20 +72,20 @@ class Story:
 def stories(
     options: list[list[str]], number: int, places: Iterator[Path], random: Random
 ) -> Iterator["Story"]:
-    """Runs of each of the options in turn, until there were so many kills, half within a save.
+    """Yield runs of each of the options in turn, until there were enough kills, half within a save.
 
     Args:
-        options: of trainings, each of which has its own.
-        number: of kills.
+        options: options of each training.
+        number: number of kills.
         places: empty folders.
-        random: draws them.
+        random: random generator that draws the kills.
     """
     killed, within = 0, 0
     through = [trained_through(line, next(places)) for line in options]
     for line, unharmed in cycle(zip(options, through, strict=True)):
         if killed >= number and 2 * within >= number:
             return
-        coming = islice(kills(random), _A_STORY)
+        coming = islice(kills(random), _KILLS_PER_RUN)
         one = story(line, coming, unharmed, next(places))
         killed, within = killed + len(one.killed), within + sum(k.saving for k in one.killed)
         yield one
@@ -98,28 +98,28 @@ def story(
     folder: Path,
     dying: Callable[..., None] = children.dying,
 ) -> Story:
-    """Train a run in `folder`, kill it by each that is coming, go on, and see how it ends.
+    """Train a run in `folder`, resume it after each kill, and compare its end with another run.
 
     Args:
-        options: of the training, which say how often it is kept.
-        coming: the kills; those after its end are not used up.
-        through: the run that was trained by the same options without any harm.
-        folder: is empty.
-        dying: trains up to a kill; another one is a control.
+        options: options of the training, with how often it is saved.
+        coming: kills; those after the end of training are not used.
+        through: run with the same options that was not killed.
+        folder: empty folder.
+        dying: function that trains up to a kill; another one is a control.
     """
-    told, log = Story(folder / "run"), folder / "log"
+    found, log = Story(folder / "run"), folder / "log"
     for kill in coming:
-        code = _life(told.run, options, log, kill, dying)
+        code = _life(found.run, options, log, kill, dying)
         if code != -signal.SIGKILL:
-            told.faults += [] if code == 0 else [f"it ends with {code}"]
+            found.faults += [] if code == 0 else [f"it ends with {code}"]
             break
-        told.killed.append(kill)
-        told.faults += damage(told.run)
-    if (told.run / "config.toml").exists() and _life(told.run, options, log):
-        told.faults.append("it cannot be gone on with")
+        found.killed.append(kill)
+        found.faults += damage(found.run)
+    if (found.run / "config.toml").exists() and _life(found.run, options, log):
+        found.faults.append("it cannot be resumed")
     warned = log.read_text()
-    told.faults += [warned] if warned else differences(told.run, through)
-    return told
+    found.faults += [warned] if warned else differences(found.run, through)
+    return found
 
 
 def _life(
@@ -129,36 +129,36 @@ def _life(
     kill: Kill | None = None,
     dying: Callable[..., None] = children.dying,
 ) -> int:
-    """Train until the end, or until it is killed; the exit code."""
+    """Train until the end, or until a kill; return the exit code."""
     line = [*options, "--out", str(run)]
     if (run / "config.toml").exists():
         line = ["--resume", str(run), "--quiet"]
     if kill is not None and kill.call:
         how = kill.call, kill.saving, kill.torn
         return children.end(children.start(dying, log, ["train", *line], *how))
-    before, child = _kept(run), children.start(children.elboroom, log, ["train", *line])
+    before, child = _checkpoints(run), children.start(children.elboroom, log, ["train", *line])
     if kill is not None:
-        while kill.training and child.is_alive() and _kept(run) <= before:
+        while kill.training and child.is_alive() and _checkpoints(run) <= before:
             time.sleep(0.001)
         time.sleep(kill.seconds)
         child.kill()
     return children.end(child)
 
 
-def _kept(run: Path) -> set[str]:
-    """The names of the checkpoints."""
+def _checkpoints(run: Path) -> set[str]:
+    """Return the names of the checkpoints."""
     return {path.name for path in newest_first(run / "checkpoints")}
 
 
 def damage(run: Path) -> list[str]:
-    """What a look at the run says is damaged."""
+    """Return the damage that `elboroom doctor` finds."""
     if not (run / "config.toml").exists():
-        return []  # it was killed before there was a run
-    return [str(found) for found in examine(run) if found.damage]
+        return []  # killed before there was a run
+    return [str(found) for found in check_run(run) if found.damage]
 
 
 def differences(run: Path, through: Path) -> list[str]:
-    """In what a run ended otherwise than another: its weights, optimiser, metrics, best weights."""
+    """Compare the end of two runs: the newest checkpoint, the metrics and the best weights."""
     try:
         same = {
             "checkpoint": last_checkpoint(run) == last_checkpoint(through),
@@ -176,7 +176,7 @@ def weights(run: Path, *, best: bool) -> dict[str, bytes]:
 
 
 def trained_through(options: list[str], folder: Path) -> Path:
-    """A run without any harm, kept at its end alone."""
+    """Train a run that is not killed, and saved only at its end."""
     run, log = folder / "run", folder / "log"
     line = ["train", *options, "--checkpoint-minutes", "inf", "--out", str(run)]
     code = children.end(children.start(children.elboroom, log, line))

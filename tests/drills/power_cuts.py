@@ -1,4 +1,4 @@
-"""Saves that are cut short, and what a power cut after one might undo."""
+"""Saves that are cut short, and changes that a power cut after a save could undo."""
 
 import os
 import warnings
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from elboroom.runs.checkpoints.checkpoint import load, save
-from tests.support.checkpoint_cases import fresh
+from elboroom.runs.checkpoints import load
+from tests.support.checkpoint_cases import fresh, save
 
 
 class PowerCutError(BaseException):
@@ -17,7 +17,7 @@ class PowerCutError(BaseException):
 
 
 def cut_in(patch: pytest.MonkeyPatch, call: int) -> None:
-    """From now on the `call`-th sync or rename is not carried out, and nothing after it."""
+    """Let the sync or rename number `call` fail, and every one after it."""
     left = call
 
     def cut(real: Callable[..., None]) -> Callable[..., None]:
@@ -35,7 +35,7 @@ def cut_in(patch: pytest.MonkeyPatch, call: int) -> None:
 
 
 def survives_every_cut(folder: Path) -> bool:
-    """Whether a save that is cut anywhere leaves it, or the one before it, and nothing broken."""
+    """Return True if a save that is cut short anywhere leaves no broken checkpoint."""
     model, state = fresh()
     for call in range(1, 100):
         state.step = 1
@@ -49,18 +49,18 @@ def survives_every_cut(folder: Path) -> bool:
                 pass
             else:
                 return call > 9  # all of them were tried
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             load(folder / str(call), *fresh())
-        if told:
+        if warned:
             return False
     raise AssertionError("a save has no end")
 
 
 def volatile(run: Path) -> list[str]:
-    """What a power cut after a save might undo: what was renamed unsynced, and names.
+    """Return what a power cut after a save could undo: files renamed unsynced, and names.
 
-    It may be the first save, one that removes an older one, or one of the same step again.
+    The saves are the first one, those that delete an older one, and one of the same step again.
     """
     return [lost for step in (1, 2, 3, 3) for lost in _volatile(run, step)]
 
@@ -75,7 +75,7 @@ def _volatile(run: Path, step: int) -> list[str]:
         renamed.discard(os.fstat(descriptor).st_ino)
 
     def replace(old: Path, path: Path) -> None:
-        if not path.name.startswith("."):  # else it goes out of use
+        if not path.name.startswith("."):  # else it is being deleted
             parts = (old, *old.rglob("*"))
             hasty.extend(part.name for part in parts if part.stat().st_ino not in synced)
             renamed.add(path.parent.stat().st_ino)

@@ -1,4 +1,4 @@
-"""Runs that a signal stops, and what became of them."""
+"""Runs that a signal stops, and compared with a run that was not stopped."""
 
 import os
 import signal
@@ -15,11 +15,11 @@ LONGEST = 10.0  # seconds from a signal to the end of the process
 
 @dataclass(frozen=True)
 class Stop:
-    """Of a run.
+    """The history of a run that was stopped.
 
     Attributes:
-        seconds: from the signal to the end of the process.
-        faults: what was wrong with that end, with the run then, or with its own end.
+        seconds: time from the signal to the end of the process.
+        faults: what was wrong at that end, with the run then, or at the end of training.
     """
 
     seconds: float
@@ -27,14 +27,14 @@ class Stop:
 
 
 def stop(options: list[str], number: int, delay: float, through: Path, folder: Path) -> Stop:
-    """Train a run in `folder`, stop it by a signal, go on, and see how it ends.
+    """Train a run in `folder`, stop it by a signal, resume it, and compare its end.
 
     Args:
-        options: of the training.
-        number: of the signal.
+        options: options of the training.
+        number: number of the signal.
         delay: seconds from the first epoch to the signal.
-        through: the run that was trained by the same options and not stopped.
-        folder: is empty.
+        through: run with the same options that was not stopped.
+        folder: empty folder.
     """
     run, log = folder / "run", folder / "log"
     line = [*options, "--checkpoint-minutes", "inf", "--out", str(run)]
@@ -51,6 +51,6 @@ def stop(options: list[str], number: int, delay: float, through: Path, folder: P
     faults += [f"it has taken {seconds:.1f} s"] if seconds > LONGEST else []
     faults += damage(run) if (run / "checkpoints").exists() else ["it has saved nothing"]
     again = children.start(children.elboroom, log, ["train", "--resume", str(run), "--quiet"])
-    faults += [] if children.end(again) == 0 else ["it cannot be gone on with"]
-    said = log.read_text()
-    return Stop(seconds, faults + ([said] if said else differences(run, through)))
+    faults += [] if children.end(again) == 0 else ["it cannot be resumed"]
+    printed = log.read_text()
+    return Stop(seconds, faults + ([printed] if printed else differences(run, through)))

@@ -1,4 +1,4 @@
-"""A disk that is full, read-only, gone or broken: what is said, and what is left."""
+"""A disk that is full, read-only, gone or broken: the error, and what is left."""
 
 import errno
 import math
@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from elboroom import Run
 from elboroom.cli import train as train_command
 from elboroom.errors import DiskError
-from elboroom.runs.atomic import append_line, left_aside, make_folder, write_file
+from elboroom.runs import checkpoints
+from elboroom.runs.atomic import append_line, make_folder, unfinished, write_file
 from elboroom.runs.autosave import Autosave
-from elboroom.runs.checkpoints import checkpoint as checkpoints
-from elboroom.runs.doctor.run_folder import examine
+from elboroom.runs.checkpoints import capture, listing, retention
 from elboroom.training.state import EpochMetrics
 from tests.drills import careless, children
 from tests.drills.faults import Disk, filled, small_disk
@@ -35,10 +35,11 @@ from tests.drills.saves import (
     fault,
     fresh,
     in_training,
-    kept,
     loaded,
     on_a_full_disk,
+    saved,
 )
+from tests.support.checkpoint_cases import save
 from tests.support.command import Command
 from tests.support.outcomes import error, last_checkpoint, metrics
 
@@ -46,16 +47,16 @@ FAULTS = pytest.mark.parametrize("code", CAUSES, ids=errno.errorcode.get)
 
 
 def steps(folder: Path) -> list[int]:
-    found = checkpoints.examine(folder)
+    found = checkpoints.check_checkpoints(folder)
     assert set(found.values()) == {None}
-    return [checkpoints.named_step(path) for path in found]
+    return [listing.step_of(path) for path in found]
 
 
 def test_saving_opens_writes_syncs_and_renames(tmp_path: Path):
     file = ["open", "write", "fsync", "replace", "fsync"]
     in_place, old_removed = ["fsync", "replace", "fsync"], ["replace"]
     expected = ["mkdir", *file, *file, *file, *in_place, *old_removed]
-    assert calls(tmp_path / "kept", 3) == expected
+    assert calls(tmp_path / "checkpoints", 3) == expected
 
 
 @FAULTS
@@ -63,8 +64,8 @@ def test_saving_opens_writes_syncs_and_renames(tmp_path: Path):
 def test_a_fault_anywhere_in_a_save_leaves_the_checkpoints_before_it(
     tmp_path: Path, code: int, step: int
 ):
-    """Of a new step, and of one that is written again."""
-    folder = tmp_path / "kept"
+    """Save a new step, and one that is saved again."""
+    folder = tmp_path / "checkpoints"
     assert {fault(folder, disk, step) for disk in disks(folder, step, code)} == {None}
 
 
@@ -72,14 +73,14 @@ def test_a_fault_anywhere_in_a_save_leaves_the_checkpoints_before_it(
 def test_an_old_checkpoint_that_cannot_be_removed_stays_and_the_new_one_is_saved(
     tmp_path: Path, code: int
 ):
-    folder = tmp_path / "kept"
+    folder = tmp_path / "checkpoints"
     disk = Disk(code, len(calls(folder, 3)) - 1)
-    said = f"^{kept(folder)}/step-000001 is needed no more and stays: {CAUSES[code]}"
-    with disk.mounted(), pytest.warns(UserWarning, match=said):
-        checkpoints.save(folder, *fresh(3))
+    warning = f"^{saved(folder)}/step-000001 is not needed any more but stays: {CAUSES[code]}"
+    with disk.mounted(), pytest.warns(UserWarning, match=warning):
+        save(folder, *fresh(3))
     assert steps(folder) == [3, 2, 1]
     assert loaded(folder) == (3, bits(fresh(3)[0]))
-    checkpoints.save(folder, *fresh(4))
+    save(folder, *fresh(4))
     assert steps(folder) == [4, 3]
 
 
@@ -88,13 +89,15 @@ def test_the_best_and_the_newest_are_both_saved_where_old_ones_cannot_be_removed
 ):
     opened = Run(run)
     model, state = opened.load_training(opened.load_data())
-    keeper = Autosave(opened, model, state)
+    autosave = Autosave(opened, model, state)
     for state.step, elbo in ((18, -1.0), (24, -2.0)):
         state.history.append(replace(run_metrics(state.step // 6), held_out_elbo=elbo))
-        keeper.on_epoch(state)
-    monkeypatch.setattr(checkpoints, "remove_folder", refuse)
-    with pytest.warns(UserWarning, match="step-000012 is needed no more and stays: it is busy"):
-        keeper.save(state)
+        autosave.on_epoch(state)
+    monkeypatch.setattr(retention, "remove_folder", refuse)
+    with pytest.warns(
+        UserWarning, match="step-000012 is not needed any more but stays: it is busy"
+    ):
+        autosave.save(state)
     assert steps(run / "checkpoints") == [24, 18, 12]
     assert checkpoints.load(run / "checkpoints", model, best=True) == 18
 
@@ -107,7 +110,7 @@ def refuse(path: Path) -> None:
 @pytest.mark.parametrize("at", [2, 5, 8])  # each write
 def test_a_writer_in_place_does_not_survive_the_same_faults(tmp_path: Path, step: int, at: int):
     with careless.in_place():
-        found = fault(tmp_path / "kept", Disk(errno.ENOSPC, at), step)
+        found = fault(tmp_path / "checkpoints", Disk(errno.ENOSPC, at), step)
     assert found is not None
     assert "is not whole" in found
 
@@ -137,7 +140,7 @@ def test_a_line_that_is_not_taken_back_would_be_seen(tmp_path: Path, monkeypatch
     assert path.read_bytes() != b"one\n"
 
 
-def test_an_error_says_what_why_and_how_to_mend_it(tmp_path: Path):
+def test_an_error_names_what_why_and_the_fix(tmp_path: Path):
     path = tmp_path / "a"
     with Disk(errno.ENOSPC, 1).mounted(), pytest.raises(DiskError) as failure:
         write_file(path, b"content")
@@ -163,14 +166,14 @@ def run_metrics(epoch: int) -> EpochMetrics:
 
 def test_metrics_that_cannot_be_written_are_written_with_the_next(run: Path):
     opened = Run(run)
-    before = opened.history()
+    before = opened.metrics.history()
     with Disk(errno.ENOSPC, 0, for_good=True).mounted():
         for epoch in (3, 4):
             with pytest.warns(UserWarning, match=r"metrics wait to be written, and training goes"):
-                opened.record(run_metrics(epoch))
-    assert opened.history() == before
-    opened.record(run_metrics(5))
-    assert opened.history() == [*before, *map(run_metrics, (3, 4, 5))]
+                opened.metrics.record(run_metrics(epoch))
+    assert opened.metrics.history() == before
+    opened.metrics.record(run_metrics(5))
+    assert opened.metrics.history() == [*before, *map(run_metrics, (3, 4, 5))]
 
 
 def test_a_checkpoint_is_never_ahead_of_the_metrics(run: Path):
@@ -178,12 +181,12 @@ def test_a_checkpoint_is_never_ahead_of_the_metrics(run: Path):
     model, state = opened.load_training(opened.load_data())
     state.step += 6
     with Disk(errno.ENOSPC, 0, for_good=True).mounted(), pytest.warns(match="metrics wait"):
-        opened.record(run_metrics(3))
+        opened.metrics.record(run_metrics(3))
     with Disk(errno.ENOSPC, 0).mounted(), pytest.raises(DiskError):
-        opened.save(model, state)
+        opened.write_checkpoint(capture(model, state))
     assert last_checkpoint(run) == before
-    opened.save(model, state)
-    assert len(opened.history()) == 3
+    opened.write_checkpoint(capture(model, state))
+    assert len(opened.metrics.history()) == 3
     assert loaded_step(run) == state.step
 
 
@@ -194,50 +197,36 @@ def loaded_step(run: Path) -> int:
 def test_a_checkpoint_on_the_way_may_fail_and_the_last_may_not(run: Path):
     opened = Run(run)
     model, state = opened.load_training(opened.load_data())
-    keeper = Autosave(opened, model, state)
-    keeper._clock = -math.inf  # as if the last checkpoint were long ago
+    autosave = Autosave(opened, model, state)
+    autosave._last_time = -math.inf  # as if the last checkpoint were old
     state.step += 1
     with Disk(errno.ENOSPC, 3).mounted(), pytest.warns(match="step 13") as warned:
-        keeper.on_step(state)
+        autosave.on_step(state)
     assert str(warned[0].message) == (
         f"step 13 could not be saved, and training goes on: {run}/checkpoints/step-000013 cannot "
         "be written: the disk is full: [Errno 28] No space left on device"
     )
     with Disk(errno.ENOSPC, 3).mounted(), pytest.raises(DiskError) as failure:
-        opened.save(model, state)
+        opened.write_checkpoint(capture(model, state))
     assert failure.value.fix == (
         "free some space, or write elsewhere; "
-        f"`elboroom train --resume {run}` then goes on from its checkpoint step-000012"
+        f"`elboroom train --resume {run}` then resumes from its checkpoint step-000012"
     )
     assert loaded_step(run) == 12
 
 
-def test_a_run_that_was_taken_away_is_not_begun_anew(run: Path):
+def test_a_run_that_was_moved_away_is_not_started_again(run: Path):
     opened = Run(run)
     model, state = opened.load_training(opened.load_data())
     shutil.rmtree(run)
     with pytest.raises(DiskError, match=r"why: its folder is gone: .+\n  fix: put the folder back"):
-        opened.save(model, state)
+        opened.write_checkpoint(capture(model, state))
     with pytest.warns(UserWarning, match="its folder is gone"):
-        opened.record(run_metrics(3))
+        opened.metrics.record(run_metrics(3))
     assert not run.exists()
 
 
-def test_a_checkpoint_whose_replacement_was_cut_short_has_its_name_back(run: Path):
-    newest, opened = run / "checkpoints" / "step-000012", Run(run)
-    newest.rename(newest.with_name(".step-000012.old.part"))
-    found = {finding.name: finding for finding in examine(run)}
-    assert str(found["checkpoints/.step-000012.old.part"]) == (
-        "note    checkpoints/.step-000012.old.part: is step-000012, whose replacement was "
-        "cut short\n"
-        f"        fix: `elboroom train --resume {run}` gives it its name back"
-    )
-    _, state = opened.load_training(opened.load_data())
-    assert (state.step, left_aside(run)) == (12, [])
-    assert loaded_step(run) == 12
-
-
-def test_training_whose_last_checkpoint_fails_can_be_gone_on_with(
+def test_training_whose_last_checkpoint_fails_can_be_resumed(
     elboroom: Command, small: list[str], trained: Path, tmp_path: Path
 ):
     run, train_model = tmp_path / "run", train_command.train_model
@@ -254,7 +243,7 @@ def test_training_whose_last_checkpoint_fails_can_be_gone_on_with(
     what, why, fix = error(outcome, 1)
     assert what == f"{run}/checkpoints/step-000012 cannot be written"
     assert why == "the disk is full: [Errno 28] No space left on device"
-    assert f"`elboroom train --resume {run}` then goes on from " in fix
+    assert f"`elboroom train --resume {run}` then resumes from " in fix
     assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
     assert last_checkpoint(run) == last_checkpoint(trained)
     assert metrics(run) == metrics(trained)
@@ -263,12 +252,13 @@ def test_training_whose_last_checkpoint_fails_can_be_gone_on_with(
 @pytest.mark.parametrize("name", ["evaluation", "figure", "report"])
 def test_what_is_made_of_a_run_is_whole_or_as_it_was(run: Path, name: str):
     opened, figure = Run(run), Figure(figsize=(1, 1))
+    evaluation = opened.results.provenance(12) | {"elbo": -1.0}
     for kind in ("png", "svg"):
         figure.savefig(BytesIO(), format=kind)  # what matplotlib itself writes is written now
     write: dict[str, Callable[[], object]] = {
-        "evaluation": lambda: opened.write_evaluation({"elbo": -1.0}, {"elbo": torch.ones(9)}),
-        "figure": lambda: opened.write_figure("dots", figure, 12),
-        "report": lambda: opened.write_report("<html>"),
+        "evaluation": lambda: opened.results.write_evaluation(evaluation, {"elbo": torch.ones(9)}),
+        "figure": lambda: opened.results.write_figure("dots", figure, 12),
+        "report": lambda: opened.results.write_report("<html>", 12),
     }
     before = files(run)
     with (
@@ -301,14 +291,14 @@ def test_files_that_may_not_be_as_large_as_a_checkpoint(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {run}/checkpoints/step-000012 cannot be written\n")
     assert "  why: files may not be that large here: [Errno 27] File too large\n" in done.stderr
-    assert left_aside(run) == []
+    assert unfinished(run) == []
     assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
     assert last_checkpoint(run) == last_checkpoint(trained)
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KiB of its own."""
+    """A separate disk of 64 KiB."""
     try:
         with small_disk(tmp_path / "tiny", 64):
             yield tmp_path / "tiny"
@@ -317,14 +307,14 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_real_disk_that_is_full(tiny: Path):
-    folder = kept(tiny / "checkpoints")
+    folder = saved(tiny / "checkpoints")
     before = loaded(folder)
     with (
         filled(tiny, 8192),
         pytest.raises(DiskError, match=r"why: the disk is full: \[Errno 28\]"),
     ):
-        checkpoints.save(folder, *fresh(3))
-    assert (loaded(folder), left_aside(tiny)) == (before, [])
+        save(folder, *fresh(3))
+    assert (loaded(folder), unfinished(tiny)) == (before, [])
 
 
 def test_whatever_room_a_real_disk_has(tiny: Path):
@@ -335,7 +325,7 @@ def test_whatever_room_a_real_disk_has(tiny: Path):
     "at",
     [*range(3, 260, 60), *(pytest.param(at, marks=pytest.mark.full) for at in range(33, 260, 60))],
 )
-def test_training_on_a_disk_that_fails_can_be_gone_on_with(
+def test_training_on_a_disk_that_fails_can_be_resumed(
     small: list[str], trained: Path, tmp_path: Path, at: int
 ):
     code = [errno.ENOSPC, errno.EIO, errno.EROFS][at % 7 % 3]
@@ -345,7 +335,7 @@ def test_training_on_a_disk_that_fails_can_be_gone_on_with(
 
 
 @pytest.mark.parametrize("for_good", [False, True])
-def test_a_training_that_says_nothing_of_a_disk_that_fails_is_found(
+def test_a_training_that_hides_a_disk_that_fails_is_found(
     small: list[str], trained: Path, tmp_path: Path, for_good: bool
 ):
     disk, options = Disk(errno.ENOSPC, 100, for_good=for_good), [*small, *EVERY_STEP, "--quiet"]

@@ -1,4 +1,4 @@
-"""Runs that are killed or stopped anywhere, and go on bit for bit."""
+"""Runs that are killed or stopped anywhere, and resume bit for bit."""
 
 import os
 import signal
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from elboroom.cli import train as train_command
-from elboroom.runs import atomic
-from elboroom.runs.checkpoints import checkpoint as checkpoints
+from elboroom.runs import checkpoints
+from elboroom.runs.checkpoints import checkpoint
 from tests.drills import children
 from tests.drills.kills import EVERY_STEP, Kill, differences, stories, story, trained_through
 from tests.drills.stops import CODES, stop
@@ -38,7 +38,7 @@ def through(brief: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["--checkpoint-epochs", "4"],
     ],
 )
-def test_what_is_trained_does_not_depend_on_how_often_it_is_kept(
+def test_training_does_not_depend_on_how_often_it_is_saved(
     elboroom: Command, brief: list[str], through: Path, tmp_path: Path, often: list[str]
 ):
     assert elboroom("train", *brief, *often, "--out", tmp_path / "run") == (0, "", "")
@@ -49,9 +49,9 @@ def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(
     brief: list[str], tmp_path_factory: pytest.TempPathFactory
 ):
     places = (tmp_path_factory.mktemp("story") for _ in count())
-    told = list(stories([[*brief, *EVERY_STEP]], 15, places, Random(0)))
-    assert [one.faults for one in told] == [[]] * len(told)
-    killed = [kill for one in told for kill in one.killed]
+    found = list(stories([[*brief, *EVERY_STEP]], 15, places, Random(0)))
+    assert [one.faults for one in found] == [[]] * len(found)
+    killed = [kill for one in found for kill in one.killed]
     assert len(killed) >= 15
     assert sum(kill.saving for kill in killed) >= 8
     assert any(kill.torn for kill in killed)
@@ -62,9 +62,9 @@ def test_a_writer_that_renames_nothing_does_not_survive_kills(
     brief: list[str], through: Path, tmp_path: Path
 ):
     coming = [Kill(2, saving=True, torn=True)]
-    told = story([*brief, *EVERY_STEP], coming, through, tmp_path, children.dying_in_place)
-    assert told.killed == coming
-    assert "damage" in told.faults[0]
+    found = story([*brief, *EVERY_STEP], coming, through, tmp_path, children.dying_in_place)
+    assert found.killed == coming
+    assert "damage" in found.faults[0]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def lasted(lasting: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.mark.parametrize("number", CODES)
 @pytest.mark.parametrize("delay", [0.0, pytest.param(0.1, marks=pytest.mark.full)])
-def test_a_signal_keeps_the_run_and_is_told_by_the_exit_code(
+def test_a_signal_saves_the_run_and_sets_the_exit_code(
     lasting: list[str], lasted: Path, tmp_path: Path, number: int, delay: float
 ):
     assert stop(lasting, number, delay, lasted, tmp_path).faults == []
@@ -99,7 +99,8 @@ def test_two_processes_may_not_train_one_run(elboroom: Command, run: Path, tmp_p
             "",
             f"error: {run} is being trained\n"
             f"  why: process {child.pid} on {host} holds its lock\n"
-            "  fix: wait until that ends, or stop it; what only reads the run needs no lock\n",
+            "  fix: wait until that ends, or stop it; "
+            "commands that only read the run need no lock\n",
         )
         assert elboroom("evaluate", run, "--k", 2, "--quiet").code == 0
     finally:
@@ -109,7 +110,7 @@ def test_two_processes_may_not_train_one_run(elboroom: Command, run: Path, tmp_p
 
 
 def pressing(monkeypatch: pytest.MonkeyPatch, place: Any, name: str, *numbers: int) -> None:
-    """From now on signals come when `place.name` is first called, before it does anything."""
+    """Send signals when `place.name` is first called, before it does anything."""
     real, left = getattr(place, name), list(numbers)
 
     def pressed(*arguments: Any, **options: Any) -> Any:
@@ -151,7 +152,7 @@ def test_a_run_that_was_killed_before_it_had_a_config_is_not_in_the_way(
     assert differences(run, through) == []
 
 
-@pytest.mark.parametrize("place", [(atomic, "write_folder"), (os, "fsync"), (os, "replace")])
+@pytest.mark.parametrize("place", [(checkpoint, "write_folder"), (os, "fsync"), (os, "replace")])
 def test_a_second_ctrl_c_within_a_save_does_no_harm(
     elboroom: Command,
     brief: list[str],
@@ -160,18 +161,17 @@ def test_a_second_ctrl_c_within_a_save_does_no_harm(
     monkeypatch: pytest.MonkeyPatch,
     place: tuple[Any, str],
 ):
-    """Both are pressed in the second save."""
-    run, keep, saves = tmp_path / "run", checkpoints.keep, []
+    """Press both in the second save."""
+    run, write, saves = tmp_path / "run", checkpoints.write, []
 
     def counted(*arguments: Any) -> Path:
         saves.append(0)
         if len(saves) == 2:
-            module = checkpoints if place[0] is atomic else place[0]
-            pressing(patch, module, place[1], signal.SIGINT, signal.SIGINT)
-        return keep(*arguments)
+            pressing(patch, *place, signal.SIGINT, signal.SIGINT)
+        return write(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "keep", counted)
+        patch.setattr(checkpoints, "write", counted)
         outcome = elboroom("train", *brief, "--checkpoint-epochs", 1, "--out", run)
     assert outcome == (130, "", "error: interrupted by SIGINT\n")
     assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")

@@ -12,8 +12,8 @@ from elboroom import untrusted
 from elboroom.config import typed_tables
 from elboroom.data.formats import folder, folder_listing, npy, npz, png
 from elboroom.data.formats.npy import NpyHeader
-from elboroom.runs import config_file, results
-from elboroom.runs.checkpoints import checkpoint as checkpoints
+from elboroom.runs import checkpoints, config_file, provenance, results
+from elboroom.runs.checkpoints import checkpoint, manifest
 from tests.hostile.case import bounded, fault
 from tests.hostile.corpus import CORPUS
 
@@ -74,10 +74,16 @@ CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
         believing,
         ["evaluation NaN", "evaluation nested deeply"],
     ),
-    "manifests": (checkpoints, "parse_json", believing, ["manifest a name twice"]),
+    "provenance": (
+        provenance,
+        "parse_json",
+        believing,
+        ["results a file twice", "results nested deeply"],
+    ),
+    "manifests": (manifest, "parse_json", believing, ["manifest a name twice"]),
     "networks": (checkpoints, "require_room", nothing, ["config a width of 10^9"]),
     "tensors": (
-        checkpoints,
+        checkpoint,
         "read_tensors",
         lambda content, like: load(content),
         ["moments no totals"],

@@ -1,6 +1,5 @@
-"""Hostile checkpoints, whose manifests are true of them, and links that lead out of a run."""
+"""Hostile checkpoints whose manifests match them, and links that lead out of a run."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,13 +12,13 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
-from elboroom.runs.checkpoints import checkpoint as checkpoints
+from elboroom.runs.checkpoints import listing, manifest
 from elboroom.runs.run import Run
 from tests.hostile.case import Case
 from tests.hostile.tables import model, report
 from tests.support.small_run import small_run
 
-MODEL, OPTIMISER, MANIFEST = "model.safetensors", "optimizer.safetensors", "manifest.json"
+MODEL, OPTIMISER, MANIFEST = manifest.MODEL, manifest.OPTIMISER, manifest.MANIFEST
 Tensors = dict[str, torch.Tensor]
 
 
@@ -29,25 +28,20 @@ def training(path: Path) -> Any:
 
 
 def sign(step: Path) -> None:
-    """Make the manifest one of the files as they are."""
-    files = {
-        name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name in (MODEL, OPTIMISER)
-        for content in [(step / name).read_bytes()]
-    }
-    number = int(step.name.removeprefix("step-"))
-    (step / MANIFEST).write_bytes(checkpoints._manifest(number, None, files))
+    """Write a manifest that matches the files as they are."""
+    files = {name: (step / name).read_bytes() for name in (MODEL, OPTIMISER)}
+    (step / MANIFEST).write_bytes(manifest.build(listing.step_of(step), None, files))
 
 
 def one_checkpoint(folder: Path) -> tuple[Path, Path]:
-    """A run with a single checkpoint, and that one."""
+    """Make a run with a single checkpoint, and return both."""
     run = small_run(folder / "run")
     shutil.rmtree(run / "checkpoints" / "step-000001")
     return run, run / "checkpoints" / "step-000002"
 
 
 def holding(name: str, edit: Callable[[bytes], bytes]) -> Callable[[Path], Path]:
-    """What makes a run whose checkpoint has another file of that name, as its manifest says."""
+    """Return a maker of a run whose checkpoint has another file, with a matching manifest."""
 
     def make(folder: Path) -> Path:
         run, step = one_checkpoint(folder)
@@ -60,7 +54,7 @@ def holding(name: str, edit: Callable[[bytes], bytes]) -> Callable[[Path], Path]
 
 
 def tensors(edit: Callable[[Tensors], Any]) -> Callable[[bytes], bytes]:
-    """Change the tensors of a file."""
+    """Return an edit of the tensors of a file."""
 
     def change(content: bytes) -> bytes:
         found = load(content)
@@ -73,7 +67,7 @@ def tensors(edit: Callable[[Tensors], Any]) -> Callable[[bytes], bytes]:
 def headed(
     header: bytes, values: bytes = b"", length: int | None = None
 ) -> Callable[[bytes], bytes]:
-    """A file of tensors with any header."""
+    """Return an edit that makes a safetensors file with any header."""
     size = len(header) if length is None else length
     return lambda whole: struct.pack("<Q", size) + header + values
 
@@ -82,26 +76,30 @@ def entry(name: str, kind: str, shape: list[int], *places: int) -> bytes:
     return json.dumps({name: {"dtype": kind, "shape": shape, "data_offsets": places}}).encode()
 
 
-def manifest(**changed: Any) -> Callable[[bytes], bytes]:
-    """A manifest that matches itself, with something else in it."""
+def manifest_with(**changed: Any) -> Callable[[bytes], bytes]:
+    """Return an edit that changes a manifest, and lets it match itself."""
 
     def edit(whole: bytes) -> bytes:
         content = {**json.loads(whole), **changed}
-        return checkpoints._manifest(*(content[n] for n in ("step", "held_out_elbo", "files")))
+        return manifest.encode(*(content[n] for n in ("step", "held_out_elbo", "files")))
 
     return edit
 
 
 BIAS = "decoder.trunk.2.bias"
-NONE, MISMATCH, HEADER = "no checkpoint of", "size mismatch", "it is no file of tensors"
+NONE, MISMATCH, HEADER = "no checkpoint of", "size mismatch", "it is not a safetensors file"
 WEIGHTS: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("nothing", lambda whole: b"", "no checkpoint of"),
     ("another shape", tensors(lambda t: t.update({BIAS: t[BIAS][:3].clone()})), MISMATCH),
     ("another type", tensors(lambda t: t.update({BIAS: t[BIAS].double()})), "torch.float64"),
-    ("a tensor less", tensors(lambda t: t.pop(BIAS)), f"{MISMATCH} for {BIAS}: it has none"),
-    ("a tensor more", tensors(lambda t: t.update(x=torch.zeros(1))), "for x: it has torch"),
-    ("a header of 2^63 bytes", headed(b"{}", bytes(1_000), 2**63), "its header has 9,223,372"),
-    ("a header of 100 MB", headed(b"{}", bytes(1_000), 10**8), "its header has 100,000,000"),
+    ("a tensor less", tensors(lambda t: t.pop(BIAS)), f"{MISMATCH} for {BIAS}: found none"),
+    ("a tensor more", tensors(lambda t: t.update(x=torch.zeros(1))), "for x: found torch"),
+    ("a header of 2^63 bytes", headed(b"{}", bytes(1_000), 2**63), "the header is 9,223,372"),
+    (
+        "a header of 100 MB",
+        headed(b"{}", bytes(1_000), 10**8),
+        "the header is 100,000,000 bytes long; at most",
+    ),
     ("a header longer than it is", headed(b"{}" + bytes(1_000), length=2_000), HEADER),
     ("a header that is none", headed(b"x" * 1_000), HEADER),
     ("a header of nothing", headed(b"", bytes(1_000)), HEADER),
@@ -116,7 +114,7 @@ WEIGHTS: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("places beyond it", headed(entry(BIAS, "F32", [2], 0, 8)), "no checkpoint of"),
     ("places that run back", headed(entry(BIAS, "F32", [1], 8, 4), bytes(1_000)), HEADER),
     ("an unknown type", headed(entry(BIAS, "X9", [1], 0, 4), bytes(4)), "no checkpoint of"),
-    ("a pickle", lambda whole: b"\x80\x04\x95" + bytes(2_000), "its header has"),
+    ("a pickle", lambda whole: b"\x80\x04\x95" + bytes(2_000), "the header is"),
     ("more after its end", lambda whole: whole + bytes(10), HEADER),
 ]
 MOMENTS: list[tuple[str, Callable[[bytes], bytes], str]] = [
@@ -140,28 +138,32 @@ MANIFESTS: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("nested deeply", lambda whole: b"[" * 30_000, "nested too deeply"),
     ("no text", lambda whole: b"\xff\xfe", "can't decode"),
     ("a name twice", lambda whole: b'{"step": 1, "step": 2}', "gives a name twice"),
-    ("a step that is text", manifest(step="2"), "of step 2"),
-    ("a step that is true", manifest(step=True), "of step True"),
-    ("a negative step", manifest(step=-2), "of step -2"),
-    ("a step that is a float", manifest(step=2.0), "of step 2.0"),
-    ("a step of NaN", manifest(step=float("nan")), "NaN is not JSON"),
-    ("a step of 10^4000", manifest(step=10**4_000), NONE),
-    ("files that are a list", manifest(files=[1]), NONE),
-    ("files of nothing", manifest(files={}), "model.safetensors"),
-    ("a file that is text", manifest(files={MODEL: "x", OPTIMISER: "x"}), NONE),
-    ("a negative size", manifest(files={MODEL: {"size": -1}, OPTIMISER: {}}), "does not match"),
+    ("a step that is text", manifest_with(step="2"), "for step 2"),
+    ("a step that is true", manifest_with(step=True), "for step True"),
+    ("a negative step", manifest_with(step=-2), "for step -2"),
+    ("a step that is a float", manifest_with(step=2.0), "for step 2.0"),
+    ("a step of NaN", manifest_with(step=float("nan")), "NaN is not JSON"),
+    ("a step of 10^4000", manifest_with(step=10**4_000), NONE),
+    ("files that are a list", manifest_with(files=[1]), NONE),
+    ("files of nothing", manifest_with(files={}), "model.safetensors"),
+    ("a file that is text", manifest_with(files={MODEL: "x", OPTIMISER: "x"}), NONE),
+    (
+        "a negative size",
+        manifest_with(files={MODEL: {"size": -1}, OPTIMISER: {}}),
+        "does not match",
+    ),
 ]
 
 
 def _sparse(name: str) -> Callable[[Path], Path]:
-    """A file that is as large as its manifest says, 8 GiB, and takes no room on the disk."""
+    """Return a maker of a sparse file of 8 GiB with a matching size in its manifest."""
 
     def make(folder: Path) -> Path:
         run, step = one_checkpoint(folder)
         os.truncate(step / name, 8 << 30)
         described = json.loads((step / MANIFEST).read_text())
         described["files"][name]["size"] = 8 << 30
-        signed = checkpoints._manifest(described["step"], None, described["files"])
+        signed = manifest.encode(described["step"], None, described["files"])
         (step / MANIFEST).write_bytes(signed)
         return run
 
@@ -169,7 +171,7 @@ def _sparse(name: str) -> Callable[[Path], Path]:
 
 
 def _widened(folder: Path) -> Path:
-    """A config of networks that take 4 GiB, beside a file of weights that claims to have them."""
+    """Make a config of networks of 4 GiB, and a file of weights that claims to hold them."""
     run = _sparse(MODEL)(folder)
     config = (run / "config.toml").read_text()
     (run / "config.toml").write_text(config.replace("    5,\n", "    3,\n"))
@@ -177,7 +179,7 @@ def _widened(folder: Path) -> Path:
 
 
 def _linked(name: str, folder: Path) -> Path:
-    """A run of which one file or folder lies elsewhere, and is linked to."""
+    """Make a run in which one file or folder is a link to another place."""
     run = small_run(folder / "run")
     (run / name).rename(folder / "elsewhere")
     (run / name).symlink_to(folder / "elsewhere")
@@ -185,7 +187,7 @@ def _linked(name: str, folder: Path) -> Path:
 
 
 def _planted(name: str, folder: Path) -> Path:
-    """A run with a link where it would write, to a file that is not its own."""
+    """Make a run with a link, where it would write, to a file outside of it."""
     (folder / "elsewhere").touch()
     run = small_run(folder / "run")
     (run / name).symlink_to(folder / "elsewhere")
@@ -205,7 +207,7 @@ def _pipe(name: str, folder: Path) -> Path:
 
 
 def _nothing_saved(folder: Path) -> Path:
-    """A run without a checkpoint, whose networks would take terabytes."""
+    """Make a run without a checkpoint, whose networks would take terabytes."""
     run = small_run(folder / "run")
     shutil.rmtree(run / "checkpoints")
     config = (run / "config.toml").read_text()
@@ -216,15 +218,21 @@ def _nothing_saved(folder: Path) -> Path:
 LINKS = (
     *("config.toml", "checkpoints", "checkpoints/step-000002", "metrics.jsonl", "figures"),
     *(f"checkpoints/step-000001/{name}" for name in (MODEL, OPTIMISER, MANIFEST)),
-    *("evaluation.json", "evaluation.npz", "figures/samples.png"),
+    *("evaluation.json", "evaluation.npz", "figures/samples.png", "results.json"),
 )
 PLANTED = (
     ".config.toml.part",
     ".metrics.jsonl.part",
     "report.html",
+    ".results.json.part",
     "checkpoints/.step-000003.part",
 )
-PIPES = {"config.toml": model, "evaluation.json": report, "figures/samples.png": report}
+PIPES = {
+    "config.toml": model,
+    "evaluation.json": report,
+    "figures/samples.png": report,
+    "results.json": report,
+}
 CASES = [
     *(Case(f"weights {n}", holding(MODEL, edit), model, told) for n, edit, told in WEIGHTS),
     *(Case(f"moments {n}", holding(OPTIMISER, edit), training, told) for n, edit, told in MOMENTS),

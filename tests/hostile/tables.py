@@ -1,4 +1,4 @@
-"""Hostile config.toml, metrics.jsonl and evaluation.json of a run."""
+"""Hostile config.toml, metrics.jsonl, evaluation.json and results.json of a run."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def model(path: Path) -> Any:
 
 
 def history(path: Path) -> Any:
-    return Run(path).history()
+    return Run(path).metrics.history()
 
 
 def report(path: Path) -> Any:
@@ -26,7 +26,7 @@ def report(path: Path) -> Any:
 
 
 def edited(name: str, edit: Edit) -> Callable[[Path], Path]:
-    """What makes a run in which one file is changed."""
+    """Return a maker of a run in which one file is changed."""
 
     def make(folder: Path) -> Path:
         path = small_run(folder / "run")
@@ -37,7 +37,7 @@ def edited(name: str, edit: Edit) -> Callable[[Path], Path]:
 
 
 def swap(old: str, new: str) -> Edit:
-    """Exchange one line, which must be there."""
+    """Return an edit that replaces one line, which must be there."""
 
     def edit(content: bytes) -> bytes:
         text = content.decode()
@@ -124,7 +124,7 @@ CONFIG: list[tuple[str, Edit, str]] = [
 
 
 def line(**changed: Any) -> bytes:
-    """A line of metrics, in which some are changed."""
+    """Return a line of metrics with some values changed."""
     kept = {"epoch": 3, "step": 3, "elbo": 0.0, "reconstruction": 0.0, "kl": 0.0, "bound": 0.0}
     rest = {"beta": 1.0, "learning_rate": 0.1, "held_out_elbo": None, "images_per_second": 1.0}
     return json.dumps({**kept, **rest, **changed}).encode() + b"\n"
@@ -153,8 +153,8 @@ METRICS: list[tuple[str, bytes, str]] = [
 
 
 def evaluation(**changed: Any) -> bytes:
-    """An evaluation in which some is changed."""
-    return json.dumps({**EVALUATION, **changed}).encode()
+    """Return an evaluation with some fields changed."""
+    return json.dumps({"step": 2, "model": None, **EVALUATION, **changed}).encode()
 
 
 def elbo(**changed: Any) -> bytes:
@@ -176,6 +176,8 @@ JSON: list[tuple[str, bytes, str]] = [
     ("more after its end", evaluation() + b"{}", "Extra data"),
     ("a mark at its start", b"\xef\xbb\xbf" + evaluation(), READ),
     ("no samples", evaluation(k=None), "k cannot be None"),
+    ("a step that is text", evaluation(step="2"), "step cannot be '2'"),
+    ("no step", json.dumps(EVALUATION).encode(), "step"),
     ("samples that are text", evaluation(k="{k.__class__}"), "k cannot be '{k"),
     ("a unit that is a list", evaluation(unit=["nats"]), "unit cannot be"),
     ("a unit of half a letter", evaluation(unit="\ud800"), "unit cannot be"),
@@ -191,6 +193,38 @@ JSON: list[tuple[str, bytes, str]] = [
     ("a mean of 10^400", elbo(mean=10**400), "estimates cannot be"),
     ("a mean of 10^308", elbo(mean=1e308), ""),
 ]
+
+
+def entry(**changed: Any) -> bytes:
+    """Return a list of results whose only entry has some fields changed."""
+    fields = {"step": 2, "model": None, "newest": 2, **changed}
+    return json.dumps({"figures/samples.png": fields}).encode()
+
+
+RESULTS: list[tuple[str, bytes, str]] = [
+    ("nothing", b"", READ),
+    ("megabytes", b"{" + b" " * (2 << 20) + b"}", "bytes, of 1,048,576 at most"),
+    ("a list", b"[]", "results cannot be"),
+    ("a number", b"3", "results cannot be"),
+    ("nested deeply", DEEP, "nested too deeply"),
+    ("nested deeply, in tables", b'{"a":' * 9_000, "nested too deeply"),
+    ("no text", b'{"k": "\xff"}', "can't decode"),
+    ("a file twice", b'{"a": {}, "a": {}}', "gives a name twice"),
+    ("an entry that is a list", b'{"figures/samples.png": []}', "Provenance"),
+    ("an entry that is text", b'{"x": "y"}', "Provenance"),
+    ("an entry with less", b'{"x": {"step": 1, "model": null}}', "newest"),
+    ("an entry with more", entry(run="x"), "unknown option run"),
+    ("a step that is text", entry(step="2"), "step cannot be"),
+    ("a step that is true", entry(step=True), "step cannot be"),
+    ("a step of NaN", entry(step=float("nan")), "NaN is not JSON"),
+    ("a step of 2^63", entry(step=2**63), "step cannot be"),
+    ("a negative step", entry(step=-1), ""),
+    ("a model that is a list", entry(model=["x"]), "model cannot be"),
+    ("a model of another run", entry(model="0" * 16), ""),
+    ("a newest step that is text", entry(newest="2"), "newest cannot be"),
+    ("a file outside", b'{"../../x": {"step": 2, "model": null, "newest": 2}}', ""),
+    ("a file of any name", b'{"\\u0000": {"step": 2, "model": null, "newest": 2}}', ""),
+]
 CASES = [
     *(Case(f"config {n}", edited("config.toml", edit), model, told) for n, edit, told in CONFIG),
     *(
@@ -200,5 +234,9 @@ CASES = [
     *(
         Case(f"evaluation {name}", edited("evaluation.json", only(content)), report, told)
         for name, content, told in JSON
+    ),
+    *(
+        Case(f"results {name}", edited("results.json", only(content)), report, told)
+        for name, content, told in RESULTS
     ),
 ]

@@ -31,7 +31,7 @@ from elboroom.data.formats.png import read_picture
 from elboroom.data.masks import load_mask
 from elboroom.data.source import Source
 from elboroom.errors import ElboroomError
-from elboroom.runs.checkpoints import checkpoint as checkpoints
+from elboroom.runs.checkpoints import manifest
 from elboroom.runs.run import Run
 from elboroom.training.state import EpochMetrics
 from tests.hostile.runs import MANIFEST, MODEL, OPTIMISER, sign, training
@@ -192,7 +192,7 @@ def _packed_idx(folder: Path) -> Read:
 
 
 def _run(folder: Path) -> Path:
-    """With one checkpoint."""
+    """Make a run with one checkpoint, once per folder."""
     run = folder / "run"
     if not run.exists():
         shutil.rmtree(small_run(run) / "checkpoints" / "step-000001")
@@ -200,10 +200,10 @@ def _run(folder: Path) -> Path:
 
 
 def _digested(content: bytes) -> bytes:
-    """The same manifest, with a true digest of itself where it is one of any kind."""
+    """Return a manifest with a matching hash of itself, if it has the fields of one."""
     try:
         found = json.loads(content)
-        return checkpoints._manifest(found["step"], found.get("held_out_elbo"), found["files"])
+        return manifest.encode(found["step"], found["held_out_elbo"], found["files"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return content
 
@@ -215,7 +215,7 @@ def _of_run(
     seal: Callable[[bytes], bytes],
     folder: Path,
 ) -> Read:
-    """What reads a run that has a mutated file."""
+    """Return a reader of a run that has a mutated file."""
     run = _run(folder)
 
     def of_run(content: bytes) -> None:
@@ -227,7 +227,7 @@ def _of_run(
 
 
 def _unsigned(name: str, folder: Path) -> Read:
-    """A file of tensors that does not match its manifest: none but the whole one may be taken."""
+    """Return a reader of tensors that do not match their manifest; it may only take whole ones."""
     path = _run(folder) / STEP / name
     whole = path.read_bytes()
 
@@ -240,7 +240,7 @@ def _unsigned(name: str, folder: Path) -> Read:
 
 
 def _signed(name: str, folder: Path) -> Read:
-    """A file of tensors whose manifest is true of it."""
+    """Return a reader of tensors whose manifest matches them."""
     run = _run(folder)
     step = run / STEP
     expected = _shapes(Run(run).load_model())
@@ -306,6 +306,9 @@ TARGETS = {
     "metrics.jsonl": _target("metrics.jsonl", history, _is_history),
     "evaluation.json": _target(
         "evaluation.json", report, lambda page: page.startswith("<!doctype html>")
+    ),
+    "results.json": _target(
+        "results.json", report, lambda page: page.startswith("<!doctype html>")
     ),
     MANIFEST: _target(f"{STEP}/{MANIFEST}", model, _is_model),
     f"{MANIFEST} with a true digest": _target(f"{STEP}/{MANIFEST}", model, _is_model, _digested),

@@ -41,7 +41,7 @@ def test_the_revision_is_of_the_repository_that_elboroom_is_part_of_or_none(
 def test_where_nothing_changed_nothing_is_said():
     config = TrainConfig(device="cpu")
     warn_of_changes(Path("run"), environment(config), config)
-    warn_of_changes(Path("run"), {}, config)  # an old run may not tell
+    warn_of_changes(Path("run"), {}, config)  # a config without versions
 
 
 @pytest.mark.parametrize("name", ["python", "numpy", "platform", "threads", "revision"])
@@ -56,6 +56,6 @@ def test_what_does_not_decide_how_numbers_round_may_change(name: str):
 def test_another_version_device_or_precision_is_told(name: str):
     config = TrainConfig(device="cpu")
     now = environment(config)
-    told = f"^run was begun with {name} 0.5, now {now[name]}: it goes on from the same state, but"
+    told = f"^run was started with {name} 0.5, now {now[name]}: training resumes from the same"
     with pytest.warns(UserWarning, match=told.replace("+", r"\+")):
         warn_of_changes(Path("run"), now | {name: "0.5"}, config)

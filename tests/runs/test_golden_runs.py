@@ -27,6 +27,16 @@ def test_a_golden_run_loads_and_goes_on(version: str, tmp_path: Path):
     assert faults(version, tmp_path / version) == []
 
 
+def test_a_run_without_a_list_of_its_results_loads_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    listed = faults(__version__, tmp_path / "listed")
+    golden = Path(shutil.copytree(FOLDER, tmp_path / "golden"))
+    (golden / __version__ / "run" / "results.json").unlink()
+    monkeypatch.setattr(golden_runs, "FOLDER", golden)
+    assert faults(__version__, tmp_path / "unlisted") == listed
+
+
 def test_this_version_writes_what_it_released(tmp_path: Path):
     make(tmp_path / "now")
     assert layout(tmp_path / "now") == layout(FOLDER / __version__)

@@ -14,7 +14,7 @@ def test_a_lock_that_is_held_is_refused_and_its_holder_named(tmp_path: Path):
     assert str(error.value) == (
         f"{tmp_path} is being trained\n"
         f"  why: process {os.getpid()} on {host} holds its lock\n"
-        "  fix: wait until that ends, or stop it; what only reads the run needs no lock"
+        "  fix: wait until that ends, or stop it; commands that only read the run need no lock"
     )
 
 

@@ -12,6 +12,8 @@ from elboroom.runs.report import render
 
 EVALUATION = {
     "k": 7,
+    "unit": "nats per image",
+    "kl_sampled": False,
     "estimates": {
         "elbo": {"mean": -101.234, "standard_error": 0.5},
         "iwae": {"mean": -99.0, "standard_error": 0.25},
@@ -40,9 +42,9 @@ class Page(HTMLParser):
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Run:
     run = Run(Path(shutil.copytree(trained, tmp_path / "brave")))
-    run.write_evaluation(EVALUATION, {})
-    run.write_figure("samples", Figure(figsize=(1, 1)), 12)
-    run.write_figure("complete-top", Figure(figsize=(1, 1)), 12)
+    run.results.write_evaluation(run.results.provenance(12) | EVALUATION, {})
+    run.results.write_figure("samples", Figure(figsize=(1, 1)), 12)
+    run.results.write_figure("complete-top", Figure(figsize=(1, 1)), 12)
     return run
 
 
@@ -56,7 +58,7 @@ def test_nothing_is_fetched_and_nothing_runs(run: Run):
 
 
 def test_the_figures_are_within_the_page_byte_for_byte(run: Run):
-    png = base64.b64encode(run.figures()["samples"].read_bytes()).decode()
+    png = base64.b64encode(run.results.figures()["samples"].read_bytes()).decode()
     assert f'src="data:image/png;base64,{png}"' in render(run)
 
 
@@ -96,4 +98,5 @@ def test_a_run_without_evaluation_or_figures_is_still_a_page(trained: Path, tmp_
     shutil.rmtree(bare.path / "figures", ignore_errors=True)
     page = Page(render(bare))
     assert "bare" in page.texts
+    assert not any("standard error" in text for text in page.texts)
     assert "img" not in page.tags

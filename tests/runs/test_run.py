@@ -10,7 +10,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 
 from elboroom import VAE, Config, DataConfig, ModelConfig, Run, TrainConfig, TrainState, load_data
 from elboroom import __version__ as version
@@ -20,6 +19,7 @@ from elboroom.errors import IncomparableError, RunError
 from elboroom.model.priors import VampPrior
 from elboroom.runs import lock as lock_module
 from elboroom.runs.atomic import make_folder
+from elboroom.runs.checkpoints import capture
 from elboroom.runs.lock import locked
 from elboroom.training.initial_model import new_model
 from elboroom.training.loop import train
@@ -44,26 +44,26 @@ def metrics(epoch: int) -> EpochMetrics:
     return EpochMetrics(epoch, 3 * epoch, -5.25, -4.0, 1.25, -5.25, 1.0, 1e-3, None, 1e4)
 
 
-def go_on(run: Run, training: tuple[VAE, TrainState], until: int | None = None) -> TrainState:
-    """Train on, stopping after step `until`, and keep it as the command does."""
+def train_on(run: Run, training: tuple[VAE, TrainState], until: int | None = None) -> TrainState:
+    """Train until step `until`, or to the end, and save as the command does."""
     model, state = training
-    return_state = train(
+    state = train(
         model,
         run.load_data(),
         run.config.train,
         state=state,
-        on_epoch=lambda state: run.record(state.history[-1]),
+        on_epoch=lambda state: run.metrics.record(state.history[-1]),
         stop=lambda: state.step == until,
     )
-    run.save(model, return_state)
-    return return_state
+    run.write_checkpoint(capture(model, state))
+    return state
 
 
 def bits(model: VAE) -> dict[str, bytes]:
     return {name: tensor.numpy(force=True).tobytes() for name, tensor in model.state_dict().items()}
 
 
-def without_pace(history: list[EpochMetrics]) -> list[EpochMetrics]:
+def without_speed(history: list[EpochMetrics]) -> list[EpochMetrics]:
     return [replace(m, images_per_second=0.0) for m in history]
 
 
@@ -193,64 +193,49 @@ def test_a_config_that_is_not_text_cannot_be_read(run: Run):
 
 def test_metrics_come_back_in_order(run: Run):
     for epoch in (1, 2):
-        run.record(metrics(epoch))
-    assert run.history() == [metrics(1), metrics(2)]
+        run.metrics.record(metrics(epoch))
+    assert run.metrics.history() == [metrics(1), metrics(2)]
     lines = (run.path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [asdict(metrics(1)), asdict(metrics(2))]
 
 
 def test_a_run_without_an_epoch_has_no_metrics(run: Run):
-    assert run.history() == []
+    assert run.metrics.history() == []
 
 
 @pytest.mark.parametrize("cut", [1, 30])
 def test_a_line_of_metrics_that_a_crash_cut_short_is_dropped(run: Run, cut: int):
     for epoch in (1, 2):
-        run.record(metrics(epoch))
+        run.metrics.record(metrics(epoch))
     path = run.path / "metrics.jsonl"
     path.write_bytes(path.read_bytes()[:-cut])
-    assert run.history() == [metrics(1)]
-
-
-def test_an_evaluation_comes_back(run: Run):
-    assert run.read_evaluation() is None
-    path = run.write_evaluation({"elbo": -1.5}, {"elbo": torch.tensor([-1.0, -2.0])})
-    assert path == run.path / "evaluation.json"
-    assert run.read_evaluation() == {"elbo": -1.5}
-
-
-def test_a_figure_is_written_as_png_and_svg(run: Run):
-    png, svg = run.write_figure("dots", Figure(figsize=(1, 2)), 3)
-    assert (png, svg) == (run.path / "figures" / "dots.png", run.path / "figures" / "dots.svg")
-    assert png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert b"<svg " in svg.read_bytes()
-    assert run.figures() == {"dots": png}
+    assert run.metrics.history() == [metrics(1)]
 
 
 def test_the_same_seed_gives_the_same_run(tmp_path: Path, run: Run, config: Config):
     other = Run.create(tmp_path / "other", config, load_data(config.data))
-    states = [go_on(r, r.new_training(r.load_data())) for r in (run, other)]
+    states = [train_on(r, r.new_training(r.load_data())) for r in (run, other)]
     assert bits(run.load_model()) == bits(other.load_model())
-    assert without_pace(states[0].history) == without_pace(states[1].history)
+    assert without_speed(states[0].history) == without_speed(states[1].history)
 
 
 def test_another_seed_gives_another_run(tmp_path: Path, run: Run, config: Config):
     seeded = replace(config, train=replace(config.train, seed=5))
     other = Run.create(tmp_path / "other", seeded, load_data(config.data))
     for r in (run, other):
-        go_on(r, r.new_training(r.load_data()))
+        train_on(r, r.new_training(r.load_data()))
     assert bits(run.load_model()) != bits(other.load_model())
 
 
 def test_loading_a_run_gives_back_the_model_bit_for_bit(run: Run):
     model, state = run.new_training(run.load_data())
     before = bits(model)
-    go_on(run, (model, state))
+    train_on(run, (model, state))
     assert bits(run.load_model()) == bits(model) != before
 
 
 def test_a_loaded_model_is_in_evaluation_mode(run: Run):
-    go_on(run, run.new_training(run.load_data()))
+    train_on(run, run.new_training(run.load_data()))
     assert not run.load_model().training
 
 
@@ -271,12 +256,12 @@ def test_a_run_stopped_anywhere_goes_on_bit_for_bit(
     config = replace(config, model=model)
     run = Run.create(tmp_path / "run", config, load_data(config.data))
     through = Run.create(tmp_path / "through", config, load_data(config.data))
-    go_on(through, through.new_training(through.load_data()))
-    go_on(run, run.new_training(run.load_data()), until)
-    state = go_on(run, run.load_training(run.load_data()))
+    train_on(through, through.new_training(through.load_data()))
+    train_on(run, run.new_training(run.load_data()), until)
+    state = train_on(run, run.load_training(run.load_data()))
     assert state.step == 9
     assert bits(run.load_model()) == bits(through.load_model())
-    assert without_pace(run.history()) == without_pace(through.history())
+    assert without_speed(run.metrics.history()) == without_speed(through.metrics.history())
     name = "checkpoints/step-000009/optimizer.safetensors"
     assert (run.path / name).read_bytes() == (through.path / name).read_bytes()
 
@@ -290,7 +275,7 @@ def test_the_prior_is_trained_and_comes_back_with_the_run(
     run = Run.create(tmp_path / "run", config, load_data(config.data))
     model, state = run.new_training(run.load_data())
     before = bits(model)
-    go_on(run, (model, state))
+    train_on(run, (model, state))
     own = [f"prior.{name}" for name, _ in model.prior.named_parameters()]
     after = bits(run.load_model())
     assert own
@@ -310,7 +295,7 @@ def test_pseudo_inputs_start_as_training_images(config: Config):
 
 
 def test_a_run_from_before_there_were_priors_loads(run: Run):
-    go_on(run, run.new_training(run.load_data()))
+    train_on(run, run.new_training(run.load_data()))
     path = run.path / "config.toml"
     lines = path.read_text().splitlines(keepends=True)
     kept = [line for line in lines if not line.startswith(("prior =", "components ="))]
@@ -320,11 +305,11 @@ def test_a_run_from_before_there_were_priors_loads(run: Run):
 
 
 def test_metrics_newer_than_the_checkpoint_are_dropped_on_resuming(run: Run):
-    go_on(run, run.new_training(run.load_data()), until=4)
-    run.record(metrics(2))
+    train_on(run, run.new_training(run.load_data()), until=4)
+    run.metrics.record(metrics(2))
     _, state = run.load_training(run.load_data())
     assert [m.epoch for m in state.history] == [1]
-    assert [m.epoch for m in run.history()] == [1]
+    assert [m.epoch for m in run.metrics.history()] == [1]
 
 
 @pytest.mark.parametrize(("kept", "lost"), [([2], "1"), ([1], "2"), ([], "1 to 2")])
@@ -332,8 +317,8 @@ def test_epochs_whose_metrics_were_lost_are_named_once_and_training_goes_on_bit_
     tmp_path: Path, run: Run, config: Config, kept: list[int], lost: str
 ):
     through = Run.create(tmp_path / "through", config, load_data(config.data))
-    go_on(through, through.new_training(through.load_data()))
-    go_on(run, run.new_training(run.load_data()), until=7)
+    train_on(through, through.new_training(through.load_data()))
+    train_on(run, run.new_training(run.load_data()), until=7)
     path = run.path / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[epoch - 1] for epoch in kept))
@@ -343,9 +328,9 @@ def test_epochs_whose_metrics_were_lost_are_named_once_and_training_goes_on_bit_
         f"{path} has lost these epochs: {lost}. Steps do not depend on them, and training goes on; "
         "curves and --patience go without them."
     ]
-    go_on(run, training)
+    train_on(run, training)
     assert bits(run.load_model()) == bits(through.load_model())
-    assert [m.epoch for m in run.history()] == [*kept, 3]
+    assert [m.epoch for m in run.metrics.history()] == [*kept, 3]
 
 
 GARBLED: dict[str, Callable[[list[str]], str]] = {
@@ -361,12 +346,12 @@ def test_lines_of_metrics_that_cannot_be_read_are_lost_and_training_goes_on_bit_
     tmp_path: Path, run: Run, config: Config, kind: str
 ):
     through = Run.create(tmp_path / "through", config, load_data(config.data))
-    go_on(through, through.new_training(through.load_data()))
-    go_on(run, run.new_training(run.load_data()), until=7)
+    train_on(through, through.new_training(through.load_data()))
+    train_on(run, run.new_training(run.load_data()), until=7)
     path = run.path / "metrics.jsonl"
     path.write_text(GARBLED[kind](path.read_text().splitlines(keepends=True)))
     with pytest.raises(RunError, match=r"metrics\.jsonl cannot be read"):
-        run.history()
+        run.metrics.history()
     lost, kept = ("1 to 2", []) if kind == "a line without end" else ("1", [2])
     with pytest.warns(UserWarning, match="lost") as warned:
         training = run.load_training(run.load_data())
@@ -374,22 +359,22 @@ def test_lines_of_metrics_that_cannot_be_read_are_lost_and_training_goes_on_bit_
         f"{path} has lost these epochs: {lost}, since not all of its lines can be read. Steps do "
         "not depend on them, and training goes on; curves and --patience go without them."
     ]
-    go_on(run, training)
+    train_on(run, training)
     assert bits(run.load_model()) == bits(through.load_model())
-    assert [m.epoch for m in run.history()] == [*kept, 3]
+    assert [m.epoch for m in run.metrics.history()] == [*kept, 3]
 
 
-def test_a_run_stopped_before_its_first_checkpoint_starts_anew_on_resuming(run: Run):
-    run.record(metrics(1))
+def test_a_run_stopped_before_its_first_checkpoint_starts_again_on_resuming(run: Run):
+    run.metrics.record(metrics(1))
     model, state = run.load_training(run.load_data())
-    assert (state.step, state.history, run.history()) == (0, [], [])
+    assert (state.step, state.history, run.metrics.history()) == (0, [], [])
     assert bits(model) == bits(run.new_training(run.load_data())[0])
 
 
 def test_a_corrupted_checkpoint_gives_the_model_before_it(run: Run):
-    go_on(run, run.new_training(run.load_data()), until=2)
+    train_on(run, run.new_training(run.load_data()), until=2)
     before = bits(run.load_model())
-    go_on(run, run.load_training(run.load_data()), until=5)
+    train_on(run, run.load_training(run.load_data()), until=5)
     assert bits(run.load_model()) != before
     path = run.path / "checkpoints" / "step-000005" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
@@ -398,7 +383,7 @@ def test_a_corrupted_checkpoint_gives_the_model_before_it(run: Run):
 
 
 def test_resuming_from_nothing_but_corrupted_checkpoints_fails(run: Run):
-    go_on(run, run.new_training(run.load_data()), until=2)
+    train_on(run, run.new_training(run.load_data()), until=2)
     shutil.rmtree(run.path / "checkpoints" / "step-000002")
     (run.path / "checkpoints" / "step-000002").mkdir()
     with pytest.raises(RunError, match=r"can be used\n  why: step-000002: .+\n  fix: train"):

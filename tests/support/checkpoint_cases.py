@@ -1,4 +1,4 @@
-"""Small trainings, to be kept and loaded."""
+"""Small trainings that are saved and loaded."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import torch
 from elboroom import VAE, ModelConfig, TrainState
 from elboroom.config import ObjectiveConfig
 from elboroom.randomness import stream
-from elboroom.runs.checkpoints.checkpoint import save
+from elboroom.runs.checkpoints import capture, write
 from elboroom.training.objective import bound
 from elboroom.training.state import EpochMetrics, new_state
 
@@ -22,8 +22,13 @@ def fresh(seed: int = 0, hidden: int = 3) -> Training:
     return model, new_state(model)
 
 
+def save(folder: Path, model: VAE, state: TrainState) -> Path:
+    """Write a checkpoint of a training as it is now."""
+    return write(folder, capture(model, state))
+
+
 def step(training: Training) -> Training:
-    """One step of Adam, as training takes it."""
+    """Take one step of Adam, as training does."""
     model, state = training
     x, noise = torch.ones(4, 1, 2, 2), stream(0, "step", state.step)
     found = bound(model, x, config=ObjectiveConfig(), generator=noise)
@@ -36,7 +41,7 @@ def step(training: Training) -> Training:
 
 
 def content(training: Training) -> dict[str, torch.Tensor]:
-    """Every number that a checkpoint must give back."""
+    """Return every number that a checkpoint must give back."""
     model, state = training
     moments = {
         f"{name} {key}": value
@@ -48,12 +53,12 @@ def content(training: Training) -> dict[str, torch.Tensor]:
 
 
 def epoch(step: int, held_out_elbo: float | None) -> EpochMetrics:
-    """That ends at `step`."""
+    """Return the metrics of an epoch that ends at `step`."""
     return EpochMetrics(1, step, -5.0, -4.0, 1.0, -5.0, 1.0, 1e-3, held_out_elbo, 1e4)
 
 
 def same_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    """Whether names, types and bits are the same; −0 is not 0 here, and NaN is itself."""
+    """Compare names, types and bits; −0 differs from 0, and NaN equals itself."""
     return a.keys() == b.keys() and all(
         a[name].dtype == b[name].dtype
         and a[name].numpy(force=True).tobytes() == b[name].numpy(force=True).tobytes()
@@ -68,7 +73,7 @@ def flip(content: bytes, bit: int) -> bytes:
 
 
 def saved_at(folder: Path, *elbos: float | None) -> None:
-    """Checkpoints at the ends of epochs of one step, which had these held-out ELBOs."""
+    """Save checkpoints at the ends of epochs of one step with these held-out ELBOs."""
     model, state = fresh()
     for elbo in elbos:
         state.step += 1

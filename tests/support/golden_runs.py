@@ -24,7 +24,7 @@ from elboroom import __version__, evaluate
 from elboroom.config import Config, DataConfig, ModelConfig, TrainConfig
 from elboroom.data import load_data
 from elboroom.runs.autosave import Autosave
-from elboroom.runs.doctor.run_folder import examine
+from elboroom.runs.doctor.run_folder import check_run
 from elboroom.runs.run import Run
 from elboroom.training.loop import train
 from elboroom.training.state import TrainState
@@ -68,7 +68,8 @@ def make(folder: Path) -> None:
         run = Run.create("run", CONFIG, load_data(CONFIG.data))
         _train(run, STOPPED)
         found = _evaluated(run)
-        run.write_evaluation(run.origin(STOPPED) | found.to_dict(), found.per_image)
+        evaluation = run.results.provenance(STOPPED) | found.to_dict()
+        run.results.write_evaluation(evaluation, found.per_image)
         (folder / "expected.json").write_text(json.dumps(_expected(run), indent=2) + "\n")
 
 
@@ -76,15 +77,15 @@ def _train(run: Run, until: int) -> TrainState:
     """Resume the run and train up to a step; save each epoch and the end."""
     data = run.load_data()
     model, state = run.load_training(data)
-    keeper = Autosave(run, model, state)
+    autosave = Autosave(run, model, state)
 
     def on_epoch(state: TrainState) -> None:
-        keeper.on_epoch(state)
-        keeper.save(state)
+        autosave.on_epoch(state)
+        autosave.save(state)
 
     stop = {"stop": lambda: state.step >= until}
     train(model, data, run.config.train, state=state, on_epoch=on_epoch, **stop)
-    keeper.save(state)
+    autosave.save(state)
     return state
 
 
@@ -99,7 +100,7 @@ def _expected(run: Run) -> dict[str, Any]:
         end = _end(_train(ended, 10**9))
     return {
         "weights": {"newest": _digest(run, best=False), "best": _digest(run, best=True)},
-        "history": [asdict(metrics) for metrics in run.history()],
+        "history": [asdict(metrics) for metrics in run.metrics.history()],
         "end": end,
     }
 
@@ -130,14 +131,14 @@ def faults(version: str, folder: Path) -> list[str]:
     shutil.copytree(FOLDER / version, folder)
     with chdir(folder), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        warnings.filterwarnings("ignore", ".* was begun with ")  # another PyTorch
+        warnings.filterwarnings("ignore", ".* was started with ")  # another PyTorch
         expected, run = json.loads(Path("expected.json").read_text()), Run("run")
-        found = [str(finding) for finding in examine(Path("run")) if finding.damage]
+        found = [str(finding) for finding in check_run(Path("run")) if finding.damage]
         digests = {best: _digest(run, best=best == "best") for best in expected["weights"]}
         found += ["other weights"] * (digests != expected["weights"])
-        history = [asdict(metrics) for metrics in run.history()]
+        history = [asdict(metrics) for metrics in run.metrics.history()]
         found += ["another history"] * (history != expected["history"])
-        before, now = run.read_evaluation(), _evaluated(run).to_dict()
+        before, now = run.results.read_evaluation(), _evaluated(run).to_dict()
         same = before and _same_estimates(before["estimates"], now["estimates"])
         found += [] if same else ["an ELBO"]
         end = _end(_train(run, 10**9))

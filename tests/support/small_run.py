@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from elboroom.config import Config, DataConfig, ModelConfig, TrainConfig
 from elboroom.data import load_data
+from elboroom.runs.checkpoints import capture
 from elboroom.runs.run import Run
 from elboroom.training.state import EpochMetrics
 
@@ -53,8 +54,9 @@ def _template() -> Path:
     model, state = run.new_training(run.load_data())
     for step in (1, 2):
         state.step = step
-        run.save(model, state)
-        run.record(EpochMetrics(step, step, -5.25, -4.0, 1.25, -5.25, 1.0, 1e-3, None, 1e4))
-    run.write_evaluation(EVALUATION, {"elbo": torch.zeros(2)})
-    run.write_figure("samples", Figure(figsize=(1, 1)), 2)
+        run.write_checkpoint(capture(model, state))
+        run.metrics.record(EpochMetrics(step, step, -5.25, -4.0, 1.25, -5.25, 1.0, 1e-3, None, 1e4))
+    evaluation = run.results.provenance(2) | EVALUATION
+    run.results.write_evaluation(evaluation, {"elbo": torch.zeros(2)})
+    run.results.write_figure("samples", Figure(figsize=(1, 1)), 2)
     return run.path

@@ -67,7 +67,7 @@ def complete(path: Path, config: CompleteConfig, *, best: bool, as_json: bool) -
     scores = {m: _scores(model, images, p, config.seed) for m, p in posteriors.items()}
     rows = _rows(images.names, scores)
     figure = _draw(images, completions)
-    png, svg = run.write_figure(f"complete-{Path(config.mask).stem}", figure, step)
+    png, svg = run.results.write_figure(f"complete-{Path(config.mask).stem}", figure, step)
     if as_json:
         header = {"step": step, "mask": config.mask, "seed": config.seed, "unit": "nats"}
         console.print(atomic.as_json(header | {"completions": rows, "figure": str(png)}))

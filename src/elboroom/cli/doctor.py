@@ -1,24 +1,25 @@
-"""What `elboroom doctor` does."""
+"""`elboroom doctor`."""
 
 from pathlib import Path
 
 from elboroom.cli.terminal import plain_console
 from elboroom.config import TrainConfig
 from elboroom.runs import atomic
-from elboroom.runs.doctor import machine, run_folder
 from elboroom.runs.doctor.finding import Finding
+from elboroom.runs.doctor.machine import check_machine
+from elboroom.runs.doctor.run_folder import check_run
 from elboroom.runs.run import RUNS
 
 
 def diagnose(path: Path | None, *, as_json: bool) -> bool:
-    """Print what this machine can do, and what is found of a run; whether the run is whole."""
-    found = {"machine": machine.examine(path or RUNS, TrainConfig())}
+    """Print the findings about this machine and a run; return True if the run is whole."""
+    found = {"machine": check_machine(path or RUNS, TrainConfig())}
     if path is not None:
-        found["run"] = run_folder.examine(path)
+        found["run"] = check_run(path)
     whole = not any(finding.damage for findings in found.values() for finding in findings)
     if as_json:
-        told = {part: [f.to_dict() for f in findings] for part, findings in found.items()}
-        plain_console().print(atomic.as_json(told | {"whole": whole}))
+        tables = {part: [f.to_dict() for f in findings] for part, findings in found.items()}
+        plain_console().print(atomic.as_json(tables | {"whole": whole}))
     else:
         plain_console().print("\n".join(_lines(found, path, whole=whole)))
     return whole

@@ -40,12 +40,12 @@ def evaluate(
     loaded = [(other, *other.load_model_and_step(best=best)) for other in others]
     data = run.load_data()
     evaluation = evaluate_with_progress(model, data, config, quiet=quiet)
-    content = run.origin(step) | evaluation.to_dict()
+    content = run.results.provenance(step) | evaluation.to_dict()
     if config.ais:
         content["ais"] = _anneal(model, data, evaluation, config, quiet=quiet)
     if config.certify:
         content["certificate"] = _certify(model, config)
-    run.write_evaluation(content, evaluation.per_image)
+    run.results.write_evaluation(content, evaluation.per_image)
     steps = {str(other.path): its_step for other, _, its_step in loaded}
     differences = {
         str(other.path): evaluation.minus(

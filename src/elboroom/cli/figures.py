@@ -1,4 +1,4 @@
-"""What `elboroom figures` and `elboroom report` do."""
+"""`elboroom figures`."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from elboroom.runs.run import Run
 
 
 def figures(path: Path, config: FiguresConfig, *, best: bool) -> None:
-    """Draw figures into the run folder, and say which, and which cannot be drawn and why."""
+    """Draw figures into the run folder; print each, and why any cannot be drawn."""
     run = Run(path)
     model, step = run.load_model_and_step(best=best)
-    _draw(run, model, step, config, config.only, plain_console())
+    draw(run, model, step, config, config.only, plain_console())
 
 
-def _draw(
+def draw(
     run: Run,
     model: VAE,
     step: int,
@@ -29,8 +29,12 @@ def _draw(
     names: tuple[FigureName, ...],
     console: Console,
 ) -> None:
+    """Draw the figures `names` of the model at a step.
+
+    One that cannot be drawn is left out, with a line on the console, unless it was chosen.
+    """
     keep_freed_memory()
-    subject = gallery.Subject(model.cpu(), run.load_data(), run.history(), config)
+    subject = gallery.Subject(model.cpu(), run.load_data(), run.metrics.history(), config)
     chosen = config.only != FiguresConfig().only
     for name in names:
         try:
@@ -40,5 +44,5 @@ def _draw(
                 raise
             console.print(f"left out: {error}")
             continue
-        png, svg = run.write_figure(name, figure, step)
+        png, svg = run.results.write_figure(name, figure, step)
         console.print(f"{png} and {svg.suffix}")

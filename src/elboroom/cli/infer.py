@@ -70,7 +70,7 @@ def _posterior_arrays(model: VAE, batch: Batch, *, config: InferConfig) -> dict[
         draws=config.draws,
         on_step=batch.on_step,
     )
-    return posterior_file.kept(posterior, config.draws)
+    return posterior_file.to_arrays(posterior, config.draws)
 
 
 def _summary(values: Tensor) -> dict[str, float]:

@@ -1,7 +1,8 @@
-"""Writing that cannot be seen half done: aside, synced, then renamed.
+"""Files and folders that appear whole or not at all.
 
-What the system refuses, as on a full disk, is a `DiskError`: what was there before is still there,
-and nothing is left aside where that can be avoided.
+They are written under a temporary name, synced to the disk, and then renamed. If the system refuses
+that, for example on a full disk, a `DiskError` is raised: existing files are unchanged, and
+temporary ones are deleted if possible.
 """
 
 import errno
@@ -21,7 +22,7 @@ from elboroom.untrusted import open_file
 
 _CAUSES = {
     errno.ENOSPC: ("the disk is full", "free some space"),
-    errno.EDQUOT: ("your quota is used up", "remove what you no longer need"),
+    errno.EDQUOT: ("your quota is used up", "delete what you no longer need"),
     errno.EFBIG: ("files may not be that large here", "raise the limit (`ulimit -f`)"),
     errno.EROFS: ("the file system is read-only", "mount it for writing"),
     errno.EACCES: ("you may not write there", "ask for permission to write"),
@@ -31,18 +32,17 @@ _CAUSES = {
     errno.ESTALE: ("its folder is gone", "put the folder back"),
     errno.EIO: ("the disk fails", "look at its log before you trust it again"),
 }
-_OTHERWISE = ("the system refuses", "mend what it names")
+_OTHERWISE = ("the system refuses", "correct what it names")
 _PART = ".part"
-_OLD = f".old{_PART}"
 _LONGEST_LINE = 1 << 16
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """What the system refuses within is told as an error of `path`.
+def disk_errors(path: Path) -> Iterator[None]:
+    """Raise a `DiskError` that names `path` instead of any `OSError` in this block.
 
     Raises:
-        DiskError: an `OSError` came from within, or the error of a part of `path`.
+        DiskError: if the block raises an `OSError`, or the `DiskError` of a part of `path`.
     """
     what = f"{path} cannot be written"
     try:
@@ -56,18 +56,18 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _aside(path: Path) -> Iterator[Path]:
-    """Where `path` is prepared: nothing is there before, and nothing after."""
-    aside = path.with_name(f".{path.name}{_PART}")
-    _discard(aside)
+def _temporary(path: Path) -> Iterator[Path]:
+    """Yield the path under which `path` is prepared; nothing is there before and after."""
+    temporary = path.with_name(f".{path.name}{_PART}")
+    _delete_if_possible(temporary)
     try:
-        yield aside
+        yield temporary
     finally:
-        _discard(aside)
+        _delete_if_possible(temporary)
 
 
-def _discard(path: Path) -> None:
-    """Remove a file or a folder, as far as the system lets us."""
+def _delete_if_possible(path: Path) -> None:
+    """Delete a file or a folder, as far as the system permits."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     elif path.exists():
@@ -75,15 +75,15 @@ def _discard(path: Path) -> None:
             path.unlink()
 
 
-def left_aside(path: Path) -> list[Path]:
-    """What writers that were killed have left within the folder `path`, as it was prepared."""
+def unfinished(path: Path) -> list[Path]:
+    """Return the temporary files and folders in `path` that killed writers have left."""
     inner = ((top, name) for top, *names in os.walk(path) for name in chain(*names))
     found = {Path(top, name) for top, name in inner if name[0] == "." and name.endswith(_PART)}
     return sorted(part for part in found if found.isdisjoint(part.parents))
 
 
 def as_json(content: Any) -> str:
-    """Content as strict JSON, with null for what is not finite."""
+    """Return content as strict JSON, with null for numbers that are not finite."""
     return json.dumps(_finite(content), indent=2, allow_nan=False, ensure_ascii=False)
 
 
@@ -99,101 +99,65 @@ def write_file(path: Path, content: bytes) -> None:
     """Write `path` whole or not at all.
 
     Raises:
-        DiskError: it cannot be written.
+        DiskError: if it cannot be written.
     """
-    with writing(path), _aside(path) as aside:
-        with aside.open("wb", buffering=0) as file:
+    with disk_errors(path), _temporary(path) as temporary:
+        with temporary.open("wb", buffering=0) as file:
             _write(file, content)
-        aside.replace(path)
+        temporary.replace(path)
         sync_folder(path.parent)
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """Create the folder `path`, filled by `fill(folder)`, whole or not at all.
 
-    The folder around it is made if need be, but not one around that: a run that was taken away is
-    not begun anew.
+    Its parent is created if need be, but no folder above that: a run that was moved away is not
+    started again.
 
     Raises:
-        DiskError: it cannot be written.
+        DiskError: if it cannot be written, or `path` is a folder that is not empty.
     """
-    with writing(path), _aside(path) as aside:
+    with disk_errors(path), _temporary(path) as temporary:
         make_folder(path.parent)
-        aside.mkdir()
-        fill(aside)
-        sync_folder(aside)
-        _put(aside, path)
+        temporary.mkdir()
+        fill(temporary)
+        sync_folder(temporary)
+        temporary.replace(path)
         sync_folder(path.parent)
 
 
-def _put(aside: Path, path: Path) -> None:
-    """Give a folder its name; one that has it already keeps it if that fails."""
-    old = path.with_name(f".{path.name}{_OLD}")
-    try:
-        if path.exists():
-            _discard(old)
-            path.replace(old)
-        aside.replace(path)
-    except BaseException:  # a second Ctrl-C too, which may come as either rename ends
-        if old.exists() and not path.exists():
-            old.replace(path)
-        raise
-    _discard(old)
-
-
-def unnamed(folder: Path) -> dict[Path, Path]:
-    """What lost its name within `folder`, cut short between the renames that replace it: the names.
-
-    It is whole, and what was to replace it may not be.
-    """
-    olds = {old: old.with_name(old.name[1:].removesuffix(_OLD)) for old in folder.glob(f".*{_OLD}")}
-    return {old: path for old, path in olds.items() if not path.exists()}
-
-
-def restore_names(folder: Path) -> None:
-    """Give back the names of what is `unnamed`.
-
-    Raises:
-        DiskError: one cannot be given back.
-    """
-    for old, path in unnamed(folder).items():
-        with writing(path):
-            old.replace(path)
-            sync_folder(folder)
-
-
 def make_folder(path: Path, *, parents: bool = False) -> None:
-    """Create the folder `path` unless it is there, and with `parents` those around it.
+    """Create the folder `path` unless it exists, and with `parents` those above it.
 
     Raises:
-        DiskError: it cannot be made.
+        DiskError: if it cannot be created.
     """
     if parents and not path.parent.exists():
         make_folder(path.parent, parents=True)
-    with writing(path):
+    with disk_errors(path):
         if not path.is_dir():
             path.mkdir()
             sync_folder(path.parent)
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder and all in it; it too is not seen half done.
+    """Delete a folder and its content; it loses its name before any file in it is deleted.
 
     Raises:
-        DiskError: it cannot be removed.
+        DiskError: if it cannot be deleted.
     """
-    with writing(path), _aside(path) as aside:
-        path.replace(aside)
+    with disk_errors(path), _temporary(path) as temporary:
+        path.replace(temporary)
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append `line` to `path`; cut short by a crash, it has no line break at its end.
+    """Append `line` to `path`; if a crash cuts it short, it does not end in a line break.
 
     Raises:
-        DiskError: it cannot be written, and `path` is as it was.
+        DiskError: if it cannot be written. `path` is unchanged.
     """
     new = not path.exists()
-    with writing(path), path.open("ab", buffering=0) as file:
+    with disk_errors(path), path.open("ab", buffering=0) as file:
         whole = file.tell()
         try:
             _write(file, f"{line}\n".encode())
@@ -206,7 +170,7 @@ def append_line(path: Path, line: str) -> None:
 
 
 def _write(file: FileIO, content: bytes) -> None:
-    """Write all of it through to the disk; `file` has no buffer that could be written later."""
+    """Write all of `content` and sync it; `file` has no buffer that could be written later."""
     left = memoryview(content)
     while left:
         left = left[file.write(left) :]
@@ -214,23 +178,23 @@ def _write(file: FileIO, content: bytes) -> None:
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
-    """The lines of `path` that were written whole, one by one; none where there is no file.
+    """Yield the lines of `path` that were written whole; none if there is no file.
 
     Raises:
-        ValueError: a line is longer than any that is written, or `path` is no file.
+        ValueError: if a line is longer than any that elboroom writes, or `path` is not a file.
     """
     if not path.exists():
         return
     with open_file(path) as file:
         while line := file.readline(_LONGEST_LINE + 1):
             if len(line) > _LONGEST_LINE:
-                raise ValueError(f"a line of {path.name} has more than {_LONGEST_LINE:,} bytes")
+                raise ValueError(f"a line of {path.name} is longer than {_LONGEST_LINE:,} bytes")
             if line.endswith(b"\n"):
                 yield line.removesuffix(b"\n")
 
 
 def is_cut_short(path: Path) -> bool:
-    """Whether the last line of `path` was not written whole."""
+    """Return True if the last line of `path` was not written whole."""
     return path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
 
 

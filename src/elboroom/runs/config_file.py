@@ -1,4 +1,4 @@
-"""config.toml of a run: every option, the data's identity, the event and the environment."""
+"""config.toml of a run: every option, the identity of the data, the event, the environment."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -16,14 +16,14 @@ from elboroom.untrusted import parse_toml, read_bytes, require_no_links
 
 CONFIG = "config.toml"
 _LARGEST = 1 << 14  # bytes
-_AXES = 8  # of an event, at the most
+_MOST_AXES = 8  # of an event
 
 
 def read_config(run: Path) -> tuple[Config, Identity, tuple[int, ...], dict[str, Any]]:
-    """The options of a run, the identity of its data, the shape of an event, the environment.
+    """Read the options of a run, the identity of its data, the event shape and the environment.
 
     Raises:
-        RunError: `run` is no run, it has links, or its config is not one that can be used.
+        RunError: if `run` is not a run, contains links, or has a config that cannot be used.
     """
     try:
         if (run / CONFIG).exists():
@@ -46,10 +46,10 @@ def read_config(run: Path) -> tuple[Config, Identity, tuple[int, ...], dict[str,
 
 
 def write_config(run: Path, config: Config, data: Dataset) -> None:
-    """What `read_config` reads.
+    """Write the config that `read_config` reads.
 
     Raises:
-        DiskError: it cannot be written.
+        DiskError: if it cannot be written.
     """
     tables = {
         **_plain(asdict(config)),
@@ -71,13 +71,13 @@ def _unreadable(run: Path, why: str) -> RunError:
 def _event_shape(found: object) -> tuple[int, ...]:
     require_type("event", found, tuple[int, ...])
     shape = tuple(cast(list[int], found))
-    if not 1 <= len(shape) <= _AXES or min(shape) < 1:
+    if not 1 <= len(shape) <= _MOST_AXES or min(shape) < 1:
         raise ValueError(f"an event cannot have the shape {shape}")
     return shape
 
 
 def _plain(value: Any) -> Any:
-    """As TOML has it, which knows no null: an absent option is the None that is its default."""
+    """Return a value as TOML has it: without None, which TOML lacks and absent options mean."""
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items() if inner is not None}
     return list(value) if isinstance(value, tuple) else value

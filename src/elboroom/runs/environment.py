@@ -1,4 +1,4 @@
-"""What a run is made with: versions, device, precision, threads."""
+"""The environment of a run: versions, device, precision, threads."""
 
 import platform
 import subprocess
@@ -14,11 +14,11 @@ from elboroom import __version__
 from elboroom.config import TrainConfig
 from elboroom.device import describe_device, resolve_device, resolve_precision
 
-_DECISIVE = ("elboroom", "torch", "device", "precision")  # of how numbers round
+_DECISIVE = ("elboroom", "torch", "device", "precision")  # for how numbers round
 
 
 def environment(config: TrainConfig) -> dict[str, Any]:
-    """What training by `config` is done with here."""
+    """Describe the environment in which `config` is trained here."""
     return {**_versions(config), **_revision()}
 
 
@@ -37,22 +37,24 @@ def _versions(config: TrainConfig) -> dict[str, Any]:
 
 
 def warn_of_changes(run: Path, before: Mapping[str, Any], config: TrainConfig) -> None:
-    """Warn where the run at `run` was begun with what makes numbers round otherwise."""
+    """Warn if the run at `run` was started in an environment that rounds differently."""
     now = _versions(config)
     changed = [name for name in _DECISIVE if before.get(name, now[name]) != now[name]]
     if changed:
-        told = ", ".join(f"{name} {before[name]}, now {now[name]}" for name in changed)
+        changes = ", ".join(f"{name} {before[name]}, now {now[name]}" for name in changed)
         warnings.warn(
-            f"{run} was begun with {told}: "
-            "it goes on from the same state, but not to the same end bit for bit",
+            f"{run} was started with {changes}: training resumes from the same state, "
+            "but the result will not be the same bit for bit",
             stacklevel=3,
         )
 
 
 def _revision() -> dict[str, str]:
-    """The git revision of elboroom, where it runs from a checkout."""
+    """Return the git revision of elboroom if it runs from a checkout."""
     try:
-        _git("ls-files", "--error-unmatch", Path(__file__).name)  # else it is another's checkout
+        _git(
+            "ls-files", "--error-unmatch", Path(__file__).name
+        )  # else the checkout is of another project
         return {"revision": _git("rev-parse", "HEAD")}
     except (OSError, subprocess.CalledProcessError):
         return {}

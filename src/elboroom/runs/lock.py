@@ -1,4 +1,4 @@
-"""The lock of a run: one process at a time trains it."""
+"""The lock of a run, which only one process at a time can train."""
 
 import os
 import socket
@@ -13,22 +13,22 @@ from elboroom.runs.atomic import write_file
 
 _LOCK, _HOLDER = ".lock", ".lock-holder"
 FILES = (_LOCK, _HOLDER)
-"""What a lock leaves in a folder. They lock nothing once its process has ended."""
+"""Files that a lock leaves in a folder. They lock nothing once its process has ended."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of `folder`, which the system takes back when this process ends, however.
+    """Hold the lock of `folder`. The system releases it when this process ends in any way.
 
     Raises:
-        RunError: another process holds it, or `folder` cannot be locked.
+        RunError: if another process holds it, or `folder` cannot be locked.
     """
     lock = _acquired(folder)
     try:
         write_file(folder / _HOLDER, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
     finally:
-        with suppress(OSError):  # it says nothing once the lock is free
+        with suppress(OSError):  # the file means nothing once the lock is free
             (folder / _HOLDER).unlink(missing_ok=True)
         lock.release()
 
@@ -41,7 +41,7 @@ def _acquired(folder: Path) -> FileLock:
         raise RunError(
             f"{folder} is being trained",
             why=f"{_holder(folder)} holds its lock",
-            fix="wait until that ends, or stop it; what only reads the run needs no lock",
+            fix="wait until that ends, or stop it; commands that only read the run need no lock",
         ) from error
     except OSError as error:
         raise RunError(
@@ -53,5 +53,5 @@ def _acquired(folder: Path) -> FileLock:
 def _holder(folder: Path) -> str:
     try:
         return (folder / _HOLDER).read_text(encoding="utf-8")
-    except OSError:  # it has the lock, and has yet to say so
+    except OSError:  # it holds the lock, and has not written its name yet
         return "another process"

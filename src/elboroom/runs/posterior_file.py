@@ -1,4 +1,4 @@
-"""Posteriors of many images in one file: draws, and what is known of each."""
+"""Posteriors of many images in one .npz: draws, means, evidence and diagnostics."""
 
 from io import BytesIO
 from pathlib import Path
@@ -13,16 +13,16 @@ from elboroom.infer.posterior import Posterior
 from elboroom.runs.atomic import write_file
 
 
-def kept(posterior: Posterior, k: int) -> dict[str, Tensor]:
-    """What is kept of a posterior of B rows, on the processor.
+def to_arrays(posterior: Posterior, k: int) -> dict[str, Tensor]:
+    """Return the arrays that are stored of a posterior of B rows, on the CPU.
 
     Args:
-        posterior: the result of any method.
-        k: draws kept of each row and chain.
+        posterior: result of any method.
+        k: number of draws to store for each row and chain.
 
     Returns:
-        `z` (C, k, B, D), the layout of ArviZ; `mean` (B, D); `elbo` or `log_evidence` (B,) in nats
-        where the method knows it; and each diagnostic, (B,).
+        `z` (C, k, B, D), in the layout of ArviZ; `mean` (B, D); `elbo` or `log_evidence` (B,) in
+        nats, if the method gives it; and each diagnostic, (B,).
     """
     found = {"z": posterior.sample_chains(k), "mean": posterior.mean}
     found |= posterior.evidence | posterior.diagnostics
@@ -30,28 +30,28 @@ def kept(posterior: Posterior, k: int) -> dict[str, Tensor]:
 
 
 def join(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The rows of all parts, one after the other."""
+    """Concatenate the rows of all parts."""
     names = parts[0].keys()
     return {n: torch.cat([part[n] for part in parts], 2 if n == "z" else 0) for n in names}
 
 
 def require_absent(path: Path) -> None:
-    """Refuse a file that is there, or whose folder is not, before any work is done.
+    """Check that a file can be written at `path`, before any work is done.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: if it exists already, or its folder does not.
     """
     if path.exists():
         raise RunError(
             f"{path} is in the way",
             why="a posterior is never written over another file",
-            fix="give another --out, or remove the file",
+            fix="give another --out, or delete the file",
         )
     if not path.parent.is_dir():
         raise RunError(
             f"{path} cannot be written",
-            why=f"there is no folder {path.parent}",
-            fix="make the folder, or give another --out",
+            why=f"the folder {path.parent} does not exist",
+            fix="create the folder, or give another --out",
         )
 
 
@@ -66,14 +66,14 @@ def write(
     """Write an .npz that `numpy.load` reads, whole or not at all.
 
     Args:
-        path: of the file.
-        found: what `kept` or `join` returned.
+        path: path of the file.
+        found: arrays that `to_arrays` or `join` returned.
         index: rows of the test part.
-        mask: (*event), True where a pixel was seen.
-        summary: what was asked, and what came of it, as JSON.
+        mask: (*event), True for observed pixels.
+        summary: options and results as JSON.
 
     Raises:
-        DiskError: it cannot be written.
+        DiskError: if it cannot be written.
     """
     arrays: dict[str, Any] = {name: table.numpy() for name, table in found.items()}
     arrays |= {"index": np.array(index), "mask": mask.numpy(), "summary": summary}

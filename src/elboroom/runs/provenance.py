@@ -1,49 +1,84 @@
-"""The mark of a result: its beginning says of which model, at which step, it is made.
+"""results.json: the step and the weights that each result of a run was made from."""
 
-Training that goes back comes to a step once more, with other weights.
-"""
-
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from elboroom.untrusted import open_file
+from elboroom.config.typed_tables import read, require_type
+from elboroom.errors import RunError
+from elboroom.runs.atomic import as_json, write_file
+from elboroom.runs.reading import read_errors
+from elboroom.untrusted import parse_json, read_bytes
 
-_BEGINNING = 1 << 12  # bytes
-_MARK = re.compile(rb'(?:"step": |elboroom, step )(\d+)[, ]')  # the first is of JSON
-_MODEL = re.compile(rb'(?:"model": "|, model )([0-9a-f]{16})')
+RESULTS = "results.json"
+_LARGEST = 1 << 20  # bytes
 
 
-def mark(step: int, model: str | None = None) -> str:
-    """What a figure or a page says at its beginning; JSON begins with step and model as they are.
+@dataclass(frozen=True)
+class Provenance:
+    """The model that a result was made from.
 
-    Args:
-        step: of the model.
-        model: the first 16 digits of the SHA-256 of its weights, where they are known.
+    Attributes:
+        step: step of the model.
+        model: first 16 digits of the SHA-256 of its weights; None if no manifest records it.
+            A run that was rolled back reaches a step again, with other weights.
+        newest: step of the newest checkpoint when the result was made.
     """
-    return f"elboroom, step {step} of the run" + (f", model {model}" if model else "")
+
+    step: int
+    model: str | None
+    newest: int | None
+
+    @property
+    def description(self) -> str:
+        """A sentence for people, which figures and reports carry."""
+        model = f", model {self.model}" if self.model else ""
+        return f"elboroom, step {self.step} of the run{model}"
 
 
-def marked_step(path: Path) -> int | None:
-    """The step that a file says it is of; None if it does not.
+def read_provenance(run: Path) -> dict[str, Provenance]:
+    """Read the provenance of each result of a run, by the name of its file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no file.
+        RunError: if results.json cannot be read.
     """
-    found = _MARK.search(_beginning(path))
-    return int(found[1]) if found else None
+    path = run / RESULTS
+    if not path.exists():
+        return {}
+    with read_errors(path):
+        found = parse_json(read_bytes(path, _LARGEST))
+        require_type("results", found, dict[str, Any])
+        return {name: read(Provenance, entry) for name, entry in found.items()}
 
 
-def marked_model(path: Path) -> str | None:
-    """The digits of its model that a file says; None if it does not.
+@contextmanager
+def recorded(run: Path, names: list[str], provenance: Provenance) -> Iterator[None]:
+    """Record the provenance of the files that this block writes.
+
+    A different provenance recorded before is deleted first. If the block is cut short, its files
+    are of unknown provenance, and never of a wrong one.
 
     Raises:
-        OSError, ValueError: as of `marked_step`.
+        DiskError: if results.json cannot be written.
     """
-    found = _MODEL.search(_beginning(path))
-    return found[1].decode() if found else None
+    entries = _readable_entries(run)
+    others = {name: entry for name, entry in entries.items() if name not in names}
+    if any(entries.get(name, provenance) != provenance for name in names):
+        _write(run, others)
+    yield
+    _write(run, others | dict.fromkeys(names, provenance))
 
 
-def _beginning(path: Path) -> bytes:
-    with open_file(path) as file:
-        return file.read(_BEGINNING)
+def _readable_entries(run: Path) -> dict[str, Provenance]:
+    """Return the recorded entries; none if the file is damaged, so that it is written again."""
+    try:
+        return read_provenance(run)
+    except RunError:
+        return {}
+
+
+def _write(run: Path, entries: dict[str, Provenance]) -> None:
+    content = {name: asdict(entry) for name, entry in sorted(entries.items())}
+    write_file(run / RESULTS, as_json(content).encode())

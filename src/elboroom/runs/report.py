@@ -1,4 +1,4 @@
-"""A run as one HTML page that holds everything it shows: nothing is fetched, nothing runs."""
+"""A report of a run: one self-contained HTML page, which fetches nothing and runs no script."""
 
 import base64
 from dataclasses import asdict, dataclass, fields
@@ -10,7 +10,9 @@ import jinja2
 from elboroom.config.typed_tables import read
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.likelihood import label
-from elboroom.runs.provenance import mark
+from elboroom.runs.checkpoints import listing
+from elboroom.runs.reading import read_errors
+from elboroom.runs.results import EVALUATION
 from elboroom.runs.run import Run
 from elboroom.untrusted import read_bytes
 
@@ -19,44 +21,52 @@ _CAPTIONS = {
     "samples": "Generated: z drawn from the prior. Above, the means of p(x|z); below, one draw.",
     "latent": "The encoder's posterior means of the test images, coloured by class.",
     "interpolation": "Means of p(x|z) along the line between two posterior means.",
-    "contours": "True posterior of z given the seen half, and the Gaussian that variational "
+    "contours": "True posterior of z given the observed half, and the Gaussian that variational "
     "inference fits to it: contours at equal depths below the true maximum.",
-    "posteriors": "The same posterior by several methods: in two dimensions beside the truth, with "
-    "the exact KL of each; beyond, as the marginals of the latents of which the seen part tells "
-    "most.",
-    "completion": "The seen half, the mean of what the model believes of the rest, draws, and the "
-    "original.",
+    "posteriors": "The same posterior by several methods. In two dimensions: with the true "
+    "posterior and the exact KL divergence of each method. In more: marginals of the latents that "
+    "the observed part determines best.",
+    "completion": "The observed half, the posterior mean of the rest, draws, and the original.",
     "manifold": "Means of p(x|z) over the latent plane, at equal steps of prior probability.",
     "curves": "Training: the ELBO, its two terms, and the held-out ELBO.",
 }
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is told of evaluation.json; once that did not say the last three."""
+class EvaluationSummary:
+    """The part of evaluation.json that a report shows.
 
+    Attributes:
+        step: step of the model.
+        k: samples per image of the importance-weighted bound.
+        estimates: mean and standard error of each quantity.
+        unit: unit of the estimates.
+        kl_sampled: True if the KL divergence was estimated from samples.
+    """
+
+    step: int
     k: int
     estimates: dict[str, dict[str, float | None]]
-    unit: str = "nats per image"
-    kl_sampled: bool = False
-    step: int | None = None
+    unit: str
+    kl_sampled: bool
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """What each quantity is called, and its estimate."""
+        """The label and the estimate of each quantity."""
         rows = self.estimates.items()
         return [(label(n, self.k, self.kl_sampled), str(Estimate.read(e))) for n, e in rows]
 
 
 def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:
-    """The page of one checkpoint, with the figures that the run has of it.
+    """Render the page of one checkpoint, with the figures that were made from it.
 
     Args:
-        run: that is shown.
-        evaluation: of that checkpoint; by default the one that the run keeps.
+        run: run to show.
+        evaluation: evaluation of that checkpoint; by default the stored one. Without any, the page
+            shows the newest checkpoint.
 
     Raises:
-        RunError: a file of the run is not what elboroom writes there.
+        RunError: if a file of the run is not what elboroom writes there.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -65,52 +75,54 @@ def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    evaluation = run.read_evaluation() if evaluation is None else evaluation
-    found = Told(0, {}) if evaluation is None else told(run, evaluation)
-    with run.reading("evaluation.json"):
-        rows = found.rows
-    step = run.step() if found.step is None else found.step
-    drawn = _drawn(run, step)
-    figures = [(name, _CAPTIONS[name], _data_url(run, path)) for name, path in drawn.items()]
+    evaluation = run.results.read_evaluation() if evaluation is None else evaluation
+    summary = None if evaluation is None else summarise(run, evaluation)
+    step = listing.newest_step(run.checkpoints) if summary is None else summary.step
+    figures = [(n, _CAPTIONS[n], _data_url(path)) for n, path in _figures(run, step).items()]
     return environment.get_template("report.html.j2").render(
         name=run.path.resolve().name,
-        evaluation=rows,
-        unit=found.unit,
-        step=found.step,
-        mark=None if found.step is None else mark(found.step, run.model_of(found.step)),
+        evaluation=summary,
+        rows=_rows(run, summary),
+        provenance=None if summary is None else run.results.made_from(summary.step).description,
         identity=asdict(run.identity),
-        epochs=len(run.history()),
+        epochs=len(run.metrics.history()),
         figures=figures,
         options=_options(run),
     )
 
 
-def told(run: Run, evaluation: dict[str, Any]) -> Told:
-    """What an evaluation of a run tells.
+def summarise(run: Run, evaluation: dict[str, Any]) -> EvaluationSummary:
+    """Return the part of an evaluation of a run that a report shows.
 
     Raises:
-        RunError: it is none that elboroom writes.
+        RunError: if elboroom does not write such an evaluation.
     """
-    known = {f.name for f in fields(Told)}
-    with run.reading("evaluation.json"):
-        return read(Told, {name: value for name, value in evaluation.items() if name in known})
+    known = {f.name for f in fields(EvaluationSummary)}
+    with read_errors(run.path / EVALUATION):
+        shown = {name: value for name, value in evaluation.items() if name in known}
+        return read(EvaluationSummary, shown)
 
 
-def _drawn(run: Run, step: int | None) -> dict[str, Path]:
-    """The figures of that step: one of another may be left that could not be drawn anew."""
-    paths = run.figures()
-    of_step = (n for n in _CAPTIONS if n in paths and run.is_of(f"figures/{n}.png", step))
-    return {name: paths[name] for name in of_step}
+def _rows(run: Run, summary: EvaluationSummary | None) -> list[tuple[str, str]]:
+    with read_errors(run.path / EVALUATION):
+        return [] if summary is None else summary.rows
 
 
-def _data_url(run: Run, path: Path) -> str:
-    with run.reading(f"figures/{path.name}"):
+def _figures(run: Run, step: int | None) -> dict[str, Path]:
+    """Return the figures of a step. Others are left over from a step that could be drawn."""
+    paths, results = run.results.figures(), run.results
+    names = (n for n in _CAPTIONS if n in paths and results.matches(f"figures/{n}.png", step))
+    return {name: paths[name] for name in names}
+
+
+def _data_url(path: Path) -> str:
+    with read_errors(path):
         content = read_bytes(path, _LARGEST_FIGURE)
     return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def _options(run: Run) -> dict[str, dict[str, Any]]:
-    """The options by table; those outside of any stand under "run"."""
+    """Return the options by table; those outside of any table are listed as "run"."""
     options = asdict(run.config)
     tables = {name: table for name, table in options.items() if isinstance(table, dict)}
     return tables | {"run": {n: value for n, value in options.items() if n not in tables}}

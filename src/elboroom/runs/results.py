@@ -1,7 +1,5 @@
-"""What is made of the model of a run, in files of its folder that say of which step it was."""
+"""The results of a run: evaluation, figures and report, each with its provenance."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,142 +8,136 @@ import numpy as np
 from torch import Tensor
 
 from elboroom.config.typed_tables import require_type
-from elboroom.errors import RunError, UsageError
 from elboroom.runs import atomic
-from elboroom.runs.checkpoints import checkpoint as checkpoints
-from elboroom.runs.provenance import mark, marked_model, marked_step
+from elboroom.runs.checkpoints import listing, manifest
+from elboroom.runs.provenance import Provenance, read_provenance, recorded
+from elboroom.runs.reading import read_errors
 from elboroom.untrusted import parse_json, read_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_EVALUATION, _PER_IMAGE, _REPORT = "evaluation.json", "evaluation.npz", "report.html"
-_HISTORY = "curves"  # the figure that shows more than a checkpoint
+EVALUATION, PER_IMAGE, REPORT = "evaluation.json", "evaluation.npz", "report.html"
+_HISTORY = "curves"  # the figure that shows more than one checkpoint
 _LARGEST_EVALUATION = 1 << 22  # bytes
 
 
 class Results:
-    """The results of a run; `elboroom.Run` has them.
+    """The results of a run, as `Run.results` holds them.
 
     Args:
-        path: of the run folder.
+        run: folder of the run.
+        checkpoints: folder of its checkpoints.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, run: Path, checkpoints: Path) -> None:
+        self._run, self._checkpoints = run, checkpoints
 
     def write_evaluation(self, evaluation: dict[str, Any], per_image: dict[str, Tensor]) -> Path:
-        """Write evaluation.json, which begins with `origin`, and evaluation.npz, image by image."""
+        """Write evaluation.json, and evaluation.npz with the values of each image.
+
+        Args:
+            evaluation: begins with `provenance`.
+            per_image: (N,) values by name.
+        """
         buffer = BytesIO()
         arrays: dict[str, Any] = {name: values.numpy() for name, values in per_image.items()}
         np.savez(buffer, **arrays)
-        self._write(_PER_IMAGE, buffer.getvalue())
-        return self._write(_EVALUATION, atomic.as_json(evaluation).encode())
+        made_from = Provenance(evaluation["step"], evaluation["model"], self._newest_step())
+        with recorded(self._run, [EVALUATION, PER_IMAGE], made_from):
+            self._write(PER_IMAGE, buffer.getvalue())
+            return self._write(EVALUATION, atomic.as_json(evaluation).encode())
 
     def read_evaluation(self) -> dict[str, Any] | None:
-        """What `write_evaluation` wrote, or None.
+        """Read evaluation.json; return None if there is none.
 
         Raises:
-            RunError: the file is no JSON of a table.
+            RunError: if the file is not a JSON table.
         """
-        path = self.path / _EVALUATION
+        path = self._run / EVALUATION
         if not path.exists():
             return None
-        with self.reading(_EVALUATION):
+        with read_errors(path):
             found = parse_json(read_bytes(path, _LARGEST_EVALUATION))
             require_type("evaluation", found, dict[str, Any])
             return found
 
-    @contextmanager
-    def reading(self, name: str) -> Iterator[None]:
-        """What is found to be wrong with the file `name` is told as such.
-
-        Raises:
-            RunError: the file cannot be read, or holds something else.
-        """
-        try:
-            yield
-        except (OSError, ValueError, KeyError, UsageError) as error:
-            raise RunError(
-                f"{self.path / name} cannot be read",
-                why=str(error).replace("\n  why: ", ": ").splitlines()[0],
-                fix="restore it from where the run was made, or remove it",
-            ) from error
-
     def write_figure(self, name: str, figure: "Figure", step: int) -> list[Path]:
-        """Write figures/NAME.png and .svg, which say of which step the model was."""
-        atomic.make_folder(self.path / "figures")
-        paths, description = [], {"Description": mark(step, self.model_of(step))}
+        """Write figures/NAME.png and .svg of the model at a step.
+
+        Their description repeats the provenance for people; programs read results.json.
+        """
+        atomic.make_folder(self._run / "figures")
+        made_from, content = self.made_from(step), dict[str, bytes]()
         for kind in ("png", "svg"):
-            buffer = BytesIO()
-            figure.savefig(buffer, format=kind, dpi=200, metadata=description)
-            paths.append(self._write(f"figures/{name}.{kind}", buffer.getvalue()))
-        return paths
+            buffer, metadata = BytesIO(), {"Description": made_from.description}
+            figure.savefig(buffer, format=kind, dpi=200, metadata=metadata)
+            content[f"figures/{name}.{kind}"] = buffer.getvalue()
+        with recorded(self._run, list(content), made_from):
+            return [self._write(file, content[file]) for file in content]
 
     def figures(self) -> dict[str, Path]:
-        """The PNG of every figure drawn so far, by name."""
-        return {path.stem: path for path in sorted((self.path / "figures").glob("*.png"))}
+        """Return the PNG of every figure drawn so far, by name."""
+        return {path.stem: path for path in sorted((self._run / "figures").glob("*.png"))}
 
-    def holds(self, name: str, step: int) -> bool:
-        """Whether the run has the file `name`, of the model at that step.
+    def write_report(self, html: str, step: int) -> Path:
+        """Write report.html of the model at a step."""
+        with recorded(self._run, [REPORT], self.made_from(step)):
+            return self._write(REPORT, html.encode())
 
-        Curves show the history, which goes on after it: they must be made since the newest
-        checkpoint too.
-        """
-        history = Path(name).stem == _HISTORY
-        return self.is_of(name, step) and (not history or self._is_recent(name))
+    def provenance(self, step: int) -> dict[str, Any]:
+        """Return the fields with which an evaluation of the model at a step begins."""
+        return {"step": step, "model": self.weights_digits(step)}
 
-    def is_of(self, name: str, step: int | None) -> bool:
-        """Whether the file `name` is made of the model at that step, as the run has it now.
+    def weights_digits(self, step: int) -> str | None:
+        """Return the first 16 digits of the SHA-256 of the weights at a step, None if unknown."""
+        path = listing.newest_at(self._checkpoints, step)
+        return None if path is None else manifest.weights_digits(path)
+
+    def recorded_step(self, name: str) -> int | None:
+        """Return the step that the file `name` was made from, None if it is not recorded.
 
         Raises:
-            RunError: it cannot be read.
+            RunError: if results.json cannot be read.
         """
-        if step is None or self.step_of(name) != step:
+        found = self._recorded(name)
+        return None if found is None else found.step
+
+    def matches(self, name: str, step: int | None) -> bool:
+        """Check that the file `name` was made from the weights that the run has at a step.
+
+        Raises:
+            RunError: if results.json cannot be read.
+        """
+        found = self._recorded(name)
+        if found is None or found.step != step:
             return False
-        with self.reading(name):
-            said = marked_model(self.path / name)
-        return said in (None, self.model_of(step))
+        return found.model == self.weights_digits(found.step)
 
-    def origin(self, step: int) -> dict[str, Any]:
-        """What an evaluation begins with: which model it is of."""
-        return {"step": step, "model": self.model_of(step)}
+    def is_current(self, name: str, step: int) -> bool:
+        """Check that the file `name` matches a step, and curves also the newest checkpoint.
 
-    def model_of(self, step: int) -> str | None:
-        """What tells the weights at a step from others at it; None if they are not known."""
-        return checkpoints.model_of(self._checkpoints, step)
-
-    def step_of(self, name: str) -> int | None:
-        """The step of the model that the file `name` is made of; None if there is no telling.
-
-        A file of an older version does not say it: it is of the newest if it was made since.
+        Curves show the whole history, which may go on after the step.
 
         Raises:
-            RunError: it cannot be read.
+            RunError: if results.json cannot be read.
         """
-        if not (self.path / name).exists():
-            return None
-        with self.reading(name):
-            said = marked_step(self.path / name)
-        return self.step() if said is None and self._is_recent(name) else said
+        if Path(name).stem != _HISTORY:
+            return self.matches(name, step)
+        found = self._recorded(name)
+        is_newest = found is not None and found.newest == self._newest_step()
+        return is_newest and self.matches(name, step)
 
-    def step(self) -> int | None:
-        """The step of the newest checkpoint, whole or not; None without any."""
-        kept = checkpoints.newest_first(self._checkpoints)
-        return checkpoints.named_step(kept[0]) if kept else None
+    def _recorded(self, name: str) -> Provenance | None:
+        return read_provenance(self._run).get(name) if (self._run / name).exists() else None
 
-    def write_report(self, html: str) -> Path:
-        """Write report.html."""
-        return self._write(_REPORT, html.encode())
+    def made_from(self, step: int) -> Provenance:
+        """Return the provenance of a result that is made now from the model at a step."""
+        return Provenance(step, self.weights_digits(step), self._newest_step())
 
-    def _is_recent(self, name: str) -> bool:
-        """Whether a file was made since the newest checkpoint; a copy need not keep its time."""
-        return (self.path / name).stat().st_mtime >= checkpoints.written(self._checkpoints)
-
-    @property
-    def _checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+    def _newest_step(self) -> int | None:
+        return listing.newest_step(self._checkpoints)
 
     def _write(self, name: str, content: bytes) -> Path:
-        atomic.write_file(self.path / name, content)
-        return self.path / name
+        atomic.write_file(self._run / name, content)
+        return self._run / name

@@ -13,7 +13,7 @@ from elboroom.model.networks.coders import Decoder, FullyConnected, mlp_layers
 from elboroom.model.networks.jacobian import _RULES, _elementwise, push
 from elboroom.model.networks.layers import BatchNorm, Gated, Residual
 from elboroom.model.vae import VAE
-from elboroom.runs.checkpoints import checkpoint as checkpoints
+from elboroom.runs import checkpoints
 from elboroom.training.objective import bound
 from elboroom.training.state import new_state
 from tests.support.fit_cases import EVENT, generator, pictures
@@ -233,7 +233,7 @@ def test_products_in_bfloat16_give_float32_near_the_same(kind):
 @every_kind
 def test_every_number_of_a_model_is_kept_with_it(kind, tmp_path):
     model, x = lived_in(kind).float(), pictures(4, seed=2)[0].float()
-    checkpoints.save(tmp_path, model, new_state(model))
+    checkpoints.write(tmp_path, checkpoints.capture(model, new_state(model)))
     again = built(kind, seed=9).eval()
     checkpoints.load(tmp_path, again)
     assert torch.equal(again.posterior(x).mean, model.posterior(x).mean)
@@ -259,7 +259,7 @@ def test_training_that_goes_on_from_a_checkpoint_ends_at_the_same_bits(kind, tmp
         return model, new_state(model)
 
     whole, _ = steps(*begin(0), 5)
-    checkpoints.save(tmp_path, *steps(*begin(0), 3))
+    checkpoints.write(tmp_path, checkpoints.capture(*steps(*begin(0), 3)))
     later, state = begin(1)
     checkpoints.load(tmp_path, later, state)
     steps(later, state, 2)

@@ -1,7 +1,6 @@
 """`--best`: the checkpoint of the largest held-out ELBO in place of the newest."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from matplotlib.figure import Figure
 from elboroom import Run
 from elboroom.errors import NotDrawableError
 from elboroom.figures import gallery
-from elboroom.runs.doctor import run_folder
+from elboroom.runs.checkpoints import capture
+from elboroom.runs.doctor.run_folder import check_run
 from tests.support.checkpoint_cases import epoch
 from tests.support.command import Command
 from tests.support.outcomes import error
@@ -39,8 +39,8 @@ def run(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for parameter in model.parameters():
         parameter.data *= 0.5
     state.step = NEWEST
-    opened.record(epoch(NEWEST, None))
-    opened.save(model, state)
+    opened.metrics.record(epoch(NEWEST, None))
+    opened.write_checkpoint(capture(model, state))
     return run
 
 
@@ -50,8 +50,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gallery, "draw", lambda name, subject: Figure(figsize=(1, 1)))
 
 
-def told(elboroom: Command, command: str, run: Path, *options: str) -> dict[str, Any]:
-    """What a command says as JSON, but for the time and the path of a figure."""
+def printed(elboroom: Command, command: str, run: Path, *options: str) -> dict[str, Any]:
+    """Return what a command prints as JSON, without the time and the path of a figure."""
     outcome = elboroom(command, run, *COMMANDS[command], "--json", *options)
     assert (outcome.code, outcome.err) == (0, "")
     Path("z.npz").unlink(missing_ok=True)
@@ -60,19 +60,22 @@ def told(elboroom: Command, command: str, run: Path, *options: str) -> dict[str,
 
 
 def steps(run: Path) -> set[int | None]:
-    """Of all that was made of a run."""
+    """Return the steps that the results of a run were made from."""
     figures = [f"figures/{path.name}" for path in (run / "figures").iterdir()]
-    return {Run(run).step_of(name) for name in (*figures, "evaluation.json", "report.html")}
+    return {
+        Run(run).results.recorded_step(name)
+        for name in (*figures, "evaluation.json", "report.html")
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_takes_the_newest_checkpoint_or_the_best_and_says_its_step(
     elboroom: Command, trained: Path, run: Path, tmp_path: Path, command: str
 ):
-    newest, best = told(elboroom, command, run), told(elboroom, command, run, "--best")
+    newest, best = printed(elboroom, command, run), printed(elboroom, command, run, "--best")
     assert (newest["step"], best["step"]) == (NEWEST, BEST)
     alone = Path(shutil.copytree(trained, tmp_path / "alone"))
-    assert told(elboroom, command, alone) == best
+    assert printed(elboroom, command, alone) == best
     assert newest | {"step": BEST} != best
 
 
@@ -84,7 +87,7 @@ def test_figures_are_of_the_best_and_say_so(
     assert elboroom("figures", run, "--only", "samples", "--best").code == 0
     assert elboroom("complete", run, "--mask", "top", "--best").code == 0
     for name in ("samples.png", "samples.svg", "complete-top.png", "complete-top.svg"):
-        assert Run(run).step_of(f"figures/{name}") == BEST
+        assert Run(run).results.recorded_step(f"figures/{name}") == BEST
     best, same = (path / "figures" / "samples.png" for path in (run, alone))
     assert best.read_bytes() == same.read_bytes()
 
@@ -99,7 +102,7 @@ def test_other_runs_are_compared_by_their_best_too(elboroom: Command, trained: P
     shutil.copytree(run, "worse")
     shutil.copytree(trained, "once")
     compare = ["--compare", "worse", "once"]
-    best, newest = (told(elboroom, "evaluate", run, *o, *compare) for o in (["--best"], []))
+    best, newest = (printed(elboroom, "evaluate", run, *o, *compare) for o in (["--best"], []))
     assert best["steps"] == {"worse": BEST, "once": BEST}
     assert newest["steps"] == {"worse": NEWEST, "once": BEST}
     means = {n: found["elbo"]["mean"] for n, found in newest["differences"].items()}
@@ -120,7 +123,7 @@ def test_a_report_is_of_one_checkpoint_whatever_was_made_before(
     assert elboroom("report", run, *option).code == 0
     step = BEST if option else NEWEST
     assert steps(run) == {step}
-    assert Run(run).figures().keys() == FIGURES
+    assert Run(run).results.figures().keys() == FIGURES
     assert f"of the model at step {step}." in (run / "report.html").read_text()
 
 
@@ -139,23 +142,20 @@ def test_a_report_keeps_what_was_made_of_its_checkpoint(
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_step_that_is_said_is_trusted_whatever_the_time_but_for_curves(
+def test_a_result_is_current_for_its_checkpoint_and_curves_for_the_newest_too(
     elboroom: Command, run: Path
 ):
     assert elboroom("report", run, "--best").code == 0
     files = ("evaluation.json", "report.html", "figures/samples.png", "figures/curves.png")
-    assert [[Run(run).holds(n, s) for n in files] for s in (BEST, NEWEST)] == [[True] * 4, 4 * [0]]
-    os.utime(run / "checkpoints" / f"step-{NEWEST:06d}", (2e10, 2e10))  # as of a copy
-    assert [Run(run).holds(name, BEST) for name in files] == [True, True, True, False]
-
-
-def test_without_a_step_that_is_said_the_time_tells(run: Path):
+    assert [[Run(run).results.is_current(n, s) for n in files] for s in (BEST, NEWEST)] == [
+        [True] * 4,
+        4 * [0],
+    ]
     opened = Run(run)
-    opened.write_evaluation({"k": 7}, {})
-    assert opened.holds("evaluation.json", NEWEST)
-    os.utime(run / "checkpoints" / f"step-{NEWEST:06d}", (2e10, 2e10))
-    assert opened.step_of("evaluation.json") is None
-    assert not opened.holds("evaluation.json", NEWEST)
+    model, state = opened.new_training(opened.load_data())
+    state.step = NEWEST + 1
+    opened.write_checkpoint(capture(model, state))
+    assert [Run(run).results.is_current(name, BEST) for name in files] == [True, True, True, False]
 
 
 COSTLY = {
@@ -183,21 +183,20 @@ def test_a_report_of_another_step_keeps_an_evaluation_that_took_longer(
     page = (run / "report.html").read_text()
     assert f"of the model at step {step}." in page
     assert "IWAE bound, K = 20<" in page
-    assert Run(run).step_of("report.html") == step
+    assert Run(run).results.recorded_step("report.html") == step
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_copied_run_keeps_its_evaluation(elboroom: Command, run: Path):
     assert elboroom("evaluate", run, "--k", 21).code == 0
     shutil.copytree(run, "copy", copy_function=shutil.copyfile)
-    os.utime(Path("copy", "checkpoints", f"step-{NEWEST:06d}"), (2e10, 2e10))
     before = Path("copy", "evaluation.json").read_bytes()
     assert elboroom("report", "copy").code == 0
     assert Path("copy", "evaluation.json").read_bytes() == before
     assert "IWAE bound, K = 21<" in Path("copy", "report.html").read_text()
 
 
-def test_a_report_shows_no_figure_of_another_step_that_cannot_be_drawn_anew(
+def test_a_report_shows_no_figure_of_another_step_that_cannot_be_drawn_again(
     elboroom: Command, run: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def draw(name: str, subject: gallery.Subject) -> Figure:
@@ -218,13 +217,16 @@ def test_a_report_shows_no_figure_of_another_step_that_cannot_be_drawn_anew(
 
 
 @pytest.mark.usefixtures("quick")
-def test_what_an_older_version_made_is_of_the_newest(elboroom: Command, run: Path):
-    Run(run).write_evaluation({"k": 7, "estimates": {}}, {})
-    assert Run(run).step_of("evaluation.json") == NEWEST
+def test_results_that_are_not_listed_are_made_again(elboroom: Command, run: Path):
+    assert elboroom("evaluate", run, "--k", 3).code == 0
     assert elboroom("report", run).code == 0
-    assert json.loads((run / "evaluation.json").read_text())["k"] == 7
-    assert elboroom("report", run, "--best").code == 0
-    assert json.loads((run / "evaluation.json").read_text())["step"] == BEST
+    assert json.loads((run / "evaluation.json").read_text())["k"] == 3
+    listed = (run / "results.json").read_bytes()
+    (run / "results.json").unlink()
+    outcome = elboroom("report", run)
+    assert outcome.out.count("figures/") == len(FIGURES)
+    assert json.loads((run / "evaluation.json").read_text())["k"] == 20
+    assert (run / "results.json").read_bytes() == listed
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "figures", "report"])
@@ -242,22 +244,22 @@ def test_without_an_evaluated_checkpoint_there_is_no_best(
 
 
 @pytest.mark.usefixtures("quick")
-def test_doctor_says_of_which_checkpoint_a_result_is(elboroom: Command, run: Path):
-    def said() -> dict[str, tuple[str, str]]:
-        found = {finding.name: finding for finding in run_folder.examine(run)}
+def test_doctor_names_the_checkpoint_that_a_result_was_made_from(elboroom: Command, run: Path):
+    def results() -> dict[str, tuple[str, str]]:
+        found = {finding.name: finding for finding in check_run(run)}
         names = ("evaluation.json", "evaluation.npz", "report.html", "figures")
-        return {name: (found[name].mark, found[name].found) for name in names}
+        return {name: (found[name].level, found[name].found) for name in names}
 
     assert elboroom("report", run, "--best").code == 0
     best = ("ok", "made from the best checkpoint")
-    assert set(list(said().values())[:3]) == {best}
-    assert said()["figures"] == ("ok", f"16 files, {best[1]}")
+    assert set(list(results().values())[:3]) == {best}
+    assert results()["figures"] == ("ok", f"16 files, {best[1]}")
     assert elboroom("figures", run, "--only", "samples").code == 0
     both = "made from the best checkpoint and the newest checkpoint"
-    assert said()["figures"] == ("ok", f"16 files, {both}")
+    assert results()["figures"] == ("ok", f"16 files, {both}")
     assert elboroom("evaluate", run, "--k", 3).code == 0
     newest = ("ok", "made from the newest checkpoint")
-    assert (said()["evaluation.json"], said()["evaluation.npz"]) == (newest, newest)
+    assert (results()["evaluation.json"], results()["evaluation.npz"]) == (newest, newest)
     shutil.rmtree(run / "checkpoints" / f"step-{BEST:06d}")
-    assert said()["report.html"] == ("note", "older than the newest checkpoint")
-    assert said()["figures"][1].startswith("older than the newest checkpoint: completion.png, ")
+    assert results()["report.html"] == ("note", "older than the newest checkpoint")
+    assert results()["figures"][1].startswith("older than the newest checkpoint: completion.png, ")

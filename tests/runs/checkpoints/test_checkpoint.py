@@ -15,19 +15,19 @@ from elboroom import VAE, ModelConfig
 from elboroom.errors import RunError
 from elboroom.model.vae import least_weights
 from elboroom.randomness import stream
-from elboroom.runs.checkpoints.checkpoint import load, require_room, save
-from tests.support.checkpoint_cases import FILES, content, flip, fresh, same_bits, step
+from elboroom.runs.checkpoints import listing, load, require_room
+from tests.support.checkpoint_cases import FILES, content, flip, fresh, same_bits, save, step
 
 
 def load_older(folder: Path, *training: Any, broken: int = 2) -> int:
-    """The step loaded, with a warning that names the one that is `broken`."""
+    """Load a checkpoint, expect a warning that names the `broken` one, and return its step."""
     why = f"is used, since others are broken: step-{broken:06d}: "
     with pytest.warns(UserWarning, match=why):
         return load(folder, *training)
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, torch.Tensor]]]:
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, torch.Tensor]]]:
     """Checkpoints of the first two steps, and what each holds."""
     folder = tmp_path_factory.mktemp("run") / "checkpoints"
     training, contents = fresh(), []
@@ -38,8 +38,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str,
 
 
 @pytest.fixture
-def copy(kept: tuple[Path, list[dict[str, torch.Tensor]]], tmp_path: Path) -> Path:
-    return Path(shutil.copytree(kept[0], tmp_path / "run" / "checkpoints"))
+def copy(saved: tuple[Path, list[dict[str, torch.Tensor]]], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved[0], tmp_path / "run" / "checkpoints"))
 
 
 def test_a_checkpoint_is_two_safetensors_and_a_manifest(copy: Path):
@@ -59,9 +59,9 @@ def test_the_manifest_gives_the_step_and_the_size_and_digest_of_each_file(copy: 
 
 
 def test_the_newest_checkpoint_is_loaded_bit_for_bit(
-    kept: tuple[Path, list[dict[str, torch.Tensor]]],
+    saved: tuple[Path, list[dict[str, torch.Tensor]]],
 ):
-    folder, contents = kept
+    folder, contents = saved
     training = fresh(seed=1)
     assert not same_bits(content(training), contents[1])
     assert load(folder, *training) == 2
@@ -84,10 +84,10 @@ def test_any_bits_of_a_weight_come_back(tmp_path_factory: pytest.TempPathFactory
 
 
 def test_a_loaded_training_takes_the_same_next_step(
-    kept: tuple[Path, list[dict[str, torch.Tensor]]],
+    saved: tuple[Path, list[dict[str, torch.Tensor]]],
 ):
     loaded, through = fresh(seed=1), step(step(fresh()))
-    load(kept[0], *loaded)
+    load(saved[0], *loaded)
     assert same_bits(content(step(loaded)), content(step(through)))
 
 
@@ -107,12 +107,32 @@ def test_the_newest_two_are_kept(tmp_path: Path):
     assert load(tmp_path, fresh()[0]) == 1_000_001
 
 
-def test_saving_the_same_step_again_replaces_it(tmp_path: Path):
-    save(tmp_path, *fresh())
-    save(tmp_path, *fresh(seed=1))
-    loaded, _ = fresh()
-    load(tmp_path, loaded)
-    assert same_bits(loaded.state_dict(), fresh(seed=1)[0].state_dict())
+def test_a_step_that_is_saved_again_takes_the_next_number_and_is_the_newest(tmp_path: Path):
+    for seed, name in enumerate(["step-000000", "step-000000-2", "step-000000-3"]):
+        assert save(tmp_path, *fresh(seed=seed)) == tmp_path / name
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        loaded, _ = fresh(seed=9)
+        assert load(tmp_path, loaded) == 0
+        assert same_bits(loaded.state_dict(), fresh(seed=seed)[0].state_dict())
+
+
+def test_checkpoints_are_ordered_by_step_and_then_by_number(tmp_path: Path):
+    ordered = ["step-1000000", "step-000012-10", "step-000012-9", "step-000012", "step-000011-2"]
+    others = ["step-12", "step-000012-", "step-000012-x", ".step-000012-3.part", "step-000012-2-3"]
+    for name in [*ordered, *others]:
+        (tmp_path / name).mkdir()
+    assert [path.name for path in listing.newest_first(tmp_path)] == ordered
+    assert listing.newest_step(tmp_path) == 1_000_000
+    assert listing.newest_at(tmp_path, 12) == tmp_path / "step-000012-10"
+    assert listing.next_path(tmp_path, 12) == tmp_path / "step-000012-11"
+    assert listing.next_path(tmp_path, 13) == tmp_path / "step-000013"
+
+
+@pytest.mark.parametrize("name", ["step-000003", "step-000002-1", "step-000002-02", "step-0000002"])
+def test_a_checkpoint_under_a_name_that_is_not_its_own_is_broken(copy: Path, name: str):
+    (copy / "step-000002").rename(copy / name)
+    with pytest.warns(UserWarning, match=f"broken: {name}: its manifest is for step 2$"):
+        assert load(copy, *fresh()) == 1
 
 
 def test_a_checkpoint_that_was_never_finished_is_not_seen(copy: Path):
@@ -177,14 +197,6 @@ def test_the_warning_of_a_broken_checkpoint_names_it_and_the_one_that_is_used(co
         assert load(copy, *fresh()) == 1
 
 
-def test_a_checkpoint_from_before_the_best_was_kept_loads(copy: Path):
-    path = copy / "step-000002" / "manifest.json"
-    manifest = json.loads(path.read_text())
-    old = {name: manifest[name] for name in ("step", "files")}
-    path.write_text(json.dumps(old, indent=2))
-    assert load(copy, *fresh()) == 2
-
-
 @pytest.mark.parametrize("change", [{"latents": 90}, {"hidden": (70,)}, {"prior": "vamp"}])
 def test_networks_larger_than_any_checkpoint_are_refused_before_they_are_made(
     copy: Path, change: dict[str, Any]
@@ -192,7 +204,7 @@ def test_networks_larger_than_any_checkpoint_are_refused_before_they_are_made(
     config = ModelConfig(hidden=(3,))
     require_room(copy, least_weights(config, (1, 2, 2)))
     weights = least_weights(replace(config, **change), (1, 2, 2))
-    with pytest.raises(RunError, match=r"of which the networks of config\.toml take [\d,]+ at"):
+    with pytest.raises(RunError, match=r"; the networks of config\.toml take at least [\d,]+"):
         require_room(copy, weights)
 
 

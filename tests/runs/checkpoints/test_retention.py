@@ -1,4 +1,4 @@
-"""Which checkpoints stay, and which of them is the best."""
+"""Checkpoints that are kept, and the best of them."""
 
 import json
 import shutil
@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from elboroom.errors import RunError
-from elboroom.runs.checkpoints import checkpoint as checkpoints
-from elboroom.runs.checkpoints.checkpoint import best_held_out_elbo, capture, keep, load, save
+from elboroom.runs.checkpoints import best_held_out_elbo, capture, load, manifest, write
 from elboroom.untrusted import open_file
-from tests.support.checkpoint_cases import FILES, epoch, flip, fresh, saved_at, step
+from tests.support.checkpoint_cases import FILES, epoch, flip, fresh, save, saved_at, step
 
 
 def steps(folder: Path) -> list[int]:
@@ -44,7 +43,7 @@ def test_within_an_epoch_a_checkpoint_has_no_elbo(tmp_path: Path):
     for state.step, elbo in ((3, -5.0), (4, None)):
         captured = capture(model, state)
         assert (captured.step, captured.held_out_elbo) == (state.step, elbo)
-        path = keep(tmp_path, captured)
+        path = write(tmp_path, captured)
         assert json.loads((path / "manifest.json").read_text())["held_out_elbo"] == elbo
 
 
@@ -112,7 +111,7 @@ def test_a_best_that_the_disk_does_not_let_us_read_now_is_kept_beside_the_next(
         return open_file(path)
 
     saved_at(tmp_path, -1.0, -2.0)
-    monkeypatch.setattr(checkpoints, "open_file", fail)
+    monkeypatch.setattr(manifest, "open_file", fail)
     model, state = fresh()
     for state.step in (3, 4):
         save(tmp_path, model, state)
@@ -120,14 +119,27 @@ def test_a_best_that_the_disk_does_not_let_us_read_now_is_kept_beside_the_next(
     assert best_held_out_elbo(tmp_path, 99) == -2.0
 
 
-def test_those_of_later_steps_go(tmp_path: Path):
+def test_those_of_later_steps_and_earlier_ones_of_the_same_step_go(tmp_path: Path):
     model, state = fresh()
     for state.step in (1, 9, 2):
         save(tmp_path, model, state)
     assert steps(tmp_path) == [1, 2]
+    save(tmp_path, model, state)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000001", "step-000002-2"]
 
 
-def test_what_a_killed_process_left_aside_goes_and_what_others_put_there_stays(
+def test_the_best_may_be_a_step_that_was_saved_again(tmp_path: Path):
+    model, state = fresh()
+    for state.step, elbo in ((1, -9.0), (2, -8.0), (2, -5.0), (3, -6.0), (4, -7.0)):
+        state.history = [epoch(state.step, elbo)]
+        save(tmp_path, model, state)
+    names = ["step-000002-2", "step-000003", "step-000004"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert load(tmp_path, fresh()[0], best=True) == 2
+    assert best_held_out_elbo(tmp_path, 2) == -5.0
+
+
+def test_what_a_killed_process_left_unfinished_goes_and_what_others_put_there_stays(
     tmp_path: Path,
 ):
     saved_at(tmp_path, None, None)

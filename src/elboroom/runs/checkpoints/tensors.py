@@ -1,4 +1,4 @@
-"""Tensors as safetensors have them, held against those that they must replace."""
+"""Tensors in safetensors files, checked against the tensors that they replace."""
 
 from collections.abc import Mapping
 from itertools import chain
@@ -12,60 +12,60 @@ from elboroom.model.vae import VAE
 from elboroom.training.state import Snapshot, TrainState, moments, mutable_tensors
 
 _LENGTH = 8  # bytes that give the length of the header
-_ENTRY = 1 << 10  # bytes of a header, for each tensor, and once more
+_ENTRY = 1 << 10  # bytes of a header for each tensor, and once more
 
 
-def read_tensors(content: bytes, *likes: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a file.
+def read_tensors(content: bytes, *expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Read the tensors of a file.
 
     Args:
-        content: its bytes.
-        likes: tensors of the names, shapes and types that it must have, those of one of them.
+        content: bytes of the file.
+        expected: tensors whose names, shapes and types the file must have; one set must fit.
 
     Raises:
-        ValueError: it has others, or is no such file.
+        ValueError: if it has other tensors, or is not a safetensors file.
     """
-    length, most = int.from_bytes(content[:_LENGTH], "little"), max(map(_longest_header, likes))
+    length, most = int.from_bytes(content[:_LENGTH], "little"), max(map(_longest_header, expected))
     if length > most:
-        raise ValueError(f"its header has {length:,} bytes, of {most:,} at most")
+        raise ValueError(f"the header is {length:,} bytes long; at most {most:,} are allowed")
     try:
         found = load(content)
-    except (SafetensorError, KeyError) as error:  # KeyError: a type that PyTorch has not
-        raise ValueError(f"it is no file of tensors: {error}") from error
-    differences = [_difference(found, like) for like in likes]
+    except (SafetensorError, KeyError) as error:  # KeyError: a type that PyTorch does not have
+        raise ValueError(f"it is not a safetensors file: {error}") from error
+    differences = [_difference(found, one) for one in expected]
     if all(differences):
         raise ValueError(differences[0])
     return found
 
 
-def _difference(found: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> str:
-    """The first in which they differ; empty if there is none."""
-    for name in {**like, **found}:
-        has, wanted = (_described(tensors.get(name)) for tensors in (found, like))
+def _difference(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    """Describe the first tensor that differs; return an empty text if all agree."""
+    for name in {**expected, **found}:
+        has, wanted = (_describe(tensors.get(name)) for tensors in (found, expected))
         if has != wanted:
-            return f"size mismatch for {name}: it has {has}, the model {wanted}"
+            return f"size mismatch for {name}: found {has}; the model expects {wanted}"
     return ""
 
 
-def largest_file(*likes: Mapping[str, Tensor]) -> int:
-    """Bytes that a file of all these tensors has at most."""
-    tensors = chain(*(like.values() for like in likes))
-    return sum(t.nbytes for t in tensors) + sum(map(_longest_header, likes)) + _LENGTH
+def largest_file(*expected: Mapping[str, Tensor]) -> int:
+    """Return the largest size in bytes of a file with all these tensors."""
+    tensors = chain(*(one.values() for one in expected))
+    return sum(t.nbytes for t in tensors) + sum(map(_longest_header, expected)) + _LENGTH
 
 
-def _longest_header(like: Mapping[str, Tensor]) -> int:
-    return _ENTRY * (1 + len(like))
+def _longest_header(expected: Mapping[str, Tensor]) -> int:
+    return _ENTRY * (1 + len(expected))
 
 
-def _described(tensor: Tensor | None) -> str:
+def _describe(tensor: Tensor | None) -> str:
     return "none" if tensor is None else f"{tensor.dtype} {tuple(tensor.shape)}"
 
 
 _GOOD = "good:"  # before the names of the last good state
 
 
-def flat(model: VAE, state: TrainState) -> dict[str, Tensor]:
-    """The training state as named tensors, with the last good one where that is another."""
+def to_tensors(model: VAE, state: TrainState) -> dict[str, Tensor]:
+    """Return the training state as named tensors, with the last good state if it differs."""
     counts = {"rollbacks": torch.tensor(state.rollbacks)}
     tensors = {"totals": state.totals, **counts, **moments(model, state)}
     if state.last_good is not None:
@@ -74,19 +74,18 @@ def flat(model: VAE, state: TrainState) -> dict[str, Tensor]:
     return tensors
 
 
-def likes(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], ...]:
-    """What `flat` may be: without a last good state, with one, and as before rollbacks."""
-    old = {"totals": state.totals, **moments(model, state)}
-    alone = old | {"rollbacks": torch.tensor(0)}
+def expected_tensors(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], ...]:
+    """Return what `to_tensors` may give: without a last good state, and with one."""
+    alone = {"totals": state.totals, "rollbacks": torch.tensor(0), **moments(model, state)}
     good = {"step": torch.tensor(0), **mutable_tensors(model, state)}
-    return alone, alone | {_GOOD + name: tensor for name, tensor in good.items()}, old
+    return alone, alone | {_GOOD + name: tensor for name, tensor in good.items()}
 
 
-def restore(model: VAE, state: TrainState, step: int, tensors: dict[str, Tensor]) -> None:
-    """Put the state of that step, as `flat` gave it, into `state`."""
+def from_tensors(model: VAE, state: TrainState, step: int, tensors: dict[str, Tensor]) -> None:
+    """Restore the training state of a step from the tensors that `to_tensors` gave."""
     good = {n: tensors.pop(n) for n in list(tensors) if n.startswith(_GOOD)}
     state.step, state.totals = step, tensors.pop("totals")
-    state.rollbacks = int(tensors.pop("rollbacks", 0))  # there were none once
+    state.rollbacks = int(tensors.pop("rollbacks"))
     state.last_good = _snapshot(good) if good else None
     parameters = dict(model.named_parameters())
     for key, value in tensors.items():

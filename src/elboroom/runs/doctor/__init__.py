@@ -1,1 +1,1 @@
-"""Check whether a run is whole, and what this machine can do."""
+"""Checks of a run and of this machine."""

@@ -1,4 +1,4 @@
-"""What a look at a machine or at a run finds, and what to do about it."""
+"""A finding about a machine or a run, and what to do about it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: what it is.
-        found: what was found of it.
-        fix: what to do about it, or None where nothing need be done.
-        damage: whether something of a run is lost, not only missing or old.
+        name: what was checked.
+        found: what was found.
+        fix: what to do about it, or None if nothing need be done.
+        damage: True if something of a run is lost, and not only missing or old.
     """
 
     name: str
@@ -21,17 +21,17 @@ class Finding:
     damage: bool = False
 
     @property
-    def mark(self) -> str:
-        """`ok`, `note` where something can be done, or `damage`."""
+    def level(self) -> str:
+        """The level of the finding: `ok`, `note` if something can be done, or `damage`."""
         if self.damage:
             return "damage"
         return "ok" if self.fix is None else "note"
 
     def __str__(self) -> str:
-        """As `elboroom doctor` prints it: a line, and another for the fix."""
-        line = f"{self.mark:<6}  {self.name}: {self.found}"
+        """Return the finding as `elboroom doctor` prints it: one line, and one for the fix."""
+        line = f"{self.level:<6}  {self.name}: {self.found}"
         return line if self.fix is None else f"{line}\n{'':8}fix: {self.fix}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as data."""
-        return {"mark": self.mark, "name": self.name, "found": self.found, "fix": self.fix}
+        """Return the finding as a table for JSON."""
+        return {"level": self.level, "name": self.name, "found": self.found, "fix": self.fix}

@@ -1,4 +1,4 @@
-"""Whether a run is whole: its files are read, checked, and held against each other."""
+"""Checks of a run folder: its files are read, verified, and compared with each other."""
 
 import math
 import warnings
@@ -15,25 +15,30 @@ from elboroom.data.formats.npz import read_archive
 from elboroom.device import resolve_device
 from elboroom.errors import ElboroomError, RunError
 from elboroom.evaluation.estimate import Estimate
-from elboroom.runs.atomic import is_cut_short, left_aside, unnamed
-from elboroom.runs.checkpoints import checkpoint as checkpoints
+from elboroom.runs import checkpoints
+from elboroom.runs.atomic import is_cut_short, unfinished
+from elboroom.runs.checkpoints import listing
 from elboroom.runs.doctor.finding import Finding
-from elboroom.runs.report import told
-from elboroom.runs.run import METRICS, Run
+from elboroom.runs.metrics_file import METRICS
+from elboroom.runs.provenance import RESULTS, read_provenance
+from elboroom.runs.report import summarise
+from elboroom.runs.results import EVALUATION, PER_IMAGE, REPORT
+from elboroom.runs.run import Run
 from elboroom.training.safeguards.early_stopping import out_of_patience
 from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.state import EpochMetrics
 from elboroom.untrusted import parse_json, read_bytes
 
-_LARGEST = 1 << 30  # bytes of a result that is looked into
-Steps = dict[str, int | None]  # of the newest checkpoint that is whole, and of the best
+_LARGEST = 1 << 30  # bytes of a result whose content is checked
+Steps = dict[str, int | None]
+"""Steps of the newest whole checkpoint and of the best one."""
 
 
-def examine(path: Path) -> list[Finding]:
-    """What is found in the run folder `path`, which is left as it is.
+def check_run(path: Path) -> list[Finding]:
+    """Check the run folder `path`, without changing it.
 
     Raises:
-        RunError: there is no such folder.
+        RunError: if there is no such folder.
     """
     if not path.is_dir():
         raise RunError(
@@ -45,11 +50,11 @@ def examine(path: Path) -> list[Finding]:
     try:
         run = Run(path)
     except ElboroomError as error:
-        return [_broken("config.toml", error), *kept, *_left(path)]
+        return [_broken("config.toml", error), *kept, *_unfinished(path)]
     found = [Finding("config.toml", "can be read"), *kept]
     of_model, of_training = _model(run, step), _training(run, step)
     steps = {"newest": step, "best": _best(run)}
-    return [*found, *of_model, *of_training, *_results(run, steps), *_left(path)]
+    return [*found, *of_model, *of_training, *_results(run, steps), *_unfinished(path)]
 
 
 def _broken(name: str, error: ElboroomError) -> Finding:
@@ -58,20 +63,20 @@ def _broken(name: str, error: ElboroomError) -> Finding:
 
 
 def _checkpoints(path: Path) -> tuple[int | None, list[Finding]]:
-    """The step of the newest whole checkpoint, and what is found of each."""
-    kept = checkpoints.examine(path / "checkpoints")
+    """Return the step of the newest whole checkpoint, and a finding for each checkpoint."""
+    kept = checkpoints.check_checkpoints(path / "checkpoints")
     if not kept:
-        fix = f"{_resume(path)}, which begins anew"
+        fix = f"{_resume(path)}, which starts from the beginning"
         return None, [Finding("checkpoints", "there is none yet", fix)]
-    newest = next((one for one, wrong in kept.items() if wrong is None), None)
-    fix = f"remove it: {newest.name} is used instead" if newest else "train the run again"
+    newest = next((one for one, damage in kept.items() if damage is None), None)
+    fix = f"delete it: {newest.name} is used instead" if newest else "train the run again"
     found = [
-        Finding(one.name, wrong, fix, damage=True)
-        if wrong
-        else Finding(one.name, "is as its manifest says")
-        for one, wrong in kept.items()
+        Finding(one.name, damage, fix, damage=True)
+        if damage
+        else Finding(one.name, "matches its manifest")
+        for one, damage in kept.items()
     ]
-    return checkpoints.named_step(newest) if newest else None, found
+    return listing.step_of(newest) if newest else None, found
 
 
 def _resume(path: Path) -> str:
@@ -79,11 +84,11 @@ def _resume(path: Path) -> str:
 
 
 def _model(run: Run, step: int | None) -> Iterator[Finding]:
-    """Whether a whole checkpoint is one of the model that the config names."""
+    """Check that a whole checkpoint holds the model that the config describes."""
     if step is None:
         return
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what is found below anyway
+        with warnings.catch_warnings(action="ignore"):  # of damage that is reported anyway
             run.load_model()
     except ElboroomError as error:
         yield _broken("model", error)
@@ -92,14 +97,14 @@ def _model(run: Run, step: int | None) -> Iterator[Finding]:
 
 
 def _best(run: Run) -> int | None:
-    """The step of the checkpoint that `--best` takes."""
+    """Return the step of the checkpoint that `--best` takes."""
     with warnings.catch_warnings(action="ignore"), suppress(ElboroomError):
         return run.load_model_and_step(best=True)[1]
     return None
 
 
 def _training(run: Run, step: int | None) -> Iterator[Finding]:
-    """Whether its metrics are whole, and whether training can go on here."""
+    """Check that the metrics are complete, and that training can resume here."""
     history, per_epoch = list[EpochMetrics](), None
     try:
         per_epoch = steps_per_epoch(run.config.train, run.load_data().train)
@@ -107,35 +112,43 @@ def _training(run: Run, step: int | None) -> Iterator[Finding]:
     except ElboroomError as error:
         data = Finding("data", f"{error.what}: {error.why}", error.fix)
     try:
-        history = run.history()
-        wrong = _wrong(history, step, per_epoch)
+        history = run.metrics.history()
+        damage = _damage_of_history(history, step, per_epoch)
     except RunError as error:
-        wrong = f"a line cannot be read: {error.why}"
-    yield _metrics(run, history, step, wrong)
+        damage = f"a line cannot be read: {error.why}"
+    yield _metrics(run, history, step, damage)
     yield _progress(run, history)
     yield data
     yield _device(run)
 
 
-def _wrong(history: list[EpochMetrics], step: int | None, per_epoch: int | None) -> str | None:
-    """What tells that lines are missing, doubled or of another run."""
+def _damage_of_history(
+    history: list[EpochMetrics], step: int | None, per_epoch: int | None
+) -> str | None:
+    """Describe the first line that is missing, repeated or of another run; None if all fit."""
     if per_epoch is None:
         per_epoch = history[0].step if history else None
     for number, m in enumerate(history, 1):
-        if (m.epoch, m.step) != (number, number * (per_epoch or 1)):
-            return f"line {number:,} is of epoch {m.epoch:,} and step {m.step:,}"
+        step_due = number * (per_epoch or 1)
+        if (m.epoch, m.step) != (number, step_due):
+            return (
+                f"line {number:,} holds epoch {m.epoch:,} and step {m.step:,}; "
+                f"expected epoch {number:,} and step {step_due:,}"
+            )
     due = (step or 0) // per_epoch if per_epoch else 0
     if due > len(history):
-        return f"{due:,} epochs came before the checkpoint, and {len(history):,} have a line"
+        return f"found lines of {len(history):,} epochs; expected {due:,} before the checkpoint"
     return None
 
 
-def _metrics(run: Run, history: list[EpochMetrics], step: int | None, wrong: str | None) -> Finding:
-    if wrong:
+def _metrics(
+    run: Run, history: list[EpochMetrics], step: int | None, damage: str | None
+) -> Finding:
+    if damage:
         without = f"the model and {_resume(run.path)} do without, curves and --patience do not"
         fix = f"restore it from a copy; {without}"
-        return Finding(METRICS, wrong, fix, damage=True)
-    if is_cut_short(run.path / METRICS):
+        return Finding(METRICS, damage, fix, damage=True)
+    if is_cut_short(run.metrics.path):
         fix = f"{_resume(run.path)} trains that epoch again"
         return Finding(METRICS, "its last line was cut short", fix)
     beyond = sum(m.step > (step or 0) for m in history)
@@ -150,27 +163,32 @@ def _progress(run: Run, history: list[EpochMetrics]) -> Finding:
     found = f"{done:,} of {asked:,} epochs"
     if done < asked and out_of_patience(history, run.config.train):
         return Finding("training", f"{found}, ended early by --patience")
-    return Finding("training", found, None if done >= asked else f"{_resume(run.path)} goes on")
+    return Finding("training", found, None if done >= asked else f"{_resume(run.path)} resumes it")
 
 
 def _device(run: Run) -> Finding:
     try:
         device = resolve_device(run.config.train.device)
     except ElboroomError as error:
-        return Finding("device", f"training cannot go on here: {error.why}", error.fix)
-    return Finding("device", f"training goes on by {device.type}")
+        return Finding("device", f"training cannot resume here: {error.why}", error.fix)
+    return Finding("device", f"training resumes on {device.type}")
 
 
 def _results(run: Run, steps: Steps) -> Iterator[Finding]:
-    """What was made of the model: whether it can be read, and of which checkpoint it is."""
+    """Check that each result can be read, and find the checkpoint that it was made from."""
     evaluate = f"`elboroom evaluate {run.path}`"
-    yield from _result(run, steps, "evaluation.json", evaluate)
-    if _are_apart(run):
+    try:
+        read_provenance(run.path)
+    except RunError as error:
+        fix = "delete it, and make the results again: nothing else is lost"
+        yield Finding(RESULTS, f"cannot be read: {error.why}", fix, damage=True)
+    yield from _result(run, steps, EVALUATION, evaluate)
+    if _means_differ(run):
         found = "is of another evaluation than evaluation.json: one of them was cut short"
-        yield Finding("evaluation.npz", found, evaluate)
+        yield Finding(PER_IMAGE, found, evaluate)
     else:
-        yield from _result(run, steps, "evaluation.npz", evaluate)
-    yield from _result(run, steps, "report.html", f"`elboroom report {run.path}`")
+        yield from _result(run, steps, PER_IMAGE, evaluate)
+    yield from _result(run, steps, REPORT, f"`elboroom report {run.path}`")
     yield from _figures(run, steps)
 
 
@@ -183,37 +201,46 @@ def _result(run: Run, steps: Steps, name: str, fix: str) -> Iterator[Finding]:
     except _UNREADABLE as error:
         yield Finding(name, f"cannot be read: {error}", fix, damage=True)
         return
-    source = _source(run, steps, name.replace(".npz", ".json"))  # which says it of both
+    source = _source(run, steps, name)
     if source is None:
-        yield Finding(name, "older than the newest checkpoint", fix)
+        yield Finding(name, _why_outdated(run, name), fix)
     else:
         yield Finding(name, f"made from {source}")
 
 
-def _are_apart(run: Run) -> bool:
-    """Whether the means of evaluation.npz are others than evaluation.json has."""
+def _means_differ(run: Run) -> bool:
+    """Return True if the means of evaluation.npz differ from those in evaluation.json."""
     try:
-        evaluation = run.read_evaluation()
-        said = {} if evaluation is None else told(run, evaluation).estimates
-        arrays = read_archive(run.path / "evaluation.npz", _LARGEST / 2**30, copies=1)
+        evaluation = run.results.read_evaluation()
+        stored = {} if evaluation is None else summarise(run, evaluation).estimates
+        arrays = read_archive(run.path / PER_IMAGE, _LARGEST / 2**30, copies=1)
         means = {name: Estimate.of(torch.from_numpy(array)).mean for name, array in arrays.items()}
     except (ElboroomError, TypeError, *_UNREADABLE):
-        return False  # which is told of the one that cannot be read
-    return not all(n in means and _agree(e.get("mean"), means[n]) for n, e in said.items())
+        return False  # a file that cannot be read is reported by itself
+    return not all(n in means and _agree(e.get("mean"), means[n]) for n, e in stored.items())
 
 
-def _agree(said: float | None, mean: float) -> bool:
-    """Whether JSON says that mean; it has null for what is not finite."""
-    return math.isclose(mean, said, rel_tol=1e-9) if said is not None else not math.isfinite(mean)
+def _agree(stored: float | None, mean: float) -> bool:
+    """Compare a mean with its value in JSON, which has null for numbers that are not finite."""
+    if stored is None:
+        return not math.isfinite(mean)
+    return math.isclose(mean, stored, rel_tol=1e-9)
 
 
 def _source(run: Run, steps: Steps, name: str) -> str | None:
-    """Which checkpoint a result is made from, the newest or the best; None if neither."""
-    with suppress(RunError):  # which is told of the file that cannot be read
+    """Name the checkpoint that a result was made from, the newest or the best; else None."""
+    with suppress(RunError):  # results.json that cannot be read is reported by itself
         for which, step in steps.items():
-            if step is not None and run.holds(name, step):
+            if step is not None and run.results.is_current(name, step):
                 return f"the {which} checkpoint"
     return None
+
+
+def _why_outdated(run: Run, name: str) -> str:
+    with suppress(RunError):  # as in `_source`
+        if run.results.recorded_step(name) is not None:
+            return "older than the newest checkpoint"
+    return "not listed in results.json"
 
 
 def _figures(run: Run, steps: Steps) -> Iterator[Finding]:
@@ -221,7 +248,11 @@ def _figures(run: Run, steps: Steps) -> Iterator[Finding]:
     sources = {file.name: _source(run, steps, f"figures/{file.name}") for file in files}
     old = [name for name, source in sources.items() if source is None]
     if old:
-        found = f"older than the newest checkpoint: {', '.join(old)}"
+        reasons = {name: _why_outdated(run, f"figures/{name}") for name in old}
+        found = "; ".join(
+            f"{why}: {', '.join(name for name in old if reasons[name] == why)}"
+            for why in sorted(set(reasons.values()))
+        )
         yield Finding("figures", found, " and ".join(_redrawing(run, old)))
     elif sources:
         made = " and ".join(sorted({str(source) for source in sources.values()}))
@@ -229,7 +260,7 @@ def _figures(run: Run, steps: Steps) -> Iterator[Finding]:
 
 
 def _redrawing(run: Run, names: list[str]) -> Iterator[str]:
-    """The commands that draw these files."""
+    """Yield the commands that draw these files."""
     completions = sum(name.startswith("complete-") for name in names)
     if completions < len(names):
         yield f"`elboroom figures {run.path}`"
@@ -239,21 +270,16 @@ def _redrawing(run: Run, names: list[str]) -> Iterator[str]:
 
 def _require_archive(content: bytes) -> None:
     with zipfile.ZipFile(BytesIO(content)) as archive:
-        wrong = archive.testzip()
-    if wrong is not None:
-        raise ValueError(f"{wrong} does not match its checksum")
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"{damaged} does not match its checksum")
 
 
 _UNREADABLE = (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _CHECKS: dict[str, Callable[[bytes], object]] = {".json": parse_json, ".npz": _require_archive}
 
 
-def _left(path: Path) -> Iterator[Finding]:
-    lost = unnamed(path / "checkpoints")
-    for part in left_aside(path):
-        name, found = str(part.relative_to(path)), "is no part of the run"
-        fix = "remove it, once nothing trains this run: a writer was stopped"
-        if part in lost:
-            found = f"is {lost[part].name}, whose replacement was cut short"
-            fix = f"{_resume(path)} gives it its name back"
-        yield Finding(name, found, fix)
+def _unfinished(path: Path) -> Iterator[Finding]:
+    for part in unfinished(path):
+        fix = "delete it, once nothing trains this run: a writer was stopped"
+        yield Finding(str(part.relative_to(path)), "does not belong to the run", fix)

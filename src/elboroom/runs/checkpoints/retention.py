@@ -1,0 +1,89 @@
+"""Retention of checkpoints: the newest two, and the one with the largest held-out ELBO."""
+
+import math
+import shutil
+import warnings
+from pathlib import Path
+
+from elboroom.errors import DiskError
+from elboroom.runs.atomic import remove_folder
+from elboroom.runs.checkpoints import listing, manifest
+
+_NEWEST_KEPT = 2
+
+
+def best_first(folder: Path) -> list[Path]:
+    """Return the checkpoints with a known held-out ELBO, the largest first.
+
+    Those with an unreadable manifest come before all others: any of them could be the best.
+    """
+    elbos = {path: _held_out_elbo(path) for path in listing.newest_first(folder)}
+    known = [path for path, elbo in elbos.items() if elbo > -math.inf]
+    return sorted(known, key=lambda path: elbos[path], reverse=True)
+
+
+def best_held_out_elbo(folder: Path, until: int) -> float:
+    """Return the largest held-out ELBO of a whole checkpoint up to a step, in nats per image.
+
+    Later checkpoints are broken, or training was rolled back before them; the next save deletes
+    them.
+
+    Returns:
+        The ELBO; -inf if there is none.
+    """
+    paths = [path for path in best_first(folder) if listing.step_of(path) <= until]
+    whole = (path for path in paths if manifest.find_damage(path) is None)
+    return next(map(_held_out_elbo, whole), -math.inf)
+
+
+def tidy(folder: Path, newest: Path) -> None:
+    """Delete the checkpoints that `newest`, which was just written, makes superfluous.
+
+    The newest two are kept, and the best of those that are whole. Checkpoints at later steps, and
+    earlier ones at the same step, are deleted: training was rolled back before them, or they are
+    broken.
+    """
+    kept = _on_path(listing.newest_first(folder), newest)[:_NEWEST_KEPT]
+    kept += _best_whole(_on_path(best_first(folder), newest))
+    for path in listing.newest_first(folder):
+        if path not in kept:
+            _delete_if_possible(path)
+    for leftover in folder.glob(".step-*.part"):  # of a process that was killed while it wrote
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _on_path(paths: list[Path], newest: Path) -> list[Path]:
+    """Return `newest` and the checkpoints that lead to it, in the order given."""
+    step = listing.step_of(newest)
+    return [path for path in paths if path == newest or listing.step_of(path) < step]
+
+
+def _best_whole(paths: list[Path]) -> list[Path]:
+    """Return the first whole checkpoint, and those before it that the disk cannot read now."""
+    kept = list[Path]()
+    for path in paths:
+        try:
+            manifest.verify(path)
+        except manifest.UNREADABLE as error:
+            if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+                kept.append(path)
+        else:
+            return [*kept, path]
+    return kept
+
+
+def _delete_if_possible(path: Path) -> None:
+    """Delete a checkpoint; only warn on failure, because the new checkpoint is worth more."""
+    try:
+        remove_folder(path)
+    except DiskError as error:
+        warnings.warn(f"{path} is not needed any more but stays: {error.why}", stacklevel=5)
+
+
+def _held_out_elbo(path: Path) -> float:
+    """Return the held-out ELBO; -inf if there is none, inf if the manifest is unreadable."""
+    try:
+        elbo = manifest.read(path).held_out_elbo
+    except manifest.UNREADABLE:
+        return math.inf
+    return -math.inf if elbo is None else elbo
