@@ -219,7 +219,7 @@ def test_the_help_of_a_choice_gives_each_kind_a_line(kind: Any, option: str):
 
 
 TABLES = {
-    kinds.Binarisation: kinds.BINARISATIONS,
+    kinds.BinarisationName: kinds.BINARISATIONS,
     kinds.Split: kinds.SPLITS,
     kinds.Activation: kinds.ACTIVATIONS,
     kinds.NetworkName: kinds.NETWORKS,

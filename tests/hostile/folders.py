@@ -116,7 +116,7 @@ FOLDERS: list[tuple[str, Make, str]] = [
     ("10^10 pixels among pictures", holding(x=start(10**5, 10**5) + DATA + END), "another size"),
     ("another size", holding(x=start(4, 5) + DATA + END), "found 4 × 5 pixels"),
     ("another size later", holding(x=start() + head(10**5, 10**5) + DATA + END), WRONG),
-    ("8 GiB of nothing", beside(sparse), "m.png has 8,589,934,592 bytes"),
+    ("8 GiB of nothing", beside(sparse), "m.png is 8,589,934,592 bytes long"),
     ("a torn picture", holding(x=WHOLE[:-20]), CUT),
     ("a torn header", holding(x=WHOLE[:20]), CUT),
     ("an unknown colour", holding(x=start(4, 4, 8, 9) + DATA + END), NO_HEADER),

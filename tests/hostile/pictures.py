@@ -147,7 +147,7 @@ def _pipe(folder: Path) -> Path:
 
 CASES = [
     *(Case(f"png {n}", writing("x.png", content), picture, told) for n, content, told in PNG),
-    Case("png 8 GiB of nothing", _large, picture, "x.png has 8,589,934,592 bytes"),
+    Case("png 8 GiB of nothing", _large, picture, "x.png is 8,589,934,592 bytes long"),
     Case("png a pipe", _pipe, picture, "a pipe or a device"),
     Case(
         "png as a mask", writing("x.png", PNG[0][1]), lambda p: load_mask(str(p), (1, 4, 4)), SIZE

@@ -237,9 +237,11 @@ CASES = [
     *(Case(f"weights {n}", holding(MODEL, edit), model, told) for n, edit, told in WEIGHTS),
     *(Case(f"moments {n}", holding(OPTIMISER, edit), training, told) for n, edit, told in MOMENTS),
     *(Case(f"manifest {n}", holding(MANIFEST, edit), model, told) for n, edit, told in MANIFESTS),
-    Case("weights of 8 GiB", _sparse(MODEL), model, "model.safetensors has 8,589,934,592 bytes"),
-    Case("moments of 8 GiB", _sparse(OPTIMISER), model, "has 8,589,934,592 bytes"),
-    Case("weights of 8 GiB, resumed", _sparse(MODEL), training, "has 8,589,934,592 bytes"),
+    Case(
+        "weights of 8 GiB", _sparse(MODEL), model, "model.safetensors is 8,589,934,592 bytes long"
+    ),
+    Case("moments of 8 GiB", _sparse(OPTIMISER), model, "is 8,589,934,592 bytes long"),
+    Case("weights of 8 GiB, resumed", _sparse(MODEL), training, "is 8,589,934,592 bytes long"),
     Case("weights of 8 GiB, of others", _widened, model, "no checkpoint of"),
     Case("networks of terabytes without a checkpoint", _nothing_saved, model, "it has none yet"),
     *(Case(f"link {name}", partial(_linked, name), Run, "is a symbolic link") for name in LINKS),

@@ -203,7 +203,7 @@ def entry(**changed: Any) -> bytes:
 
 RESULTS: list[tuple[str, bytes, str]] = [
     ("nothing", b"", READ),
-    ("megabytes", b"{" + b" " * (2 << 20) + b"}", "bytes, of 1,048,576 at most"),
+    ("megabytes", b"{" + b" " * (2 << 20) + b"}", "bytes long; at most 1,048,576 are allowed"),
     ("a list", b"[]", "results cannot be"),
     ("a number", b"3", "results cannot be"),
     ("nested deeply", DEEP, "nested too deeply"),

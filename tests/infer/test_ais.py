@@ -13,7 +13,13 @@ from elboroom.infer.chains.annealing import inverse_temperatures, trajectory
 from elboroom.infer.chains.annealing_path import Path, PathPoint
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
-from elboroom.model.posteriors import DiagonalGaussian, Gaussian, GaussianMixture, LowRankGaussian
+from elboroom.model.posteriors import (
+    Density,
+    DiagonalGaussian,
+    Gaussian,
+    GaussianMixture,
+    LowRankGaussian,
+)
 from tests.support.fit_cases import generator, pictures, small_vae
 from tests.support.oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
@@ -318,8 +324,16 @@ def test_counts_below_one_are_refused(count, value):
         ais(exact.model, x, mask, generator=generator(), **{count: value})
 
 
-class Unknown:
-    """A family of which nothing is known."""
+class Unknown(Density):
+    """A density whose covariance is not known."""
+
+    mean = torch.zeros(4, 2)
+
+    def sample(self, k, generator):
+        raise NotImplementedError
+
+    def log_prob(self, z):
+        raise NotImplementedError
 
 
 def test_what_does_not_fit_is_refused():

@@ -249,7 +249,9 @@ def test_bits_per_dimension_are_told_of_grey_levels_alone(tmp_path):
     assert levels.to_dict()["bits_per_dimension"]["mean"] == levels.bits.mean
     assert density.bits is None
     assert density.to_dict()["bits_per_dimension"] is None
-    with pytest.raises(IncomparableError, match="the probability of the images, the other"):
+    with pytest.raises(
+        IncomparableError, match="one is a probability of the images, the other a density"
+    ):
         levels.minus(density)
 
 

@@ -10,7 +10,7 @@ from elboroom import ModelConfig
 from elboroom.errors import UsageError
 from elboroom.evaluation.inference_gap import gaps
 from elboroom.infer import sir, svi
-from elboroom.infer.fitting.flow import Flow
+from elboroom.infer.fitting.flow import SplineFlow
 from elboroom.model.posteriors import (
     AmortisedFlow,
     CholeskyGaussian,
@@ -26,7 +26,7 @@ from elboroom.model.vae import VAE
 from tests.support.fit_cases import EVENT, generator, pictures
 
 DENSITIES = [
-    *(AmortisedFlow, CholeskyGaussian, DiagonalGaussian, Flow, FlowDensity, Gaussian),
+    *(AmortisedFlow, CholeskyGaussian, DiagonalGaussian, SplineFlow, FlowDensity, Gaussian),
     *(GaussianMixture, LowRankGaussian, SharedMixture),
 ]
 
