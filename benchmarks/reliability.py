@@ -108,13 +108,13 @@ def _killed(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[R
     killed = [kill for one in told for kill in one.killed]
     yield _count("kill -9: kills", len(killed), number, "kills")
     within = sum(kill.saving for kill in killed)
-    yield _count("kill -9: of them within a save", within, number // 2, "kills")
+    yield _count("kill -9: kills within a save", within, number // 2, "kills")
     torn = sum(kill.torn for kill in killed)
-    yield _count("kill -9: of these with a file cut short", torn, number // 10, "kills")
+    yield _count("kill -9: kills within a save that cut a file short", torn, number // 10, "kills")
     timed = sum(kill.training for kill in killed)
-    yield _count("kill -9: at a moment of training", timed, number // 10, "kills")
+    yield _count("kill -9: kills at a moment of training", timed, number // 10, "kills")
     yield _faults(
-        "kill -9: a run damaged, not gone on with, or of another end",
+        "kill -9: runs damaged, not resumed, or with another end",
         _flat(one.faults for one in told),
     )
     through = trained_through(options[0], next(places))
@@ -144,10 +144,10 @@ def _stopped(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[
             stop(options, sent, random.uniform(0, 0.3), through, next(places))
             for _ in range(number)
         ]
-        what = f"{name}, {number} times: longest until it ended"
+        what = f"{name}, {number} times: longest time to the end"
         yield Row(what, [_longest(found)], "s", LONGEST)
         faults = _flat(one.faults for one in found)
-        yield _faults(f"{name}: another exit code, nothing saved, or another end", faults)
+        yield _faults(f"{name}: runs with another exit code, nothing saved, or another end", faults)
 
 
 def _longest(found: list[Any]) -> float:
@@ -160,7 +160,10 @@ def _failing(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[
         told += [saves.fault(folder, disk, step) for disk in saves.disks(folder, step, code)]
     what = "disk: ENOSPC, EIO, EROFS at each call of a save, once and for good"
     yield _count(what, len(told), _SAVES, "saves")
-    yield _faults("disk: not told, the checkpoint before harmed, or something left", _only(told))
+    yield _faults(
+        "disk: saves with an error not raised, the last checkpoint harmed, or files left",
+        _only(told),
+    )
     with careless.in_place():
         told = [saves.fault(folder, disk, 3) for disk in saves.disks(folder, 3, errno.ENOSPC)]
     yield _found_out("disk: a writer in place", len(_only(told)))
@@ -181,11 +184,13 @@ def _failing_trainings(quick: bool, small: list[str], places: Iterator[Path]) ->
         for _ in range(number)
     ]
     told = [saves.in_training(options, disk, through, next(places)) for disk in disks]
-    yield _count("disk: the same at any call of a training", len(told), number, "runs")
-    yield _faults("disk: not told, or not gone on with to the same end", _flat(told))
+    yield _count("disk: ENOSPC, EIO, EROFS at any call of a training", len(told), number, "runs")
+    yield _faults(
+        "disk: trainings with an error not raised, or another end after resuming", _flat(told)
+    )
     disk, silently = Disk(errno.ENOSPC, calls // 2, for_good=True), children.failing_silently
     untold = saves.in_training(options, disk, through, next(places), silently)
-    yield _found_out("disk: a training that says nothing of it", len(untold))
+    yield _found_out("disk: a training that hides the error", len(untold))
 
 
 def _small_disks(places: Iterator[Path]) -> Iterator[Row]:
@@ -193,7 +198,10 @@ def _small_disks(places: Iterator[Path]) -> Iterator[Row]:
     with small_disk(tiny, _TINY):
         told = [saves.on_a_full_disk(tiny, free) for free in room]
     yield _count(f"disk: a tmpfs of {_TINY} KiB with any room left", len(told), len(room), "saves")
-    yield _faults("disk: that is not told, or the checkpoint before harmed", _only(told))
+    yield _faults(
+        "disk: saves on a tmpfs with an error not raised, or the last checkpoint harmed",
+        _only(told),
+    )
 
 
 def _corrupted(quick: bool, small: list[str], places: Iterator[Path]) -> Iterator[Row]:
@@ -201,12 +209,15 @@ def _corrupted(quick: bool, small: list[str], places: Iterator[Path]) -> Iterato
     told = corruptions.mishandled(next(places) / "kept", number, seed=0)
     what = "checkpoints: bits flipped, files cut, swapped, lost, overwritten"
     yield _count(what, len(told), number, "accidents")
-    yield _faults("checkpoints: not noticed, or the one before not used", _only(told))
+    yield _faults("checkpoints: damage not noticed, or the one before not used", _only(told))
     with careless.without_hashes():
         told = corruptions.mishandled(next(places) / "kept", number, seed=0)
     yield _found_out("checkpoints: a reader without hashes", len(_only(told)))
     yield _unnoticed(next(places) / "kept")
-    yield _faults("power cut: what one after a save might undo", power_cuts.volatile(next(places)))
+    yield _faults(
+        "power cut: changes of a save that a power cut could undo",
+        power_cuts.volatile(next(places)),
+    )
     writers: dict[str, Callable[[], AbstractContextManager[None]]] = {
         "files": careless.unsynced_files,
         "folders": careless.unsynced_folders,
@@ -236,8 +247,8 @@ def _hostile() -> Iterator[Row]:
     times = [float(said.split()[0]) for said in lines[:-1] if said[0].isdigit()]
     told = [said for said in lines if not said[0].isdigit()]
     yield _count("hostile files: read", len(times), len(CORPUS), "files")
-    yield _faults("hostile files: a crash, an execution, 256 MB or 2 s more", told)
-    yield Row("hostile files: the longest", [max(times)], "s", SECONDS)
+    yield _faults("hostile files: crashes, executions, over 256 MB or over 2 s", told)
+    yield Row("hostile files: longest time for one file", [max(times)], "s", SECONDS)
     with TemporaryDirectory() as folder:
         found = {
             f"{name}: {file}": harm
@@ -261,9 +272,13 @@ def _mutated(quick: bool, places: Iterator[Path]) -> Iterator[Row]:
     faults = [f"{name}: {fault}" for name, one in found.items() for fault in one.faults]
     number, taken = (sum(getattr(one, n) for one in found.values()) for n in ("files", "taken"))
     yield _count(f"mutated files: read, of {len(TARGETS)} kinds", number, least, "files")
-    yield Row("mutated files: taken for whole", [taken], "files")
-    yield _faults("mutated files: a crash, an execution, a wrong type, 256 MB or 2 s more", faults)
-    yield Row("mutated files: the longest", [_longest(list(found.values()))], "s", SECONDS)
+    yield Row("mutated files: accepted as whole", [taken], "files")
+    yield _faults(
+        "mutated files: crashes, executions, wrong types, over 256 MB or over 2 s", faults
+    )
+    yield Row(
+        "mutated files: longest time for one file", [_longest(list(found.values()))], "s", SECONDS
+    )
     for name, check in _CONTROLS.items():
         harmed = _fuzzed(next(places), name, _CONTROL_FILES, check)
         yield _found_out(f"mutated files: {name}, its check of {check}", len(harmed.faults))
@@ -284,7 +299,7 @@ def _golden(places: Iterator[Path]) -> Iterator[Row]:
     formats = golden_runs.GOLDEN
     faults = [fault for old in formats for fault in golden_runs.faults(old, next(places))]
     yield _count(f"formats: runs of {', '.join(formats)}", len(formats), 1, "runs")
-    yield _faults("formats: not whole, read otherwise, or of another end", faults)
+    yield _faults("formats: runs damaged, read otherwise, or with another end", faults)
 
 
 def _cost(quick: bool, place: Path) -> Row:

@@ -101,7 +101,7 @@ def test_a_run_in_the_way_is_kept(elboroom: Command, run: Path, small: list[str]
     assert error(elboroom("train", *small, "--out", run), 1) == [
         f"{run} is in the way",
         "a new run never writes over an old one",
-        f"give another --out, or go on with `elboroom train --resume {run}`",
+        f"give another --out, or resume it with `elboroom train --resume {run}`",
     ]
     assert last_checkpoint(run) == before
 

@@ -110,7 +110,7 @@ def test_a_new_run_never_writes_over_something(tmp_path: Path, config: Config, w
     assert str(error.value) == (
         f"{path} is in the way\n"
         "  why: a new run never writes over an old one\n"
-        f"  fix: give another --out, or go on with `elboroom train --resume {path}`"
+        f"  fix: give another --out, or resume it with `elboroom train --resume {path}`"
     )
 
 

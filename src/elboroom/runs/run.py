@@ -181,5 +181,5 @@ def _require_free(path: Path) -> None:
         raise RunError(
             f"{path} is in the way",
             why="a new run never writes over an old one",
-            fix=f"give another --out, or go on with `elboroom train --resume {path}`",
+            fix=f"give another --out, or resume it with `elboroom train --resume {path}`",
         )
