@@ -22,12 +22,12 @@ from tests.support.outcomes import error, last_checkpoint, metrics
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Options of a training that takes seconds: 12 epochs of 180 steps."""
+    """Options of a training that takes seconds: 8 epochs of 180 steps."""
     path = tmp_path_factory.mktemp("data") / "many.npy"
     np.save(path, np.random.default_rng(0).random((2_000, 8, 8), dtype=np.float32))
     data = ["--data", str(path), "--split", "standard", "--binarisation", "dynamic"]
     model = ["--hidden", "16", "--batch-size", "10", "--warmup", "4", "--schedule", "cosine"]
-    return [*data, *model, "--epochs", "12", "--evaluate-every", "5", "--threads", "1"]
+    return [*data, *model, "--epochs", "8", "--evaluate-every", "5", "--threads", "1"]
 
 
 def test_ctrl_c_keeps_the_run_and_resuming_is_as_if_it_had_never_stopped(
@@ -39,7 +39,7 @@ def test_ctrl_c_keeps_the_run_and_resuming_is_as_if_it_had_never_stopped(
         line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
-        while not process.stderr.readline().startswith("epoch 2/12"):
+        while not process.stderr.readline().startswith("epoch 2/8"):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -48,7 +48,7 @@ def test_ctrl_c_keeps_the_run_and_resuming_is_as_if_it_had_never_stopped(
     step = int(json.loads(last_checkpoint(run)["manifest.json"])["step"])
     assert stopped == f"stopped at step {step:,}; the run is in {run}"
     assert following == f"resume with: elboroom train --resume {run}"
-    assert 2 * 180 <= step < 12 * 180
+    assert 2 * 180 <= step < 8 * 180
     assert "Traceback" not in err
 
     outcome = elboroom("train", *following.split()[4:])
@@ -56,7 +56,7 @@ def test_ctrl_c_keeps_the_run_and_resuming_is_as_if_it_had_never_stopped(
     assert elboroom("train", *many, "--quiet", "--out", through).code == 0
     assert last_checkpoint(run) == last_checkpoint(through)
     assert metrics(run) == metrics(through)
-    assert len(metrics(run)) == 12
+    assert len(metrics(run)) == 8
 
 
 def pressing(times: int) -> Any:

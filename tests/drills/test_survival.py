@@ -45,15 +45,16 @@ def test_training_does_not_depend_on_how_often_it_is_saved(
     assert differences(tmp_path / "run", through) == []
 
 
+@pytest.mark.parametrize("kills", [6, pytest.param(15, marks=pytest.mark.full)])
 def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(
-    brief: list[str], tmp_path_factory: pytest.TempPathFactory
+    brief: list[str], tmp_path_factory: pytest.TempPathFactory, kills: int
 ):
     places = (tmp_path_factory.mktemp("story") for _ in count())
-    found = list(stories([[*brief, *EVERY_STEP]], 15, places, Random(0)))
+    found = list(stories([[*brief, *EVERY_STEP]], kills, places, Random(0)))
     assert [one.faults for one in found] == [[]] * len(found)
     killed = [kill for one in found for kill in one.killed]
-    assert len(killed) >= 15
-    assert sum(kill.saving for kill in killed) >= 8
+    assert len(killed) >= kills
+    assert 2 * sum(kill.saving for kill in killed) >= kills
     assert any(kill.torn for kill in killed)
     assert any(kill.training for kill in killed)
 
@@ -70,7 +71,7 @@ def test_a_writer_that_renames_nothing_does_not_survive_kills(
 @pytest.fixture(scope="module")
 def lasting(brief: list[str]) -> list[str]:
     """Options of a training of a second or so."""
-    return [*brief, "--epochs", "200", "--learning-rate", "1e-5"]  # it does not overfit
+    return [*brief, "--epochs", "120", "--learning-rate", "1e-5"]  # it does not overfit
 
 
 @pytest.fixture(scope="module")

@@ -95,6 +95,7 @@ def test_the_refined_posterior_of_a_bernoulli_decoder_is_calibrated():
     assert_right_and_narrow_rejected(ranks)
 
 
+@pytest.mark.full  # the same by a closed form stands above
 def test_hmc_of_a_bernoulli_decoder_is_calibrated():
     """Of few pixels, whose posteriors are far from Gaussian."""
     model = bernoulli(12)

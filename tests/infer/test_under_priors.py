@@ -24,7 +24,7 @@ from tests.support.oracles import (
     assert_rejected,
     random_masks,
 )
-from tests.support.prior_cases import PRIORS, flow, mixture, noise
+from tests.support.prior_cases import PRIORS, flow, mixture, noise, vamp
 
 UNLIKE = {name: make for name, make in PRIORS.items() if name != "standard"}
 each_prior = pytest.mark.parametrize("make", UNLIKE.values(), ids=UNLIKE)
@@ -192,7 +192,15 @@ def test_fits_lie_below_the_evidence_and_near_it(make, fit):
     assert gap.mean(0).median() < 1
 
 
-@each_prior
+# Once fixed, a VampPrior is a mixture: chains under it repeat the code of those under a mixture.
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(make, marks=pytest.mark.full if make is vamp else ())
+        for make in UNLIKE.values()
+    ],
+    ids=UNLIKE,
+)
 @pytest.mark.parametrize("method", [infer.hmc, infer.metropolis_within_gibbs])
 def test_chains_have_the_moments_of_the_grid(make, method):
     model, x, mask, exact = problem(make)
