@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import ElboroomError, UsageError
-from elboroom.infer.linear_algebra import product_grid, times_shared
 from elboroom.infer.target import Target
+from elboroom.model.linear_algebra import product_grid, times_shared
 from elboroom.model.posteriors import Density, Gaussian, GaussianMixture
 from elboroom.model.vae import VAE
 

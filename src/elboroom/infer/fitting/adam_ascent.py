@@ -9,6 +9,7 @@ from torch.optim import Adam
 from elboroom.infer.fitting.ascent import Parameters
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic
 from elboroom.infer.target import Target
+from elboroom.model.linear_algebra import times_shared
 from elboroom.model.posteriors import Density, Gaussian, GaussianMixture, LowRankGaussian
 
 _CHECK_DRAWS = 64
@@ -112,7 +113,7 @@ class LowRankAscent(AdamAscent):
         q = self.q(parameters)
         eps, eta = nodes.eps.split([self.latents, self.rank], -1)
         # z = μ + σ ε + F η
-        z = q.mean + q.log_std.exp() * eps[:, None] + torch.einsum("bdr,kr->kbd", q.factor, eta)
+        z = q.mean + q.log_std.exp() * eps[:, None] + times_shared(q.factor, eta)
         return target.log_joint(z) - self.q(tuple(p.detach() for p in parameters)).log_prob(z)
 
 
@@ -162,7 +163,7 @@ class MixtureAscent(AdamAscent):
         """Compute Σ_m π_m log w(z_mk), with z_mk from component m: the draws are stratified."""
         q = self.q(parameters)
         component = q.components
-        z = component.mean + torch.einsum("mbij,kj->kmbi", component.scale, nodes.eps)
+        z = component.mean + times_shared(component.scale, nodes.eps)
         fixed = self.q(tuple(p.detach() for p in parameters))
         k, m = z.shape[:2]
         flat = z.flatten(0, 1)

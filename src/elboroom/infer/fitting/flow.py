@@ -8,9 +8,9 @@ from torch import Tensor
 from elboroom.infer.fitting.adam_ascent import AdamAscent
 from elboroom.infer.fitting.ascent import Parameters
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic
-from elboroom.infer.linear_algebra import times
 from elboroom.infer.target import Target
 from elboroom.model.flows import Spline
+from elboroom.model.linear_algebra import times
 from elboroom.model.normal import log_standard_normal
 from elboroom.model.posteriors import Density, Gaussian
 from elboroom.randomness import normals

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from elboroom.infer.fitting.ascent import Parameters
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic, gauss_hermite
-from elboroom.infer.linear_algebra import times_shared
 from elboroom.infer.target import Target
+from elboroom.model.linear_algebra import times_shared
+from elboroom.model.normal import log_standard_normal
 
 # For each D with a quadrature, the number of nodes along an axis for the steps and for the check.
 # Nodes in one dimension are cheap.
@@ -62,9 +63,9 @@ class NaturalGradientAscent:
         """Compute log p(x_seen, z_k) − log q(z_k), in nats, (K, B)."""
         mean, scale = parameters
         log_joint = target.log_joint(_at(mean, scale, nodes))
-        # −log q(z_k) = ½ |ε_k|² + log |det A| + D/2 log 2π
-        minus_log_normal = 0.5 * (nodes.eps.square() + math.log(2 * math.pi)).sum(-1)
-        return log_joint + minus_log_normal[:, None] + torch.linalg.slogdet(scale).logabsdet
+        # −log q(z_k) = −log N(ε_k; 0, I) + log |det A|
+        log_normal = log_standard_normal(nodes.eps)[:, None]
+        return log_joint - log_normal + torch.linalg.slogdet(scale).logabsdet
 
 
 def _step(

@@ -10,8 +10,8 @@ from elboroom.errors import ElboroomError
 from elboroom.infer.lattice.cells import Cells
 from elboroom.infer.lattice.scored import DEPTH, ScoredLattice
 from elboroom.infer.lattice.tiles import SIDE, Tiles
-from elboroom.infer.linear_algebra import product_grid
 from elboroom.infer.target import Target
+from elboroom.model.linear_algebra import product_grid
 
 _COARSEST, _FINEST = 1 / 4, 1 / 1024  # spacings: powers of two, so that points are exact
 # Tiles from the origin at the coarsest spacing: the least and the largest extent of the search.

@@ -131,8 +131,9 @@ class MixturePrior(Prior):
     @classmethod
     def random(cls, components: int, latents: int, generator: torch.Generator) -> "MixturePrior":
         """Return a prior of equal weights, unit deviations, and means drawn near 0."""
-        means = _INITIAL_SPREAD * torch.randn(components, latents, generator=generator)
-        return cls(torch.zeros(components), means, torch.zeros(components, latents))
+        zeros = torch.zeros(components, latents)
+        means = _INITIAL_SPREAD * normals(zeros.shape, zeros, generator)
+        return cls(torch.zeros(components), means, zeros)
 
     @classmethod
     def from_config(cls, inputs: PriorInputs) -> "MixturePrior":
