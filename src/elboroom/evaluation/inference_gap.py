@@ -4,7 +4,7 @@ Cremer, Li & Duvenaud, *Inference Suboptimality in Variational Autoencoders* (20
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -186,12 +186,8 @@ def gaps(
     others: list[MethodName] = [name for name in methods if name != best]
     names: tuple[MethodName, ...] = ("encoder", best, *others)
     found = infer_each(names, model, x, mask, generator=generator)
-    posteriors = cast(dict[MethodName, VariationalPosterior], found)
-    log_weights: dict[MethodName, Tensor] = {
-        name: posterior.log_weights(k) for name, posterior in posteriors.items()
-    }
     fits: dict[MethodName, FitQuality] = {
-        name: FitQuality(elbo(w), pareto_k(w)) for name, w in log_weights.items()
+        n: _quality(p, k) for n, p in found.items() if isinstance(p, VariationalPosterior)
     }
     if model.latents <= _MOST_GRID_LATENTS:
         exact = grid(model, x, mask, generator=generator)
@@ -200,6 +196,11 @@ def gaps(
     particles = sir_from_modes(model, x, mask, generator=generator, particles=k)
     error, k_hat = particles.log_evidence_standard_error, pareto_k(particles.log_weights)
     return Gaps(Evidence("importance sampling", particles.log_evidence, error, k_hat), fits, best)
+
+
+def _quality(posterior: VariationalPosterior, k: int) -> FitQuality:
+    log_weights = posterior.log_weights(k)
+    return FitQuality(elbo(log_weights), pareto_k(log_weights))
 
 
 def _best_fit(q: Density) -> MethodName:

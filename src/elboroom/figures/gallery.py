@@ -154,7 +154,7 @@ def _contours(subject: Subject) -> Figure:
     exact = grid(model, x, mask, generator=generator)
     axes = panel_axes(exact, four_sigma_ends(fit.q))
     z1, z2 = axes.numpy().transpose(1, 0, 2)
-    truth, fitted = log_density_table(exact, axes), log_density_table(fit, axes)
+    truth, fitted = log_density_table(exact, axes), log_density_table(fit.q, axes)
     kl = exact.kl(fit.q).numpy()
     return figures.contours(z1, z2, truth, fitted, kl, x.numpy(), mask.numpy())
 

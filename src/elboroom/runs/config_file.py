@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import tomli_w
 
@@ -68,9 +68,9 @@ def _unreadable(run: Path, why: str) -> RunError:
     )
 
 
-def _event_shape(found: object) -> tuple[int, ...]:
+def _event_shape(found: Any) -> tuple[int, ...]:
     require_type("event", found, tuple[int, ...])
-    shape = tuple(cast(list[int], found))
+    shape = tuple(found)
     if not 1 <= len(shape) <= _MOST_AXES or min(shape) < 1:
         raise ValueError(f"an event cannot have the shape {shape}")
     return shape

@@ -6,10 +6,10 @@ import shutil
 import sys
 from copy import copy
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
@@ -30,14 +30,13 @@ class CompiledVAE(VAE):
     """The same model, sharing its parameters, with `encoder` and `log_likelihood` compiled."""
 
     def __init__(self, model: VAE) -> None:
-        encoder = cast(nn.Module, _compiled(model.encoder))
         parts = model.likelihood, model.prior, model.family
-        super().__init__(encoder, model.decoder, model.latents, *parts)
+        super().__init__(_compiled(model.encoder), model.decoder, model.latents, *parts)
         self._log_likelihood = _compiled(model.log_likelihood)
 
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute `VAE.log_likelihood`; only rounding differs."""
-        return cast(Tensor, self._log_likelihood(x, z, mask))
+        return self._log_likelihood(x, z, mask)
 
 
 def _compiled(function: Any) -> Any:
