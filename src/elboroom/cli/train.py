@@ -12,7 +12,9 @@ from elboroom.config import Config
 from elboroom.data import Dataset, load_data
 from elboroom.device import resolve_device
 from elboroom.errors import TrainingError, UsageError
+from elboroom.model.networks import NETWORK_KINDS
 from elboroom.model.vae import VAE
+from elboroom.randomness import stream
 from elboroom.runs.autosave import Autosave
 from elboroom.runs.run import RUNS, Run
 from elboroom.training.limits.memory import memory_for
@@ -92,8 +94,10 @@ def explain(config: Config) -> None:
     data = load_data(config.data)
     resolution = resolve_with_reasons(config, data)
     resolved = resolution.config
-    reasons = resolution.reasons | explained(resolved.train, resolved.objective, data.train)
-    for choice, reason in reasons.items():
+    kind, noise = NETWORK_KINDS[resolved.model.network], stream(resolved.train.seed, "weights")
+    decoder = kind.decoder(resolved.model, data.event_shape, noise)
+    reasons = explained(decoder, data.train, resolved.train, resolved.objective)
+    for choice, reason in (resolution.reasons | reasons).items():
         plain_console().print(f"{choice}: {reason}")
 
 
