@@ -1,12 +1,12 @@
 """Stochastic-gradient ascent of the ELBO, for families of q without a natural gradient."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from elboroom.infer.fitting.ascent import Parameters
+from elboroom.infer.fitting.ascent import AscentMethod, Parameters
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic
 from elboroom.infer.target import Target
 from elboroom.model.linear_algebra import times_shared
@@ -18,8 +18,10 @@ _LEAST_NOISE = 1e-6  # share of the variance: rounding may make the remainder ne
 _LOG_NOTHING = -30.0  # the least log mass at which gradients still reach a component
 
 
-class AdamAscent(ABC):
+class AdamAscent(AscentMethod):
     """Ascent by Adam; a family defines q and log w of its parameters.
+
+    The mean gradient of log w is the ELBO's gradient; the path derivative is enough.
 
     Each round starts a new Adam optimiser, whose steps are scaled by the row's step size. Therefore
     parameters are in units of the Gaussian that the fit starts from.
@@ -46,15 +48,6 @@ class AdamAscent(ABC):
     @abstractmethod
     def q(self, parameters: Parameters) -> Density:
         """Return the density of these parameters."""
-
-    @abstractmethod
-    def log_weights(
-        self, target: Target, parameters: Parameters, nodes: ExpectationNodes
-    ) -> Tensor:
-        """Compute log p(x_seen, z_k) − log q(z_k), in nats, (K, B).
-
-        The mean of its gradient is the ELBO's gradient; the path derivative is enough.
-        """
 
     def ascend_round(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
         """Take one round of Adam steps."""

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from elboroom.infer.fitting.ascent import Parameters
+from elboroom.infer.fitting.ascent import AscentMethod, Parameters
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic, gauss_hermite
 from elboroom.infer.target import Target
 from elboroom.model.linear_algebra import times_shared
@@ -24,7 +24,7 @@ _LARGEST_MOVE = 1.5  # limit on a step of the mean, in standard deviations a lat
 _LEAST_CURVATURE = 0.5
 
 
-class NaturalGradientAscent:
+class NaturalGradientAscent(AscentMethod):
     """Ascent by natural gradients of the parameters (mean, scale) of `posteriors.Gaussian`.
 
     In one or two dimensions expectations are computed by quadrature, so the ascent has no noise.
