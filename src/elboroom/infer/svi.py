@@ -93,7 +93,8 @@ def svi(
     natural = NaturalGradientAscent(target.latents, k, x, fork(generator), diagonal=diagonal)
     limits = {"tolerance": tolerance, "max_steps": max_steps}
     found = ascend_from_each(natural, target, found, **limits)
-    q, converged = _gaussian(best(found), diagonal=diagonal)
+    highest = best(found)
+    q, converged = _gaussian(*highest.parameters, diagonal=diagonal), highest.converged
     if family in _ADAM:
         method, parameters = _ADAM[family](found, rank, k, generator)
         end = ascend(method, target, parameters, **limits)
@@ -148,12 +149,10 @@ def _axis_aligned(mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.diag_embed(precision.rsqrt())
 
 
-def _gaussian(highest: Ascent, *, diagonal: bool) -> tuple[Density, Tensor]:
-    mean, scale = highest.parameters
+def _gaussian(mean: Tensor, scale: Tensor, *, diagonal: bool) -> Density:
     if diagonal:
-        q = DiagonalGaussian(mean, scale.diagonal(dim1=-1, dim2=-2).log())
-        return q, highest.converged
-    return Gaussian(mean, scale), highest.converged
+        return DiagonalGaussian(mean, scale.diagonal(dim1=-1, dim2=-2).log())
+    return Gaussian(mean, scale)
 
 
 _Start = tuple[AdamAscent, Parameters]
