@@ -3,7 +3,7 @@
 Cremer, Li & Duvenaud, *Inference Suboptimality in Variational Autoencoders* (2018), section 3.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from elboroom.config import FitName, GapsConfig, MethodName
 from elboroom.errors import UsageError, require_positive
-from elboroom.evaluation.estimate import Estimate
+from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, pareto_k
 from elboroom.infer.grid import grid
 from elboroom.infer.methods import infer_each, sir_from_modes
@@ -115,33 +115,28 @@ class Gaps:
 
     def summary(self) -> dict[str, Estimate]:
         """Estimate the means over images of log p(x_seen) and of the gaps."""
-        values = {
-            "log_evidence": self.evidence.value,
-            "amortisation": self.amortisation,
-            "approximation": self.approximation,
-            "inference": self.inference,
-        }
-        return {name: Estimate.of(value) for name, value in values.items()}
+        return Estimate.of_each(
+            {
+                "log_evidence": self.evidence.value,
+                "amortisation": self.amortisation,
+                "approximation": self.approximation,
+                "inference": self.inference,
+            }
+        )
 
     def summary_of(self, method: MethodName) -> dict[str, Estimate]:
         """Estimate the means over images of the `elbo` of a fit, its `gap`, and `reliable`.
 
         A fit is reliable for importance sampling if k̂ < 0.7; the mean is the share of images.
         """
-        values = {
-            "elbo": self.fits[method].elbo,
-            "gap": self.below_evidence(method),
-            "reliable": (self.fits[method].k_hat < RELIABLE_K_HAT).double(),
-        }
-        return {name: Estimate.of(value) for name, value in values.items()}
+        reliable = (self.fits[method].k_hat < RELIABLE_K_HAT).double()
+        known = {"elbo": self.fits[method].elbo, "gap": self.below_evidence(method)}
+        return Estimate.of_each(known | {"reliable": reliable})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summaries as JSON types."""
-        summary = {name: asdict(estimate) for name, estimate in self.summary().items()}
-        fits = {
-            method: {name: asdict(e) for name, e in self.summary_of(method).items()}
-            for method in self.fits
-        }
+        summary: dict[str, Any] = as_tables(self.summary())
+        fits = {method: as_tables(self.summary_of(method)) for method in self.fits}
         quality = {
             "by": self.evidence.by,
             "error_of_an_image": self.evidence.error.mean().item(),
