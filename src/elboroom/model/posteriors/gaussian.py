@@ -26,10 +26,6 @@ class Gaussian(LocatedDensity):
         """Σ = A Aᵀ, (B, D, D)."""
         return self.scale @ self.scale.mT
 
-    def sample(self, k: int, generator: torch.Generator) -> Tensor:
-        """Draw k reparameterised z for each row, (k, B, D)."""
-        return self.at(normals((k, *self.location.shape), self.location, generator))
-
     def at(self, eps: Tensor) -> Tensor:
         """Transform standard normal noise ε into z, (..., B, D) → (..., B, D)."""
         # z = μ + A ε
@@ -85,10 +81,6 @@ class CholeskyGaussian(LocatedDensity):
     def marginals(self) -> DiagonalGaussian:
         """q(z_d) of each latent alone."""
         return DiagonalGaussian(self.location, 0.5 * self.scale.square().sum(-1).log())
-
-    def sample(self, k: int, generator: torch.Generator) -> Tensor:
-        """Draw k reparameterised z for each row, (k, B, D)."""
-        return self.at(normals((k, *self.location.shape), self.location, generator))
 
     def at(self, eps: Tensor) -> Tensor:
         """Transform standard normal noise ε into z, (..., B, D) → (..., B, D)."""
