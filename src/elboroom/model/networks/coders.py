@@ -103,7 +103,7 @@ class FullyConnected(NetworkKind):
     """Encoders and decoders of linear layers; the decoder mirrors the encoder.
 
     Attributes:
-        hidden: builds the hidden layers from widths, of which the first is the input's.
+        hidden: builds the hidden layers from widths; the first is the input's.
     """
 
     hidden: HiddenLayers
