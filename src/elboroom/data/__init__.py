@@ -25,9 +25,7 @@ def load_mnist(
     validation: int = DataConfig.validation,
 ) -> Dataset:
     """Load the embedded MNIST with the options of `DataConfig`."""
-    return load_data(
-        DataConfig(binarisation=binarisation, split=split, validation=validation),
-    )
+    return load_data(DataConfig(binarisation=binarisation, split=split, validation=validation))
 
 
 def load_data(config: DataConfig) -> Dataset:

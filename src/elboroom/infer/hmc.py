@@ -109,12 +109,7 @@ def hmc(
     kept = [(walk.state.z, move.acceptance, move.divergences) for move in moves]
     visited, acceptance, divergences = (torch.stack(part) for part in zip(*kept, strict=True))
     return HMCPosterior(
-        target,
-        visited,
-        acceptance.mean(0),
-        generator,
-        divergences.sum(0),
-        walk.step_size.average,
+        target, visited, acceptance.mean(0), generator, divergences.sum(0), walk.step_size.average
     )
 
 

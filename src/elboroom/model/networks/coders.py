@@ -155,10 +155,7 @@ def gated_layers(
 ) -> list[nn.Module]:
     """Build layers h = act(W x + b) σ(V x + c)."""
     return [
-        Gated(
-            linear(fan_in, 2 * fan_out, generator),
-            nn.Sequential(*nonlinearity(config, fan_out)),
-        )
+        Gated(linear(fan_in, 2 * fan_out, generator), nn.Sequential(*nonlinearity(config, fan_out)))
         for fan_in, fan_out in pairwise(widths)
     ]
 
