@@ -92,12 +92,11 @@ def _train(
 def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
-    resolution = resolve_with_reasons(config, data)
-    resolved = resolution.config
+    resolved, reasons = resolve_with_reasons(config, data)
     kind, noise = NETWORK_KINDS[resolved.model.network], stream(resolved.train.seed, "weights")
     decoder = kind.decoder(resolved.model, data.event_shape, noise)
-    reasons = explained(decoder, data.train, resolved.train, resolved.objective)
-    for choice, reason in (resolution.reasons | reasons).items():
+    reasons |= explained(decoder, data.train, resolved.train, resolved.objective)
+    for choice, reason in reasons.items():
         plain_console().print(f"{choice}: {reason}")
 
 
