@@ -31,7 +31,7 @@ def load_mnist(
 def load_data(config: DataConfig) -> Dataset:
     """Read, split and binarise the data of `config`.
 
-    Images that would take more than its `memory` stay on disk. Memory then holds 16 bytes a row
+    Images that would take more than its `memory` stay on disk. Memory then holds 16 bytes per row
     (its place in the file and in the order of the epoch) and the images of one batch.
 
     Raises:

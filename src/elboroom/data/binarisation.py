@@ -12,7 +12,7 @@ from elboroom.config import BinarisationName
 from elboroom.randomness import uniforms
 
 _SEED = 20131220  # arXiv:1312.6114 was submitted on 20 December 2013
-_PERIOD = 1 << 128  # of PCG64, which goes back by advancing around its whole period
+_PERIOD = 1 << 128  # period of PCG64, which goes back by advancing around it
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from elboroom.untrusted import parse_toml, read_bytes, require_no_links
 
 CONFIG = "config.toml"
 _LARGEST = 1 << 14  # bytes
-_MOST_AXES = 8  # of an event
+_MOST_AXES = 8  # in the shape of an event
 
 
 def read_config(run: Path) -> tuple[Config, Identity, tuple[int, ...], dict[str, Any]]:

@@ -28,7 +28,7 @@ class AdamAscent(AscentMethod):
 
     Args:
         noises: the dimension of the ε of one draw.
-        k: samples a step.
+        k: samples per step.
         like: tensor whose type and device are used.
         generator: random generator of the ε.
 

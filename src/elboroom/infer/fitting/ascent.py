@@ -14,7 +14,7 @@ Parameters = tuple[Tensor, ...]
 """The parameters of q, each (B, ...)."""
 
 SAMPLES = 32
-"""The default number of samples of z an image and step."""
+"""The default number of samples of z per image and step."""
 TOLERANCE = 0.01
 """The default tolerance of `ascend`, in nats."""
 

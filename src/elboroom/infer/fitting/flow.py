@@ -22,7 +22,7 @@ _MEAN_DRAWS = 1_024
 
 @dataclass(frozen=True)
 class SplineFlow(Density):
-    """The density of z = μ + A f(ε), with one spline flow f a row.
+    """The density of z = μ + A f(ε), with one spline flow f per row.
 
     Attributes:
         spline: the form of f.

@@ -20,7 +20,7 @@ from elboroom.model.normal import log_standard_normal
 _ORDERS = {1: (9, 12), 2: (3, 4)}
 _CHECK_DRAWS = 64
 _SHRINK = 0.7  # Halving would stop too early: all later steps together are as long as one.
-_LARGEST_MOVE = 1.5  # limit on a step of the mean, in standard deviations a latent
+_LARGEST_MOVE = 1.5  # limit on a step of the mean, in standard deviations per latent
 _LEAST_CURVATURE = 0.5
 
 
@@ -31,7 +31,7 @@ class NaturalGradientAscent(AscentMethod):
 
     Args:
         latents: D.
-        k: samples of ε a step, if there is no quadrature.
+        k: samples of ε per step, if there is no quadrature.
         diagonal: keep Σ diagonal; the initial scale must be diagonal too.
         like: tensor whose type and device are used.
         generator: random generator of the ε.

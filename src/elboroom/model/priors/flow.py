@@ -14,7 +14,7 @@ from elboroom.model.priors.prior import Prior, PriorInputs
 _TRANSFORMS = 2
 _WIDTH = 64
 _MEAN_DRAWS = 1_024
-_LEAST_WEIGHTS = 30  # of the splines, for each pair of latents
+_LEAST_WEIGHTS = 30  # weights of the splines for each pair of latents
 
 
 @dataclass(frozen=True)
