@@ -153,9 +153,7 @@ class Annealing:
             on_move()
         return here, log_weights, torch.stack(acceptance).mean(0)
 
-    def backwards(
-        self, z: Tensor, noise: Noise, on_move: Callable[[], None] = lambda: None
-    ) -> Tensor:
+    def backwards(self, z: Tensor, noise: Noise) -> Tensor:
         """Run chains from posterior draws z (C, B, D) back to q₀; return log w (C, B).
 
         This is `forwards` with time reversed: the same moves, the last one first.
@@ -166,7 +164,6 @@ class Annealing:
         for beta, increase, step_size in zip(*(part.flip(0) for part in self._moves), strict=True):
             here, _ = move(self.path, here, beta, step_size, noise)
             log_weights = log_weights + increase * here.log_ratio
-            on_move()
         return log_weights
 
     @property
