@@ -17,7 +17,7 @@ from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.runs.autosave import Autosave
 from elboroom.runs.run import RUNS, Run
-from elboroom.training.limits.memory import memory_for
+from elboroom.training.limits.out_of_memory import memory_errors
 from elboroom.training.loop import train as train_model
 from elboroom.training.resolve import resolve, resolve_with_reasons
 from elboroom.training.safeguards.early_stopping import evaluations_after_warmup, out_of_patience
@@ -67,7 +67,7 @@ def _train(
         show(state.history[-1])
 
     watched = epoch_progress(console, config.train, held_out, quiet=quiet)
-    with watched as show, memory_for(config.train):
+    with watched as show, memory_errors(config.train):
         try:
             train_model(
                 model,

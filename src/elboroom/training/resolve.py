@@ -7,7 +7,7 @@ from elboroom.data import Dataset
 from elboroom.model.vae import VAE
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.batch_size import largest_fit
-from elboroom.training.limits.memory import memory_for
+from elboroom.training.limits.out_of_memory import memory_errors
 from elboroom.training.limits.time_budget import epochs_within
 
 
@@ -53,7 +53,7 @@ def _fit_into_memory(config: Config, model: VAE, data: Dataset) -> tuple[Config,
 def _fit_into_minutes(
     config: Config, minutes: float, model: VAE, data: Dataset
 ) -> tuple[Config, str]:
-    with memory_for(config.train):
+    with memory_errors(config.train):
         epochs = epochs_within(minutes, model, data, config.train, objective=config.objective)
     reason = f"{epochs:,}, as many as fit into {minutes:g} minutes, or all of --epochs"
     return replace(config, train=replace(config.train, epochs=epochs), minutes=None), reason
