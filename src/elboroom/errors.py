@@ -1,6 +1,6 @@
 """The errors of elboroom. Each states what happened, why, and how to fix it."""
 
-_MOST_CHARACTERS = 2_000  # of each of the three parts
+_MOST_CHARACTERS = 2_000  # in each of the three parts
 
 
 class ElboroomError(Exception):
@@ -20,7 +20,7 @@ class UsageError(ElboroomError):
 
 
 class NotDrawableError(UsageError):
-    """A figure that cannot be drawn of this model or this data."""
+    """A figure that cannot be drawn for this model or this data."""
 
 
 class DataError(UsageError):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 import torch
 
 from elboroom import Run, half_mask, infer
-from elboroom.cli import infer as infer_command
 from elboroom.infer import methods
 from elboroom.infer.encoder import encoder
 from tests.support.command import Command
@@ -135,7 +135,8 @@ def test_batches_are_joined_row_by_row_and_draw_apart(
 ):
     options = ["--mask", "top", "--method", "encoder"]
     whole = inferred(elboroom, run, tmp_path / "a.npz", *options)
-    monkeypatch.setattr(infer_command, "images_at_a_time", lambda name: 13)
+    few = replace(methods.REGISTRY["encoder"], rows_at_a_time=13)
+    monkeypatch.setitem(methods.REGISTRY, "encoder", few)
     parts = inferred(elboroom, run, tmp_path / "b.npz", *options)
     np.testing.assert_allclose(parts["mean"], whole["mean"], rtol=1e-5, atol=1e-6)
     model, data = Run(run).load_model(), Run(run).load_data()

@@ -10,7 +10,7 @@ from elboroom.infer import methods
 from elboroom.infer.chains.posterior import ChainPosterior
 from elboroom.infer.grid import GridPosterior
 from elboroom.infer.hmc import HMCPosterior
-from elboroom.infer.methods import REGISTRY, images_at_a_time, infer, infer_each
+from elboroom.infer.methods import REGISTRY, infer, infer_each
 from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.sir import ParticlePosterior
 from elboroom.infer.target import Target
@@ -163,7 +163,7 @@ def test_a_method_without_chains_samples_one(problem):
 
 
 def test_chains_which_hold_many_draws_are_inferred_fewer_at_a_time():
-    assert {name for name in NAMES if images_at_a_time(name) < 1_000} == set(WALKS)
+    assert {name for name in NAMES if REGISTRY[name].rows_at_a_time < 1_000} == set(WALKS)
 
 
 def test_a_grid_is_not_for_three_latents():

@@ -80,12 +80,12 @@ def test_a_config_of_numbers_is_returned_as_it_is(mnist: Dataset, monkeypatch: p
 
 
 def test_each_choice_has_a_reason(mnist: Dataset, limits: dict[str, Any]):
-    reasons = module.resolve_with_reasons(CONFIG, mnist).reasons
+    reasons = module.resolve_with_reasons(CONFIG, mnist)[1]
     assert list(reasons) == ["batches", "epochs"]
     assert reasons["batches"] == str(BatchSize(64, 1, 2))
     assert reasons["epochs"] == "7, as many as fit into 2 minutes, or all of --epochs"
     only_minutes = replace(CONFIG, train=TrainConfig())
-    assert list(module.resolve_with_reasons(only_minutes, mnist).reasons) == ["epochs"]
+    assert list(module.resolve_with_reasons(only_minutes, mnist)[1]) == ["epochs"]
 
 
 def test_memory_that_runs_out_in_the_timing_suggests_a_smaller_batch(

@@ -47,6 +47,16 @@ class RunCommand(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeasuringCommand(RunCommand):
+    """The options of every command that measures many images and prints the results."""
+
+    quiet: bool = False
+    """Show no progress."""
+    json: bool = False
+    """Print the results as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainDefaults:
     """The options that decide the defaults of the other options of `elboroom train`."""
 
@@ -87,7 +97,7 @@ class Train(Command, TrainDefaults):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(RunCommand):
+class Evaluate(MeasuringCommand):
     """Print and store the held-out likelihood of a run, its standard errors and its reliability.
 
     Example: elboroom evaluate runs/first --ais 100 --certify 100 --compare runs/second
@@ -97,10 +107,6 @@ class Evaluate(RunCommand):
 
     compare: tuple[Path, ...] = ()
     """Other runs on the same data; their paired differences from RUN are printed."""
-    quiet: bool = False
-    """Show no progress."""
-    json: bool = False
-    """Print the results as JSON."""
     config: Annotated[EvaluateConfig, arg(name="")] = field(default_factory=EvaluateConfig)
 
     def run(self) -> int:
@@ -158,7 +164,7 @@ class Complete(RunCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Infer(RunCommand):
+class Infer(MeasuringCommand):
     """Infer the posterior of z of test images, and write draws and diagnostics into a file.
 
     Example: elboroom infer runs/first --mask top --method laplace --out top.npz
@@ -169,10 +175,6 @@ class Infer(RunCommand):
     arviz.from_dict({"posterior": {"z": numpy.load("top.npz")["z"]}})
     """
 
-    quiet: bool = False
-    """Show no progress."""
-    json: bool = False
-    """Print the summary as JSON."""
     config: Annotated[InferConfig, arg(name="")]
 
     def run(self) -> int:
@@ -180,17 +182,13 @@ class Infer(RunCommand):
         from elboroom.cli import infer
 
         infer.infer(
-            self.run_folder,
-            self.config,
-            best=self.best,
-            quiet=self.quiet,
-            as_json=self.json,
+            self.run_folder, self.config, best=self.best, quiet=self.quiet, as_json=self.json
         )
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gaps(RunCommand):
+class Gaps(MeasuringCommand):
     """Print how far the encoder's ELBO is below log p(x), and why (Cremer et al., 2018).
 
     Example: elboroom gaps runs/first --mask top --images 200
@@ -199,23 +197,13 @@ class Gaps(RunCommand):
     family closes the approximation gap. With one or two latents log p(x) is exact.
     """
 
-    quiet: bool = False
-    """Show no progress."""
-    json: bool = False
-    """Print the table as JSON."""
     config: Annotated[GapsConfig, arg(name="")] = field(default_factory=GapsConfig)
 
     def run(self) -> int:
         """Print the gaps."""
         from elboroom.cli import gaps
 
-        gaps.gaps(
-            self.run_folder,
-            self.config,
-            best=self.best,
-            quiet=self.quiet,
-            as_json=self.json,
-        )
+        gaps.gaps(self.run_folder, self.config, best=self.best, quiet=self.quiet, as_json=self.json)
         return 0
 
 

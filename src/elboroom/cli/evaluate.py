@@ -1,7 +1,6 @@
 """`elboroom evaluate`: the held-out likelihood of a run, and how far it can be trusted."""
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from elboroom.device import keep_freed_memory, resolve_device
 from elboroom.errors import UsageError
 from elboroom.evaluation.annealed_likelihood import annealed_likelihood
 from elboroom.evaluation.bidirectional import certify
-from elboroom.evaluation.estimate import Estimate
+from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.evaluation.likelihood import Evaluation
 from elboroom.evaluation.likelihood import evaluate as evaluate_model
 from elboroom.model.vae import VAE
@@ -115,12 +114,8 @@ def _as_dict(
         "chains": config.chains,
         "schedule": config.schedule,
         "seconds": round(seconds, 3),
-        "estimates": _estimates(estimates),
+        "estimates": as_tables(estimates),
     }
-
-
-def _estimates(estimates: dict[str, Estimate]) -> dict[str, Any]:
-    return {name: asdict(estimate) for name, estimate in estimates.items()}
 
 
 def _differences(
@@ -128,7 +123,7 @@ def _differences(
 ) -> dict[str, Any]:
     if not differences:
         return {}
-    found = {name: _estimates(estimates) for name, estimates in differences.items()}
+    found = {name: as_tables(estimates) for name, estimates in differences.items()}
     return {"differences": found, "steps": steps}
 
 

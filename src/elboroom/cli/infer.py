@@ -13,7 +13,7 @@ from elboroom.cli.selection import Selection
 from elboroom.cli.terminal import plain_console
 from elboroom.config import InferConfig
 from elboroom.evaluation.estimate import Estimate
-from elboroom.infer.methods import images_at_a_time
+from elboroom.infer.methods import REGISTRY
 from elboroom.infer.methods import infer as infer_by
 from elboroom.model.vae import VAE
 from elboroom.runs import atomic, posterior_file
@@ -32,7 +32,7 @@ def infer(path: Path, config: InferConfig, *, best: bool, quiet: bool, as_json: 
         partial(_posterior_arrays, config=config),
         model,
         selection,
-        images_at_a_time=images_at_a_time(config.method),
+        images_at_a_time=REGISTRY[config.method].rows_at_a_time,
         seed=config.seed,
         purpose="infer",
         quiet=quiet,

@@ -12,10 +12,12 @@ from elboroom.config import Config
 from elboroom.data import Dataset, load_data
 from elboroom.device import resolve_device
 from elboroom.errors import TrainingError, UsageError
+from elboroom.model.networks import NETWORK_KINDS
 from elboroom.model.vae import VAE
+from elboroom.randomness import stream
 from elboroom.runs.autosave import Autosave
 from elboroom.runs.run import RUNS, Run
-from elboroom.training.limits.memory import memory_for
+from elboroom.training.limits.out_of_memory import memory_errors
 from elboroom.training.loop import train as train_model
 from elboroom.training.resolve import resolve, resolve_with_reasons
 from elboroom.training.safeguards.early_stopping import evaluations_after_warmup, out_of_patience
@@ -65,7 +67,7 @@ def _train(
         show(state.history[-1])
 
     watched = epoch_progress(console, config.train, held_out, quiet=quiet)
-    with watched as show, memory_for(config.train):
+    with watched as show, memory_errors(config.train):
         try:
             train_model(
                 model,
@@ -90,9 +92,10 @@ def _train(
 def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
-    resolution = resolve_with_reasons(config, data)
-    resolved = resolution.config
-    reasons = resolution.reasons | explained(resolved.train, resolved.objective, data.train)
+    resolved, reasons = resolve_with_reasons(config, data)
+    kind, noise = NETWORK_KINDS[resolved.model.network], stream(resolved.train.seed, "weights")
+    decoder = kind.decoder(resolved.model, data.event_shape, noise)
+    reasons |= explained(decoder, data.train, resolved.train, resolved.objective)
     for choice, reason in reasons.items():
         plain_console().print(f"{choice}: {reason}")
 

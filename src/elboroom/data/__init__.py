@@ -25,15 +25,13 @@ def load_mnist(
     validation: int = DataConfig.validation,
 ) -> Dataset:
     """Load the embedded MNIST with the options of `DataConfig`."""
-    return load_data(
-        DataConfig(binarisation=binarisation, split=split, validation=validation),
-    )
+    return load_data(DataConfig(binarisation=binarisation, split=split, validation=validation))
 
 
 def load_data(config: DataConfig) -> Dataset:
     """Read, split and binarise the data of `config`.
 
-    Images that would take more than its `memory` stay on disk. Memory then holds 16 bytes a row
+    Images that would take more than its `memory` stay on disk. Memory then holds 16 bytes per row
     (its place in the file and in the order of the epoch) and the images of one batch.
 
     Raises:

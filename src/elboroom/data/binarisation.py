@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from elboroom.config import BinarisationName
+from elboroom.randomness import uniforms
 
 _SEED = 20131220  # arXiv:1312.6114 was submitted on 20 December 2013
-_PERIOD = 1 << 128  # of PCG64, which goes back by advancing around its whole period
+_PERIOD = 1 << 128  # period of PCG64, which goes back by advancing around it
 
 
 @dataclass(frozen=True)
@@ -108,14 +109,13 @@ def draw_rows(x: Tensor, rows: np.ndarray, *, stream: int) -> Tensor:
         run, row = bits[first:end].reshape(-1), int(rows[first])
         run[:] = source.advance((row * pixels - now) % _PERIOD).random_raw(run.size)
         now = row * pixels + run.size
-    uniforms = torch.from_numpy((bits >> np.uint64(40)).astype(np.float32) * 2.0**-24)
-    return (uniforms.view(x.shape) < x).to(torch.uint8)
+    u = torch.from_numpy((bits >> np.uint64(40)).astype(np.float32) * 2.0**-24)
+    return (u.view(x.shape) < x).to(torch.uint8)
 
 
 def draw(x: Tensor, generator: torch.Generator) -> Tensor:
     """Draw Bernoulli(x), as floats shaped like `x`."""
-    uniforms = torch.rand(x.shape, generator=generator, device=x.device)
-    return (uniforms < x).to(x.dtype)
+    return (uniforms(x.shape, x, generator) < x).to(x.dtype)
 
 
 def _brightness(values: Tensor, white: float) -> Tensor:

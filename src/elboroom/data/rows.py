@@ -11,7 +11,7 @@ from elboroom.data.source import to_bytes_or_floats
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of an array, chosen by an index of 8 bytes a row and not yet read.
+    """Rows of an array, chosen by an index of 8 bytes per row and not yet read.
 
     Attributes:
         array: (M, *event), perhaps a `numpy.memmap`.

@@ -1,4 +1,4 @@
-"""Where and how to compute: device, precision and memory."""
+"""The machine: device, precision and memory."""
 
 from elboroom.device.device import describe_device, prepare, resolve_device
 from elboroom.device.memory import free_memory, keep_freed_memory

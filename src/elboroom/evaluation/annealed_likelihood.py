@@ -1,4 +1,4 @@
-"""log p(x) of test images by annealed importance sampling, beside the IWAE bound of the same."""
+"""log p(x) of test images by annealed importance sampling, with their IWAE bounds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,12 +38,8 @@ class AnnealedLikelihood:
     @property
     def estimates(self) -> dict[str, Estimate]:
         """The means over images of `log_evidence`, `iwae` and `difference`."""
-        named = {
-            "log_evidence": self.log_evidence,
-            "iwae": self.iwae,
-            "difference": self.difference,
-        }
-        return {name: Estimate.of(values) for name, values in named.items()}
+        known = {"log_evidence": self.log_evidence, "iwae": self.iwae}
+        return Estimate.of_each(known | {"difference": self.difference})
 
 
 def annealed_likelihood(

@@ -50,8 +50,7 @@ class Certificate:
     @property
     def estimates(self) -> dict[str, Estimate]:
         """The means of `lower`, `upper` and `gap` over rows. Rows are independent."""
-        named = {"lower": self.lower, "upper": self.upper, "gap": self.gap}
-        return {name: Estimate.of(values) for name, values in named.items()}
+        return Estimate.of_each({"lower": self.lower, "upper": self.upper, "gap": self.gap})
 
 
 @torch.no_grad()

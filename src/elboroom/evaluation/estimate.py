@@ -1,7 +1,8 @@
 """A mean over images with its standard error."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 from torch import Tensor
 
@@ -21,6 +22,11 @@ class Estimate:
         return cls(values.mean().item(), error)
 
     @classmethod
+    def of_each(cls, values: Mapping[str, Tensor]) -> "dict[str, Estimate]":
+        """Estimate the mean of each named quantity, (N,)."""
+        return {name: cls.of(each) for name, each in values.items()}
+
+    @classmethod
     def read(cls, found: dict[str, float | None]) -> "Estimate":
         """Read an estimate from JSON, in which null stands for the standard error of one image."""
         mean, error = found["mean"], found["standard_error"]
@@ -28,3 +34,8 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{self.mean:.2f} ± {self.standard_error:.2f}"
+
+
+def as_tables(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
+    """Return named estimates as tables for JSON, which `Estimate.read` reads."""
+    return {name: asdict(estimate) for name, estimate in estimates.items()}

@@ -3,15 +3,15 @@
 Cremer, Li & Duvenaud, *Inference Suboptimality in Variational Autoencoders* (2018), section 3.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from elboroom.config import FitName, GapsConfig, MethodName
 from elboroom.errors import UsageError, require_positive
-from elboroom.evaluation.estimate import Estimate
+from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, pareto_k
 from elboroom.infer.grid import grid
 from elboroom.infer.methods import infer_each, sir_from_modes
@@ -115,33 +115,28 @@ class Gaps:
 
     def summary(self) -> dict[str, Estimate]:
         """Estimate the means over images of log p(x_seen) and of the gaps."""
-        values = {
-            "log_evidence": self.evidence.value,
-            "amortisation": self.amortisation,
-            "approximation": self.approximation,
-            "inference": self.inference,
-        }
-        return {name: Estimate.of(value) for name, value in values.items()}
+        return Estimate.of_each(
+            {
+                "log_evidence": self.evidence.value,
+                "amortisation": self.amortisation,
+                "approximation": self.approximation,
+                "inference": self.inference,
+            }
+        )
 
     def summary_of(self, method: MethodName) -> dict[str, Estimate]:
         """Estimate the means over images of the `elbo` of a fit, its `gap`, and `reliable`.
 
         A fit is reliable for importance sampling if k̂ < 0.7; the mean is the share of images.
         """
-        values = {
-            "elbo": self.fits[method].elbo,
-            "gap": self.below_evidence(method),
-            "reliable": (self.fits[method].k_hat < RELIABLE_K_HAT).double(),
-        }
-        return {name: Estimate.of(value) for name, value in values.items()}
+        reliable = (self.fits[method].k_hat < RELIABLE_K_HAT).double()
+        known = {"elbo": self.fits[method].elbo, "gap": self.below_evidence(method)}
+        return Estimate.of_each(known | {"reliable": reliable})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summaries as JSON types."""
-        summary = {name: asdict(estimate) for name, estimate in self.summary().items()}
-        fits = {
-            method: {name: asdict(e) for name, e in self.summary_of(method).items()}
-            for method in self.fits
-        }
+        summary: dict[str, Any] = as_tables(self.summary())
+        fits = {method: as_tables(self.summary_of(method)) for method in self.fits}
         quality = {
             "by": self.evidence.by,
             "error_of_an_image": self.evidence.error.mean().item(),
@@ -186,12 +181,8 @@ def gaps(
     others: list[MethodName] = [name for name in methods if name != best]
     names: tuple[MethodName, ...] = ("encoder", best, *others)
     found = infer_each(names, model, x, mask, generator=generator)
-    posteriors = cast(dict[MethodName, VariationalPosterior], found)
-    log_weights: dict[MethodName, Tensor] = {
-        name: posterior.log_weights(k) for name, posterior in posteriors.items()
-    }
     fits: dict[MethodName, FitQuality] = {
-        name: FitQuality(elbo(w), pareto_k(w)) for name, w in log_weights.items()
+        n: _quality(p, k) for n, p in found.items() if isinstance(p, VariationalPosterior)
     }
     if model.latents <= _MOST_GRID_LATENTS:
         exact = grid(model, x, mask, generator=generator)
@@ -200,6 +191,11 @@ def gaps(
     particles = sir_from_modes(model, x, mask, generator=generator, particles=k)
     error, k_hat = particles.log_evidence_standard_error, pareto_k(particles.log_weights)
     return Gaps(Evidence("importance sampling", particles.log_evidence, error, k_hat), fits, best)
+
+
+def _quality(posterior: VariationalPosterior, k: int) -> FitQuality:
+    log_weights = posterior.log_weights(k)
+    return FitQuality(elbo(log_weights), pareto_k(log_weights))
 
 
 def _best_fit(q: Density) -> MethodName:

@@ -13,7 +13,7 @@ from elboroom.config import Precision
 from elboroom.data import Dataset, Identity, Part
 from elboroom.device import autocast, resolve_precision
 from elboroom.errors import IncomparableError
-from elboroom.evaluation.estimate import Estimate
+from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.evaluation.latent_usage import Information
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
 from elboroom.model.bounds import iwae
@@ -84,7 +84,7 @@ class Evaluation:
     @property
     def estimates(self) -> dict[str, Estimate]:
         """The mean over images of each quantity that is in nats."""
-        return {name: Estimate.of(self.per_image[name]) for name in _BOUNDS}
+        return Estimate.of_each({name: self.per_image[name] for name in _BOUNDS})
 
     @property
     def quality(self) -> dict[str, Estimate]:
@@ -92,7 +92,7 @@ class Evaluation:
         found = {"ess": self.per_image["ess"]}
         if "k_hat" in self.per_image:
             found["reliable"] = (self.per_image["k_hat"] < RELIABLE_K_HAT).double()
-        return {name: Estimate.of(values) for name, values in found.items()}
+        return Estimate.of_each(found)
 
     @property
     def title(self) -> str:
@@ -117,8 +117,8 @@ class Evaluation:
                 why=f"one is a {self.measure} of the images, the other a {other.measure}",
                 fix="compare runs whose likelihoods are both densities or both probabilities",
             )
-        pairs = ((name, self.per_image[name] - other.per_image[name]) for name in _BOUNDS)
-        return {name: Estimate.of(difference) for name, difference in pairs}
+        mine, theirs = self.per_image, other.per_image
+        return Estimate.of_each({name: mine[name] - theirs[name] for name in _BOUNDS})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of evaluation.json."""
@@ -131,10 +131,10 @@ class Evaluation:
             "seconds": round(self.seconds, 3),
             "unit": self.unit,
             "kl_sampled": self.kl_sampled,
-            "estimates": {name: asdict(e) for name, e in self.estimates.items()},
+            "estimates": as_tables(self.estimates),
             "rounding": None if self.rounding is None else asdict(self.rounding),
             "bits_per_dimension": None if self.bits is None else asdict(self.bits),
-            "quality": {name: asdict(e) for name, e in self.quality.items()},
+            "quality": as_tables(self.quality),
             "latents": {
                 "kl": None if self.information.kl is None else self.information.kl.tolist(),
                 "active": int(self.information.active.sum()),

@@ -75,6 +75,7 @@ def _samples(subject: Subject) -> Figure:
 
 
 def _latent(subject: Subject) -> Figure:
+    _require_two_latents(subject.model, "latent")
     test = subject.data.test
     part = test.rows(list(range(min(_SCATTERED_IMAGES, len(test)))))
     x = part.x
@@ -83,12 +84,6 @@ def _latent(subject: Subject) -> Figure:
     latents = subject.model.latents
     if latents == 2:
         return figures.latent(means.numpy(), labels)
-    if latents == 1:
-        raise NotDrawableError(
-            "the latent figure needs two dimensions",
-            why="this model has one latent",
-            fix="train with --latents 2 or more",
-        )
     note = f"projection on the first two principal components of D = {latents}"
     axes = ("principal component 1", "principal component 2")
     return figures.latent(_principal_components(means).numpy(), labels, axis_labels=axes, note=note)
@@ -154,20 +149,15 @@ def _contours(subject: Subject) -> Figure:
     exact = grid(model, x, mask, generator=generator)
     axes = panel_axes(exact, four_sigma_ends(fit.q))
     z1, z2 = axes.numpy().transpose(1, 0, 2)
-    truth, fitted = log_density_table(exact, axes), log_density_table(fit, axes)
+    truth, fitted = log_density_table(exact, axes), log_density_table(fit.q, axes)
     kl = exact.kl(fit.q).numpy()
     return figures.contours(z1, z2, truth, fitted, kl, x.numpy(), mask.numpy())
 
 
 def _posteriors(subject: Subject) -> Figure:
-    latents = subject.model.latents
-    if latents == 1:
-        raise NotDrawableError(
-            "the posteriors figure needs two dimensions",
-            why="this model has one latent",
-            fix="train with --latents 2 or more",
-        )
-    compare, rows = (compare_in_plane, _PANELS) if latents == 2 else (compare_beyond_plane, 1)
+    _require_two_latents(subject.model, "posteriors")
+    in_plane = subject.model.latents == 2
+    compare, rows = (compare_in_plane, _PANELS) if in_plane else (compare_beyond_plane, 1)
     x, generator = _images_of_distinct_classes(subject.data, rows), subject.generator("posteriors")
     return compare(subject.model, x, subject.seen(x), generator=generator)
 
@@ -233,6 +223,15 @@ def _require_images(data: Dataset, name: str) -> None:
             f"the {name} figure needs images",
             why=f"events have shape {data.event_shape}, not (C, H, W) with C = 1 or 3",
             fix="draw other figures with --only, or save the data as images",
+        )
+
+
+def _require_two_latents(model: VAE, name: str) -> None:
+    if model.latents == 1:
+        raise NotDrawableError(
+            f"the {name} figure needs two dimensions",
+            why="this model has one latent",
+            fix="train with --latents 2 or more",
         )
 
 

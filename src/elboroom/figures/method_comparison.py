@@ -1,7 +1,5 @@
 """One posterior as several methods find it: computes the arrays of the figures that compare."""
 
-from typing import cast
-
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -12,8 +10,7 @@ from elboroom.config import MethodName
 from elboroom.figures.plots.style import latent_name
 from elboroom.infer.grid import GridPosterior, grid
 from elboroom.infer.methods import infer_each
-from elboroom.infer.posterior import VariationalPosterior
-from elboroom.model.posteriors import Density, Gaussian
+from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 
 _FITS: tuple[MethodName, ...] = ("encoder", "svi", "laplace")
@@ -28,11 +25,11 @@ def compare_in_plane(model: VAE, x: Tensor, mask: Tensor, *, generator: torch.Ge
     """Draw the true posterior of each row and fits to it with the exact KL of each, for D = 2."""
     exact = grid(model, x, mask, generator=generator)
     posteriors = infer_each(_FITS, model, x, mask, generator=generator)
-    fits = cast(dict[str, VariationalPosterior], posteriors)
-    ends = [four_sigma_ends(fits[name].q) for name in ("svi", "laplace")]
+    fits = {name: p.q for name, p in posteriors.items() if p.q is not None}
+    ends = [four_sigma_ends(fits[name]) for name in ("svi", "laplace")]
     axes = panel_axes(exact, torch.cat(ends))
-    tables = {name: log_density_table(fit, axes) for name, fit in fits.items()}
-    kl = {name: exact.kl(fit.q).numpy() for name, fit in fits.items()}
+    tables = {name: log_density_table(q, axes) for name, q in fits.items()}
+    kl = {name: exact.kl(q).numpy() for name, q in fits.items()}
     z1, z2 = axes.numpy().transpose(1, 0, 2)
     truth = log_density_table(exact, axes)
     return figures.posteriors(z1, z2, truth, tables, kl, x.numpy(), mask.numpy())
@@ -40,7 +37,8 @@ def compare_in_plane(model: VAE, x: Tensor, mask: Tensor, *, generator: torch.Ge
 
 def four_sigma_ends(q: Density) -> Tensor:
     """Return the points four standard deviations below and above a Gaussian's mean, (2, B, D)."""
-    distance = 4 * cast(Gaussian, q).covariance.diagonal(dim1=-1, dim2=-2).sqrt()
+    assert q.covariance is not None, "a Gaussian knows its covariance"
+    distance = 4 * q.covariance.diagonal(dim1=-1, dim2=-2).sqrt()
     return torch.stack([q.mean - distance, q.mean + distance])
 
 
@@ -56,7 +54,7 @@ def panel_axes(exact: GridPosterior, points: Tensor) -> Tensor:
     return torch.stack(axes)
 
 
-def log_density_table(density: GridPosterior | VariationalPosterior, axes: Tensor) -> np.ndarray:
+def log_density_table(density: GridPosterior | Density, axes: Tensor) -> np.ndarray:
     """Compute the log-density of each row in nats on its own axes (B, 2, n), (B, n, n)."""
     z = torch.stack([torch.cartesian_prod(*own) for own in axes], 1)
     return density.log_prob(z).T.reshape(len(axes), _POINTS, _POINTS).numpy()

@@ -1,5 +1,6 @@
 """Annealed importance sampling: log p(x_seen) and weighted draws of p(z | x_seen)."""
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -93,7 +94,11 @@ def ais(
     require_positive(distributions=distributions, chains=chains)
     target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=True)
     keep_freed_memory()
-    on_move = _Count(on_step, TUNING + distributions)
+    count = itertools.count(1)
+
+    def on_move() -> None:
+        on_step(next(count), TUNING + distributions)
+
     if start is None:
         start = laplace(model, x, mask, generator=generator, mixture=True)
     path = Path.of(target, density(start))
@@ -105,16 +110,3 @@ def ais(
 def density(start: Density | VariationalPosterior) -> Density:
     """Return the density of a start, which may be a fit."""
     return start.q if isinstance(start, VariationalPosterior) else start
-
-
-@dataclass
-class _Count:
-    """A counter that passes the number of each move to `on_step`."""
-
-    on_step: OnStep
-    total: int
-    made: int = 0
-
-    def __call__(self) -> None:
-        self.made += 1
-        self.on_step(self.made, self.total)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import ElboroomError, UsageError
-from elboroom.infer.linear_algebra import product_grid, times_shared
 from elboroom.infer.target import Target
+from elboroom.model.linear_algebra import product_grid, times_shared
 from elboroom.model.posteriors import Density, Gaussian, GaussianMixture
 from elboroom.model.vae import VAE
 
@@ -29,7 +29,7 @@ def exact_elbo(model: VAE, x: Tensor, mask: Tensor | None, q: Density) -> Tensor
     """Compute the ELBO of q without Monte-Carlo noise, in nats, (B,), float64.
 
     With the grid's log p(x_seen) it gives the exact KL(q ‖ p(z | x_seen)) = log p(x_seen) − ELBO.
-    It takes hundreds of decodings a row in two dimensions, and some ten thousand in three.
+    It takes hundreds of decodings per row in two dimensions, and some ten thousand in three.
 
     Args:
         model: the model, whose decoder is used.

@@ -1,4 +1,4 @@
-"""Hamiltonian Monte Carlo: draws of p(z | x_seen) by several chains a row, all rows at once."""
+"""Hamiltonian Monte Carlo: draws of p(z | x_seen) by several chains per row, all rows at once."""
 
 import math
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class HMCPosterior(ChainPosterior):
 
     @property
     def converged(self) -> Tensor:
-        """True where R̂ < 1.01 and the effective sample size is at least 100 a chain, (B,).
+        """True where R̂ < 1.01 and the effective sample size is at least 100 per chain, (B,).
 
         These are the limits of Vehtari et al. (2021). A row that misses them has not mixed within
         its draws, often between distant modes.
@@ -84,7 +84,7 @@ def hmc(
         chains: C, the number of chains of each row.
         warmup: moves of each chain that adapt it and are discarded.
         draws: T, the number of moves of each chain that are kept; R̂ needs at least four.
-        mass: "dense" learns correlations and stores D² numbers a row; "diagonal" does not.
+        mass: "dense" learns correlations and stores D² numbers per row; "diagonal" does not.
         start: posterior whose draws are the starting points; only its `sample` is used. By default
             chains start at a few of some thousand points, resampled so that modes get chains in
             proportion to their mass.
@@ -109,12 +109,7 @@ def hmc(
     kept = [(walk.state.z, move.acceptance, move.divergences) for move in moves]
     visited, acceptance, divergences = (torch.stack(part) for part in zip(*kept, strict=True))
     return HMCPosterior(
-        target,
-        visited,
-        acceptance.mean(0),
-        generator,
-        divergences.sum(0),
-        walk.step_size.average,
+        target, visited, acceptance.mean(0), generator, divergences.sum(0), walk.step_size.average
     )
 
 

@@ -42,7 +42,7 @@ def laplace(
         starts: number of starting points of each row; the fit with the largest ELBO is kept.
         mixture: keep all fits that lie apart instead, with masses in proportion to exp(ELBO).
         refine: False stops at the Laplace approximation.
-        k: samples of z an image and step, if D > 2.
+        k: samples of z per image and step, if D > 2.
         tolerance: a row stops once its gain in nats, plus its noise, is below this.
         max_steps: limit on the steps of a row; a row that reaches it has not converged.
 

@@ -129,8 +129,3 @@ def infer_each(
     """Infer by several methods; the result of each is independent of which others are named."""
     noise = fork(generator)
     return {name: infer(name, model, x, mask, generator=noise.clone_state()) for name in names}
-
-
-def images_at_a_time(name: MethodName) -> int:
-    """Return how many rows to infer together, so that their draws fit in memory."""
-    return REGISTRY[name].rows_at_a_time

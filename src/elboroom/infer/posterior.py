@@ -10,6 +10,8 @@ from torch import Tensor
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Density
 
+_ELBO_DRAWS = 64
+
 
 @dataclass(frozen=True)
 class Posterior(ABC):
@@ -109,13 +111,12 @@ class VariationalPosterior(Posterior):
         generator: torch.Generator,
         *,
         converged: Tensor | None = None,
-        k: int = 64,
     ) -> "VariationalPosterior":
-        """Wrap q and estimate its ELBO from k fresh draws; `converged` defaults to True."""
+        """Wrap q and estimate its ELBO from 64 fresh draws; `converged` defaults to True."""
         if converged is None:
             converged = torch.ones(len(target), dtype=torch.bool, device=target.x.device)
-        log_weights = _log_weights(target, q, k, generator)
-        error = log_weights.std(0) / math.sqrt(k)
+        log_weights = _log_weights(target, q, _ELBO_DRAWS, generator)
+        error = log_weights.std(0) / math.sqrt(_ELBO_DRAWS)
         return cls(target, q, log_weights.mean(0), error, converged, generator)
 
     @property

@@ -48,7 +48,7 @@ def svi(
     tolerance: float = TOLERANCE,
     max_steps: int = 1_000,
 ) -> VariationalPosterior:
-    """Fit one density a row to p(z | x_seen), for a whole batch at once.
+    """Fit one density per row to p(z | x_seen), for a whole batch at once.
 
     Gradients of the ELBO are path derivatives of reparameterised samples ("sticking the landing",
     Roeder et al., 2017), whose noise vanishes as q approaches the posterior. A flow uses the whole
@@ -68,7 +68,7 @@ def svi(
         starts: number of starting points of each row, unless the start is the encoder; the fit with
             the largest ELBO is kept. Posteriors of partly seen images have several modes.
         rank: the number of columns of F.
-        k: samples of z an image and step; Gaussians use a quadrature instead if D ≤ 2.
+        k: samples of z per image and step; Gaussians use a quadrature instead if D ≤ 2.
         tolerance: a row stops once its gain in nats, plus its noise, is below this.
         max_steps: limit on the steps of a row; a row that reaches it has not converged.
 
@@ -93,7 +93,8 @@ def svi(
     natural = NaturalGradientAscent(target.latents, k, x, fork(generator), diagonal=diagonal)
     limits = {"tolerance": tolerance, "max_steps": max_steps}
     found = ascend_from_each(natural, target, found, **limits)
-    q, converged = _gaussian(best(found), diagonal=diagonal)
+    highest = best(found)
+    q, converged = _gaussian(*highest.parameters, diagonal=diagonal), highest.converged
     if family in _ADAM:
         method, parameters = _ADAM[family](found, rank, k, generator)
         end = ascend(method, target, parameters, **limits)
@@ -148,12 +149,10 @@ def _axis_aligned(mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.diag_embed(precision.rsqrt())
 
 
-def _gaussian(highest: Ascent, *, diagonal: bool) -> tuple[Density, Tensor]:
-    mean, scale = highest.parameters
+def _gaussian(mean: Tensor, scale: Tensor, *, diagonal: bool) -> Density:
     if diagonal:
-        q = DiagonalGaussian(mean, scale.diagonal(dim1=-1, dim2=-2).log())
-        return q, highest.converged
-    return Gaussian(mean, scale), highest.converged
+        return DiagonalGaussian(mean, scale.diagonal(dim1=-1, dim2=-2).log())
+    return Gaussian(mean, scale)
 
 
 _Start = tuple[AdamAscent, Parameters]

@@ -8,12 +8,7 @@ from torch import Tensor, nn
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
 from elboroom.model.initial_images import require_images
-from elboroom.model.likelihoods import (
-    LIKELIHOOD_CLASSES,
-    Bernoulli,
-    Likelihood,
-    likelihood_of,
-)
+from elboroom.model.likelihoods import LIKELIHOOD_CLASSES, Bernoulli, Likelihood, likelihood_of
 from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, decoder_network
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
 from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, StandardNormal

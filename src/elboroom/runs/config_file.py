@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import tomli_w
 
@@ -16,7 +16,7 @@ from elboroom.untrusted import parse_toml, read_bytes, require_no_links
 
 CONFIG = "config.toml"
 _LARGEST = 1 << 14  # bytes
-_MOST_AXES = 8  # of an event
+_MOST_AXES = 8  # in the shape of an event
 
 
 def read_config(run: Path) -> tuple[Config, Identity, tuple[int, ...], dict[str, Any]]:
@@ -68,9 +68,9 @@ def _unreadable(run: Path, why: str) -> RunError:
     )
 
 
-def _event_shape(found: object) -> tuple[int, ...]:
+def _event_shape(found: Any) -> tuple[int, ...]:
     require_type("event", found, tuple[int, ...])
-    shape = tuple(cast(list[int], found))
+    shape = tuple(found)
     if not 1 <= len(shape) <= _MOST_AXES or min(shape) < 1:
         raise ValueError(f"an event cannot have the shape {shape}")
     return shape

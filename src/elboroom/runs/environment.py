@@ -14,7 +14,7 @@ from elboroom import __version__
 from elboroom.config import TrainConfig
 from elboroom.device import describe_device, resolve_device, resolve_precision
 
-_DECISIVE = ("elboroom", "torch", "device", "precision")  # for how numbers round
+_DECISIVE = ("elboroom", "torch", "device", "precision")  # they decide how numbers round
 
 
 def environment(config: TrainConfig) -> dict[str, Any]:
@@ -52,9 +52,8 @@ def warn_of_changes(run: Path, before: Mapping[str, Any], config: TrainConfig) -
 def _revision() -> dict[str, str]:
     """Return the git revision of elboroom if it runs from a checkout."""
     try:
-        _git(
-            "ls-files", "--error-unmatch", Path(__file__).name
-        )  # else the checkout is of another project
+        # This fails if the checkout is of another project.
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
         return {"revision": _git("rev-parse", "HEAD")}
     except (OSError, subprocess.CalledProcessError):
         return {}

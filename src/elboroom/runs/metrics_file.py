@@ -11,7 +11,7 @@ from pathlib import Path
 from elboroom.config.typed_tables import read
 from elboroom.errors import DiskError, UsageError
 from elboroom.runs.atomic import append_line, whole_lines, write_file
-from elboroom.runs.reading import read_errors
+from elboroom.runs.read_errors import read_errors
 from elboroom.training.state import EpochMetrics
 from elboroom.untrusted import parse_json
 

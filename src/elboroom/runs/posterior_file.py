@@ -56,12 +56,7 @@ def require_absent(path: Path) -> None:
 
 
 def write(
-    path: Path,
-    found: dict[str, Tensor],
-    *,
-    index: list[int],
-    mask: Tensor,
-    summary: str,
+    path: Path, found: dict[str, Tensor], *, index: list[int], mask: Tensor, summary: str
 ) -> None:
     """Write an .npz that `numpy.load` reads, whole or not at all.
 

@@ -9,7 +9,7 @@ from typing import Any
 from elboroom.config.typed_tables import read, require_type
 from elboroom.errors import RunError
 from elboroom.runs.atomic import as_json, write_file
-from elboroom.runs.reading import read_errors
+from elboroom.runs.read_errors import read_errors
 from elboroom.untrusted import parse_json, read_bytes
 
 RESULTS = "results.json"

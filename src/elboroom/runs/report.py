@@ -11,7 +11,7 @@ from elboroom.config.typed_tables import read
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.likelihood import label
 from elboroom.runs.checkpoints import listing
-from elboroom.runs.reading import read_errors
+from elboroom.runs.read_errors import read_errors
 from elboroom.runs.results import EVALUATION
 from elboroom.runs.run import Run
 from elboroom.untrusted import read_bytes

@@ -11,7 +11,7 @@ from elboroom.config.typed_tables import require_type
 from elboroom.runs import atomic
 from elboroom.runs.checkpoints import listing, manifest
 from elboroom.runs.provenance import Provenance, read_provenance, recorded
-from elboroom.runs.reading import read_errors
+from elboroom.runs.read_errors import read_errors
 from elboroom.untrusted import parse_json, read_bytes
 
 if TYPE_CHECKING:

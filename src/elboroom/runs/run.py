@@ -11,6 +11,7 @@ from elboroom.data import Dataset, load_data
 from elboroom.device import resolve_device
 from elboroom.errors import DiskError, RunError
 from elboroom.model.likelihoods import likelihood_of, require_support
+from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
 from elboroom.runs import atomic, checkpoints, lock
@@ -20,7 +21,7 @@ from elboroom.runs.environment import warn_of_changes
 from elboroom.runs.metrics_file import METRICS, MetricsFile
 from elboroom.runs.results import Results
 from elboroom.training.initial_model import new_model
-from elboroom.training.schedule import Schedule
+from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.state import TrainState, new_state
 
 RUNS = Path("runs")
@@ -113,8 +114,8 @@ class Run:
         self._require_room()
         # The checkpoint holds the bias and the pseudo-inputs that were initialised from the data.
         config = replace(self.config.model, data_bias=False)
-        vamp = config.prior == "vamp"
-        images = torch.zeros(config.components, *self.event_shape) if vamp else None
+        starts_at_images = PRIOR_CLASSES[config.prior].starts_at_images
+        images = torch.zeros(config.components, *self.event_shape) if starts_at_images else None
         generator = stream(self.config.train.seed, "weights")
         model = VAE.from_config(config, self.event_shape, generator=generator, images=images)
         step = checkpoints.load(self.checkpoints, model, best=best)
@@ -146,8 +147,8 @@ class Run:
         model, state = self.new_training(data)
         if saved:
             checkpoints.load(self.checkpoints, model, state)
-        steps_per_epoch = Schedule(self.config.train, data.train).steps_per_epoch
-        state.history = self.metrics.rewind(state.step, steps_per_epoch)
+        per_epoch = steps_per_epoch(self.config.train, data.train)
+        state.history = self.metrics.rewind(state.step, per_epoch)
         return model, state
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from elboroom.config import Config
 from elboroom.data import Dataset
+from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
@@ -12,7 +13,8 @@ from elboroom.randomness import stream
 def new_model(config: Config, data: Dataset) -> VAE:
     """Build the model of `config` with its initial weights."""
     mean = data.train.mean if config.model.data_bias else None
-    images = _some_images(config, data) if config.model.prior == "vamp" else None
+    starts_at_images = PRIOR_CLASSES[config.model.prior].starts_at_images
+    images = _some_images(config, data) if starts_at_images else None
     generator = stream(config.train.seed, "weights")
     return VAE.from_config(
         config.model, data.event_shape, generator=generator, mean=mean, images=images

@@ -71,11 +71,7 @@ def bound(
 
 
 def _closed_form(
-    q: Density,
-    log_likelihood: Tensor,
-    kl: Tensor,
-    config: ObjectiveConfig,
-    beta: float | Tensor,
+    q: Density, log_likelihood: Tensor, kl: Tensor, config: ObjectiveConfig, beta: float | Tensor
 ) -> Bound:
     """Compute the ELBO with the KL in closed form: Kingma & Welling (2013), equation 10."""
     # L(x) = 1/K Σ_k log p(x | z_k) − β KL(q(z | x) ‖ p(z)),  z_k = μ + σ ε_k

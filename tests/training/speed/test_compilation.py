@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from elboroom.config import DataConfig, ModelConfig, ObjectiveConfig, Precision, TrainConfig
 from elboroom.data import Dataset, load_data
 from elboroom.errors import UsageError
+from elboroom.model.networks import DecoderNetwork
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.training.loop import ELBO, train
@@ -49,6 +50,20 @@ def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
 def new_model(data: Dataset, **options: object) -> VAE:
     config = ModelConfig(hidden=(20,), **options)  # type: ignore[arg-type]
     return VAE.from_config(config, data.event_shape, generator=stream(0, "weights"))
+
+
+class ManyValues(DecoderNetwork):
+    """A decoder with more values outside of matrix products than pixels."""
+
+    @property
+    def widest_activation(self) -> int:
+        return 10_000
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z
+
+    def values_outside_products(self, event_shape: tuple[int, ...]) -> int:
+        return 10_000
 
 
 def weights(model: VAE) -> Tensor:
@@ -146,8 +161,11 @@ def test_training_falls_back_to_uncompiled_steps_if_the_compiler_fails(
 )
 def test_what_compiling_saves(digits: Dataset, device: str, per_pixel: float, per_step: float):
     config = replace(CONFIG, epochs=1_000)  # of 3 steps, which decode 50 · 64 images of 784 pixels
-    found = seconds_saved(config, MANY, digits.train, torch.device(device))
+    options = digits.train, config, MANY, torch.device(device)
+    found = seconds_saved(new_model(digits).decoder, *options)
     assert found == pytest.approx(3_000 * (per_pixel * 50 * 64 * 784 + per_step))
+    found = seconds_saved(ManyValues(), *options)
+    assert found == pytest.approx(3_000 * (per_pixel * 50 * 64 * 10_000 + per_step))
 
 
 @pytest.mark.parametrize(
@@ -160,10 +178,10 @@ def test_auto_compiles_runs_that_gain_enough(
     monkeypatch.setattr(
         "elboroom.training.speed.compilation.shutil.which", lambda name: f"/usr/bin/{name}"
     )
-    config = replace(CONFIG, epochs=epochs)
-    assert is_compiled(config, objective, digits.train, CPU) == compiled
-    assert not is_compiled(replace(config, compile="off"), objective, digits.train, CPU)
-    assert is_compiled(replace(config, compile="on"), objective, digits.train, CPU)
+    config, decoder = replace(CONFIG, epochs=epochs), new_model(digits).decoder
+    assert is_compiled(decoder, digits.train, config, objective, CPU) == compiled
+    assert not is_compiled(decoder, digits.train, replace(config, compile="off"), objective, CPU)
+    assert is_compiled(decoder, digits.train, replace(config, compile="on"), objective, CPU)
 
 
 def test_without_a_compiler_auto_trains_and_on_says_what_is_missing(

@@ -1,1 +1,1 @@
-"""File formats of data, one a file; `registry` lists them."""
+"""File formats of data, one per file; `registry` lists them."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from elboroom.config.kinds import FORMATS
 from elboroom.errors import DataError
 
-COPIES = 2  # of the images in memory: as they are read, and in the parts that are made of them
+COPIES = 2  # images are in memory as they are read, and in the parts that are made of them
 
 
 def cannot_read(path: Path, why: str) -> DataError:

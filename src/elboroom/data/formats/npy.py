@@ -28,7 +28,7 @@ def read_header(file: BinaryIO, size: int) -> NpyHeader:
 
     Args:
         file: at the start of the format.
-        size: bytes of the format in all.
+        size: total bytes of the format.
 
     Raises:
         ValueError: if it is not the header of an array of numbers or of strings, or `size` is not
@@ -55,15 +55,15 @@ def read_array(file: BinaryIO, size: int) -> np.ndarray:
     """Read an array.
 
     Args:
-        file: at the start of the format; it can be sought.
-        size: bytes of the format in all.
+        file: seekable, at the start of the format.
+        size: total bytes of the format.
 
     Raises:
         ValueError: if `read_header` refuses it, or numpy does.
     """
     dtype = read_header(file, size).dtype
     file.seek(0)
-    with warnings.catch_warnings(action="ignore"):  # of headers that Python 2 wrote
+    with warnings.catch_warnings(action="ignore"):  # numpy warns of headers that Python 2 wrote
         array = np.lib.format.read_array(file, allow_pickle=False)
     # A byte that is neither 0 nor 1 is not a valid bool: PyTorch would count it as its value.
     return array.view(np.uint8) != 0 if dtype.kind == "b" else array
@@ -75,7 +75,7 @@ def _parse(header: bytes) -> NpyHeader:
     try:
         with warnings.catch_warnings(action="ignore"):
             shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    except (MemoryError, RecursionError):  # of the parser's stack
+    except (MemoryError, RecursionError):  # the parser's stack overflows
         raise ValueError("its header is nested too deeply") from None
     except Exception as error:  # a literal can raise errors of many types
         raise ValueError("its header is not that of an array") from error

@@ -31,7 +31,7 @@ def read_archive(path: Path, memory: float, *, copies: int) -> dict[str, np.ndar
 
     Raises:
         DataError: if they take more.
-        ValueError: if it is not a zip of arrays, or was made to harm.
+        ValueError: if it is not a zip of arrays, or is hostile.
         OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error: if it is
             damaged.
     """

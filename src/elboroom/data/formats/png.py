@@ -21,7 +21,7 @@ _HEADER = 33  # bytes, with the signature
 _END = b"\0\0\0\0IEND"  # the last chunk, at which Pillow stops to read
 _CHUNKS = 10_000
 _METADATA = 4 << 20  # bytes that texts and colour profiles may take in a file
-_DEEPEST = 8  # bytes a pixel: four channels of 16 bits
+_DEEPEST = 8  # bytes per pixel: four channels of 16 bits
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,7 @@ def manifold(images: Array, coordinates: Array, heights: Array | None = None) ->
     figure = new_figure(SIDE, (SIDE - 0.5) * height / width + 0.45)
     axes = figure.subplots()
     show_mosaic(axes, rgb(images)[::-1], gap=0)
-    few = min(
-        count, 6 + count % 2
-    )  # even if n is, so that the ticks are symmetric about the middle
+    few = min(count, 6 + count % 2)  # even if n is, so that ticks are symmetric about the middle
     ticks = np.linspace(0, count - 1, few).round().astype(int)
     axes.tick_params(length=2.5)
     axes.set_xticks(ticks, _labels(coordinates[ticks]))

@@ -37,18 +37,12 @@ def inverse_temperatures(distributions: int, schedule: AnnealingSchedule, like: 
     return ((curve - curve[0]) / (curve[-1] - curve[0])).to(like.dtype)
 
 
-@dataclass(frozen=True)
-class AnnealingMove:
-    """The positions after a move, and the mean acceptance probability over chains, (B,)."""
-
-    particles: PathPoint
-    acceptance: Tensor
-
-
 def move(
     path: Path, here: PathPoint, beta: Tensor, step_size: Tensor, noise: Noise
-) -> AnnealingMove:
+) -> tuple[PathPoint, Tensor]:
     """Move every chain of every row along a trajectory that leaves f_β invariant.
+
+    Return the positions and the mean acceptance probability over chains, (B,).
 
     Args:
         path: the path of densities.
@@ -64,7 +58,7 @@ def move(
     energy_lost = _energy(here.u, momentum) - _energy(there.u, reached)
     log_alpha = (beta * (there.log_ratio - here.log_ratio) + energy_lost).nan_to_num(-math.inf)
     accepted = there.where(uniforms.log() < log_alpha, here)
-    return AnnealingMove(accepted, log_alpha.exp().clamp(max=1).mean(0))
+    return accepted, log_alpha.exp().clamp(max=1).mean(0)
 
 
 def trajectory(
@@ -98,9 +92,8 @@ def _suitable_steps(path: Path, betas: Tensor, noise: Noise, on_move: Callable[[
     log_step = torch.full_like(path.mean[:, 0], math.log(_LONGEST))
     log_steps = []
     for beta in betas[1:]:
-        made = move(path, here, beta, log_step.exp(), noise)
-        here = made.particles
-        missing = _ACCEPTANCE - made.acceptance.round(decimals=2)
+        here, rate = move(path, here, beta, log_step.exp(), noise)
+        missing = _ACCEPTANCE - rate.round(decimals=2)
         log_step = (log_step - _GAIN * missing).clamp(max=math.log(_LONGEST))
         log_steps.append(log_step)
         on_move()
@@ -155,15 +148,12 @@ class Annealing:
         for beta, increase, step_size in zip(*self._moves, strict=True):
             # log w ← log w + (β_t − β_{t−1}) log r(u)
             log_weights = log_weights + increase * here.log_ratio
-            made = move(self.path, here, beta, step_size, noise)
-            here = made.particles
-            acceptance.append(made.acceptance)
+            here, rate = move(self.path, here, beta, step_size, noise)
+            acceptance.append(rate)
             on_move()
         return here, log_weights, torch.stack(acceptance).mean(0)
 
-    def backwards(
-        self, z: Tensor, noise: Noise, on_move: Callable[[], None] = lambda: None
-    ) -> Tensor:
+    def backwards(self, z: Tensor, noise: Noise) -> Tensor:
         """Run chains from posterior draws z (C, B, D) back to q₀; return log w (C, B).
 
         This is `forwards` with time reversed: the same moves, the last one first.
@@ -172,9 +162,8 @@ class Annealing:
         here = self.path.at(self.path.u(z))
         log_weights = torch.zeros_like(here.log_ratio)
         for beta, increase, step_size in zip(*(part.flip(0) for part in self._moves), strict=True):
-            here = move(self.path, here, beta, step_size, noise).particles
+            here, _ = move(self.path, here, beta, step_size, noise)
             log_weights = log_weights + increase * here.log_ratio
-            on_move()
         return log_weights
 
     @property

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from elboroom.errors import UsageError
 from elboroom.infer.chains.hamiltonian import State
-from elboroom.infer.linear_algebra import times
 from elboroom.infer.target import Target
+from elboroom.model.linear_algebra import times
 from elboroom.model.normal import LOG_2PI
 from elboroom.model.posteriors import Density, Gaussian, gaussian_of
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from elboroom.infer.chains.noise import Noise
-from elboroom.infer.linear_algebra import times
 from elboroom.infer.target import Target
+from elboroom.model.linear_algebra import times
 
 QUARTER_TURN = math.pi / 2
 """The time after which a trajectory is independent of its start, if the posterior is N(μ, Σ)."""

@@ -1,14 +1,15 @@
 """Stochastic-gradient ascent of the ELBO, for families of q without a natural gradient."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from elboroom.infer.fitting.ascent import Parameters
+from elboroom.infer.fitting.ascent import AscentMethod, Parameters
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic
 from elboroom.infer.target import Target
+from elboroom.model.linear_algebra import times_shared
 from elboroom.model.posteriors import Density, Gaussian, GaussianMixture, LowRankGaussian
 
 _CHECK_DRAWS = 64
@@ -17,15 +18,17 @@ _LEAST_NOISE = 1e-6  # share of the variance: rounding may make the remainder ne
 _LOG_NOTHING = -30.0  # the least log mass at which gradients still reach a component
 
 
-class AdamAscent(ABC):
+class AdamAscent(AscentMethod):
     """Ascent by Adam; a family defines q and log w of its parameters.
+
+    The mean gradient of log w is the ELBO's gradient; the path derivative is enough.
 
     Each round starts a new Adam optimiser, whose steps are scaled by the row's step size. Therefore
     parameters are in units of the Gaussian that the fit starts from.
 
     Args:
         noises: the dimension of the ε of one draw.
-        k: samples a step.
+        k: samples per step.
         like: tensor whose type and device are used.
         generator: random generator of the ε.
 
@@ -45,15 +48,6 @@ class AdamAscent(ABC):
     @abstractmethod
     def q(self, parameters: Parameters) -> Density:
         """Return the density of these parameters."""
-
-    @abstractmethod
-    def log_weights(
-        self, target: Target, parameters: Parameters, nodes: ExpectationNodes
-    ) -> Tensor:
-        """Compute log p(x_seen, z_k) − log q(z_k), in nats, (K, B).
-
-        The mean of its gradient is the ELBO's gradient; the path derivative is enough.
-        """
 
     def ascend_round(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
         """Take one round of Adam steps."""
@@ -112,7 +106,7 @@ class LowRankAscent(AdamAscent):
         q = self.q(parameters)
         eps, eta = nodes.eps.split([self.latents, self.rank], -1)
         # z = μ + σ ε + F η
-        z = q.mean + q.log_std.exp() * eps[:, None] + torch.einsum("bdr,kr->kbd", q.factor, eta)
+        z = q.mean + q.log_std.exp() * eps[:, None] + times_shared(q.factor, eta)
         return target.log_joint(z) - self.q(tuple(p.detach() for p in parameters)).log_prob(z)
 
 
@@ -162,7 +156,7 @@ class MixtureAscent(AdamAscent):
         """Compute Σ_m π_m log w(z_mk), with z_mk from component m: the draws are stratified."""
         q = self.q(parameters)
         component = q.components
-        z = component.mean + torch.einsum("mbij,kj->kmbi", component.scale, nodes.eps)
+        z = component.mean + times_shared(component.scale, nodes.eps)
         fixed = self.q(tuple(p.detach() for p in parameters))
         k, m = z.shape[:2]
         flat = z.flatten(0, 1)

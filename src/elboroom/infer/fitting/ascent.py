@@ -1,8 +1,8 @@
 """The ascent of the ELBO that fits q: one rule for steps that fail and for rows that stop."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,12 +14,12 @@ Parameters = tuple[Tensor, ...]
 """The parameters of q, each (B, ...)."""
 
 SAMPLES = 32
-"""The default number of samples of z an image and step."""
+"""The default number of samples of z per image and step."""
 TOLERANCE = 0.01
 """The default tolerance of `ascend`, in nats."""
 
 
-class AscentMethod(Protocol):
+class AscentMethod(ABC):
     """A way to raise the ELBO in the parameters of one family.
 
     Attributes:
@@ -34,10 +34,11 @@ class AscentMethod(Protocol):
     shrink: float
     steps: int
 
+    @abstractmethod
     def ascend_round(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
         """Take one round of steps with each row's step size (B,)."""
-        ...
 
+    @abstractmethod
     def log_weights(
         self, target: Target, parameters: Parameters, nodes: ExpectationNodes
     ) -> Tensor:
@@ -45,7 +46,6 @@ class AscentMethod(Protocol):
 
         Their mean is the ELBO.
         """
-        ...
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elboroom.infer.linear_algebra import product_grid
+from elboroom.model.linear_algebra import product_grid
 from elboroom.randomness import normals
 
 

@@ -8,9 +8,9 @@ from torch import Tensor
 from elboroom.infer.fitting.adam_ascent import AdamAscent
 from elboroom.infer.fitting.ascent import Parameters
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic
-from elboroom.infer.linear_algebra import times
 from elboroom.infer.target import Target
 from elboroom.model.flows import Spline
+from elboroom.model.linear_algebra import times
 from elboroom.model.normal import log_standard_normal
 from elboroom.model.posteriors import Density, Gaussian
 from elboroom.randomness import normals
@@ -22,7 +22,7 @@ _MEAN_DRAWS = 1_024
 
 @dataclass(frozen=True)
 class SplineFlow(Density):
-    """The density of z = μ + A f(ε), with one spline flow f a row.
+    """The density of z = μ + A f(ε), with one spline flow f per row.
 
     Attributes:
         spline: the form of f.

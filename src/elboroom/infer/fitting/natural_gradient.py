@@ -9,28 +9,29 @@ import math
 import torch
 from torch import Tensor
 
-from elboroom.infer.fitting.ascent import Parameters
+from elboroom.infer.fitting.ascent import AscentMethod, Parameters
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic, gauss_hermite
-from elboroom.infer.linear_algebra import times_shared
 from elboroom.infer.target import Target
+from elboroom.model.linear_algebra import times_shared
+from elboroom.model.normal import log_standard_normal
 
 # For each D with a quadrature, the number of nodes along an axis for the steps and for the check.
 # Nodes in one dimension are cheap.
 _ORDERS = {1: (9, 12), 2: (3, 4)}
 _CHECK_DRAWS = 64
 _SHRINK = 0.7  # Halving would stop too early: all later steps together are as long as one.
-_LARGEST_MOVE = 1.5  # limit on a step of the mean, in standard deviations a latent
+_LARGEST_MOVE = 1.5  # limit on a step of the mean, in standard deviations per latent
 _LEAST_CURVATURE = 0.5
 
 
-class NaturalGradientAscent:
+class NaturalGradientAscent(AscentMethod):
     """Ascent by natural gradients of the parameters (mean, scale) of `posteriors.Gaussian`.
 
     In one or two dimensions expectations are computed by quadrature, so the ascent has no noise.
 
     Args:
         latents: D.
-        k: samples of ε a step, if there is no quadrature.
+        k: samples of ε per step, if there is no quadrature.
         diagonal: keep Σ diagonal; the initial scale must be diagonal too.
         like: tensor whose type and device are used.
         generator: random generator of the ε.
@@ -62,9 +63,9 @@ class NaturalGradientAscent:
         """Compute log p(x_seen, z_k) − log q(z_k), in nats, (K, B)."""
         mean, scale = parameters
         log_joint = target.log_joint(_at(mean, scale, nodes))
-        # −log q(z_k) = ½ |ε_k|² + log |det A| + D/2 log 2π
-        minus_log_normal = 0.5 * (nodes.eps.square() + math.log(2 * math.pi)).sum(-1)
-        return log_joint + minus_log_normal[:, None] + torch.linalg.slogdet(scale).logabsdet
+        # −log q(z_k) = −log N(ε_k; 0, I) + log |det A|
+        log_normal = log_standard_normal(nodes.eps)[:, None]
+        return log_joint - log_normal + torch.linalg.slogdet(scale).logabsdet
 
 
 def _step(

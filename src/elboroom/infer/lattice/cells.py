@@ -32,11 +32,6 @@ class Cells:
         rows = torch.arange(len(self.spacing), device=self.offsets.device)
         return rows.repeat_interleave(self.offsets.diff())
 
-    @property
-    def volume(self) -> Tensor:
-        """The volume of a cell of each row, (B,)."""
-        return self.spacing ** self.points.shape[-1]
-
     def sum(self, values: Tensor) -> Tensor:
         """Sum over the points of each row, (N,) → (B,)."""
         return values.new_zeros(len(self.spacing)).index_add_(0, self.row, values)

@@ -10,8 +10,8 @@ from elboroom.errors import ElboroomError
 from elboroom.infer.lattice.cells import Cells
 from elboroom.infer.lattice.scored import DEPTH, ScoredLattice
 from elboroom.infer.lattice.tiles import SIDE, Tiles
-from elboroom.infer.linear_algebra import product_grid
 from elboroom.infer.target import Target
+from elboroom.model.linear_algebra import product_grid
 
 _COARSEST, _FINEST = 1 / 4, 1 / 1024  # spacings: powers of two, so that points are exact
 # Tiles from the origin at the coarsest spacing: the least and the largest extent of the search.
@@ -20,7 +20,7 @@ _RISE = 4.0  # nats: a mode that may rise further between points could be invisi
 # Where there is mass, two spacings may agree by chance although both are too coarse. For a Gaussian
 # of standard deviation σ the error of the trapezoidal rule is 2 exp(−2π² σ²/h²), and the possible
 # rise is D/4 h²/σ².
-_RISE_OF_MASS = 0.62  # nats a latent: h ≤ 1.6 σ
+_RISE_OF_MASS = 0.62  # nats per latent: h ≤ 1.6 σ
 _MASS = 7.0  # nats below the maximum: less than a thousandth of the mass lies deeper
 _SMOOTH = 0.02  # nats: if no mode can rise further, the remaining error is of kinks or of rounding
 _FALLS = 0.5  # an error of kinks, O(h²), falls to this share or less in three halvings

@@ -7,8 +7,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from elboroom.infer.linear_algebra import product_grid
 from elboroom.infer.target import Target
+from elboroom.model.linear_algebra import product_grid
 from elboroom.model.priors import SharedMixture
 
 SIDE = 16

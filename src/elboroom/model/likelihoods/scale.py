@@ -1,7 +1,6 @@
 """The one noise scale of all pixels, fixed or learned."""
 
 from collections.abc import Callable
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +19,8 @@ class SharedScale(nn.Module):
         noise: the scale; None learns it, above a floor of 0.001.
     """
 
+    given: Tensor
+
     def __init__(self, kind: Callable[[Tensor, Tensor], Likelihood], noise: float | None) -> None:
         super().__init__()
         self.kind = kind
@@ -33,7 +34,7 @@ class SharedScale(nn.Module):
     def scale(self) -> Tensor:
         """σ or s, ()."""
         if not self.is_learned:
-            return cast(Tensor, self.given)
+            return self.given
         # s = 0.001 + exp ρ
         return _LEAST + self.log_excess.exp()
 

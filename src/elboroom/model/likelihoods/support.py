@@ -1,4 +1,4 @@
-"""Check that a likelihood accepts the values of the data before anything is computed."""
+"""The support of a likelihood: a check of the data before anything is computed."""
 
 from collections.abc import Callable
 

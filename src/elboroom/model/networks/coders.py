@@ -103,7 +103,7 @@ class FullyConnected(NetworkKind):
     """Encoders and decoders of linear layers; the decoder mirrors the encoder.
 
     Attributes:
-        hidden: builds the hidden layers from widths, of which the first is the input's.
+        hidden: builds the hidden layers from widths; the first is the input's.
     """
 
     hidden: HiddenLayers
@@ -155,10 +155,7 @@ def gated_layers(
 ) -> list[nn.Module]:
     """Build layers h = act(W x + b) σ(V x + c)."""
     return [
-        Gated(
-            linear(fan_in, 2 * fan_out, generator),
-            nn.Sequential(*nonlinearity(config, fan_out)),
-        )
+        Gated(linear(fan_in, 2 * fan_out, generator), nn.Sequential(*nonlinearity(config, fan_out)))
         for fan_in, fan_out in pairwise(widths)
     ]
 

@@ -1,7 +1,6 @@
 """The layers of networks. A given generator draws all initial weights."""
 
 from collections.abc import Callable
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +31,7 @@ def linear(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
 
 def empty_linear(fan_in: int, fan_out: int) -> nn.Linear:
     """Return a layer without initial weights: drawing them would move the global random state."""
-    return cast(nn.Linear, nn.utils.skip_init(nn.Linear, fan_in, fan_out))
+    return nn.Linear(fan_in, fan_out, device="meta").to_empty(device="cpu")
 
 
 class BatchNorm(nn.BatchNorm1d):

@@ -1,5 +1,6 @@
 """The contract of a network: an encoder, a decoder, and the kind that builds both."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -52,6 +53,14 @@ class DecoderNetwork(nn.Module, ABC):
         `pixels` (P,) index the flat event. Without such a decoder, inference decodes all pixels.
         """
         return None
+
+    def values_outside_products(self, event_shape: tuple[int, ...]) -> int:
+        """Count the values for one z that are computed outside of matrix products.
+
+        Compiling saves passes over these values, and `--compile auto` decides by them. By default
+        they are the decoded pixels, as in fully connected networks.
+        """
+        return math.prod(event_shape)
 
     def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, *event).

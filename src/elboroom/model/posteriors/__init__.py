@@ -28,8 +28,7 @@ __all__ = [
 
 POSTERIOR_FAMILIES: dict[PosteriorName, PosteriorFamily] = {
     "diagonal": PosteriorFamily(
-        sizes=lambda latents: (latents, latents),
-        build=lambda latents, generator: DiagonalGaussian,
+        sizes=lambda latents: (latents, latents), build=lambda latents, generator: DiagonalGaussian
     ),
     "full": PosteriorFamily(
         sizes=lambda latents: (latents, latents, latents * (latents - 1) // 2),

@@ -95,7 +95,7 @@ class Density(ABC):
 
 @dataclass(frozen=True)
 class LocatedDensity(Density):
-    """A density whose mean is one of its parameters, `location` (B, D)."""
+    """A reparameterised density whose mean is one of its parameters, `location` (B, D)."""
 
     location: Tensor
 
@@ -103,6 +103,10 @@ class LocatedDensity(Density):
     def mean(self) -> Tensor:
         """E_q[z], (B, D)."""
         return self.location
+
+    def sample(self, k: int, generator: torch.Generator) -> Tensor:
+        """Draw k reparameterised z for each row, (k, B, D): Kingma & Welling (2013), 2.4."""
+        return self.at(normals((k, *self.location.shape), self.location, generator))
 
 
 @dataclass(frozen=True)
@@ -128,10 +132,6 @@ class DiagonalGaussian(LocatedDensity):
     def marginals(self) -> "DiagonalGaussian":
         """q(z_d) of each latent alone: q itself."""
         return self
-
-    def sample(self, k: int, generator: torch.Generator) -> Tensor:
-        """Draw k reparameterised z for each row, (k, B, D): Kingma & Welling (2013), 2.4."""
-        return self.at(normals((k, *self.location.shape), self.location, generator))
 
     def at(self, eps: Tensor) -> Tensor:
         """Transform standard normal noise ε into z, (..., B, D) → (..., B, D)."""

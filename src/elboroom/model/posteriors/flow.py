@@ -1,7 +1,6 @@
 """A normalising flow as the encoder's q: all rows share one flow, steered by a context."""
 
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -109,5 +108,4 @@ class AmortisedFlow(Density):
         if self.trained:
             return self.flow(points, context, inverse)
         weights = {name: p.detach() for name, p in self.flow.named_parameters()}
-        found = functional_call(self.flow, weights, (points, context, inverse))
-        return cast(tuple[Tensor, Tensor], found)
+        return functional_call(self.flow, weights, (points, context, inverse))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import LowRankMultivariateNormal
 
+from elboroom.model.linear_algebra import times
 from elboroom.model.normal import LOG_2PI, log_standard_normal
 from elboroom.model.posteriors.density import Density, DiagonalGaussian, LocatedDensity
 from elboroom.randomness import normals
@@ -25,18 +26,14 @@ class Gaussian(LocatedDensity):
         """Σ = A Aᵀ, (B, D, D)."""
         return self.scale @ self.scale.mT
 
-    def sample(self, k: int, generator: torch.Generator) -> Tensor:
-        """Draw k reparameterised z for each row, (k, B, D)."""
-        return self.at(normals((k, *self.location.shape), self.location, generator))
-
     def at(self, eps: Tensor) -> Tensor:
         """Transform standard normal noise ε into z, (..., B, D) → (..., B, D)."""
         # z = μ + A ε
-        return self.location + _times(self.scale, eps)
+        return self.location + times(self.scale, eps)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Compute log q(z) in nats, z (..., B, D) → (..., B)."""
-        eps = _times(torch.linalg.inv(self.scale), z - self.location)
+        eps = times(torch.linalg.inv(self.scale), z - self.location)
         # log q(z) = log N(ε; 0, I) − log |det A|
         return log_standard_normal(eps) - torch.linalg.slogdet(self.scale).logabsdet
 
@@ -85,14 +82,10 @@ class CholeskyGaussian(LocatedDensity):
         """q(z_d) of each latent alone."""
         return DiagonalGaussian(self.location, 0.5 * self.scale.square().sum(-1).log())
 
-    def sample(self, k: int, generator: torch.Generator) -> Tensor:
-        """Draw k reparameterised z for each row, (k, B, D)."""
-        return self.at(normals((k, *self.location.shape), self.location, generator))
-
     def at(self, eps: Tensor) -> Tensor:
         """Transform standard normal noise ε into z, (..., B, D) → (..., B, D)."""
         # z = μ + L ε
-        return self.location + _times(self.scale, eps)
+        return self.location + times(self.scale, eps)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Compute log q(z) in nats, z (..., B, D) → (..., B)."""
@@ -144,7 +137,7 @@ class LowRankGaussian(LocatedDensity):
         eps = normals((k, *self.location.shape), self.location, generator)
         eta = normals((k, *self.factor[..., 0, :].shape), self.factor, generator)
         # z = μ + σ ε + F η
-        return self.location + self.log_std.exp() * eps + _times(self.factor, eta)
+        return self.location + self.log_std.exp() * eps + times(self.factor, eta)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Compute log q(z) in nats, z (..., B, D) → (..., B)."""
@@ -162,11 +155,3 @@ def gaussian_of(q: Density) -> Gaussian | None:
         return q
     covariance = q.covariance
     return None if covariance is None else Gaussian(q.mean, torch.linalg.cholesky(covariance))
-
-
-def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
-    """Multiply a matrix of each row (*S, D, R) with many vectors (..., *S, R), (..., *S, D)."""
-    rows = matrices.shape[:-2]
-    flat = vectors.reshape(-1, rows.numel(), vectors.shape[-1])
-    product = torch.einsum("sdr,ksr->ksd", matrices.flatten(0, -3), flat)
-    return product.reshape(*vectors.shape[:-1], matrices.shape[-2])

@@ -1,7 +1,6 @@
 """A normalising flow as the prior."""
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from elboroom.model.priors.prior import Prior, PriorInputs
 _TRANSFORMS = 2
 _WIDTH = 64
 _MEAN_DRAWS = 1_024
-_LEAST_WEIGHTS = 30  # of the splines, for each pair of latents
+_LEAST_WEIGHTS = 30  # weights of the splines for each pair of latents
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,8 @@ class FlowPrior(Prior):
         generator: random generator that draws the initial weights.
     """
 
+    origin: Tensor
+
     def __init__(self, latents: int, generator: torch.Generator) -> None:
         super().__init__()
         self.spline = Spline(latents, max(_WIDTH, latents), _TRANSFORMS)
@@ -79,8 +80,8 @@ class FlowPrior(Prior):
 
     def forward(self, batch: int) -> FlowDensity:
         """Return the flow, repeated for each of `batch` rows."""
-        origin = cast(Tensor, self.origin)
-        return FlowDensity(self.spline, DiagonalGaussian.standard((batch, len(origin)), origin))
+        base = DiagonalGaussian.standard((batch, len(self.origin)), self.origin)
+        return FlowDensity(self.spline, base)
 
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute ∇ log p(z), exact, (B, D), and Jᵀ J with J = ∂f/∂z, (B, D, D).

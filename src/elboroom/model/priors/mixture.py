@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -131,8 +130,9 @@ class MixturePrior(Prior):
     @classmethod
     def random(cls, components: int, latents: int, generator: torch.Generator) -> "MixturePrior":
         """Return a prior of equal weights, unit deviations, and means drawn near 0."""
-        means = _INITIAL_SPREAD * torch.randn(components, latents, generator=generator)
-        return cls(torch.zeros(components), means, torch.zeros(components, latents))
+        zeros = torch.zeros(components, latents)
+        means = _INITIAL_SPREAD * normals(zeros.shape, zeros, generator)
+        return cls(torch.zeros(components), means, zeros)
 
     @classmethod
     def from_config(cls, inputs: PriorInputs) -> "MixturePrior":
@@ -159,7 +159,7 @@ class MixturePrior(Prior):
         −∇² log p = Σ_c r_c Λ_c − Cov_r[g_c], where r_c = p(c | z) and g_c are the gradients of the
         components. The first term alone is positive definite and never smaller than the whole.
         """
-        share = self(1).log_joint(z).softmax(-1)
+        share = self.forward(1).log_joint(z).softmax(-1)
         precision = (-2 * self.log_stds).exp()
         with torch.autocast(z.device.type, enabled=False):
             # ∇ log p = Σ_c r_c Λ_c (μ_c − z)
@@ -172,10 +172,6 @@ class MixturePrior(Prior):
 
         The mean over rows is unbiased.
         """
-        z, mixture = q.sample(1, generator)[0], self(1).to(q.mean)
+        z, mixture = q.sample(1, generator)[0], self.forward(1).to(q.mean)
         log_p = torch.cat([mixture.log_marginals(some) for some in z.split(_ROWS)])
         return q.log_prob_per_latent(z) - log_p
-
-    def __call__(self, batch: int) -> SharedMixture:
-        """Return the mixture, repeated for each of `batch` rows."""
-        return cast(SharedMixture, super().__call__(batch))

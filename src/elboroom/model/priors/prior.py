@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,8 +45,12 @@ class Prior(nn.Module, ABC):
         bounds, and `fixed` if `forward` repeats work that constant parameters need only once.
 
         To name the prior in a config, add the class to `PRIOR_CLASSES` and its name to
-        `elboroom.config.kinds`, and override `from_config` and `least_weights`.
+        `elboroom.config.kinds`, and override `from_config` and `least_weights`. Set
+        `starts_at_images` if its parameters start at training images.
     """
+
+    starts_at_images: ClassVar[bool] = False
+    """True if `from_config` needs training images, one for each component."""
 
     @abstractmethod
     def forward(self, batch: int) -> Density:
@@ -88,17 +92,17 @@ class Prior(nn.Module, ABC):
     def project(self) -> None:
         """Move parameters back into their bounds, in place, after a step of training."""
 
-    def fixed(self) -> "Prior | Self":
+    def fixed(self) -> "Prior":
         """Return the same density for constant parameters, with nothing left to compute twice."""
         return self
 
-    def __call__(self, batch: int) -> Density:
-        """Return p(z), repeated for each of `batch` rows."""
-        return cast(Density, super().__call__(batch))
+    __call__: Callable[[int], Density]
 
 
 class StandardNormal(Prior):
     """N(0, I) over D latents."""
+
+    origin: Tensor
 
     def __init__(self, latents: int) -> None:
         super().__init__()
@@ -106,7 +110,7 @@ class StandardNormal(Prior):
 
     def forward(self, batch: int) -> DiagonalGaussian:
         """Return N(0, I), repeated for each of `batch` rows."""
-        zeros = cast(Tensor, self.origin).expand(batch, -1)
+        zeros = self.origin.expand(batch, -1)
         return DiagonalGaussian(zeros, zeros)
 
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,8 @@ class VampPrior(Prior):
         bounded: True if the pseudo-inputs are kept in [0, 1], as pixels are.
     """
 
+    starts_at_images = True
+
     def __init__(
         self,
         encoder: Callable[[Tensor], tuple[Tensor, ...]],

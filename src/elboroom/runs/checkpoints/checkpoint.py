@@ -144,7 +144,7 @@ def _read(path: Path, largest: float) -> Checkpoint:
     found, files = manifest.read(path), dict[str, bytes]()
     for name in (MODEL, OPTIMISER):
         described = found.files[name]
-        whole = (path / name).stat().st_size == described["size"]  # else it is not read
+        whole = (path / name).stat().st_size == described["size"]  # another size is not read
         files[name] = read_bytes(path / name, largest) if whole else b""
         if manifest.describe(files[name]) != described:
             raise ValueError(f"{name} does not match its manifest")

@@ -82,7 +82,7 @@ def verify(path: Path) -> None:
     for name in (MODEL, OPTIMISER):
         described = manifest.files[name]
         with open_file(path / name) as file:
-            whole = os.fstat(file.fileno()).st_size == described["size"]  # else it is not read
+            whole = os.fstat(file.fileno()).st_size == described["size"]  # another size is not read
             if not whole or hashlib.file_digest(file, "sha256").hexdigest() != described["sha256"]:
                 raise ValueError(f"{name} does not match its manifest")
 

@@ -48,7 +48,7 @@ def tidy(folder: Path, newest: Path) -> None:
     for path in listing.newest_first(folder):
         if path not in kept:
             _delete_if_possible(path)
-    for leftover in folder.glob(".step-*.part"):  # of a process that was killed while it wrote
+    for leftover in folder.glob(".step-*.part"):  # a writer was killed
         shutil.rmtree(leftover, ignore_errors=True)
 
 

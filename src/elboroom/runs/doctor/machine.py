@@ -1,4 +1,4 @@
-"""What this machine offers for training, checked and timed."""
+"""Checks of this machine for training, some of them timed."""
 
 import platform
 import shutil

@@ -88,7 +88,7 @@ def _model(run: Run, step: int | None) -> Iterator[Finding]:
     if step is None:
         return
     try:
-        with warnings.catch_warnings(action="ignore"):  # of damage that is reported anyway
+        with warnings.catch_warnings(action="ignore"):  # damage is reported anyway
             run.load_model()
     except ElboroomError as error:
         yield _broken("model", error)

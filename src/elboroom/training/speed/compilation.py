@@ -1,12 +1,11 @@
 """Networks compiled by PyTorch, if a run is long enough to gain: fewer passes over memory."""
 
-import math
 import os
 import shutil
 import sys
 from copy import copy
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +13,14 @@ from torch import Tensor, nn
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
 from elboroom.errors import UsageError
+from elboroom.model.networks import decoder_network
 from elboroom.model.vae import VAE
 from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.step import Step
 
 _LEAST_GAIN = 30.0  # seconds; compiling takes 3 to 40
-# Seconds that compiling saves for each pixel that a step decodes, and for each step. They were
-# measured on one processor and one GPU; other machines save more or less.
+# Seconds that compiling saves for each value that a step decodes outside of matrix products, and
+# for each step. They were measured on one processor and one GPU; other machines save more or less.
 _SAVED = {"cpu": (1.3e-9, -4e-4), "cuda": (2.4e-11, 5e-5)}
 MEASURED_ON = {"cpu": "two cores with AVX-512", "cuda": "an NVIDIA H200"}
 _VECTOR_BITS = {"AVX2": 256, "AVX512": 512}
@@ -30,14 +30,13 @@ class CompiledVAE(VAE):
     """The same model, sharing its parameters, with `encoder` and `log_likelihood` compiled."""
 
     def __init__(self, model: VAE) -> None:
-        encoder = cast(nn.Module, _compiled(model.encoder))
         parts = model.likelihood, model.prior, model.family
-        super().__init__(encoder, model.decoder, model.latents, *parts)
+        super().__init__(_compiled(model.encoder), model.decoder, model.latents, *parts)
         self._log_likelihood = _compiled(model.log_likelihood)
 
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute `VAE.log_likelihood`; only rounding differs."""
-        return cast(Tensor, self._log_likelihood(x, z, mask))
+        return self._log_likelihood(x, z, mask)
 
 
 def _compiled(function: Any) -> Any:
@@ -100,21 +99,30 @@ def why_not_compilable(device: torch.device) -> str | None:
 
 
 def seconds_saved(
-    config: TrainConfig, objective: ObjectiveConfig, part: Part, device: torch.device
+    decoder: nn.Module,
+    part: Part,
+    config: TrainConfig,
+    objective: ObjectiveConfig,
+    device: torch.device,
 ) -> float:
     """Estimate the seconds that compiling saves a run; negative if it costs time.
 
-    Compiling merges the passes over decoded pixels, and leaves matrix products as they are. This is
+    Compiling merges the passes over decoded values, and leaves matrix products as they are. This is
     an estimate, not a measurement here, so that a resumed run decides as the original one did.
     """
     batch = min(config.resolved_batch_size, len(part))
-    decoded = objective.k * objective.m * batch * math.prod(part.images.shape[1:])
-    per_pixel, per_step = _SAVED[device.type]
-    return config.epochs * steps_per_epoch(config, part) * (per_pixel * decoded + per_step)
+    each = decoder_network(decoder).values_outside_products(tuple(part.images.shape[1:]))
+    decoded = objective.k * objective.m * batch * each
+    per_value, per_step = _SAVED[device.type]
+    return config.epochs * steps_per_epoch(config, part) * (per_value * decoded + per_step)
 
 
 def is_compiled(
-    config: TrainConfig, objective: ObjectiveConfig, part: Part, device: torch.device
+    decoder: nn.Module,
+    part: Part,
+    config: TrainConfig,
+    objective: ObjectiveConfig,
+    device: torch.device,
 ) -> bool:
     """Return whether steps on `device` are compiled.
 
@@ -130,4 +138,6 @@ def is_compiled(
         )
     if config.compile != "auto":
         return config.compile == "on"
-    return obstacle is None and seconds_saved(config, objective, part, device) > _LEAST_GAIN
+    if obstacle is not None:
+        return False
+    return seconds_saved(decoder, part, config, objective, device) > _LEAST_GAIN

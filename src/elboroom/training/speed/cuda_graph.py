@@ -30,7 +30,7 @@ class CudaGraphStep:
         self._side_stream = torch.cuda.Stream(device)
         self._steps_before_recording = _STEPS_BEFORE_RECORDING
         self._graph = torch.cuda.CUDAGraph()
-        self._totals: Tensor | None = None  # of the recorded step; None before the recording
+        self._totals: Tensor | None = None  # result of the recorded step
 
     def __call__(self, index: Tensor, rate: float, kl_warmup: float) -> Tensor:
         """Take a step as `Step` does; the next call overwrites the returned tensor."""

@@ -1,6 +1,7 @@
 """Explanations of the choices that training makes on this machine."""
 
 import torch
+from torch import nn
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
@@ -16,7 +17,9 @@ from elboroom.training.speed.cuda_graph import uses_cuda_graph
 from elboroom.training.speed.threads import adapts_threads
 
 
-def explain(config: TrainConfig, objective: ObjectiveConfig, part: Part) -> dict[str, str]:
+def explain(
+    decoder: nn.Module, part: Part, config: TrainConfig, objective: ObjectiveConfig
+) -> dict[str, str]:
     """Return each choice of `train` for `part` on this machine, with its reason.
 
     Raises:
@@ -24,7 +27,7 @@ def explain(config: TrainConfig, objective: ObjectiveConfig, part: Part) -> dict
     """
     device = resolve_device(config.device)
     return machine_choices(config) | {
-        "networks": _networks(config, objective, part, device),
+        "networks": _networks(decoder, part, config, objective, device),
         "steps": _steps(part, device),
         "data": _data(part, device),
     }
@@ -72,13 +75,17 @@ def _threads(config: TrainConfig, device: torch.device) -> str:
 
 
 def _networks(
-    config: TrainConfig, objective: ObjectiveConfig, part: Part, device: torch.device
+    decoder: nn.Module,
+    part: Part,
+    config: TrainConfig,
+    objective: ObjectiveConfig,
+    device: torch.device,
 ) -> str:
-    compiled = is_compiled(config, objective, part, device)
+    compiled = is_compiled(decoder, part, config, objective, device)
     if config.compile != "auto":
         return f"{'compiled' if compiled else 'uncompiled'}, as requested"
     if compiled:
-        saved = seconds_saved(config, objective, part, device)
+        saved = seconds_saved(decoder, part, config, objective, device)
         return (
             f"compiled, which saves about {saved:,.0f} s in {config.epochs:,} epochs, by "
             f"measurements on {MEASURED_ON[device.type]}"

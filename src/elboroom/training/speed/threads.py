@@ -25,7 +25,8 @@ _WINDOW_STEPS = 16  # the median of this many ignores single slow steps
 _FASTER = 0.9
 _SLOWER = 1.4  # a step this much slower than usual starts another trial
 _TRIALS_UNTIL_RETRY = 50  # durations of a trial after which all threads are tried again
-SIDE = 1_024  # of the square matrices whose product is timed
+SIDE = 1_024
+"""Side of the square matrices whose product is timed."""
 
 
 @contextmanager

@@ -13,7 +13,7 @@ _MESSAGES = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 
 @contextmanager
-def memory_for(config: TrainConfig) -> Iterator[None]:
+def memory_errors(config: TrainConfig) -> Iterator[None]:
     """Report running out of memory in this block as an error that suggests a smaller batch.
 
     Raises:

@@ -9,7 +9,7 @@ import torch
 from elboroom import TrainConfig
 from elboroom.cli import train as train_command
 from elboroom.errors import DiskError, TrainingError
-from elboroom.training.limits.memory import memory_for
+from elboroom.training.limits.out_of_memory import memory_errors
 from tests.support.command import Command
 from tests.support.outcomes import error, last_checkpoint, metrics
 
@@ -38,7 +38,7 @@ def in_python() -> None:
     ],
 )
 def test_memory_that_runs_out_is_an_error_of_the_batch_size(exhaust, why: str):
-    with pytest.raises(TrainingError) as found, memory_for(CONFIG):
+    with pytest.raises(TrainingError) as found, memory_errors(CONFIG):
         exhaust()
     assert found.value.what == "memory ran out in training with batches of 200 images"
     assert re.fullmatch(why, found.value.why)
@@ -50,13 +50,13 @@ def test_memory_that_runs_out_is_an_error_of_the_batch_size(exhaust, why: str):
 
 def test_one_image_that_is_too_large_suggests_a_smaller_model():
     said = "a new run with a smaller --hidden, or resume this one"
-    with pytest.raises(TrainingError, match=said), memory_for(TrainConfig(batch_size=1)):
+    with pytest.raises(TrainingError, match=said), memory_errors(TrainConfig(batch_size=1)):
         on_a_card()
 
 
 @pytest.mark.parametrize("other", [RuntimeError("shapes"), DiskError("a", why="b", fix="c")])
 def test_other_errors_pass(other: Exception):
-    with pytest.raises(type(other)) as found, memory_for(CONFIG):
+    with pytest.raises(type(other)) as found, memory_errors(CONFIG):
         raise other
     assert found.value is other
 

@@ -1,4 +1,4 @@
-"""A module that the user gives as a decoder, under the contract of a decoder."""
+"""An adapter that puts any module under the contract of a decoder."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,7 @@ from elboroom.model.networks.jacobian import push, tangent_basis
 from elboroom.model.networks.network import DecoderNetwork
 
 
-class GivenDecoder(DecoderNetwork):
+class DecoderAdapter(DecoderNetwork):
     """The members of `DecoderNetwork` for any module, which is not changed.
 
     Args:
@@ -34,4 +34,4 @@ class GivenDecoder(DecoderNetwork):
 
 def decoder_network(decoder: nn.Module) -> DecoderNetwork:
     """Return a decoder under the contract: itself, or a module that was given, adapted."""
-    return decoder if isinstance(decoder, DecoderNetwork) else GivenDecoder(decoder)
+    return decoder if isinstance(decoder, DecoderNetwork) else DecoderAdapter(decoder)
