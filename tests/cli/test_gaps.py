@@ -120,7 +120,7 @@ def test_more_images_than_there_are_is_refused(elboroom: Command, run: Path):
         (
             ["--method", "laplace", "laplace"],
             "--method laplace laplace",
-            "method must be a list without repetition",
+            "method must be different methods",
         ),
     ],
 )

@@ -286,7 +286,7 @@ def test_a_completion_does_not_depend_on_the_other_methods(elboroom: Command, ru
     ("names", "expected"),
     [
         ([], "method must be 1 to 6 methods"),
-        (["svi", "svi"], "method must be a list without repetition"),
+        (["svi", "svi"], "method must be different methods"),
     ],
 )
 def test_methods_to_compare_are_few_and_different(

@@ -78,6 +78,12 @@ def test_missing_tables_are_the_defaults():
     assert Config.from_dict({}) == Config()
 
 
+@pytest.mark.parametrize("unknown", [{"epochs": 3}, {"trian": {"epochs": 3}}])
+def test_an_unknown_table_is_refused(unknown):
+    with pytest.raises(UsageError, match=f"unknown option {next(iter(unknown))} in a config"):
+        Config.from_dict(unknown)
+
+
 def test_an_unknown_option_is_refused():
     with pytest.raises(UsageError) as error:
         Config.from_dict({"model": {"latent": 2, "depth": 3}})

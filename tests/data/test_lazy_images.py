@@ -247,7 +247,9 @@ def test_a_step_on_cuda_is_recorded_unless_its_images_stay_on_disk(
 ):
     monkeypatch.setattr(CudaGraphStep, "__init__", lambda self, step, batch_size: None)
     noise = SimpleNamespace(device=torch.device("cuda"))
-    step: Any = SimpleNamespace(noise=noise, part=OneImage(on_disk), objective=ObjectiveConfig())
+    model = SimpleNamespace(decoder=torch.nn.Identity())
+    part = OneImage(on_disk)
+    step: Any = SimpleNamespace(noise=noise, part=part, model=model, objective=ObjectiveConfig())
     assert isinstance(fastest_step(step, TrainConfig(compile="off")), CudaGraphStep) != on_disk
 
 

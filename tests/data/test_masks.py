@@ -137,3 +137,8 @@ def test_an_npz_or_a_damaged_npy_is_refused(tmp_path: Path):
             load_mask(str(tmp_path / "m.npy"), (1, 4, 4))
     with pytest.raises(DataError, match=r"^cannot read the mask"):
         load_mask(str(tmp_path / "m.npz"), (1, 4, 4))
+
+
+def test_a_half_that_does_not_exist_is_refused():
+    with pytest.raises(DataError, match="found 'middle'; expected one of top, bottom, left, right"):
+        half_mask("middle", (1, 4, 4))  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import torch
 
 from elboroom import VAE, Dataset, Evaluation, ModelConfig, evaluate, load_mnist
 from elboroom.data import Identity, Part
-from elboroom.errors import IncomparableError
+from elboroom.errors import IncomparableError, UsageError
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.latent_usage import Information
 from elboroom.evaluation.likelihood import label
@@ -217,3 +217,11 @@ def test_bfloat16_changes_the_bound_by_the_rounding_that_is_reported():
     moved = fast.per_image["iwae"][:100] - exact.per_image["iwae"][:100]
     assert fast.rounding == Estimate.of(moved)
     assert 0 < moved.abs().max() < 0.5
+
+
+def test_no_samples_are_refused(mnist: Dataset):
+    model = VAE.from_config(
+        ModelConfig(hidden=(8,)), mnist.event_shape, generator=torch.Generator().manual_seed(0)
+    )
+    with pytest.raises(UsageError, match="k is 0"):
+        evaluate(model, mnist, k=0, seed=0)

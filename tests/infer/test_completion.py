@@ -1,8 +1,10 @@
 from dataclasses import dataclass
 
+import pytest
 import torch
 
 from elboroom.config import ModelConfig
+from elboroom.errors import UsageError
 from elboroom.infer import complete, grid
 from elboroom.model.vae import VAE
 from tests.support.oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
@@ -83,3 +85,10 @@ def test_many_rows_are_completed_a_few_at_a_time():
     torch.testing.assert_close(found.mean, torch.where(mask, x, expected))
     assert not found.mean.requires_grad
     assert_mean(found.draws[:, ~mask], model.decode(z[:100]).mean.mean(0)[~mask])
+
+
+def test_a_posterior_of_other_rows_is_refused():
+    model, x, mask = bernoulli()
+    posterior = grid(model, x[:3], mask[:3], generator=generator())
+    with pytest.raises(UsageError, match="found 3 rows in the posterior; expected 6"):
+        complete(model, x, mask, posterior, draws=1, generator=generator())

@@ -20,7 +20,7 @@ from tests.support.oracles import LinearGaussian, random_masks
 
 ROWS = 4
 NAMES = get_args(MethodName)
-WALKS = ("hmc", "pseudo-gibbs", "metropolis-within-gibbs")
+WALKS = tuple(name for name, method in REGISTRY.items() if method.length is not None)
 
 
 def generator(seed=0):
@@ -186,11 +186,14 @@ def test_optional_members_are_None_or_of_the_documented_shape(inferred, name):
     is_fit = isinstance(posterior, VariationalPosterior)
     assert (posterior.q is not None) == (posterior.elbo is not None) == is_fit
     assert (posterior.draws is not None) == (name in WALKS)
-    assert (posterior.particles is not None) == (name == "sir")
-    assert (posterior.log_evidence is not None) == (name in ("sir", "grid"))
+    assert (posterior.particles is not None) == isinstance(posterior, ParticlePosterior)
+    exact = isinstance(posterior, GridPosterior)
+    evidence = posterior.log_evidence
+    assert evidence is not None or not (exact or posterior.particles)
+    assert evidence is None or evidence.shape == (ROWS,)
     z = posterior.sample(3)
     log_prob = posterior.log_prob(z)
-    assert (log_prob is not None) == (is_fit or name == "grid")
+    assert (log_prob is not None) == (is_fit or exact)
     assert log_prob is None or log_prob.shape == (3, ROWS)
     if posterior.particles is not None:
         particles, log_weights = posterior.particles

@@ -39,9 +39,7 @@ def require_images(images: int | None) -> None:
 
 def require_different(method: tuple[str, ...]) -> None:
     """Check that no method is named twice."""
-    require(
-        len(set(method)) == len(method), "method", " ".join(method), "a list without repetition"
-    )
+    require(len(set(method)) == len(method), "method", " ".join(method), "different methods")
 
 
 def require_choices(config: object, **choices: Any) -> None:

@@ -10,7 +10,7 @@ from elboroom.config.data import DataConfig
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
 from elboroom.config.training import TrainConfig
-from elboroom.config.typed_tables import read, require_type
+from elboroom.config.typed_tables import read, require_known, require_type
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Config:
         Raises:
             UsageError: if an option is unknown or its value cannot be used.
         """
+        require_known(cls, tables)
         kinds = {f.name: f.default_factory for f in fields(cls) if f.default is MISSING}
         parts = {name: read(kind, tables.get(name, {})) for name, kind in kinds.items()}  # type: ignore[arg-type]
         require_type("minutes", tables.get("minutes"), float | None)

@@ -31,12 +31,7 @@ def read(kind: type[_Kind], table: object) -> _Kind:
             fix="write it as a table",
         )
     hints = _hints(kind)
-    if table.keys() - hints.keys():
-        raise UsageError(
-            f"unknown option {', '.join(sorted(table.keys() - hints.keys()))} in a config",
-            why=f"{kind.__name__} has {', '.join(sorted(hints))}",
-            fix="remove it, or read the run with the version of elboroom that wrote it",
-        )
+    require_known(kind, table)
     missing = [name for name in _required(kind) if name not in table]
     if missing:
         raise UsageError(
@@ -47,6 +42,22 @@ def read(kind: type[_Kind], table: object) -> _Kind:
     for name, value in table.items():
         require_type(name, value, hints[name])
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
+
+
+def require_known(kind: type[Any], table: dict[str, Any]) -> None:
+    """Check that `kind` has every field that a table names.
+
+    Raises:
+        UsageError: if it does not.
+    """
+    names = _hints(kind).keys()
+    unknown = sorted(table.keys() - names)
+    if unknown:
+        raise UsageError(
+            f"unknown option {', '.join(unknown)} in a config",
+            why=f"{kind.__name__} has {', '.join(sorted(names))}",
+            fix="remove it, or read the run with the version of elboroom that wrote it",
+        )
 
 
 def require_type(name: str, value: object, hint: Any) -> None:

@@ -20,6 +20,12 @@ def half_mask(half: Half, event_shape: tuple[int, ...]) -> Tensor:
 
     An odd middle row or column is not observed.
     """
+    if half not in get_args(Half):
+        raise DataError(
+            f"{half!r} is not a half of an image",
+            why=f"found {half!r}; expected one of {', '.join(get_args(Half))}",
+            fix="name one of these, or read another mask by load_mask",
+        )
     if len(event_shape) != 3:
         raise DataError(
             f"the {half} half of an event of shape {event_shape} is not defined",

@@ -12,7 +12,7 @@ from torch import Tensor
 from elboroom.config import Precision
 from elboroom.data import Dataset, Identity, Part
 from elboroom.device import autocast, resolve_precision
-from elboroom.errors import IncomparableError
+from elboroom.errors import IncomparableError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.evaluation.latent_usage import Information
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
@@ -171,8 +171,10 @@ def evaluate(
 
     Raises:
         DataError: if the data has values that the likelihood does not support.
-        UsageError: if the model has batch normalisation and is in training mode.
+        UsageError: if k is not positive, or the model has batch normalisation and is in training
+            mode.
     """
+    require_positive(k=k)
     require_eval_mode(model)
     require_support(model.likelihood, data.test, data.identity.source)
     model = model.fixed()
