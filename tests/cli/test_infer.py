@@ -4,7 +4,6 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from elboroom import Run, half_mask, infer
 from elboroom.infer import methods
 from elboroom.infer.encoder import encoder
 from tests.support.command import Command
+from tests.support.infer_command import inferred, refused
 from tests.support.oracles import assert_mean, assert_rejected
 from tests.support.outcomes import error
 
@@ -24,19 +24,6 @@ IMAGES = 30
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten chains to fifty draws, which are enough for a file."""
     monkeypatch.setattr(methods, "_CHAIN_LENGTH", 50)
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "z.npz"
-
-
-def inferred(elboroom: Command, run: Path, out: Path, *options: object) -> dict[str, Any]:
-    """Return the arrays that `elboroom infer` writes."""
-    outcome = elboroom("infer", run, "--out", out, *options)
-    assert (outcome.code, outcome.err) == (0, "")
-    with np.load(out, allow_pickle=False) as file:
-        return dict(file)
 
 
 def test_the_file_has_draws_and_diagnostics(elboroom: Command, run: Path, out: Path):
@@ -94,14 +81,6 @@ def test_the_table_has_the_evidence_and_its_error(elboroom: Command, run: Path, 
     assert path == str(out)
 
 
-def test_without_a_mask_the_posterior_is_of_whole_images(elboroom: Command, run: Path, out: Path):
-    found = inferred(elboroom, run, out, "--method", "encoder")
-    assert found["mask"].all()
-    model, x = Run(run).load_model(), Run(run).load_data().test.x
-    alike = encoder(model, x, generator=torch.Generator().manual_seed(9))
-    np.testing.assert_allclose(found["mean"], alike.mean.detach(), rtol=1e-5, atol=1e-6)
-
-
 def test_chains_are_kept_apart(elboroom: Command, run: Path, out: Path):
     options = ["--mask", "top", "--method", "pseudo-gibbs", "--draws", "6", "--index", "7", "2"]
     found = inferred(elboroom, run, out, *options)
@@ -109,12 +88,6 @@ def test_chains_are_kept_apart(elboroom: Command, run: Path, out: Path):
     assert found["index"].tolist() == [7, 2]
     assert {"rhat", "ess"} < found.keys()
     assert not {"elbo", "log_evidence"} & found.keys()
-
-
-def test_rows_are_those_that_are_named(elboroom: Command, run: Path, tmp_path: Path):
-    some = inferred(elboroom, run, tmp_path / "a.npz", "--index", "7", "2", "--method", "encoder")
-    first = inferred(elboroom, run, tmp_path / "b.npz", "--images", "8", "--method", "encoder")
-    np.testing.assert_allclose(some["mean"], first["mean"][[7, 2]], rtol=1e-5, atol=1e-6)
 
 
 def test_the_same_seed_gives_the_same_file_but_for_the_time(
@@ -144,14 +117,6 @@ def test_batches_are_joined_row_by_row_and_draw_apart(
     std = encoder(model, data.test.x, mask, generator=torch.Generator()).q.log_std.exp()
     eps = (parts["z"][0] - parts["mean"]) / std.detach().numpy()
     assert not np.isclose(eps[:, :13], eps[:, 13:26]).any()
-
-
-def refused(elboroom: Command, run: Path, out: Path, *options: object, code: int = 2) -> list[str]:
-    """Return the error of a refused command, and check that it writes no file."""
-    before = sorted(out.parent.glob("*")) if out.parent.exists() else []
-    found = error(elboroom("infer", run, "--out", out, *options), code)
-    assert before == (sorted(out.parent.glob("*")) if out.parent.exists() else [])
-    return found
 
 
 def test_a_file_in_the_way_is_kept(elboroom: Command, run: Path, out: Path):
@@ -213,23 +178,6 @@ def test_an_out_of_another_kind_is_refused(elboroom: Command, run: Path, tmp_pat
     what, why, _ = refused(elboroom, run, tmp_path / "z.csv")
     assert what == f"--out {tmp_path / 'z.csv'} cannot be used"
     assert why == "out must be the path of an .npz file"
-
-
-@pytest.mark.parametrize(
-    ("options", "what"),
-    [
-        (["--index", "3", "30"], "--index 30 is not a row of the test part"),
-        (["--images", "31"], "--images 31 is more than the test part has"),
-    ],
-)
-def test_rows_beyond_the_test_part_are_refused(
-    elboroom: Command, run: Path, out: Path, options: list[str], what: str
-):
-    assert refused(elboroom, run, out, *options) == [
-        what,
-        "the test part has rows 0 to 29",
-        "name rows within it",
-    ]
 
 
 def test_a_method_that_does_not_exist_is_refused(elboroom: Command, run: Path, out: Path):

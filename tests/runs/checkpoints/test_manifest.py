@@ -1,5 +1,6 @@
 """The manifest of a checkpoint: what it holds, and damage to it."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def test_the_manifest_gives_the_step_and_the_size_and_digest_of_each_file(copy: 
     assert manifest["step"] == 2
     for name in FILES[1:]:
         path = copy / "step-000002" / name
-        digest = __import__("hashlib").sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
         assert manifest["files"][name] == {"size": path.stat().st_size, "sha256": digest}
 
 
