@@ -7,15 +7,7 @@ from matplotlib.colors import to_rgb
 
 from elboroom import figures
 from elboroom.figures.plots.style import UNSEEN
-from tests.support.figure_cases import (
-    DEPTHS,
-    SIGMA,
-    colours,
-    contours,
-    lines,
-    picture,
-    posteriors,
-)
+from tests.support.figure_cases import DEPTHS, SIGMA, colours, contours, lines, picture, posteriors
 
 
 def test_contours_of_a_gaussian_are_its_one_to_four_sigma_ellipses() -> None:

@@ -7,15 +7,7 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.path import Path
 
 from elboroom import figures
-from tests.support.figure_cases import (
-    Array,
-    colour,
-    corner,
-    draws,
-    legend,
-    lines,
-    rng,
-)
+from tests.support.figure_cases import Array, colour, corner, draws, legend, lines, rng
 
 
 def test_corner_has_a_panel_per_dimension_and_pair_labelled_at_its_edges() -> None:

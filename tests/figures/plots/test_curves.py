@@ -6,10 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from elboroom import figures
-from tests.support.figure_cases import (
-    curves,
-    table,
-)
+from tests.support.figure_cases import curves, table
 
 
 def by_title(figure: Figure) -> dict[str, Axes]:

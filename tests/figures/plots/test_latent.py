@@ -6,10 +6,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 
 from elboroom import figures
-from tests.support.figure_cases import (
-    latent,
-    rng,
-)
+from tests.support.figure_cases import latent, rng
 
 
 def scatter(axes: Axes) -> PathCollection:

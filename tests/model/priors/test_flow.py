@@ -3,10 +3,7 @@
 import torch
 
 from elboroom.model.posteriors import DiagonalGaussian
-from elboroom.model.priors import (
-    FlowPrior,
-    StandardNormal,
-)
+from elboroom.model.priors import FlowPrior, StandardNormal
 from tests.support.prior_cases import noise
 
 

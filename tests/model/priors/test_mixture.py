@@ -5,10 +5,7 @@ import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from elboroom.model.posteriors import DiagonalGaussian
-from elboroom.model.priors import (
-    MixturePrior,
-    SharedMixture,
-)
+from elboroom.model.priors import MixturePrior, SharedMixture
 from tests.support.oracles import assert_mean, assert_rejected
 from tests.support.prior_cases import mixture, noise, vamp
 

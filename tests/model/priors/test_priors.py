@@ -5,13 +5,7 @@ import torch
 
 from elboroom.config import Config, ModelConfig, ObjectiveConfig
 from elboroom.errors import UsageError
-from elboroom.model.priors import (
-    FlowPrior,
-    MixturePrior,
-    Prior,
-    StandardNormal,
-    VampPrior,
-)
+from elboroom.model.priors import FlowPrior, MixturePrior, Prior, StandardNormal, VampPrior
 from elboroom.model.vae import VAE
 from tests.support.oracles import assert_mean, assert_rejected
 from tests.support.prior_cases import PRIORS, mixture, noise, vamp

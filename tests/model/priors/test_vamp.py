@@ -8,9 +8,7 @@ import torch
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
 from elboroom.model.posteriors import DiagonalGaussian
-from elboroom.model.priors import (
-    VampPrior,
-)
+from elboroom.model.priors import VampPrior
 from elboroom.model.vae import VAE
 from tests.support.prior_cases import Halves, noise, vamp
 
