@@ -90,9 +90,7 @@ def test_chains_are_kept_apart(elboroom: Command, run: Path, out: Path):
     assert not {"elbo", "log_evidence"} & found.keys()
 
 
-def test_the_same_seed_gives_the_same_file_but_for_the_time(
-    elboroom: Command, run: Path, tmp_path: Path
-):
+def test_the_same_seed_gives_the_same_arrays(elboroom: Command, run: Path, tmp_path: Path):
     files = [tmp_path / "a.npz", tmp_path / "b.npz", tmp_path / "c.npz"]
     options = ["--mask", "top", "--images", "4"]
     first, again, other = (
@@ -103,7 +101,7 @@ def test_the_same_seed_gives_the_same_file_but_for_the_time(
     assert not np.array_equal(first["z"], other["z"])
 
 
-def test_batches_are_joined_row_by_row_and_draw_apart(
+def test_batches_are_joined_in_order_and_have_different_noise(
     elboroom: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     options = ["--mask", "top", "--method", "encoder"]
@@ -174,7 +172,9 @@ def test_an_option_out_of_range_is_refused(
     assert (what, why) == (f"{option} cannot be used", expected)
 
 
-def test_an_out_of_another_kind_is_refused(elboroom: Command, run: Path, tmp_path: Path):
+def test_an_out_path_that_does_not_end_in_npz_is_refused(
+    elboroom: Command, run: Path, tmp_path: Path
+):
     what, why, _ = refused(elboroom, run, tmp_path / "z.csv")
     assert what == f"--out {tmp_path / 'z.csv'} cannot be used"
     assert why == "out must be the path of an .npz file"
@@ -237,7 +237,7 @@ def test_a_completion_does_not_depend_on_the_other_methods(elboroom: Command, ru
         (["svi", "svi"], "method must be a list without repetition"),
     ],
 )
-def test_methods_to_compare_are_few_and_different(
+def test_no_methods_and_repeated_methods_are_refused(
     elboroom: Command, run: Path, names: list[str], expected: str
 ):
     outcome = elboroom("complete", run, "--mask", "top", "--method", *names)

@@ -74,12 +74,12 @@ def test_a_mask_without_a_file_is_refused(elboroom: Command, run: Path):
     ]
 
 
-def test_a_small_test_part_is_taken_whole(elboroom: Command, run: Path):
+def test_gaps_uses_all_images_of_a_small_test_part(elboroom: Command, run: Path):
     found = json.loads(elboroom("gaps", run, "--k", 100, "--json", "--method").out)
     assert found["images"] == 30
 
 
-def test_more_images_than_there_are_is_refused(elboroom: Command, run: Path):
+def test_more_images_than_the_test_part_has_are_refused(elboroom: Command, run: Path):
     assert error(elboroom("gaps", run, "--images", 31), 2) == [
         "--images 31 is more than the test part has",
         "the test part has rows 0 to 29",

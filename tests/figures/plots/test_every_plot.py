@@ -129,7 +129,9 @@ def inside(figure: Figure, box: Bbox) -> bool:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_texts_are_inside_the_figure_and_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_are_inside_the_figure_and_do_not_overlap(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     figure = built(name)
     texts = drawn_texts(figure, monkeypatch)
     assert texts
@@ -152,7 +154,7 @@ def test_fonts_are_legible_and_panels_are_inside(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ONE_EACH)
-def test_rc_params_neither_change_nor_matter(name: str) -> None:
+def test_figures_neither_change_nor_depend_on_rc_params(name: str) -> None:
     before = dict(mpl.rcParams)
     friendly = pixels(built(name))
     assert dict(mpl.rcParams) == before

@@ -26,7 +26,7 @@ def test_a_flow_draws_its_first_weights_from_the_generator():
     assert torch.equal(state, torch.random.get_rng_state())
 
 
-def test_what_a_flow_does_not_know_it_does_not_tell():
+def test_a_flow_returns_no_kl():
     q = DiagonalGaussian.standard((3, 2), torch.zeros(1))
     assert FlowPrior(2, noise()).kl_per_latent(q, noise()) is None
     assert FlowPrior(2, noise()).kl(q) is None

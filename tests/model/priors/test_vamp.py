@@ -13,7 +13,7 @@ from elboroom.model.vae import VAE
 from tests.support.prior_cases import Halves, noise, vamp
 
 
-def test_a_vamp_prior_is_the_mean_of_the_encoders_answers():
+def test_a_vamp_prior_is_the_mean_of_the_posteriors_of_its_pseudo_inputs():
     prior, z = vamp(), torch.randn(6, 1, 2, generator=noise(6), dtype=torch.float64)
     q = DiagonalGaussian(*Halves()(prior.pseudo_inputs))
     expected = torch.logsumexp(q.log_prob(z), -1) - math.log(5)

@@ -43,7 +43,7 @@ def test_a_flipped_bit_in_any_byte_of_a_manifest_is_noticed(copy: Path):
 
 
 @pytest.mark.parametrize("manifest", ["[]", "null", "7", '{"step": 2, "files": []}'])
-def test_a_manifest_that_is_none_is_passed_over(copy: Path, manifest: str):
+def test_a_file_that_is_not_a_manifest_makes_its_checkpoint_broken(copy: Path, manifest: str):
     (copy / "step-000002" / "manifest.json").write_text(manifest)
     assert load_older(copy, *fresh()) == 1
 
