@@ -1,4 +1,4 @@
-"""What holds for every figure: legible texts, no influence of rcParams, and imports."""
+"""Properties of every figure: legible texts, independence of rcParams, and imports."""
 
 import functools
 import io

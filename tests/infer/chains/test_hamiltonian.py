@@ -11,7 +11,7 @@ from tests.support.oracles import assert_rejected
 
 
 def assert_hamiltonian():
-    """A trajectory run backwards ends where it began, and its energy error is of order ε²."""
+    """Check that a trajectory run backwards ends where it began, and its energy error is O(ε²)."""
     target = Target.of(small_vae(seed=3, spread=3), *images(4, seed=4))
     z, momentum = torch.randn(2, 3, 4, 2, generator=generator(), dtype=torch.float64)
     root = torch.linalg.cholesky(covariance_of_curvature(target, z))

@@ -12,7 +12,7 @@ from tests.support.oracles import LinearGaussian, assert_rejected
 
 
 def assert_no_chance_agreement():
-    """Of posteriors of many widths, half-way between points of every lattice."""
+    """Check the evidence of posteriors of many widths, half-way between points of every lattice."""
     for weight in (4.0, 8.0, 16.6, 25.0, 33.0):
         exact = LinearGaussian(pixels=1, latents=1, seed=1)
         exact.weight.fill_(weight)  # the decoder's own
