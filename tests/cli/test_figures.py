@@ -87,17 +87,6 @@ def test_a_picture_can_be_completed_under_a_mask_from_a_file(
     assert (run / "figures" / "complete-m.svg").exists()
 
 
-@pytest.mark.parametrize(("index", "named"), [([30], 30), ([0, -1], -1)])
-def test_an_index_out_of_range_is_refused(
-    elboroom: Command, run: Path, index: list[int], named: int
-):
-    assert error(elboroom("complete", run, "--mask", "top", "--index", *index), 2) == [
-        f"--index {named} is not a row of the test part",
-        "the test part has rows 0 to 29",
-        "name rows within it",
-    ]
-
-
 def test_a_picture_of_another_size_is_refused(elboroom: Command, run: Path, tmp_path: Path):
     path = tmp_path / "x.png"
     Image.new("L", (28, 27)).save(path)
@@ -105,24 +94,6 @@ def test_a_picture_of_another_size_is_refused(elboroom: Command, run: Path, tmp_
         f"{path} has the wrong size",
         "found 28 × 27 pixels; expected 8 × 8, the size of the model's images",
         "resize it first",
-    ]
-
-
-def test_a_mask_of_another_shape_is_refused(elboroom: Command, run: Path, tmp_path: Path):
-    path = tmp_path / "m.npy"
-    np.save(path, np.ones((28, 28), bool))
-    assert error(elboroom("complete", run, "--mask", path), 2) == [
-        f"{path} is not a mask of this data",
-        "found bool (28, 28); expected booleans of shape (1, 8, 8)",
-        "save a boolean array of shape (1, 8, 8), True where a value is observed",
-    ]
-
-
-def test_a_mask_without_a_file_is_refused(elboroom: Command, run: Path):
-    assert error(elboroom("complete", run, "--mask", "middle"), 2) == [
-        "cannot read the mask middle",
-        "[Errno 2] No such file or directory: 'middle'",
-        "give top, bottom, left, right, a boolean .npy file, or a .png",
     ]
 
 

@@ -92,23 +92,10 @@ def test_batches_give_the_result_of_the_whole(
         assert parts["gaps"]["inference"][quantity] == pytest.approx(gap, abs=0.05)
 
 
-def test_a_small_test_part_is_taken_whole(elboroom: Command, run: Path):
-    found = json.loads(elboroom("gaps", run, "--k", 100, "--json", "--method").out)
-    assert found["images"] == 30
-
-
 def test_one_image_has_no_standard_error(elboroom: Command, run: Path):
     options = ["--images", "1", "--json", "--method"]
     found = json.loads(elboroom("gaps", run, *options).out)
     assert found["log_evidence"]["standard_error"] is None
-
-
-def test_more_images_than_there_are_is_refused(elboroom: Command, run: Path):
-    assert error(elboroom("gaps", run, "--images", 31), 2) == [
-        "--images 31 is more than the test part has",
-        "the test part has rows 0 to 29",
-        "name rows within it",
-    ]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from elboroom import Run, half_mask, infer
 from elboroom.infer import methods
 from elboroom.infer.encoder import encoder
 from tests.support.command import Command
+from tests.support.infer_command import inferred, refused
 from tests.support.oracles import assert_mean, assert_rejected
 from tests.support.outcomes import error
 
@@ -24,19 +24,6 @@ IMAGES = 30
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten chains to fifty draws, which are enough for a file."""
     monkeypatch.setattr(methods, "_CHAIN_LENGTH", 50)
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "z.npz"
-
-
-def inferred(elboroom: Command, run: Path, out: Path, *options: object) -> dict[str, Any]:
-    """Return the arrays that `elboroom infer` writes."""
-    outcome = elboroom("infer", run, "--out", out, *options)
-    assert (outcome.code, outcome.err) == (0, "")
-    with np.load(out, allow_pickle=False) as file:
-        return dict(file)
 
 
 def test_the_file_has_draws_and_diagnostics(elboroom: Command, run: Path, out: Path):
@@ -94,14 +81,6 @@ def test_the_table_has_the_evidence_and_its_error(elboroom: Command, run: Path, 
     assert path == str(out)
 
 
-def test_without_a_mask_the_posterior_is_of_whole_images(elboroom: Command, run: Path, out: Path):
-    found = inferred(elboroom, run, out, "--method", "encoder")
-    assert found["mask"].all()
-    model, x = Run(run).load_model(), Run(run).load_data().test.x
-    alike = encoder(model, x, generator=torch.Generator().manual_seed(9))
-    np.testing.assert_allclose(found["mean"], alike.mean.detach(), rtol=1e-5, atol=1e-6)
-
-
 def test_chains_are_kept_apart(elboroom: Command, run: Path, out: Path):
     options = ["--mask", "top", "--method", "pseudo-gibbs", "--draws", "6", "--index", "7", "2"]
     found = inferred(elboroom, run, out, *options)
@@ -111,15 +90,7 @@ def test_chains_are_kept_apart(elboroom: Command, run: Path, out: Path):
     assert not {"elbo", "log_evidence"} & found.keys()
 
 
-def test_rows_are_those_that_are_named(elboroom: Command, run: Path, tmp_path: Path):
-    some = inferred(elboroom, run, tmp_path / "a.npz", "--index", "7", "2", "--method", "encoder")
-    first = inferred(elboroom, run, tmp_path / "b.npz", "--images", "8", "--method", "encoder")
-    np.testing.assert_allclose(some["mean"], first["mean"][[7, 2]], rtol=1e-5, atol=1e-6)
-
-
-def test_the_same_seed_gives_the_same_file_but_for_the_time(
-    elboroom: Command, run: Path, tmp_path: Path
-):
+def test_the_same_seed_gives_the_same_arrays(elboroom: Command, run: Path, tmp_path: Path):
     files = [tmp_path / "a.npz", tmp_path / "b.npz", tmp_path / "c.npz"]
     options = ["--mask", "top", "--images", "4"]
     first, again, other = (
@@ -130,7 +101,7 @@ def test_the_same_seed_gives_the_same_file_but_for_the_time(
     assert not np.array_equal(first["z"], other["z"])
 
 
-def test_batches_are_joined_row_by_row_and_draw_apart(
+def test_batches_are_joined_in_order_and_have_different_noise(
     elboroom: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     options = ["--mask", "top", "--method", "encoder"]
@@ -144,14 +115,6 @@ def test_batches_are_joined_row_by_row_and_draw_apart(
     std = encoder(model, data.test.x, mask, generator=torch.Generator()).q.log_std.exp()
     eps = (parts["z"][0] - parts["mean"]) / std.detach().numpy()
     assert not np.isclose(eps[:, :13], eps[:, 13:26]).any()
-
-
-def refused(elboroom: Command, run: Path, out: Path, *options: object, code: int = 2) -> list[str]:
-    """Return the error of a refused command, and check that it writes no file."""
-    before = sorted(out.parent.glob("*")) if out.parent.exists() else []
-    found = error(elboroom("infer", run, "--out", out, *options), code)
-    assert before == (sorted(out.parent.glob("*")) if out.parent.exists() else [])
-    return found
 
 
 def test_a_file_in_the_way_is_kept(elboroom: Command, run: Path, out: Path):
@@ -209,27 +172,12 @@ def test_an_option_out_of_range_is_refused(
     assert (what, why) == (f"{option} cannot be used", expected)
 
 
-def test_an_out_of_another_kind_is_refused(elboroom: Command, run: Path, tmp_path: Path):
+def test_an_out_path_that_does_not_end_in_npz_is_refused(
+    elboroom: Command, run: Path, tmp_path: Path
+):
     what, why, _ = refused(elboroom, run, tmp_path / "z.csv")
     assert what == f"--out {tmp_path / 'z.csv'} cannot be used"
     assert why == "out must be the path of an .npz file"
-
-
-@pytest.mark.parametrize(
-    ("options", "what"),
-    [
-        (["--index", "3", "30"], "--index 30 is not a row of the test part"),
-        (["--images", "31"], "--images 31 is more than the test part has"),
-    ],
-)
-def test_rows_beyond_the_test_part_are_refused(
-    elboroom: Command, run: Path, out: Path, options: list[str], what: str
-):
-    assert refused(elboroom, run, out, *options) == [
-        what,
-        "the test part has rows 0 to 29",
-        "name rows within it",
-    ]
 
 
 def test_a_method_that_does_not_exist_is_refused(elboroom: Command, run: Path, out: Path):
@@ -289,7 +237,7 @@ def test_a_completion_does_not_depend_on_the_other_methods(elboroom: Command, ru
         (["svi", "svi"], "method must be different methods"),
     ],
 )
-def test_methods_to_compare_are_few_and_different(
+def test_no_methods_and_repeated_methods_are_refused(
     elboroom: Command, run: Path, names: list[str], expected: str
 ):
     outcome = elboroom("complete", run, "--mask", "top", "--method", *names)

@@ -136,7 +136,7 @@ def test_a_resumed_run_takes_no_other_options(elboroom: Command, run: Path, othe
     ]
 
 
-def test_options_that_the_run_has_anyway_may_be_given(elboroom: Command, run: Path):
+def test_resuming_accepts_options_equal_to_those_of_the_run(elboroom: Command, run: Path):
     assert elboroom("train", "--resume", run, "--epochs", 2, "--quiet") == (0, "", "")
 
 
@@ -144,7 +144,9 @@ def test_options_that_the_run_has_anyway_may_be_given(elboroom: Command, run: Pa
     "command",
     [["train", "--resume"], ["evaluate"], ["figures"], ["report"], ["complete", "--mask=top"]],
 )
-def test_what_is_not_a_run_is_refused(elboroom: Command, tmp_path: Path, command: list[str]):
+def test_a_folder_without_a_config_is_refused(
+    elboroom: Command, tmp_path: Path, command: list[str]
+):
     assert error(elboroom(*command, tmp_path), 1) == [
         f"{tmp_path} is not a run",
         "it has no config.toml",

@@ -46,7 +46,7 @@ def test_training_does_not_depend_on_how_often_it_is_saved(
 
 
 @pytest.mark.parametrize("kills", [6, pytest.param(15, marks=pytest.mark.full)])
-def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(
+def test_a_run_killed_many_times_ends_like_an_uninterrupted_one(
     brief: list[str], tmp_path_factory: pytest.TempPathFactory, kills: int
 ):
     places = (tmp_path_factory.mktemp("story") for _ in count())
@@ -137,7 +137,7 @@ def test_a_signal_while_data_are_read_leaves_no_run(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_that_was_killed_before_it_had_a_config_is_not_in_the_way(
+def test_a_run_killed_before_its_config_was_written_can_be_started_again(
     elboroom: Command, brief: list[str], through: Path, tmp_path: Path
 ):
     run = tmp_path / "run"

@@ -1,41 +1,21 @@
-import math
 from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
 from elboroom.infer import grid, laplace
-from elboroom.infer.chains import hamiltonian, mode_jumps
-from elboroom.infer.chains.adaptation import StepSize, covariance_of_curvature, covariance_of_draws
+from elboroom.infer.chains import mode_jumps
+from elboroom.infer.chains.adaptation import StepSize
 from elboroom.infer.chains.hamiltonian import State
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.diagnostics import chain_ess
 from elboroom.infer.hmc import hmc
 from elboroom.infer.laplace import mixture_of_modes
-from elboroom.infer.target import Target
 from elboroom.model.vae import VAE
-from tests.support.oracles import (
-    Constant,
-    LinearGaussian,
-    UnitNoise,
-    assert_mean,
-    assert_rejected,
-    random_masks,
-)
-
-EVENT = (1, 4, 4)
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def linear(latents, rows=6):
-    exact = LinearGaussian(pixels=5, latents=latents, seed=latents)
-    return exact, exact.data(rows, seed=51), random_masks(rows, 5, seed=52)
+from tests.support.chain_cases import EVENT, generator, images, linear, small_vae
+from tests.support.oracles import Constant, UnitNoise, assert_mean, assert_rejected
 
 
 def moments(draws, mean):
@@ -94,19 +74,6 @@ def test_single_precision_gives_the_same_moments():
     found = hmc(exact.model.float(), x.float(), mask, generator=generator(), **options)
     assert found.draws.dtype == torch.float32
     assert_moments(found.draws, mean, precision.inverse())
-
-
-def small_vae(seed, spread, latents=2):
-    model = VAE.from_config(ModelConfig(latents, (12,)), EVENT, generator=generator(seed))
-    for p in model.decoder.parameters():
-        p.data *= spread
-    return model.double()
-
-
-def images(rows, seed):
-    g = generator(seed)
-    x = (torch.rand(rows, *EVENT, generator=g) < 0.4).double()
-    return x, random_masks(rows, 16, seed).view(rows, *EVENT)
 
 
 def test_moments_of_a_small_decoder_are_those_of_the_grid():
@@ -255,76 +222,6 @@ def test_divergences_are_counted():
     found = hmc(model, 10 * x, generator=generator(), start=start, **options)
     assert found.divergences > 0
     assert found.acceptance < 0.5
-
-
-def assert_hamiltonian():
-    """A trajectory run backwards ends where it began, and its energy error is of order ε²."""
-    target = Target.of(small_vae(seed=3, spread=3), *images(4, seed=4))
-    z, momentum = torch.randn(2, 3, 4, 2, generator=generator(), dtype=torch.float64)
-    root = torch.linalg.cholesky(covariance_of_curvature(target, z))
-    start, steps = State.at(target, z), torch.tensor([1, 5, 9, 2])
-
-    def energy_error(step, times):
-        options = root, torch.full((4,), step, dtype=z.dtype), times * steps
-        end, p = hamiltonian._leapfrog(target, start, momentum, *options)
-        back, q = hamiltonian._leapfrog(target, end, -p, *options)
-        torch.testing.assert_close(back.z, z, atol=1e-9, rtol=0)
-        torch.testing.assert_close(-q, momentum, atol=1e-9, rtol=0)
-        lost = start.log_joint - end.log_joint + 0.5 * (p.square() - momentum.square()).sum(-1)
-        return lost.abs().max()
-
-    # a tenth of the step over the same time: a hundredth of the error
-    assert 0.005 < energy_error(0.002, 10) / energy_error(0.02, 1) < 0.02
-
-
-def test_the_leapfrog_is_reversible_and_of_second_order(monkeypatch):
-    leapfrog = hamiltonian._leapfrog
-
-    def without_last_half_step(target, state, momentum, root, step_size, steps):
-        end, momentum = leapfrog(target, state, momentum, root, step_size, steps)
-        kick = torch.einsum("bji,cbj->cbi", root, end.gradient)
-        return end, momentum - step_size[:, None] / 2 * kick
-
-    assert_hamiltonian()
-    monkeypatch.setattr(hamiltonian, "_leapfrog", without_last_half_step)
-    assert_rejected(assert_hamiltonian)
-
-
-def test_value_and_gradient_are_those_of_the_target():
-    target = Target.of(small_vae(seed=3, spread=3), *images(4, seed=4))
-    z = torch.randn(1_500, 4, 2, generator=generator(), dtype=torch.float64)  # several chunks
-    state = State.at(target, z)
-    torch.testing.assert_close(state.log_joint, target.log_joint(z).detach())
-    torch.testing.assert_close(state.gradient, target.gradient(z))
-
-
-def test_dual_averaging_finds_the_step_of_the_aimed_acceptance():
-    scale = torch.tensor([0.01, 0.3, 5.0]).double()
-    search = StepSize.of(torch.ones(3).double())
-    for _ in range(1_000):
-        search = search.updated((-search.current / scale).exp())
-    # exp(−ε/s) = 0.8
-    torch.testing.assert_close(search.average, -scale * math.log(0.8), rtol=0.05, atol=0)
-
-
-def test_the_curvature_of_a_linear_decoder_is_its_precision():
-    exact, x, mask = linear(3)
-    z = torch.randn(2, 6, 3, generator=generator(), dtype=torch.float64)
-    covariance = covariance_of_curvature(Target.of(exact.model, x, mask), z)
-    torch.testing.assert_close(covariance, exact.posterior(x, mask)[1].inverse())
-
-
-def test_the_covariance_is_that_within_chains():
-    draws = torch.randn(2_000, 4, 1, 2, generator=generator(), dtype=torch.float64)
-    draws = draws @ torch.tensor([[1.0, 0.5], [0.0, 0.1]]).double()
-    former = torch.eye(2).double()[None]
-    covariance = covariance_of_draws(draws, former)
-    apart = torch.arange(4.0).double()[:, None, None] * 100
-    torch.testing.assert_close(covariance_of_draws(draws + apart, former), covariance)
-    weighed = 3 / 8_003 * former  # as D + 1 draws
-    expected = torch.tensor([[1.0, 0.5], [0.5, 0.26]]).double() * 8_000 / 8_003 + weighed
-    torch.testing.assert_close(covariance[0], expected[0], rtol=0.06, atol=0)
-    torch.testing.assert_close(covariance_of_draws(draws[:0], former), former)
 
 
 def test_sample_takes_stored_draws_of_each_row_on_its_own():

@@ -136,14 +136,14 @@ def test_no_method_depends_on_which_others_are_asked_for(problem):
     assert torch.equal(alone.elbo, together.elbo)
 
 
-def test_the_next_problem_meets_other_noise(problem):
+def test_a_second_call_with_the_same_generator_draws_other_noise(problem):
     noise = generator()
     first, second = (infer_each(("encoder",), *problem, generator=noise) for _ in range(2))
     assert not torch.equal(first["encoder"].sample(5), second["encoder"].sample(5))
 
 
 @pytest.mark.parametrize("name", WALKS)
-def test_a_chain_keeps_the_draws_that_will_be_wanted(inferred, problem, name, monkeypatch):
+def test_a_chain_keeps_at_least_as_many_draws_as_requested(inferred, problem, name, monkeypatch):
     assert len(inferred(name)[0].draws) == 50
     monkeypatch.setattr(methods, "_CHAIN_LENGTH", 50)
     assert len(infer(name, *problem, generator=generator(), draws=53).draws) == 53

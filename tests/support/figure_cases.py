@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -154,3 +156,15 @@ def tile(axes: Axes, row: int, column: int, shape: tuple[int, int], gap: int) ->
 def colours(x: Array) -> Array:
     """Convert (C, H, W) to (H, W, 3), as a figure shows it."""
     return np.broadcast_to(np.moveaxis(x, -3, -1), (*x.shape[-2:], 3))
+
+
+def lines(axes: Axes) -> list[QuadContourSet]:
+    return [c for c in axes.collections if isinstance(c, QuadContourSet) and not c.filled]
+
+
+def colour(contours: QuadContourSet) -> str:
+    return to_hex(np.asarray(contours.get_edgecolor())[0]).upper()
+
+
+def legend(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]

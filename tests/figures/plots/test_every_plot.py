@@ -1,3 +1,5 @@
+"""Properties of every figure: legible texts, independence of rcParams, and imports."""
+
 import functools
 import io
 import subprocess
@@ -14,22 +16,17 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from elboroom import figures
-from elboroom.errors import UsageError
 from tests.support.figure_cases import (
     completion,
     completions,
     contours,
     corner,
     curves,
-    halves,
-    images,
     interpolation,
     latent,
     manifold,
-    posteriors,
     samples,
     several_posteriors,
-    table,
 )
 
 NOTE = "projection on the first two principal components of D = 50, at the best epoch of training"
@@ -132,7 +129,9 @@ def inside(figure: Figure, box: Bbox) -> bool:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_texts_are_inside_the_figure_and_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_are_inside_the_figure_and_do_not_overlap(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     figure = built(name)
     texts = drawn_texts(figure, monkeypatch)
     assert texts
@@ -155,7 +154,7 @@ def test_fonts_are_legible_and_panels_are_inside(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ONE_EACH)
-def test_rc_params_neither_change_nor_matter(name: str) -> None:
+def test_figures_neither_change_nor_depend_on_rc_params(name: str) -> None:
     before = dict(mpl.rcParams)
     friendly = pixels(built(name))
     assert dict(mpl.rcParams) == before
@@ -200,69 +199,3 @@ def test_import_brings_neither_pyplot_nor_torch() -> None:
 def test_exports_are_the_figures_sorted() -> None:
     assert figures.__all__ == sorted(figures.__all__)
     assert all(callable(getattr(figures, name)) for name in figures.__all__)
-
-
-X = images(2)
-MASKS = halves(X)
-FLAT = np.zeros((2, 64))
-POSTERIORS = posteriors(2)
-BAD = {
-    "flat events": (lambda: figures.samples(FLAT, FLAT), "(N, C, H, W)", "(2, 64)"),
-    "two channels": (lambda: samples(2, channels=2), "C = 1", "(2, 2, 8, 8)"),
-    "no image": (lambda: samples(0), "no empty axis", "(0, 1, 8, 8)"),
-    "fewer draws": (lambda: figures.samples(X, X[:1]), "(2, 1, 8, 8)", "(1, 1, 8, 8)"),
-    "latent in 3-D": (lambda: figures.latent(np.zeros((5, 3))), "(5, 2)", "(5, 3)"),
-    "labels": (lambda: figures.latent(np.zeros((5, 2)), np.arange(4)), "(5,)", "(4,)"),
-    "one step": (lambda: interpolation(2, 1), "T ≥ 2", "T = 1"),
-    "ends": (lambda: figures.interpolation(images(2, 3), [("1", "2")]), "R = 2", "1 pairs"),
-    "float mask": (
-        lambda: figures.completion(X, MASKS.astype(float), X, X[None]),
-        "expected bool",
-        "found float64",
-    ),
-    "mean": (lambda: figures.completion(X, MASKS, X[:1], X[None]), "mean", "(1, 1, 8, 8)"),
-    "draws": (lambda: figures.completion(X, MASKS, X, X), "(S, P, C, H, W)", "(2, 1, 8, 8)"),
-    "wide manifold": (
-        lambda: figures.manifold(images(2, 3), np.zeros(2)),
-        "(2, 2, 1, 8, 8)",
-        "(2, 3, 1, 8, 8)",
-    ),
-    "coordinates": (lambda: figures.manifold(images(2, 2), np.zeros(3)), "(2,)", "(3,)"),
-    "heights": (lambda: figures.manifold(images(2, 2), np.zeros(2), np.zeros(3)), "(2,)", "(3,)"),
-    "transposed density": (
-        lambda: figures.contours(**POSTERIORS | {"log_q": POSTERIORS["log_q"].swapaxes(1, 2)}),
-        "(2, 161, 121)",
-        "(2, 121, 161)",
-    ),
-    "NaN density": (
-        lambda: figures.contours(**POSTERIORS | {"log_q": POSTERIORS["log_q"] * np.nan}),
-        "no NaN",
-        "found nan",
-    ),
-    "missing column": (
-        lambda: figures.curves(table(), {"epoch": np.arange(3)}, held_out_name="test"),
-        "held_out",
-        "add elbo",
-    ),
-    "short column": (
-        lambda: figures.curves(table() | {"kl": np.zeros(3)}, table(), held_out_name="test"),
-        'train["kl"]',
-        "(3,)",
-    ),
-    "no epoch": (
-        lambda: figures.curves(
-            {name: values[:0] for name, values in table().items()}, table(), held_out_name="test"
-        ),
-        "at least one epoch",
-        "found none",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_named_with_what_was_expected_and_found(name: str) -> None:
-    build, expected, found = BAD[name]
-    with pytest.raises(UsageError, match=r"(?s)expected .*found .*fix: ") as error:
-        build()
-    assert expected in str(error.value)
-    assert found in str(error.value)
