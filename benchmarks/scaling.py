@@ -87,7 +87,7 @@ def _of_size(size: int, found: list[_Found]) -> list[Row]:
 
 def _written(path: Path, size: int) -> Path:
     """Write `size` digits to a `.npy`, some at a time."""
-    digits = read_mnist().images[:, 0]
+    digits = read_mnist().train.images[:, 0]
     header = {"descr": "|u1", "fortran_order": False, "shape": (size, *digits.shape[1:])}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)

@@ -180,7 +180,7 @@ def test_images_are_read_once_a_visit_and_a_few_at_a_time(
 
 def mapped_file(data: Dataset) -> Path:
     assert isinstance(data.train.images, LazyImages)
-    array: Any = data.train.images.stored.array
+    array: Any = data.train.images.stored.part.images
     assert isinstance(array, np.memmap)
     return Path(str(array.filename))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from elboroom import DataConfig, Dataset, load_data, load_mnist
 from elboroom.data.mnist import read_mnist
 from elboroom.data.rows import Rows
-from elboroom.data.source import Source
+from elboroom.data.source import Source, SourcePart
 from elboroom.data.splits import split
 from elboroom.errors import DataError
 
@@ -19,17 +19,14 @@ def numbered(count: int, tests: int = 0) -> Source:
     rows, others = np.arange(count), -1 - np.arange(tests)
     return Source(
         name="numbered",
-        images=rows[:, None],
-        labels=rows,
-        test_images=others[:, None] if tests else None,
-        test_labels=others if tests else None,
-        white=1.0,
+        train=SourcePart(rows[:, None], rows),
+        test=SourcePart(others[:, None], others) if tests else None,
     )
 
 
 def numbers(rows: Rows) -> np.ndarray:
     """Return the numbers of some numbered images."""
-    return rows.array[rows.index, 0]
+    return rows.part.images[rows.index, 0]
 
 
 def test_the_standard_split_of_mnist_is_60000_and_10000(mnist: Dataset):
@@ -135,4 +132,9 @@ def test_one_image_cannot_be_split():
 
 def test_mnist_is_stored_as_grey_bytes():
     source = read_mnist()
-    assert (source.images.dtype, source.white, int(source.images.max())) == (np.uint8, 255.0, 255)
+    images = source.train.images
+    assert (images.dtype, source.white, int(images.max())) == (
+        np.uint8,
+        255.0,
+        255,
+    )

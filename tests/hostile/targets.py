@@ -98,8 +98,9 @@ def _refusal(path: Path, memory: float, real: bool) -> ElboroomError | None:
 
 def _is_source(found: Source) -> bool:
     kinds = (np.uint8, np.float32)
-    right = found.mapped or found.images.dtype in kinds
-    return right and found.images.ndim in (2, 4) and found.white in (1.0, 255.0)
+    images = found.train.images
+    right = found.mapped or images.dtype in kinds
+    return right and images.ndim in (2, 4) and found.white in (1.0, 255.0)
 
 
 def _member(folder: Path) -> Read:

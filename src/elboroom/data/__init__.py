@@ -65,4 +65,12 @@ def load_data(config: DataConfig) -> Dataset:
 def _part(rows: Rows, source: Source, binarisation: Binarisation) -> Part:
     images = LazyImages(rows, binarisation)
     labels = None if rows.labels is None else torch.tensor(rows.labels)
-    return Part(images if source.mapped else images.load(), labels, binarisation)
+    return Part(
+        images if source.mapped else images.load(),
+        labels,
+        binarisation,
+        source_rows=rows.index,
+        files=rows.files,
+        classes=source.classes,
+        origin=rows.part.origin,
+    )

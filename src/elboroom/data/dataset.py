@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,11 +53,20 @@ class Part:
         images: (N, *event), uint8 or float32, or those that stay on disk.
         labels: (N,) int64, or None.
         binarisation: turns stored values into those of a batch.
+        source_rows: (N,) int64, the number of each row in its array or listing of the source;
+            None if the part is its own source, numbered from 0.
+        files: the file of each row, relative to the source; None unless rows have files.
+        classes: the name of each class, in the order of the labels; None without labels.
+        origin: where the rows stand in the source, such as "x_test"; empty if it is one array.
     """
 
     images: Tensor | LazyImages
     labels: Tensor | None
     binarisation: Binarisation = field(default_factory=Binarisation)
+    source_rows: np.ndarray | None = None
+    files: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
+    origin: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -141,8 +151,18 @@ class Part:
     def rows(self, index: list[int]) -> "Part":
         """Return the rows at `index`, in memory."""
         chosen = torch.tensor(index, dtype=torch.int64, device=self.device)
-        labels = None if self.labels is None else self.labels[index]
-        return replace(self, images=self.images.index_select(0, chosen), labels=labels)
+        return replace(
+            self,
+            images=self.images.index_select(0, chosen),
+            labels=None if self.labels is None else self.labels[index],
+            source_rows=self.numbers[index],
+            files=None if self.files is None else tuple(self.files[row] for row in index),
+        )
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The number of each row in the source, (N,) int64."""
+        return np.arange(len(self)) if self.source_rows is None else self.source_rows
 
     @property
     def _rows_at_once(self) -> int:

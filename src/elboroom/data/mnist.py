@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from elboroom.data.formats.idx import read_idx
-from elboroom.data.source import Source
+from elboroom.data.source import Source, SourcePart
 
 _FOLDER = Path(__file__).parent / "mnist"
 _SHA256 = {
@@ -20,9 +20,8 @@ def read_mnist() -> Source:
     images, labels, test_images, test_labels = arrays
     return Source(
         name="mnist",
-        images=images[:, None],
-        labels=labels.astype("int64"),
-        test_images=test_images[:, None],
-        test_labels=test_labels.astype("int64"),
+        train=SourcePart(images[:, None], labels.astype("int64"), origin="train-images"),
+        test=SourcePart(test_images[:, None], test_labels.astype("int64"), origin="t10k-images"),
+        classes=tuple(map(str, range(10))),
         white=255.0,
     )

@@ -12,6 +12,28 @@ _VALUES_AT_ONCE = 1 << 22  # a few copies of these are held, in 32 or 64 bits
 
 
 @dataclass(frozen=True)
+class SourcePart:
+    """Rows of a source that belong together, such as its own test part.
+
+    Attributes:
+        images: (N, *event), uint8 or float32; any type of number if they are mapped.
+        labels: (N,) int64, positions among the classes of the source, or None.
+        files: the file of each row, relative to the source; None unless rows have files.
+        groups: (N,) int64, rows of one group stay in one part; None if rows are independent.
+        origin: where the rows stand in the source, such as "x_test"; empty if it is one array.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    files: tuple[str, ...] | None = None
+    groups: np.ndarray | None = None
+    origin: str = ""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
 class Source:
     """Images as read: grey levels with `white` 255, or values with `white` 1.
 
@@ -19,21 +41,28 @@ class Source:
 
     Attributes:
         name: the name that results give the data.
-        images: (N, *event), uint8 or float32; any type of number if they are mapped.
-        labels: (N,) int64, or None.
-        test_images: the test part that the data came with, (M, *event), or None.
-        test_labels: (M,) int64, or None.
+        train: the rows to train on, and to split if there are no others.
+        validation: the validation part that the data came with, or None.
+        test: the test part that the data came with, or None.
+        classes: the name of each class, in the order of the labels; None without labels.
         white: the value that stands for 1.
         mapped: True if the images stay on disk because they are larger than the memory allowed.
+        notes: facts found while reading that the user should see, each a short phrase.
     """
 
     name: str
-    images: np.ndarray
-    labels: np.ndarray | None = None
-    test_images: np.ndarray | None = None
-    test_labels: np.ndarray | None = None
+    train: SourcePart
+    validation: SourcePart | None = None
+    test: SourcePart | None = None
+    classes: tuple[str, ...] | None = None
     white: float = 1.0
     mapped: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> list[SourcePart]:
+        """The parts that there are, in the order train, validation, test."""
+        return [part for part in (self.train, self.validation, self.test) if part is not None]
 
     @cached_property
     def has_missing(self) -> bool:
@@ -42,16 +71,15 @@ class Source:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of all images as uint8 or float32, those of the test part last."""
+        """Digest of all images as uint8 or float32, in the order of the parts."""
         digest = hashlib.sha256()
         for rows in self._chunks():
             digest.update(np.ascontiguousarray(to_bytes_or_floats(rows)).data)
         return digest.hexdigest()
 
     def _chunks(self) -> Iterator[np.ndarray]:
-        for images in (self.images, self.test_images):
-            if images is not None:
-                yield from in_chunks(images)
+        for part in self.parts:
+            yield from in_chunks(part.images)
 
 
 def rows_at_once(event_shape: tuple[int, ...]) -> int:

@@ -12,11 +12,11 @@ _TEST_SHARE = 0.1
 
 def split(source: Source, name: str) -> tuple[Rows, Rows]:
     """Return the train and test rows of `source` under the split `name`."""
-    rows = Rows.of(source.images, source.labels)
+    rows = Rows.of(source.train)
     if name == "reference":
         return _reference(rows)
-    if source.test_images is not None:
-        return rows, Rows.of(source.test_images, source.test_labels)
+    if source.test is not None:
+        return rows, Rows.of(source.test)
     return _hold_out(rows)
 
 

@@ -46,33 +46,33 @@ def refusal(path: Path) -> list[str]:
 def test_an_npy_file_is_the_images(tmp_path: Path):
     source = read_array(saved(tmp_path / "my.npy", GREY))
     assert source.name == "my.npy"
-    np.testing.assert_array_equal(source.images, GREY[:, None])
-    assert (source.labels, source.test_images, source.test_labels) == (None, None, None)
+    np.testing.assert_array_equal(source.train.images, GREY[:, None])
+    assert (source.train.labels, source.test) == (None, None)
 
 
 @pytest.mark.parametrize("name", ["x_train", "images", "x", "data", "arr_0"])
 def test_the_images_of_an_npz_are_found_by_their_usual_names(npz: Callable[..., Path], name: str):
     source = read_array(npz(**{name: GREY, "other": np.zeros(3)}))
-    np.testing.assert_array_equal(source.images, GREY[:, None])
+    np.testing.assert_array_equal(source.train.images, GREY[:, None])
 
 
 def test_the_only_array_of_an_npz_is_the_images_whatever_its_name(npz: Callable[..., Path]):
-    np.testing.assert_array_equal(read_array(npz(foo=GREY)).images, GREY[:, None])
+    np.testing.assert_array_equal(read_array(npz(foo=GREY)).train.images, GREY[:, None])
 
 
 @pytest.mark.parametrize("name", ["y_train", "labels", "y"])
 def test_labels_are_found_by_their_usual_names(npz: Callable[..., Path], name: str):
-    labels = read_array(npz(images=GREY, **{name: np.array([7, 9], np.uint8)})).labels
+    labels = read_array(npz(images=GREY, **{name: np.array([7, 9], np.uint8)})).train.labels
     assert labels is not None
     assert (labels.dtype, labels.tolist()) == (np.int64, [7, 9])
 
 
 def test_an_npz_brings_its_own_test_part(npz: Callable[..., Path]):
     source = read_array(npz(x_train=GREY, y_train=[1, 2], x_test=GREY[:1], y_test=[3]))
-    assert source.test_images is not None
-    assert source.test_labels is not None
-    np.testing.assert_array_equal(source.test_images, GREY[:1, None])
-    assert source.test_labels.tolist() == [3]
+    assert source.test is not None
+    assert source.test.labels is not None
+    np.testing.assert_array_equal(source.test.images, GREY[:1, None])
+    assert source.test.labels.tolist() == [3]
 
 
 @given(
@@ -85,7 +85,7 @@ def test_an_npz_brings_its_own_test_part(npz: Callable[..., Path]):
 @settings(max_examples=40, deadline=None)
 def test_vectors_stay_and_images_get_their_channels_first(folder: Path, shape: tuple[int, ...]):
     array = np.random.default_rng(0).random(shape, dtype=np.float32)
-    images = read_array(saved(folder / "s.npy", array)).images
+    images = read_array(saved(folder / "s.npy", array)).train.images
     expected = (shape[0], 1, *shape[1:]) if len(shape) == 3 else shape
     np.testing.assert_array_equal(images, array.reshape(expected))
 
@@ -93,7 +93,7 @@ def test_vectors_stay_and_images_get_their_channels_first(folder: Path, shape: t
 @pytest.mark.parametrize("channels", [1, 3])
 def test_channels_that_come_last_are_moved_first(tmp_path: Path, channels: int):
     last = np.random.default_rng(0).random((2, 5, 4, channels), dtype=np.float32)
-    images = read_array(saved(tmp_path / "my.npy", last)).images
+    images = read_array(saved(tmp_path / "my.npy", last)).train.images
     np.testing.assert_array_equal(images, last.transpose(0, 3, 1, 2))
 
 
@@ -113,8 +113,8 @@ def test_the_type_and_the_values_say_what_white_is(
     tmp_path: Path, array: np.ndarray, kind: type, white: float
 ):
     source = read_array(saved(tmp_path / "my.npy", array))
-    assert (source.images.dtype, source.white) == (kind, white)
-    np.testing.assert_array_equal(source.images, array)
+    assert (source.train.images.dtype, source.white) == (kind, white)
+    np.testing.assert_array_equal(source.train.images, array)
 
 
 OUT_OF_RANGE = (
@@ -167,7 +167,7 @@ def test_nan_stands_for_a_missing_pixel(npz: Callable[..., Path]):
     source = read_array(npz(x_train=images, x_test=test))
     assert source.has_missing
     assert source.white == 1.0
-    np.testing.assert_array_equal(source.images, images.astype(np.float32))
+    np.testing.assert_array_equal(source.train.images, images.astype(np.float32))
     assert not read_array(npz(x_train=test)).has_missing
 
 
@@ -176,11 +176,11 @@ def test_a_mask_says_which_pixels_are_known(npz: Callable[..., Path]):
     mask = np.array([[True, False], [True, True]])
     source = read_array(npz(x_train=grey, mask=mask, x_test=grey, mask_test=~mask))
     expected = np.array([[0.2, np.nan], [0.0, 0.4]], np.float32)
-    np.testing.assert_allclose(source.images, expected)
-    np.testing.assert_array_equal(np.isnan(source.test_images), mask)
+    np.testing.assert_allclose(source.train.images, expected)
+    np.testing.assert_array_equal(np.isnan(source.test.images), mask)
     assert source.white == 1.0
     bits = read_array(npz(x_train=grey > 60, mask=mask))
-    np.testing.assert_array_equal(bits.images, np.array([[0, np.nan], [0, 1]], np.float32))
+    np.testing.assert_array_equal(bits.train.images, np.array([[0, np.nan], [0, 1]], np.float32))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_floats_are_accepted_exactly_if_those_that_are_known_lie_between_0_and_1
     path = saved(folder / "v.npy", array)
     known = array[~np.isnan(array)]
     if known.size and ((known >= 0) & (known <= 1)).all():
-        np.testing.assert_array_equal(read_array(path).images, array.astype(np.float32))
+        np.testing.assert_array_equal(read_array(path).train.images, array.astype(np.float32))
     else:
         assert refusal(path)[0] == f"the values in {path} cannot be used"
 
@@ -313,7 +313,7 @@ def test_a_damaged_file_is_refused_or_read_but_never_an_unknown_error(
 def test_real_values_are_read_as_they_are_where_they_are_asked_for(tmp_path: Path):
     values = np.array([[-2.5, 700.0], [np.nan, 0.25]])
     source = read_array(saved(tmp_path / "my.npy", values), real=True)
-    np.testing.assert_array_equal(source.images, values.astype(np.float32))
+    np.testing.assert_array_equal(source.train.images, values.astype(np.float32))
     assert source.white == 1
     for wrong in (np.array([[0.0, np.inf]]), np.array([[0, 1_000]])):
         with pytest.raises(DataError, match="cannot be used"):
@@ -323,7 +323,7 @@ def test_real_values_are_read_as_they_are_where_they_are_asked_for(tmp_path: Pat
 def test_real_values_beyond_what_single_precision_holds_are_refused(tmp_path: Path):
     largest = float(np.finfo(np.float32).max)
     source = read_array(saved(tmp_path / "my.npy", np.array([[-largest, largest]])), real=True)
-    assert np.isfinite(source.images).all()
+    assert np.isfinite(source.train.images).all()
     for wrong in (1e39, -1e39):
         with pytest.raises(DataError, match="cannot be used"):
             read_array(saved(tmp_path / "my.npy", np.array([[0.0, wrong]])), real=True)
@@ -334,7 +334,7 @@ def test_bytes_that_stand_for_true_are_1(tmp_path: Path, memory: float):
     path = saved(tmp_path / "my.npy", np.array([[False, True, True]]))
     path.write_bytes(path.read_bytes()[:-2] + b"\x02\xff")
     source = read_array(path, memory=memory)
-    assert to_bytes_or_floats(source.images[:]).tolist() == [[0, 1, 1]]
+    assert to_bytes_or_floats(source.train.images[:]).tolist() == [[0, 1, 1]]
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
@@ -344,7 +344,7 @@ def test_every_version_of_the_format_and_both_orders_are_read(
 ):
     with (tmp_path / "my.npy").open("wb") as file:
         np.lib.format.write_array(file, np.asarray(GREY, order=order), version)
-    np.testing.assert_array_equal(read_array(tmp_path / "my.npy").images, GREY[:, None])
+    np.testing.assert_array_equal(read_array(tmp_path / "my.npy").train.images, GREY[:, None])
 
 
 @pytest.mark.parametrize(
@@ -358,4 +358,4 @@ def test_every_version_of_the_format_and_both_orders_are_read(
 def test_headers_as_others_write_them_are_read(tmp_path: Path, header: str):
     start = b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header.encode()
     (tmp_path / "my.npy").write_bytes(start + GREY.tobytes())
-    np.testing.assert_array_equal(read_array(tmp_path / "my.npy").images, GREY[:, None])
+    np.testing.assert_array_equal(read_array(tmp_path / "my.npy").train.images, GREY[:, None])

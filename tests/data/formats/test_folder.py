@@ -49,9 +49,9 @@ def refusal(path: Path, **options: Any) -> list[str]:
 def test_pictures_are_read_in_the_order_of_their_names(tmp_path: Path):
     source = read_folder(save(tmp_path / "my", "b.png", "a.PNG", "10.png", "9.png"))
     assert (source.name, source.white, source.mapped) == ("my", 255.0, False)
-    assert source.images.dtype == np.uint8
-    np.testing.assert_array_equal(source.images, GREY[[2, 3, 1, 0], None])
-    assert (source.labels, source.test_images, source.test_labels) == (None, None, None)
+    assert source.train.images.dtype == np.uint8
+    np.testing.assert_array_equal(source.train.images, GREY[[2, 3, 1, 0], None])
+    assert (source.train.labels, source.test) == (None, None)
 
 
 def test_the_order_is_not_that_of_the_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -71,41 +71,41 @@ def test_the_order_is_not_that_of_the_file_system(tmp_path: Path, monkeypatch: p
 
 def test_folders_are_classes_in_the_order_of_their_names(tmp_path: Path):
     source = read_folder(save(tmp_path, "b/1.png", "a/2.png", "10/3.png", "b/0.png", "9/9.png"))
-    np.testing.assert_array_equal(source.images, GREY[[2, 4, 1, 3, 0], None])
-    assert source.labels is not None
-    assert (source.labels.dtype, source.labels.tolist()) == (np.int64, [0, 1, 2, 3, 3])
+    np.testing.assert_array_equal(source.train.images, GREY[[2, 4, 1, 3, 0], None])
+    assert source.train.labels is not None
+    assert (source.train.labels.dtype, source.train.labels.tolist()) == (np.int64, [0, 1, 2, 3, 3])
 
 
 @pytest.mark.parametrize(("train", "test"), [("train", "test"), ("TRAIN", "Test")])
 def test_train_and_test_are_parts(tmp_path: Path, train: str, test: str):
     names = f"{train}/b/1.png", f"{test}/a/1.png", f"{train}/a/1.png", f"{test}/b/1.png"
     source = read_folder(save(tmp_path, *names))
-    assert source.test_images is not None
-    np.testing.assert_array_equal(source.images, GREY[[2, 0], None])
-    np.testing.assert_array_equal(source.test_images, GREY[[1, 3], None])
-    for labels in (source.labels, source.test_labels):
+    assert source.test is not None
+    np.testing.assert_array_equal(source.train.images, GREY[[2, 0], None])
+    np.testing.assert_array_equal(source.test.images, GREY[[1, 3], None])
+    for labels in (source.train.labels, source.test.labels):
         assert labels is not None
         assert labels.tolist() == [0, 1]
 
 
 def test_parts_may_be_flat(tmp_path: Path):
     source = read_folder(save(tmp_path, "train/1.png", "test/1.png", "test/2.png"))
-    assert source.test_images is not None
-    assert (len(source.images), len(source.test_images)) == (1, 2)
-    assert (source.labels, source.test_labels) == (None, None)
+    assert source.test is not None
+    assert (len(source.train.images), len(source.test.images)) == (1, 2)
+    assert (source.train.labels, source.test.labels) == (None, None)
 
 
 def test_a_class_may_be_named_like_a_part_among_others(tmp_path: Path):
     source = read_folder(save(tmp_path, "bus/1.png", "train/1.png", "tram/1.png"))
-    assert source.labels is not None
-    assert source.labels.tolist() == [0, 1, 2]
+    assert source.train.labels is not None
+    assert source.train.labels.tolist() == [0, 1, 2]
 
 
 def test_hidden_names_are_passed_over(tmp_path: Path):
     save(tmp_path, "1.png", ".2.png", ".git/3.png")
     (tmp_path / ".DS_Store").write_bytes(b"Bud1")
     (tmp_path / ".link").symlink_to("/")
-    assert read_folder(tmp_path).images.shape == (1, 1, 8, 6)
+    assert read_folder(tmp_path).train.images.shape == (1, 1, 8, 6)
 
 
 def test_the_folder_itself_may_be_a_link(tmp_path: Path):
@@ -135,7 +135,7 @@ def test_a_picture_of_any_mode_is_read_as_pictures_are(tmp_path: Path, mode: str
     if mode == "I;16":
         image = Image.fromarray(RGB[..., 0].astype(np.uint16) << 8 | 0x7F)
     image.convert(mode).save(tmp_path / "x.png")
-    images = read_folder(tmp_path).images
+    images = read_folder(tmp_path).train.images
     assert images.shape == (1, MODES[mode], 8, 6)
     expected = read_picture(tmp_path / "x.png", images.shape[1:])
     np.testing.assert_array_equal(images[0] / np.float32(255), expected)
@@ -147,7 +147,7 @@ def test_a_picture_of_any_mode_is_read_as_pictures_are(tmp_path: Path, mode: str
 def test_one_picture_with_colours_makes_all_of_them_colour(tmp_path: Path, mode: str, name: str):
     save(tmp_path, "b.png", "c.png")
     Image.fromarray(RGB).convert("L").convert(mode).save(tmp_path / name)
-    images = read_folder(tmp_path).images
+    images = read_folder(tmp_path).train.images
     assert images.shape == (3, MODES[mode], 8, 6)
     grey = images[[1, 2] if name == "a.png" else [0, 1]]
     np.testing.assert_array_equal(grey, np.repeat(GREY[:2, None], MODES[mode], 1))
@@ -157,9 +157,9 @@ def test_colours_in_the_test_part_alone_count_too(tmp_path: Path):
     save(tmp_path, "train/1.png")
     save(tmp_path, "test/1.png", images=RGB[None])
     source = read_folder(tmp_path)
-    assert source.test_images is not None
-    np.testing.assert_array_equal(source.test_images[0], np.moveaxis(RGB, -1, 0))
-    assert source.images.shape == (1, 3, 8, 6)
+    assert source.test is not None
+    np.testing.assert_array_equal(source.test.images[0], np.moveaxis(RGB, -1, 0))
+    assert source.train.images.shape == (1, 3, 8, 6)
 
 
 @pytest.mark.parametrize("other", ["z.png", "test/z.png"])
@@ -180,7 +180,7 @@ def test_too_many_pixels_are_refused_before_one_is_decoded(
     save(tmp_path, *(f"{n}.png" for n in range(10)))
     save(tmp_path, "x.png", images=RGB[None])
     size = 2 * 11 * RGB.size  # twice, as of other data
-    assert read_folder(tmp_path, memory=size / 2**30).images.shape == (11, 3, 8, 6)
+    assert read_folder(tmp_path, memory=size / 2**30).train.images.shape == (11, 3, 8, 6)
     monkeypatch.setattr(folder, "read_pixels", None)
     assert refusal(tmp_path, memory=(size - 1) / 2**30) == [
         f"{tmp_path} does not fit into --memory {(size - 1) / 2**30:g}",
@@ -194,7 +194,7 @@ def test_pictures_that_unpack_to_much_more_than_images_do_are_refused(tmp_path: 
     Image.new("L", (side, side)).save(tmp_path / "1.png")
     shutil.copy(tmp_path / "1.png", tmp_path / "2.png")
     if side == 2_896:  # 16 MiB, which may be
-        assert not read_folder(tmp_path).images.any()
+        assert not read_folder(tmp_path).train.images.any()
         return
     size = 2 * (tmp_path / "1.png").stat().st_size
     assert refusal(tmp_path) == [

@@ -10,7 +10,7 @@ from PIL import Image
 from elboroom import DataConfig, load_data
 from elboroom.config import kinds
 from elboroom.data.formats.registry import FORMATS, Format, read_data
-from elboroom.data.source import Source
+from elboroom.data.source import Source, SourcePart
 from elboroom.errors import DataError
 
 GREY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -38,7 +38,7 @@ def test_a_format_is_recognised_by_its_content(name: str, tmp_path: Path):
     path = example(name, tmp_path)
     start = b"" if path.is_dir() else path.read_bytes()[:16]
     assert [n for n, form in FORMATS.items() if form.recognises(path, start)] == [name]
-    np.testing.assert_array_equal(read_data(path, DataConfig()).images, GREY[:, None])
+    np.testing.assert_array_equal(read_data(path, DataConfig()).train.images, GREY[:, None])
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,9 @@ def test_a_file_of_no_format_is_refused_with_the_list_of_all(
 
 def test_a_new_format_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def read(path: Path, config: DataConfig) -> Source:
-        return Source(path.name, np.frombuffer(path.read_bytes()[4:], np.uint8).reshape(-1, 2))
+        return Source(
+            path.name, SourcePart(np.frombuffer(path.read_bytes()[4:], np.uint8).reshape(-1, 2))
+        )
 
     bits = Format(lambda path, start: start.startswith(b"BITS"), read)
     monkeypatch.setitem(FORMATS, "bits", bits)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from elboroom.data.formats.array_files import load_arrays
-from elboroom.data.source import Source, in_chunks, to_bytes_or_floats
+from elboroom.data.source import Source, SourcePart, in_chunks, to_bytes_or_floats
 from elboroom.errors import DataError
 
 _TRAIN_NAMES = ("x_train", "images", "x", "data", "arr_0")
@@ -48,13 +48,15 @@ def read_array(path: Path, *, real: bool = False, memory: float = math.inf) -> S
         white = 1.0
     return Source(
         name=path.name,
-        images=_to_images(images),
-        labels=_labels(next((arrays[n] for n in _LABEL_NAMES if n in arrays), None), images, path),
-        test_images=None if test is None else _to_images(test),
-        test_labels=None if test is None else _labels(arrays.get("y_test"), test, path),
+        train=_part(images, next((arrays[n] for n in _LABEL_NAMES if n in arrays), None), path),
+        test=None if test is None else _part(test, arrays.get("y_test"), path),
         white=white,
         mapped=isinstance(images, np.memmap),
     )
+
+
+def _part(images: np.ndarray, labels: np.ndarray | None, path: Path) -> SourcePart:
+    return SourcePart(_to_images(images), _labels(labels, images, path))
 
 
 def _find(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from elboroom.data.formats.errors import require_fit
 from elboroom.data.formats.folder_listing import Listing, TooManyError, list_parts
 from elboroom.data.formats.png import PngHeader, picture_errors, read_header, read_pixels
-from elboroom.data.source import Source
+from elboroom.data.source import Source, SourcePart
 from elboroom.errors import DataError
 from elboroom.untrusted import require_dense
 
@@ -40,10 +40,9 @@ def read_folder(path: Path, memory: float = math.inf) -> Source:
     event_shape = _event_shape(path, files, memory)
     return Source(
         name=path.resolve().name,
-        images=_images(train.files, event_shape),
-        labels=train.labels,
-        test_images=None if test is None else _images(test.files, event_shape),
-        test_labels=None if test is None else test.labels,
+        train=_part(train, path, event_shape),
+        test=None if test is None else _part(test, path, event_shape),
+        classes=tuple(train.classes) or None,
         white=255.0,
     )
 
@@ -80,6 +79,11 @@ def _event_shape(path: Path, files: list[str], memory: float) -> tuple[int, int,
 def _header(file: str) -> PngHeader:
     with picture_errors(file, fix=_REPAIR):
         return read_header(Path(file))
+
+
+def _part(listing: Listing, folder: Path, event_shape: tuple[int, ...]) -> SourcePart:
+    files = tuple(str(Path(file).relative_to(folder)) for file in listing.files)
+    return SourcePart(_images(listing.files, event_shape), listing.labels, files)
 
 
 def _images(files: list[str], event_shape: tuple[int, ...]) -> np.ndarray:

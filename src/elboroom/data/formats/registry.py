@@ -33,13 +33,12 @@ class Format:
         recognises: called with the path and its first 16 bytes, which are empty for a folder. It
             returns True for this format, by these bytes or by the name, and reads nothing else.
             Formats are asked in the order of `FORMATS`; the first that returns True reads.
-        read: called with the path and the options of the data. It returns a `Source`: images as
-            uint8, or as float32 with NaN where a value is missing, their shape (N, *event) with
-            channels first, labels as int64, and the test part if the data has one of its own. A
-            format that can stay on disk returns an array that reads rows when it is indexed, with
-            `mapped=True`, if the images do not fit `memory`; any other raises by `require_fit`.
-            `binarisation` "none" permits floats outside [0, 1]. An option of one format is a field
-            of `DataConfig`.
+        read: called with the path and the options of the data. It returns a `Source`, whose parts
+            have images as uint8, or as float32 with NaN where a value is missing, their shape
+            (N, *event) with channels first, and labels as int64. A format that can stay on disk
+            returns an array that reads rows when it is indexed, with `mapped=True`, if the images
+            do not fit `memory`; any other raises by `require_fit`. `binarisation` "none" permits
+            floats outside [0, 1]. An option of one format is a field of `DataConfig`.
     """
 
     recognises: Callable[[Path, bytes], bool]
