@@ -1,12 +1,14 @@
 """The run folder: everything about a run, in files that people and programs can read."""
 
+import warnings
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from elboroom.config import Config
+from elboroom.config import Config, ModelConfig
+from elboroom.config.checks import require
 from elboroom.data import Dataset, load_data
 from elboroom.device import resolve_device
 from elboroom.errors import DiskError, RunError
@@ -16,12 +18,13 @@ from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
 from elboroom.runs import atomic, checkpoints, lock
 from elboroom.runs.checkpoints import Checkpoint, listing
-from elboroom.runs.config_file import CONFIG, read_config, write_config
+from elboroom.runs.config_file import CONFIG, read_config, write_config, write_epochs
 from elboroom.runs.environment import warn_of_changes
 from elboroom.runs.metrics_file import METRICS, MetricsFile
 from elboroom.runs.results import Results
 from elboroom.training.initial_model import new_model
-from elboroom.training.schedule import steps_per_epoch
+from elboroom.training.limits.memory import require_memory, require_memory_for_weights
+from elboroom.training.schedule import learning_rate, steps_per_epoch
 from elboroom.training.state import TrainState, new_state
 
 RUNS = Path("runs")
@@ -80,13 +83,41 @@ class Run:
         """
         return lock.locked(self.path)
 
+    def extend(self, epochs: int) -> None:
+        """Raise the number of epochs, so that training goes on after the last one.
+
+        Warn if the learning rate follows a schedule, which then ends later.
+
+        Raises:
+            UsageError: if `epochs` is less than the run has.
+            DiskError: if the config cannot be written.
+        """
+        before = self.config.train
+        require(epochs >= before.epochs, "epochs", epochs, f"{before.epochs}, as now, or more")
+        write_epochs(self.path, epochs)
+        self.config = replace(self.config, train=replace(before, epochs=epochs))
+        if before.schedule != "constant":
+            rates = [learning_rate(c, before.epochs) for c in (before, self.config.train)]
+            warnings.warn(
+                f"the {before.schedule} schedule now ends after epoch {epochs}: after epoch "
+                f"{before.epochs} the learning rate is {rates[1]:.2g}, and was {rates[0]:.2g}",
+                stacklevel=2,
+            )
+
     def load_data(self) -> Dataset:
         """Load the data that the run was made from.
 
         Raises:
             IncomparableError: if the data has changed.
         """
-        data = load_data(self.config.data)
+        return self.require_data(load_data(self.config.data))
+
+    def require_data(self, data: Dataset) -> Dataset:
+        """Check that data are those that the run was made from, and return them.
+
+        Raises:
+            IncomparableError: if they are not.
+        """
         self.identity.require_same(
             data.identity,
             what=f"the data of {self.path} has changed since it was trained",
@@ -127,9 +158,32 @@ class Run:
         checkpoints.require_room(self.checkpoints, weights)
 
     def new_training(self, data: Dataset) -> tuple[VAE, TrainState]:
-        """Make the model and the state before the first step, on the device of the config."""
-        model = new_model(self.config, data).to(resolve_device(self.config.train.device))
+        """Make the model and the state before the first step, on the device of the config.
+
+        Raises:
+            UsageError: if training does not fit into the free memory.
+            RunError: if the weights of `init_from` do not fit the model.
+        """
+        require_memory_for_weights(self.config, self.event_shape)
+        model = new_model(self.config, data)
+        require_memory(model, data, self.config.train, self.config.objective)
+        if self.config.init_from is not None:
+            self._take_weights(model, Run(self.config.init_from))
+        model.to(resolve_device(self.config.train.device))
         return model, new_state(model)
+
+    def _take_weights(self, model: VAE, other: "Run") -> None:
+        """Take the newest weights of another run; how data are standardised stays as it is."""
+        mine, theirs = ((r.config.model, r.event_shape) for r in (self, other))
+        if mine != theirs:
+            raise RunError(
+                f"the weights of {other.path} do not fit this model",
+                why=f"found {_differences(*theirs, *mine)}",
+                fix="give the new run the model options of the old one, and data of its shape",
+            )
+        of_data = {name for name, _ in model.named_buffers() if name.startswith("likelihood.")}
+        weights = other.load_model().state_dict()
+        model.load_state_dict({n: t for n, t in weights.items() if n not in of_data}, strict=False)
 
     def load_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """Load the model and the state to resume from, and drop the metrics after that step.
@@ -168,6 +222,24 @@ class Run:
             start = f"its checkpoint {kept[0].name}" if kept else "its start"
             fix = f"{error.fix}; `elboroom train --resume {self.path}` then resumes from {start}"
             raise DiskError(error.what, why=error.why, fix=fix) from error
+
+
+def _differences(
+    found: ModelConfig,
+    shape: tuple[int, ...],
+    expected: ModelConfig,
+    expected_shape: tuple[int, ...],
+) -> str:
+    """Describe how two models differ."""
+    options = [
+        f"{name} {value}; expected {wanted}"
+        for (name, value), wanted in zip(vars(found).items(), vars(expected).values(), strict=True)
+        if value != wanted
+    ]
+    shapes = (
+        [f"events of shape {shape}; expected {expected_shape}"] if shape != expected_shape else []
+    )
+    return "; ".join([*options, *shapes])
 
 
 def _require_free(path: Path) -> None:
