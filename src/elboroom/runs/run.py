@@ -67,8 +67,9 @@ class Run:
         path = Path(path)
         for part in (data.train, data.test):
             require_support(likelihood_of(config.model), part, data.identity.source)
+        _require_free(path)
+        checkpoints.require_disk_space(path, least_weights(config.model, data.event_shape))
         with atomic.disk_errors(path):
-            _require_free(path)
             atomic.make_folder(path, parents=True)
             with lock.locked(path):
                 _require_free(path)  # another process may have made the same run meanwhile

@@ -1,6 +1,8 @@
 """Memory is counted before a run is made, and compared with what is free."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,3 +118,18 @@ def test_the_count_is_explained(elboroom: Command, small: list[str]):
     (line,) = [line for line in lines if line.startswith("memory: ")]
     assert "15 copies of" in line
     assert "is free" in line
+
+
+def test_a_disk_without_room_for_the_checkpoints_is_refused(
+    elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    weights = 2 * 64 * 16 + 16 * (4 + 2)  # of both networks, without biases
+    needed = 4 * 3 * 4 * weights
+    usage = SimpleNamespace(free=needed - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    what, why, _ = error(elboroom("train", *small, "--out", tmp_path / "a" / "run"), 1)
+    assert what == f"the checkpoints of this run do not fit on the disk of {tmp_path}/a/run"
+    assert "up to 4 checkpoints" in why
+    assert not (tmp_path / "a").exists()
+    usage.free = needed
+    assert elboroom("train", *small, "--quiet", "--out", tmp_path / "a" / "run").code == 0
