@@ -25,6 +25,8 @@ class DataConfig:
     )
     validation: int = 0
     """Images taken from the end of the training part as a validation part."""
+    unused: tuple[str, ...] = ()
+    """Arrays of the file that are left out; any other that has no known name is an error."""
     memory: float = 2.0
     """Budget for the images in GiB; reading needs twice their size at its peak. A larger .npy stays
     on disk and is read in batches, with the same result. A larger .npz or folder is refused."""
@@ -34,7 +36,12 @@ class DataConfig:
         require(self.validation >= 0, "validation", self.validation, "0 or more")
         require(self.memory >= 0, "memory", self.memory, "0 or more")
 
+    @property
+    def path(self) -> Path:
+        """The file or the folder of data that are not embedded; `~` is expanded."""
+        return Path(self.source).expanduser()
+
     def with_absolute_path(self) -> "DataConfig":
         """Return the same data, named so that it is found from any working directory."""
         is_file = self.source != "mnist"
-        return replace(self, source=str(Path(self.source).resolve())) if is_file else self
+        return replace(self, source=str(self.path.resolve())) if is_file else self

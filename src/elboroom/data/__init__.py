@@ -1,7 +1,5 @@
 """Bytes → Dataset: read, split, binarise."""
 
-from pathlib import Path
-
 import torch
 
 from elboroom.config import BinarisationName, DataConfig, Split
@@ -13,6 +11,7 @@ from elboroom.data.mnist import read_mnist
 from elboroom.data.rows import Rows
 from elboroom.data.source import Source
 from elboroom.data.splits import split, split_validation
+from elboroom.data.variation import require_variation
 
 __all__ = ["Dataset", "Identity", "Part", "load_data", "load_mnist"]
 
@@ -39,7 +38,7 @@ def load_data(config: DataConfig) -> Dataset:
             names what was expected, what was found and the fix.
     """
     is_embedded = config.source == "mnist"
-    source = read_mnist() if is_embedded else read_data(Path(config.source), config)
+    source = read_mnist() if is_embedded else read_data(config.path, config)
     train, test = split(source, config.split)
     train, validation = split_validation(train, config.validation)
     identity = Identity(
@@ -54,9 +53,11 @@ def load_data(config: DataConfig) -> Dataset:
     )
     # Static draws give a row the same values in train and in validation.
     held_out = drawn.held_out(stream=_TRAIN_STREAM, start=len(train))
+    train_part = _part(train, source, drawn)
+    require_variation(train_part, source)
     return Dataset(
         identity=identity,
-        train=_part(train, source, drawn),
+        train=train_part,
         validation=_part(validation, source, held_out) if len(validation) else None,
         test=_part(test, source, drawn.held_out(stream=_TEST_STREAM)),
     )
