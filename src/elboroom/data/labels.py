@@ -35,8 +35,8 @@ def read_labels(labels: np.ndarray, rows: int, where: str) -> tuple[np.ndarray, 
     """Read the labels of one part.
 
     Args:
-        labels: (N,), (N, 1) or (1, N) integers, booleans, whole floats, strings or objects of these; or
-            one-hot (N, C). NaN and None stand for rows without a label.
+        labels: (N,), (N, 1) or (1, N) integers, booleans, whole floats, strings or objects of
+            these; or one-hot (N, C). NaN and None stand for rows without a label.
         rows: the number N of rows.
         where: the array that holds them, for errors.
 

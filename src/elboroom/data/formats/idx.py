@@ -48,7 +48,10 @@ def is_idx(start: bytes) -> bool:
 
 def is_idx_folder(path: Path) -> bool:
     """Return whether a folder holds a file that is named as those of MNIST are."""
-    return path.is_dir() and any(_NAME.fullmatch(name) for name in os.listdir(path))
+    try:
+        return any(_NAME.fullmatch(name) for name in os.listdir(path))
+    except (OSError, ValueError):  # it is a file, or its reader will say what is wrong
+        return False
 
 
 def load_idx(path: Path, memory: float) -> np.ndarray:

@@ -51,6 +51,11 @@ def _spellings() -> dict[str, Role]:
 _ROLES = _spellings()
 
 
+def part_of(name: str) -> str | None:
+    """Return the part that a folder of this name holds; None if it is not named as one."""
+    return next((part for part, words in _PARTS.items() if name.lower() in words), None)
+
+
 def role_of(name: str) -> Role | None:
     """Return the role that a name has in any case and with any separators; None if it has none."""
     return _ROLES.get(re.sub(r"[^0-9a-z]", "", name.lower()))

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class _Machine:
     """
 
     read: Read
-    order: str
+    order: Literal["<", ">"]
     memory: float
     size: int = 0
     storages: dict[str, bytes] = field(default_factory=dict)
