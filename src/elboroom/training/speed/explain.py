@@ -1,8 +1,7 @@
 """Explanations of the choices that training makes on this machine."""
 
 import torch
-from torch import Tensor
-from torch import nn
+from torch import Tensor, nn
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
