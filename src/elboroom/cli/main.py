@@ -117,13 +117,14 @@ class _DefaultsOptions(TrainDefaults):
 
 
 def _preset_config(options: _DefaultsOptions) -> Config:
-    """Return the preset, but with the default split for data other than MNIST."""
+    """Return the preset, but for data other than MNIST with their default split and values."""
     config = PRESETS[options.preset]
     if options.init_from is not None:
         config = replace(config, model=_config_of(options.init_from).model)
     if options.data == DataConfig.source:
         return config
-    return replace(config, data=replace(config.data, split=DataConfig.split))
+    defaults = {"split": DataConfig.split, "binarisation": DataConfig.binarisation}
+    return replace(config, data=replace(config.data, **defaults))
 
 
 def _train_defaults(arguments: list[str]) -> Train:
