@@ -9,7 +9,7 @@ import torch
 
 from elboroom.config import Config, ModelConfig
 from elboroom.config.checks import require
-from elboroom.data import Dataset, load_data
+from elboroom.data import Dataset, load_data, require_dataset
 from elboroom.device import resolve_device
 from elboroom.errors import DiskError, RunError
 from elboroom.model.likelihoods import likelihood_of, require_support
@@ -60,11 +60,13 @@ class Run:
         """Make the folder and write its config.
 
         Raises:
+            UsageError: if `data` is not a Dataset.
             RunError: if something is in the way, or the folder cannot be made or locked.
             DiskError: if it cannot be written.
             DataError: if the likelihood cannot take the values of the data.
         """
         path = Path(path)
+        require_dataset(data)
         for part in (data.train, data.test):
             require_support(likelihood_of(config.model), part, data.identity.source)
         _require_free(path)

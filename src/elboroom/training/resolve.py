@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from elboroom.config import Config
-from elboroom.data import Dataset
+from elboroom.data import Dataset, require_dataset
 from elboroom.model.vae import VAE
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.batch_size import largest_fit
@@ -26,8 +26,9 @@ def resolve(config: Config, data: Dataset) -> Config:
         `epochs` is the number that fits, at most that of `config`.
 
     Raises:
-        UsageError: if training does not fit into the free memory, if that is unknown and the batch
-            size is auto, or if one epoch takes longer than the minutes.
+        UsageError: if `data` is not a Dataset, if training does not fit into the free memory, if
+            that is unknown and the batch size is auto, or if one epoch takes longer than the
+            minutes.
         TrainingError: if memory runs out while steps are timed.
     """
     return resolve_with_reasons(config, data)[0]
@@ -35,6 +36,7 @@ def resolve(config: Config, data: Dataset) -> Config:
 
 def resolve_with_reasons(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]:
     """Resolve as `resolve` does, and return also the reasons of each choice, by its name."""
+    require_dataset(data)
     reasons = dict[str, str]()
     require_memory_for_weights(config, data.event_shape)
     model = new_model(config, data)
