@@ -1,5 +1,6 @@
 """Files of arrays: read into memory, or mapped if they are too large for it."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def is_npz(start: bytes) -> bool:
     return start.startswith(_ZIP)
 
 
-def load_arrays(path: Path, memory: float) -> dict[str, np.ndarray]:
+def load_arrays(path: Path, memory: float, unused: Collection[str] = ()) -> dict[str, np.ndarray]:
     """Load the arrays of an `.npz` by name, or that of a `.npy` as `images`.
 
     The sizes and types that a file promises are checked before anything is allocated. No object is
@@ -32,6 +33,7 @@ def load_arrays(path: Path, memory: float) -> dict[str, np.ndarray]:
     Args:
         path: the file.
         memory: GiB that two copies of the arrays may take. A larger `.npy` is a `numpy.memmap`.
+        unused: names of arrays that are not read; each is an empty array.
 
     Raises:
         DataError: if the file is missing, is not a file of arrays, or is too large and cannot be
@@ -44,7 +46,7 @@ def load_arrays(path: Path, memory: float) -> dict[str, np.ndarray]:
             return {"images": _read_or_map(path, memory)}
         if not is_npz(start):
             raise ValueError("it does not begin as .npy or .npz" if start else "the file is empty")
-        return read_archive(path, memory, copies=COPIES)
+        return read_archive(path, memory, copies=COPIES, unused=unused)
     except DataError:
         raise
     except Exception as error:  # a damaged file also raises errors of zlib, zipfile and struct

@@ -6,6 +6,7 @@ Nothing is written to disk: a member's name is only the name of an array.
 import io
 import os
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,16 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 
 
-def read_archive(path: Path, memory: float, *, copies: int) -> dict[str, np.ndarray]:
+def read_archive(
+    path: Path, memory: float, *, copies: int, unused: Collection[str] = ()
+) -> dict[str, np.ndarray]:
     """Read the arrays of an `.npz`, by name.
 
     Args:
         path: the file.
         memory: GiB that all copies of all arrays may take.
         copies: number of copies.
+        unused: names of arrays that are not read; each is an empty array.
 
     Raises:
         DataError: if they take more.
@@ -38,11 +42,13 @@ def read_archive(path: Path, memory: float, *, copies: int) -> dict[str, np.ndar
     with _BoundedReader(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         _require_plain(members)
-        total = sum(member.file_size for member in members)
+        wanted = [member for member in members if _name(member) not in unused]
+        total = sum(member.file_size for member in wanted)
         fix = "save the images alone with numpy.save, as a .npy"
         require_fit(path, total, memory, what="its arrays", fix=fix, copies=copies)
         require_dense(file.size, total)
-        return {_name(member): _array(archive, member) for member in members}
+        left_out = {_name(member): np.empty(0) for member in members if member not in wanted}
+        return left_out | {_name(member): _array(archive, member) for member in wanted}
 
 
 class _BoundedReader(io.BufferedReader):

@@ -68,10 +68,6 @@ def _first_bytes(path: Path) -> bytes:
         raise cannot_read(path, str(error)) from error
 
 
-def _read_arrays(path: Path, config: DataConfig) -> Source:
-    return read_array(path, real=config.binarisation == "none", memory=config.memory)
-
-
 def _read_folder(path: Path, config: DataConfig) -> Source:
     from elboroom.data.formats.folder import read_folder  # needs Pillow, which no other format does
 
@@ -79,7 +75,7 @@ def _read_folder(path: Path, config: DataConfig) -> Source:
 
 
 FORMATS: dict[FormatName, Format] = {
-    "npy": Format(lambda path, start: is_npy(start), _read_arrays),
-    "npz": Format(lambda path, start: is_npz(start), _read_arrays),
+    "npy": Format(lambda path, start: is_npy(start), read_array),
+    "npz": Format(lambda path, start: is_npz(start), read_array),
     "folder": Format(lambda path, start: path.is_dir(), _read_folder),
 }
