@@ -61,9 +61,10 @@ def restrict_to_observed(
     needed[0] |= ~needed.any()
     pixels = needed.nonzero()[:, 0]
     decoder = decoder_network(model.decoder).restricted_to(pixels)
-    if decoder is None:
+    likelihood = model.likelihood.restricted_to(pixels, tuple(x.shape[1:]))
+    if decoder is None or likelihood is None:
         return model.fixed(), x, mask
-    small = model.fixed(decoder)
+    small = model.fixed(decoder, likelihood)
     seen = flat[:, pixels]
     return small, x.flatten(1)[:, pixels], None if seen.all() else seen
 

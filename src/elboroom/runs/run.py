@@ -12,7 +12,7 @@ from elboroom.config.checks import require
 from elboroom.data import Dataset, load_data, require_dataset
 from elboroom.device import resolve_device
 from elboroom.errors import DiskError, RunError
-from elboroom.model.likelihoods import likelihood_of, require_support
+from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
@@ -68,7 +68,7 @@ class Run:
         path = Path(path)
         require_dataset(data)
         for part in (data.train, data.test):
-            require_support(likelihood_of(config.model), part, data.identity.source)
+            require_support(likelihood_class(config.model), part, data.identity.source)
         _require_free(path)
         checkpoints.require_disk_space(path, least_weights(config.model, data.event_shape))
         with atomic.disk_errors(path):

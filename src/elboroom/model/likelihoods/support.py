@@ -1,36 +1,23 @@
 """The support of a likelihood: a check of the data before anything is computed."""
 
-from collections.abc import Callable
-
 from torch import Tensor
 
 from elboroom.data import Part
 from elboroom.errors import DataError
 from elboroom.model.likelihoods.likelihood import Likelihood
-from elboroom.model.likelihoods.scale import SharedScale
 
 
-def class_of(likelihood: Callable[[Tensor], Likelihood]) -> type[Likelihood]:
-    """Return the class of the densities that `likelihood` makes.
-
-    For a function it is unknown, and the result is `Likelihood` itself, with its defaults.
-    """
-    kind = likelihood.kind if isinstance(likelihood, SharedScale) else likelihood
-    return kind if isinstance(kind, type) and issubclass(kind, Likelihood) else Likelihood
-
-
-def require_support(likelihood: Callable[[Tensor], Likelihood], part: Part, source: str) -> None:
-    """Check that the likelihood accepts every value of the data; NaN is a missing pixel.
+def require_support(kind: type[Likelihood], part: Part, source: str) -> None:
+    """Check that a likelihood accepts every value of the data; NaN is a missing value.
 
     Args:
-        likelihood: a model's map from parameters to densities.
+        kind: class of the densities; `Likelihood` itself accepts everything.
         part: part of the data. Pixels that are drawn again at every visit are binary.
         source: name of the data.
 
     Raises:
         DataError: the likelihood does not accept some value.
     """
-    kind = class_of(likelihood)
     if part.redraw or kind is Likelihood:
         return
     for values in part.values():
@@ -39,6 +26,17 @@ def require_support(likelihood: Callable[[Tensor], Likelihood], part: Part, sour
             raise DataError(
                 f"{source} does not fit the likelihood {kind.__name__}",
                 why=f"every value must be {kind.takes}, found {unfit[0].item():.4g}",
-                fix="choose --binarisation threshold, dynamic or static, which make pixels binary, "
-                "or another --likelihood",
+                fix=_fix(unfit),
             )
+
+
+def _fix(unfit: Tensor) -> str:
+    """Return what helps values that the likelihood does not accept."""
+    if unfit.min() < 0 or unfit.max() > 1:
+        whole = (unfit == unfit.round()).all() and 1 < unfit.max() <= 255 and unfit.min() >= 0
+        levels = "divide the values by 255 if they are grey levels, or " if whole else ""
+        return f"{levels}use --likelihood gaussian, which takes real values in any unit"
+    return (
+        "use --likelihood auto, which follows the values, or --binarisation threshold, dynamic or "
+        "static, which make them binary"
+    )
