@@ -63,7 +63,7 @@ def restrict_to_observed(
     decoder = decoder_network(model.decoder).restricted_to(pixels)
     if decoder is None:
         return model.fixed(), x, mask
-    small = model.fixed(decoder)
+    small = model.fixed(decoder, (len(pixels),))
     seen = flat[:, pixels]
     return small, x.flatten(1)[:, pixels], None if seen.all() else seen
 

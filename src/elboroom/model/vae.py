@@ -1,6 +1,7 @@
 """The VAE: prior × decoder × likelihood, and the encoder that infers z."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,8 @@ from elboroom.errors import UsageError
 from elboroom.model.initial_images import require_images
 from elboroom.model.likelihoods import LIKELIHOOD_CLASSES, Bernoulli, Likelihood, likelihood_of
 from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, decoder_network
+from elboroom.model.networks.layers import at_least_float32
+from elboroom.model.own_parts import check_parts, example_of
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
 from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, StandardNormal
 
@@ -21,6 +24,9 @@ class VAE(nn.Module):
     seen, shaped like `x` or broadcast to it; None means that all pixels are seen. Pixels are
     independent given z, so unseen pixels integrate out exactly.
 
+    The parts are checked once, with a few made-up rows: see `elboroom.model.own_parts`. Networks
+    may compute in bfloat16; their outputs are widened to float32.
+
     Args:
         encoder: x (B, *event) → the parameters of q. For a diagonal Gaussian these are its mean
             and log standard deviation, each (B, D).
@@ -29,7 +35,15 @@ class VAE(nn.Module):
         likelihood: parameter → density of x.
         prior: p(z), called with a number of rows; N(0, I) by default.
         family: the encoder's parameters → q; a diagonal Gaussian by default.
+
+    Attributes:
+        event_shape: shape of x, as the decoder returns it.
+
+    Raises:
+        UsageError: a part returns another shape or type than above, or mixes rows.
     """
+
+    event_shape: tuple[int, ...]
 
     def __init__(
         self,
@@ -41,11 +55,9 @@ class VAE(nn.Module):
         family: Callable[..., Density] = DiagonalGaussian,
     ) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-        self.latents = latents
-        self.likelihood, self.family = likelihood, family
-        like = next(self.parameters(), torch.empty(0))
-        self.prior = prior or StandardNormal(latents).to(like)
+        prior = prior or StandardNormal(latents).to(example_of(encoder, decoder))
+        event_shape = check_parts(encoder, decoder, latents, likelihood, prior, family)
+        self._assemble(event_shape, encoder, decoder, latents, likelihood, prior, family)
 
     @classmethod
     def from_config(
@@ -82,19 +94,47 @@ class VAE(nn.Module):
         inputs = PriorInputs(config, event_shape, encoder, images, likelihood.bounded, generator)
         prior = PRIOR_CLASSES[config.prior].from_config(inputs)
         posterior = family.build(config.latents, generator)
-        return cls(encoder, decoder, config.latents, likelihood_of(config), prior, posterior)
+        parts = encoder, decoder, config.latents, likelihood_of(config), prior, posterior
+        return cls._of_checked(event_shape, *parts)
 
-    def fixed(self, decoder: nn.Module | None = None) -> "VAE":
-        """Return the model for constant parameters; with another decoder, if one is given."""
-        decoder, prior = decoder or self.decoder, self.prior.fixed()
-        return VAE(self.encoder, decoder, self.latents, self.likelihood, prior, self.family)
+    def _assemble(
+        self,
+        event_shape: tuple[int, ...],
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latents: int,
+        likelihood: Callable[[Tensor], Likelihood],
+        prior: Prior,
+        family: Callable[..., Density],
+    ) -> None:
+        """Take parts that fit each other."""
+        nn.Module.__init__(self)
+        self.encoder, self.decoder, self.latents = encoder, decoder, latents
+        self.likelihood, self.prior, self.family = likelihood, prior, family
+        self.event_shape = event_shape
+
+    @classmethod
+    def _of_checked(cls, event_shape: tuple[int, ...], *parts: Any) -> "VAE":
+        """Build a model of parts that are known to fit: those of a config, or of another model."""
+        model = cls.__new__(cls)
+        model._assemble(event_shape, *parts)
+        return model
+
+    def fixed(
+        self, decoder: nn.Module | None = None, event_shape: tuple[int, ...] | None = None
+    ) -> "VAE":
+        """Return the model for constant parameters; with another decoder and event, if given."""
+        parts = decoder or self.decoder, self.latents, self.likelihood, self.prior.fixed()
+        shape = event_shape or self.event_shape
+        return VAE._of_checked(shape, self.encoder, *parts, self.family)
 
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> Density:
         """Compute the encoder's q(z | x).
 
         Unseen pixels enter as 0, which is a rough guess: the encoder has never met them.
         """
-        return self.family(*self.encoder(x if mask is None else x.masked_fill(~mask, 0.0)))
+        parameters = self.encoder(x if mask is None else x.masked_fill(~mask, 0.0))
+        return self.family(*map(at_least_float32, parameters))
 
     def decode(self, z: Tensor) -> Likelihood:
         """Compute p(x | z), for z (..., D)."""
@@ -102,11 +142,12 @@ class VAE(nn.Module):
 
     def decoder_output(self, z: Tensor) -> Tensor:
         """Compute the parameter of the likelihood, z (..., D) → (..., *event)."""
-        return self.decoder(z)
+        return at_least_float32(self.decoder(z))
 
     def decoder_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the same at z (B, D), and its derivative by each latent, (D, B, *event)."""
-        return decoder_network(self.decoder).jacobian(z)
+        parameter, jacobian = decoder_network(self.decoder).jacobian(z)
+        return at_least_float32(parameter), at_least_float32(jacobian)
 
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
