@@ -24,7 +24,7 @@ from elboroom.model.priors import Prior
 _ROWS = 5
 _FEWER_ROWS = 3
 _SAMPLES = 2
-_FAMILIES: dict[PosteriorName, tuple[str, Callable[..., Density]]] = {
+_FAMILIES: dict[PosteriorName, tuple[str, type[Any]]] = {
     "diagonal": ("(mean, log standard deviation)", DiagonalGaussian),
     "full": ("(mean, log of the Cholesky diagonal, below it)", CholeskyGaussian),
     "flow": ("(shift, log standard deviation, context)", FlowFamily),
