@@ -21,6 +21,14 @@ SPLITS: dict[Split, str] = {
     "reference": "the first 10,000 rows of train, tested on the next 10,000",
 }
 
+PartName = Literal["train", "validation", "test", "all"]
+PARTS: dict[PartName, str] = {
+    "train": "the rows that the model is trained on",
+    "validation": "the rows that training is watched by",
+    "test": "the rows that are held out",
+    "all": "every row, in the order of the source",
+}
+
 Activation = Literal["tanh", "relu", "silu", "softplus", "identity"]
 ACTIVATIONS: dict[Activation, str] = {
     "tanh": "tanh x",
