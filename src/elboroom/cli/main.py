@@ -115,11 +115,12 @@ class _DefaultsOptions(TrainDefaults):
 
 
 def _preset_config(options: _DefaultsOptions) -> Config:
-    """Return the preset, but with the default split for data other than MNIST."""
+    """Return the preset, but for data other than MNIST with their default split and values."""
     config = PRESETS[options.preset]
     if options.data == DataConfig.source:
         return config
-    return replace(config, data=replace(config.data, split=DataConfig.split))
+    defaults = {"split": DataConfig.split, "binarisation": DataConfig.binarisation}
+    return replace(config, data=replace(config.data, **defaults))
 
 
 def _train_defaults(arguments: list[str]) -> Train:

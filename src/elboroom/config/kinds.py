@@ -7,18 +7,38 @@ Where a kind is implemented, a registry maps its name to the code: `model.networ
 from collections.abc import Mapping
 from typing import Any, Literal
 
-BinarisationName = Literal["threshold", "dynamic", "static", "none"]
+BinarisationName = Literal["auto", "threshold", "dynamic", "static", "none"]
 BINARISATIONS: dict[BinarisationName, str] = {
+    "auto": "threshold for mnist, none for other data",
     "threshold": "x > 0.5",
     "dynamic": "a fresh Bernoulli draw at every visit in training; the test set is drawn once",
     "static": "every image is drawn once",
     "none": "images stay as they are",
 }
 
-Split = Literal["standard", "reference"]
+ValueKind = Literal["binary", "bytes", "unit", "real"]
+VALUE_KINDS: dict[ValueKind, str] = {
+    "binary": "0 and 1",
+    "bytes": "levels k/255 of bytes",
+    "unit": "real numbers in [0, 1]",
+    "real": "real numbers",
+}
+
+Split = Literal["auto", "stratified", "standard", "reference"]
 SPLITS: dict[Split, str] = {
-    "standard": "the data's own train and test parts; without a test part a tenth is held out",
+    "auto": "standard for mnist, stratified for other data",
+    "stratified": "the data's own parts; a part that they lack is drawn at random from train, a "
+    "tenth for testing, with the shares of the classes, and with --group-by of whole groups",
+    "standard": "as stratified, but drawn without classes; --validation takes the last rows",
     "reference": "the first 10,000 rows of train, tested on the next 10,000",
+}
+
+PartName = Literal["train", "validation", "test", "all"]
+PARTS: dict[PartName, str] = {
+    "train": "the rows that the model is trained on",
+    "validation": "the rows that training is watched by",
+    "test": "the rows that are held out",
+    "all": "every row, in the order of the source",
 }
 
 Activation = Literal["tanh", "relu", "silu", "softplus", "identity"]

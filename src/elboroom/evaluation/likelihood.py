@@ -123,7 +123,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the content of evaluation.json."""
         return {
-            "identity": asdict(self.identity),
+            "identity": self.identity.to_dict(),
             "part": self.part,
             "images": len(self.per_image["elbo"]),
             "k": self.k,

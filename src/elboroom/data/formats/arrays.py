@@ -41,6 +41,7 @@ def read_array(path: Path, *, real: bool = False, memory: float = math.inf) -> S
             fix="save both with one shape",
         )
     white = _white_value([a for a in (images, test) if a is not None], path, real=real)
+    stored = images, test
     masks = next((arrays[n] for n in _MASK_NAMES if n in arrays), None), arrays.get("mask_test")
     if any(mask is not None for mask in masks):
         images = _apply_mask(images, masks[0], white, path)
@@ -48,15 +49,19 @@ def read_array(path: Path, *, real: bool = False, memory: float = math.inf) -> S
         white = 1.0
     return Source(
         name=path.name,
-        train=_part(images, next((arrays[n] for n in _LABEL_NAMES if n in arrays), None), path),
-        test=None if test is None else _part(test, arrays.get("y_test"), path),
+        train=_part(
+            images, next((arrays[n] for n in _LABEL_NAMES if n in arrays), None), stored[0], path
+        ),
+        test=None if test is None else _part(test, arrays.get("y_test"), stored[1], path),
         white=white,
         mapped=isinstance(images, np.memmap),
     )
 
 
-def _part(images: np.ndarray, labels: np.ndarray | None, path: Path) -> SourcePart:
-    return SourcePart(_to_images(images), _labels(labels, images, path))
+def _part(
+    images: np.ndarray, labels: np.ndarray | None, stored: np.ndarray | None, path: Path
+) -> SourcePart:
+    return SourcePart(_to_images(images), _labels(labels, images, path), stored=stored)
 
 
 def _find(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path) -> np.ndarray:

@@ -69,7 +69,7 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def _read_arrays(path: Path, config: DataConfig) -> Source:
-    return read_array(path, real=config.binarisation == "none", memory=config.memory)
+    return read_array(path, real=config.binarisation in ("auto", "none"), memory=config.memory)
 
 
 def _read_folder(path: Path, config: DataConfig) -> Source:
