@@ -7,17 +7,21 @@ from pathlib import Path
 
 import torch
 
-from elboroom.config import Config, ModelConfig
+from elboroom.config import Config, DataConfig, ModelConfig
 from elboroom.config.checks import require
+from elboroom.config.kinds import PartName
 from elboroom.data import Dataset, load_data, require_dataset
+from elboroom.data.new import load_new, part_of, read_source
+from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
-from elboroom.errors import DiskError, RunError
+from elboroom.errors import DataError, DiskError, RunError, UsageError
 from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
 from elboroom.runs import atomic, checkpoints, lock
 from elboroom.runs.checkpoints import Checkpoint, listing
+from elboroom.runs.chosen_part import ChosenPart
 from elboroom.runs.config_file import CONFIG, read_config, write_config, write_epochs
 from elboroom.runs.environment import warn_of_changes
 from elboroom.runs.metrics_file import METRICS, MetricsFile
@@ -49,7 +53,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.checkpoints = self.path / "checkpoints"
         self.config, self.identity, self.event_shape, self.environment = read_config(self.path)
         self.metrics = MetricsFile(self.path / METRICS)
@@ -107,26 +111,79 @@ class Run:
                 stacklevel=2,
             )
 
-    def load_data(self) -> Dataset:
+    def load_data(self, source: str | None = None) -> Dataset:
         """Load the data that the run was made from.
 
+        Args:
+            source: where the data are now, if they were moved or renamed.
+
         Raises:
-            IncomparableError: if the data has changed.
+            DataError: if there are no data where the run found them.
+            IncomparableError: if they are not the data of the run, by their SHA-256.
         """
-        return self.require_data(load_data(self.config.data))
+        config = self.config.data
+        if source is not None:
+            config = replace(config, source=source)
+        elif config.source != DataConfig.source and not Path(config.source).exists():
+            raise self._moved()
+        return self.require_data(load_data(config))
 
     def require_data(self, data: Dataset) -> Dataset:
-        """Check that data are those that the run was made from, and return them.
+        """Check that data are those that the run was made from, and return them with its identity.
+
+        The name of a file that was renamed does not count.
 
         Raises:
-            IncomparableError: if they are not.
+            IncomparableError: if they are other data, by their SHA-256.
         """
+        found = replace(data.identity, source=self.identity.source)
         self.identity.require_same(
-            data.identity,
+            found,
             what=f"the data of {self.path} has changed since it was trained",
-            fix=f"put back the data that it was trained on at {self.config.data.source}",
+            fix=f"put back the data that it was trained on at {self.config.data.source}, or name "
+            "it with --data",
         )
-        return data
+        return replace(data, identity=self.identity)
+
+    def choose_part(self, name: PartName | None = None, source: str | None = None) -> ChosenPart:
+        """Load a part of the run's own data, or all rows of new data.
+
+        Args:
+            name: name of the part; None for the test part, or for all rows of new data.
+            source: new data, or the run's own if it was moved or renamed; None for the run's own.
+
+        Raises:
+            DataError: if the data cannot be read, or do not have the shape and the kind of values
+                of the run's data.
+            UsageError: if the data have no such part.
+        """
+        if source is not None:
+            identity, rows = load_new(source, self.config.data, self.event_shape)
+            if identity.sha256 != self.identity.sha256:
+                _require_whole(name, source)
+                require_support(likelihood_class(self.config.model), rows, identity.source)
+                return ChosenPart(identity, "all", rows, is_new=True)
+        name = name or "test"
+        return ChosenPart(self.identity, name, part_of(self.load_data(source), name))
+
+    def stored_rows(self, chosen: ChosenPart, source: str | None = None) -> StoredRows:
+        """Read the rows of a part as their file has them.
+
+        Args:
+            chosen: the part, which `choose_part` returned.
+            source: as it was given there.
+        """
+        config = self.config.data
+        config = config if source is None else replace(config, source=source)
+        return StoredRows.of(read_source(config), chosen.rows)
+
+    def _moved(self) -> DataError:
+        return DataError(
+            f"the data of {self.path} is no longer at {self.config.data.source}",
+            why=f"it was moved, renamed or deleted; its SHA-256 begins {self.identity.sha256[:16]}",
+            fix="name it with --data, which recognises it by its SHA-256; to resume training, "
+            f"correct the line `source` in {self.path / CONFIG}",
+        )
 
     def load_model(self, *, best: bool = False) -> VAE:
         """Load the model of the newest whole checkpoint, bit for bit.
@@ -225,6 +282,15 @@ class Run:
             start = f"its checkpoint {kept[0].name}" if kept else "its start"
             fix = f"{error.fix}; `elboroom train --resume {self.path}` then resumes from {start}"
             raise DiskError(error.what, why=error.why, fix=fix) from error
+
+
+def _require_whole(name: PartName | None, source: str) -> None:
+    if name not in (None, "all"):
+        raise UsageError(
+            f"--part {name} is not defined for {source}",
+            why="it is not the data of the run, which alone was split into parts",
+            fix="omit --part: all rows of new data are used",
+        )
 
 
 def _differences(

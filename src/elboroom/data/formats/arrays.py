@@ -36,7 +36,7 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
     roles = assign_roles(name, arrays, {*config.unused, *group_by})
     images = {part: _require_rows(name, roles, arrays, part) for part in _present(roles)}
     _require_one_shape(name, images, roles)
-    masks = _masks(name, images, roles, arrays)
+    masks, stored = _masks(name, images, roles, arrays), images
     known = {roles[Role(p, "images")]: _known(a, masks.get(p)) for p, a in images.items()}
     white = white_value(name, known, config)
     mapped = isinstance(images["train"], np.memmap)
@@ -51,6 +51,7 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
             labels.get(part),
             groups=groups.get(config.group_by) if part == "train" else None,
             origin=roles[Role(part, "images")] if len(images) > 1 else "",
+            stored=stored[part],
         )
         for part, array in images.items()
     }
