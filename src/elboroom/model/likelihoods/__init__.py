@@ -11,7 +11,7 @@ from elboroom.model.likelihoods.discretized_logistic import DiscretizedLogistic
 from elboroom.model.likelihoods.gaussian import GaussianPixels
 from elboroom.model.likelihoods.likelihood import Likelihood
 from elboroom.model.likelihoods.scale import SharedScale
-from elboroom.model.likelihoods.support import class_of, require_support
+from elboroom.model.likelihoods.support import class_of, require_support, require_values
 
 __all__ = [
     "LIKELIHOOD_CLASSES",
@@ -24,6 +24,7 @@ __all__ = [
     "class_of",
     "likelihood_of",
     "require_support",
+    "require_values",
 ]
 
 LIKELIHOOD_CLASSES: dict[LikelihoodName, type[Likelihood]] = {
