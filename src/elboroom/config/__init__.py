@@ -27,6 +27,7 @@ from elboroom.config.kinds import (
     Precision,
     PriorName,
     Split,
+    Standardise,
 )
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
@@ -60,5 +61,6 @@ __all__ = [
     "Precision",
     "PriorName",
     "Split",
+    "Standardise",
     "TrainConfig",
 ]

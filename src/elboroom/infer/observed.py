@@ -16,6 +16,10 @@ from elboroom.model.vae import VAE
 Array = Tensor | np.ndarray[Any, Any]
 """Data or a mask as a caller gives them."""
 
+_AS_TRAINED = (
+    "give x as the model was trained on it: images of a Dataset's part, or values that are scaled "
+    "or made binary in the same way"
+)
 _NUMBERS = "buif"  # the kinds of NumPy's booleans, integers and floats
 
 
@@ -117,12 +121,7 @@ def require_seen_values(model: VAE, values: Tensor, name: str = "seen") -> None:
             fix="set the mask to False where a value is missing, as in mask = ~x.isnan()",
         )
     require_values(
-        model.likelihood,
-        values,
-        f"a {name} value",
-        "give x as the model was trained on it: images of a Dataset's part, or values that are "
-        "scaled or made binary in the same way",
-        UsageError,
+        model.likelihood.density, values, f"a {name} value", UsageError, lambda unfit: _AS_TRAINED
     )
 
 
@@ -147,9 +146,10 @@ def restrict_to_observed(
     needed[0] |= ~needed.any()
     pixels = needed.nonzero()[:, 0]
     decoder = decoder_network(model.decoder).restricted_to(pixels)
-    if decoder is None:
+    likelihood = model.likelihood.restricted_to(pixels, tuple(x.shape[1:]))
+    if decoder is None or likelihood is None:
         return model.fixed(), x, mask
-    small = model.fixed(decoder)
+    small = model.fixed(decoder, likelihood)
     seen = flat[:, pixels]
     return small, x.flatten(1)[:, pixels], None if seen.all() else seen
 

@@ -10,7 +10,7 @@ from elboroom.config import Config
 from elboroom.data import Dataset, load_data
 from elboroom.device import resolve_device
 from elboroom.errors import DiskError, RunError
-from elboroom.model.likelihoods import likelihood_of, require_support
+from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
@@ -63,7 +63,7 @@ class Run:
         """
         path = Path(path)
         for part in (data.train, data.test):
-            require_support(likelihood_of(config.model), part, data.identity.source)
+            require_support(likelihood_class(config.model), part, data.identity.source)
         with atomic.disk_errors(path):
             _require_free(path)
             atomic.make_folder(path, parents=True)
