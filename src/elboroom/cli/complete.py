@@ -91,7 +91,7 @@ def _load_images(run: Run, config: CompleteConfig) -> _Images:
     part, name = selection.chosen.rows, selection.chosen.name
     x = part.rows(selection.index).x
     names = [
-        {"image": f"{name} image {i}", "source": row_name(part, i)} | row_table(part, i)
+        {"image": f"{name} {part.noun} {i}", "source": row_name(part, i)} | row_table(part, i)
         for i in selection.index
     ]
     return _Images(x, masks.seen(x, selection.mask), names)

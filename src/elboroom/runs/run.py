@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
-from elboroom.config import Config, DataConfig
-from elboroom.config.kinds import PartName
-from elboroom.data import Dataset, load_data
-from elboroom.data.new import load_new, part_of, read_source
+from elboroom.config import Config, PartName
+from elboroom.config.data import MNIST
+from elboroom.data import Dataset, load_data, load_new
+from elboroom.data.dataset import WHOLE
+from elboroom.data.load import read_source
 from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
 from elboroom.errors import DataError, DiskError, RunError, UsageError
@@ -94,21 +95,19 @@ class Run:
             DataError: if there are no data where the run found them.
             IncomparableError: if they are not the data of the run, by their SHA-256.
         """
-        config = self.config.data
         if source is not None:
-            config = replace(config, source=source)
-        elif config.source != DataConfig.source and not Path(config.source).exists():
+            data = load_new(source, self.config.data, self.identity, self.event_shape)
+        elif self.config.data.source == MNIST or self.config.data.path.exists():
+            data = load_data(self.config.data)
+        else:
             raise self._moved()
-        data = load_data(config)
-        # The name of a file that was renamed does not count.
-        found = replace(data.identity, source=self.identity.source)
         self.identity.require_same(
-            found,
+            data.identity,
             what=f"the data of {self.path} has changed since it was trained",
-            fix=f"put back the data that it was trained on at {config.source}, or name it with "
-            "--data",
+            fix=f"put back the data that it was trained on at {self.config.data.source}, or name "
+            "where it is now with --data",
         )
-        return replace(data, identity=self.identity)
+        return data
 
     def choose_part(self, name: PartName | None = None, source: str | None = None) -> ChosenPart:
         """Load a part of the run's own data, or all rows of new data.
@@ -122,14 +121,14 @@ class Run:
                 of the run's data.
             UsageError: if the data have no such part.
         """
-        if source is not None:
-            identity, rows = load_new(source, self.config.data, self.event_shape)
-            if identity.sha256 != self.identity.sha256:
-                _require_whole(name, source)
-                require_support(likelihood_of(self.config.model), rows, identity.source)
-                return ChosenPart(identity, "all", rows, is_new=True)
-        name = name or "test"
-        return ChosenPart(self.identity, name, part_of(self.load_data(source), name))
+        if source is None:
+            return ChosenPart.of(self.load_data(), name or "test")
+        data = load_new(source, self.config.data, self.identity, self.event_shape)
+        if data.identity.split != WHOLE:
+            return ChosenPart.of(data, name or "test")
+        _require_whole(name, source)
+        require_support(likelihood_of(self.config.model), data.test, data.identity.source)
+        return ChosenPart(data, "all", data.test)
 
     def stored_rows(self, chosen: ChosenPart, source: str | None = None) -> StoredRows:
         """Read the rows of a part as their file has them.
