@@ -7,7 +7,7 @@ from rich.console import Console
 from elboroom.cli.terminal import plain_console
 from elboroom.config import FigureName, FiguresConfig
 from elboroom.device import keep_freed_memory
-from elboroom.errors import NotDrawableError
+from elboroom.errors import DataMovedError, NotDrawableError
 from elboroom.figures import gallery
 from elboroom.infer.grid import GridError
 from elboroom.model.vae import VAE
@@ -45,7 +45,7 @@ def draw(
     for name in names:
         try:
             figure = gallery.draw(name, subject)
-        except (NotDrawableError, GridError) as error:
+        except (NotDrawableError, GridError, DataMovedError) as error:
             if chosen:
                 raise
             console.print(f"left out: {error}")

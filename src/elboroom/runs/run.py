@@ -13,7 +13,7 @@ from elboroom.data.dataset import WHOLE
 from elboroom.data.load import read_source
 from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
-from elboroom.errors import DataError, DiskError, RunError, UsageError
+from elboroom.errors import DataMovedError, DiskError, RunError, UsageError, command
 from elboroom.model.likelihoods import likelihood_of, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
@@ -92,7 +92,7 @@ class Run:
             source: where the data are now, if they were moved or renamed.
 
         Raises:
-            DataError: if there are no data where the run found them.
+            DataMovedError: if there are no data where the run found them.
             IncomparableError: if they are not the data of the run, by their SHA-256.
         """
         if source is not None:
@@ -141,8 +141,8 @@ class Run:
         config = config if source is None else replace(config, source=source)
         return StoredRows.of(read_source(config), chosen.rows)
 
-    def _moved(self) -> DataError:
-        return DataError(
+    def _moved(self) -> DataMovedError:
+        return DataMovedError(
             f"the data of {self.path} is no longer at {self.config.data.source}",
             why=f"it was moved, renamed or deleted; its SHA-256 begins {self.identity.sha256[:16]}",
             fix="name it with --data, which recognises it by its SHA-256; to resume training, "
@@ -221,7 +221,8 @@ class Run:
         except DiskError as error:
             kept = listing.newest_first(self.checkpoints)
             start = f"its checkpoint {kept[0].name}" if kept else "its start"
-            fix = f"{error.fix}; `elboroom train --resume {self.path}` then resumes from {start}"
+            resume = command("train", "--resume", self.path)
+            fix = f"{error.fix}; `{resume}` then resumes from {start}"
             raise DiskError(error.what, why=error.why, fix=fix) from error
 
 
@@ -246,5 +247,5 @@ def _require_free(path: Path) -> None:
         raise RunError(
             f"{path} is in the way",
             why="a new run never writes over an old one",
-            fix=f"give another --out, or resume it with `elboroom train --resume {path}`",
+            fix=f"give another --out, or resume it with `{command('train', '--resume', path)}`",
         )
