@@ -34,7 +34,15 @@ def draw(
     One that cannot be drawn is left out, with a line on the console, unless it was chosen.
     """
     keep_freed_memory()
-    subject = gallery.Subject(model.cpu(), run.load_data(), run.metrics.history(), config)
+    subject = gallery.Subject(
+        model.cpu(),
+        run.load_data,
+        run.event_shape,
+        run.metrics.history(),
+        config,
+        held_out="validation" if run.config.data.validation else "test",
+        in_unit_interval=run.identity.binarisation != "none",
+    )
     chosen = config.only != FiguresConfig().only
     for name in names:
         try:
@@ -42,7 +50,7 @@ def draw(
         except (NotDrawableError, GridError) as error:
             if chosen:
                 raise
-            console.print(f"left out: {error}")
+            console.print(f"left out: {error.what}, because {error.why}")
             continue
         png, svg = run.results.write_figure(name, figure, step)
         console.print(f"{png} and {svg.suffix}")
