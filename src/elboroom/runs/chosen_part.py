@@ -7,6 +7,7 @@ import numpy as np
 
 from elboroom.config import PartName
 from elboroom.data import Dataset, Identity, Part
+from elboroom.data.dataset import WHOLE
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class ChosenPart:
     def identity(self) -> Identity:
         """The identity of the data."""
         return self.data.identity
+
+    @property
+    def is_new(self) -> bool:
+        """True if the data are not those of the run."""
+        return self.identity.split == WHOLE
 
     @property
     def is_own_test_part(self) -> bool:
