@@ -192,11 +192,15 @@ FIGURES: dict[FigureName, str] = {
     "curves": "ELBO, reconstruction and KL over epochs",
 }
 
-FormatName = Literal["npy", "npz", "folder"]
+FormatName = Literal["npy", "pt", "npz", "mat", "idx", "folder"]
 FORMATS: dict[FormatName, str] = {
-    "npy": "one array of images, a .npy written by numpy.save",
-    "npz": "images, and labels, masks or a test part, a .npz written by numpy.savez",
-    "folder": "a folder of PNG pictures, or of one folder for each class, or of `train` and `test`",
+    "npy": "one array of images or rows, a .npy written by numpy.save",
+    "pt": "tensors, a .pt written by torch.save",
+    "npz": "images, labels and masks by name, a .npz written by numpy.savez",
+    "mat": "numeric arrays by name, a .mat of MATLAB 5 to 7.2",
+    "idx": "images as those of MNIST, an IDX file or a folder of them, packed by gzip or not",
+    "folder": "a folder of PNG pictures, or of one folder for each class, or of `train`, `val` and "
+    "`test`",
 }
 
 
