@@ -54,7 +54,7 @@ def bound_openmp_spinning() -> None:
 def _run(arguments: list[str]) -> int:
     try:
         with ended_by_signals():
-            return parse(arguments).run()
+            return parse([_expand(argument) for argument in arguments]).run()
     except Interrupted as end:
         return _fail(str(end), end.exit_code)
     except BrokenPipeError:
@@ -63,6 +63,14 @@ def _run(arguments: list[str]) -> int:
         if "--debug" in arguments:
             traceback.print_exc()
         return _fail(*_message_and_code(error))
+
+
+def _expand(argument: str) -> str:
+    """Expand `~` at the start of a path, which a shell leaves as it is after `--option=`."""
+    if not argument.startswith("--"):
+        return os.path.expanduser(argument)
+    option, sign, value = argument.partition("=")
+    return option + sign + os.path.expanduser(value)
 
 
 def _message_and_code(error: Exception) -> tuple[str, int]:
@@ -115,11 +123,12 @@ class _DefaultsOptions(TrainDefaults):
 
 
 def _preset_config(options: _DefaultsOptions) -> Config:
-    """Return the preset, but with the default split for data other than MNIST."""
+    """Return the preset, but for data other than MNIST with their default split and values."""
     config = PRESETS[options.preset]
     if options.data == DataConfig.source:
         return config
-    return replace(config, data=replace(config.data, split=DataConfig.split))
+    defaults = {"split": DataConfig.split, "binarisation": DataConfig.binarisation}
+    return replace(config, data=replace(config.data, **defaults))
 
 
 def _train_defaults(arguments: list[str]) -> Train:

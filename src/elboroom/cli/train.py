@@ -11,7 +11,7 @@ from elboroom.cli.terminal import epoch_progress, plain_console
 from elboroom.config import Config
 from elboroom.data import Dataset, load_data
 from elboroom.device import resolve_device
-from elboroom.errors import TrainingError, UsageError
+from elboroom.errors import TrainingError, UsageError, command
 from elboroom.model.networks import NETWORK_KINDS
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
@@ -120,7 +120,7 @@ def _existing_run(config: Config, path: Path, out: Path | None) -> Iterator[tupl
         raise UsageError(
             "found other options with --resume; expected none",
             why="a resumed run continues as if it had never stopped, with its original options",
-            fix=f"use `elboroom train --resume {path}` alone, or train a new run",
+            fix=f"use `{command('train', '--resume', path)}` alone, or train a new run",
         )
     with run.locked():
         yield run, run.load_data()
@@ -133,13 +133,13 @@ def _closing_message(
     if not finished:
         return (
             f"stopped at step {state.step:,}; the run is in {run.path}\n"
-            f"resume with: elboroom train --resume {run.path}"
+            f"resume with: {command('train', '--resume', run.path)}"
         )
     best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
         f"{_early_end(run, state, held_out) if early else ''}"
         f"trained: {_last_elbo(state, held_out)}; the run is in {run.path}\n"
-        f"next: elboroom report {run.path}{best}"
+        f"next: {command('report', run.path)}{best}"
     )
 
 

@@ -23,10 +23,12 @@ from elboroom.config.kinds import (
     LikelihoodName,
     MethodName,
     NetworkName,
+    PartName,
     PosteriorName,
     Precision,
     PriorName,
     Split,
+    ValueKind,
 )
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
@@ -56,9 +58,11 @@ __all__ = [
     "ModelConfig",
     "NetworkName",
     "ObjectiveConfig",
+    "PartName",
     "PosteriorName",
     "Precision",
     "PriorName",
     "Split",
     "TrainConfig",
+    "ValueKind",
 ]

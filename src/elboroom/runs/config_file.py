@@ -54,7 +54,7 @@ def write_config(run: Path, config: Config, data: Dataset) -> None:
     tables = {
         **_plain(asdict(config)),
         "event": {"shape": list(data.event_shape)},
-        "identity": asdict(data.identity),
+        "identity": data.identity.to_dict(),
         "environment": environment(config.train),
     }
     write_file(run / CONFIG, tomli_w.dumps(tables).encode())

@@ -6,16 +6,21 @@ from pathlib import Path
 
 import torch
 
-from elboroom.config import Config
-from elboroom.data import Dataset, load_data
+from elboroom.config import Config, PartName
+from elboroom.config.data import MNIST
+from elboroom.data import Dataset, load_data, load_new
+from elboroom.data.dataset import WHOLE
+from elboroom.data.load import read_source
+from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
-from elboroom.errors import DiskError, RunError
+from elboroom.errors import DataMovedError, DiskError, RunError, UsageError, command
 from elboroom.model.likelihoods import likelihood_of, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
 from elboroom.runs import atomic, checkpoints, lock
 from elboroom.runs.checkpoints import Checkpoint, listing
+from elboroom.runs.chosen_part import ChosenPart
 from elboroom.runs.config_file import CONFIG, read_config, write_config
 from elboroom.runs.environment import warn_of_changes
 from elboroom.runs.metrics_file import METRICS, MetricsFile
@@ -46,7 +51,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.checkpoints = self.path / "checkpoints"
         self.config, self.identity, self.event_shape, self.environment = read_config(self.path)
         self.metrics = MetricsFile(self.path / METRICS)
@@ -80,19 +85,69 @@ class Run:
         """
         return lock.locked(self.path)
 
-    def load_data(self) -> Dataset:
+    def load_data(self, source: str | None = None) -> Dataset:
         """Load the data that the run was made from.
 
+        Args:
+            source: where the data are now, if they were moved or renamed.
+
         Raises:
-            IncomparableError: if the data has changed.
+            DataMovedError: if there are no data where the run found them.
+            IncomparableError: if they are not the data of the run, by their SHA-256.
         """
-        data = load_data(self.config.data)
+        if source is not None:
+            data = load_new(source, self.config.data, self.identity, self.event_shape)
+        elif self.config.data.source == MNIST or self.config.data.path.exists():
+            data = load_data(self.config.data)
+        else:
+            raise self._moved()
         self.identity.require_same(
             data.identity,
             what=f"the data of {self.path} has changed since it was trained",
-            fix=f"put back the data that it was trained on at {self.config.data.source}",
+            fix=f"put back the data that it was trained on at {self.config.data.source}, or name "
+            "where it is now with --data",
         )
         return data
+
+    def choose_part(self, name: PartName | None = None, source: str | None = None) -> ChosenPart:
+        """Load a part of the run's own data, or all rows of new data.
+
+        Args:
+            name: name of the part; None for the test part, or for all rows of new data.
+            source: new data, or the run's own if it was moved or renamed; None for the run's own.
+
+        Raises:
+            DataError: if the data cannot be read, or do not have the shape and the kind of values
+                of the run's data.
+            UsageError: if the data have no such part.
+        """
+        if source is None:
+            return ChosenPart.of(self.load_data(), name or "test")
+        data = load_new(source, self.config.data, self.identity, self.event_shape)
+        if data.identity.split != WHOLE:
+            return ChosenPart.of(data, name or "test")
+        _require_whole(name, source)
+        require_support(likelihood_of(self.config.model), data.test, data.identity.source)
+        return ChosenPart(data, "all", data.test)
+
+    def stored_rows(self, chosen: ChosenPart, source: str | None = None) -> StoredRows:
+        """Read the rows of a part as their file has them.
+
+        Args:
+            chosen: the part, which `choose_part` returned.
+            source: as it was given there.
+        """
+        config = self.config.data
+        config = config if source is None else replace(config, source=source)
+        return StoredRows.of(read_source(config), chosen.rows)
+
+    def _moved(self) -> DataMovedError:
+        return DataMovedError(
+            f"the data of {self.path} is no longer at {self.config.data.source}",
+            why=f"it was moved, renamed or deleted; its SHA-256 begins {self.identity.sha256[:16]}",
+            fix="name it with --data, which recognises it by its SHA-256; to resume training, "
+            f"correct the line `source` in {self.path / CONFIG}",
+        )
 
     def load_model(self, *, best: bool = False) -> VAE:
         """Load the model of the newest whole checkpoint, bit for bit.
@@ -166,8 +221,18 @@ class Run:
         except DiskError as error:
             kept = listing.newest_first(self.checkpoints)
             start = f"its checkpoint {kept[0].name}" if kept else "its start"
-            fix = f"{error.fix}; `elboroom train --resume {self.path}` then resumes from {start}"
+            resume = command("train", "--resume", self.path)
+            fix = f"{error.fix}; `{resume}` then resumes from {start}"
             raise DiskError(error.what, why=error.why, fix=fix) from error
+
+
+def _require_whole(name: PartName | None, source: str) -> None:
+    if name not in (None, "all"):
+        raise UsageError(
+            f"--part {name} is not defined for {source}",
+            why="it is not the data of the run, which alone was split into parts",
+            fix="omit --part: all rows of new data are used",
+        )
 
 
 def _require_free(path: Path) -> None:
@@ -182,5 +247,5 @@ def _require_free(path: Path) -> None:
         raise RunError(
             f"{path} is in the way",
             why="a new run never writes over an old one",
-            fix=f"give another --out, or resume it with `elboroom train --resume {path}`",
+            fix=f"give another --out, or resume it with `{command('train', '--resume', path)}`",
         )
