@@ -8,7 +8,7 @@ import torch
 
 from elboroom.config import Config, PartName
 from elboroom.config.data import MNIST
-from elboroom.data import Dataset, load_data, load_new
+from elboroom.data import Dataset, load_data, load_new, require_dataset
 from elboroom.data.dataset import WHOLE
 from elboroom.data.load import read_source
 from elboroom.data.stored_rows import StoredRows
@@ -62,11 +62,13 @@ class Run:
         """Make the folder and write its config.
 
         Raises:
+            UsageError: if `data` is not a Dataset.
             RunError: if something is in the way, or the folder cannot be made or locked.
             DiskError: if it cannot be written.
             DataError: if the likelihood cannot take the values of the data.
         """
         path = Path(path)
+        require_dataset(data)
         for part in (data.train, data.test):
             require_support(likelihood_of(config.model), part, data.identity.source)
         with atomic.disk_errors(path):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from elboroom.config import ObjectiveConfig, TrainConfig
-from elboroom.data import Dataset, Part
+from elboroom.data import Dataset, Part, require_dataset
 from elboroom.device import autocast, prepare
 from elboroom.model.likelihoods import require_support
 from elboroom.model.vae import VAE
@@ -56,10 +56,12 @@ def train(
         The state after the last step.
 
     Raises:
+        UsageError: if `data` is not a Dataset.
         DataError: if the data has values that the likelihood cannot take.
         TrainingError: if the bound or a gradient is not finite, and no lower learning rate helped.
             Model and state are then the last good ones.
     """
+    require_dataset(data)
     device, dtype = prepare(config)
     model.to(device).train()
     state = state or new_state(model)
