@@ -51,7 +51,12 @@ def draw(
     for name in names:
         try:
             figure = gallery.draw(name, subject)
-        except (NotDrawableError, GridError, DataMovedError) as error:
+        except DataMovedError as error:
+            if chosen:
+                raise
+            console.print(f"left out: the {name} figure, because {error.what}; {error.fix}")
+            continue
+        except (NotDrawableError, GridError) as error:
             if chosen:
                 raise
             console.print(f"left out: {error.what}, because {error.why}")

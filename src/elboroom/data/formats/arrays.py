@@ -34,9 +34,10 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
     """
     group_by = {config.group_by} & arrays.keys()
     roles = assign_roles(name, arrays, {*config.unused, *group_by})
-    images = {part: _require_rows(name, roles, arrays, part) for part in _present(roles)}
+    stored = {part: _require_rows(name, roles, arrays, part) for part in _present(roles)}
+    images = stored
     _require_one_shape(name, images, roles)
-    masks, stored = _masks(name, images, roles, arrays), images
+    masks = _masks(name, images, roles, arrays)
     known = {roles[Role(p, "images")]: _known(a, masks.get(p)) for p, a in images.items()}
     white = white_value(name, known, config)
     mapped = isinstance(images["train"], np.memmap)
