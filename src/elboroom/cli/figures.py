@@ -7,7 +7,7 @@ from rich.console import Console
 from elboroom.cli.terminal import plain_console
 from elboroom.config import FigureName, FiguresConfig
 from elboroom.device import keep_freed_memory
-from elboroom.errors import NotDrawableError
+from elboroom.errors import ElboroomError, NotDrawableError
 from elboroom.figures import gallery
 from elboroom.infer.grid import GridError
 from elboroom.model.vae import VAE
@@ -28,10 +28,21 @@ def draw(
     config: FiguresConfig,
     names: tuple[FigureName, ...],
     console: Console,
+    *,
+    left_out: tuple[type[ElboroomError], ...] = (NotDrawableError, GridError),
 ) -> None:
     """Draw the figures `names` of the model at a step.
 
     One that cannot be drawn is left out, with a line on the console, unless it was chosen.
+
+    Args:
+        run: the run.
+        model: its model at the step.
+        step: step of the checkpoint.
+        config: options.
+        names: figures to draw.
+        console: where each figure is named.
+        left_out: the errors of a figure that leave it out.
     """
     keep_freed_memory()
     subject = gallery.Subject(
@@ -47,7 +58,7 @@ def draw(
     for name in names:
         try:
             figure = gallery.draw(name, subject)
-        except (NotDrawableError, GridError) as error:
+        except left_out as error:
             if chosen:
                 raise
             console.print(f"left out: {error.what}, because {error.why}")

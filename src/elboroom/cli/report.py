@@ -9,6 +9,7 @@ from elboroom.cli.evaluate import evaluate_with_progress
 from elboroom.cli.figures import draw
 from elboroom.cli.terminal import plain_console
 from elboroom.config import EvaluateConfig, FigureName, FiguresConfig
+from elboroom.errors import ElboroomError
 from elboroom.model.vae import VAE
 from elboroom.runs.report import EvaluationSummary, render, summarise
 from elboroom.runs.results import EVALUATION
@@ -29,7 +30,8 @@ def report(path: Path, *, best: bool) -> None:
         n for n in FiguresConfig().only if not run.results.is_current(f"figures/{n}.png", step)
     )
     if missing:
-        draw(run, model, step, FiguresConfig(), missing, console)
+        # A figure has no options here, so no error of one is the user's.
+        draw(run, model, step, FiguresConfig(), missing, console, left_out=(ElboroomError,))
     console.print(f"open {run.results.write_report(render(run, evaluation), step)}")
 
 
