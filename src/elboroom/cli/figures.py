@@ -9,7 +9,7 @@ from elboroom.cli.terminal import plain_console
 from elboroom.config import FigureName, FiguresConfig
 from elboroom.data import Dataset
 from elboroom.device import keep_freed_memory
-from elboroom.errors import DataMovedError, NotDrawableError
+from elboroom.errors import DataMovedError, ElboroomError, NotDrawableError
 from elboroom.figures import gallery
 from elboroom.infer.grid import GridError
 from elboroom.model.vae import VAE
@@ -30,10 +30,25 @@ def draw(
     config: FiguresConfig,
     names: tuple[FigureName, ...],
     console: Console,
+    *,
+    left_out: tuple[type[ElboroomError], ...] = (
+        NotDrawableError,
+        GridError,
+        DataMovedError,
+    ),
 ) -> None:
     """Draw the figures `names` of the model at a step.
 
     One that cannot be drawn is left out, with a line on the console, unless it was chosen.
+
+    Args:
+        run: the run.
+        model: its model at the step.
+        step: step of the checkpoint.
+        config: options.
+        names: figures to draw.
+        console: where each figure is named.
+        left_out: the errors of a figure that leave it out.
     """
     keep_freed_memory()
     load, part = _data_to_show(run, config)
@@ -51,12 +66,7 @@ def draw(
     for name in names:
         try:
             figure = gallery.draw(name, subject)
-        except DataMovedError as error:
-            if chosen:
-                raise
-            console.print(f"left out: the {name} figure, because {error.what}; {error.fix}")
-            continue
-        except (NotDrawableError, GridError) as error:
+        except left_out as error:
             if chosen:
                 raise
             console.print(f"left out: {error.what}, because {error.why}")

@@ -224,7 +224,8 @@ def _row_names(rows: Part) -> list[str]:
 
 def _with_rows(subject: Subject, rows: Part) -> str:
     """Return words for images whose row numbers stand below them."""
-    return f"{subject.part_name} images, # is the row of {rows.origin or 'the source'}"
+    tinted = ", missing pixels are tinted" if rows.missing else ""
+    return f"{subject.part_name} images, # is the row of {rows.origin or 'the source'}{tinted}"
 
 
 def _manifold(subject: Subject) -> Figure:
