@@ -24,7 +24,7 @@ def subject():
     model = VAE.from_config(ModelConfig(2, (20,)), data.event_shape, generator=stream(5, "weights"))
     for p in model.parameters():
         p.data *= 2
-    return gallery.Subject(model, data, [], FiguresConfig())
+    return gallery.Subject(model, lambda: data, data.event_shape, [], FiguresConfig())
 
 
 @pytest.fixture

@@ -34,7 +34,13 @@ def draw(
     One that cannot be drawn is left out, with a line on the console, unless it was chosen.
     """
     keep_freed_memory()
-    subject = gallery.Subject(model.cpu(), run.load_data(), run.metrics.history(), config)
+    subject = gallery.Subject(
+        model.cpu(),
+        lambda: run.choose_part(config.part, config.data).dataset,
+        run.event_shape,
+        run.metrics.history(),
+        config,
+    )
     chosen = config.only != FiguresConfig().only
     for name in names:
         try:

@@ -12,14 +12,12 @@ from elboroom.config import Config
 from elboroom.data import Dataset, load_data
 from elboroom.data.summary import summary
 from elboroom.device import resolve_device
-from elboroom.errors import TrainingError, UsageError
+from elboroom.errors import UsageError
 from elboroom.model.networks import NETWORK_KINDS
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
-from elboroom.runs.autosave import Autosave
 from elboroom.runs.run import RUNS, Run
-from elboroom.training.limits.out_of_memory import memory_errors
-from elboroom.training.loop import train as train_model
+from elboroom.runs.training import train_and_save
 from elboroom.training.resolve import resolve, resolve_with_reasons
 from elboroom.training.safeguards.early_stopping import evaluations_after_warmup, out_of_patience
 from elboroom.training.schedule import steps_per_epoch
@@ -62,34 +60,20 @@ def _train(
     run: Run, model: VAE, state: TrainState, data: Dataset, stop: Stop, *, quiet: bool
 ) -> None:
     """Train until the last step or a signal, and save the run."""
-    autosave, config = Autosave(run, model, state), run.config
     console, held_out = plain_console(stderr=True), data.held_out[0]
-
-    def on_epoch(state: TrainState) -> None:
-        autosave.on_epoch(state)
-        show(state.history[-1])
-
-    watched = epoch_progress(console, config.train, held_out, quiet=quiet)
-    with watched as show, memory_errors(config.train):
+    with epoch_progress(console, run.config.train, held_out, quiet=quiet) as show:
         try:
-            train_model(
+            train_and_save(
+                run,
                 model,
+                state,
                 data,
-                config.train,
-                objective=config.objective,
-                state=state,
-                on_step=autosave.on_step,
-                on_epoch=on_epoch,
+                on_epoch=lambda state: show(state.history[-1]),
                 stop=stop,
             )
-        except TrainingError:
-            autosave.save_if_possible(state)  # a disk error must not hide this one
-            raise
         except Interrupted:
             if stop.asked:
                 raise  # without a step there is nothing to save
-        else:
-            autosave.save(state)
 
 
 def explain(config: Config) -> None:
@@ -115,6 +99,8 @@ def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Ru
     """Create a run, and hold its lock in this block."""
     path = out or RUNS / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
     config = replace(config, data=config.data.with_absolute_path())
+    if config.init_from is not None:
+        config = replace(config, init_from=str(Path(config.init_from).resolve()))
     resolve_device(config.train.device)  # a missing device must not leave a run behind
     data = load_data(config.data)
     run = Run.create(path, resolve(config, data), data)
@@ -124,16 +110,31 @@ def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Ru
 
 @contextmanager
 def _existing_run(config: Config, path: Path, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
-    """Open a run to resume it, and hold its lock in this block."""
+    """Open a run to resume it, perhaps to more epochs, and hold its lock in this block."""
     run = Run(path)
-    if config != run.config or out is not None:
-        raise UsageError(
-            "found other options with --resume; expected none",
-            why="a resumed run continues as if it had never stopped, with its original options",
-            fix=f"use `elboroom train --resume {path}` alone, or train a new run",
-        )
     with run.locked():
-        yield run, run.load_data()
+        if out is not None or not _is_longer(config, run.config):
+            raise _other_options(path)
+        data = run.load_data()
+        if config != run.config:
+            run.extend(config.train.epochs)
+        yield run, data
+
+
+def _is_longer(config: Config, before: Config) -> bool:
+    """Return whether a config is the one before, or differs in more epochs alone."""
+    epochs = config.train.epochs
+    extended = replace(before, train=replace(before.train, epochs=epochs))
+    return config == extended and epochs >= before.train.epochs
+
+
+def _other_options(path: Path) -> UsageError:
+    return UsageError(
+        "found other options with --resume; expected none, or more --epochs alone",
+        why="a resumed run continues as if it had never stopped, with its original options",
+        fix=f"use `elboroom train --resume {path}`, add --epochs, or train a new run; "
+        f"--init-from {path} starts a new run from its weights",
+    )
 
 
 def _closing_message(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -40,12 +41,26 @@ _NEEDS_IMAGES = ("samples", "interpolation", "contours", "posteriors", "completi
 
 @dataclass(frozen=True)
 class Subject:
-    """The model, data and training history that the figures show; the model is on the CPU."""
+    """The model, data and training history that the figures show.
+
+    Attributes:
+        model: on the CPU.
+        load_data: loads the data, whose test part is shown, when a figure asks for them.
+        event_shape: shape of one row.
+        history: metrics of each epoch.
+        config: options.
+    """
 
     model: VAE
-    data: Dataset
+    load_data: Callable[[], Dataset]
+    event_shape: tuple[int, ...]
     history: list[EpochMetrics]
     config: FiguresConfig
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The data, which are loaded at the first use."""
+        return self.load_data()
 
     def generator(self, name: str) -> torch.Generator:
         """Return the random stream of one figure; it does not depend on which others are drawn."""
@@ -53,7 +68,7 @@ class Subject:
 
     def seen(self, x: Tensor) -> Tensor:
         """Return the mask of the config for `x` (B, *event), False where a pixel is missing."""
-        return seen(x, load_mask(self.config.mask, self.data.event_shape))
+        return seen(x, load_mask(self.config.mask, self.event_shape))
 
 
 def draw(name: FigureName, subject: Subject) -> Figure:
@@ -64,7 +79,7 @@ def draw(name: FigureName, subject: Subject) -> Figure:
         UsageError: if the mask or the pairs of the config do not fit the data.
     """
     if name in _NEEDS_IMAGES:
-        _require_images(subject.data, name)
+        require_images(subject.event_shape, name)
     with torch.no_grad():
         return FIGURES[name](subject)
 
@@ -214,14 +229,19 @@ def _curves(subject: Subject) -> Figure:
         "epoch": np.array([m.epoch for m in evaluated]),
         "elbo": np.array([m.held_out_elbo for m in evaluated], dtype=float),
     }
-    return figures.curves(train, held_out, held_out_name=subject.data.held_out[0])
+    return figures.curves(train, held_out, held_out_name="held out")
 
 
-def _require_images(data: Dataset, name: str) -> None:
-    if len(data.event_shape) != 3 or data.event_shape[0] not in (1, 3):
+def require_images(event_shape: tuple[int, ...], name: str) -> None:
+    """Check that events can be drawn as pictures.
+
+    Raises:
+        NotDrawableError: if they cannot.
+    """
+    if len(event_shape) != 3 or event_shape[0] not in (1, 3):
         raise NotDrawableError(
             f"the {name} figure needs images",
-            why=f"events have shape {data.event_shape}, not (C, H, W) with C = 1 or 3",
+            why=f"events have shape {event_shape}, not (C, H, W) with C = 1 or 3",
             fix="draw other figures with --only, or save the data as images",
         )
 

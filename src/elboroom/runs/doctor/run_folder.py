@@ -214,7 +214,8 @@ def _means_differ(run: Run) -> bool:
         evaluation = run.results.read_evaluation()
         stored = {} if evaluation is None else summarise(run, evaluation).estimates
         arrays = read_archive(run.path / PER_IMAGE, _LARGEST / 2**30, copies=1)
-        means = {name: Estimate.of(torch.from_numpy(array)).mean for name, array in arrays.items()}
+        values = {name: torch.from_numpy(arrays[name]) for name in stored if name in arrays}
+        means = {name: Estimate.of(rows).mean for name, rows in values.items()}
     except (ElboroomError, TypeError, *_UNREADABLE):
         return False  # a file that cannot be read is reported by itself
     return not all(n in means and _agree(e.get("mean"), means[n]) for n, e in stored.items())
