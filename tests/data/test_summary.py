@@ -47,7 +47,27 @@ def test_everything_that_was_read_of_a_table_is_said():
         "labels: 2 classes: a, b",
     ]
     assert found[3] == "split: 8 for training, 2 for testing (its own)"
-    assert found[4].startswith("likelihood: gaussian, as asked; the values are real numbers")
+    assert found[4] == (
+        "likelihood: gaussian, as asked; the values are real numbers; each value is standardised "
+        "inside the model"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "standardise", "expected"),
+    [
+        ((4,), "auto", "; each value is standardised inside the model"),
+        ((3, 2, 2), "auto", "; each channel is standardised inside the model"),
+        ((3, 2, 2), "value", "; each value is standardised inside the model"),
+        ((4,), "all", "; all values are standardised alike inside the model"),
+        ((4,), "none", ""),
+    ],
+)
+def test_what_the_model_standardises_is_said(shape: Any, standardise: Any, expected: str):
+    data = Dataset.from_arrays(RANDOM.normal(size=(20, *shape)))
+    model = ModelConfig(likelihood="gaussian", standardise=standardise)
+    line = summary(data, model, asked="auto")[-1]
+    assert line == f"likelihood: gaussian, because the values are real numbers{expected}"
 
 
 @pytest.mark.parametrize(
