@@ -222,11 +222,14 @@ class Report(RunCommand):
     samples per image if needed; such an evaluation never replaces one with more.
     """
 
+    data: str | None = None
+    """Where the run's data are now, if they were moved or renamed."""
+
     def run(self) -> int:
         """Write the report."""
         from elboroom.cli import report
 
-        report.report(self.run_folder, best=self.best)
+        report.report(self.run_folder, best=self.best, data=self.data)
         return 0
 
 

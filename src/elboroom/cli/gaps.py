@@ -43,7 +43,7 @@ def gaps(path: Path, config: GapsConfig, *, best: bool, quiet: bool, as_json: bo
     if as_json:
         console.print(atomic.as_json(description | found.to_dict()))
         return
-    console.print(tables.fits(description, found))
+    console.print(tables.fits(f"{selection.title(step)}, K = {config.k:,}", found))
     console.print(tables.gaps(found))
 
 

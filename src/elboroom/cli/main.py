@@ -55,7 +55,7 @@ def bound_openmp_spinning() -> None:
 def _run(arguments: list[str]) -> int:
     try:
         with ended_by_signals():
-            return parse(arguments).run()
+            return parse([_expand(argument) for argument in arguments]).run()
     except Interrupted as end:
         return _fail(str(end), end.exit_code)
     except BrokenPipeError:
@@ -64,6 +64,14 @@ def _run(arguments: list[str]) -> int:
         if "--debug" in arguments:
             traceback.print_exc()
         return _fail(*_message_and_code(error))
+
+
+def _expand(argument: str) -> str:
+    """Expand `~` at the start of a path, which a shell leaves as it is after `--option=`."""
+    if not argument.startswith("--"):
+        return os.path.expanduser(argument)
+    option, sign, value = argument.partition("=")
+    return option + sign + os.path.expanduser(value)
 
 
 def _message_and_code(error: Exception) -> tuple[str, int]:

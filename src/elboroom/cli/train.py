@@ -12,7 +12,7 @@ from elboroom.config import Config
 from elboroom.data import Dataset, load_data
 from elboroom.data.summary import summary
 from elboroom.device import resolve_device
-from elboroom.errors import UsageError
+from elboroom.errors import UsageError, command
 from elboroom.model.networks import NETWORK_KINDS
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
@@ -132,8 +132,8 @@ def _other_options(path: Path) -> UsageError:
     return UsageError(
         "found other options with --resume; expected none, or more --epochs alone",
         why="a resumed run continues as if it had never stopped, with its original options",
-        fix=f"use `elboroom train --resume {path}`, add --epochs, or train a new run; "
-        f"--init-from {path} starts a new run from its weights",
+        fix=f"use `{command('train', '--resume', path)}`, add --epochs, or train a new run; "
+        "--init-from starts a new run from its weights",
     )
 
 
@@ -144,13 +144,13 @@ def _closing_message(
     if not finished:
         return (
             f"stopped at step {state.step:,}; the run is in {run.path}\n"
-            f"resume with: elboroom train --resume {run.path}"
+            f"resume with: {command('train', '--resume', run.path)}"
         )
     best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
         f"{_early_end(run, state, held_out) if early else ''}"
         f"trained: {_last_elbo(state, held_out)}; the run is in {run.path}\n"
-        f"next: elboroom report {run.path}{best}"
+        f"next: {command('report', run.path)}{best}"
     )
 
 

@@ -181,8 +181,10 @@ ANNEALING_SCHEDULES: dict[AnnealingSchedule, str] = {
 
 FigureName = Literal[
     "samples",
+    "reconstructions",
     "latent",
     "interpolation",
+    "traversal",
     "contours",
     "posteriors",
     "completion",
@@ -191,8 +193,10 @@ FigureName = Literal[
 ]
 FIGURES: dict[FigureName, str] = {
     "samples": "images drawn from the model",
-    "latent": "posterior means of test images in the latent plane",
+    "reconstructions": "images over the means decoded at their posterior means",
+    "latent": "posterior means in the latent plane",
     "interpolation": "images decoded on the way from one class to another",
+    "traversal": "images decoded while one latent after another is walked from -3 to 3",
     "contours": "true and fitted posteriors of some images, as contours",
     "posteriors": "posteriors by several methods beside the true one",
     "completion": "images completed from their observed part",

@@ -16,6 +16,8 @@ from elboroom.data.reading import Reading
 from elboroom.data.value_kind import value_kind
 from elboroom.errors import IncomparableError, UsageError
 
+WHOLE = "whole"
+"""Name of the split of new data, every row of which is in the test part."""
 _COMPARED = ("sha256", "binarisation", "split", "test_images", "drawn_rows")
 
 
@@ -38,6 +40,12 @@ class Identity:
     def to_dict(self) -> dict[str, Any]:
         """Return the properties that there are by name, as files hold them."""
         return {name: value for name, value in vars(self).items() if value is not None}
+
+    def title(self, rows: int, part: str, nouns: str) -> str:
+        """Name the data, and some rows of a part, in one line."""
+        split = "" if self.split == WHOLE else f"{self.split} split, "
+        which = f"all {rows:,}" if part == "all" else f"{rows:,} {part}"
+        return f"{self.source}, {self.binarisation} binarisation, {split}{which} {nouns}"
 
     def require_same(
         self,

@@ -13,7 +13,7 @@ from elboroom.config import DataConfig, ValueKind
 from elboroom.config.data import MNIST
 from elboroom.config.kinds import VALUE_KINDS
 from elboroom.data.binarisation import Binarisation
-from elboroom.data.dataset import Dataset, Identity
+from elboroom.data.dataset import WHOLE, Dataset, Identity
 from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.registry import read_data
 from elboroom.data.groups import with_groups
@@ -29,8 +29,6 @@ from elboroom.data.variation import require_variation
 from elboroom.errors import DataError
 
 TRAIN_STREAM, TEST_STREAM = 0, 1
-WHOLE = "whole"
-"""Name of the split of new data, every row of which is in the test part."""
 
 
 def read_source(config: DataConfig) -> Source:

@@ -97,11 +97,8 @@ class Evaluation:
     @property
     def title(self) -> str:
         """The data and the number of samples, in one line."""
-        data = self.identity
-        return (
-            f"{data.source}, {data.binarisation} binarisation, {data.split} split, "
-            f"{data.test_images:,} {self.part} images, K = {self.k}"
-        )
+        rows = len(self.per_image["elbo"])
+        return f"{self.identity.title(rows, self.part, 'images')}, K = {self.k}"
 
     def minus(self, other: "Evaluation") -> dict[str, Estimate]:
         """Estimate the mean difference of each quantity from paired images.

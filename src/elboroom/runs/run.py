@@ -7,14 +7,15 @@ from pathlib import Path
 
 import torch
 
-from elboroom.config import Config, DataConfig, ModelConfig
+from elboroom.config import Config, ModelConfig, PartName
 from elboroom.config.checks import require
-from elboroom.config.kinds import PartName
-from elboroom.data import Dataset, load_data, require_dataset
-from elboroom.data.new import load_new, part_of, read_source
+from elboroom.config.data import MNIST
+from elboroom.data import Dataset, load_data, load_new, require_dataset
+from elboroom.data.dataset import WHOLE
+from elboroom.data.load import read_source
 from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
-from elboroom.errors import DataError, DiskError, RunError, UsageError
+from elboroom.errors import DataMovedError, DiskError, RunError, UsageError, command
 from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
@@ -118,32 +119,30 @@ class Run:
             source: where the data are now, if they were moved or renamed.
 
         Raises:
-            DataError: if there are no data where the run found them.
+            DataMovedError: if there are no data where the run found them.
             IncomparableError: if they are not the data of the run, by their SHA-256.
         """
-        config = self.config.data
         if source is not None:
-            config = replace(config, source=source)
-        elif config.source != DataConfig.source and not Path(config.source).exists():
+            data = load_new(source, self.config.data, self.identity, self.event_shape)
+        elif self.config.data.source == MNIST or self.config.data.path.exists():
+            data = load_data(self.config.data)
+        else:
             raise self._moved()
-        return self.require_data(load_data(config))
+        return self.require_data(data)
 
     def require_data(self, data: Dataset) -> Dataset:
-        """Check that data are those that the run was made from, and return them with its identity.
-
-        The name of a file that was renamed does not count.
+        """Check that data are those that the run was made from, and return them.
 
         Raises:
             IncomparableError: if they are other data, by their SHA-256.
         """
-        found = replace(data.identity, source=self.identity.source)
         self.identity.require_same(
-            found,
+            data.identity,
             what=f"the data of {self.path} has changed since it was trained",
             fix=f"put back the data that it was trained on at {self.config.data.source}, or name "
-            "it with --data",
+            "where it is now with --data",
         )
-        return replace(data, identity=self.identity)
+        return data
 
     def choose_part(self, name: PartName | None = None, source: str | None = None) -> ChosenPart:
         """Load a part of the run's own data, or all rows of new data.
@@ -157,14 +156,14 @@ class Run:
                 of the run's data.
             UsageError: if the data have no such part.
         """
-        if source is not None:
-            identity, rows = load_new(source, self.config.data, self.event_shape)
-            if identity.sha256 != self.identity.sha256:
-                _require_whole(name, source)
-                require_support(likelihood_class(self.config.model), rows, identity.source)
-                return ChosenPart(identity, "all", rows, is_new=True)
-        name = name or "test"
-        return ChosenPart(self.identity, name, part_of(self.load_data(source), name))
+        if source is None:
+            return ChosenPart.of(self.load_data(), name or "test")
+        data = load_new(source, self.config.data, self.identity, self.event_shape)
+        if data.identity.split != WHOLE:
+            return ChosenPart.of(data, name or "test")
+        _require_whole(name, source)
+        require_support(likelihood_class(self.config.model), data.test, data.identity.source)
+        return ChosenPart(data, "all", data.test)
 
     def stored_rows(self, chosen: ChosenPart, source: str | None = None) -> StoredRows:
         """Read the rows of a part as their file has them.
@@ -177,8 +176,8 @@ class Run:
         config = config if source is None else replace(config, source=source)
         return StoredRows.of(read_source(config), chosen.rows)
 
-    def _moved(self) -> DataError:
-        return DataError(
+    def _moved(self) -> DataMovedError:
+        return DataMovedError(
             f"the data of {self.path} is no longer at {self.config.data.source}",
             why=f"it was moved, renamed or deleted; its SHA-256 begins {self.identity.sha256[:16]}",
             fix="name it with --data, which recognises it by its SHA-256; to resume training, "
@@ -280,7 +279,8 @@ class Run:
         except DiskError as error:
             kept = listing.newest_first(self.checkpoints)
             start = f"its checkpoint {kept[0].name}" if kept else "its start"
-            fix = f"{error.fix}; `elboroom train --resume {self.path}` then resumes from {start}"
+            resume = command("train", "--resume", self.path)
+            fix = f"{error.fix}; `{resume}` then resumes from {start}"
             raise DiskError(error.what, why=error.why, fix=fix) from error
 
 
@@ -323,5 +323,5 @@ def _require_free(path: Path) -> None:
         raise RunError(
             f"{path} is in the way",
             why="a new run never writes over an old one",
-            fix=f"give another --out, or resume it with `elboroom train --resume {path}`",
+            fix=f"give another --out, or resume it with `{command('train', '--resume', path)}`",
         )

@@ -32,11 +32,12 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         DataError: if an array is left over, does not fit the others, or has values that are not
             those of data.
     """
-    group_by = {key for key in arrays if key == config.group_by}
+    group_by = {array for array in arrays if array == config.group_by}
     roles = assign_roles(name, arrays, {*config.unused, *group_by})
-    images = {part: _require_rows(name, roles, arrays, part) for part in _present(roles)}
+    stored = {part: _require_rows(name, roles, arrays, part) for part in _present(roles)}
+    images = stored
     _require_one_shape(name, images, roles)
-    masks, stored = _masks(name, images, roles, arrays), images
+    masks = _masks(name, images, roles, arrays)
     known = {roles[Role(p, "images")]: _known(a, masks.get(p)) for p, a in images.items()}
     white = white_value(name, known, config)
     mapped = isinstance(images["train"], np.memmap)

@@ -126,8 +126,9 @@ def step_bytes(
     few, more = (_saved_bytes(model, part, config, objective, images) for images in _PROBES)
     each = (more - few) // (_PROBES[1] - _PROBES[0])
     fixed = _ACTIVATION_COPIES * (few - _PROBES[0] * each)
-    moves = resolve_device(config.device).type != "cpu" and isinstance(part.images, Tensor)
-    return _ACTIVATION_COPIES * each, fixed + (part.images.nbytes if moves else 0)
+    if resolve_device(config.device).type != "cpu" and isinstance(part.images, Tensor):
+        fixed += part.images.nbytes
+    return _ACTIVATION_COPIES * each, fixed
 
 
 def _saved_bytes(
