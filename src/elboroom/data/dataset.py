@@ -194,7 +194,8 @@ class Dataset:
                 fix="name one of these; --validation of `elboroom train` makes a validation part",
             )
         if name == "all":
-            return join([part.drawn_once() for part in self.parts.values()])
+            distinct = {id(part): part.drawn_once() for part in self.parts.values()}
+            return join([*distinct.values()])
         return self.parts[name].drawn_once()
 
 
