@@ -1,18 +1,31 @@
-"""Options that depend on the machine, resolved before a run begins: batch size and epochs."""
+"""Options that depend on the data or the machine, resolved before a run begins."""
 
+import math
 from dataclasses import replace
 
-from elboroom.config import Config
+from elboroom.config import Config, ValueKind
+from elboroom.config.kinds import LIKELIHOOD_OF_VALUES, LikelihoodName
 from elboroom.data import Dataset
 from elboroom.model.vae import VAE
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.batch_size import largest_fit
 from elboroom.training.limits.out_of_memory import memory_errors
 from elboroom.training.limits.time_budget import epochs_within
+from elboroom.training.schedule import steps_per_epoch
+
+_STEPS = 3_000  # of "auto" epochs; small tables and pictures gain little from more
+_EPOCHS = 30  # at least, of "auto" epochs
+_WITHOUT_END = 1_000_000  # epochs, of which the minutes leave fewer
+_VALUES: dict[ValueKind, str] = {
+    "binary": "every value is 0 or 1",
+    "bytes": "the values are the levels of bytes",
+    "unit": "the values are real numbers in [0, 1]",
+    "real": "the values are real numbers",
+}
 
 
 def resolve(config: Config, data: Dataset) -> Config:
-    """Replace `batch_size="auto"` and `minutes` by numbers that suit this machine.
+    """Replace "auto" and `minutes` by what suits the data and this machine.
 
     A run stores the resolved config, so that it resumes with the same numbers anywhere.
 
@@ -21,8 +34,9 @@ def resolve(config: Config, data: Dataset) -> Config:
         data: what it will be trained on.
 
     Returns:
-        The config with a number as its batch size. Where `minutes` were given they are None, and
-        `epochs` is the number that fits, at most that of `config`.
+        The config with the name of its likelihood, and numbers as its batch size and epochs. Where
+        `minutes` were given they are None, and `epochs` is the number that fits, at most that of
+        `config`.
 
     Raises:
         UsageError: if free memory is unknown, one image does not fit, or one epoch takes longer
@@ -33,16 +47,44 @@ def resolve(config: Config, data: Dataset) -> Config:
 
 
 def resolve_with_reasons(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]:
-    """Resolve as `resolve` does, and return also the reasons by choice: "batches", "epochs"."""
+    """Resolve as `resolve` does, and return also the reasons of each choice, by its name."""
     reasons = dict[str, str]()
+    if config.model.likelihood == "auto":
+        config, reasons["likelihood"] = _fit_to_values(config, data)
+    if config.train.epochs == "auto" and config.minutes is not None:
+        config = replace(config, train=replace(config.train, epochs=_WITHOUT_END))
     if config.train.batch_size != "auto" and config.minutes is None:
-        return config, reasons
+        return _with_epochs(config, data, reasons)
     model = new_model(config, data)
     if config.train.batch_size == "auto":
         config, reasons["batches"] = _fit_into_memory(config, model, data)
     if config.minutes is not None:
         config, reasons["epochs"] = _fit_into_minutes(config, config.minutes, model, data)
-    return config, reasons
+    return _with_epochs(config, data, reasons)
+
+
+def chosen_likelihood(data: Dataset) -> tuple[LikelihoodName, str]:
+    """Return the likelihood that "auto" stands for, and the reason."""
+    name = LIKELIHOOD_OF_VALUES[data.kind]
+    return name, f"{name}: {_VALUES[data.kind]}"
+
+
+def _fit_to_values(config: Config, data: Dataset) -> tuple[Config, str]:
+    name, reason = chosen_likelihood(data)
+    return replace(config, model=replace(config.model, likelihood=name)), reason
+
+
+def _with_epochs(
+    config: Config, data: Dataset, reasons: dict[str, str]
+) -> tuple[Config, dict[str, str]]:
+    """Replace "auto" epochs by a number."""
+    if config.train.epochs != "auto":
+        return config, reasons
+    per_epoch = steps_per_epoch(config.train, data.train)
+    epochs = max(_EPOCHS, math.ceil(_STEPS / per_epoch))
+    reason = f"{epochs:,}, which are {epochs * per_epoch:,} steps"
+    train = replace(config.train, epochs=epochs)
+    return replace(config, train=train), reasons | {"epochs": reason}
 
 
 def _fit_into_memory(config: Config, model: VAE, data: Dataset) -> tuple[Config, str]:
