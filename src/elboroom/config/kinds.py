@@ -188,8 +188,10 @@ ANNEALING_SCHEDULES: dict[AnnealingSchedule, str] = {
 
 FigureName = Literal[
     "samples",
+    "reconstructions",
     "latent",
     "interpolation",
+    "traversal",
     "contours",
     "posteriors",
     "completion",
@@ -198,8 +200,10 @@ FigureName = Literal[
 ]
 FIGURES: dict[FigureName, str] = {
     "samples": "images drawn from the model",
-    "latent": "posterior means of test images in the latent plane",
+    "reconstructions": "images over the means decoded at their posterior means",
+    "latent": "posterior means in the latent plane",
     "interpolation": "images decoded on the way from one class to another",
+    "traversal": "images decoded while one latent after another is walked from -3 to 3",
     "contours": "true and fitted posteriors of some images, as contours",
     "posteriors": "posteriors by several methods beside the true one",
     "completion": "images completed from their observed part",
@@ -207,11 +211,15 @@ FIGURES: dict[FigureName, str] = {
     "curves": "ELBO, reconstruction and KL over epochs",
 }
 
-FormatName = Literal["npy", "npz", "folder"]
+FormatName = Literal["npy", "pt", "npz", "mat", "idx", "folder"]
 FORMATS: dict[FormatName, str] = {
-    "npy": "one array of images, a .npy written by numpy.save",
-    "npz": "images, and labels, masks or a test part, a .npz written by numpy.savez",
-    "folder": "a folder of PNG pictures, or of one folder for each class, or of `train` and `test`",
+    "npy": "one array of images or rows, a .npy written by numpy.save",
+    "pt": "tensors, a .pt written by torch.save",
+    "npz": "images, labels and masks by name, a .npz written by numpy.savez",
+    "mat": "numeric arrays by name, a .mat of MATLAB 5 to 7.2",
+    "idx": "images as those of MNIST, an IDX file or a folder of them, packed by gzip or not",
+    "folder": "a folder of PNG pictures, or of one folder for each class, or of `train`, `val` and "
+    "`test`",
 }
 
 

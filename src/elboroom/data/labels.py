@@ -35,8 +35,8 @@ def read_labels(labels: np.ndarray, rows: int, where: str) -> tuple[np.ndarray, 
     """Read the labels of one part.
 
     Args:
-        labels: (N,) or (N, 1) integers, booleans, whole floats, strings or objects of these; or
-            one-hot (N, C). NaN and None stand for rows without a label.
+        labels: (N,), (N, 1) or (1, N) integers, booleans, whole floats, strings or objects of
+            these; or one-hot (N, C). NaN and None stand for rows without a label.
         rows: the number N of rows.
         where: the array that holds them, for errors.
 
@@ -108,6 +108,8 @@ def _named(names: np.ndarray, present: np.ndarray, parts: Sequence[RawLabels]) -
 def _keys(part: RawLabels) -> np.ndarray:
     """Return one integer or string for each row, (N,)."""
     labels = np.asarray(part.values)
+    if labels.shape == (1, part.rows):  # a row, as MATLAB writes vectors
+        labels = labels.T
     if labels.ndim == 0 or len(labels) != part.rows or labels.ndim > 2 or 0 in labels.shape:
         raise DataError(
             f"the labels {part.where} do not fit the rows",

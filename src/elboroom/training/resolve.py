@@ -3,12 +3,13 @@
 import math
 from dataclasses import replace
 
-from elboroom.config import Config, ValueKind
+from elboroom.config import Config
 from elboroom.config.kinds import LIKELIHOOD_OF_VALUES, LikelihoodName
-from elboroom.data import Dataset
+from elboroom.data import Dataset, require_dataset
 from elboroom.model.vae import VAE
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.batch_size import largest_fit
+from elboroom.training.limits.memory import require_memory, require_memory_for_weights
 from elboroom.training.limits.out_of_memory import memory_errors
 from elboroom.training.limits.time_budget import epochs_within
 from elboroom.training.schedule import steps_per_epoch
@@ -16,16 +17,10 @@ from elboroom.training.schedule import steps_per_epoch
 _STEPS = 3_000  # of "auto" epochs; small tables and pictures gain little from more
 _EPOCHS = 30  # at least, of "auto" epochs
 _WITHOUT_END = 1_000_000  # epochs, of which the minutes leave fewer
-_VALUES: dict[ValueKind, str] = {
-    "binary": "every value is 0 or 1",
-    "bytes": "the values are the levels of bytes",
-    "unit": "the values are real numbers in [0, 1]",
-    "real": "the values are real numbers",
-}
 
 
 def resolve(config: Config, data: Dataset) -> Config:
-    """Replace "auto" and `minutes` by what suits the data and this machine.
+    """Replace "auto" and `minutes` by what suits the data and this machine, and check the memory.
 
     A run stores the resolved config, so that it resumes with the same numbers anywhere.
 
@@ -39,8 +34,9 @@ def resolve(config: Config, data: Dataset) -> Config:
         `config`.
 
     Raises:
-        UsageError: if free memory is unknown, one image does not fit, or one epoch takes longer
-            than the minutes.
+        UsageError: if `data` is not a Dataset, if training does not fit into the free memory, if
+            that is unknown and the batch size is auto, or if one epoch takes longer than the
+            minutes.
         TrainingError: if memory runs out while steps are timed.
     """
     return resolve_with_reasons(config, data)[0]
@@ -48,30 +44,25 @@ def resolve(config: Config, data: Dataset) -> Config:
 
 def resolve_with_reasons(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]:
     """Resolve as `resolve` does, and return also the reasons of each choice, by its name."""
+    require_dataset(data)
     reasons = dict[str, str]()
+    require_memory_for_weights(config, data.event_shape)
     if config.model.likelihood == "auto":
-        config, reasons["likelihood"] = _fit_to_values(config, data)
+        config = replace(config, model=replace(config.model, likelihood=likelihood_for(data)))
     if config.train.epochs == "auto" and config.minutes is not None:
         config = replace(config, train=replace(config.train, epochs=_WITHOUT_END))
-    if config.train.batch_size != "auto" and config.minutes is None:
-        return _with_epochs(config, data, reasons)
     model = new_model(config, data)
     if config.train.batch_size == "auto":
         config, reasons["batches"] = _fit_into_memory(config, model, data)
+    reasons["memory"] = str(require_memory(model, data, config.train, config.objective))
     if config.minutes is not None:
         config, reasons["epochs"] = _fit_into_minutes(config, config.minutes, model, data)
     return _with_epochs(config, data, reasons)
 
 
-def chosen_likelihood(data: Dataset) -> tuple[LikelihoodName, str]:
-    """Return the likelihood that "auto" stands for, and the reason."""
-    name = LIKELIHOOD_OF_VALUES[data.kind]
-    return name, f"{name}: {_VALUES[data.kind]}"
-
-
-def _fit_to_values(config: Config, data: Dataset) -> tuple[Config, str]:
-    name, reason = chosen_likelihood(data)
-    return replace(config, model=replace(config.model, likelihood=name)), reason
+def likelihood_for(data: Dataset) -> LikelihoodName:
+    """Return the likelihood that "auto" stands for, by the kind of the values."""
+    return LIKELIHOOD_OF_VALUES[data.kind]
 
 
 def _with_epochs(

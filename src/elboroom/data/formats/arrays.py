@@ -1,35 +1,19 @@
 """Arrays by name → Source, checked before they are used."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from elboroom.config import DataConfig
-from elboroom.data.formats.array_files import load_arrays
-from elboroom.data.formats.names import PartWord, Role, assign_roles
+from elboroom.data.formats.names import Role, assign_roles
 from elboroom.data.formats.values import white_value
+from elboroom.data.groups import group_numbers
 from elboroom.data.labels import NotClassesError, RawLabels, read_labels_of_parts
 from elboroom.data.source import Source, SourcePart, to_bytes_or_floats
 from elboroom.errors import DataError
 
-_PARTS: tuple[PartWord, ...] = ("train", "validation", "test")
+_PARTS = ("train", "validation", "test")
 _MOST_CHANNELS = 4
-
-
-def read_array(path: Path, config: DataConfig) -> Source:
-    """Read the images of a `.npy`, or the arrays of an `.npz` by their names.
-
-    Args:
-        path: the file.
-        config: its `memory` is the GiB that the images may take; reading takes twice their size. A
-            larger `.npy` is mapped: it stays on disk, in its own type.
-
-    Raises:
-        DataError: if the file is missing, is not such an array, has values or names that
-            `source_of` refuses, or is larger than `memory` and cannot be mapped.
-    """
-    return source_of(path.name, load_arrays(path, config.memory, config.unused), config)
 
 
 def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -> Source:
@@ -42,14 +26,16 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         arrays: the images or rows of each part, and labels and masks if there are any; a single
             array is the images whatever its name.
         config: its `binarisation` permits values outside [0, 1] or not; its `unused` names arrays
-            to leave out.
+            to leave out; its `group_by` the array of the groups of the training rows.
 
     Raises:
         DataError: if an array is left over, does not fit the others, or has values that are not
             those of data.
     """
-    roles = assign_roles(name, arrays, config.unused)
-    images = {part: _require_rows(name, roles, arrays, part) for part in _present(roles)}
+    group_by = {array for array in arrays if array == config.group_by}
+    roles = assign_roles(name, arrays, {*config.unused, *group_by})
+    stored = {part: _require_rows(name, roles, arrays, part) for part in _present(roles)}
+    images = stored
     _require_one_shape(name, images, roles)
     masks = _masks(name, images, roles, arrays)
     known = {roles[Role(p, "images")]: _known(a, masks.get(p)) for p, a in images.items()}
@@ -59,11 +45,14 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         images = {part: _apply_mask(a, masks.get(part), white) for part, a in images.items()}
         white = 1.0
     labels, classes, notes = _labels(images, roles, arrays)
+    groups = {g: group_numbers(arrays[g], len(images["train"]), g) for g in group_by}
     parts = {
         part: SourcePart(
             _to_images(array),
             labels.get(part),
+            groups=groups.get(config.group_by) if part == "train" else None,
             origin=roles[Role(part, "images")] if len(images) > 1 else "",
+            stored=stored[part],
         )
         for part, array in images.items()
     }
@@ -75,24 +64,23 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         classes=classes,
         white=white,
         mapped=mapped,
-        notes=(*_read_note(roles, arrays), *notes),
+        notes=(*_read_note(roles, config.unused), *notes),
     )
 
 
-def _present(roles: Mapping[Role, str]) -> list[PartWord]:
+def _present(roles: Mapping[Role, str]) -> list[str]:
     return [part for part in _PARTS if Role(part, "images") in roles]
 
 
-def _read_note(roles: Mapping[Role, str], arrays: Mapping[str, np.ndarray]) -> list[str]:
+def _read_note(roles: Mapping[Role, str], unused: Collection[str]) -> list[str]:
     """Return which array was read as what, if there was a choice."""
-    if len(arrays) == 1:
-        return []
     uses = [f"{array} as {'' if p == 'train' else f'{p} '}{k}" for (p, k), array in roles.items()]
-    return ["read " + ", ".join(uses)]
+    left_out = [f"left out {', '.join(unused)}"] if unused else []
+    return ["read " + ", ".join(uses), *left_out] if len(uses) > 1 else left_out
 
 
 def _require_rows(
-    name: str, roles: Mapping[Role, str], arrays: Mapping[str, np.ndarray], part: PartWord
+    name: str, roles: Mapping[Role, str], arrays: Mapping[str, np.ndarray], part: str
 ) -> np.ndarray:
     """Return the images of a part, after checking that they are a stack of events."""
     array = np.asanyarray(arrays[roles[Role(part, "images")]])
@@ -122,7 +110,7 @@ def _require_rows_first(name: str, images: np.ndarray, labels: np.ndarray) -> No
 
 
 def _require_one_shape(
-    name: str, images: Mapping[PartWord, np.ndarray], roles: Mapping[Role, str]
+    name: str, images: Mapping[str, np.ndarray], roles: Mapping[Role, str]
 ) -> None:
     if len({array.shape[1:] for array in images.values()}) > 1:
         found = [f"{roles[Role(p, 'images')]} has {a.shape[1:]}" for p, a in images.items()]
@@ -150,10 +138,10 @@ def _to_images(array: np.ndarray) -> np.ndarray:
 
 def _masks(
     name: str,
-    images: Mapping[PartWord, np.ndarray],
+    images: Mapping[str, np.ndarray],
     roles: Mapping[Role, str],
     arrays: Mapping[str, np.ndarray],
-) -> dict[PartWord, np.ndarray]:
+) -> dict[str, np.ndarray]:
     """Return the mask of each part that has one."""
     owners = {p: roles[Role(p, "mask")] for p in images if Role(p, "mask") in roles}
     for part, owner in owners.items():
@@ -191,10 +179,10 @@ def _apply_mask(images: np.ndarray, mask: np.ndarray | None, white: float) -> np
 
 
 def _labels(
-    images: Mapping[PartWord, np.ndarray],
+    images: Mapping[str, np.ndarray],
     roles: Mapping[Role, str],
     arrays: Mapping[str, np.ndarray],
-) -> tuple[dict[PartWord, np.ndarray], tuple[str, ...] | None, list[str]]:
+) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None, list[str]]:
     """Return the labels of each part, the classes, and a note if they cannot be used."""
     owners = {p: roles[Role(p, "labels")] for p in images if Role(p, "labels") in roles}
     if not owners:

@@ -3,21 +3,18 @@
 import re
 from collections.abc import Collection, Mapping
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from elboroom.errors import DataError
 
-PartWord = Literal["train", "validation", "test"]
-Kind = Literal["images", "labels", "mask", "class names"]
-
-_PARTS: dict[PartWord, tuple[str, ...]] = {
+_PARTS: dict[str, tuple[str, ...]] = {
     "train": ("train", "training"),
     "validation": ("validation", "val", "valid", "dev"),
     "test": ("test", "testing", "t10k"),
 }
-_KINDS: dict[Kind, tuple[str, ...]] = {
+_KINDS: dict[str, tuple[str, ...]] = {
     "images": ("x", "images", "image", "data", "features", "samples", "inputs", "arr0", ""),
     "labels": ("y", "labels", "label", "targets", "target"),
     "mask": ("mask",),
@@ -30,10 +27,15 @@ KNOWN = (
 
 
 class Role(NamedTuple):
-    """The part that an array belongs to, and its use there."""
+    """The use of an array.
 
-    part: PartWord
-    kind: Kind
+    Attributes:
+        part: train, validation or test.
+        kind: images, labels or mask; or class names, which all parts share.
+    """
+
+    part: str
+    kind: str
 
 
 def _spellings() -> dict[str, Role]:
@@ -47,6 +49,11 @@ def _spellings() -> dict[str, Role]:
 
 
 _ROLES = _spellings()
+
+
+def part_of(name: str) -> str | None:
+    """Return the part that a folder of this name holds; None if it is not named as one."""
+    return next((part for part, words in _PARTS.items() if name.lower() in words), None)
 
 
 def role_of(name: str) -> Role | None:

@@ -11,10 +11,12 @@ from elboroom.data.source import in_chunks
 from elboroom.errors import DataError
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+_SMALLEST_FLOAT32 = float(np.finfo(np.float32).tiny)
 _DARK = 64  # bytes below it are counts, or grey levels of another scale than 0…255
 _BRIGHT = 64.0  # values from it on are of another scale than those in [0, 1]
 _FEWEST_STEPS = 256  # of float32 within the spread of a column
 _NOISE = 1e-12  # spread of a column, relative to its values, that float64 itself may have made
+_TWELVE_BITS = 4096
 _KEEPS_REALS = ("auto", "none")
 
 
@@ -71,11 +73,45 @@ def white_value(source: str, images: Mapping[str, np.ndarray], config: DataConfi
     _require_one_type(source, ranges)
     _require_one_scale(source, ranges, config)
     white = 255.0 if all(r.is_bytes for r in ranges) and max(r.high for r in ranges) > 1 else 1.0
-    if white == 1.0 and config.binarisation not in _KEEPS_REALS:
+    if config.binarisation in _KEEPS_REALS:
+        for name, array in images.items():
+            _require_spread(source, name, array)
+    elif white == 1.0:
         _require_unit_interval(source, ranges, config.binarisation)
-    for name, array in images.items():
-        _require_spread(source, name, array)
     return white
+
+
+def require_scale_of_pictures(
+    source: str, images: Sequence[np.ndarray], highest: int | None, config: DataConfig
+) -> None:
+    """Check that pictures use the range of their bits.
+
+    Args:
+        source: the folder, for errors.
+        images: the pixels of each part, uint8.
+        highest: the largest value of pictures of 16 bits; None if there are none.
+        config: its binarisation; `auto` asks for values whose scale is not in doubt.
+
+    Raises:
+        DataError: if they have 16 bits and use at most 12, or if they may be of another scale than
+            0…255.
+    """
+    if highest is not None and highest < _TWELVE_BITS:
+        bits = max(1, highest.bit_length())
+        raise DataError(
+            f"the scale of the pictures in {source} is in doubt",
+            why=f"found values up to {highest} in pictures of 16 bits, whose white is 65,535",
+            fix=f"multiply them by {2 ** (16 - bits)}, so that white of {bits} bits is that of 16; "
+            "or save real values as one .npy of float32",
+        )
+    high = max(int(array.max()) for array in images)
+    if config.binarisation == "auto" and 0 < high < _DARK:
+        raise DataError(
+            f"the scale of the pictures in {source} is in doubt",
+            why=f"found values up to {high}; expected grey levels up to 255",
+            fix=f"multiply them by {255 // high}, or save counts as one .npy of float32; "
+            "--binarisation none takes value / 255",
+        )
 
 
 def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
@@ -188,7 +224,9 @@ def _require_spread(source: str, name: str, array: np.ndarray) -> None:
         f"float32 cannot hold the differences within column {place} of {name} in {source}",
         why=f"found {low[column]:.12g} to {high[column]:.12g}, which float32 rounds by up to "
         f"{rounding[column]:.3g}",
-        fix="subtract an offset before saving, such as x[:, column] -= x[:, column].min()",
+        fix="multiply it by a power of ten, or set such small values to 0"
+        if size[column] < _SMALLEST_FLOAT32
+        else "subtract an offset before saving, such as x[:, column] -= x[:, column].min()",
     )
 
 

@@ -14,7 +14,7 @@ from elboroom.model.likelihoods.likelihood import Likelihood
 from elboroom.model.likelihoods.noise import LEAST_NOISE, FixedNoise, LearnedNoise
 from elboroom.model.likelihoods.observation import ObservationModel
 from elboroom.model.likelihoods.standardised import Standardised, Units
-from elboroom.model.likelihoods.support import require_support
+from elboroom.model.likelihoods.support import require_support, require_values
 
 __all__ = [
     "LEAST_NOISE",
@@ -32,6 +32,7 @@ __all__ = [
     "likelihood_class",
     "observation_model",
     "require_support",
+    "require_values",
 ]
 
 LIKELIHOOD_CLASSES: dict[LikelihoodName, type[Likelihood]] = {

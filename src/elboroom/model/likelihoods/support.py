@@ -1,9 +1,11 @@
 """The support of a likelihood: a check of the data before anything is computed."""
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from elboroom.data import Part
-from elboroom.errors import DataError
+from elboroom.errors import DataError, UsageError
 from elboroom.model.likelihoods.likelihood import Likelihood
 
 
@@ -18,16 +20,40 @@ def require_support(kind: type[Likelihood], part: Part, source: str) -> None:
     Raises:
         DataError: the likelihood does not accept some value.
     """
-    if part.redraw or kind is Likelihood:
+    if part.redraw:
         return
     for values in part.values():
-        unfit = values[~kind.fits(values) & ~values.isnan()]
-        if len(unfit):
-            raise DataError(
-                f"{source} does not fit the likelihood {kind.__name__}",
-                why=f"every value must be {kind.takes}, found {unfit[0].item():.4g}",
-                fix=_fix(unfit),
-            )
+        require_values(kind, values[~values.isnan()], source, DataError, _fix)
+
+
+def require_values(
+    kind: type[Likelihood],
+    values: Tensor,
+    name: str,
+    error: type[UsageError],
+    fix: Callable[[Tensor], str],
+) -> None:
+    """Check that a likelihood accepts every one of some values.
+
+    Args:
+        kind: class of the densities; `Likelihood` itself accepts everything.
+        values: values of any shape, none of them NaN.
+        name: what they are, at the beginning of the error.
+        error: class of the error that is raised.
+        fix: values that are not accepted → what the error advises.
+
+    Raises:
+        UsageError: the likelihood does not accept some value.
+    """
+    if kind is Likelihood:
+        return
+    unfit = values[~kind.fits(values)]
+    if len(unfit):
+        raise error(
+            f"{name} does not fit the likelihood {kind.__name__}",
+            why=f"every value must be {kind.takes}, found {unfit[0].item():.4g}",
+            fix=fix(unfit),
+        )
 
 
 def _fix(unfit: Tensor) -> str:
