@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from elboroom import VAE
 from elboroom.errors import UsageError
-from elboroom.model.likelihoods import GaussianPixels, ObservationModel
-from elboroom.model.likelihoods.noise import LearnedNoise
+from elboroom.model.likelihoods import GaussianPixels, LearnedNoise, ObservationModel
 from elboroom.model.posteriors import CholeskyGaussian, DiagonalGaussian
 from elboroom.model.posteriors.flow import FlowFamily
 from elboroom.model.priors import StandardNormal

@@ -15,7 +15,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, subcommand
 
 from elboroom.cli.commands import COMMANDS, Command, Train, TrainDefaults
 from elboroom.cli.signals import Interrupted, ended_by_signals
-from elboroom.config import PRESETS, Config, DataConfig
+from elboroom.config import PRESETS, Config, DataConfig, default_preset
 from elboroom.errors import ElboroomError, printable
 
 _DESCRIPTION = """Variational autoencoders and stochastic variational inference.
@@ -126,7 +126,7 @@ class _DefaultsOptions(TrainDefaults):
 
 def _preset_config(options: _DefaultsOptions) -> Config:
     """Return the preset, but for data other than MNIST with their default split and values."""
-    config = PRESETS[options.preset]
+    config = PRESETS[options.preset or default_preset(options.data)]
     if options.init_from is not None:
         config = replace(config, model=_config_of(options.init_from).model)
     if options.data == DataConfig.source:

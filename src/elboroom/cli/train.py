@@ -8,7 +8,7 @@ from pathlib import Path
 
 from elboroom.cli.signals import Interrupted, Stop, interruptible
 from elboroom.cli.terminal import epoch_progress, plain_console
-from elboroom.config import Config
+from elboroom.config import Config, TrainConfig
 from elboroom.data import Dataset, load_data
 from elboroom.data.summary import summary
 from elboroom.device import resolve_device
@@ -19,7 +19,11 @@ from elboroom.randomness import stream
 from elboroom.runs.run import RUNS, Run
 from elboroom.runs.training import train_and_save
 from elboroom.training.resolve import resolve, resolve_with_reasons
-from elboroom.training.safeguards.early_stopping import evaluations_after_warmup, out_of_patience
+from elboroom.training.safeguards.early_stopping import (
+    evaluations_after_warmup,
+    final_epoch,
+    out_of_patience,
+)
 from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.speed.explain import explain as explained
 from elboroom.training.state import TrainState
@@ -47,7 +51,7 @@ def train(
             plain_console(stderr=True).print(batches)
         model, state = run.load_training(data) if resume else run.new_training(data)
         _train(run, model, state, data, stop, quiet=quiet)
-    last_step = run.config.train.epochs * steps_per_epoch(run.config.train, data.train)
+    last_step = run.config.train.resolved_epochs * steps_per_epoch(run.config.train, data.train)
     early = state.step < last_step and out_of_patience(state.history, run.config.train)
     finished = early or state.step == last_step
     if not quiet:
@@ -117,15 +121,15 @@ def _existing_run(config: Config, path: Path, out: Path | None) -> Iterator[tupl
             raise _other_options(path)
         data = run.load_data()
         if config != run.config:
-            run.extend(config.train.epochs)
+            run.extend(config.train.resolved_epochs)
         yield run, data
 
 
 def _is_longer(config: Config, before: Config) -> bool:
     """Return whether a config is the one before, or differs in more epochs alone."""
-    epochs = config.train.epochs
+    epochs = config.train.resolved_epochs
     extended = replace(before, train=replace(before.train, epochs=epochs))
-    return config == extended and epochs >= before.train.epochs
+    return config == extended and epochs >= before.train.resolved_epochs
 
 
 def _other_options(path: Path) -> UsageError:
@@ -149,17 +153,19 @@ def _closing_message(
     best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
         f"{_early_end(run, state, held_out) if early else ''}"
-        f"trained: {_last_elbo(state, held_out)}; the run is in {run.path}\n"
+        f"trained: {_last_elbo(state, held_out, run.config.train)}; the run is in {run.path}\n"
         f"next: {command('report', run.path)}{best}"
     )
 
 
-def _last_elbo(state: TrainState, held_out: str) -> str:
-    """Report the ELBO of the last epoch, or that its metrics are lost."""
-    last = next((m for m in state.history if m.step == state.step), None)
-    if last is None:
+def _last_elbo(state: TrainState, held_out: str, config: TrainConfig) -> str:
+    """Report the ELBO of the final weights, or that the metrics of the last epoch are lost."""
+    if not any(m.step == state.step for m in state.history):
         return f"step {state.step:,}, whose metrics are lost"
-    return f"{held_out} ELBO {last.held_out_elbo:.2f} nats per image"
+    final = final_epoch(state.history, config)
+    assert final is not None
+    kept = f", the weights of epoch {final.epoch}" if final.step < state.step else ""
+    return f"{held_out} ELBO {final.held_out_elbo:.2f} nats per image{kept}"
 
 
 def _early_end(run: Run, state: TrainState, held_out: str) -> str:
@@ -167,6 +173,6 @@ def _early_end(run: Run, state: TrainState, held_out: str) -> str:
     config, epoch = run.config.train, state.history[-1].epoch
     best, elbo = max(evaluations_after_warmup(state.history, config), key=lambda pair: pair[1])
     return (
-        f"ended early, after epoch {epoch} of {config.epochs}: no {held_out} ELBO of the last "
-        f"{config.patience} evaluations was above {elbo:.2f}, that of epoch {best.epoch}\n"
+        f"ended early, after epoch {epoch} of {config.resolved_epochs}: no {held_out} ELBO of the "
+        f"last {config.patience} evaluations was above {elbo:.2f}, that of epoch {best.epoch}\n"
     )

@@ -122,6 +122,13 @@ LIKELIHOODS: dict[LikelihoodName, str] = {
     "discretized-logistic": "the 256 grey levels",
 }
 
+LIKELIHOOD_OF_VALUES: dict[ValueKind, LikelihoodName] = {
+    "binary": "bernoulli",
+    "bytes": "discretized-logistic",
+    "unit": "gaussian",
+    "real": "gaussian",
+}
+
 Standardise = Literal["auto", "value", "channel", "all", "none"]
 STANDARDISE: dict[Standardise, str] = {
     "auto": "under gaussian each value of a vector or each channel of pictures, else none",

@@ -159,7 +159,7 @@ def _metrics(
 
 
 def _progress(run: Run, history: list[EpochMetrics]) -> Finding:
-    done, asked = len(history), run.config.train.epochs
+    done, asked = len(history), run.config.train.resolved_epochs
     found = f"{done:,} of {asked:,} epochs"
     if done < asked and out_of_patience(history, run.config.train):
         return Finding("training", f"{found}, ended early by --patience")
