@@ -1,7 +1,5 @@
 """`elboroom figures`."""
 
-from pathlib import Path
-
 from rich.console import Console
 
 from elboroom.cli.terminal import plain_console
@@ -14,9 +12,8 @@ from elboroom.model.vae import VAE
 from elboroom.runs.run import Run
 
 
-def figures(path: Path, config: FiguresConfig, *, best: bool) -> None:
+def figures(run: Run, config: FiguresConfig, *, best: bool) -> None:
     """Draw figures into the run folder; print each, and why any cannot be drawn."""
-    run = Run(path)
     model, step = run.load_model_and_step(best=best)
     draw(run, model, step, config, config.only, plain_console())
 

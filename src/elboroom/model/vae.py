@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
+from elboroom.model.factory import NetworkFactory, made_by, name_of
 from elboroom.model.initial_images import require_images
 from elboroom.model.likelihoods import LIKELIHOOD_CLASSES, Bernoulli, Likelihood, likelihood_of
 from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, decoder_network
@@ -68,6 +69,7 @@ class VAE(nn.Module):
         generator: torch.Generator,
         mean: Tensor | None = None,
         images: Tensor | None = None,
+        network: NetworkFactory | None = None,
     ) -> "VAE":
         """Build the model of `config`, with initial weights.
 
@@ -79,22 +81,33 @@ class VAE(nn.Module):
                 that is missing in all of them, NaN, starts at ½.
             images: some training images, (`config.components`, *event), at which the pseudo-inputs
                 of a VampPrior start; required if `config.prior` is "vamp".
+            network: makes the networks in the place of those that `config.network` names. If it
+                makes a whole `VAE`, that is the model, and `config` counts no more.
 
         Raises:
-            UsageError: a required mean or images are missing, or have another shape.
+            UsageError: a required mean or images are missing, or have another shape; or the
+                networks do not fit.
         """
-        kind, family = NETWORK_KINDS[config.network], POSTERIOR_FAMILIES[config.posterior]
-        sizes = family.sizes(config.latents)
-        encoder = kind.encoder(config, event_shape, sizes, generator)
-        decoder = kind.decoder(config, event_shape, generator)
+        if network is None and config.has_own_network:
+            raise _missing_factory(config)
+        family = POSTERIOR_FAMILIES[config.posterior]
+        if network is None:
+            encoder, decoder = _built_in(config, event_shape, generator)
+        else:
+            made = made_by(network, event_shape, config.latents, generator)
+            if isinstance(made, VAE):
+                return _fitting(made, event_shape, config.latents)
+            encoder, decoder = _pair(made, network)
         likelihood = LIKELIHOOD_CLASSES[config.likelihood]
         if config.data_bias:
             mean = require_images(mean, event_shape, "decoder's output")
-            _set_output_bias(decoder, likelihood.parameter_of(mean))
+            _set_output_bias(decoder_network(decoder), likelihood.parameter_of(mean))
         inputs = PriorInputs(config, event_shape, encoder, images, likelihood.bounded, generator)
         prior = PRIOR_CLASSES[config.prior].from_config(inputs)
         posterior = family.build(config.latents, generator)
         parts = encoder, decoder, config.latents, likelihood_of(config), prior, posterior
+        if network is not None:
+            return _fitting(cls(*parts), event_shape, config.latents)
         return cls._of_checked(event_shape, *parts)
 
     def _assemble(
@@ -175,12 +188,64 @@ class VAE(nn.Module):
 def least_weights(config: ModelConfig, event_shape: tuple[int, ...]) -> int:
     """Count the weights of a model of `config`, at least, without building any.
 
-    Gated and residual networks, and flows in few dimensions, are counted only in part.
+    Gated and residual networks, and flows in few dimensions, are counted only in part. Networks
+    that code of the user's makes are not counted.
     """
+    if config.has_own_network:
+        return 0
     kind, family = NETWORK_KINDS[config.network], POSTERIOR_FAMILIES[config.posterior]
     networks = kind.least_weights(config, event_shape, sum(family.sizes(config.latents)))
     prior = PRIOR_CLASSES[config.prior].least_weights(config, event_shape)
     return networks + prior + family.least_weights(config.latents)
+
+
+def _built_in(
+    config: ModelConfig, event_shape: tuple[int, ...], generator: torch.Generator
+) -> tuple[nn.Module, nn.Module]:
+    kind = NETWORK_KINDS[config.network]
+    sizes = POSTERIOR_FAMILIES[config.posterior].sizes(config.latents)
+    encoder = kind.encoder(config, event_shape, sizes, generator)
+    return encoder, kind.decoder(config, event_shape, generator)
+
+
+def _pair(made: object, network: NetworkFactory) -> tuple[nn.Module, nn.Module]:
+    """Check that a factory made two modules.
+
+    Raises:
+        UsageError: it made something else.
+    """
+    match made:
+        case (nn.Module() as encoder, nn.Module() as decoder):
+            return encoder, decoder
+    raise UsageError(
+        f"the network factory {name_of(network)} returned a {type(made).__name__}",
+        why="expected (encoder, decoder), two modules, or a VAE",
+        fix="return those from factory(event_shape, latents)",
+    )
+
+
+def _fitting(model: VAE, event_shape: tuple[int, ...], latents: int) -> VAE:
+    """Check that a model which code of the user's made is of this data.
+
+    Raises:
+        UsageError: it has another event shape or number of latents.
+    """
+    if (model.event_shape, model.latents) != (event_shape, latents):
+        raise UsageError(
+            "the networks do not fit the data",
+            why=f"they have events {model.event_shape} and {model.latents} latents; expected "
+            f"{event_shape} and {latents}",
+            fix="let the factory build them for the event_shape and latents that it is given",
+        )
+    return model
+
+
+def _missing_factory(config: ModelConfig) -> UsageError:
+    return UsageError(
+        f"the networks of this model are made by {config.network}",
+        why="that is code, which elboroom does not run by itself",
+        fix="use --trust, or in Python pass the function: network=…",
+    )
 
 
 def _set_output_bias(decoder: DecoderNetwork, parameter: Tensor) -> None:

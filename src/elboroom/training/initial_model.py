@@ -5,19 +5,28 @@ from torch import Tensor
 
 from elboroom.config import Config
 from elboroom.data import Dataset
+from elboroom.model.factory import NetworkFactory
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
 
-def new_model(config: Config, data: Dataset) -> VAE:
-    """Build the model of `config` with its initial weights."""
+def new_model(config: Config, data: Dataset, network: NetworkFactory | None = None) -> VAE:
+    """Build the model of `config` with its initial weights.
+
+    `network` makes the networks, if the config names a factory.
+    """
     mean = data.train.mean if config.model.data_bias else None
     starts_at_images = PRIOR_CLASSES[config.model.prior].starts_at_images
     images = _some_images(config, data) if starts_at_images else None
     generator = stream(config.train.seed, "weights")
     return VAE.from_config(
-        config.model, data.event_shape, generator=generator, mean=mean, images=images
+        config.model,
+        data.event_shape,
+        generator=generator,
+        mean=mean,
+        images=images,
+        network=network,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from elboroom.config import Config
 from elboroom.data import Dataset
+from elboroom.model.factory import NetworkFactory
 from elboroom.model.vae import VAE
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.batch_size import largest_fit
@@ -11,7 +12,7 @@ from elboroom.training.limits.out_of_memory import memory_errors
 from elboroom.training.limits.time_budget import epochs_within
 
 
-def resolve(config: Config, data: Dataset) -> Config:
+def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None) -> Config:
     """Replace `batch_size="auto"` and `minutes` by numbers that suit this machine.
 
     A run stores the resolved config, so that it resumes with the same numbers anywhere.
@@ -19,6 +20,7 @@ def resolve(config: Config, data: Dataset) -> Config:
     Args:
         config: options of a run.
         data: what it will be trained on.
+        network: makes the networks, if the config names a factory.
 
     Returns:
         The config with a number as its batch size. Where `minutes` were given they are None, and
@@ -29,15 +31,17 @@ def resolve(config: Config, data: Dataset) -> Config:
             than the minutes.
         TrainingError: if memory runs out while steps are timed.
     """
-    return resolve_with_reasons(config, data)[0]
+    return resolve_with_reasons(config, data, network)[0]
 
 
-def resolve_with_reasons(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]:
+def resolve_with_reasons(
+    config: Config, data: Dataset, network: NetworkFactory | None = None
+) -> tuple[Config, dict[str, str]]:
     """Resolve as `resolve` does, and return also the reasons by choice: "batches", "epochs"."""
     reasons = dict[str, str]()
     if config.train.batch_size != "auto" and config.minutes is None:
         return config, reasons
-    model = new_model(config, data)
+    model = new_model(config, data, network)
     if config.train.batch_size == "auto":
         config, reasons["batches"] = _fit_into_memory(config, model, data)
     if config.minutes is not None:
