@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
@@ -15,7 +16,7 @@ from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, decoder_netwo
 from elboroom.model.networks.layers import at_least_float32
 from elboroom.model.own_parts import check_parts, example_of
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
-from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, StandardNormal
+from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, prior_of
 
 
 class VAE(nn.Module):
@@ -34,7 +35,8 @@ class VAE(nn.Module):
         decoder: z (..., D) → the likelihood's parameter (..., *event).
         latents: D.
         likelihood: parameter → density of x.
-        prior: p(z), called with a number of rows; N(0, I) by default.
+        prior: p(z), called with a number of rows, or a distribution of PyTorch's over z; N(0, I)
+            by default.
         family: the encoder's parameters → q; a diagonal Gaussian by default.
 
     Attributes:
@@ -52,11 +54,11 @@ class VAE(nn.Module):
         decoder: nn.Module,
         latents: int,
         likelihood: Callable[[Tensor], Likelihood] = Bernoulli,
-        prior: Prior | None = None,
+        prior: Prior | Distribution | None = None,
         family: Callable[..., Density] = DiagonalGaussian,
     ) -> None:
         super().__init__()
-        prior = prior or StandardNormal(latents).to(example_of(encoder, decoder))
+        prior = prior_of(prior, latents, example_of(encoder, decoder))
         event_shape = check_parts(encoder, decoder, latents, likelihood, prior, family)
         self._assemble(event_shape, encoder, decoder, latents, likelihood, prior, family)
 
