@@ -50,9 +50,9 @@ class _Images:
     caption: str
 
 
-def complete(path: Path, config: CompleteConfig, *, best: bool, as_json: bool) -> None:
+def complete(run: Run, config: CompleteConfig, *, best: bool, as_json: bool) -> None:
     """Infer z of the images, complete them, score each completion, and draw them all."""
-    run, console = Run(path), plain_console()
+    console = plain_console()
     images = _load_images(run, config)
     keep_freed_memory()
     model, step = run.load_model_and_step(best=best)

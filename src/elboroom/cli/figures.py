@@ -1,7 +1,6 @@
 """`elboroom figures`."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 
@@ -16,9 +15,8 @@ from elboroom.model.vae import VAE
 from elboroom.runs.run import Run
 
 
-def figures(path: Path, config: FiguresConfig, *, best: bool) -> None:
+def figures(run: Run, config: FiguresConfig, *, best: bool) -> None:
     """Draw figures into the run folder; print each, and why any cannot be drawn."""
-    run = Run(path)
     model, step = run.load_model_and_step(best=best)
     draw(run, model, step, config, config.only, plain_console())
 
