@@ -23,11 +23,13 @@ from elboroom.config.kinds import (
     LikelihoodName,
     MethodName,
     NetworkName,
+    PartName,
     PosteriorName,
     Precision,
     PriorName,
     Split,
     Standardise,
+    ValueKind,
 )
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
@@ -57,10 +59,12 @@ __all__ = [
     "ModelConfig",
     "NetworkName",
     "ObjectiveConfig",
+    "PartName",
     "PosteriorName",
     "Precision",
     "PriorName",
     "Split",
     "Standardise",
     "TrainConfig",
+    "ValueKind",
 ]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from elboroom.config import Precision
-from elboroom.data import Dataset, Identity, Part
+from elboroom.data import Dataset, Identity, Part, require_dataset
 from elboroom.device import autocast, resolve_precision
 from elboroom.errors import IncomparableError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
@@ -97,11 +97,8 @@ class Evaluation:
     @property
     def title(self) -> str:
         """The data and the number of samples, in one line."""
-        data = self.identity
-        return (
-            f"{data.source}, {data.binarisation} binarisation, {data.split} split, "
-            f"{data.test_images:,} {self.part} images, K = {self.k}"
-        )
+        rows = len(self.per_image["elbo"])
+        return f"{self.identity.title(rows, self.part, 'images')}, K = {self.k}"
 
     def minus(self, other: "Evaluation") -> dict[str, Estimate]:
         """Estimate the mean difference of each quantity from paired images.
@@ -123,7 +120,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the content of evaluation.json."""
         return {
-            "identity": asdict(self.identity),
+            "identity": self.identity.to_dict(),
             "part": self.part,
             "images": len(self.per_image["elbo"]),
             "k": self.k,
@@ -171,9 +168,10 @@ def evaluate(
 
     Raises:
         DataError: if the data has values that the likelihood does not support.
-        UsageError: if k is not positive, or the model has batch normalisation and is in training
-            mode.
+        UsageError: if `data` is not a Dataset, k is not positive, or the model has batch
+            normalisation and is in training mode.
     """
+    require_dataset(data)
     require_positive(k=k)
     require_eval_mode(model)
     require_support(model.likelihood.density, data.test, data.identity.source)

@@ -62,6 +62,7 @@ def ais(
     distributions: int = EvaluateConfig.distributions,
     chains: int = EvaluateConfig.chains,
     schedule: AnnealingSchedule = EvaluateConfig.schedule,
+    independent_rows: bool = False,
     on_step: OnStep = lambda step, total: None,
 ) -> AnnealedPosterior:
     """Anneal chains from q₀ to p(z | x_seen), and weight their ends.
@@ -69,7 +70,7 @@ def ais(
     Neal, *Annealed importance sampling* (2001), with Hamiltonian moves; Wu et al., *On the
     quantitative analysis of decoder-based generative models* (2017). Other chains learn the step
     sizes of each row at each distribution beforehand, so the weights are unbiased at any length.
-    All rows share the same noise; the chains of a row are independent.
+    The chains of a row are independent.
 
     Args:
         model: the model, whose decoder stays unchanged.
@@ -86,6 +87,9 @@ def ais(
             latents, 200 leave 0.02 nats.
         chains: C, the number of chains of each row.
         schedule: schedule of the inverse temperature; "sigmoid" is slow at both ends.
+        independent_rows: True to give each row its own noise, so that the errors of rows are
+            independent. By default rows share the noise, so that none depends on the others in its
+            batch.
         on_step: called after each move with its number and the total, tuning included.
 
     Raises:
@@ -93,7 +97,7 @@ def ais(
             or the start belongs to another family or to other rows.
     """
     require_positive(distributions=distributions, chains=chains)
-    target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=True)
+    target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=not independent_rows)
     keep_freed_memory()
     count = itertools.count(1)
 

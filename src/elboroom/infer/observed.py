@@ -149,7 +149,7 @@ def restrict_to_observed(
     likelihood = model.likelihood.restricted_to(pixels, tuple(x.shape[1:]))
     if decoder is None or likelihood is None:
         return model.fixed(), x, mask
-    small = model.fixed(decoder, likelihood)
+    small = model.fixed(decoder, likelihood, (len(pixels),))
     seen = flat[:, pixels]
     return small, x.flatten(1)[:, pixels], None if seen.all() else seen
 

@@ -1,6 +1,7 @@
 """The VAE: prior × decoder × likelihood, and the encoder that infers z."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from elboroom.errors import UsageError
 from elboroom.model.initial_images import require_images
 from elboroom.model.likelihoods import Bernoulli, Likelihood, ObservationModel, observation_model
 from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, decoder_network
+from elboroom.model.networks.layers import at_least_float32
+from elboroom.model.own_parts import check_parts, example_of
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
 from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, StandardNormal
 
@@ -22,6 +25,9 @@ class VAE(nn.Module):
     seen, shaped like `x` or broadcast to it; None means that all pixels are seen. Pixels are
     independent given z, so unseen pixels integrate out exactly.
 
+    The parts are checked once, with a few made-up rows: see `elboroom.model.own_parts`. Networks
+    may compute in bfloat16; their outputs are widened to float32.
+
     Args:
         encoder: x (B, *event) → the parameters of q. For a diagonal Gaussian these are its mean
             and log standard deviation, each (B, D).
@@ -31,7 +37,15 @@ class VAE(nn.Module):
             data's units, or a class or function, which is wrapped in one.
         prior: p(z), called with a number of rows; N(0, I) by default.
         family: the encoder's parameters → q; a diagonal Gaussian by default.
+
+    Attributes:
+        event_shape: shape of x, as the decoder returns it.
+
+    Raises:
+        UsageError: a part returns another shape or type than above, or mixes rows.
     """
+
+    event_shape: tuple[int, ...]
 
     def __init__(
         self,
@@ -43,13 +57,9 @@ class VAE(nn.Module):
         family: Callable[..., Density] = DiagonalGaussian,
     ) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-        self.latents = latents
-        wrapped = isinstance(likelihood, ObservationModel)
-        self.likelihood = likelihood if wrapped else ObservationModel(likelihood)
-        self.family = family
-        like = next(self.parameters(), torch.empty(0))
-        self.prior = prior or StandardNormal(latents).to(like)
+        prior = prior or StandardNormal(latents).to(example_of(encoder, decoder))
+        event_shape = check_parts(encoder, decoder, latents, likelihood, prior, family)
+        self._assemble(event_shape, encoder, decoder, latents, likelihood, prior, family)
 
     @classmethod
     def from_config(
@@ -98,19 +108,50 @@ class VAE(nn.Module):
         inputs = PriorInputs(config, event_shape, encoder, images, bounded, generator)
         prior = PRIOR_CLASSES[config.prior].from_config(inputs)
         posterior = family.build(config.latents, generator)
-        return cls(encoder, decoder, config.latents, likelihood, prior, posterior)
+        parts = encoder, decoder, config.latents, likelihood, prior, posterior
+        return cls._of_checked(event_shape, *parts)
+
+    def _assemble(
+        self,
+        event_shape: tuple[int, ...],
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latents: int,
+        likelihood: Callable[[Tensor], Likelihood],
+        prior: Prior,
+        family: Callable[..., Density],
+    ) -> None:
+        """Take parts that fit each other."""
+        nn.Module.__init__(self)
+        self.encoder, self.decoder, self.latents = encoder, decoder, latents
+        is_model = isinstance(likelihood, ObservationModel)
+        self.likelihood = likelihood if is_model else ObservationModel(likelihood)
+        self.prior, self.family = prior, family
+        self.event_shape = event_shape
+
+    @classmethod
+    def _of_checked(cls, event_shape: tuple[int, ...], *parts: Any) -> "VAE":
+        """Build a model of parts that are known to fit: those of a config, or of another model."""
+        model = cls.__new__(cls)
+        model._assemble(event_shape, *parts)
+        return model
 
     def fixed(
-        self, decoder: nn.Module | None = None, likelihood: ObservationModel | None = None
+        self,
+        decoder: nn.Module | None = None,
+        likelihood: ObservationModel | None = None,
+        event_shape: tuple[int, ...] | None = None,
     ) -> "VAE":
         """Return the model for constant parameters.
 
         Args:
             decoder: a decoder that replaces the model's own, such as one of some pixels only.
             likelihood: the observation model of the same pixels.
+            event_shape: the shape of their event.
         """
         decoder, likelihood = decoder or self.decoder, likelihood or self.likelihood
-        return VAE(self.encoder, decoder, self.latents, likelihood, self.prior.fixed(), self.family)
+        parts = decoder, self.latents, likelihood, self.prior.fixed(), self.family
+        return VAE._of_checked(event_shape or self.event_shape, self.encoder, *parts)
 
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> Density:
         """Compute the encoder's q(z | x).
@@ -119,7 +160,8 @@ class VAE(nn.Module):
         has never met them.
         """
         x = self.likelihood.standardise(x)
-        return self.family(*self.encoder(x if mask is None else x.masked_fill(~mask, 0.0)))
+        parameters = self.encoder(x if mask is None else x.masked_fill(~mask, 0.0))
+        return self.family(*map(at_least_float32, parameters))
 
     def decode(self, z: Tensor) -> Likelihood:
         """Compute p(x | z), for z (..., D)."""
@@ -127,11 +169,12 @@ class VAE(nn.Module):
 
     def decoder_output(self, z: Tensor) -> Tensor:
         """Compute the parameter of the likelihood, z (..., D) → (..., *event)."""
-        return self.decoder(z)
+        return at_least_float32(self.decoder(z))
 
     def decoder_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the same at z (B, D), and its derivative by each latent, (D, B, *event)."""
-        return decoder_network(self.decoder).jacobian(z)
+        parameter, jacobian = decoder_network(self.decoder).jacobian(z)
+        return at_least_float32(parameter), at_least_float32(jacobian)
 
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
