@@ -69,7 +69,9 @@ def evaluate(
         console.print(atomic.as_json(printed))
         return
     console.print(tables.evaluation(f"{path}, step {step:,}", evaluation, differences, steps))
-    console.print("\n".join([*tables.reliability(evaluation), *tables.annealing(content)]))
+    console.print(
+        "\n".join([*tables.reliability(evaluation), *tables.annealing(content, evaluation.noun)])
+    )
     console.print(_kept_in(run, chosen, config.out))
 
 

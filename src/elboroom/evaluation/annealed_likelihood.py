@@ -25,10 +25,12 @@ class AnnealedLikelihood:
     Attributes:
         log_evidence: (N,), in nats, by annealed importance sampling.
         iwae: (N,), in nats, the IWAE bound.
+        noun: the word for one row of the data, "image" or "row".
     """
 
     log_evidence: Tensor
     iwae: Tensor
+    noun: str = "image"
 
     @property
     def difference(self) -> Tensor:
@@ -42,7 +44,7 @@ class AnnealedLikelihood:
         Images are annealed with independent noise, so their spread counts its Monte-Carlo error.
         """
         known = {"log_evidence": self.log_evidence, "iwae": self.iwae}
-        return Estimate.of_each(known | {"difference": self.difference})
+        return Estimate.of_each(known | {"difference": self.difference}, self.noun)
 
 
 def annealed_likelihood(
@@ -90,7 +92,8 @@ def annealed_likelihood(
         )
         parts.append(posterior.log_evidence.cpu())
         on_images(len(rows))
-    return AnnealedLikelihood(torch.cat(parts), evaluation.per_image["iwae"][:images])
+    iwae = evaluation.per_image["iwae"][:images]
+    return AnnealedLikelihood(torch.cat(parts), iwae, data.test.noun)
 
 
 def _require_images(images: int, count: int) -> None:

@@ -45,7 +45,9 @@ def sbc_ranks(
     """
     z = model.prior(rows).sample(1, generator)[0]
     x = model.decode(z).sample(generator)
-    posterior = method(model, _with_copy(x), mask if mask is None else _with_copy(mask.expand_as(x)))
+    posterior = method(
+        model, _with_copy(x), mask if mask is None else _with_copy(mask.expand_as(x))
+    )
     _require_independent_rows(posterior)
     return (posterior.sample(draws)[..., :-1, :] < z).sum(0)
 

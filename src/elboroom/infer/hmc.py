@@ -83,7 +83,8 @@ def hmc(
         generator: random generator of the chains and of the result's draws.
         chains: C, the number of chains of each row.
         warmup: moves of each chain that adapt it and are discarded.
-        draws: T, the number of moves of each chain that are kept; R̂ needs at least four.
+        draws: T, the number of moves of each chain that are kept. R̂ and the effective sample size
+            need at least four, and some hundreds to be reliable.
         mass: "dense" learns correlations and stores D² numbers per row; "diagonal" does not.
         start: posterior whose draws are the starting points; only its `sample` is used. By default
             chains start at a few of some thousand points, resampled so that modes get chains in
@@ -136,7 +137,9 @@ def _likely_points(target: Target, chains: int, noise: Noise) -> Tensor:
     log_q = torch.logaddexp(prior.log_prob(z), far)
     u = noise.uniform(z.new_empty(1, len(target)))[0]
     chosen = [
-        _systematic((target.rows(rows).log_joint_table(z[:, 0]) - log_q).softmax(0), chains, u[rows])
+        _systematic(
+            (target.rows(rows).log_joint_table(z[:, 0]) - log_q).softmax(0), chains, u[rows]
+        )
         for rows in torch.arange(len(target), device=z.device).split(_ROWS)
     ]
     return z[torch.cat(chosen, 1), 0]
