@@ -18,7 +18,7 @@ from elboroom.evaluation.latent_usage import Information
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
 from elboroom.model.bounds import iwae
 from elboroom.model.decoding import decoded_at_a_time
-from elboroom.model.likelihoods import class_of, require_support
+from elboroom.model.likelihoods import require_support
 from elboroom.model.networks.layers import require_eval_mode
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
@@ -174,7 +174,7 @@ def evaluate(
     require_dataset(data)
     require_positive(k=k)
     require_eval_mode(model)
-    require_support(model.likelihood, data.test, data.identity.source)
+    require_support(model.likelihood.density, data.test, data.identity.source)
     model = model.fixed()
     clock = time.perf_counter()
     device = next(model.parameters()).device
@@ -193,7 +193,7 @@ def evaluate(
     if dtype != torch.float32:
         rounding = _rounding(per_image["iwae"], model, data.test, k, seed)
     seconds = time.perf_counter() - clock
-    kind = class_of(model.likelihood)
+    kind = model.likelihood.density
     if kind.in_bits:
         per_image["bits"] = -per_image["iwae"] / (_known_pixels(data.test) * math.log(2))
     measure = "density" if kind.is_density else "probability"

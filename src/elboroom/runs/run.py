@@ -14,7 +14,7 @@ from elboroom.data.load import read_source
 from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
 from elboroom.errors import DataMovedError, DiskError, RunError, UsageError, command
-from elboroom.model.likelihoods import likelihood_of, require_support
+from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
@@ -70,7 +70,7 @@ class Run:
         path = Path(path)
         require_dataset(data)
         for part in (data.train, data.test):
-            require_support(likelihood_of(config.model), part, data.identity.source)
+            require_support(likelihood_class(config.model), part, data.identity.source)
         with atomic.disk_errors(path):
             _require_free(path)
             atomic.make_folder(path, parents=True)
@@ -129,7 +129,7 @@ class Run:
         if data.identity.split != WHOLE:
             return ChosenPart.of(data, name or "test")
         _require_whole(name, source)
-        require_support(likelihood_of(self.config.model), data.test, data.identity.source)
+        require_support(likelihood_class(self.config.model), data.test, data.identity.source)
         return ChosenPart(data, "all", data.test)
 
     def stored_rows(self, chosen: ChosenPart, source: str | None = None) -> StoredRows:
