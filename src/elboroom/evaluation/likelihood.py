@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elboroom.config import Precision
+from elboroom.config import PartName, Precision
 from elboroom.data import Dataset, Identity, Part, require_dataset
 from elboroom.device import autocast, resolve_precision
 from elboroom.errors import IncomparableError, require_positive
@@ -147,6 +147,7 @@ def evaluate(
     *,
     k: int,
     seed: int,
+    part: PartName = "test",
     precision: Precision = "fp32",
     on_images: Callable[[int], None] = lambda images: None,
 ) -> Evaluation:
@@ -159,20 +160,22 @@ def evaluate(
 
     Args:
         model: model to evaluate.
-        data: data whose test part is used.
+        data: data to evaluate the model on.
         k: number of samples of z per image.
         seed: seed of the samples.
+        part: part of the data: "train", "validation", "test" or "all".
         precision: precision of the decoder's products. bfloat16 changes log w by about 0.1 nats at
             random, which raises the IWAE bound by some thousandths.
         on_images: called with the number of images of each part that is finished.
 
     Raises:
         DataError: if the data has values that the likelihood does not support.
-        UsageError: if `data` is not a Dataset, k is not positive, or the model has batch
-            normalisation and is in training mode.
+        UsageError: if `data` is not a Dataset or has no such part, k is not positive, or the model
+            has batch normalisation and is in training mode.
     """
     require_dataset(data)
     require_positive(k=k)
+    data = data.with_test(part)
     require_eval_mode(model)
     require_support(model.likelihood.density, data.test, data.identity.source)
     model = model.fixed()
@@ -199,7 +202,7 @@ def evaluate(
     measure = "density" if kind.is_density else "probability"
     sampled = model.prior.kl(densities[0]) is None
     parts = per_image, information, sampled, measure, rounding
-    return Evaluation(data.identity, "test", k, seed, seconds, *parts)
+    return Evaluation(data.identity, part, k, seed, seconds, *parts)
 
 
 def _rounding(iwae: Tensor, model: VAE, part: Part, k: int, seed: int) -> Estimate:
