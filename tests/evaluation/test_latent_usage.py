@@ -50,7 +50,7 @@ def test_the_mutual_information_of_a_gaussian_channel_is_its_capacity(rows):
 
 
 def sampled(mean, seed, log_std=-0.7):
-    """The information of q = N(mean, exp(log_std)²) under a mixture, whose KL has no closed form."""
+    """The information of a Gaussian q under a mixture, whose KL has no closed form."""
     peaks = torch.tensor([[-1.0], [1.0]]).expand(2, mean.shape[1])
     prior = MixturePrior(torch.zeros(2), peaks, torch.zeros_like(peaks)).requires_grad_(False)
     q = DiagonalGaussian(mean, torch.full_like(mean, log_std))

@@ -315,14 +315,14 @@ def test_bits_per_dimension_are_of_the_rows_that_have_a_known_pixel():
     result = evaluate(vae, grey(x), k=3, seed=0)
     bits = result.per_image["bits"]
     assert bits.isnan().nonzero()[:, 0].tolist() == [3]
-    assert result.per_image["iwae"][3] == 0.0
     known = torch.tensor([0 if i == 3 else 8 if i == 5 else 12 for i in range(20)])
     expected = (-result.per_image["iwae"] / (known * LOG_2))[known > 0].double()
 
     def check(mean: float):
         assert mean == pytest.approx(expected.mean().item())
 
-    assert result.bits is not None and full is not None
+    assert result.bits is not None
+    assert full is not None
     check(result.bits.mean)
     assert_rejected(lambda: check((-result.per_image["iwae"] / (12 * LOG_2)).mean().item()))
     assert abs(result.bits.mean - full.mean) < 1
@@ -342,4 +342,5 @@ def test_columns_that_are_wholly_missing_change_no_other_number():
     x[:, :, :, 2] = math.nan
     result = evaluate(vae, grey(x), k=5, seed=0)
     assert nulls(result.to_dict()) == []
-    assert result.bits is not None and math.isfinite(result.bits.standard_error)
+    assert result.bits is not None
+    assert math.isfinite(result.bits.standard_error)

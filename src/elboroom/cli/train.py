@@ -10,6 +10,7 @@ from elboroom.cli.signals import Interrupted, Stop, interruptible
 from elboroom.cli.terminal import epoch_progress, plain_console
 from elboroom.config import Config
 from elboroom.data import Dataset, load_data
+from elboroom.data.summary import summary
 from elboroom.device import resolve_device
 from elboroom.errors import TrainingError, UsageError, command
 from elboroom.model.networks import NETWORK_KINDS
@@ -41,6 +42,8 @@ def train(
     """
     opened = _existing_run(config, resume, out) if resume else _new_run(config, preset, out)
     with opened as (run, data), interruptible() as stop:
+        if not resume and not quiet:
+            _print_summary(data, config, run.config, stderr=True)
         if config.train.batch_size == "auto" and not quiet:
             batches = f"--batch-size auto: {run.config.train.batch_size} images a step"
             plain_console(stderr=True).print(batches)
@@ -93,11 +96,18 @@ def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
     resolved, reasons = resolve_with_reasons(config, data)
+    _print_summary(data, config, resolved)
     kind, noise = NETWORK_KINDS[resolved.model.network], stream(resolved.train.seed, "weights")
     decoder = kind.decoder(resolved.model, data.event_shape, noise)
     reasons |= explained(decoder, data.train, resolved.train, resolved.objective)
     for choice, reason in reasons.items():
         plain_console().print(f"{choice}: {reason}")
+
+
+def _print_summary(data: Dataset, asked: Config, config: Config, *, stderr: bool = False) -> None:
+    console = plain_console(stderr=stderr)
+    for line in summary(data, config.model, asked=asked.model.likelihood):
+        console.print(line)
 
 
 @contextmanager

@@ -97,16 +97,6 @@ class Part:
             yield self.binarisation.scale(images)
 
     @property
-    def mean(self) -> Tensor:
-        """The mean image, (*event); NaN where a value is missing in all of them."""
-        total = torch.zeros(self.images.shape[1:], dtype=torch.float64, device=self.device)
-        count = torch.zeros_like(total)
-        for x in self.split(self._rows_at_once):
-            total += x.nansum(0, dtype=torch.float64)
-            count += (~x.isnan()).sum(0) if self.missing else len(x)
-        return (total / count).float()
-
-    @property
     def x(self) -> Tensor:
         """All images as float32, (N, *event), in memory, without drawing any again."""
         return torch.cat(list(self.split(self._rows_at_once)))

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elboroom.config import Precision
-from elboroom.data import Dataset, Identity, Part
+from elboroom.config import PartName, Precision
+from elboroom.data import Dataset, Identity, Part, require_dataset
 from elboroom.device import autocast, resolve_precision
 from elboroom.errors import IncomparableError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
@@ -18,7 +18,7 @@ from elboroom.evaluation.latent_usage import Information
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
 from elboroom.model.bounds import iwae
 from elboroom.model.decoding import decoded_at_a_time
-from elboroom.model.likelihoods import class_of, require_support
+from elboroom.model.likelihoods import require_support
 from elboroom.model.networks.layers import require_eval_mode
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
@@ -172,6 +172,7 @@ def evaluate(
     *,
     k: int,
     seed: int,
+    part: PartName = "test",
     precision: Precision = "fp32",
     on_images: Callable[[int], None] = lambda images: None,
 ) -> Evaluation:
@@ -184,21 +185,24 @@ def evaluate(
 
     Args:
         model: model to evaluate.
-        data: data whose test part is used.
+        data: data to evaluate the model on.
         k: number of samples of z per image.
         seed: seed of the samples.
+        part: part of the data: "train", "validation", "test" or "all".
         precision: precision of the decoder's products. bfloat16 changes log w by about 0.1 nats at
             random, which raises the IWAE bound by some thousandths.
         on_images: called with the number of images of each part that is finished.
 
     Raises:
         DataError: if the data has values that the likelihood does not support.
-        UsageError: if k is not positive, or the model has batch normalisation and is in training
-            mode.
+        UsageError: if `data` is not a Dataset or has no such part, k is not positive, or the model
+            has batch normalisation and is in training mode.
     """
+    require_dataset(data)
     require_positive(k=k)
+    data = data.with_test(part)
     require_eval_mode(model)
-    require_support(model.likelihood, data.test, data.identity.source)
+    require_support(model.likelihood.density, data.test, data.identity.source)
     model = model.fixed()
     clock = time.perf_counter()
     device = next(model.parameters()).device
@@ -217,13 +221,13 @@ def evaluate(
     if dtype != torch.float32:
         rounding = _rounding(per_image["iwae"], model, data.test, k, seed)
     seconds = time.perf_counter() - clock
-    kind = class_of(model.likelihood)
+    kind = model.likelihood.density
     if kind.in_bits:
         per_image["bits"] = _bits(per_image["iwae"], _known_pixels(data.test))
     measure = "density" if kind.is_density else "probability"
     sampled = model.prior.kl(densities[0]) is None
-    parts = per_image, information, sampled, measure, rounding, data.test.noun
-    return Evaluation(data.identity, "test", k, seed, seconds, *parts)
+    parts = per_image, information, sampled, measure, rounding, data.noun
+    return Evaluation(data.identity, part, k, seed, seconds, *parts)
 
 
 def _rounding(iwae: Tensor, model: VAE, part: Part, k: int, seed: int) -> Estimate:

@@ -15,6 +15,7 @@ from elboroom.infer.chains.noise import Noise
 from elboroom.infer.diagnostics import importance_ess, pareto_k
 from elboroom.infer.hmc import OnStep
 from elboroom.infer.laplace import laplace
+from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.sir import ParticlePosterior
 from elboroom.infer.target import Target
@@ -53,8 +54,8 @@ class AnnealedPosterior(ParticlePosterior):
 @torch.no_grad()
 def ais(
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     start: Density | VariationalPosterior | None = None,
@@ -73,7 +74,7 @@ def ais(
 
     Args:
         model: the model, whose decoder stays unchanged.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the chains and of the result's draws.
         start: q₀, a Gaussian of each row, or a mixture whose mean and covariance are used. None for
@@ -92,7 +93,7 @@ def ais(
         on_step: called after each move with its number and the total, tuning included.
 
     Raises:
-        UsageError: if the mask does not fit, a seen value is not finite, a count is not positive,
+        UsageError: if data or mask do not fit the model, a count is not positive,
             or the start belongs to another family or to other rows.
     """
     require_positive(distributions=distributions, chains=chains)

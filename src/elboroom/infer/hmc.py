@@ -15,6 +15,7 @@ from elboroom.infer.chains.mode_jumps import Jumps
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.chains.posterior import CHAINS, ChainPosterior
 from elboroom.infer.fitting.starting_points import scattered_prior_draws
+from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior
 from elboroom.infer.target import Target
 from elboroom.model.vae import VAE
@@ -58,8 +59,8 @@ class HMCPosterior(ChainPosterior):
 @torch.no_grad()
 def hmc(
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     chains: int = CHAINS,
@@ -78,7 +79,7 @@ def hmc(
 
     Args:
         model: the model, whose decoder stays unchanged.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the chains and of the result's draws.
         chains: C, the number of chains of each row.
@@ -98,7 +99,7 @@ def hmc(
         on_step: called after each move with its number and the total.
 
     Raises:
-        UsageError: if the mask does not fit, a seen value is not finite, a count is not positive,
+        UsageError: if data or mask do not fit the model, a count is not positive,
             or `start` belongs to other rows.
     """
     require_positive(chains=chains, draws=draws)
@@ -108,7 +109,7 @@ def hmc(
     _require_shape(z, (chains, len(target), target.latents))
     walk = Walk.of(target, z, mass, noise, lambda step: on_step(step, warmup + draws))
     walk.warm_up(warmup)
-    modes = Jumps.of(target, model.posterior(x, mask).mean, generator) if jumps else None
+    modes = _jumps(model, target, generator) if jumps else None
     moves = (_move(walk, modes) for _ in range(draws))
     kept = [(walk.state.z, move.acceptance, move.divergences) for move in moves]
     visited, acceptance, divergences = (torch.stack(part) for part in zip(*kept, strict=True))
@@ -122,6 +123,10 @@ def _move(walk: Walk, modes: Jumps | None) -> HamiltonianMove:
     if modes is not None:
         walk.state = modes.jump(walk.target, walk.state, walk.noise)
     return move
+
+
+def _jumps(model: VAE, target: Target, generator: torch.Generator) -> Jumps:
+    return Jumps.of(target, model.posterior(*target.given.data).mean, generator)
 
 
 def _likely_points(target: Target, chains: int, noise: Noise) -> Tensor:

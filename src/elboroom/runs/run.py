@@ -8,13 +8,13 @@ import torch
 
 from elboroom.config import Config, PartName
 from elboroom.config.data import MNIST
-from elboroom.data import Dataset, load_data, load_new
+from elboroom.data import Dataset, load_data, load_new, require_dataset
 from elboroom.data.dataset import WHOLE
 from elboroom.data.load import read_source
 from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
 from elboroom.errors import DataMovedError, DiskError, RunError, UsageError, command
-from elboroom.model.likelihoods import likelihood_of, require_support
+from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
@@ -62,13 +62,15 @@ class Run:
         """Make the folder and write its config.
 
         Raises:
+            UsageError: if `data` is not a Dataset.
             RunError: if something is in the way, or the folder cannot be made or locked.
             DiskError: if it cannot be written.
             DataError: if the likelihood cannot take the values of the data.
         """
         path = Path(path)
+        require_dataset(data)
         for part in (data.train, data.test):
-            require_support(likelihood_of(config.model), part, data.identity.source)
+            require_support(likelihood_class(config.model), part, data.identity.source)
         with atomic.disk_errors(path):
             _require_free(path)
             atomic.make_folder(path, parents=True)
@@ -127,8 +129,8 @@ class Run:
         if data.identity.split != WHOLE:
             return ChosenPart.of(data, name or "test")
         _require_whole(name, source)
-        require_support(likelihood_of(self.config.model), data.test, data.identity.source)
-        return ChosenPart(data, "all", data.test)
+        require_support(likelihood_class(self.config.model), data.test, data.identity.source)
+        return ChosenPart.of(data, "all")
 
     def stored_rows(self, chosen: ChosenPart, source: str | None = None) -> StoredRows:
         """Read the rows of a part as their file has them.

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from elboroom.config import Config
-from elboroom.data import Dataset
+from elboroom.data import Dataset, require_dataset
 from elboroom.model.vae import VAE
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.batch_size import largest_fit
@@ -25,8 +25,8 @@ def resolve(config: Config, data: Dataset) -> Config:
         `epochs` is the number that fits, at most that of `config`.
 
     Raises:
-        UsageError: if free memory is unknown, one image does not fit, or one epoch takes longer
-            than the minutes.
+        UsageError: if `data` is not a Dataset, free memory is unknown, one image does not fit, or
+            one epoch takes longer than the minutes.
         TrainingError: if memory runs out while steps are timed.
     """
     return resolve_with_reasons(config, data)[0]
@@ -34,6 +34,7 @@ def resolve(config: Config, data: Dataset) -> Config:
 
 def resolve_with_reasons(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]:
     """Resolve as `resolve` does, and return also the reasons by choice: "batches", "epochs"."""
+    require_dataset(data)
     reasons = dict[str, str]()
     if config.train.batch_size != "auto" and config.minutes is None:
         return config, reasons
