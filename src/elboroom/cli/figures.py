@@ -80,7 +80,8 @@ def _data_to_show(run: Run, config: FiguresConfig) -> tuple[Callable[[], Dataset
 
     New data are loaded at once, because they may be the run's own; the run's data when asked for.
     """
+    part = config.part or "test"
     if config.data is None:
-        return lambda: run.choose_part(config.part).dataset, config.part or "test"
+        return lambda: run.load_data().with_test(part), part
     chosen = run.choose_part(config.part, config.data)
-    return lambda: chosen.dataset, "new" if chosen.is_new else chosen.name
+    return lambda: chosen.data.with_test(chosen.name), "new" if chosen.is_new else chosen.name

@@ -85,7 +85,8 @@ def hmc(
         generator: random generator of the chains and of the result's draws.
         chains: C, the number of chains of each row.
         warmup: moves of each chain that adapt it and are discarded.
-        draws: T, the number of moves of each chain that are kept; R̂ needs at least four.
+        draws: T, the number of moves of each chain that are kept. R̂ and the effective sample size
+            need at least four, and some hundreds to be reliable.
         mass: "dense" learns correlations and stores D² numbers per row; "diagonal" does not.
         start: posterior whose draws are the starting points; only its `sample` is used. By default
             chains start at a few of some thousand points, resampled so that modes get chains in

@@ -232,7 +232,7 @@ class Run:
             return ChosenPart.of(data, name or "test")
         _require_whole(name, source)
         require_support(likelihood_class(self.config.model), data.test, data.identity.source)
-        return ChosenPart(data, "all", data.test)
+        return ChosenPart.of(data, "all")
 
     def stored_rows(self, chosen: ChosenPart, source: str | None = None) -> StoredRows:
         """Read the rows of a part as their file has them.
