@@ -61,7 +61,7 @@ class Evaluation:
     """
 
     identity: Identity
-    part: str
+    part: PartName
     k: int
     seed: int
     seconds: float
