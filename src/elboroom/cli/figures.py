@@ -52,6 +52,7 @@ def draw(
         run.metrics.history(),
         config,
         held_out="validation" if run.config.data.validation else "test",
+        likelihood=run.config.model.likelihood,
         in_unit_interval=run.identity.binarisation != "none",
     )
     chosen = config.only != FiguresConfig().only

@@ -29,6 +29,7 @@ class Subject:
         config: options.
         held_out: name of the part that training was watched by.
         part_name: name of the part that is shown, for captions.
+        likelihood: name of p(x | z), for captions; empty if it has none.
         in_unit_interval: True if all values of the data are known to lie in [0, 1].
     """
 
@@ -39,6 +40,7 @@ class Subject:
     config: FiguresConfig
     held_out: str = "test"
     part_name: str = "test"
+    likelihood: str = ""
     in_unit_interval: bool = False
 
     @cached_property
