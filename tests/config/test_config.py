@@ -101,8 +101,13 @@ def test_an_unknown_option_is_refused():
         (DataConfig, "validation", -1, "0 or more"),
         (DataConfig, "memory", -0.5, "0 or more"),
         (DataConfig, "memory", math.nan, "0 or more"),
-        (DataConfig, "binarisation", "grey", "in ('threshold', 'dynamic', 'static', 'none')"),
-        (DataConfig, "split", "half", "in ('standard', 'reference')"),
+        (
+            DataConfig,
+            "binarisation",
+            "grey",
+            "in ('auto', 'threshold', 'dynamic', 'static', 'none')",
+        ),
+        (DataConfig, "split", "half", "in ('auto', 'stratified', 'standard', 'reference')"),
         (ModelConfig, "latents", 0, "1 or more"),
         (ModelConfig, "hidden", (5, 0), "widths of 1 or more"),
         (ModelConfig, "activation", "sine", "in ('tanh', 'relu', 'silu', 'softplus', 'identity')"),
@@ -171,7 +176,7 @@ def test_an_option_at_the_edge_of_its_range_is_accepted(kind: Any, option: str, 
 
 def test_the_reference_preset_is_the_reference_experiment():
     assert PRESETS["reference"] == Config(
-        data=DataConfig(source="mnist", binarisation="threshold", split="reference", validation=0),
+        data=DataConfig(source="mnist", binarisation="auto", split="reference", validation=0),
         model=ModelConfig(latents=2, hidden=(500,), activation="tanh"),
         train=TrainConfig(epochs=100, batch_size=200, learning_rate=1e-3, schedule="constant"),
     )
@@ -179,7 +184,7 @@ def test_the_reference_preset_is_the_reference_experiment():
 
 def test_the_mnist_preset_is_the_network_of_burda_and_others():
     assert PRESETS["mnist"] == Config(
-        data=DataConfig(source="mnist", binarisation="dynamic", split="standard"),
+        data=DataConfig(source="mnist", binarisation="dynamic", split="auto"),
         model=ModelConfig(latents=50, hidden=(200, 200), activation="tanh"),
         train=TrainConfig(epochs=50, batch_size=100),
     )
@@ -227,6 +232,8 @@ def test_the_help_of_a_choice_gives_each_kind_a_line(kind: Any, option: str):
 TABLES = {
     kinds.BinarisationName: kinds.BINARISATIONS,
     kinds.Split: kinds.SPLITS,
+    kinds.ValueKind: kinds.VALUE_KINDS,
+    kinds.PartName: kinds.PARTS,
     kinds.Activation: kinds.ACTIVATIONS,
     kinds.NetworkName: kinds.NETWORKS,
     kinds.Normalisation: kinds.NORMALISATIONS,

@@ -25,10 +25,14 @@ def test_results_of_the_same_data_may_be_compared():
     IDENTITY.require_same(replace(IDENTITY))
 
 
+def test_data_under_another_name_are_the_same():
+    IDENTITY.require_same(replace(IDENTITY, source="renamed.npz"))
+
+
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ({"source": "my.npz"}, "source: mnist against my.npz"),
+        ({"drawn_rows": "ef"}, "drawn_rows: None against ef"),
         ({"sha256": "cd34"}, "sha256: ab12 against cd34"),
         ({"binarisation": "static"}, "binarisation: threshold against static"),
         ({"split": "reference"}, "split: standard against reference"),
@@ -52,12 +56,12 @@ def test_results_of_unlike_data_may_not_be_compared(change: dict[str, Any], foun
 @pytest.mark.parametrize("how", ["threshold", "dynamic", "static"])
 def test_binarisation_and_split_are_part_of_the_identity(digits: Path, how: Any):
     identity = load_data(DataConfig(source=str(digits), binarisation=how)).identity
-    assert (identity.binarisation, identity.split) == (how, "standard")
+    assert (identity.binarisation, identity.split) == (how, "stratified")
     assert (identity.source, identity.test_images) == ("digits.npz", 30)
 
 
 def test_one_changed_pixel_changes_the_identity(tmp_path: Path):
-    images = np.zeros((20, 3, 3), np.uint8)
+    images = np.eye(3, dtype=np.uint8)[None].repeat(20, 0)
     found = []
     for value in (0, 1):
         images[7, 1, 1] = value

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from elboroom import DataConfig, Dataset, load_data, load_mnist
 from elboroom.data.mnist import read_mnist
 from elboroom.data.rows import Rows
 from elboroom.data.source import Source, SourcePart
-from elboroom.data.splits import split
+from elboroom.data.splits import divide
 from elboroom.errors import DataError
 
 
@@ -22,6 +23,12 @@ def numbered(count: int, tests: int = 0) -> Source:
         train=SourcePart(rows[:, None], rows),
         test=SourcePart(others[:, None], others) if tests else None,
     )
+
+
+def split(source: Source, name: Any) -> tuple[Rows, Rows]:
+    """Return the training and the test rows of a source."""
+    division = divide(source, DataConfig("numbered", split=name))
+    return division.train, division.test
 
 
 def numbers(rows: Rows) -> np.ndarray:
@@ -73,7 +80,7 @@ def test_validation_that_leaves_nothing_to_train_on_is_refused(digits: Path, cou
         load_data(DataConfig(source=str(digits), validation=count))
     assert str(error.value) == (
         f"--validation {count} leaves nothing to train on\n"
-        "  why: the training part has 270 images\n"
+        "  why: the training part has 270 rows\n"
         "  fix: take fewer than 270"
     )
 
@@ -89,7 +96,7 @@ def test_data_too_small_for_the_reference_split_is_refused(count: int):
     assert str(error.value) == (
         "this data is too small for the reference split\n"
         f"  why: found {count:,} training rows; the split needs 20,000\n"
-        "  fix: use --split standard"
+        "  fix: use --split auto"
     )
 
 

@@ -33,7 +33,7 @@ from tests.support.repository import ROOT
 FOLDER = ROOT / "tests" / "golden"
 GOLDEN = sorted(path.name for path in FOLDER.iterdir() if path.is_dir()) if FOLDER.exists() else []
 CONFIG = Config(
-    DataConfig("digits.npz", validation=6),
+    DataConfig("digits.npz", "threshold", "standard", validation=6),
     ModelConfig(2, (4,), normalisation="batch", prior="mixture", components=3),
     train=TrainConfig(
         epochs=5,

@@ -34,7 +34,7 @@ def write_digits(path: Path) -> Path:
 
 def small_options(digits: Path) -> list[str]:
     """Return the options of a training on these digits that takes a moment."""
-    model = ["--data", str(digits), "--split", "standard", "--hidden", "16"]
+    model = ["--data", str(digits), "--binarisation", "threshold", "--hidden", "16"]
     return [*model, "--batch-size", "50", "--epochs", "2", "--threads", "1"]
 
 
@@ -48,7 +48,7 @@ def _template() -> Path:
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder)
     np.save(folder / "my.npy", np.arange(320, dtype=np.uint8).reshape(20, 4, 4))
-    data = DataConfig(source=str(folder / "my.npy"))
+    data = DataConfig(source=str(folder / "my.npy"), binarisation="threshold")
     config = Config(data=data, model=MODEL, train=TrainConfig(epochs=9, threads=1, device="cpu"))
     run = Run.create(folder / "run", config, load_data(data))
     model, state = run.new_training(run.load_data())

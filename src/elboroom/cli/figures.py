@@ -1,13 +1,15 @@
 """`elboroom figures`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 from elboroom.cli.terminal import plain_console
 from elboroom.config import FigureName, FiguresConfig
+from elboroom.data import Dataset
 from elboroom.device import keep_freed_memory
-from elboroom.errors import ElboroomError, NotDrawableError
+from elboroom.errors import DataMovedError, ElboroomError, NotDrawableError
 from elboroom.figures import gallery
 from elboroom.infer.grid import GridError
 from elboroom.model.vae import VAE
@@ -29,7 +31,11 @@ def draw(
     names: tuple[FigureName, ...],
     console: Console,
     *,
-    left_out: tuple[type[ElboroomError], ...] = (NotDrawableError, GridError),
+    left_out: tuple[type[ElboroomError], ...] = (
+        NotDrawableError,
+        GridError,
+        DataMovedError,
+    ),
 ) -> None:
     """Draw the figures `names` of the model at a step.
 
@@ -45,13 +51,15 @@ def draw(
         left_out: the errors of a figure that leave it out.
     """
     keep_freed_memory()
+    load, part = _data_to_show(run, config)
     subject = gallery.Subject(
         model.cpu(),
-        run.load_data,
+        load,
         run.event_shape,
         run.metrics.history(),
         config,
         held_out="validation" if run.config.data.validation else "test",
+        part_name=part,
         likelihood=run.config.model.likelihood,
         in_unit_interval=run.identity.binarisation != "none",
     )
@@ -64,5 +72,18 @@ def draw(
                 raise
             console.print(f"left out: {error.what}, because {error.why}")
             continue
-        png, svg = run.results.write_figure(name, figure, step)
+        # Only figures of the test part are the run's own, which a report shows.
+        file = name if part == "test" else f"{name}-{part}"
+        png, svg = run.results.write_figure(file, figure, step)
         console.print(f"{png} and {svg.suffix}")
+
+
+def _data_to_show(run: Run, config: FiguresConfig) -> tuple[Callable[[], Dataset], str]:
+    """Return a function that loads the data whose test part is shown, and the name of that part.
+
+    New data are loaded at once, because they may be the run's own; the run's data when asked for.
+    """
+    if config.data is None:
+        return lambda: run.choose_part(config.part).dataset, config.part or "test"
+    chosen = run.choose_part(config.part, config.data)
+    return lambda: chosen.dataset, "new" if chosen.is_new else chosen.name

@@ -23,10 +23,13 @@ from elboroom.config.kinds import (
     LikelihoodName,
     MethodName,
     NetworkName,
+    PartName,
     PosteriorName,
     Precision,
     PriorName,
     Split,
+    Standardise,
+    ValueKind,
 )
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
@@ -56,9 +59,12 @@ __all__ = [
     "ModelConfig",
     "NetworkName",
     "ObjectiveConfig",
+    "PartName",
     "PosteriorName",
     "Precision",
     "PriorName",
     "Split",
+    "Standardise",
     "TrainConfig",
+    "ValueKind",
 ]

@@ -9,6 +9,9 @@ from tyro.conf import arg
 from elboroom.config.checks import require, require_choices
 from elboroom.config.kinds import BINARISATIONS, FORMATS, SPLITS, BinarisationName, Split, listed
 
+MNIST = "mnist"
+"""The name of the embedded data."""
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -16,15 +19,19 @@ class DataConfig:
 
     source: Annotated[
         str, arg(name="data", help=listed("mnist, which is embedded, or a path.", FORMATS))
-    ] = "mnist"
+    ] = MNIST
     binarisation: Annotated[
         BinarisationName, arg(help=listed("How pixels become 0 or 1.", BINARISATIONS))
-    ] = "threshold"
-    split: Annotated[Split, arg(help=listed("Parts for training and testing.", SPLITS))] = (
-        "standard"
-    )
+    ] = "auto"
+    split: Annotated[Split, arg(help=listed("Parts for training and testing.", SPLITS))] = "auto"
     validation: int = 0
-    """Images taken from the end of the training part as a validation part."""
+    """Rows of the training part to watch training by instead: drawn as --split says, or the last
+    rows of mnist."""
+    group_by: str | None = None
+    """Array of the .npz, or path of a .npy, with one value for each training row, such as the
+    subject. Rows of one value stay together when a part is drawn."""
+    unused: tuple[str, ...] = ()
+    """Arrays of the file that are left out; any other that has no known name is an error."""
     memory: float = 2.0
     """Budget for the images in GiB; reading needs twice their size at its peak. A larger .npy stays
     on disk and is read in batches, with the same result. A larger .npz or folder is refused."""
@@ -34,7 +41,26 @@ class DataConfig:
         require(self.validation >= 0, "validation", self.validation, "0 or more")
         require(self.memory >= 0, "memory", self.memory, "0 or more")
 
+    def resolved(self) -> "DataConfig":
+        """Return the same data, with "auto" replaced by the names that it stands for."""
+        is_mnist = self.source == MNIST
+        binarisation, split = ("threshold", "standard") if is_mnist else ("none", "stratified")
+        return replace(
+            self,
+            binarisation=binarisation if self.binarisation == "auto" else self.binarisation,
+            split=split if self.split == "auto" else self.split,
+        )
+
+    @property
+    def path(self) -> Path:
+        """The file or the folder of data that are not embedded; `~` is expanded."""
+        return Path(self.source).expanduser()
+
     def with_absolute_path(self) -> "DataConfig":
         """Return the same data, named so that it is found from any working directory."""
-        is_file = self.source != "mnist"
-        return replace(self, source=str(Path(self.source).resolve())) if is_file else self
+        if self.source == MNIST:
+            return self
+        group_by = self.group_by
+        if group_by is not None and group_by.endswith(".npy"):
+            group_by = str(Path(group_by).expanduser().resolve())
+        return replace(self, source=str(self.path.resolve()), group_by=group_by)

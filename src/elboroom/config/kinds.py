@@ -7,18 +7,38 @@ Where a kind is implemented, a registry maps its name to the code: `model.networ
 from collections.abc import Mapping
 from typing import Any, Literal
 
-BinarisationName = Literal["threshold", "dynamic", "static", "none"]
+BinarisationName = Literal["auto", "threshold", "dynamic", "static", "none"]
 BINARISATIONS: dict[BinarisationName, str] = {
+    "auto": "threshold for mnist, none for other data",
     "threshold": "x > 0.5",
     "dynamic": "a fresh Bernoulli draw at every visit in training; the test set is drawn once",
     "static": "every image is drawn once",
     "none": "images stay as they are",
 }
 
-Split = Literal["standard", "reference"]
+ValueKind = Literal["binary", "bytes", "unit", "real"]
+VALUE_KINDS: dict[ValueKind, str] = {
+    "binary": "0 and 1",
+    "bytes": "levels k/255 of bytes",
+    "unit": "real numbers in [0, 1]",
+    "real": "real numbers",
+}
+
+Split = Literal["auto", "stratified", "standard", "reference"]
 SPLITS: dict[Split, str] = {
-    "standard": "the data's own train and test parts; without a test part a tenth is held out",
+    "auto": "standard for mnist, stratified for other data",
+    "stratified": "the data's own parts; a part that they lack is drawn at random from train, a "
+    "tenth for testing, with the shares of the classes, and with --group-by of whole groups",
+    "standard": "as stratified, but drawn without classes; --validation takes the last rows",
     "reference": "the first 10,000 rows of train, tested on the next 10,000",
+}
+
+PartName = Literal["train", "validation", "test", "all"]
+PARTS: dict[PartName, str] = {
+    "train": "the rows that the model is trained on",
+    "validation": "the rows that training is watched by",
+    "test": "the rows that are held out",
+    "all": "every row, in the order of the source",
 }
 
 Activation = Literal["tanh", "relu", "silu", "softplus", "identity"]
@@ -91,12 +111,24 @@ NETWORKS: dict[NetworkName, str] = {
     "all widths are the same",
 }
 
-LikelihoodName = Literal["bernoulli", "continuous-bernoulli", "gaussian", "discretized-logistic"]
+LikelihoodName = Literal[
+    "auto", "bernoulli", "continuous-bernoulli", "gaussian", "discretized-logistic"
+]
 LIKELIHOODS: dict[LikelihoodName, str] = {
+    "auto": "by the values: bernoulli for 0 and 1, discretized-logistic for bytes, else gaussian",
     "bernoulli": "binary pixels",
     "continuous-bernoulli": "values in [0, 1]",
     "gaussian": "real values",
     "discretized-logistic": "the 256 grey levels",
+}
+
+Standardise = Literal["auto", "value", "channel", "all", "none"]
+STANDARDISE: dict[Standardise, str] = {
+    "auto": "under gaussian each value of a vector or each channel of pictures, else none",
+    "value": "each value of the event by its own mean and standard deviation",
+    "channel": "each channel of pictures by its own",
+    "all": "all values by the same, as for signals",
+    "none": "the networks see the data as they are",
 }
 
 PosteriorName = Literal["diagonal", "full", "flow"]
@@ -172,11 +204,15 @@ FIGURES: dict[FigureName, str] = {
     "curves": "ELBO, reconstruction and KL over epochs",
 }
 
-FormatName = Literal["npy", "npz", "folder"]
+FormatName = Literal["npy", "pt", "npz", "mat", "idx", "folder"]
 FORMATS: dict[FormatName, str] = {
-    "npy": "one array of images, a .npy written by numpy.save",
-    "npz": "images, and labels, masks or a test part, a .npz written by numpy.savez",
-    "folder": "a folder of PNG pictures, or of one folder for each class, or of `train` and `test`",
+    "npy": "one array of images or rows, a .npy written by numpy.save",
+    "pt": "tensors, a .pt written by torch.save",
+    "npz": "images, labels and masks by name, a .npz written by numpy.savez",
+    "mat": "numeric arrays by name, a .mat of MATLAB 5 to 7.2",
+    "idx": "images as those of MNIST, an IDX file or a folder of them, packed by gzip or not",
+    "folder": "a folder of PNG pictures, or of one folder for each class, or of `train`, `val` and "
+    "`test`",
 }
 
 

@@ -1,17 +1,24 @@
 """The Dataset: images in parts, and the identity that every result carries."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from elboroom.data import masks
-from elboroom.data.binarisation import Binarisation
-from elboroom.data.lazy_images import LazyImages
-from elboroom.data.source import rows_at_once
-from elboroom.errors import IncomparableError
+from elboroom.config import DataConfig, PartName, ValueKind
+from elboroom.data.part import Part, join, noun
+from elboroom.data.reading import Reading
+from elboroom.data.value_kind import value_kind
+from elboroom.errors import IncomparableError, UsageError
+
+WHOLE = "whole"
+"""Name of the split of new data, every row of which is in the test part."""
+_COMPARED = ("sha256", "binarisation", "split", "test_images", "drawn_rows")
 
 
 @dataclass(frozen=True)
@@ -19,11 +26,26 @@ class Identity:
     """The properties of the data that two results must share to be compared."""
 
     source: str
+    """Name of the data, which may be another one where they have been renamed."""
     sha256: str
     """Digest of the source's images, before any binarisation."""
     binarisation: str
     split: str
     test_images: int
+    drawn_rows: str | None = None
+    """Digest of the rows of each part, if any part is drawn by classes or groups."""
+    values: ValueKind | None = None
+    """Kind of the values that the data are read with; None if they are made binary."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the properties that there are by name, as files hold them."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def title(self, rows: int, part: str, nouns: str) -> str:
+        """Name the data, and some rows of a part, in one line."""
+        split = "" if self.split == WHOLE else f"{self.split} split, "
+        which = f"all {rows:,}" if part == "all" else f"{rows:,} {part}"
+        return f"{self.source}, {self.binarisation} binarisation, {split}{which} {nouns}"
 
     def require_same(
         self,
@@ -32,12 +54,12 @@ class Identity:
         what: str = "these results cannot be compared",
         fix: str = "evaluate runs that share data, binarisation and split",
     ) -> None:
-        """Check that `other` is the same data.
+        """Check that `other` is the same data, under any name.
 
         Raises:
             IncomparableError: if they differ; it names every field that does.
         """
-        mine, theirs = vars(self), vars(other)
+        mine, theirs = ({k: vars(i)[k] for k in _COMPARED} for i in (self, other))
         unlike = [f"{k}: {mine[k]} against {theirs[k]}" for k in mine if mine[k] != theirs[k]]
         if unlike:
             raise IncomparableError(
@@ -46,137 +68,82 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part of the data, such as the training part.
+class Dataset:
+    """Training, optional validation and test parts of one source.
 
     Attributes:
-        images: (N, *event), uint8 or float32, or those that stay on disk.
-        labels: (N,) int64, or None.
-        binarisation: turns stored values into those of a batch.
-        source_rows: (N,) int64, the number of each row in its array or listing of the source;
-            None if the part is its own source, numbered from 0.
-        files: the file of each row, relative to the source; None unless rows have files.
-        classes: the name of each class, in the order of the labels; None without labels.
-        origin: where the rows stand in the source, such as "x_test"; empty if it is one array.
+        identity: what two results must share to be compared.
+        train: the rows that a model is trained on.
+        validation: rows that training is watched by, or None.
+        test: the rows that are held out.
+        reading: what was read, and how the parts were chosen; None for parts made by hand.
     """
-
-    images: Tensor | LazyImages
-    labels: Tensor | None
-    binarisation: Binarisation = field(default_factory=Binarisation)
-    source_rows: np.ndarray | None = None
-    files: tuple[str, ...] | None = None
-    classes: tuple[str, ...] | None = None
-    origin: str = ""
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the images, and of the index that `batch` takes."""
-        return self.images.device
-
-    @property
-    def on_disk(self) -> bool:
-        """True if the images stay on disk and are read a batch at a time."""
-        return isinstance(self.images, LazyImages)
-
-    @property
-    def redraw(self) -> bool:
-        """True if every batch draws its binary values again."""
-        return self.binarisation.at_every_visit
-
-    @property
-    def missing(self) -> bool:
-        """True if some values are missing, which NaN stands for."""
-        return self.binarisation.missing
-
-    def batch(self, index: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the images at `index` (B,) as float32 (B, *event).
-
-        Args:
-            index: rows, on the device of the images.
-            generator: random generator that draws binary values; the batch is on its device.
-        """
-        stored = self.images.index_select(0, index).to(generator.device)
-        return self.binarisation.visit(self.binarisation.scale(stored), generator)
-
-    def seen(self, x: Tensor, mask: Tensor | None = None) -> Tensor | None:
-        """Return which values of a batch are observed by `mask` and not missing.
-
-        Args:
-            x: a batch of this part, (B, *event).
-            mask: True = observed, shaped like `x` or like the event; None if all values are.
-
-        Returns:
-            A bool tensor shaped like `x`; None if every value is observed.
-        """
-        return masks.seen(x, mask) if self.missing or mask is not None else None
-
-    def split(self, size: int) -> Iterator[Tensor]:
-        """Yield all images in order as float32 (B, *event), without drawing any again."""
-        for images in self.images.split(size):
-            yield self.binarisation.scale(images)
-
-    @property
-    def mean(self) -> Tensor:
-        """The mean image, (*event); NaN where a value is missing in all of them."""
-        total = torch.zeros(self.images.shape[1:], dtype=torch.float64, device=self.device)
-        count = torch.zeros_like(total)
-        for x in self.split(self._rows_at_once):
-            total += x.nansum(0, dtype=torch.float64)
-            count += (~x.isnan()).sum(0) if self.missing else len(x)
-        return (total / count).float()
-
-    @property
-    def x(self) -> Tensor:
-        """All images as float32, (N, *event), in memory, without drawing any again."""
-        return torch.cat(list(self.split(self._rows_at_once)))
-
-    def values(self) -> Iterator[Tensor]:
-        """Yield every value that occurs in `x` at least once, some at a time, (V,)."""
-        if self.on_disk and self.binarisation.on_reading:
-            yield torch.tensor([0.0, 1.0])
-            return
-        for images in self.images.split(self._rows_at_once):
-            values = images.flatten()
-            is_bytes = values.dtype == torch.uint8
-            yield self.binarisation.scale(values.bincount().nonzero()[:, 0] if is_bytes else values)
-
-    def to(self, device: torch.device) -> "Part":
-        """Return the same part on `device`; images on disk stay there."""
-        labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, images=self.images.to(device), labels=labels)
-
-    def rows(self, index: list[int]) -> "Part":
-        """Return the rows at `index`, in memory."""
-        chosen = torch.tensor(index, dtype=torch.int64, device=self.device)
-        return replace(
-            self,
-            images=self.images.index_select(0, chosen),
-            labels=None if self.labels is None else self.labels[index],
-            source_rows=self.numbers[index],
-            files=None if self.files is None else tuple(self.files[row] for row in index),
-        )
-
-    @property
-    def numbers(self) -> np.ndarray:
-        """The number of each row in the source, (N,) int64."""
-        return np.arange(len(self)) if self.source_rows is None else self.source_rows
-
-    @property
-    def _rows_at_once(self) -> int:
-        return rows_at_once(tuple(self.images.shape[1:]))
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Training, optional validation and test parts of one source."""
 
     identity: Identity
     train: Part
     validation: Part | None
     test: Part
+    reading: Reading | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x_train: ArrayLike | Tensor,
+        x_test: ArrayLike | Tensor | None = None,
+        y_train: ArrayLike | Tensor | None = None,
+        y_test: ArrayLike | Tensor | None = None,
+        *,
+        x_validation: ArrayLike | Tensor | None = None,
+        y_validation: ArrayLike | Tensor | None = None,
+        mask: ArrayLike | Tensor | None = None,
+        mask_test: ArrayLike | Tensor | None = None,
+        mask_validation: ArrayLike | Tensor | None = None,
+        groups: ArrayLike | Tensor | None = None,
+        class_names: Sequence[str] | None = None,
+        config: DataConfig | None = None,
+        name: str = "arrays",
+    ) -> "Dataset":
+        """Make a dataset of arrays or tensors, by the checks and the rules of an `.npz`.
+
+        Args:
+            x_train: rows (N, D), grey images (N, H, W) or images (N, C, H, W), of any type of
+                number; NaN, and what a `numpy.ma` array masks, is missing.
+            x_test: rows for testing; without them a tenth of `x_train` is held out.
+            y_train: labels of the training rows in any usual form, (N,).
+            y_test: labels of the test rows.
+            x_validation: rows to watch training by.
+            y_validation: labels of these.
+            mask: shaped like `x_train`, True where a value is known.
+            mask_test: the same for `x_test`.
+            mask_validation: the same for `x_validation`.
+            groups: one value for each training row; rows of one value stay in one part.
+            class_names: names of the classes that labels count from 0.
+            config: binarisation and split; its source is ignored. By default the values stay as
+                they are.
+            name: the name that results give the data.
+
+        Raises:
+            DataError: if an array does not fit the others, or has values that are not those of
+                data; the message names what was expected, what was found and the fix.
+        """
+        # The readers make datasets, so that this module cannot import them.
+        from elboroom.data.load import dataset_of_arrays
+
+        arrays = {
+            "x_train": x_train,
+            "x_validation": x_validation,
+            "x_test": x_test,
+            "y_train": y_train,
+            "y_validation": y_validation,
+            "y_test": y_test,
+            "mask_train": mask,
+            "mask_validation": mask_validation,
+            "mask_test": mask_test,
+            "groups": groups,
+            "class_names": class_names,
+        }
+        given = {key: value for key, value in arrays.items() if value is not None}
+        return dataset_of_arrays(name, given, config or DataConfig())
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -187,3 +154,82 @@ class Dataset:
     def held_out(self) -> tuple[str, Part]:
         """The part that training is watched by, with its name: validation, or else test."""
         return ("test", self.test) if self.validation is None else ("validation", self.validation)
+
+    @property
+    def parts(self) -> dict[PartName, Part]:
+        """The parts that there are by name, in the order train, validation, test."""
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in found.items() if part is not None}  # type: ignore[misc]
+
+    @property
+    def kind(self) -> ValueKind:
+        """The kind of the values of all batches."""
+        return self.identity.values or value_kind(self.parts.values())
+
+    @property
+    def noun(self) -> str:
+        """The word for one row: image or row."""
+        return noun(self.event_shape)
+
+    @property
+    def nouns(self) -> str:
+        """The word for several rows."""
+        return f"{self.noun}s"
+
+    def part(self, name: PartName) -> Part:
+        """Return a part for a look at its rows: values that training draws again are drawn once.
+
+        Args:
+            name: of the part; all is every row of the parts, in the order of the source. Under the
+                reference split these are the first 20,000.
+
+        Raises:
+            UsageError: if there is no such part.
+        """
+        if name not in get_args(PartName) or (name == "validation" and self.validation is None):
+            names = ", ".join([*self.parts, "all"])
+            raise UsageError(
+                f"the data have no part {name}",
+                why=f"found the parts {names}",
+                fix="name one of these; --validation of `elboroom train` makes a validation part",
+            )
+        if name == "all":
+            return join([part.drawn_once() for part in self.parts.values()])
+        return self.parts[name].drawn_once()
+
+
+def require_dataset(data: object) -> None:
+    """Check that `data` is a Dataset, and not what one is made of.
+
+    Raises:
+        UsageError: if it is anything else; it names the call that makes a Dataset of it.
+    """
+    if not isinstance(data, Dataset):
+        raise not_data(data, "Dataset")
+
+
+def not_data(found: object, expected: str) -> UsageError:
+    """Return the error for an argument that is no `expected`, with the call that makes one."""
+    shaped = isinstance(found, np.ndarray | Tensor)
+    kind = type(found).__name__ + (f" of shape {tuple(found.shape)}" if shaped else "")
+    return UsageError(
+        f"found a {kind}; expected a {expected}",
+        why="a Dataset has the parts for training and testing, and the identity of the data",
+        fix=_call_for(found),
+    )
+
+
+def _call_for(found: object) -> str:
+    """Return the call that makes a Dataset of something."""
+    if isinstance(found, str | Path):
+        return f"load it: load_data(DataConfig(source={str(found)!r}))"
+    if isinstance(found, DataConfig):
+        return "load it: load_data(config)"
+    if isinstance(found, Part):
+        return "give the Dataset that the part is of"
+    if isinstance(found, torch.utils.data.TensorDataset):
+        return "give its tensors: Dataset.from_arrays(x_train) with x_train = dataset.tensors[0]"
+    return (
+        "make one: Dataset.from_arrays(x), which holds out a tenth for testing, or "
+        "Dataset.from_arrays(x_train, x_test)"
+    )

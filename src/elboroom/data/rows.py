@@ -42,6 +42,11 @@ class Rows:
         files = self.part.files
         return None if files is None else tuple(files[row] for row in self.index)
 
+    @property
+    def groups(self) -> np.ndarray | None:
+        """The group of each row, (N,) int64, or None."""
+        return None if self.part.groups is None else self.part.groups[self.index]
+
     def read(self, rows: np.ndarray) -> Tensor:
         """Read the values at some places (B,) among these rows: (B, *event), uint8 or float32."""
         values = to_bytes_or_floats(self.part.images[self.index[rows]])

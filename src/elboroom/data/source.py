@@ -21,6 +21,8 @@ class SourcePart:
         files: the file of each row, relative to the source; None unless rows have files.
         groups: (N,) int64, rows of one group stay in one part; None if rows are independent.
         origin: where the rows stand in the source, such as "x_test"; empty if it is one array.
+        stored: the rows in the type and the layout of their file, (N, H, W) or (N, H, W, C) for
+            images; None if that is `images`.
     """
 
     images: np.ndarray
@@ -28,9 +30,27 @@ class SourcePart:
     files: tuple[str, ...] | None = None
     groups: np.ndarray | None = None
     origin: str = ""
+    stored: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The facts that one pass over all values of a source finds.
+
+    Attributes:
+        sha256: digest of the values as uint8 or float32, in the order of the parts.
+        low: the smallest value that is not missing.
+        high: the largest one.
+        missing: the number of missing values.
+    """
+
+    sha256: str
+    low: float
+    high: float
+    missing: int
 
 
 @dataclass(frozen=True)
@@ -64,18 +84,29 @@ class Source:
         """The parts that there are, in the order train, validation, test."""
         return [part for part in (self.train, self.validation, self.test) if part is not None]
 
-    @cached_property
+    @property
     def has_missing(self) -> bool:
         """True if any value is missing."""
-        return any(rows.dtype.kind == "f" and np.isnan(rows).any() for rows in self._chunks())
+        return self.scan.missing > 0
 
-    @cached_property
+    @property
     def sha256(self) -> str:
         """Digest of all images as uint8 or float32, in the order of the parts."""
-        digest = hashlib.sha256()
-        for rows in self._chunks():
-            digest.update(np.ascontiguousarray(to_bytes_or_floats(rows)).data)
-        return digest.hexdigest()
+        return self.scan.sha256
+
+    @cached_property
+    def scan(self) -> Scan:
+        """The facts that one pass over all values finds."""
+        digest, missing, lows, highs = hashlib.sha256(), 0, [math.nan], [math.nan]
+        for rows in map(to_bytes_or_floats, self._chunks()):
+            digest.update(np.ascontiguousarray(rows).data)
+            missing += int(np.isnan(rows).sum()) if rows.dtype.kind == "f" else 0
+            lows.append(float(np.fmin.reduce(rows, axis=None)))
+            highs.append(float(np.fmax.reduce(rows, axis=None)))
+        low, high = (
+            float(ends(values)) for ends, values in ((np.nanmin, lows), (np.nanmax, highs))
+        )
+        return Scan(digest.hexdigest(), low, high, missing)
 
     def _chunks(self) -> Iterator[np.ndarray]:
         for part in self.parts:

@@ -11,7 +11,6 @@ from elboroom.config import FiguresConfig
 from elboroom.data import Dataset, Part
 from elboroom.data.masks import load_mask, seen
 from elboroom.errors import NotDrawableError
-from elboroom.model.likelihoods import class_of
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.training.state import EpochMetrics
@@ -61,7 +60,7 @@ class Subject:
     @property
     def value_range(self) -> tuple[float, float] | None:
         """The values of black and white: 0 and 1 for values there; None stretches real values."""
-        bounded = class_of(self.model.likelihood).bounded
+        bounded = self.model.likelihood.density.bounded
         return (0.0, 1.0) if bounded or self.in_unit_interval else None
 
     def generator(self, name: str) -> torch.Generator:

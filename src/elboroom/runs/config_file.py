@@ -54,9 +54,20 @@ def write_config(run: Path, config: Config, data: Dataset) -> None:
     tables = {
         **_plain(asdict(config)),
         "event": {"shape": list(data.event_shape)},
-        "identity": asdict(data.identity),
+        "identity": data.identity.to_dict(),
         "environment": environment(config.train),
     }
+    write_file(run / CONFIG, tomli_w.dumps(tables).encode())
+
+
+def write_epochs(run: Path, epochs: int) -> None:
+    """Change the number of epochs in the config of a run, and nothing else.
+
+    Raises:
+        DiskError: if it cannot be written. The old config is then unchanged.
+    """
+    tables = parse_toml(read_bytes(run / CONFIG, _LARGEST))
+    tables["train"]["epochs"] = epochs
     write_file(run / CONFIG, tomli_w.dumps(tables).encode())
 
 

@@ -1,11 +1,10 @@
 """Explanations of the choices that training makes on this machine."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
-from elboroom.data.lazy_images import LazyImages
 from elboroom.device import describe_device, resolve_device, resolve_precision
 from elboroom.training.speed.compilation import (
     MEASURED_ON,
@@ -103,7 +102,7 @@ def _steps(part: Part, device: torch.device) -> str:
 
 def _data(part: Part, device: torch.device) -> str:
     drawn = f", its pixels drawn on {device.type} at every visit" if part.redraw else ""
-    if isinstance(part.images, LazyImages):
+    if not isinstance(part.images, Tensor):
         return f"{len(part):,} images on disk, too large for --memory, read in batches{drawn}"
     size = part.images.numel() * part.images.element_size() / 2**20
     kind = str(part.images.dtype).removeprefix("torch.")

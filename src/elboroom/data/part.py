@@ -1,0 +1,178 @@
+"""A Part of the data: its images, and what is known of each row."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elboroom.data import masks
+from elboroom.data.binarisation import Binarisation
+from elboroom.data.lazy_images import JoinedImages, LazyImages
+from elboroom.data.source import rows_at_once
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the data, such as the training part.
+
+    Attributes:
+        images: (N, *event), uint8 or float32, or those that stay on disk.
+        labels: (N,) int64, or None.
+        binarisation: turns stored values into those of a batch.
+        source_rows: (N,) int64, the number of each row in its array or listing of the source;
+            None if the part is its own source, numbered from 0.
+        files: the file of each row, relative to the source; None unless rows have files.
+        classes: the name of each class, in the order of the labels; None without labels.
+        origin: where the rows stand in the source, such as "x_test"; empty if it is one array.
+    """
+
+    images: Tensor | LazyImages | JoinedImages
+    labels: Tensor | None
+    binarisation: Binarisation = field(default_factory=Binarisation)
+    source_rows: np.ndarray | None = None
+    files: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
+    origin: str = ""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def noun(self) -> str:
+        """The word for one row: image or row."""
+        return noun(tuple(self.images.shape[1:]))
+
+    @property
+    def nouns(self) -> str:
+        """The word for several rows."""
+        return f"{self.noun}s"
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the images, and of the index that `batch` takes."""
+        return self.images.device
+
+    @property
+    def on_disk(self) -> bool:
+        """True if the images stay on disk and are read a batch at a time."""
+        return not isinstance(self.images, Tensor) and self.images.on_disk
+
+    @property
+    def redraw(self) -> bool:
+        """True if every batch draws its binary values again."""
+        return self.binarisation.at_every_visit
+
+    @property
+    def missing(self) -> bool:
+        """True if some values are missing, which NaN stands for."""
+        return self.binarisation.missing
+
+    def batch(self, index: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the images at `index` (B,) as float32 (B, *event).
+
+        Args:
+            index: rows, on the device of the images.
+            generator: random generator that draws binary values; the batch is on its device.
+        """
+        stored = self.images.index_select(0, index).to(generator.device)
+        return self.binarisation.visit(self.binarisation.scale(stored), generator)
+
+    def seen(self, x: Tensor, mask: Tensor | None = None) -> Tensor | None:
+        """Return which values of a batch are observed by `mask` and not missing.
+
+        Args:
+            x: a batch of this part, (B, *event).
+            mask: True = observed, shaped like `x` or like the event; None if all values are.
+
+        Returns:
+            A bool tensor shaped like `x`; None if every value is observed.
+        """
+        return masks.seen(x, mask) if self.missing or mask is not None else None
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """Yield all images in order as float32 (B, *event), without drawing any again."""
+        for images in self.images.split(size):
+            yield self.binarisation.scale(images)
+
+    @property
+    def x(self) -> Tensor:
+        """All images as float32, (N, *event), in memory, without drawing any again."""
+        return torch.cat(list(self.split(self._rows_at_once)))
+
+    def values(self) -> Iterator[Tensor]:
+        """Yield every value that occurs in `x` at least once, some at a time, (V,)."""
+        if self.on_disk and self.binarisation.on_reading:
+            yield torch.tensor([0.0, 1.0])
+            return
+        for images in self.images.split(self._rows_at_once):
+            values = images.flatten()
+            is_bytes = values.dtype == torch.uint8
+            yield self.binarisation.scale(values.bincount().nonzero()[:, 0] if is_bytes else values)
+
+    def to(self, device: torch.device) -> "Part":
+        """Return the same part on `device`; images on disk stay there."""
+        labels = None if self.labels is None else self.labels.to(device)
+        return replace(self, images=self.images.to(device), labels=labels)
+
+    def rows(self, index: list[int]) -> "Part":
+        """Return the rows at `index`, in memory."""
+        chosen = torch.tensor(index, dtype=torch.int64, device=self.device)
+        return replace(
+            self,
+            images=self.images.index_select(0, chosen),
+            labels=None if self.labels is None else self.labels[index],
+            source_rows=self.numbers[index],
+            files=None if self.files is None else tuple(self.files[row] for row in index),
+        )
+
+    def drawn_once(self) -> "Part":
+        """Return the part with binary values drawn once, where every batch draws them again."""
+        if not self.redraw:
+            return self
+        stream, start = self.binarisation.stream, self.binarisation.start
+        once = self.binarisation.held_out(stream=stream, start=start)
+        if isinstance(self.images, LazyImages):
+            return replace(self, images=replace(self.images, binarisation=once), binarisation=once)
+        read, place = [], 0
+        for values in self.images.split(self._rows_at_once):
+            read.append(once.read(values, np.arange(place, place + len(values))))
+            place += len(values)
+        return replace(self, images=torch.cat(read), binarisation=once)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The number of each row in the source, (N,) int64."""
+        return np.arange(len(self)) if self.source_rows is None else self.source_rows
+
+    @property
+    def _rows_at_once(self) -> int:
+        return rows_at_once(tuple(self.images.shape[1:]))
+
+
+def noun(event_shape: tuple[int, ...]) -> str:
+    """Return the word for one row of the data: image for (C, H, W), else row."""
+    return "image" if len(event_shape) == 3 else "row"
+
+
+def join(parts: list[Part]) -> Part:
+    """Join parts of one source, with its rows in order; nothing is copied before it is read.
+
+    Rows of several arrays follow in the order of the arrays, and are numbered through.
+    """
+    origins = list(dict.fromkeys(part.origin for part in parts))
+    numbers = np.concatenate([part.numbers for part in parts])
+    array = np.concatenate([np.full(len(p), origins.index(p.origin)) for p in parts])
+    order = np.lexsort((numbers, array))
+    labels = [part.labels for part in parts if part.labels is not None]
+    files = [file for part in parts for file in part.files or ()]
+    return Part(
+        JoinedImages.of([part.images for part in parts], order),
+        torch.cat(labels)[torch.from_numpy(order)] if len(labels) == len(parts) else None,
+        parts[0].binarisation,
+        source_rows=numbers[order] if len(origins) == 1 else None,
+        files=tuple(files[row] for row in order) if len(files) == len(order) else None,
+        classes=parts[0].classes,
+        origin=", then ".join(origins),
+    )

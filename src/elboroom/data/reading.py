@@ -1,0 +1,51 @@
+"""The facts of a source that a user should see before training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from elboroom.config import PartName
+from elboroom.data.source import Scan, Source
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The facts that reading found, and how the rows were divided.
+
+    Attributes:
+        arrays: the name and the number of rows of each array or listing; a name may be empty.
+        dtype: type that the values were read as.
+        scan: their range and digest, and how many are missing.
+        size: the number of values.
+        white: the value that stands for 1.
+        notes: further facts, each a short phrase.
+        chosen: how the rows of each part were chosen.
+    """
+
+    arrays: tuple[tuple[str, int], ...]
+    dtype: str
+    scan: Scan
+    size: int
+    white: float
+    notes: tuple[str, ...]
+    chosen: Mapping[PartName, str]
+
+    @classmethod
+    def of(cls, source: Source, chosen: Mapping[PartName, str]) -> "Reading":
+        """Collect the facts of a source."""
+        dtypes = dict.fromkeys(str(part.images.dtype) for part in source.parts)
+        return cls(
+            arrays=tuple((part.origin, len(part)) for part in source.parts),
+            dtype=" and ".join(dtypes),
+            scan=source.scan,
+            size=sum(int(np.prod(part.images.shape)) for part in source.parts),
+            white=source.white,
+            notes=source.notes,
+            chosen=chosen,
+        )
+
+    @property
+    def missing_share(self) -> float:
+        """The share of the values that are missing."""
+        return self.scan.missing / self.size
