@@ -101,8 +101,8 @@ def _latent(subject: Subject) -> Figure:
 
 
 def _counted(shown: int, count: int, subject: Subject) -> str:
-    nouns = f"{subject.part_name} {subject.noun}{'s' * (count != 1)}"
-    return f"the first {shown:,} of {count:,} {nouns}" if shown < count else f"{count:,} {nouns}"
+    words = f"{count:,} {subject.words(count)}"
+    return f"the first {shown:,} of {words}" if shown < count else words
 
 
 def _principal_components(means: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ def _interpolation(subject: Subject) -> Figure:
         paths,
         ends,
         caption="means of p(x | z) on the line between the posterior means of two "
-        f"{subject.part_name} images, {which}",
+        f"{subject.words(2)}, {which}",
         value_range=subject.value_range,
     )
 
@@ -224,7 +224,7 @@ def _row_names(rows: Part) -> list[str]:
 def _with_rows(subject: Subject, rows: Part) -> str:
     """Return words for images whose row numbers stand below them."""
     tinted = ", missing pixels are tinted" if rows.missing else ""
-    return f"{subject.part_name} images, # is the row of {rows.origin or 'the source'}{tinted}"
+    return f"{subject.words(len(rows))}, # is the row of {rows.origin or 'the source'}{tinted}"
 
 
 def _manifold(subject: Subject) -> Figure:
