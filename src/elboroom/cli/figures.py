@@ -58,7 +58,8 @@ def draw(
         config,
         held_out="validation" if run.config.data.validation else "test",
         part_name=part,
-        in_unit_interval=run.identity.binarisation != "none",
+        likelihood=run.config.model.likelihood,
+        in_unit_interval=_in_unit_interval(run),
     )
     chosen = config.only != FiguresConfig().only
     for name in names:
@@ -73,6 +74,13 @@ def draw(
         file = name if part == "test" else f"{name}-{part}"
         png, svg = run.results.write_figure(file, figure, step)
         console.print(f"{png} and {svg.suffix}")
+
+
+def _in_unit_interval(run: Run) -> bool:
+    """Return True if the data are known to lie in [0, 1]; runs of old do not state the kind."""
+    if run.identity.values is None:
+        return run.identity.binarisation != "none"
+    return run.identity.values != "real"
 
 
 def _data_to_show(run: Run, config: FiguresConfig) -> tuple[Callable[[], Dataset], str]:
