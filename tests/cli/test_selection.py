@@ -41,7 +41,7 @@ def test_rows_beyond_the_test_part_are_refused(
     assert refused(elboroom, run, out, *options) == [
         what,
         "the test part has rows 0 to 29",
-        "name rows within it",
+        "name rows within it, or another --part",
     ]
 
 
@@ -52,7 +52,7 @@ def test_an_index_out_of_range_is_refused(
     assert error(elboroom("complete", run, "--mask", "top", "--index", *index), 2) == [
         f"--index {named} is not a row of the test part",
         "the test part has rows 0 to 29",
-        "name rows within it",
+        "name rows within it, or another --part",
     ]
 
 
@@ -83,5 +83,5 @@ def test_more_images_than_the_test_part_has_are_refused(elboroom: Command, run: 
     assert error(elboroom("gaps", run, "--images", 31), 2) == [
         "--images 31 is more than the test part has",
         "the test part has rows 0 to 29",
-        "name rows within it",
+        "name rows within it, or another --part",
     ]

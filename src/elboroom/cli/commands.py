@@ -102,7 +102,8 @@ class Evaluate(MeasuringCommand):
 
     Example: elboroom evaluate runs/first --ais 100 --certify 100 --compare runs/second
 
-    Writes RUN/evaluation.json, and RUN/evaluation.npz with the values of each test image.
+    Writes RUN/evaluation.json, and RUN/evaluation.npz with the values of each test row, its number
+    in the source and its file. Other parts and new data are only printed, and kept with --out.
     """
 
     compare: tuple[Path, ...] = ()
@@ -142,36 +143,40 @@ class Figures(RunCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Complete(RunCommand):
-    """Infer z from the seen part of images and fill in the rest, by one method or several.
+class Complete(MeasuringCommand):
+    """Infer z from the seen part of rows and fill in the rest, by one method or several.
 
     Example: elboroom complete runs/first --mask top --index 0 1 2 --method svi hmc
 
-    Draws RUN/figures/complete-MASK.png and .svg. Prints each ELBO or log p(seen), and the log
-    probability of the unseen pixels by each method.
+    Draws RUN/figures/complete-MASK.png and .svg, if the rows are images. Prints each ELBO or
+    log p(seen), and the log probability of the unseen values by each method. Without --mask it
+    fills in what is missing in the data. With --out it writes the filled data to a file instead.
     """
 
-    json: bool = False
-    """Print the results as JSON."""
-    config: Annotated[CompleteConfig, arg(name="")]
+    config: Annotated[CompleteConfig, arg(name="")] = field(default_factory=CompleteConfig)
 
     def run(self) -> int:
-        """Complete the images."""
-        from elboroom.cli import complete
+        """Complete the rows, or write them with --out."""
+        from elboroom.cli import complete, fill
 
-        complete.complete(self.run_folder, self.config, best=self.best, as_json=self.json)
+        options = {"best": self.best, "as_json": self.json}
+        if self.config.out is None:
+            complete.complete(self.run_folder, self.config, **options)
+        else:
+            out = self.config.out
+            fill.fill(self.run_folder, out, self.config, quiet=self.quiet, **options)
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Infer(MeasuringCommand):
-    """Infer the posterior of z of test images, and write draws and diagnostics into a file.
+    """Infer the posterior of z of many rows, and write draws and diagnostics into a file.
 
     Example: elboroom infer runs/first --mask top --method laplace --out top.npz
 
-    The file holds z (chain, draw, image, latent), mean (image, latent), index, mask, summary, and
-    elbo or log_evidence in nats and every diagnostic (image). Methods without chains have one
-    chain. ArviZ 1 reads it with:
+    The file holds z (chain, draw, row, latent), mean (row, latent), mask, summary, and elbo or
+    log_evidence in nats and every diagnostic (row). It names the rows by index in the part, by row
+    in the source, and by file. Methods without chains have one chain. ArviZ 1 reads it with:
     arviz.from_dict({"posterior": {"z": numpy.load("top.npz")["z"]}})
     """
 
@@ -217,11 +222,14 @@ class Report(RunCommand):
     samples per image if needed; such an evaluation never replaces one with more.
     """
 
+    data: str | None = None
+    """Where the run's data are now, if they were moved or renamed."""
+
     def run(self) -> int:
         """Write the report."""
         from elboroom.cli import report
 
-        report.report(self.run_folder, best=self.best)
+        report.report(self.run_folder, best=self.best, data=self.data)
         return 0
 
 

@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from elboroom import figures
 from elboroom import infer as inference
 from elboroom.cli import tables
-from elboroom.cli.selection import Selection, load_mask_of
+from elboroom.cli.picture import load_picture
+from elboroom.cli.selection import Selection, load_mask_of, require_unseen
 from elboroom.cli.terminal import plain_console
-from elboroom.config import CompleteConfig
+from elboroom.config import CompleteConfig, ValueKind
 from elboroom.config.commands import COMPLETED_BY_DEFAULT
 from elboroom.data import masks
-from elboroom.data.binarisation import threshold
-from elboroom.data.formats.png import read_picture
 from elboroom.device import keep_freed_memory
+from elboroom.errors import NotDrawableError
+from elboroom.figures.gallery import require_images
 from elboroom.infer.completion import Completion
 from elboroom.infer.completion_score import completion_score
 from elboroom.infer.methods import infer_each
@@ -27,7 +27,10 @@ from elboroom.infer.posterior import Posterior
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.runs import atomic
+from elboroom.runs.chosen_part import row_name, row_table
 from elboroom.runs.run import Run
+
+_MISSING = "missing"  # stands for the mask where only missing values are filled in
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class _Images:
     Attributes:
         x: (B, *event).
         mask: (B, *event), True where a pixel is observed.
-        names: B names.
+        names: of each image, its name and where it stands in the source.
+        caption: a line above the figure.
     """
 
     x: Tensor
     mask: Tensor
-    names: list[str]
+    names: list[dict[str, Any]]
+    caption: str
 
 
 def complete(path: Path, config: CompleteConfig, *, best: bool, as_json: bool) -> None:
@@ -64,57 +69,90 @@ def complete(path: Path, config: CompleteConfig, *, best: bool, as_json: bool) -
         )
         for method, posterior in posteriors.items()
     }
-    scores = {m: _scores(model, images, p, config.seed) for m, p in posteriors.items()}
-    rows = _rows(images.names, scores)
-    figure = _draw(images, completions)
-    png, svg = run.results.write_figure(f"complete-{Path(config.mask).stem}", figure, step)
+    scores = {m: _scores(model, images, p, config) for m, p in posteriors.items()}
+    rows, mask = _rows(images.names, scores), config.mask or _MISSING
+    drawn, left_out = _draw(run, images, completions, f"complete-{Path(mask).stem}", step)
     if as_json:
         header = {"step": step, "mask": config.mask, "seed": config.seed, "unit": "nats"}
-        console.print(atomic.as_json(header | {"completions": rows, "figure": str(png)}))
+        figure = None if drawn is None else str(drawn)
+        console.print(atomic.as_json(header | {"completions": rows, "figure": figure}))
         return
-    console.print(tables.completions(rows, config.mask, step))
-    console.print(f"{png} and {svg.suffix}")
+    seen = "all but missing values" if config.mask is None else config.mask
+    console.print(tables.completions(rows, seen, step))
+    console.print(left_out if drawn is None else f"{drawn} and .svg")
 
 
 def _load_images(run: Run, config: CompleteConfig) -> _Images:
     if config.image is not None:
-        mask = load_mask_of(run, config.mask)
-        picture = torch.from_numpy(read_picture(config.image, run.event_shape))
-        x = threshold(picture[None]).float()
-        return _Images(x, masks.seen(x, mask), [config.image.name])
+        mask, x = load_mask_of(run, config.mask), load_picture(run, config.image)
+        return _Images(x, masks.seen(x, mask), [{"image": config.image.name, "source": ""}], "")
     selection = Selection.from_options(
-        run, mask=config.mask, index=config.index, default_images=COMPLETED_BY_DEFAULT
+        run, config, mask=config.mask, index=config.index, default_images=COMPLETED_BY_DEFAULT
     )
-    x = selection.test.rows(selection.index).x
-    names = [f"test image {i}" for i in selection.index]
-    return _Images(x, masks.seen(x, selection.mask), names)
+    require_unseen(selection)
+    part, name = selection.chosen.rows, selection.chosen.name
+    x = part.rows(selection.index).x
+    names = [
+        {"image": f"{name} {part.noun} {i}", "source": row_name(part, i)} | row_table(part, i)
+        for i in selection.index
+    ]
+    caption = f"{name} {part.nouns}, by their row in {part.origin or 'the source'}"
+    return _Images(x, masks.seen(x, selection.mask), names, caption)
 
 
-def _scores(model: VAE, images: _Images, posterior: Posterior, seed: int) -> list[dict[str, float]]:
-    """Return for each image the ELBO or log p(seen), if known, and the score of its completion."""
-    noise = stream(seed, "score")
-    score = completion_score(
-        model, images.x, images.mask, posterior, generator=noise, correct=False
-    )
-    columns = posterior.evidence | {"score": score.log_prob}
-    columns["score_standard_error"] = score.standard_error
-    columns["score_ess"] = score.ess
-    values = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in values]
+def _scores(
+    model: VAE, images: _Images, posterior: Posterior, config: CompleteConfig
+) -> list[dict[str, float]]:
+    """Return for each image the ELBO or log p(seen), if known, and the score of its completion.
+
+    Without a mask nothing that is known was withheld, and there is no score.
+    """
+    columns = dict(posterior.evidence)
+    if config.mask is not None:
+        noise = stream(config.seed, "score")
+        score = completion_score(
+            model, images.x, images.mask, posterior, generator=noise, correct=False
+        )
+        columns["score"] = score.log_prob
+        columns["score_standard_error"] = score.standard_error
+        columns["score_ess"] = score.ess
+    table = {name: column.tolist() for name, column in columns.items()}
+    return [{n: values[i] for n, values in table.items()} for i in range(len(images.x))]
 
 
-def _rows(names: list[str], scores: Mapping[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
+def _rows(
+    names: list[dict[str, Any]], scores: Mapping[str, list[dict[str, float]]]
+) -> list[dict[str, Any]]:
     """Return a row for each image and method, image by image."""
     return [
-        {"image": name, "method": method} | scores[method][i]
+        name | {"method": method} | scores[method][i]
         for i, name in enumerate(names)
         for method in scores
     ]
 
 
-def _draw(images: _Images, completions: Mapping[str, Completion]) -> Figure:
-    x, mask = images.x.numpy(), images.mask.numpy()
-    arrays = {name: (c.mean.numpy(), c.draws.numpy()) for name, c in completions.items()}
+def _draw(
+    run: Run, images: _Images, completions: Mapping[str, Completion], name: str, step: int
+) -> tuple[Path | None, str]:
+    """Draw the completions; return the PNG, or None and the reason if they cannot be drawn."""
+    try:
+        require_images(run.event_shape, "completion")
+    except NotDrawableError as error:
+        return None, f"left out: {error.what}; --out FILE.npz writes the completed values"
+    png, _ = run.results.write_figure(name, _figure(images, completions, run.identity.values), step)
+    return png, ""
+
+
+def _figure(
+    images: _Images, completions: Mapping[str, Completion], values: ValueKind | None
+) -> Figure:
+    """Draw the completions; only values that are no grey levels are stretched to their range."""
+    arrays = {name: (c.mean, c.draws) for name, c in completions.items()}
+    look = {
+        "names": [str(name.get("row", name["image"])) for name in images.names],
+        "caption": images.caption,
+        "value_range": None if values == "real" else (0.0, 1.0),
+    }
     if len(arrays) == 1:
-        return figures.completion(x, mask, *next(iter(arrays.values())))
-    return figures.completions(x, mask, arrays)
+        return figures.completion(images.x, images.mask, *next(iter(arrays.values())), **look)
+    return figures.completions(images.x, images.mask, arrays, **look)

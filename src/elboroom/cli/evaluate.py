@@ -1,15 +1,16 @@
 """`elboroom evaluate`: the held-out likelihood of a run, and how far it can be trusted."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from elboroom.cli import tables
+from elboroom.cli.selection import require_rows_in
 from elboroom.cli.terminal import counting, plain_console
 from elboroom.config import EvaluateConfig
 from elboroom.data import Dataset
 from elboroom.device import keep_freed_memory, resolve_device
-from elboroom.errors import UsageError
 from elboroom.evaluation.annealed_likelihood import annealed_likelihood
 from elboroom.evaluation.bidirectional import certify
 from elboroom.evaluation.estimate import Estimate, as_tables
@@ -17,7 +18,9 @@ from elboroom.evaluation.likelihood import Evaluation
 from elboroom.evaluation.likelihood import evaluate as evaluate_model
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
-from elboroom.runs import atomic
+from elboroom.runs import atomic, out_file
+from elboroom.runs.chosen_part import ChosenPart, row_arrays
+from elboroom.runs.results import EVALUATION
 from elboroom.runs.run import Run
 
 
@@ -30,34 +33,59 @@ def evaluate(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Evaluate a run, store the result, and print it with the differences from other runs."""
+    """Evaluate a run, store the result, and print it with the differences from other runs.
+
+    Only an evaluation of the run's own test part is stored in the run.
+    """
+    if config.out is not None:
+        out_file.require_absent(config.out)
     run, others = Run(path), [Run(other) for other in compare]
     for other in others:
         run.identity.require_same(other.identity)
-    _require_images(run, config.ais)
     model, step = run.load_model_and_step(best=best)
     loaded = [(other, *other.load_model_and_step(best=best)) for other in others]
-    data = run.load_data()
-    evaluation = evaluate_with_progress(model, data, config, quiet=quiet)
+    chosen = run.choose_part(config.part, config.data)
+    require_rows_in(chosen, "--ais", config.ais)
+    evaluation = evaluate_part(model, chosen, config, quiet=quiet)
     content = run.results.provenance(step) | evaluation.to_dict()
     if config.ais:
-        content["ais"] = _anneal(model, data, evaluation, config, quiet=quiet)
+        content["ais"] = _anneal(model, chosen.dataset, evaluation, config, quiet=quiet)
     if config.certify:
         content["certificate"] = _certify(model, config)
-    run.results.write_evaluation(content, evaluation.per_image)
+    rows = {name: values.numpy() for name, values in evaluation.per_image.items()}
+    rows |= row_arrays(chosen.rows)
+    if chosen.is_own_test_part:
+        run.results.write_evaluation(content, rows)
     steps = {str(other.path): its_step for other, _, its_step in loaded}
     differences = {
-        str(other.path): evaluation.minus(
-            evaluate_with_progress(its_model, other.load_data(), config, quiet=quiet)
-        )
+        str(other.path): evaluation.minus(evaluate_part(its_model, chosen, config, quiet=quiet))
         for other, its_model, _ in loaded
     }
+    printed = content | _differences(differences, steps)
+    if config.out is not None:
+        out_file.write_arrays(config.out, rows | {"summary": atomic.as_json(printed)})
     console = plain_console()
     if as_json:
-        console.print(atomic.as_json(content | _differences(differences, steps)))
+        console.print(atomic.as_json(printed))
         return
     console.print(tables.evaluation(f"{path}, step {step:,}", evaluation, differences, steps))
     console.print("\n".join([*tables.reliability(evaluation), *tables.annealing(content)]))
+    console.print(_kept_in(run, chosen, config.out))
+
+
+def _kept_in(run: Run, chosen: ChosenPart, out: Path | None) -> str:
+    """Report where an evaluation is kept."""
+    kept = [str(run.path / EVALUATION)] if chosen.is_own_test_part else []
+    kept += [] if out is None else [str(out)]
+    return " and ".join(kept) or "not kept: --out FILE.npz keeps the evaluation of this part"
+
+
+def evaluate_part(
+    model: VAE, chosen: ChosenPart, config: EvaluateConfig, *, quiet: bool
+) -> Evaluation:
+    """Evaluate a model on a part under a progress bar, and name the part in the result."""
+    found = evaluate_with_progress(model, chosen.dataset, config, quiet=quiet)
+    return replace(found, part=chosen.name)
 
 
 def evaluate_with_progress(
@@ -74,7 +102,7 @@ def evaluate_with_progress(
 def _anneal(
     model: VAE, data: Dataset, evaluation: Evaluation, config: EvaluateConfig, *, quiet: bool
 ) -> dict[str, Any]:
-    """Estimate log p(x) of the first test images by annealed importance sampling."""
+    """Estimate log p(x) of the first rows by annealed importance sampling."""
     clock = time.perf_counter()
     with counting(config.ais, quiet=quiet) as advance:
         found = annealed_likelihood(
@@ -125,13 +153,3 @@ def _differences(
         return {}
     found = {name: as_tables(estimates) for name, estimates in differences.items()}
     return {"differences": found, "steps": steps}
-
-
-def _require_images(run: Run, images: int) -> None:
-    count = run.identity.test_images
-    if images > count:
-        raise UsageError(
-            f"--ais {images} is more than the test part has",
-            why=f"the test part has {count:,} images",
-            fix="ask for fewer",
-        )

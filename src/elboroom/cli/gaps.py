@@ -22,7 +22,11 @@ def gaps(path: Path, config: GapsConfig, *, best: bool, quiet: bool, as_json: bo
     """Print how far the encoder's ELBO is below log p(seen), and how much each cause adds."""
     run, console = Run(path), plain_console()
     selection = Selection.from_options(
-        run, mask=config.mask, images=config.images, default_images=TAKEN_APART_BY_DEFAULT
+        run,
+        config,
+        mask=config.mask,
+        images=config.images,
+        default_images=TAKEN_APART_BY_DEFAULT,
     )
     model, step = run.load_model_and_step(best=best)
     parts = run_in_batches(
@@ -39,7 +43,7 @@ def gaps(path: Path, config: GapsConfig, *, best: bool, quiet: bool, as_json: bo
     if as_json:
         console.print(atomic.as_json(description | found.to_dict()))
         return
-    console.print(tables.fits(description, found))
+    console.print(tables.fits(f"{selection.title(step)}, K = {config.k:,}", found))
     console.print(tables.gaps(found))
 
 

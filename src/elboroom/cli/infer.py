@@ -1,9 +1,10 @@
-"""`elboroom infer`: posteriors of test images in a file."""
+"""`elboroom infer`: posteriors of many rows in a file."""
 
 import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -16,16 +17,16 @@ from elboroom.evaluation.estimate import Estimate
 from elboroom.infer.methods import REGISTRY
 from elboroom.infer.methods import infer as infer_by
 from elboroom.model.vae import VAE
-from elboroom.runs import atomic, posterior_file
+from elboroom.runs import atomic, out_file, posterior_file
 from elboroom.runs.run import Run
 
 
 def infer(path: Path, config: InferConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
-    """Infer the posteriors of many images, write them to a file, and print a summary."""
-    posterior_file.require_absent(config.out)
+    """Infer the posteriors of many rows, write them to a file, and print a summary."""
+    out_file.require_absent(config.out)
     run, console, clock = Run(path), plain_console(), time.perf_counter()
     selection = Selection.from_options(
-        run, mask=config.mask, index=config.index, images=config.images
+        run, config, mask=config.mask, index=config.index, images=config.images
     )
     model, step = run.load_model_and_step(best=best)
     parts = run_in_batches(
@@ -44,19 +45,16 @@ def infer(path: Path, config: InferConfig, *, best: bool, quiet: bool, as_json: 
         "draws": config.draws,
         "chains": len(arrays["z"]),
         "seconds": round(time.perf_counter() - clock, 3),
-        "known": {n: _summary(v) for n, v in arrays.items() if n not in ("z", "mean")},
+        "known": {n: _summary(v, selection) for n, v in arrays.items() if n not in ("z", "mean")},
     }
-    posterior_file.write(
-        config.out,
-        arrays,
-        index=selection.index,
-        mask=selection.mask,
-        summary=atomic.as_json(summary),
-    )
+    content = {name: table.numpy() for name, table in arrays.items()} | selection.names()
+    stated = {"mask": selection.mask.numpy(), "summary": atomic.as_json(summary)}
+    out_file.write_arrays(config.out, content | stated)
     if as_json:
         console.print(atomic.as_json(summary | {"file": str(config.out)}))
         return
-    console.print(tables.posteriors(summary, summary["known"]))
+    title = f"{selection.title(step)}, {config.method}"
+    console.print(tables.posteriors(title, summary["known"]))
     console.print(config.out)
 
 
@@ -73,8 +71,11 @@ def _posterior_arrays(model: VAE, batch: Batch, *, config: InferConfig) -> dict[
     return posterior_file.to_arrays(posterior, config.draws)
 
 
-def _summary(values: Tensor) -> dict[str, float]:
-    """Summarise one value per image, (N,)."""
-    values = values.double()
-    extremes = {"smallest": values.min().item(), "largest": values.max().item()}
-    return asdict(Estimate.of(values)) | extremes
+def _summary(values: Tensor, selection: Selection) -> dict[str, Any]:
+    """Summarise one value per row, (N,), with the source rows of the extremes."""
+    values, numbers = values.double(), selection.chosen.rows.numbers
+    found: dict[str, Any] = asdict(Estimate.of(values))
+    for name, place in (("smallest", values.argmin()), ("largest", values.argmax())):
+        row = selection.index[int(place)]
+        found |= {name: values[place].item(), f"{name}_row": int(numbers[row])}
+    return found

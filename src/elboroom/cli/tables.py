@@ -89,33 +89,52 @@ def _read_estimates(found: dict[str, Any]) -> dict[str, Estimate]:
 
 
 def completions(found: list[dict[str, Any]], mask: str, step: int) -> Table:
-    """Lay out a row for each image and method: its ELBO or log p(seen), and its score."""
-    numbers = ("seen part", "log p(unseen | seen)", "ESS")
-    table = _table(f"{mask} seen, step {step:,}", "image", "method", numbers=numbers)
-    table.caption = "nats, ± one standard error; a score with a small ESS is too low"
+    """Lay out a row for each image and method: its ELBO or log p(seen), and its score.
+
+    Without withheld values there are no scores, and no columns of them.
+    """
+    scored = any("score" in row for row in found)
+    numbers = ("seen part", *(("log p(unseen | seen)", "ESS") if scored else ()))
+    labels = ("image", "source", "method")
+    table = _table(f"{mask} seen, step {step:,}", *labels, numbers=numbers)
+    table.caption = "nats"
+    if scored:
+        table.caption += ", ± one standard error; a score with a small ESS is too low"
     for row in found:
         known = next((f"{text} {row[n]:.2f}" for n, text in _KNOWN.items() if n in row), "")
-        score = Estimate(row["score"], row["score_standard_error"])
-        table.add_row(row["image"], row["method"], known, str(score), f"{row['score_ess']:,.0f}")
+        cells = _score(row) if scored else ()
+        table.add_row(row["image"], row["source"], row["method"], known, *cells)
     return table
 
 
-def posteriors(description: dict[str, Any], known: dict[str, dict[str, float]]) -> Table:
+def _score(row: dict[str, Any]) -> tuple[str, str]:
+    """Return the cells of a score and of its effective sample size."""
+    score = Estimate(row["score"], row["score_standard_error"])
+    return str(score), f"{row['score_ess']:,.0f}"
+
+
+def posteriors(title: str, known: dict[str, dict[str, float]]) -> Table:
     """Lay out a row for each quantity that is known of the posteriors, summarised over images."""
-    title = f"{_title(description)}, {description['method']}"
     table = _table(title, "", numbers=("mean", "smallest", "largest"))
-    table.caption = "± one standard error over images; ELBO and log p in nats"
+    table.caption = "± one standard error over images; rows of the source; ELBO, log p in nats"
     for name, values in known.items():
         mean = Estimate(values["mean"], values["standard_error"])
-        extremes = (f"{values[end]:.2f}" for end in ("smallest", "largest"))
+        extremes = (_extreme(values, end) for end in ("smallest", "largest"))
         table.add_row(_KNOWN.get(name, name.replace("_", " ")), str(mean), *extremes)
     return table
 
 
-def fits(description: dict[str, Any], found: Gaps) -> Table:
+def _extreme(values: dict[str, Any], end: str) -> str:
+    """Return the cell of an extreme value, with its row in the source unless all are equal."""
+    number = f"{values[end]:.2f}"
+    is_single = values["smallest"] == values["largest"]
+    return number if is_single else f"{number}, row {values[f'{end}_row']:,}"
+
+
+def fits(title: str, found: Gaps) -> Table:
     """Lay out a row for each fit: its ELBO, its gap, and the share of images with a small k̂."""
     numbers = ("ELBO", "gap to log p(seen)", f"k̂ < {RELIABLE_K_HAT}")
-    table = _table(f"{_title(description)}, K = {description['k']:,}", "", numbers=numbers)
+    table = _table(title, "", numbers=numbers)
     for method in found.fits:
         fit = found.summary_of(method)
         gap, share = _three_decimals(fit["gap"]), _percent(fit["reliable"])
@@ -138,15 +157,6 @@ def _quality(evidence: Evidence) -> str:
     if evidence.by == "grid":
         return line
     return f"{line}; k̂ < {RELIABLE_K_HAT} for {evidence.reliable:.0%} of the images"
-
-
-def _title(description: dict[str, Any]) -> str:
-    data, mask = description["identity"], description["mask"]
-    return (
-        f"{data['source']}, {data['binarisation']} binarisation, {data['split']} split, "
-        f"{description['images']:,} {description['part']} images, "
-        f"{'all' if mask is None else mask} seen, step {description['step']:,}"
-    )
 
 
 def _three_decimals(estimate: Estimate) -> str:

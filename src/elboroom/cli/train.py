@@ -10,15 +10,14 @@ from elboroom.cli.signals import Interrupted, Stop, interruptible
 from elboroom.cli.terminal import epoch_progress, plain_console
 from elboroom.config import Config
 from elboroom.data import Dataset, load_data
+from elboroom.data.summary import summary
 from elboroom.device import resolve_device
-from elboroom.errors import TrainingError, UsageError
+from elboroom.errors import UsageError, command
 from elboroom.model.networks import NETWORK_KINDS
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
-from elboroom.runs.autosave import Autosave
 from elboroom.runs.run import RUNS, Run
-from elboroom.training.limits.out_of_memory import memory_errors
-from elboroom.training.loop import train as train_model
+from elboroom.runs.training import train_and_save
 from elboroom.training.resolve import resolve, resolve_with_reasons
 from elboroom.training.safeguards.early_stopping import evaluations_after_warmup, out_of_patience
 from elboroom.training.schedule import steps_per_epoch
@@ -41,6 +40,8 @@ def train(
     """
     opened = _existing_run(config, resume, out) if resume else _new_run(config, preset, out)
     with opened as (run, data), interruptible() as stop:
+        if not resume and not quiet:
+            _print_summary(data, config, run.config, stderr=True)
         if config.train.batch_size == "auto" and not quiet:
             batches = f"--batch-size auto: {run.config.train.batch_size} images a step"
             plain_console(stderr=True).print(batches)
@@ -59,40 +60,27 @@ def _train(
     run: Run, model: VAE, state: TrainState, data: Dataset, stop: Stop, *, quiet: bool
 ) -> None:
     """Train until the last step or a signal, and save the run."""
-    autosave, config = Autosave(run, model, state), run.config
     console, held_out = plain_console(stderr=True), data.held_out[0]
-
-    def on_epoch(state: TrainState) -> None:
-        autosave.on_epoch(state)
-        show(state.history[-1])
-
-    watched = epoch_progress(console, config.train, held_out, quiet=quiet)
-    with watched as show, memory_errors(config.train):
+    with epoch_progress(console, run.config.train, held_out, quiet=quiet) as show:
         try:
-            train_model(
+            train_and_save(
+                run,
                 model,
+                state,
                 data,
-                config.train,
-                objective=config.objective,
-                state=state,
-                on_step=autosave.on_step,
-                on_epoch=on_epoch,
+                on_epoch=lambda state: show(state.history[-1]),
                 stop=stop,
             )
-        except TrainingError:
-            autosave.save_if_possible(state)  # a disk error must not hide this one
-            raise
         except Interrupted:
             if stop.asked:
                 raise  # without a step there is nothing to save
-        else:
-            autosave.save(state)
 
 
 def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
     resolved, reasons = resolve_with_reasons(config, data)
+    _print_summary(data, config, resolved)
     kind, noise = NETWORK_KINDS[resolved.model.network], stream(resolved.train.seed, "weights")
     decoder = kind.decoder(resolved.model, data.event_shape, noise)
     reasons |= explained(decoder, data.train, resolved.train, resolved.objective)
@@ -100,11 +88,19 @@ def explain(config: Config) -> None:
         plain_console().print(f"{choice}: {reason}")
 
 
+def _print_summary(data: Dataset, asked: Config, config: Config, *, stderr: bool = False) -> None:
+    console = plain_console(stderr=stderr)
+    for line in summary(data, config.model, asked=asked.model.likelihood):
+        console.print(line)
+
+
 @contextmanager
 def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
     """Create a run, and hold its lock in this block."""
     path = out or RUNS / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
     config = replace(config, data=config.data.with_absolute_path())
+    if config.init_from is not None:
+        config = replace(config, init_from=str(Path(config.init_from).resolve()))
     resolve_device(config.train.device)  # a missing device must not leave a run behind
     data = load_data(config.data)
     run = Run.create(path, resolve(config, data), data)
@@ -114,16 +110,31 @@ def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Ru
 
 @contextmanager
 def _existing_run(config: Config, path: Path, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
-    """Open a run to resume it, and hold its lock in this block."""
+    """Open a run to resume it, perhaps to more epochs, and hold its lock in this block."""
     run = Run(path)
-    if config != run.config or out is not None:
-        raise UsageError(
-            "found other options with --resume; expected none",
-            why="a resumed run continues as if it had never stopped, with its original options",
-            fix=f"use `elboroom train --resume {path}` alone, or train a new run",
-        )
     with run.locked():
-        yield run, run.load_data()
+        if out is not None or not _is_longer(config, run.config):
+            raise _other_options(path)
+        data = run.load_data()
+        if config != run.config:
+            run.extend(config.train.epochs)
+        yield run, data
+
+
+def _is_longer(config: Config, before: Config) -> bool:
+    """Return whether a config is the one before, or differs in more epochs alone."""
+    epochs = config.train.epochs
+    extended = replace(before, train=replace(before.train, epochs=epochs))
+    return config == extended and epochs >= before.train.epochs
+
+
+def _other_options(path: Path) -> UsageError:
+    return UsageError(
+        "found other options with --resume; expected none, or more --epochs alone",
+        why="a resumed run continues as if it had never stopped, with its original options",
+        fix=f"use `{command('train', '--resume', path)}`, add --epochs, or train a new run; "
+        "--init-from starts a new run from its weights",
+    )
 
 
 def _closing_message(
@@ -133,13 +144,13 @@ def _closing_message(
     if not finished:
         return (
             f"stopped at step {state.step:,}; the run is in {run.path}\n"
-            f"resume with: elboroom train --resume {run.path}"
+            f"resume with: {command('train', '--resume', run.path)}"
         )
     best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
         f"{_early_end(run, state, held_out) if early else ''}"
         f"trained: {_last_elbo(state, held_out)}; the run is in {run.path}\n"
-        f"next: elboroom report {run.path}{best}"
+        f"next: {command('report', run.path)}{best}"
     )
 
 

@@ -28,6 +28,7 @@ from elboroom.config.kinds import (
     Precision,
     PriorName,
     Split,
+    Standardise,
     ValueKind,
 )
 from elboroom.config.model import ModelConfig
@@ -63,6 +64,7 @@ __all__ = [
     "Precision",
     "PriorName",
     "Split",
+    "Standardise",
     "TrainConfig",
     "ValueKind",
 ]

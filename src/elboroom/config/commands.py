@@ -18,32 +18,52 @@ from elboroom.config.kinds import (
     ANNEALING_SCHEDULES,
     FIGURES,
     METHODS,
+    PARTS,
     PRECISIONS,
     AnnealingSchedule,
     FigureName,
     FitName,
     MethodName,
+    PartName,
     Precision,
     listed,
 )
 
 COMPLETED_BY_DEFAULT = 8
-"""Test images that `elboroom complete` takes."""
+"""Rows that `elboroom complete` takes."""
 TAKEN_APART_BY_DEFAULT = 100
-"""Test images that `elboroom gaps` takes."""
+"""Rows that `elboroom gaps` takes."""
 MOST_METHODS = 6
 """Methods that the figure of `elboroom complete` shows legibly."""
 
 
-@dataclass(frozen=True)
-class EvaluateConfig:
+@dataclass(frozen=True, kw_only=True)
+class RowsConfig:
+    """Options of the rows that a command looks at: of which data, and of which part."""
+
+    data: Annotated[str | None, arg(metavar="NEW")] = None
+    """Look at all rows of this file or folder instead, which must have the shape and the kind of
+    values of the run's data. The run's own data, moved or renamed, is recognised by its SHA-256 and
+    keeps its parts. None reads the data where the run found it."""
+    part: Annotated[
+        PartName | None,
+        arg(help=listed("Part of the data; None takes test, or all rows of other data.", PARTS)),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.part is not None:
+            require_choices(self, part=PartName)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(RowsConfig):
     """Options of an evaluation."""
 
     k: int = 5_000
     """Samples of z for each image; the IWAE bound tightens with k. With 5,000 samples 10,000 images
     take some minutes on two cores."""
     ais: int = 0
-    """Number of test images, from the first on, that annealed importance sampling evaluates too."""
+    """Number of rows, from the first on, that annealed importance sampling evaluates too."""
     certify: int = 0
     """Number of images drawn from the model whose log p(x) is bounded from both sides by
     bidirectional Monte Carlo, which shows how far annealing falls short."""
@@ -65,10 +85,16 @@ class EvaluateConfig:
             )
         ),
     ] = "fp32"
+    out: Path | None = None
+    """Also write the evaluation to this .npz: the values of each row, with its row in the source
+    and its file, and the printed JSON as `summary`. Only an evaluation of the run's own test part
+    is stored in RUN/evaluation.json; any other is printed, and kept by --out alone."""
     seed: int = 0
     """Seed of all samples."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_suffix(self.out, ".npz")
         for name in ("k", "distributions", "chains"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         for name in ("ais", "certify"):
@@ -77,31 +103,35 @@ class EvaluateConfig:
         require_seed(self.seed)
 
 
-@dataclass(frozen=True)
-class FiguresConfig:
+@dataclass(frozen=True, kw_only=True)
+class FiguresConfig(RowsConfig):
     """Options of the figures of a run."""
 
     only: Annotated[tuple[FigureName, ...], arg(help=listed("Figures to draw.", FIGURES))] = tuple(
         FIGURES
     )
-    pairs: tuple[str, ...] = ("1-2", "3-8", "4-5")
-    """Pairs of classes between which images are interpolated."""
+    pairs: tuple[str, ...] | None = None
+    """Pairs of classes between which images are interpolated, such as 1-2 or cat-dog. A name may
+    have hyphens: a pair is split at the first one between two classes. None takes three pairs of
+    the classes that are there."""
     mask: str = "top"
     """Observed pixels in contours and completion; as in `elboroom complete`."""
     seed: int = 0
     """Seed of every draw."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(len(self.only) >= 1, "only", self.only, "one figure or more")
         require_seed(self.seed)
 
 
-@dataclass(frozen=True)
-class CompleteConfig:
+@dataclass(frozen=True, kw_only=True)
+class CompleteConfig(RowsConfig):
     """Options of a completion: images, observed pixels and methods."""
 
-    mask: str
-    """Observed pixels: top, bottom, left, right, a boolean .npy, or a .png that is white there."""
+    mask: str | None = None
+    """Observed pixels: top, bottom, left, right, a boolean .npy, or a .png that is white there.
+    None observes all that is there: only values that are missing in the data are filled in."""
     method: Annotated[
         tuple[MethodName, ...],
         arg(
@@ -112,29 +142,41 @@ class CompleteConfig:
     index: Annotated[
         tuple[int, ...] | None,
         arg(
-            help=f"Rows of the test part to complete; None takes the first {COMPLETED_BY_DEFAULT}."
+            help="Rows to complete, counted within the part; None takes the first "
+            f"{COMPLETED_BY_DEFAULT}, and with --out all."
         ),
     ] = None
     image: Path | None = None
-    """PNG to complete instead, of the size of the data; binarised at half its brightness."""
+    """PNG to complete instead, of the size of the data. It is made 0/1 only if the run's data were,
+    and in the same way; grey levels are divided by 255."""
+    out: Path | None = None
+    """Fill in all rows of the part, and write them to this .npz (means, draws, standard deviations,
+    rows and files) or .npy (means alone), in the scale, the type and the shape of the source. Seen
+    values are those of the source, bit for bit. Nothing is drawn or scored."""
     draws: int = 3
     """Completions drawn for each image by each method."""
     seed: int = 0
     """Seed of the inference and the draws."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.draws >= 1, "draws", self.draws, "1 or more")
         require_rows(self.index)
-        of_test = self.image is None or self.index is None
-        require(of_test, "index", self.index, "omitted with --image")
-        names, expected = " ".join(self.method), f"1 to {MOST_METHODS} methods"
-        require(1 <= len(self.method) <= MOST_METHODS, "method", names, expected)
+        if self.image is not None:
+            for name in ("index", "out", "data", "part"):
+                found = getattr(self, name)
+                require(found is None, name, found, "omitted with --image")
+        names = " ".join(self.method)
+        most = MOST_METHODS if self.out is None else 1
+        expected = f"1 to {MOST_METHODS} methods, and one method with --out"
+        require(1 <= len(self.method) <= most, "method", names, expected)
         require_different(self.method)
+        _require_suffix(self.out, ".npz", ".npy")
         require_seed(self.seed)
 
 
-@dataclass(frozen=True)
-class InferConfig:
+@dataclass(frozen=True, kw_only=True)
+class InferConfig(RowsConfig):
     """Options of inference: images, observed pixels, method and output."""
 
     out: Path
@@ -143,16 +185,17 @@ class InferConfig:
     """Observed pixels, as in `elboroom complete`; None observes all."""
     method: Annotated[MethodName, arg(help=listed("Method of inference.", METHODS))] = "svi"
     index: tuple[int, ...] | None = None
-    """Rows of the test part; None takes all of them."""
+    """Rows to infer, counted within the part; None takes all of them."""
     images: int | None = None
-    """Number of rows of the test part to take, from the first on; None takes all of them."""
+    """Number of rows of the part to take, from the first on; None takes all of them."""
     draws: int = 100
     """Draws of z to keep for each image; with MCMC, for each of its chains."""
     seed: int = 0
     """Seed of the inference and the draws."""
 
     def __post_init__(self) -> None:
-        require(self.out.suffix == ".npz", "out", self.out, "the path of an .npz file")
+        super().__post_init__()
+        _require_suffix(self.out, ".npz")
         require(self.draws >= 1, "draws", self.draws, "1 or more")
         require_rows(self.index)
         require_images(self.images)
@@ -161,8 +204,8 @@ class InferConfig:
         require_seed(self.seed)
 
 
-@dataclass(frozen=True)
-class GapsConfig:
+@dataclass(frozen=True, kw_only=True)
+class GapsConfig(RowsConfig):
     """Options of the inference gap: images, observed pixels and fits."""
 
     mask: str | None = None
@@ -170,7 +213,7 @@ class GapsConfig:
     images: Annotated[
         int | None,
         arg(
-            help="Number of rows of the test part to take, from the first on; None takes "
+            help="Number of rows of the part to take, from the first on; None takes "
             f"{TAKEN_APART_BY_DEFAULT}, or all of a smaller part."
         ),
     ] = None
@@ -182,7 +225,14 @@ class GapsConfig:
     """Seed of the fits and the samples."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_images(self.images)
         require_different(self.method)
         require(self.k >= 100, "k", self.k, "100 or more")
         require_seed(self.seed)
+
+
+def _require_suffix(out: Path | None, *suffixes: str) -> None:
+    """Check that a file to write, if there is one, ends in one of the suffixes."""
+    expected = f"the path of an {' or '.join(suffixes)} file"
+    require(out is None or out.suffix in suffixes, "out", out, expected)

@@ -111,12 +111,24 @@ NETWORKS: dict[NetworkName, str] = {
     "all widths are the same",
 }
 
-LikelihoodName = Literal["bernoulli", "continuous-bernoulli", "gaussian", "discretized-logistic"]
+LikelihoodName = Literal[
+    "auto", "bernoulli", "continuous-bernoulli", "gaussian", "discretized-logistic"
+]
 LIKELIHOODS: dict[LikelihoodName, str] = {
+    "auto": "by the values: bernoulli for 0 and 1, discretized-logistic for bytes, else gaussian",
     "bernoulli": "binary pixels",
     "continuous-bernoulli": "values in [0, 1]",
     "gaussian": "real values",
     "discretized-logistic": "the 256 grey levels",
+}
+
+Standardise = Literal["auto", "value", "channel", "all", "none"]
+STANDARDISE: dict[Standardise, str] = {
+    "auto": "under gaussian each value of a vector or each channel of pictures, else none",
+    "value": "each value of the event by its own mean and standard deviation",
+    "channel": "each channel of pictures by its own",
+    "all": "all values by the same, as for signals",
+    "none": "the networks see the data as they are",
 }
 
 PosteriorName = Literal["diagonal", "full", "flow"]
@@ -169,8 +181,10 @@ ANNEALING_SCHEDULES: dict[AnnealingSchedule, str] = {
 
 FigureName = Literal[
     "samples",
+    "reconstructions",
     "latent",
     "interpolation",
+    "traversal",
     "contours",
     "posteriors",
     "completion",
@@ -179,8 +193,10 @@ FigureName = Literal[
 ]
 FIGURES: dict[FigureName, str] = {
     "samples": "images drawn from the model",
-    "latent": "posterior means of test images in the latent plane",
+    "reconstructions": "images over the means decoded at their posterior means",
+    "latent": "posterior means in the latent plane",
     "interpolation": "images decoded on the way from one class to another",
+    "traversal": "images decoded while one latent after another is walked from -3 to 3",
     "contours": "true and fitted posteriors of some images, as contours",
     "posteriors": "posteriors by several methods beside the true one",
     "completion": "images completed from their observed part",

@@ -71,7 +71,7 @@ def load_mask(name: str, event_shape: tuple[int, ...]) -> Tensor:
     """
     if name in get_args(Half):
         return half_mask(name, event_shape)  # type: ignore[arg-type]
-    return torch.from_numpy(_read(Path(name), event_shape)).expand(event_shape).clone()
+    return torch.from_numpy(_read(Path(name).expanduser(), event_shape)).expand(event_shape).clone()
 
 
 def _read(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:

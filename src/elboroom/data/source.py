@@ -21,6 +21,8 @@ class SourcePart:
         files: the file of each row, relative to the source; None unless rows have files.
         groups: (N,) int64, rows of one group stay in one part; None if rows are independent.
         origin: where the rows stand in the source, such as "x_test"; empty if it is one array.
+        stored: the rows in the type and the layout of their file, (N, H, W) or (N, H, W, C) for
+            images; None if that is `images`.
     """
 
     images: np.ndarray
@@ -28,6 +30,7 @@ class SourcePart:
     files: tuple[str, ...] | None = None
     groups: np.ndarray | None = None
     origin: str = ""
+    stored: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)

@@ -1,15 +1,19 @@
 """The VAE: prior × decoder × likelihood, and the encoder that infers z."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from elboroom.config import ModelConfig
+from elboroom.data.statistics import Statistics
 from elboroom.errors import UsageError
 from elboroom.model.initial_images import require_images
-from elboroom.model.likelihoods import LIKELIHOOD_CLASSES, Bernoulli, Likelihood, likelihood_of
+from elboroom.model.likelihoods import Bernoulli, Likelihood, ObservationModel, observation_model
 from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, decoder_network
+from elboroom.model.networks.layers import at_least_float32
+from elboroom.model.own_parts import check_parts, example_of
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
 from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, StandardNormal
 
@@ -21,31 +25,41 @@ class VAE(nn.Module):
     seen, shaped like `x` or broadcast to it; None means that all pixels are seen. Pixels are
     independent given z, so unseen pixels integrate out exactly.
 
+    The parts are checked once, with a few made-up rows: see `elboroom.model.own_parts`. Networks
+    may compute in bfloat16; their outputs are widened to float32.
+
     Args:
         encoder: x (B, *event) → the parameters of q. For a diagonal Gaussian these are its mean
             and log standard deviation, each (B, D).
         decoder: z (..., D) → the likelihood's parameter (..., *event).
         latents: D.
-        likelihood: parameter → density of x.
+        likelihood: the decoder's output → density of x: an `ObservationModel`, which knows the
+            data's units, or a class or function, which is wrapped in one.
         prior: p(z), called with a number of rows; N(0, I) by default.
         family: the encoder's parameters → q; a diagonal Gaussian by default.
+
+    Attributes:
+        event_shape: shape of x, as the decoder returns it.
+
+    Raises:
+        UsageError: a part returns another shape or type than above, or mixes rows.
     """
+
+    event_shape: tuple[int, ...]
 
     def __init__(
         self,
         encoder: nn.Module,
         decoder: nn.Module,
         latents: int,
-        likelihood: Callable[[Tensor], Likelihood] = Bernoulli,
+        likelihood: ObservationModel | Callable[[Tensor], Likelihood] = Bernoulli,
         prior: Prior | None = None,
         family: Callable[..., Density] = DiagonalGaussian,
     ) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-        self.latents = latents
-        self.likelihood, self.family = likelihood, family
-        like = next(self.parameters(), torch.empty(0))
-        self.prior = prior or StandardNormal(latents).to(like)
+        prior = prior or StandardNormal(latents).to(example_of(encoder, decoder))
+        event_shape = check_parts(encoder, decoder, latents, likelihood, prior, family)
+        self._assemble(event_shape, encoder, decoder, latents, likelihood, prior, family)
 
     @classmethod
     def from_config(
@@ -54,7 +68,7 @@ class VAE(nn.Module):
         event_shape: tuple[int, ...],
         *,
         generator: torch.Generator,
-        mean: Tensor | None = None,
+        statistics: Statistics | None = None,
         images: Tensor | None = None,
     ) -> "VAE":
         """Build the model of `config`, with initial weights.
@@ -63,38 +77,91 @@ class VAE(nn.Module):
             config: the options.
             event_shape: shape of x.
             generator: random generator that draws the weights.
-            mean: mean of the training images, (*event), required by `config.data_bias`. A pixel
-                that is missing in all of them, NaN, starts at ½.
+            statistics: those of the training part, from `elboroom.data.statistics_of`. The model
+                takes its units and its initial noise from them. Without them `train` measures the
+                data that it is given. `config.data_bias` requires them, and so does a VampPrior
+                whose data are standardised.
             images: some training images, (`config.components`, *event), at which the pseudo-inputs
                 of a VampPrior start; required if `config.prior` is "vamp".
 
         Raises:
-            UsageError: a required mean or images are missing, or have another shape.
+            UsageError: required statistics or images are missing, or have another shape.
+            DataError: the statistics have no scale.
         """
         kind, family = NETWORK_KINDS[config.network], POSTERIOR_FAMILIES[config.posterior]
         sizes = family.sizes(config.latents)
         encoder = kind.encoder(config, event_shape, sizes, generator)
         decoder = kind.decoder(config, event_shape, generator)
-        likelihood = LIKELIHOOD_CLASSES[config.likelihood]
+        likelihood = observation_model(config, event_shape)
+        if statistics is not None:
+            likelihood.measure(statistics)
         if config.data_bias:
-            mean = require_images(mean, event_shape, "decoder's output")
-            _set_output_bias(decoder, likelihood.parameter_of(mean))
-        inputs = PriorInputs(config, event_shape, encoder, images, likelihood.bounded, generator)
+            mean = None if statistics is None else statistics.mean.float()
+            mean = require_images(mean, event_shape, "decoder's output", likelihood.middle)
+            start = likelihood.density.parameter_of(likelihood.standardise(mean))
+            _set_output_bias(decoder, start)
+        if images is not None:
+            _require_units(likelihood)
+            images = torch.where(images.isnan(), likelihood.middle, images)
+            images = likelihood.standardise(images)
+        bounded = likelihood.density.bounded
+        inputs = PriorInputs(config, event_shape, encoder, images, bounded, generator)
         prior = PRIOR_CLASSES[config.prior].from_config(inputs)
         posterior = family.build(config.latents, generator)
-        return cls(encoder, decoder, config.latents, likelihood_of(config), prior, posterior)
+        parts = encoder, decoder, config.latents, likelihood, prior, posterior
+        return cls._of_checked(event_shape, *parts)
 
-    def fixed(self, decoder: nn.Module | None = None) -> "VAE":
-        """Return the model for constant parameters; with another decoder, if one is given."""
-        decoder, prior = decoder or self.decoder, self.prior.fixed()
-        return VAE(self.encoder, decoder, self.latents, self.likelihood, prior, self.family)
+    def _assemble(
+        self,
+        event_shape: tuple[int, ...],
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latents: int,
+        likelihood: Callable[[Tensor], Likelihood],
+        prior: Prior,
+        family: Callable[..., Density],
+    ) -> None:
+        """Take parts that fit each other."""
+        nn.Module.__init__(self)
+        self.encoder, self.decoder, self.latents = encoder, decoder, latents
+        is_model = isinstance(likelihood, ObservationModel)
+        self.likelihood = likelihood if is_model else ObservationModel(likelihood)
+        self.prior, self.family = prior, family
+        self.event_shape = event_shape
+
+    @classmethod
+    def _of_checked(cls, event_shape: tuple[int, ...], *parts: Any) -> "VAE":
+        """Build a model of parts that are known to fit: those of a config, or of another model."""
+        model = cls.__new__(cls)
+        model._assemble(event_shape, *parts)
+        return model
+
+    def fixed(
+        self,
+        decoder: nn.Module | None = None,
+        likelihood: ObservationModel | None = None,
+        event_shape: tuple[int, ...] | None = None,
+    ) -> "VAE":
+        """Return the model for constant parameters.
+
+        Args:
+            decoder: a decoder that replaces the model's own, such as one of some pixels only.
+            likelihood: the observation model of the same pixels.
+            event_shape: the shape of their event.
+        """
+        decoder, likelihood = decoder or self.decoder, likelihood or self.likelihood
+        parts = decoder, self.latents, likelihood, self.prior.fixed(), self.family
+        return VAE._of_checked(event_shape or self.event_shape, self.encoder, *parts)
 
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> Density:
         """Compute the encoder's q(z | x).
 
-        Unseen pixels enter as 0, which is a rough guess: the encoder has never met them.
+        Unseen pixels enter as 0, the mean where x is standardised, else a rough guess: the encoder
+        has never met them.
         """
-        return self.family(*self.encoder(x if mask is None else x.masked_fill(~mask, 0.0)))
+        x = self.likelihood.standardise(x)
+        parameters = self.encoder(x if mask is None else x.masked_fill(~mask, 0.0))
+        return self.family(*map(at_least_float32, parameters))
 
     def decode(self, z: Tensor) -> Likelihood:
         """Compute p(x | z), for z (..., D)."""
@@ -102,11 +169,12 @@ class VAE(nn.Module):
 
     def decoder_output(self, z: Tensor) -> Tensor:
         """Compute the parameter of the likelihood, z (..., D) → (..., *event)."""
-        return self.decoder(z)
+        return at_least_float32(self.decoder(z))
 
     def decoder_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the same at z (B, D), and its derivative by each latent, (D, B, *event)."""
-        return decoder_network(self.decoder).jacobian(z)
+        parameter, jacobian = decoder_network(self.decoder).jacobian(z)
+        return at_least_float32(parameter), at_least_float32(jacobian)
 
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
@@ -140,6 +208,16 @@ def least_weights(config: ModelConfig, event_shape: tuple[int, ...]) -> int:
     networks = kind.least_weights(config, event_shape, sum(family.sizes(config.latents)))
     prior = PRIOR_CLASSES[config.prior].least_weights(config, event_shape)
     return networks + prior + family.least_weights(config.latents)
+
+
+def _require_units(likelihood: ObservationModel) -> None:
+    """Check that images can be standardised, as pseudo-inputs are those of the encoder."""
+    if likelihood.units is not None and not likelihood.is_measured:
+        raise UsageError(
+            "the pseudo-inputs cannot start at training images",
+            why="the encoder sees standardised values, and the units of the data are not known",
+            fix="give VAE.from_config the statistics of the training part",
+        )
 
 
 def _set_output_bias(decoder: DecoderNetwork, parameter: Tensor) -> None:

@@ -1,5 +1,6 @@
 """The results of a run: evaluation, figures and report, each with its provenance."""
 
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,15 +34,17 @@ class Results:
     def __init__(self, run: Path, checkpoints: Path) -> None:
         self._run, self._checkpoints = run, checkpoints
 
-    def write_evaluation(self, evaluation: dict[str, Any], per_image: dict[str, Tensor]) -> Path:
-        """Write evaluation.json, and evaluation.npz with the values of each image.
+    def write_evaluation(
+        self, evaluation: dict[str, Any], rows: Mapping[str, np.ndarray | Tensor | str]
+    ) -> Path:
+        """Write evaluation.json, and evaluation.npz with the values of each row.
 
         Args:
             evaluation: begins with `provenance`.
-            per_image: (N,) values by name.
+            rows: (N,) values by name, and what names the rows in the source.
         """
         buffer = BytesIO()
-        arrays: dict[str, Any] = {name: values.numpy() for name, values in per_image.items()}
+        arrays: dict[str, Any] = {name: np.asarray(values) for name, values in rows.items()}
         np.savez(buffer, **arrays)
         made_from = Provenance(evaluation["step"], evaluation["model"], self._newest_step())
         with recorded(self._run, [EVALUATION, PER_IMAGE], made_from):

@@ -4,21 +4,40 @@ import torch
 from torch import Tensor
 
 from elboroom.config import Config
-from elboroom.data import Dataset
+from elboroom.data import Dataset, Part
+from elboroom.data.statistics import statistics_of
+from elboroom.model.likelihoods import observation_model
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
 
 def new_model(config: Config, data: Dataset) -> VAE:
-    """Build the model of `config` with its initial weights."""
-    mean = data.train.mean if config.model.data_bias else None
+    """Build the model of `config` with its initial weights, units and noise."""
+    observed = observation_model(config.model, data.event_shape)
+    measured = config.model.data_bias or observed.depends_on_data
+    statistics = statistics_of(data.train) if measured else None
     starts_at_images = PRIOR_CLASSES[config.model.prior].starts_at_images
     images = _some_images(config, data) if starts_at_images else None
     generator = stream(config.train.seed, "weights")
     return VAE.from_config(
-        config.model, data.event_shape, generator=generator, mean=mean, images=images
+        config.model,
+        data.event_shape,
+        generator=generator,
+        statistics=statistics,
+        images=images,
     )
+
+
+def measure(model: VAE, part: Part) -> None:
+    """Measure the units and the initial noise of a model on its training part, unless they are.
+
+    Raises:
+        DataError: if the data have no scale.
+    """
+    likelihood = model.likelihood
+    if likelihood.depends_on_data and not likelihood.is_measured:
+        likelihood.measure(statistics_of(part))
 
 
 def _some_images(config: Config, data: Dataset) -> Tensor:

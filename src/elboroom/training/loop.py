@@ -8,11 +8,13 @@ from contextlib import contextmanager
 import torch
 
 from elboroom.config import ObjectiveConfig, TrainConfig
-from elboroom.data import Dataset, Part
+from elboroom.data import Dataset, Part, require_dataset
 from elboroom.device import autocast, prepare
 from elboroom.model.likelihoods import require_support
 from elboroom.model.vae import VAE
 from elboroom.randomness import restart, stream
+from elboroom.training.initial_model import measure
+from elboroom.training.interrupts import TrainingInterrupted, deferred_interrupt
 from elboroom.training.objective import bound
 from elboroom.training.safeguards.collapse_and_overfitting import warn_of_symptoms
 from elboroom.training.safeguards.early_stopping import out_of_patience
@@ -56,23 +58,28 @@ def train(
         The state after the last step.
 
     Raises:
+        UsageError: if `data` is not a Dataset.
         DataError: if the data has values that the likelihood cannot take.
         TrainingError: if the bound or a gradient is not finite, and no lower learning rate helped.
             Model and state are then the last good ones.
+        TrainingInterrupted: at Ctrl-C, after the current step; it holds the state to resume from.
     """
+    require_dataset(data)
     device, dtype = prepare(config)
+    require_support(model.likelihood.density, data.train, data.identity.source)
+    if state is None:
+        measure(model, data.train)
     model.to(device).train()
     state = state or new_state(model)
     state.totals = state.totals.to(device)
     part = data.train.to(device)
     plain, schedule = Step(model, part, state.optimiser, objective, dtype), Schedule(config, part)
     step, rollback = fastest_step(plain, config), Rollback(plain, schedule, state)
-    require_support(model.likelihood, data.train, data.identity.source)
     _warn_if_warmup_does_not_end(config, objective)
     last_step, stopped = config.epochs * schedule.steps_per_epoch, stop()
     clock, images = time.perf_counter(), 0
 
-    with _evaluation_mode_after(model):
+    with _evaluation_mode_after(model), deferred_interrupt() as interrupted:
         while state.step < last_step and not (stopped or out_of_patience(state.history, config)):
             for number in rollback.steps_until_check():
                 rows, rate, warmup = schedule.step(number)
@@ -82,7 +89,7 @@ def train(
                 images += len(rows)
                 if not schedule.ends_epoch(state.step):
                     on_step(state)
-                if stopped := stop():
+                if stopped := stop() or interrupted():
                     break
             if not rollback.check() or not schedule.ends_epoch(state.step):
                 continue
@@ -95,6 +102,8 @@ def train(
             on_epoch(state)
             warn_of_symptoms(state.history, config, data.held_out[0])
             clock, images = time.perf_counter(), 0
+        if interrupted():
+            raise TrainingInterrupted(state)
     return state
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from elboroom.config import ModelConfig, NetworkName
+from elboroom.data.statistics import Statistics
 from elboroom.errors import UsageError
 from elboroom.infer import laplace
 from elboroom.infer.observed import restrict_to_observed
@@ -48,6 +49,13 @@ class Shaped(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.net(z).unflatten(-1, EVENT)
+
+
+class Widened(nn.Module):
+    """A module without a linear layer."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.repeat_interleave(8, -1).unflatten(-1, EVENT)
 
 
 def model(decoder: nn.Module) -> VAE:
@@ -100,7 +108,7 @@ def test_by_default_the_jacobian_is_that_of_reverse_mode(decoder):
 
 
 @pytest.mark.parametrize(
-    ("decoder", "widest"), [(Convolutional(2), WIDE), (Shaped(), 40), (nn.Identity(), 16)]
+    ("decoder", "widest"), [(Convolutional(2), WIDE), (Shaped(), 40), (Widened(), 16)]
 )
 def test_as_many_are_decoded_together_as_the_widest_activation_allows(decoder, widest):
     x = torch.zeros(3, *EVENT, dtype=torch.float64)
@@ -125,7 +133,7 @@ def test_a_network_without_an_output_bias_cannot_start_at_the_mean(monkeypatch):
             ModelConfig(2, (8,), data_bias=True),
             EVENT,
             generator=generator(),
-            mean=torch.full(EVENT, 0.5),
+            statistics=Statistics(*torch.full((3, *EVENT), 0.5)),
         )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from elboroom.config import DataConfig
 from elboroom.data.formats.names import Role, assign_roles
 from elboroom.data.formats.values import white_value
+from elboroom.data.groups import group_numbers
 from elboroom.data.labels import NotClassesError, RawLabels, read_labels_of_parts
 from elboroom.data.source import Source, SourcePart, to_bytes_or_floats
 from elboroom.errors import DataError
@@ -25,14 +26,16 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         arrays: the images or rows of each part, and labels and masks if there are any; a single
             array is the images whatever its name.
         config: its `binarisation` permits values outside [0, 1] or not; its `unused` names arrays
-            to leave out.
+            to leave out; its `group_by` the array of the groups of the training rows.
 
     Raises:
         DataError: if an array is left over, does not fit the others, or has values that are not
             those of data.
     """
-    roles = assign_roles(name, arrays, config.unused)
-    images = {part: _require_rows(name, roles, arrays, part) for part in _present(roles)}
+    group_by = {array for array in arrays if array == config.group_by}
+    roles = assign_roles(name, arrays, {*config.unused, *group_by})
+    stored = {part: _require_rows(name, roles, arrays, part) for part in _present(roles)}
+    images = stored
     _require_one_shape(name, images, roles)
     masks = _masks(name, images, roles, arrays)
     known = {roles[Role(p, "images")]: _known(a, masks.get(p)) for p, a in images.items()}
@@ -42,11 +45,14 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         images = {part: _apply_mask(a, masks.get(part), white) for part, a in images.items()}
         white = 1.0
     labels, classes, notes = _labels(images, roles, arrays)
+    groups = {g: group_numbers(arrays[g], len(images["train"]), g) for g in group_by}
     parts = {
         part: SourcePart(
             _to_images(array),
             labels.get(part),
+            groups=groups.get(config.group_by or "") if part == "train" else None,
             origin=roles[Role(part, "images")] if len(images) > 1 else "",
+            stored=stored[part],
         )
         for part, array in images.items()
     }

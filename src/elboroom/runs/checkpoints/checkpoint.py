@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from elboroom.errors import RunError
+from elboroom.errors import RunError, command
 from elboroom.model.vae import VAE
 from elboroom.runs.atomic import write_file, write_folder
 from elboroom.runs.checkpoints import listing, manifest, retention
@@ -186,7 +186,7 @@ def _unusable(folder: Path, broken: list[str], *, best: bool) -> RunError:
     return RunError(
         f"no checkpoint of {run} can be used",
         why="; ".join(broken) or "it has none yet: the run was stopped before its first one",
-        fix="train the run again" if broken else f"`elboroom train --resume {run}`",
+        fix="train the run again" if broken else f"`{command('train', '--resume', run)}`",
     )
 
 

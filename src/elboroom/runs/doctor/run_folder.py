@@ -13,7 +13,7 @@ import torch
 
 from elboroom.data.formats.npz import read_archive
 from elboroom.device import resolve_device
-from elboroom.errors import ElboroomError, RunError
+from elboroom.errors import ElboroomError, RunError, command
 from elboroom.evaluation.estimate import Estimate
 from elboroom.runs import checkpoints
 from elboroom.runs.atomic import is_cut_short, unfinished
@@ -80,7 +80,7 @@ def _checkpoints(path: Path) -> tuple[int | None, list[Finding]]:
 
 
 def _resume(path: Path) -> str:
-    return f"`elboroom train --resume {path}`"
+    return f"`{command('train', '--resume', path)}`"
 
 
 def _model(run: Run, step: int | None) -> Iterator[Finding]:
@@ -176,7 +176,7 @@ def _device(run: Run) -> Finding:
 
 def _results(run: Run, steps: Steps) -> Iterator[Finding]:
     """Check that each result can be read, and find the checkpoint that it was made from."""
-    evaluate = f"`elboroom evaluate {run.path}`"
+    evaluate = f"`{command('evaluate', run.path)}`"
     try:
         read_provenance(run.path)
     except RunError as error:
@@ -188,7 +188,7 @@ def _results(run: Run, steps: Steps) -> Iterator[Finding]:
         yield Finding(PER_IMAGE, found, evaluate)
     else:
         yield from _result(run, steps, PER_IMAGE, evaluate)
-    yield from _result(run, steps, REPORT, f"`elboroom report {run.path}`")
+    yield from _result(run, steps, REPORT, f"`{command('report', run.path)}`")
     yield from _figures(run, steps)
 
 
@@ -214,7 +214,8 @@ def _means_differ(run: Run) -> bool:
         evaluation = run.results.read_evaluation()
         stored = {} if evaluation is None else summarise(run, evaluation).estimates
         arrays = read_archive(run.path / PER_IMAGE, _LARGEST / 2**30, copies=1)
-        means = {name: Estimate.of(torch.from_numpy(array)).mean for name, array in arrays.items()}
+        values = {name: torch.from_numpy(arrays[name]) for name in stored if name in arrays}
+        means = {name: Estimate.of(rows).mean for name, rows in values.items()}
     except (ElboroomError, TypeError, *_UNREADABLE):
         return False  # a file that cannot be read is reported by itself
     return not all(n in means and _agree(e.get("mean"), means[n]) for n, e in stored.items())
@@ -263,9 +264,9 @@ def _redrawing(run: Run, names: list[str]) -> Iterator[str]:
     """Yield the commands that draw these files."""
     completions = sum(name.startswith("complete-") for name in names)
     if completions < len(names):
-        yield f"`elboroom figures {run.path}`"
+        yield f"`{command('figures', run.path)}`"
     if completions:
-        yield f"`elboroom complete {run.path} --mask MASK`"
+        yield f"`{command('complete', run.path, '--mask', 'MASK')}`"
 
 
 def _require_archive(content: bytes) -> None:

@@ -30,8 +30,8 @@ class CompiledVAE(VAE):
     """The same model, sharing its parameters, with `encoder` and `log_likelihood` compiled."""
 
     def __init__(self, model: VAE) -> None:
-        parts = model.likelihood, model.prior, model.family
-        super().__init__(_compiled(model.encoder), model.decoder, model.latents, *parts)
+        parts = model.decoder, model.latents, model.likelihood, model.prior, model.family
+        self._assemble(model.event_shape, _compiled(model.encoder), *parts)
         self._log_likelihood = _compiled(model.log_likelihood)
 
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:

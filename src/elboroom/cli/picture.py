@@ -1,0 +1,49 @@
+"""A picture of the user's, made into a row of the run's data."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elboroom.data.binarisation import Binarisation
+from elboroom.data.formats.png import read_picture
+from elboroom.errors import DataError
+from elboroom.model.likelihoods import likelihood_class
+from elboroom.runs.run import Run
+
+_STREAM = 2  # of static draws: those of the data are 0 and 1
+
+
+def load_picture(run: Run, path: Path) -> Tensor:
+    """Load a PNG as one row of the run's data, (1, *event).
+
+    Grey levels become values in [0, 1], and then 0 or 1 if the run's data were made so.
+
+    Raises:
+        DataError: if it is no such picture, or its values are not such as the run's data have.
+    """
+    method = Binarisation(run.identity.binarisation).held_out(stream=_STREAM)  # type: ignore[arg-type]
+    grey = torch.from_numpy(read_picture(path, run.event_shape))[None]
+    x = method.scale(method.read(grey, np.zeros(1, int)))
+    kind = likelihood_class(run.config.model)
+    unfit = x[~kind.fits(x)]
+    if len(unfit):
+        raise DataError(
+            f"{path} does not fit the likelihood {kind.__name__} of the run",
+            why=f"every value must be {kind.takes}, found {unfit[0].item():.4g}; white is 1",
+            fix="give a picture with only such pixels, as the data of the run have",
+        )
+    if not kind.bounded:
+        _require_levels(run, path)
+    return x
+
+
+def _require_levels(run: Run, path: Path) -> None:
+    """Check that the run's data lie in [0, 1], so that grey levels have a meaning there."""
+    if (run.identity.values or run.load_data().kind) == "real":
+        raise DataError(
+            f"{path} has no values in the unit of the run's data",
+            why="a PNG holds grey levels; the run was trained on real numbers outside [0, 1]",
+            fix="save the row as a .npy in the unit of the data, and name it with --data",
+        )

@@ -1,0 +1,53 @@
+"""The file of --out: named arrays that a command writes where the user says."""
+
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elboroom.errors import RunError
+from elboroom.runs.atomic import write_file
+
+
+def require_absent(path: Path) -> None:
+    """Check that a file can be written at `path`, before any work is done.
+
+    Raises:
+        RunError: if it exists already, or its folder does not.
+    """
+    if path.exists():
+        raise RunError(
+            f"{path} is in the way",
+            why="results are never written over another file",
+            fix="give another --out, or delete the file",
+        )
+    if not path.parent.is_dir():
+        raise RunError(
+            f"{path} cannot be written",
+            why=f"the folder {path.parent} does not exist",
+            fix="create the folder, or give another --out",
+        )
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write an .npz that `numpy.load` reads, whole or not at all.
+
+    Raises:
+        DiskError: if it cannot be written.
+    """
+    buffer = BytesIO()
+    np.savez(buffer, **arrays)
+    write_file(path, buffer.getvalue())
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an .npy that `numpy.load` reads, whole or not at all.
+
+    Raises:
+        DiskError: if it cannot be written.
+    """
+    buffer = BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_file(path, buffer.getvalue())
