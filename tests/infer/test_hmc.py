@@ -9,7 +9,6 @@ from elboroom.infer import grid, laplace
 from elboroom.infer.chains import mode_jumps
 from elboroom.infer.chains.adaptation import StepSize
 from elboroom.infer.chains.hamiltonian import State
-from elboroom.infer.chains.noise import Noise
 from elboroom.infer.diagnostics import chain_ess
 from elboroom.infer.hmc import hmc
 from elboroom.infer.laplace import mixture_of_modes
