@@ -279,7 +279,7 @@ def test_a_score_is_written_as_what_it_is():
     assert score_text(-72.634, "estimate", 0.031) == "-72.63 ± 0.03"
     assert score_text(-72.634, "exact", 0.0) == "-72.63"
     assert score_text(-72.634, "lower bound", 0.031) == "≥ -72.6"
-    assert score_text(-72.634, "unreliable", 0.031) == "-72.6, unreliable"
+    assert score_text(-72.634, "unreliable", 0.031) == "(-72.6)"
 
 
 def test_the_score_of_a_grid_is_exact():

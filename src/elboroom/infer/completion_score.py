@@ -86,13 +86,16 @@ class CompletionScore:
 
 
 def score_text(log_prob: float, kind: ScoreKind, standard_error: float) -> str:
-    """Write a score as what it is; a bound and an unreliable one have no standard error."""
+    """Write a score as what it is: -1.23 if exact, -1.23 ± 0.04, a bound ≥ -1.2, or (-1.2).
+
+    Parentheses stand for an unreliable score.
+    """
     if kind == "estimate":
         return f"{log_prob:.2f} ± {standard_error:.2f}"
     return {
         "exact": f"{log_prob:.2f}",
         "lower bound": f"≥ {log_prob:.1f}",
-        "unreliable": f"{log_prob:.1f}, unreliable",
+        "unreliable": f"({log_prob:.1f})",
     }[kind]
 
 
