@@ -12,7 +12,7 @@ from elboroom.errors import UsageError
 from elboroom.model.factory import NetworkFactory, made_by, name_of
 from elboroom.model.initial_images import require_images
 from elboroom.model.likelihoods import LIKELIHOOD_CLASSES, Bernoulli, Likelihood, likelihood_of
-from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, decoder_network
+from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, EncoderNetwork, decoder_network
 from elboroom.model.networks.layers import at_least_float32
 from elboroom.model.own_parts import check_parts, example_of
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
@@ -134,6 +134,15 @@ class VAE(nn.Module):
         model = cls.__new__(cls)
         model._assemble(event_shape, *parts)
         return model
+
+    @property
+    def draws_globally(self) -> bool:
+        """True if the networks may draw from PyTorch's global random state, as dropout does."""
+        built_in = (
+            isinstance(self.encoder, EncoderNetwork),
+            isinstance(self.decoder, DecoderNetwork),
+        )
+        return not all(built_in)
 
     def fixed(
         self, decoder: nn.Module | None = None, event_shape: tuple[int, ...] | None = None
