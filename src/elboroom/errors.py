@@ -1,5 +1,7 @@
 """The errors of elboroom. Each states what happened, why, and how to fix it."""
 
+import shlex
+
 _MOST_CHARACTERS = 2_000  # in each of the three parts
 
 
@@ -25,6 +27,10 @@ class NotDrawableError(UsageError):
 
 class DataError(UsageError):
     """Data that the chosen reader, split or likelihood does not accept."""
+
+
+class DataMovedError(DataError):
+    """Data of a run that are no longer where the run found them."""
 
 
 class RunError(ElboroomError):
@@ -54,6 +60,11 @@ def require_positive(**counts: int) -> None:
             why = f"at least one is needed, and {name} is {count}"
             fix = f"set {name} to 1 or more"
             raise UsageError(f"{name} must be positive", why=why, fix=fix)
+
+
+def command(*words: object) -> str:
+    """Return an `elboroom` command line to suggest, quoted for a shell."""
+    return shlex.join(["elboroom", *map(str, words)])
 
 
 def printable(text: str) -> str:

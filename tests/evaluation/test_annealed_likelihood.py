@@ -6,7 +6,9 @@ from elboroom import VAE, DataConfig, Dataset, ModelConfig, evaluate, infer, loa
 from elboroom.data import Identity, Part
 from elboroom.errors import UsageError
 from elboroom.evaluation import annealed_likelihood
+from elboroom.infer.chains.noise import Noise
 from elboroom.randomness import stream
+from tests.support.oracles import assert_rejected
 
 IDENTITY = Identity("mnist", "ab12", "threshold", "standard", 60)
 QUICK = {"seed": 3, "distributions": 20, "chains": 4}
@@ -66,3 +68,37 @@ def test_images_must_be_in_the_test_part(evaluated, images):
     model, data, evaluation = evaluated
     with pytest.raises(UsageError, match="images"):
         annealed_likelihood(model, data, evaluation, images=images, **QUICK)
+
+
+def ratio_of_variances():
+    """The variance of the mean over images between seeds, over that which the images show."""
+    model = VAE.from_config(
+        ModelConfig(latents=4, hidden=(6,)), (1, 3, 4), generator=stream(0, "weights")
+    )
+    for parameter in model.decoder.parameters():
+        parameter.data *= 3  # posteriors far from the Gaussians that the chains start from
+    x = model.decode(model.prior(20).sample(1, stream(0, "z"))[0]).sample(stream(0, "x"))
+    part = Part(x.to(torch.uint8), None)
+    data = Dataset(IDENTITY, part, None, part)
+    evaluation = evaluate(model, data, k=2, seed=0)
+    options = {"images": 20, "distributions": 4, "chains": 2}
+    found = torch.stack(
+        [
+            annealed_likelihood(model, data, evaluation, seed=seed, **options).log_evidence
+            for seed in range(16)
+        ]
+    ).double()
+    # Var_s[1/N Σ_i e_i] = 1/N² Σ_i Var_s[e_i] if the errors e_i of images are independent
+    return found.mean(1).var() / (found.var(0).mean() / found.shape[1])
+
+
+def test_the_spread_between_seeds_is_that_of_independent_images(monkeypatch):
+    monkeypatch.setattr("elboroom.infer.chains.annealing.TUNING", 16)
+
+    def check():
+        # χ²/15 on 15 degrees of freedom, to within four standard deviations
+        assert abs(ratio_of_variances() - 1) < 4 * (2 / 15) ** 0.5
+
+    check()
+    monkeypatch.setattr(Noise, "_rows", lambda self, rows: 1)  # the planted bug
+    assert_rejected(check)

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from elboroom.config import ModelConfig
+from elboroom.errors import UsageError
+from elboroom.evaluation import calibration
 from elboroom.evaluation.calibration import sbc_ranks, uniformity
-from elboroom.infer import grid, hmc, laplace
+from elboroom.infer import ais, grid, hmc, laplace, metropolis_within_gibbs
 from elboroom.infer.posterior import Posterior
 from elboroom.model.posteriors import Gaussian
 from elboroom.model.vae import VAE
@@ -30,6 +32,14 @@ class BesideNarrow:
     """A posterior's draws, and the planted bug: the same with half the variance, (k, 2, B, D)."""
 
     posterior: Posterior
+
+    @property
+    def draws(self):
+        return self.posterior.draws
+
+    @property
+    def particles(self):
+        return self.posterior.particles
 
     def sample(self, k):
         z, mean = self.posterior.sample(k), self.posterior.mean
@@ -101,17 +111,73 @@ def test_hmc_of_a_bernoulli_decoder_is_calibrated():
     model = bernoulli(12)
     for p in model.decoder.parameters():
         p.data *= 3
-    options = {"chains": 32, "warmup": 80, "draws": 60}
-    g = generator()  # rows share the noise of a walk: more walks, so that ranks are independent
+    options = {"chains": 32, "warmup": 80, "draws": 60, "independent_rows": True}
+    g = generator()
+    mask = torch.rand(500, 12, generator=generator(2)) < 0.8
 
     def method(model, x, mask):
         return BesideNarrow(hmc(model, x, mask, generator=g, **options))
 
-    walks = [
-        sbc_ranks(model, method, rows=100, draws=DRAWS, generator=g, mask=mask)
-        for mask in torch.rand(5, 100, 12, generator=generator(2)) < 0.8
-    ]
-    assert_right_and_narrow_rejected(torch.cat(walks, 1))
+    ranks = sbc_ranks(model, method, rows=500, draws=DRAWS, generator=g, mask=mask)
+    assert_right_and_narrow_rejected(ranks)
+
+
+WALK = {"chains": 8, "warmup": 24, "draws": 24, "jumps": False}
+
+
+def ranks_of_hmc(rows, *, independent_rows=True):
+    """Ranks of a model whose posterior is Gaussian, so that few moves are enough."""
+    exact, g = LinearGaussian(pixels=3, latents=1, seed=3), generator()
+
+    def method(model, x, mask):
+        walk = hmc(model, x, mask, generator=g, independent_rows=independent_rows, **WALK)
+        return BesideNarrow(walk)
+
+    return sbc_ranks(exact.model, method, rows=rows, draws=DRAWS, generator=g)
+
+
+def assert_nominal_level(ranks):
+    """Of many tests of 250 rows each, about one in twenty rejects a right sampler at 0.05."""
+    p = torch.cat([uniformity(some, DRAWS) for some in ranks.split(250)])
+    rejected = (p < 0.05).double().mean()
+    assert abs(rejected - 0.05) < 4 * (0.05 * 0.95 / len(p)) ** 0.5
+
+
+def test_hmc_is_rejected_at_the_nominal_level(monkeypatch):
+    right, narrow = ranks_of_hmc(5_000)
+    assert_nominal_level(right)
+    assert_rejected(lambda: assert_nominal_level(narrow))
+    # the planted bug: noise that rows share, which `sbc_ranks` would refuse
+    monkeypatch.setattr(calibration, "_require_independent_rows", lambda posterior: None)
+    shared, _ = ranks_of_hmc(5_000, independent_rows=False)
+    assert_rejected(lambda: assert_nominal_level(shared))
+
+
+@pytest.mark.parametrize("mask", [None, torch.tensor([True, False, True])])
+@pytest.mark.parametrize("method", [hmc, ais, metropolis_within_gibbs])
+def test_rows_that_share_their_noise_are_refused(method, mask, monkeypatch):
+    monkeypatch.setattr("elboroom.infer.chains.annealing.TUNING", 8)
+    exact, g = LinearGaussian(pixels=3, latents=2, seed=3), generator()
+    short = {
+        hmc: {"chains": 2, "warmup": 8, "draws": 8},
+        ais: {"chains": 4, "distributions": 4},
+        metropolis_within_gibbs: {"chains": 2, "burn_in": 4, "sweeps": 8},
+    }[method]
+    with pytest.raises(UsageError, match="rows share their noise"):
+        one = partial(method, generator=g, **short)
+        sbc_ranks(exact.model, one, rows=9, draws=5, generator=g, mask=mask)
+
+
+@pytest.mark.parametrize("method", [partial(hmc, warmup=8, draws=8), partial(ais, chains=4)])
+def test_rows_with_noise_of_their_own_are_ranked(method, monkeypatch):
+    monkeypatch.setattr("elboroom.infer.chains.annealing.TUNING", 8)
+    exact, g = LinearGaussian(pixels=3, latents=2, seed=3), generator()
+    options = {"distributions": 4} if method.func is ais else {}
+    own = partial(method, generator=g, independent_rows=True, **options)
+    ranks = sbc_ranks(exact.model, own, rows=9, draws=5, generator=g)
+    assert ranks.shape == (9, 2)
+    assert ranks.min() >= 0
+    assert ranks.max() <= 5
 
 
 @pytest.mark.parametrize("bug", [narrow, shifted])

@@ -5,7 +5,8 @@ import torch
 
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
-from elboroom.infer import complete, grid
+from elboroom.infer import Posterior, complete, encoder, grid
+from elboroom.infer.target import Target
 from elboroom.model.vae import VAE
 from tests.support.oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
@@ -67,10 +68,12 @@ def bernoulli():
 
 
 @dataclass(frozen=True)
-class Draws:
+class Draws(Posterior):
     """Draws that are given."""
 
     z: torch.Tensor
+    mean = None
+    diagnostics = None
 
     def sample(self, k):
         return self.z[:k]
@@ -80,7 +83,9 @@ def test_many_rows_are_completed_a_few_at_a_time():
     model, x, mask = bernoulli()
     x, mask = x.repeat(10, 1, 1, 1), mask.repeat(10, 1, 1, 1)
     z = torch.randn(256, len(x), 2, generator=generator())
-    found = complete(model, x, mask, Draws(z), draws=100, generator=generator())
+    found = complete(
+        model, x, mask, Draws(Target.of(model, x, mask), z), draws=100, generator=generator()
+    )
     expected = model.decode(z).mean.mean(0)
     torch.testing.assert_close(found.mean, torch.where(mask, x, expected))
     assert not found.mean.requires_grad
@@ -92,3 +97,38 @@ def test_a_posterior_of_other_rows_is_refused():
     posterior = grid(model, x[:3], mask[:3], generator=generator())
     with pytest.raises(UsageError, match="found 3 rows in the posterior; expected 6"):
         complete(model, x, mask, posterior, draws=1, generator=generator())
+
+
+def test_a_posterior_of_another_mask_or_of_other_values_is_refused():
+    model, x, mask = bernoulli()
+    posterior = encoder(model, x, mask, generator=generator())
+    options = {"draws": 1, "generator": generator()}
+    flipped = mask.clone()
+    flipped[1, 0, 0, 0] ^= True
+    with pytest.raises(UsageError, match="inferred under another mask"):
+        complete(model, x, flipped, posterior, **options)
+    other = torch.where(mask, 1 - x, x)
+    with pytest.raises(UsageError, match="from other seen values"):
+        complete(model, other, mask, posterior, **options)
+    # unseen values are no part of what the posterior knows
+    complete(model, torch.where(mask, x, torch.nan), mask, posterior, **options)
+
+
+def test_a_posterior_remembers_what_it_was_inferred_from_when_the_data_change_in_place():
+    model, x, mask = bernoulli()
+    posterior = encoder(model, x, mask, generator=generator())
+    x[1] = 1 - x[1]
+    with pytest.raises(UsageError, match="from other seen values"):
+        complete(model, x, mask, posterior, draws=1, generator=generator())
+
+
+def test_completing_needs_a_mask_and_a_draw():
+    model, x, mask = bernoulli()
+    posterior = encoder(model, x, generator=generator())
+    with pytest.raises(UsageError, match="mask is None, which means that every pixel is seen"):
+        complete(model, x, None, posterior, draws=1, generator=generator())
+    with pytest.raises(UsageError, match="half_mask"):
+        complete(model, x, "top", posterior, draws=1, generator=generator())
+    part = encoder(model, x, mask, generator=generator())
+    with pytest.raises(UsageError, match="draws is 0"):
+        complete(model, x, mask, part, draws=0, generator=generator())

@@ -9,7 +9,6 @@ from elboroom.infer import grid, laplace
 from elboroom.infer.chains import mode_jumps
 from elboroom.infer.chains.adaptation import StepSize
 from elboroom.infer.chains.hamiltonian import State
-from elboroom.infer.chains.noise import Noise
 from elboroom.infer.diagnostics import chain_ess
 from elboroom.infer.hmc import hmc
 from elboroom.infer.laplace import mixture_of_modes
@@ -192,8 +191,8 @@ def test_chains_jump_to_modes_that_none_begins_in(monkeypatch):
     monkeypatch.setattr("elboroom.infer.chains.mode_jumps.mixture_of_modes", of_equal_masses)
     assert_jumps_find_the_masses()  # whatever is proposed
 
-    def forced(self, target, state, generator):
-        return State.at(target, self.draw(state, Noise(generator, shared=True)))
+    def forced(self, target, state, noise):
+        return State.at(target, self.draw(state, noise))
 
     monkeypatch.setattr(mode_jumps.Jumps, "jump", forced)
     assert_rejected(assert_jumps_find_the_masses)

@@ -20,6 +20,7 @@ from elboroom.config import (
     FiguresConfig,
     GapsConfig,
     InferConfig,
+    default_preset,
 )
 
 if TYPE_CHECKING:
@@ -71,8 +72,9 @@ class MeasuringCommand(RunCommand):
 class TrainDefaults:
     """The options that decide the defaults of the other options of `elboroom train`."""
 
-    preset: Preset = "reference"
-    """The preset that the other options start from."""
+    preset: Preset | None = None
+    """The preset that the other options start from; by default own for data of your own, and
+    reference for mnist."""
     resume: Path | None = None
     """Resume this run with its own options, as if it had never stopped."""
     trust: bool = False
@@ -97,6 +99,11 @@ class Train(Command, TrainDefaults):
     """Print how this machine would train, and why, and make no run; times --minutes first."""
     config: Annotated[Config, arg(name="")] = field(default_factory=Config)
 
+    @property
+    def preset_name(self) -> str:
+        """The preset that was named, or that the data take."""
+        return self.preset or default_preset(self.config.data.source)
+
     def run(self) -> int:
         """Train, and return 0, or 128 + the number of the signal that stopped it."""
         from elboroom.cli import train as train_command
@@ -106,7 +113,7 @@ class Train(Command, TrainDefaults):
             return 0
         return train_command.train(
             self.config,
-            self.preset,
+            self.preset_name,
             out=self.out,
             resume=self.resume,
             trust=self.trust,
@@ -239,11 +246,14 @@ class Report(RunCommand):
     samples per image if needed; such an evaluation never replaces one with more.
     """
 
+    data: str | None = None
+    """Where the run's data are now, if they were moved or renamed."""
+
     def run(self) -> int:
         """Write the report."""
         from elboroom.cli import report
 
-        report.report(self.open(), best=self.best)
+        report.report(self.open(), best=self.best, data=self.data)
         return 0
 
 

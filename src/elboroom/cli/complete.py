@@ -14,7 +14,7 @@ from elboroom.cli import tables
 from elboroom.cli.picture import load_picture
 from elboroom.cli.selection import Selection, load_mask_of, require_unseen
 from elboroom.cli.terminal import plain_console
-from elboroom.config import CompleteConfig
+from elboroom.config import CompleteConfig, ValueKind
 from elboroom.config.commands import COMPLETED_BY_DEFAULT
 from elboroom.data import masks
 from elboroom.device import keep_freed_memory
@@ -41,11 +41,13 @@ class _Images:
         x: (B, *event).
         mask: (B, *event), True where a pixel is observed.
         names: of each image, its name and where it stands in the source.
+        caption: a line above the figure.
     """
 
     x: Tensor
     mask: Tensor
     names: list[dict[str, Any]]
+    caption: str
 
 
 def complete(run: Run, config: CompleteConfig, *, best: bool, as_json: bool) -> None:
@@ -83,7 +85,7 @@ def complete(run: Run, config: CompleteConfig, *, best: bool, as_json: bool) -> 
 def _load_images(run: Run, config: CompleteConfig) -> _Images:
     if config.image is not None:
         mask, x = load_mask_of(run, config.mask), load_picture(run, config.image)
-        return _Images(x, masks.seen(x, mask), [{"image": config.image.name, "source": ""}])
+        return _Images(x, masks.seen(x, mask), [{"image": config.image.name, "source": ""}], "")
     selection = Selection.from_options(
         run, config, mask=config.mask, index=config.index, default_images=COMPLETED_BY_DEFAULT
     )
@@ -91,10 +93,11 @@ def _load_images(run: Run, config: CompleteConfig) -> _Images:
     part, name = selection.chosen.rows, selection.chosen.name
     x = part.rows(selection.index).x
     names = [
-        {"image": f"{name} image {i}", "source": row_name(part, i)} | row_table(part, i)
+        {"image": f"{name} {part.noun} {i}", "source": row_name(part, i)} | row_table(part, i)
         for i in selection.index
     ]
-    return _Images(x, masks.seen(x, selection.mask), names)
+    caption = f"{name} {part.nouns}, by their row in {part.origin or 'the source'}"
+    return _Images(x, masks.seen(x, selection.mask), names, caption)
 
 
 def _scores(
@@ -136,13 +139,20 @@ def _draw(
         require_images(run.event_shape, "completion")
     except NotDrawableError as error:
         return None, f"left out: {error.what}; --out FILE.npz writes the completed values"
-    png, _ = run.results.write_figure(name, _figure(images, completions), step)
+    png, _ = run.results.write_figure(name, _figure(images, completions, run.identity.values), step)
     return png, ""
 
 
-def _figure(images: _Images, completions: Mapping[str, Completion]) -> Figure:
-    x, mask = images.x.numpy(), images.mask.numpy()
-    arrays = {name: (c.mean.numpy(), c.draws.numpy()) for name, c in completions.items()}
+def _figure(
+    images: _Images, completions: Mapping[str, Completion], values: ValueKind | None
+) -> Figure:
+    """Draw the completions; only values that are no grey levels are stretched to their range."""
+    arrays = {name: (c.mean, c.draws) for name, c in completions.items()}
+    look = {
+        "names": [str(name.get("row", name["image"])) for name in images.names],
+        "caption": images.caption,
+        "value_range": None if values == "real" else (0.0, 1.0),
+    }
     if len(arrays) == 1:
-        return figures.completion(x, mask, *next(iter(arrays.values())))
-    return figures.completions(x, mask, arrays)
+        return figures.completion(images.x, images.mask, *next(iter(arrays.values())), **look)
+    return figures.completions(images.x, images.mask, arrays, **look)

@@ -1,11 +1,14 @@
 """`elboroom figures`."""
 
+from collections.abc import Callable
+
 from rich.console import Console
 
 from elboroom.cli.terminal import plain_console
 from elboroom.config import FigureName, FiguresConfig
+from elboroom.data import Dataset
 from elboroom.device import keep_freed_memory
-from elboroom.errors import NotDrawableError
+from elboroom.errors import DataMovedError, ElboroomError, NotDrawableError
 from elboroom.figures import gallery
 from elboroom.infer.grid import GridError
 from elboroom.model.vae import VAE
@@ -25,27 +28,59 @@ def draw(
     config: FiguresConfig,
     names: tuple[FigureName, ...],
     console: Console,
+    *,
+    left_out: tuple[type[ElboroomError], ...] = (
+        NotDrawableError,
+        GridError,
+        DataMovedError,
+    ),
 ) -> None:
     """Draw the figures `names` of the model at a step.
 
     One that cannot be drawn is left out, with a line on the console, unless it was chosen.
+
+    Args:
+        run: the run.
+        model: its model at the step.
+        step: step of the checkpoint.
+        config: options.
+        names: figures to draw.
+        console: where each figure is named.
+        left_out: the errors of a figure that leave it out.
     """
     keep_freed_memory()
+    load, part = _data_to_show(run, config)
     subject = gallery.Subject(
         model.cpu(),
-        lambda: run.choose_part(config.part, config.data).dataset,
+        load,
         run.event_shape,
         run.metrics.history(),
         config,
+        held_out="validation" if run.config.data.validation else "test",
+        part_name=part,
+        in_unit_interval=run.identity.binarisation != "none",
     )
     chosen = config.only != FiguresConfig().only
     for name in names:
         try:
             figure = gallery.draw(name, subject)
-        except (NotDrawableError, GridError) as error:
+        except left_out as error:
             if chosen:
                 raise
-            console.print(f"left out: {error}")
+            console.print(f"left out: {error.what}, because {error.why}")
             continue
-        png, svg = run.results.write_figure(name, figure, step)
+        # Only figures of the test part are the run's own, which a report shows.
+        file = name if part == "test" else f"{name}-{part}"
+        png, svg = run.results.write_figure(file, figure, step)
         console.print(f"{png} and {svg.suffix}")
+
+
+def _data_to_show(run: Run, config: FiguresConfig) -> tuple[Callable[[], Dataset], str]:
+    """Return a function that loads the data whose test part is shown, and the name of that part.
+
+    New data are loaded at once, because they may be the run's own; the run's data when asked for.
+    """
+    if config.data is None:
+        return lambda: run.choose_part(config.part).dataset, config.part or "test"
+    chosen = run.choose_part(config.part, config.data)
+    return lambda: chosen.dataset, "new" if chosen.is_new else chosen.name

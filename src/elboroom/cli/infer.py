@@ -52,7 +52,8 @@ def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bo
     if as_json:
         console.print(atomic.as_json(summary | {"file": str(config.out)}))
         return
-    console.print(tables.posteriors(summary, summary["known"]))
+    title = f"{selection.title(step)}, {config.method}"
+    console.print(tables.posteriors(title, summary["known"]))
     console.print(config.out)
 
 

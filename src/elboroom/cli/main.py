@@ -6,6 +6,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Union
 
 import tyro
@@ -14,7 +15,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, subcommand
 
 from elboroom.cli.commands import COMMANDS, Command, Train, TrainDefaults
 from elboroom.cli.signals import Interrupted, ended_by_signals
-from elboroom.config import PRESETS, Config, DataConfig
+from elboroom.config import PRESETS, Config, DataConfig, default_preset
 from elboroom.errors import ElboroomError, printable
 
 _DESCRIPTION = """Variational autoencoders and stochastic variational inference.
@@ -54,7 +55,7 @@ def bound_openmp_spinning() -> None:
 def _run(arguments: list[str]) -> int:
     try:
         with ended_by_signals():
-            return parse(arguments).run()
+            return parse([_expand(argument) for argument in arguments]).run()
     except Interrupted as end:
         return _fail(str(end), end.exit_code)
     except BrokenPipeError:
@@ -63,6 +64,14 @@ def _run(arguments: list[str]) -> int:
         if "--debug" in arguments:
             traceback.print_exc()
         return _fail(*_message_and_code(error))
+
+
+def _expand(argument: str) -> str:
+    """Expand `~` at the start of a path, which a shell leaves as it is after `--option=`."""
+    if not argument.startswith("--"):
+        return os.path.expanduser(argument)
+    option, sign, value = argument.partition("=")
+    return option + sign + os.path.expanduser(value)
 
 
 def _message_and_code(error: Exception) -> tuple[str, int]:
@@ -112,11 +121,14 @@ class _DefaultsOptions(TrainDefaults):
     """The options that the defaults of `elboroom train` depend on."""
 
     data: str = DataConfig.source
+    init_from: Path | None = None
 
 
 def _preset_config(options: _DefaultsOptions) -> Config:
     """Return the preset, but for data other than MNIST with their default split and values."""
-    config = PRESETS[options.preset]
+    config = PRESETS[options.preset or default_preset(options.data)]
+    if options.init_from is not None:
+        config = replace(config, model=_config_of(options.init_from).model)
     if options.data == DataConfig.source:
         return config
     defaults = {"split": DataConfig.split, "binarisation": DataConfig.binarisation}
@@ -135,6 +147,10 @@ def _train_defaults(arguments: list[str]) -> Train:
     # With a preset next to --resume, training must find other options than the run's and refuse.
     if options.resume is None or options.preset != TrainDefaults.preset:
         return Train(preset=options.preset, config=_preset_config(options))
+    return Train(resume=options.resume, config=_config_of(options.resume))
+
+
+def _config_of(run: Path) -> Config:
     from elboroom.runs.run import Run
 
-    return Train(resume=options.resume, config=Run(options.resume).config)
+    return Run(run).config

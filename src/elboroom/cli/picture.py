@@ -9,7 +9,7 @@ from torch import Tensor
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.formats.png import read_picture
 from elboroom.errors import DataError
-from elboroom.model.likelihoods import class_of, likelihood_of
+from elboroom.model.likelihoods import likelihood_class
 from elboroom.runs.run import Run
 
 _STREAM = 2  # of static draws: those of the data are 0 and 1
@@ -26,7 +26,7 @@ def load_picture(run: Run, path: Path) -> Tensor:
     method = Binarisation(run.identity.binarisation).held_out(stream=_STREAM)  # type: ignore[arg-type]
     grey = torch.from_numpy(read_picture(path, run.event_shape))[None]
     x = method.scale(method.read(grey, np.zeros(1, int)))
-    kind = class_of(likelihood_of(run.config.model))
+    kind = likelihood_class(run.config.model)
     unfit = x[~kind.fits(x)]
     if len(unfit):
         raise DataError(
@@ -41,8 +41,7 @@ def load_picture(run: Run, path: Path) -> Tensor:
 
 def _require_levels(run: Run, path: Path) -> None:
     """Check that the run's data lie in [0, 1], so that grey levels have a meaning there."""
-    outside = [v for v in run.load_data().train.values() if ((v < 0) | (v > 1)).any()]
-    if outside:
+    if (run.identity.values or run.load_data().kind) == "real":
         raise DataError(
             f"{path} has no values in the unit of the run's data",
             why="a PNG holds grey levels; the run was trained on real numbers outside [0, 1]",

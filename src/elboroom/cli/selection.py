@@ -1,7 +1,7 @@
 """The rows and masks that a command names with --data, --part, --mask, --index and --images."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,16 +78,21 @@ class Selection:
         """Return what names the rows in a file of results: by the part, and by the source."""
         return {"index": np.array(self.index)} | row_arrays(self.chosen.rows, self.index)
 
+    def title(self, step: int) -> str:
+        """Name the data, the rows, the mask and the checkpoint, in one line."""
+        rows = self.chosen.identity.title(len(self), self.chosen.name, self.chosen.rows.nouns)
+        return f"{rows}, {self.mask_name or 'all'} seen, step {step:,}"
+
     def describe(self, *, step: int, seed: int) -> dict[str, Any]:
         """Return the data, mask, seed and checkpoint that a stored result states."""
         return {
             "step": step,
-            "identity": asdict(self.chosen.identity),
+            "identity": self.chosen.identity.to_dict(),
             "part": self.chosen.name,
             "images": len(self),
             "mask": self.mask_name,
             "seed": seed,
-            "unit": "nats per image",
+            "unit": f"nats per {self.chosen.rows.noun}",
         }
 
 

@@ -113,9 +113,8 @@ def _score(row: dict[str, Any]) -> tuple[str, str]:
     return str(score), f"{row['score_ess']:,.0f}"
 
 
-def posteriors(description: dict[str, Any], known: dict[str, dict[str, float]]) -> Table:
+def posteriors(title: str, known: dict[str, dict[str, float]]) -> Table:
     """Lay out a row for each quantity that is known of the posteriors, summarised over images."""
-    title = f"{_title(description)}, {description['method']}"
     table = _table(title, "", numbers=("mean", "smallest", "largest"))
     table.caption = "± one standard error over images; rows of the source; ELBO, log p in nats"
     for name, values in known.items():
@@ -132,10 +131,10 @@ def _extreme(values: dict[str, Any], end: str) -> str:
     return number if is_single else f"{number}, row {values[f'{end}_row']:,}"
 
 
-def fits(description: dict[str, Any], found: Gaps) -> Table:
+def fits(title: str, found: Gaps) -> Table:
     """Lay out a row for each fit: its ELBO, its gap, and the share of images with a small k̂."""
     numbers = ("ELBO", "gap to log p(seen)", f"k̂ < {RELIABLE_K_HAT}")
-    table = _table(f"{_title(description)}, K = {description['k']:,}", "", numbers=numbers)
+    table = _table(title, "", numbers=numbers)
     for method in found.fits:
         fit = found.summary_of(method)
         gap, share = _three_decimals(fit["gap"]), _percent(fit["reliable"])
@@ -158,16 +157,6 @@ def _quality(evidence: Evidence) -> str:
     if evidence.by == "grid":
         return line
     return f"{line}; k̂ < {RELIABLE_K_HAT} for {evidence.reliable:.0%} of the images"
-
-
-def _title(description: dict[str, Any]) -> str:
-    data, mask = description["identity"], description["mask"]
-    part = "" if description["part"] == "all" else f"{description['part']} "
-    return (
-        f"{data['source']}, {data['binarisation']} binarisation, {data['split']} split, "
-        f"{description['images']:,} {part}images, "
-        f"{'all' if mask is None else mask} seen, step {description['step']:,}"
-    )
 
 
 def _three_decimals(estimate: Estimate) -> str:

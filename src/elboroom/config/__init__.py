@@ -28,11 +28,12 @@ from elboroom.config.kinds import (
     Precision,
     PriorName,
     Split,
+    Standardise,
     ValueKind,
 )
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
-from elboroom.config.presets import PRESETS
+from elboroom.config.presets import PRESETS, default_preset
 from elboroom.config.run import Config
 from elboroom.config.training import TrainConfig
 
@@ -63,6 +64,8 @@ __all__ = [
     "Precision",
     "PriorName",
     "Split",
+    "Standardise",
     "TrainConfig",
     "ValueKind",
+    "default_preset",
 ]

@@ -110,8 +110,10 @@ class FiguresConfig(RowsConfig):
     only: Annotated[tuple[FigureName, ...], arg(help=listed("Figures to draw.", FIGURES))] = tuple(
         FIGURES
     )
-    pairs: tuple[str, ...] = ("1-2", "3-8", "4-5")
-    """Pairs of classes between which images are interpolated."""
+    pairs: tuple[str, ...] | None = None
+    """Pairs of classes between which images are interpolated, such as 1-2 or cat-dog. A name may
+    have hyphens: a pair is split at the first one between two classes. None takes three pairs of
+    the classes that are there."""
     mask: str = "top"
     """Observed pixels in contours and completion; as in `elboroom complete`."""
     seed: int = 0

@@ -30,6 +30,8 @@ class DataConfig:
     group_by: str | None = None
     """Array of the .npz, or path of a .npy, with one value for each training row, such as the
     subject. Rows of one value stay together when a part is drawn."""
+    unused: tuple[str, ...] = ()
+    """Arrays of the file that are left out; any other that has no known name is an error."""
     memory: float = 2.0
     """Budget for the images in GiB; reading needs twice their size at its peak. A larger .npy stays
     on disk and is read in batches, with the same result. A larger .npz or folder is refused."""

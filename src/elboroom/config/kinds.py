@@ -116,12 +116,31 @@ FACTORY_HELP = (
     "a function (event_shape, latents) → (encoder, decoder); commands on the run need --trust"
 )
 
-LikelihoodName = Literal["bernoulli", "continuous-bernoulli", "gaussian", "discretized-logistic"]
+LikelihoodName = Literal[
+    "auto", "bernoulli", "continuous-bernoulli", "gaussian", "discretized-logistic"
+]
 LIKELIHOODS: dict[LikelihoodName, str] = {
+    "auto": "by the values: bernoulli for 0 and 1, discretized-logistic for bytes, else gaussian",
     "bernoulli": "binary pixels",
     "continuous-bernoulli": "values in [0, 1]",
     "gaussian": "real values",
     "discretized-logistic": "the 256 grey levels",
+}
+
+LIKELIHOOD_OF_VALUES: dict[ValueKind, LikelihoodName] = {
+    "binary": "bernoulli",
+    "bytes": "discretized-logistic",
+    "unit": "gaussian",
+    "real": "gaussian",
+}
+
+Standardise = Literal["auto", "value", "channel", "all", "none"]
+STANDARDISE: dict[Standardise, str] = {
+    "auto": "under gaussian each value of a vector or each channel of pictures, else none",
+    "value": "each value of the event by its own mean and standard deviation",
+    "channel": "each channel of pictures by its own",
+    "all": "all values by the same, as for signals",
+    "none": "the networks see the data as they are",
 }
 
 PosteriorName = Literal["diagonal", "full", "flow"]
@@ -174,8 +193,10 @@ ANNEALING_SCHEDULES: dict[AnnealingSchedule, str] = {
 
 FigureName = Literal[
     "samples",
+    "reconstructions",
     "latent",
     "interpolation",
+    "traversal",
     "contours",
     "posteriors",
     "completion",
@@ -184,8 +205,10 @@ FigureName = Literal[
 ]
 FIGURES: dict[FigureName, str] = {
     "samples": "images drawn from the model",
-    "latent": "posterior means of test images in the latent plane",
+    "reconstructions": "images over the means decoded at their posterior means",
+    "latent": "posterior means in the latent plane",
     "interpolation": "images decoded on the way from one class to another",
+    "traversal": "images decoded while one latent after another is walked from -3 to 3",
     "contours": "true and fitted posteriors of some images, as contours",
     "posteriors": "posteriors by several methods beside the true one",
     "completion": "images completed from their observed part",
@@ -193,11 +216,15 @@ FIGURES: dict[FigureName, str] = {
     "curves": "ELBO, reconstruction and KL over epochs",
 }
 
-FormatName = Literal["npy", "npz", "folder"]
+FormatName = Literal["npy", "pt", "npz", "mat", "idx", "folder"]
 FORMATS: dict[FormatName, str] = {
-    "npy": "one array of images, a .npy written by numpy.save",
-    "npz": "images, and labels, masks or a test part, a .npz written by numpy.savez",
-    "folder": "a folder of PNG pictures, or of one folder for each class, or of `train` and `test`",
+    "npy": "one array of images or rows, a .npy written by numpy.save",
+    "pt": "tensors, a .pt written by torch.save",
+    "npz": "images, labels and masks by name, a .npz written by numpy.savez",
+    "mat": "numeric arrays by name, a .mat of MATLAB 5 to 7.2",
+    "idx": "images as those of MNIST, an IDX file or a folder of them, packed by gzip or not",
+    "folder": "a folder of PNG pictures, or of one folder for each class, or of `train`, `val` and "
+    "`test`",
 }
 
 

@@ -17,11 +17,13 @@ from elboroom.config.kinds import (
     NORMALISATIONS,
     POSTERIORS,
     PRIORS,
+    STANDARDISE,
     Activation,
     LikelihoodName,
     Normalisation,
     PosteriorName,
     PriorName,
+    Standardise,
     listed,
 )
 
@@ -48,7 +50,7 @@ class ModelConfig:
         Normalisation, arg(help=listed("Normalisation before each activation.", NORMALISATIONS))
     ] = "none"
     data_bias: bool = False
-    """Initialise the decoder's output at the mean training image instead of near ½."""
+    """Initialise the mean of p(x | z) at the mean of the training part."""
 
     posterior: Annotated[
         PosteriorName, arg(help=listed("Family of the encoder's q(z | x).", POSTERIORS))
@@ -56,10 +58,21 @@ class ModelConfig:
     likelihood: Annotated[
         LikelihoodName,
         arg(help=listed("p(x | z); all but bernoulli need --binarisation none.", LIKELIHOODS)),
-    ] = "bernoulli"
+    ] = "auto"
     noise: float | None = None
-    """Scale of the noise of all pixels, for gaussian (the standard deviation) and
-    discretized-logistic; None learns it."""
+    """Scale of the noise of all values in their own units, for gaussian (the standard deviation)
+    and discretized-logistic. None learns one for each value or channel, or one for all, as
+    --standardise has it."""
+    standardise: Annotated[
+        Standardise,
+        arg(
+            help=listed(
+                "Values that share a mean and a standard deviation, which the model takes from "
+                "the training part and keeps; densities stay those of the data in their own units.",
+                STANDARDISE,
+            )
+        ),
+    ] = "auto"
     prior: Annotated[PriorName, arg(help=listed("The prior p(z).", PRIORS))] = "standard"
     components: int = 100
     """Components of a mixture or vamp prior."""
@@ -78,8 +91,11 @@ class ModelConfig:
             f"one of {', '.join(NETWORKS)}, or {FACTORY}",
         )
         require_choices(self, posterior=PosteriorName, likelihood=LikelihoodName, prior=PriorName)
-        noisy = self.noise is None or (self.has_noise and 0 < self.noise < math.inf)
+        require_choices(self, standardise=Standardise)
+        noisy = self.noise is None or (self.may_have_noise and 0 < self.noise < math.inf)
         require(noisy, "noise", self.noise, "positive, with gaussian or discretized-logistic")
+        real = self.likelihood in ("auto", "gaussian") or self.standardise in ("auto", "none")
+        require(real, "standardise", self.standardise, "auto or none except with gaussian")
         require(
             self.network != "residual" or len(set(self.hidden)) == 1,
             "hidden",
@@ -101,6 +117,6 @@ class ModelConfig:
         return re.fullmatch(r"[^\s:]+:[^\s:]+", self.network) is not None
 
     @property
-    def has_noise(self) -> bool:
-        """True if the likelihood has a scale in addition to the decoder's output."""
-        return self.likelihood in ("gaussian", "discretized-logistic")
+    def may_have_noise(self) -> bool:
+        """True unless the likelihood is known to have no scale beside the decoder's output."""
+        return self.likelihood in ("auto", "gaussian", "discretized-logistic")

@@ -1,12 +1,22 @@
 """Bytes → Dataset: read, split, binarise."""
 
 from elboroom.config import BinarisationName, DataConfig, Split
-from elboroom.data.dataset import Dataset, Identity
+from elboroom.data.dataset import Dataset, Identity, not_data, require_dataset
 from elboroom.data.load import dataset_of, load_new, read_source
 from elboroom.data.part import Part, noun
 from elboroom.data.reading import Reading
 
-__all__ = ["Dataset", "Identity", "Part", "Reading", "load_data", "load_mnist", "load_new", "noun"]
+__all__ = [
+    "Dataset",
+    "Identity",
+    "Part",
+    "Reading",
+    "load_data",
+    "load_mnist",
+    "load_new",
+    "noun",
+    "require_dataset",
+]
 
 
 def load_mnist(
@@ -25,7 +35,10 @@ def load_data(config: DataConfig) -> Dataset:
     (its place in the file and in the order of the epoch) and the images of one batch.
 
     Raises:
+        UsageError: if `config` is an array, a path or anything else but a DataConfig.
         DataError: if a file, a value or a size does not fit the reader or the split; the message
             names what was expected, what was found and the fix.
     """
+    if not isinstance(config, DataConfig):
+        raise not_data(config, "DataConfig")
     return dataset_of(read_source(config), config.resolved())

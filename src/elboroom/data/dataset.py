@@ -1,14 +1,23 @@
 """The Dataset: images in parts, and the identity that every result carries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args
 
-from elboroom.config import PartName, ValueKind
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from elboroom.config import DataConfig, PartName, ValueKind
 from elboroom.data.part import Part, join, noun
 from elboroom.data.reading import Reading
 from elboroom.data.value_kind import value_kind
 from elboroom.errors import IncomparableError, UsageError
 
+WHOLE = "whole"
+"""Name of the split of new data, every row of which is in the test part."""
 _COMPARED = ("sha256", "binarisation", "split", "test_images", "drawn_rows")
 
 
@@ -31,6 +40,12 @@ class Identity:
     def to_dict(self) -> dict[str, Any]:
         """Return the properties that there are by name, as files hold them."""
         return {name: value for name, value in vars(self).items() if value is not None}
+
+    def title(self, rows: int, part: str, nouns: str) -> str:
+        """Name the data, and some rows of a part, in one line."""
+        split = "" if self.split == WHOLE else f"{self.split} split, "
+        which = f"all {rows:,}" if part == "all" else f"{rows:,} {part}"
+        return f"{self.source}, {self.binarisation} binarisation, {split}{which} {nouns}"
 
     def require_same(
         self,
@@ -69,6 +84,66 @@ class Dataset:
     validation: Part | None
     test: Part
     reading: Reading | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x_train: ArrayLike | Tensor,
+        x_test: ArrayLike | Tensor | None = None,
+        y_train: ArrayLike | Tensor | None = None,
+        y_test: ArrayLike | Tensor | None = None,
+        *,
+        x_validation: ArrayLike | Tensor | None = None,
+        y_validation: ArrayLike | Tensor | None = None,
+        mask: ArrayLike | Tensor | None = None,
+        mask_test: ArrayLike | Tensor | None = None,
+        mask_validation: ArrayLike | Tensor | None = None,
+        groups: ArrayLike | Tensor | None = None,
+        class_names: Sequence[str] | None = None,
+        config: DataConfig | None = None,
+        name: str = "arrays",
+    ) -> "Dataset":
+        """Make a dataset of arrays or tensors, by the checks and the rules of an `.npz`.
+
+        Args:
+            x_train: rows (N, D), grey images (N, H, W) or images (N, C, H, W), of any type of
+                number; NaN, and what a `numpy.ma` array masks, is missing.
+            x_test: rows for testing; without them a tenth of `x_train` is held out.
+            y_train: labels of the training rows in any usual form, (N,).
+            y_test: labels of the test rows.
+            x_validation: rows to watch training by.
+            y_validation: labels of these.
+            mask: shaped like `x_train`, True where a value is known.
+            mask_test: the same for `x_test`.
+            mask_validation: the same for `x_validation`.
+            groups: one value for each training row; rows of one value stay in one part.
+            class_names: names of the classes that labels count from 0.
+            config: binarisation and split; its source is ignored. By default the values stay as
+                they are.
+            name: the name that results give the data.
+
+        Raises:
+            DataError: if an array does not fit the others, or has values that are not those of
+                data; the message names what was expected, what was found and the fix.
+        """
+        # The readers make datasets, so that this module cannot import them.
+        from elboroom.data.load import dataset_of_arrays
+
+        arrays = {
+            "x_train": x_train,
+            "x_validation": x_validation,
+            "x_test": x_test,
+            "y_train": y_train,
+            "y_validation": y_validation,
+            "y_test": y_test,
+            "mask_train": mask,
+            "mask_validation": mask_validation,
+            "mask_test": mask_test,
+            "groups": groups,
+            "class_names": class_names,
+        }
+        given = {key: value for key, value in arrays.items() if value is not None}
+        return dataset_of_arrays(name, given, config or DataConfig())
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -119,5 +194,43 @@ class Dataset:
                 fix="name one of these; --validation of `elboroom train` makes a validation part",
             )
         if name == "all":
-            return join([part.drawn_once() for part in self.parts.values()])
+            distinct = {id(part): part.drawn_once() for part in self.parts.values()}
+            return join([*distinct.values()])
         return self.parts[name].drawn_once()
+
+
+def require_dataset(data: object) -> None:
+    """Check that `data` is a Dataset, and not what one is made of.
+
+    Raises:
+        UsageError: if it is anything else; it names the call that makes a Dataset of it.
+    """
+    if not isinstance(data, Dataset):
+        raise not_data(data, "Dataset")
+
+
+def not_data(found: object, expected: str) -> UsageError:
+    """Return the error for an argument that is no `expected`, with the call that makes one."""
+    shaped = isinstance(found, np.ndarray | Tensor)
+    kind = type(found).__name__ + (f" of shape {tuple(found.shape)}" if shaped else "")
+    return UsageError(
+        f"found a {kind}; expected a {expected}",
+        why="a Dataset has the parts for training and testing, and the identity of the data",
+        fix=_call_for(found),
+    )
+
+
+def _call_for(found: object) -> str:
+    """Return the call that makes a Dataset of something."""
+    if isinstance(found, str | Path):
+        return f"load it: load_data(DataConfig(source={str(found)!r}))"
+    if isinstance(found, DataConfig):
+        return "load it: load_data(config)"
+    if isinstance(found, Part):
+        return "give the Dataset that the part is of"
+    if isinstance(found, torch.utils.data.TensorDataset):
+        return "give its tensors: Dataset.from_arrays(x_train) with x_train = dataset.tensors[0]"
+    return (
+        "make one: Dataset.from_arrays(x), which holds out a tenth for testing, or "
+        "Dataset.from_arrays(x_train, x_test)"
+    )

@@ -1,16 +1,20 @@
 """Source → Dataset: divide the rows, make the values binary if asked, describe the result."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 from elboroom.config import DataConfig, ValueKind
 from elboroom.config.data import MNIST
 from elboroom.config.kinds import VALUE_KINDS
 from elboroom.data.binarisation import Binarisation
-from elboroom.data.dataset import Dataset, Identity
+from elboroom.data.dataset import WHOLE, Dataset, Identity
+from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.registry import read_data
 from elboroom.data.groups import with_groups
 from elboroom.data.lazy_images import LazyImages
@@ -25,8 +29,6 @@ from elboroom.data.variation import require_variation
 from elboroom.errors import DataError
 
 TRAIN_STREAM, TEST_STREAM = 0, 1
-WHOLE = "whole"
-"""Name of the split of new data, every row of which is in the test part."""
 
 
 def read_source(config: DataConfig) -> Source:
@@ -72,6 +74,20 @@ def dataset_of(source: Source, config: DataConfig) -> Dataset:
         reading=Reading.of(source, division.chosen),
     )
     return _with_kind(data)
+
+
+def dataset_of_arrays(
+    name: str, arrays: Mapping[str, ArrayLike | Tensor], config: DataConfig
+) -> Dataset:
+    """Make a dataset of arrays and tensors by their names in an `.npz`; `groups` are groups.
+
+    Raises:
+        DataError: as in `dataset_of` and `source_of`.
+    """
+    config = replace(config, source=name, group_by="groups" if "groups" in arrays else None)
+    found = {key: _to_numpy(values) for key, values in arrays.items()}
+    source = source_of(name, _without_masked(found), config)
+    return dataset_of(_with_origins(source), config.resolved())
 
 
 def load_new(
@@ -126,6 +142,24 @@ def _whole(source: Source, config: DataConfig, of_run: Identity) -> Dataset:
     )
     reading = Reading.of(source, {"test": "every row"})
     return Dataset(identity, train=whole, validation=None, test=whole, reading=reading)
+
+
+def _to_numpy(values: ArrayLike | Tensor) -> np.ndarray:
+    if not isinstance(values, Tensor):
+        return np.asanyarray(values)
+    values = values.detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
+def _without_masked(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Replace arrays of `numpy.ma` by their values, and masks that are True where these count."""
+    plain = dict(arrays)
+    for key, values in arrays.items():
+        if isinstance(values, np.ma.MaskedArray):
+            plain[key] = values.data
+            mask = key.replace("x_", "mask_")
+            plain[mask] = ~np.ma.getmaskarray(values) & arrays.get(mask, np.True_)
+    return plain
 
 
 def _part(rows: Rows, source: Source, binarisation: Binarisation) -> Part:

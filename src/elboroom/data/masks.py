@@ -12,6 +12,8 @@ from elboroom.data.formats.npy import NpyHeader, read_array, read_header
 from elboroom.errors import DataError
 from elboroom.untrusted import open_file
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+
 Half = Literal["top", "bottom", "left", "right"]
 
 
@@ -69,16 +71,15 @@ def load_mask(name: str, event_shape: tuple[int, ...]) -> Tensor:
     """
     if name in get_args(Half):
         return half_mask(name, event_shape)  # type: ignore[arg-type]
-    return torch.from_numpy(_read(Path(name), event_shape)).expand(event_shape).clone()
+    return torch.from_numpy(_read(Path(name).expanduser(), event_shape)).expand(event_shape).clone()
 
 
 def _read(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
-    if path.suffix == ".png":
-        from elboroom.data.formats.png import read_picture  # needs Pillow, which training does not
-
-        return read_picture(path, event_shape) > 0.5
     try:
         with open_file(path) as file:
+            if file.read(len(_PNG)) == _PNG:
+                return _of_picture(path, event_shape)
+            file.seek(0)
             size = os.fstat(file.fileno()).st_size
             _require_mask(path, read_header(file, size), event_shape)
             file.seek(0)
@@ -91,6 +92,12 @@ def _read(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
             why=str(error) or "the file is empty",
             fix=f"give {', '.join(get_args(Half))}, a boolean .npy file, or a .png",
         ) from error
+
+
+def _of_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
+    from elboroom.data.formats.png import read_picture  # needs Pillow, which training does not
+
+    return read_picture(path, event_shape) > 0.5
 
 
 def _require_mask(path: Path, found: NpyHeader, event_shape: tuple[int, ...]) -> None:

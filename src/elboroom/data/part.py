@@ -97,16 +97,6 @@ class Part:
             yield self.binarisation.scale(images)
 
     @property
-    def mean(self) -> Tensor:
-        """The mean image, (*event); NaN where a value is missing in all of them."""
-        total = torch.zeros(self.images.shape[1:], dtype=torch.float64, device=self.device)
-        count = torch.zeros_like(total)
-        for x in self.split(self._rows_at_once):
-            total += x.nansum(0, dtype=torch.float64)
-            count += (~x.isnan()).sum(0) if self.missing else len(x)
-        return (total / count).float()
-
-    @property
     def x(self) -> Tensor:
         """All images as float32, (N, *event), in memory, without drawing any again."""
         return torch.cat(list(self.split(self._rows_at_once)))
@@ -171,9 +161,7 @@ def join(parts: list[Part]) -> Part:
 
     Rows of several arrays follow in the order of the arrays, and are numbered through.
     """
-    origins = list(dict.fromkeys(part.origin for part in parts))
-    numbers = np.concatenate([part.numbers for part in parts])
-    array = np.concatenate([np.full(len(p), origins.index(p.origin)) for p in parts])
+    numbers, array = np.concatenate([part.numbers for part in parts]), _arrays(parts)
     order = np.lexsort((numbers, array))
     labels = [part.labels for part in parts if part.labels is not None]
     files = [file for part in parts for file in part.files or ()]
@@ -181,8 +169,20 @@ def join(parts: list[Part]) -> Part:
         JoinedImages.of([part.images for part in parts], order),
         torch.cat(labels)[torch.from_numpy(order)] if len(labels) == len(parts) else None,
         parts[0].binarisation,
-        source_rows=numbers[order] if len(origins) == 1 else None,
+        source_rows=None if array.any() else numbers[order],
         files=tuple(files[row] for row in order) if len(files) == len(order) else None,
         classes=parts[0].classes,
-        origin=", then ".join(origins),
+        origin=", then ".join(dict.fromkeys(part.origin for part in parts if part.origin)),
     )
+
+
+def _arrays(parts: list[Part]) -> np.ndarray:
+    """Number the arrays that the rows of some parts stand in, from 0, (N,).
+
+    Parts are of one array if they have the same origin, unless that gives a number to two rows.
+    """
+    origins = list(dict.fromkeys(part.origin for part in parts))
+    sizes, numbers = [len(part) for part in parts], np.concatenate([p.numbers for p in parts])
+    array = np.repeat([origins.index(part.origin) for part in parts], sizes)
+    is_unique = len(np.unique(np.stack([array, numbers]), axis=1).T) == len(numbers)
+    return array if is_unique else np.repeat(np.arange(len(parts)), sizes)

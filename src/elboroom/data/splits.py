@@ -63,7 +63,7 @@ def divide(source: Source, config: DataConfig) -> Division:
     """
     _require_rows(source, config)
     if config.split == "reference":
-        return _reference(Rows.of(source.train), config.validation)
+        return _reference(source, config.validation)
     _require_no_shared_group(source)
     draw = draw_stratified if config.split == "stratified" else draw_standard
     train, chosen = Rows.of(source.train), dict[PartName, str]()
@@ -155,7 +155,8 @@ def _last(rows: Rows, count: int) -> tuple[Rows, Rows, str]:
     return rows[: len(rows) - count], rows[len(rows) - count :], "the last rows"
 
 
-def _reference(rows: Rows, validation: int) -> Division:
+def _reference(source: Source, validation: int) -> Division:
+    rows = Rows.of(source.train)
     if len(rows) < 2 * _REFERENCE_ROWS:
         raise DataError(
             "this data is too small for the reference split",
@@ -163,7 +164,11 @@ def _reference(rows: Rows, validation: int) -> Division:
             fix="use --split auto",
         )
     train, test = rows[:_REFERENCE_ROWS], rows[_REFERENCE_ROWS : 2 * _REFERENCE_ROWS]
-    chosen: dict[PartName, str] = {"test": "the second 10,000 rows"}
+    unused = len(rows) - 2 * _REFERENCE_ROWS + sum(map(len, source.parts[1:]))
+    chosen: dict[PartName, str] = {
+        "train": f"the first 10,000 rows; {unused:,} others are not used",
+        "test": "the second 10,000 rows",
+    }
     if not validation:
         return Division(train, None, test, chosen)
     _require_rest(train, validation)

@@ -37,7 +37,10 @@ class AnnealedLikelihood:
 
     @property
     def estimates(self) -> dict[str, Estimate]:
-        """The means over images of `log_evidence`, `iwae` and `difference`."""
+        """The means over images of `log_evidence`, `iwae` and `difference`.
+
+        Images are annealed with independent noise, so their spread counts its Monte-Carlo error.
+        """
         known = {"log_evidence": self.log_evidence, "iwae": self.iwae}
         return Estimate.of_each(known | {"difference": self.difference})
 
@@ -83,6 +86,7 @@ def annealed_likelihood(
             distributions=distributions,
             chains=chains,
             schedule=schedule,
+            independent_rows=True,
         )
         parts.append(posterior.log_evidence.cpu())
         on_images(len(rows))

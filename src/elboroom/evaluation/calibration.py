@@ -5,8 +5,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from elboroom.errors import UsageError
 from elboroom.infer.posterior import Posterior
 from elboroom.model.vae import VAE
+
+_ROUNDING = 1e-3  # draws of equal rows in one batch may differ by as much as this
+_MOST_EQUAL = 0.5  # share of equal values: independent draws are rarely equal
 
 Method = Callable[[VAE, Tensor, Tensor | None], Posterior]
 
@@ -24,26 +28,56 @@ def sbc_ranks(
     """Rank each true latent among posterior draws, (rows, D), in 0 … draws.
 
     (z, x) are drawn from the model. If `method` is exact, the ranks are uniform under every mask
-    (Talts et al., 2018, theorem 1).
+    (Talts et al., 2018, theorem 1). A test of that needs independent ranks, so no two rows may be
+    inferred with the same noise. This is checked by a copy of the first row.
 
     Args:
         model: model that z and x are drawn from.
-        method: (model, x, mask) → posterior, such as `partial(infer.hmc, generator=generator)`.
+        method: (model, x, mask) → posterior, such as `infer.grid`, or `infer.hmc` with the option
+            independent_rows=True.
         rows: number of (z, x).
         draws: number of posterior draws per row; they should be nearly independent.
         generator: random generator of (z, x).
         mask: True where a pixel is seen, broadcast to (rows, *event); None for all.
+
+    Raises:
+        UsageError: if rows share the noise of their chains or particles.
     """
     z = model.prior(rows).sample(1, generator)[0]
     x = model.decode(z).sample(generator)
-    return (method(model, x, mask).sample(draws) < z).sum(0)
+    posterior = method(
+        model, _with_copy(x), mask if mask is None else _with_copy(mask.expand_as(x))
+    )
+    _require_independent_rows(posterior)
+    return (posterior.sample(draws)[..., :-1, :] < z).sum(0)
+
+
+def _with_copy(rows: Tensor) -> Tensor:
+    """Append a copy of the first row, (B, …) → (B + 1, …)."""
+    return torch.cat([rows, rows[:1]])
+
+
+def _require_independent_rows(posterior: Posterior) -> None:
+    """Check that the first row and the last one, which have the same data, have unlike draws."""
+    stored = posterior.draws if posterior.particles is None else posterior.particles[0]
+    if stored is None:
+        return
+    first, copy = stored[..., 0, :], stored[..., -1, :]
+    if torch.isclose(first, copy, rtol=_ROUNDING, atol=_ROUNDING).double().mean() > _MOST_EQUAL:
+        raise UsageError(
+            "these rows cannot calibrate a method of inference",
+            why="found the same draws for two rows of the same data: rows share their noise, so "
+            "their ranks are not independent, and a right method fails the test of uniformity",
+            fix="give independent_rows=True to infer.hmc or infer.ais; call another method once "
+            "for each row",
+        )
 
 
 def uniformity(ranks: Tensor, draws: int, bins: int = 20) -> Tensor:
     """Compute the p-value of a χ² test of uniform ranks for each latent, (D,).
 
     Args:
-        ranks: (N, D), in 0 … draws, as `sbc_ranks` returns them.
+        ranks: (N, D), in 0 … draws, as `sbc_ranks` returns them; rows must be independent.
         draws: the largest rank.
         bins: number of bins. Their widths differ by at most one rank; the expected counts are
             proportional to them.

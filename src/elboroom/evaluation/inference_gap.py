@@ -15,6 +15,7 @@ from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, pareto_k
 from elboroom.infer.grid import grid
 from elboroom.infer.methods import infer_each, sir_from_modes
+from elboroom.infer.observed import check_data_and_mask
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.model.bounds import elbo
 from elboroom.model.posteriors import Density
@@ -177,6 +178,7 @@ def gaps(
         GridError: if the finest grid does not resolve a posterior.
     """
     require_positive(k=k)
+    x, mask = check_data_and_mask(model, x, mask)
     best = _best_fit(model.posterior(x[:1]))
     others: list[MethodName] = [name for name in methods if name != best]
     names: tuple[MethodName, ...] = ("encoder", best, *others)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from elboroom.config import Precision
-from elboroom.data import Dataset, Identity, Part
+from elboroom.data import Dataset, Identity, Part, require_dataset
 from elboroom.device import autocast, resolve_precision
 from elboroom.errors import IncomparableError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
@@ -18,7 +18,7 @@ from elboroom.evaluation.latent_usage import Information
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
 from elboroom.model.bounds import iwae
 from elboroom.model.decoding import decoded_at_a_time
-from elboroom.model.likelihoods import class_of, require_support
+from elboroom.model.likelihoods import require_support
 from elboroom.model.networks.layers import require_eval_mode
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
@@ -97,11 +97,8 @@ class Evaluation:
     @property
     def title(self) -> str:
         """The data and the number of samples, in one line."""
-        data = self.identity
-        return (
-            f"{data.source}, {data.binarisation} binarisation, {data.split} split, "
-            f"{data.test_images:,} {self.part} images, K = {self.k}"
-        )
+        rows = len(self.per_image["elbo"])
+        return f"{self.identity.title(rows, self.part, 'images')}, K = {self.k}"
 
     def minus(self, other: "Evaluation") -> dict[str, Estimate]:
         """Estimate the mean difference of each quantity from paired images.
@@ -171,12 +168,13 @@ def evaluate(
 
     Raises:
         DataError: if the data has values that the likelihood does not support.
-        UsageError: if k is not positive, or the model has batch normalisation and is in training
-            mode.
+        UsageError: if `data` is not a Dataset, k is not positive, or the model has batch
+            normalisation and is in training mode.
     """
+    require_dataset(data)
     require_positive(k=k)
     require_eval_mode(model)
-    require_support(model.likelihood, data.test, data.identity.source)
+    require_support(model.likelihood.density, data.test, data.identity.source)
     model = model.fixed()
     clock = time.perf_counter()
     device = next(model.parameters()).device
@@ -195,7 +193,7 @@ def evaluate(
     if dtype != torch.float32:
         rounding = _rounding(per_image["iwae"], model, data.test, k, seed)
     seconds = time.perf_counter() - clock
-    kind = class_of(model.likelihood)
+    kind = model.likelihood.density
     if kind.in_bits:
         per_image["bits"] = -per_image["iwae"] / (_known_pixels(data.test) * math.log(2))
     measure = "density" if kind.is_density else "probability"

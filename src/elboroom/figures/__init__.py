@@ -1,4 +1,4 @@
-"""Figures for a paper: functions of arrays that return a matplotlib `Figure`."""
+"""Figures for a paper: functions of arrays or tensors that return a matplotlib `Figure`."""
 
 from elboroom.figures.plots.completion import completion, completions
 from elboroom.figures.plots.contours import contours
@@ -8,7 +8,9 @@ from elboroom.figures.plots.interpolation import interpolation
 from elboroom.figures.plots.latent import latent
 from elboroom.figures.plots.manifold import manifold
 from elboroom.figures.plots.posteriors import posteriors
+from elboroom.figures.plots.reconstructions import reconstructions
 from elboroom.figures.plots.samples import samples
+from elboroom.figures.plots.traversal import traversal
 
 __all__ = [
     "completion",
@@ -20,5 +22,7 @@ __all__ = [
     "latent",
     "manifold",
     "posteriors",
+    "reconstructions",
     "samples",
+    "traversal",
 ]

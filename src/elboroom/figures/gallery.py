@@ -1,8 +1,7 @@
 """Each figure of a model and its data: computes the arrays that `elboroom.figures` draws."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -10,10 +9,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from elboroom import figures
-from elboroom.config import FigureName, FiguresConfig
-from elboroom.data import Dataset
-from elboroom.data.masks import load_mask, seen
-from elboroom.errors import NotDrawableError, UsageError
+from elboroom.config import FigureName
+from elboroom.data import Part
+from elboroom.errors import NotDrawableError
+from elboroom.figures.class_rows import rows_of_distinct_classes, rows_of_pairs
 from elboroom.figures.method_comparison import (
     compare_beyond_plane,
     compare_in_plane,
@@ -21,54 +20,30 @@ from elboroom.figures.method_comparison import (
     log_density_table,
     panel_axes,
 )
+from elboroom.figures.plots.style import latent_name
+from elboroom.figures.subject import Subject, require_images
 from elboroom.infer import complete, grid, svi
 from elboroom.infer.methods import infer_each
 from elboroom.model.priors import StandardNormal
 from elboroom.model.vae import VAE
-from elboroom.randomness import stream
-from elboroom.training.state import EpochMetrics
+
+__all__ = ["FIGURES", "Subject", "draw", "require_images"]
 
 _GENERATED_IMAGES = 20
 _INTERPOLATION_STEPS = 10
+_TRAVERSAL_ENDS, _TRAVERSAL_STEPS = (-3.0, 3.0), 13
+_TRAVERSED_LATENTS = 10
 _PANELS = 4
+_RECONSTRUCTED_IMAGES = 10
 _COMPLETED_IMAGES = 8
 _COMPLETION_DRAWS = 3
 _MANIFOLD_SIDE = 20
 _PRIOR_DRAWS = 10_000
 _SCATTERED_IMAGES = 10_000
-_NEEDS_IMAGES = ("samples", "interpolation", "contours", "posteriors", "completion", "manifold")
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The model, data and training history that the figures show.
-
-    Attributes:
-        model: on the CPU.
-        load_data: loads the data, whose test part is shown, when a figure asks for them.
-        event_shape: shape of one row.
-        history: metrics of each epoch.
-        config: options.
-    """
-
-    model: VAE
-    load_data: Callable[[], Dataset]
-    event_shape: tuple[int, ...]
-    history: list[EpochMetrics]
-    config: FiguresConfig
-
-    @cached_property
-    def data(self) -> Dataset:
-        """The data, which are loaded at the first use."""
-        return self.load_data()
-
-    def generator(self, name: str) -> torch.Generator:
-        """Return the random stream of one figure; it does not depend on which others are drawn."""
-        return stream(self.config.seed, name)
-
-    def seen(self, x: Tensor) -> Tensor:
-        """Return the mask of the config for `x` (B, *event), False where a pixel is missing."""
-        return seen(x, load_mask(self.config.mask, self.event_shape))
+_NEEDS_IMAGES = (
+    *("samples", "reconstructions", "interpolation", "traversal"),
+    *("contours", "posteriors", "completion", "manifold"),
+)
 
 
 def draw(name: FigureName, subject: Subject) -> Figure:
@@ -86,22 +61,45 @@ def draw(name: FigureName, subject: Subject) -> Figure:
 
 def _samples(subject: Subject) -> Figure:
     means, draws = subject.model.generate(_GENERATED_IMAGES, generator=subject.generator("samples"))
-    return figures.samples(means.numpy(), draws.numpy())
+    return figures.samples(means, draws, value_range=subject.value_range)
+
+
+def _reconstructions(subject: Subject) -> Figure:
+    rows = _rows_of_distinct_classes(subject, _RECONSTRUCTED_IMAGES)
+    x = rows.x
+    means = subject.model.decode(subject.model.posterior(x, rows.seen(x)).mean).mean
+    return figures.reconstructions(
+        x,
+        means,
+        names=_row_names(rows),
+        caption="means of p(x | z) at the posterior mean of z, "
+        f"below the {_with_rows(subject, rows)}",
+        value_range=subject.value_range,
+    )
 
 
 def _latent(subject: Subject) -> Figure:
     _require_two_latents(subject.model, "latent")
-    test = subject.data.test
-    part = test.rows(list(range(min(_SCATTERED_IMAGES, len(test)))))
-    x = part.x
-    means = subject.model.posterior(x, part.seen(x)).mean
-    labels = None if part.labels is None else part.labels.numpy()
-    latents = subject.model.latents
+    part, latents = subject.part, subject.model.latents
+    shown = part.rows(list(range(min(_SCATTERED_IMAGES, len(part)))))
+    x = shown.x
+    means = subject.model.posterior(x, shown.seen(x)).mean
+    note = f"posterior means of {_counted(len(shown), len(part), subject)}"
     if latents == 2:
-        return figures.latent(means.numpy(), labels)
-    note = f"projection on the first two principal components of D = {latents}"
-    axes = ("principal component 1", "principal component 2")
-    return figures.latent(_principal_components(means).numpy(), labels, axis_labels=axes, note=note)
+        return figures.latent(means, shown.labels, class_names=shown.classes, note=note)
+    _require_two_rows(shown, subject)
+    return figures.latent(
+        _principal_components(means),
+        shown.labels,
+        class_names=shown.classes,
+        axis_labels=("principal component 1", "principal component 2"),
+        note=f"{note}: projection on the first two principal components of D = {latents}",
+    )
+
+
+def _counted(shown: int, count: int, subject: Subject) -> str:
+    nouns = f"{subject.part_name} {subject.noun}{'s' * (count != 1)}"
+    return f"the first {shown:,} of {count:,} {nouns}" if shown < count else f"{count:,} {nouns}"
 
 
 def _principal_components(means: Tensor) -> Tensor:
@@ -113,87 +111,121 @@ def _principal_components(means: Tensor) -> Tensor:
 
 
 def _interpolation(subject: Subject) -> Figure:
-    x, ends = _images_of_pairs(subject)
-    means = subject.model.posterior(x, subject.data.test.seen(x)).mean
+    part = subject.part
+    index, ends = rows_of_pairs(part, subject.part_name, subject.config.pairs)
+    x = part.rows(index).x
+    means = subject.model.posterior(x, part.seen(x)).mean
     start, end = means.view(2, len(ends), 1, -1)
     t = torch.linspace(0, 1, _INTERPOLATION_STEPS)[:, None]
     paths = subject.model.decode((1 - t) * start + t * end).mean
-    return figures.interpolation(paths.numpy(), ends)
+    numbered = ends[0][0].startswith("#")
+    which = "by their rows" if numbered else "the first of each class"
+    return figures.interpolation(
+        paths,
+        ends,
+        caption="means of p(x | z) on the line between the posterior means of two "
+        f"{subject.part_name} images, {which}",
+        value_range=subject.value_range,
+    )
 
 
-def _images_of_pairs(subject: Subject) -> tuple[Tensor, list[tuple[str, str]]]:
-    """Return the first test image of each class in `config.pairs`: all starts, then all ends."""
-    part = subject.data.test
-    ends = [_parse_pair(pair) for pair in subject.config.pairs]
-    classes = [a for a, _ in ends] + [b for _, b in ends]
-    if part.labels is None:
-        rows = [i % len(part) for i in range(len(classes))]
-        ends = [(f"#{a}", f"#{b}") for a, b in zip(rows, rows[len(ends) :], strict=False)]
-    else:
-        rows = [_first_row_of(part.labels, name) for name in classes]
-    return part.rows(rows).x, ends
+def _traversal(subject: Subject) -> Figure:
+    model = subject.model
+    steps = torch.linspace(*_TRAVERSAL_ENDS, _TRAVERSAL_STEPS)
+    centre, spread = _prior_moments(subject)
+    changes = [
+        float(_walk(model, d, steps, centre, spread).var(0).mean()) for d in range(model.latents)
+    ]
+    chosen = np.argsort(changes, kind="stable")[::-1][:_TRAVERSED_LATENTS].tolist()
+    walks = torch.stack([_walk(model, d, steps, centre, spread) for d in chosen])
+    count = (
+        f"{len(chosen)} of {model.latents} latents" if len(chosen) < model.latents else "latents"
+    )
+    return figures.traversal(
+        walks,
+        steps,
+        names=[latent_name(d) for d in chosen],
+        step_label="standard deviations of the prior",
+        caption=f"means of p(x | z): {count}, those first that change the image most; the other "
+        "latents at the prior's mean",
+        value_range=subject.value_range,
+    )
 
 
-def _parse_pair(pair: str) -> tuple[str, str]:
-    start, separator, end = pair.partition("-")
-    if not (separator and start.isdigit() and end.isdigit()):
-        raise UsageError(
-            f"--pairs {pair} is not a pair of classes",
-            why="a pair is written as two class numbers with a hyphen between",
-            fix="write it as in --pairs 1-2 3-8",
-        )
-    return start, end
+def _walk(model: VAE, latent: int, steps: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
+    """Decode z with one latent at `centre` + `steps` × `spread`, the others at `centre`."""
+    z = centre.repeat(len(steps), 1)
+    z[:, latent] += steps * spread[latent]
+    return model.decode(z).mean
 
 
-def _first_row_of(labels: Tensor, name: str) -> int:
-    rows = (labels == int(name)).nonzero()
-    if not len(rows):
-        raise UsageError(
-            f"no test image has class {name}",
-            why=f"the classes are {', '.join(str(c) for c in labels.unique().tolist())}",
-            fix="name other --pairs",
-        )
-    return int(rows[0])
+def _prior_moments(subject: Subject) -> tuple[Tensor, Tensor]:
+    """Return the mean and the standard deviation of each latent under the prior, each (D,)."""
+    prior, latents = subject.model.prior, subject.model.latents
+    if isinstance(prior, StandardNormal):
+        return torch.zeros(latents), torch.ones(latents)
+    draws = prior(1).sample(_PRIOR_DRAWS, subject.generator("traversal"))[:, 0]
+    return draws.mean(0), draws.std(0)
 
 
 def _contours(subject: Subject) -> Figure:
     _require_plane(subject.model, "contours")
-    model, x = subject.model, _images_of_distinct_classes(subject.data, _PANELS)
+    model, rows = subject.model, _rows_of_distinct_classes(subject, _PANELS)
+    x = rows.x
     mask, generator = subject.seen(x), subject.generator("contours")
     fit = svi(model, x, mask, generator=generator)
     exact = grid(model, x, mask, generator=generator)
     axes = panel_axes(exact, four_sigma_ends(fit.q))
     z1, z2 = axes.numpy().transpose(1, 0, 2)
     truth, fitted = log_density_table(exact, axes), log_density_table(fit.q, axes)
-    kl = exact.kl(fit.q).numpy()
-    return figures.contours(z1, z2, truth, fitted, kl, x.numpy(), mask.numpy())
+    return figures.contours(
+        *(z1, z2, truth, fitted, exact.kl(fit.q), x, mask),
+        caption=subject.describe(rows, masked=True),
+        value_range=subject.value_range,
+    )
 
 
 def _posteriors(subject: Subject) -> Figure:
     _require_two_latents(subject.model, "posteriors")
     in_plane = subject.model.latents == 2
-    compare, rows = (compare_in_plane, _PANELS) if in_plane else (compare_beyond_plane, 1)
-    x, generator = _images_of_distinct_classes(subject.data, rows), subject.generator("posteriors")
-    return compare(subject.model, x, subject.seen(x), generator=generator)
+    rows = _rows_of_distinct_classes(subject, _PANELS if in_plane else 1)
+    x, generator = rows.x, subject.generator("posteriors")
+    arguments, caption = (subject.model, x, subject.seen(x)), subject.describe(rows, masked=True)
+    if not in_plane:
+        return compare_beyond_plane(*arguments, generator=generator, caption=caption)
+    value_range = subject.value_range
+    return compare_in_plane(
+        *arguments, generator=generator, caption=caption, value_range=value_range
+    )
 
 
 def _completion(subject: Subject) -> Figure:
-    model, x = subject.model, _images_of_distinct_classes(subject.data, _COMPLETED_IMAGES)
+    model, rows = subject.model, _rows_of_distinct_classes(subject, _COMPLETED_IMAGES)
+    x = rows.x
     mask, generator = subject.seen(x), subject.generator("completion")
     posterior = infer_each(("svi",), model, x, mask, generator=generator)["svi"]
     filled = complete(model, x, mask, posterior, draws=_COMPLETION_DRAWS, generator=generator)
-    arrays = (x, mask, filled.mean, filled.draws)
-    return figures.completion(*(array.numpy() for array in arrays))
+    return figures.completion(
+        *(x, mask, filled.mean, filled.draws),
+        names=_row_names(rows),
+        caption="mean and draws of p(unseen | seen) by svi; seen: "
+        f"{subject.config.mask} of the {_with_rows(subject, rows)}",
+        value_range=subject.value_range,
+    )
 
 
-def _images_of_distinct_classes(data: Dataset, count: int) -> Tensor:
-    """Return `count` test images: the first of each class, then the first of any class."""
-    labels = data.test.labels
-    if labels is None:
-        return data.test.rows(list(range(min(count, len(data.test))))).x
-    firsts = [int((labels == c).nonzero()[0]) for c in labels.unique()]
-    others = [row for row in range(min(count, len(labels))) if row not in firsts]
-    return data.test.rows((firsts + others)[:count]).x
+def _rows_of_distinct_classes(subject: Subject, count: int) -> Part:
+    return subject.part.rows(rows_of_distinct_classes(subject.part, count))
+
+
+def _row_names(rows: Part) -> list[str]:
+    return [f"#{number}" for number in rows.numbers]
+
+
+def _with_rows(subject: Subject, rows: Part) -> str:
+    """Return words for images whose row numbers stand below them."""
+    tinted = ", missing pixels are tinted" if rows.missing else ""
+    return f"{subject.part_name} images, # is the row of {rows.origin or 'the source'}{tinted}"
 
 
 def _manifold(subject: Subject) -> Figure:
@@ -202,7 +234,13 @@ def _manifold(subject: Subject) -> Figure:
     across, up = _prior_quantiles(subject, quantiles)
     z2, z1 = torch.meshgrid(up, across, indexing="ij")
     means = subject.model.decode(torch.stack([z1, z2], -1)).mean
-    return figures.manifold(means.numpy(), across.numpy(), up.numpy())
+    return figures.manifold(
+        means,
+        across,
+        up,
+        caption="means of p(x | z) at equal steps of prior probability",
+        value_range=subject.value_range,
+    )
 
 
 def _prior_quantiles(subject: Subject, levels: Tensor) -> Tensor:
@@ -229,20 +267,16 @@ def _curves(subject: Subject) -> Figure:
         "epoch": np.array([m.epoch for m in evaluated]),
         "elbo": np.array([m.held_out_elbo for m in evaluated], dtype=float),
     }
-    return figures.curves(train, held_out, held_out_name="held out")
+    unit = f"nats per {subject.noun}"
+    return figures.curves(train, held_out, held_out_name=subject.held_out, unit=unit)
 
 
-def require_images(event_shape: tuple[int, ...], name: str) -> None:
-    """Check that events can be drawn as pictures.
-
-    Raises:
-        NotDrawableError: if they cannot.
-    """
-    if len(event_shape) != 3 or event_shape[0] not in (1, 3):
+def _require_two_rows(rows: Part, subject: Subject) -> None:
+    if len(rows) < 2:
         raise NotDrawableError(
-            f"the {name} figure needs images",
-            why=f"events have shape {event_shape}, not (C, H, W) with C = 1 or 3",
-            fix="draw other figures with --only, or save the data as images",
+            f"the latent figure needs two {subject.noun}s",
+            why=f"the {subject.part_name} part has one, and principal components are of several",
+            fix="draw another --part, or other figures with --only",
         )
 
 
@@ -266,8 +300,10 @@ def _require_plane(model: VAE, name: str) -> None:
 
 FIGURES: dict[FigureName, Callable[[Subject], Figure]] = {
     "samples": _samples,
+    "reconstructions": _reconstructions,
     "latent": _latent,
     "interpolation": _interpolation,
+    "traversal": _traversal,
     "contours": _contours,
     "posteriors": _posteriors,
     "completion": _completion,

@@ -21,7 +21,15 @@ _DRAWS = 2_000
 _DIMENSIONS = 5
 
 
-def compare_in_plane(model: VAE, x: Tensor, mask: Tensor, *, generator: torch.Generator) -> Figure:
+def compare_in_plane(
+    model: VAE,
+    x: Tensor,
+    mask: Tensor,
+    *,
+    generator: torch.Generator,
+    caption: str | None = None,
+    value_range: tuple[float, float] | None = None,
+) -> Figure:
     """Draw the true posterior of each row and fits to it with the exact KL of each, for D = 2."""
     exact = grid(model, x, mask, generator=generator)
     posteriors = infer_each(_FITS, model, x, mask, generator=generator)
@@ -29,10 +37,11 @@ def compare_in_plane(model: VAE, x: Tensor, mask: Tensor, *, generator: torch.Ge
     ends = [four_sigma_ends(fits[name]) for name in ("svi", "laplace")]
     axes = panel_axes(exact, torch.cat(ends))
     tables = {name: log_density_table(q, axes) for name, q in fits.items()}
-    kl = {name: exact.kl(q).numpy() for name, q in fits.items()}
+    kl = {name: exact.kl(q) for name, q in fits.items()}
     z1, z2 = axes.numpy().transpose(1, 0, 2)
     truth = log_density_table(exact, axes)
-    return figures.posteriors(z1, z2, truth, tables, kl, x.numpy(), mask.numpy())
+    arrays = (z1, z2, truth, tables, kl, x, mask)
+    return figures.posteriors(*arrays, caption=caption, value_range=value_range)
 
 
 def four_sigma_ends(q: Density) -> Tensor:
@@ -61,7 +70,12 @@ def log_density_table(density: GridPosterior | Density, axes: Tensor) -> np.ndar
 
 
 def compare_beyond_plane(
-    model: VAE, x: Tensor, mask: Tensor, *, generator: torch.Generator
+    model: VAE,
+    x: Tensor,
+    mask: Tensor,
+    *,
+    generator: torch.Generator,
+    caption: str | None = None,
 ) -> Figure:
     """Draw one row's posterior (1, *event) as several methods find it, for D > 2.
 
@@ -71,5 +85,5 @@ def compare_beyond_plane(
     draws = {name: p.sample(_DRAWS)[:, 0] for name, p in posteriors.items()}
     shown = draws["hmc"].std(0).argsort()[:_DIMENSIONS].sort().values
     labels = [latent_name(int(d)) for d in shown]
-    arrays = {name: z[:, shown].numpy() for name, z in draws.items()}
-    return figures.corner(arrays, axis_labels=labels)
+    shown_draws = {name: z[:, shown] for name, z in draws.items()}
+    return figures.corner(shown_draws, axis_labels=labels, caption=caption)

@@ -15,6 +15,7 @@ from elboroom.infer.chains.noise import Noise
 from elboroom.infer.diagnostics import importance_ess, pareto_k
 from elboroom.infer.hmc import OnStep
 from elboroom.infer.laplace import laplace
+from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.sir import ParticlePosterior
 from elboroom.infer.target import Target
@@ -53,14 +54,15 @@ class AnnealedPosterior(ParticlePosterior):
 @torch.no_grad()
 def ais(
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     start: Density | VariationalPosterior | None = None,
     distributions: int = EvaluateConfig.distributions,
     chains: int = EvaluateConfig.chains,
     schedule: AnnealingSchedule = EvaluateConfig.schedule,
+    independent_rows: bool = False,
     on_step: OnStep = lambda step, total: None,
 ) -> AnnealedPosterior:
     """Anneal chains from q₀ to p(z | x_seen), and weight their ends.
@@ -68,11 +70,11 @@ def ais(
     Neal, *Annealed importance sampling* (2001), with Hamiltonian moves; Wu et al., *On the
     quantitative analysis of decoder-based generative models* (2017). Other chains learn the step
     sizes of each row at each distribution beforehand, so the weights are unbiased at any length.
-    All rows share the same noise; the chains of a row are independent.
+    The chains of a row are independent.
 
     Args:
         model: the model, whose decoder stays unchanged.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the chains and of the result's draws.
         start: q₀, a Gaussian of each row, or a mixture whose mean and covariance are used. None for
@@ -85,14 +87,17 @@ def ais(
             latents, 200 leave 0.02 nats.
         chains: C, the number of chains of each row.
         schedule: schedule of the inverse temperature; "sigmoid" is slow at both ends.
+        independent_rows: True to give each row its own noise, so that the errors of rows are
+            independent. By default rows share the noise, so that none depends on the others in its
+            batch.
         on_step: called after each move with its number and the total, tuning included.
 
     Raises:
-        UsageError: if the mask does not fit, a seen value is not finite, a count is not positive,
+        UsageError: if data or mask do not fit the model, a count is not positive,
             or the start belongs to another family or to other rows.
     """
     require_positive(distributions=distributions, chains=chains)
-    target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=True)
+    target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=not independent_rows)
     keep_freed_memory()
     count = itertools.count(1)
 

@@ -87,7 +87,7 @@ def completion_score(
             NaN, or `draws` is not positive.
     """
     require_positive(draws=draws)
-    x, seen = check_data_and_mask(x, mask)[0], mask.expand(x.shape)
+    x, seen = check_data_and_mask(model, x, mask)[0], mask.expand(x.shape)
     known = ~x.isnan()
     unseen = Target.of(model, x, known & ~seen)
     if posterior.q is None and posterior.log_evidence is None:

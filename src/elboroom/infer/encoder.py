@@ -1,8 +1,8 @@
 """The encoder as an inference method."""
 
 import torch
-from torch import Tensor
 
+from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model.vae import VAE
@@ -10,7 +10,7 @@ from elboroom.model.vae import VAE
 
 @torch.no_grad()
 def encoder(
-    model: VAE, x: Tensor, mask: Tensor | None = None, *, generator: torch.Generator
+    model: VAE, x: Array, mask: Array | None = None, *, generator: torch.Generator
 ) -> VariationalPosterior:
     """Return the encoder's q(z | x) of every row: one pass through the network, without a fit.
 
@@ -19,12 +19,12 @@ def encoder(
 
     Args:
         model: the model, whose encoder is used.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the ELBO's estimate and of the result's draws.
 
     Raises:
-        UsageError: if the mask does not fit, or a seen value is not finite.
+        UsageError: if data or mask do not fit the model.
     """
     target = Target.of(model, x, mask)
-    return VariationalPosterior.of(target, model.posterior(x, mask), generator)
+    return VariationalPosterior.of(target, model.posterior(*target.given.data), generator)

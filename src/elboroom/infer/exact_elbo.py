@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import ElboroomError, UsageError
+from elboroom.infer.observed import Array
 from elboroom.infer.target import Target
 from elboroom.model.linear_algebra import product_grid, times_shared
 from elboroom.model.posteriors import Density, Gaussian, GaussianMixture
@@ -25,7 +26,7 @@ class QuadratureError(ElboroomError):
     """A density that the finest nodes do not resolve."""
 
 
-def exact_elbo(model: VAE, x: Tensor, mask: Tensor | None, q: Density) -> Tensor:
+def exact_elbo(model: VAE, x: Array, mask: Array | None, q: Density) -> Tensor:
     """Compute the ELBO of q without Monte-Carlo noise, in nats, (B,), float64.
 
     With the grid's log p(x_seen) it gives the exact KL(q ‖ p(z | x_seen)) = log p(x_seen) − ELBO.
@@ -33,7 +34,7 @@ def exact_elbo(model: VAE, x: Tensor, mask: Tensor | None, q: Density) -> Tensor
 
     Args:
         model: the model, whose decoder is used.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         q: a mixture of Gaussians, or a density whose `covariance` (B, D, D) is known.
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elboroom.errors import require_positive
 from elboroom.infer.chains.posterior import CHAINS, ChainPosterior
-from elboroom.infer.observed import check_data_and_mask
+from elboroom.infer.observed import Array, Observed
 from elboroom.infer.target import Target
 from elboroom.model.decoding import decoded_at_a_time
 from elboroom.model.posteriors import Density
@@ -20,8 +20,8 @@ _SWEEPS, _BURN_IN = 500, 100
 
 def pseudo_gibbs(
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     chains: int = CHAINS,
@@ -38,7 +38,7 @@ def pseudo_gibbs(
 
     Args:
         model: the model, whose encoder is applied to whole images.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the chains and of the result's draws.
         chains: C, the number of chains of each row.
@@ -46,19 +46,19 @@ def pseudo_gibbs(
         burn_in: the number of sweeps before them that are discarded.
 
     Raises:
-        UsageError: if the mask does not fit, a seen value is not finite, or a count is not
+        UsageError: if data or mask do not fit the model, or a count is not
             positive.
     """
     require_positive(chains=chains, sweeps=sweeps)
     target = Target.of(model, x, mask)
-    draws, _ = _walk(_Images.of(model, x, mask), generator, _redraw, chains, sweeps, burn_in)
+    draws, _ = _walk(_Images.of(model, target.given), generator, _redraw, chains, sweeps, burn_in)
     return ChainPosterior(target, draws, None, generator)
 
 
 def metropolis_within_gibbs(
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     chains: int = CHAINS,
@@ -76,7 +76,7 @@ def metropolis_within_gibbs(
 
     Args:
         model: the model, whose encoder is applied to whole images.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the chains and of the result's draws.
         chains: C, the number of chains of each row.
@@ -84,12 +84,12 @@ def metropolis_within_gibbs(
         burn_in: the number of sweeps before them that are discarded.
 
     Raises:
-        UsageError: if the mask does not fit, a seen value is not finite, or a count is not
+        UsageError: if data or mask do not fit the model, or a count is not
             positive.
     """
     require_positive(chains=chains, sweeps=sweeps)
     target = Target.of(model, x, mask)
-    images = _Images.of(model, x, mask)
+    images = _Images.of(model, target.given)
     draws, accepted = _walk(images, generator, _propose, chains, sweeps, burn_in)
     return ChainPosterior(target, draws, accepted.mean((0, 1)), generator)
 
@@ -103,8 +103,8 @@ class _Images:
     mask: Tensor
 
     @classmethod
-    def of(cls, model: VAE, x: Tensor, mask: Tensor | None) -> "_Images":
-        x, mask = check_data_and_mask(x, mask)
+    def of(cls, model: VAE, given: Observed) -> "_Images":
+        x, mask = given.data
         seen = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
         return cls(model.fixed(), x, seen)
 

@@ -11,6 +11,7 @@ from elboroom.errors import UsageError
 from elboroom.infer.exact_elbo import elbo_of
 from elboroom.infer.lattice.cells import Cells
 from elboroom.infer.lattice.refinement import GridError, refine
+from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Density
@@ -108,8 +109,8 @@ class GridPosterior(Posterior):
 @torch.no_grad()
 def grid(
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     tolerance: float = 1e-3,
@@ -121,13 +122,13 @@ def grid(
 
     Args:
         model: a model with D ≤ 2 latent dimensions.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the result's draws; the integration is deterministic.
         tolerance: largest change of log p(x_seen), in nats, at which a row's refinement stops.
 
     Raises:
-        UsageError: if D > 2, the mask does not fit, or a seen value is not finite.
+        UsageError: if D > 2, or data or mask do not fit the model.
         GridError: if a posterior reaches beyond the grid, or the finest grid does not resolve it.
     """
     if model.latents > 2:
@@ -137,6 +138,6 @@ def grid(
             fix="use infer.svi, or a model with one or two latents",
         )
     target = Target.of(model, x, mask)
-    if x.device.type == "cpu":
+    if target.x.device.type == "cpu":
         keep_freed_memory()
     return GridPosterior(target, refine(target, tolerance), generator)

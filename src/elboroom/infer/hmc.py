@@ -12,12 +12,13 @@ from elboroom.errors import UsageError, require_positive
 from elboroom.infer.chains.adaptation import Mass, Walk
 from elboroom.infer.chains.hamiltonian import HamiltonianMove
 from elboroom.infer.chains.mode_jumps import Jumps
+from elboroom.infer.chains.noise import Noise
 from elboroom.infer.chains.posterior import CHAINS, ChainPosterior
 from elboroom.infer.fitting.starting_points import scattered_prior_draws
+from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior
 from elboroom.infer.target import Target
 from elboroom.model.vae import VAE
-from elboroom.randomness import uniforms
 
 _ROWS = 1_024  # scored at a time
 _MIXED_RHAT, _ESS_A_CHAIN = 1.01, 100  # Vehtari et al. (2021), section 4
@@ -58,8 +59,8 @@ class HMCPosterior(ChainPosterior):
 @torch.no_grad()
 def hmc(
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     chains: int = CHAINS,
@@ -68,6 +69,7 @@ def hmc(
     mass: Mass = "dense",
     start: Posterior | None = None,
     jumps: bool = True,
+    independent_rows: bool = False,
     on_step: OnStep = lambda step, total: None,
 ) -> HMCPosterior:
     """Draw from p(z | x_seen) of every row at once, by Hamiltonian Monte Carlo.
@@ -77,10 +79,9 @@ def hmc(
 
     Args:
         model: the model, whose decoder stays unchanged.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
-        generator: random generator of the chains, where all rows share the same noise, and of the
-            result's draws.
+        generator: random generator of the chains and of the result's draws.
         chains: C, the number of chains of each row.
         warmup: moves of each chain that adapt it and are discarded.
         draws: T, the number of moves of each chain that are kept; R̂ needs at least four.
@@ -91,20 +92,23 @@ def hmc(
         jumps: whether each move after warm-up is followed by a proposal to jump to another of a few
             modes (`elboroom.infer.chains.mode_jumps`). Without jumps a mode in which no chain
             starts is never found, and R̂ does not reveal it.
+        independent_rows: True to give each row its own noise, so that the errors of rows are
+            independent, as `elboroom.evaluation.sbc_ranks` needs. By default rows share the noise,
+            so that none depends on the others in its batch.
         on_step: called after each move with its number and the total.
 
     Raises:
-        UsageError: if the mask does not fit, a seen value is not finite, a count is not positive,
+        UsageError: if data or mask do not fit the model, a count is not positive,
             or `start` belongs to other rows.
     """
     require_positive(chains=chains, draws=draws)
-    target = Target.of(model, x, mask)
+    target, noise = Target.of(model, x, mask), Noise(generator, shared=not independent_rows)
     keep_freed_memory()
-    z = _likely_points(target, chains, generator) if start is None else start.sample(chains)
+    z = _likely_points(target, chains, noise) if start is None else start.sample(chains)
     _require_shape(z, (chains, len(target), target.latents))
-    walk = Walk.of(target, z, mass, generator, lambda step: on_step(step, warmup + draws))
+    walk = Walk.of(target, z, mass, noise, lambda step: on_step(step, warmup + draws))
     walk.warm_up(warmup)
-    modes = Jumps.of(target, model.posterior(x, mask).mean, generator) if jumps else None
+    modes = _jumps(model, target, generator) if jumps else None
     moves = (_move(walk, modes) for _ in range(draws))
     kept = [(walk.state.z, move.acceptance, move.divergences) for move in moves]
     visited, acceptance, divergences = (torch.stack(part) for part in zip(*kept, strict=True))
@@ -116,24 +120,30 @@ def hmc(
 def _move(walk: Walk, modes: Jumps | None) -> HamiltonianMove:
     move = walk.move(walk.step_size.average)
     if modes is not None:
-        walk.state = modes.jump(walk.target, walk.state, walk.generator)
+        walk.state = modes.jump(walk.target, walk.state, walk.noise)
     return move
 
 
-def _likely_points(target: Target, chains: int, generator: torch.Generator) -> Tensor:
+def _jumps(model: VAE, target: Target, generator: torch.Generator) -> Jumps:
+    return Jumps.of(target, model.posterior(*target.given.data).mean, generator)
+
+
+def _likely_points(target: Target, chains: int, noise: Noise) -> Tensor:
     """Resample some thousand prior draws by p(z | x_seen), C for each row, (C, B, D).
 
     The wider half of the draws reaches modes whose mass prior draws would miss. All rows share the
-    same points and the same noise.
+    same points.
     """
     prior = target.model.prior(1)
-    z = scattered_prior_draws(prior, generator)[:, None]
+    z = scattered_prior_draws(prior, noise.generator)[:, None]
     # 2 q(z) = p(z) + p((z + μ)/2) / 2^D
     far = prior.log_prob((z + prior.mean) / 2) - target.latents * math.log(2)
     log_q = torch.logaddexp(prior.log_prob(z), far)
-    u = uniforms((), z, generator)
+    u = noise.uniform(z.new_empty(1, len(target)))[0]
     chosen = [
-        _systematic((target.rows(rows).log_joint_table(z[:, 0]) - log_q).softmax(0), chains, u)
+        _systematic(
+            (target.rows(rows).log_joint_table(z[:, 0]) - log_q).softmax(0), chains, u[rows]
+        )
         for rows in torch.arange(len(target), device=z.device).split(_ROWS)
     ]
     return z[torch.cat(chosen, 1), 0]
@@ -142,12 +152,12 @@ def _likely_points(target: Target, chains: int, generator: torch.Generator) -> T
 def _systematic(weights: Tensor, count: int, u: Tensor) -> Tensor:
     """Draw a systematic sample of indices (count, B) by weights (G, B) that sum to one.
 
-    The number of times that an index is drawn is proportional to its weight, to within one. u is
-    uniform in [0, 1).
+    The number of times that an index is drawn is proportional to its weight, to within one. u (B,)
+    is uniform in [0, 1).
     """
-    ticks = (torch.arange(count, device=u.device) + u) / count
+    ticks = (torch.arange(count, device=u.device) + u[:, None]) / count
     reached = weights.cumsum(0).T.contiguous()
-    index = torch.searchsorted(reached, ticks.expand(len(reached), -1).contiguous(), right=True)
+    index = torch.searchsorted(reached, ticks, right=True)
     return index.T.clamp(max=len(weights) - 1)
 
 

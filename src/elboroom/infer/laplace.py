@@ -1,13 +1,13 @@
 """The Laplace approximation, refined to the best Gaussian."""
 
 import torch
-from torch import Tensor
 
 from elboroom.errors import require_positive
 from elboroom.infer.fitting.ascent import SAMPLES, TOLERANCE, Ascent, ascend_from_each, best
 from elboroom.infer.fitting.modes import find_modes, repeats
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
 from elboroom.infer.fitting.starting_points import starting_points
+from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Gaussian, GaussianMixture
@@ -17,8 +17,8 @@ from elboroom.model.vae import VAE
 @torch.no_grad()
 def laplace(
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     starts: int = 2,
@@ -36,7 +36,7 @@ def laplace(
 
     Args:
         model: the model, whose decoder stays unchanged.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the starting points, the refinement and the result's draws.
         starts: number of starting points of each row; the fit with the largest ELBO is kept.
@@ -47,15 +47,16 @@ def laplace(
         max_steps: limit on the steps of a row; a row that reaches it has not converged.
 
     Raises:
-        UsageError: if the mask does not fit, a seen value is not finite, or a count is not
+        UsageError: if data or mask do not fit the model, or a count is not
             positive.
     """
     require_positive(starts=starts, k=k, max_steps=max_steps)
     target = Target.of(model, x, mask)
-    points = starting_points(target, model.posterior(x, mask).mean, starts, generator)
+    encoded = model.posterior(*target.given.data).mean
+    points = starting_points(target, encoded, starts, generator)
     found = find_modes(target, points)
     if refine:
-        method = NaturalGradientAscent(target.latents, k, x, generator, diagonal=False)
+        method = NaturalGradientAscent(target.latents, k, target.x, generator, diagonal=False)
         found = ascend_from_each(method, target, found, tolerance=tolerance, max_steps=max_steps)
     if mixture:
         q, converged = mixture_of_modes(found), found.converged.all(0)

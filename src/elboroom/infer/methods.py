@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from elboroom.config import MethodName
 from elboroom.infer.encoder import encoder
@@ -14,6 +13,7 @@ from elboroom.infer.gibbs import metropolis_within_gibbs, pseudo_gibbs
 from elboroom.infer.grid import grid
 from elboroom.infer.hmc import OnStep, hmc
 from elboroom.infer.laplace import laplace
+from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.sir import PARTICLES, ParticlePosterior, sir, widening_for_half_ess
 from elboroom.infer.svi import svi
@@ -26,8 +26,8 @@ _RANK = 5
 
 def sir_from_modes(
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     particles: int = PARTICLES,
@@ -42,7 +42,7 @@ def sir_from_modes(
 
 
 def _svi_low_rank(
-    model: VAE, x: Tensor, mask: Tensor | None, *, generator: torch.Generator
+    model: VAE, x: Array, mask: Array | None, *, generator: torch.Generator
 ) -> VariationalPosterior:
     rank = min(_RANK, model.latents)
     return svi(model, x, mask, generator=generator, family="low-rank", rank=rank)
@@ -86,8 +86,8 @@ REGISTRY: dict[MethodName, Method] = {
 def infer(
     name: MethodName,
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     draws: int = 1,
@@ -98,14 +98,14 @@ def infer(
     Args:
         name: the method.
         model: the model, whose decoder is used.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the method and of the result's draws.
         draws: how many draws of each chain the caller needs; a chain keeps at least 1,000.
         on_step: called after each step with its number and the total; most methods are one step.
 
     Raises:
-        UsageError: if the mask does not fit, a seen value is not finite, or the method does not
+        UsageError: if data or mask do not fit the model, or the method does not
             support this model.
     """
     method = REGISTRY[name]
@@ -121,8 +121,8 @@ def infer(
 def infer_each(
     names: tuple[MethodName, ...],
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
 ) -> dict[MethodName, Posterior]:

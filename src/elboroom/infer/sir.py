@@ -8,6 +8,7 @@ from torch import Tensor
 
 from elboroom.errors import UsageError, require_positive
 from elboroom.infer.diagnostics import importance_ess, pareto_k
+from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Density
@@ -100,8 +101,8 @@ def widening_for_half_ess(latents: int) -> float:
 @torch.no_grad()
 def sir(
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     proposal: VariationalPosterior | None = None,
@@ -118,7 +119,7 @@ def sir(
 
     Args:
         model: the model, whose decoder is used; also its encoder if no proposal is given.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the particles and of the result's draws.
         proposal: a fit to the same rows; None for the encoder's q(z | x).
@@ -128,12 +129,12 @@ def sir(
             weights. `widening_for_half_ess` makes nearly every row's `pareto_k` reliable.
 
     Raises:
-        UsageError: if the mask does not fit, a seen value is not finite, `particles` is not
+        UsageError: if data or mask do not fit the model, `particles` is not
             positive, the proposal belongs to other rows, or it cannot be widened.
     """
     require_positive(particles=particles)
     target = Target.of(model, x, mask)
-    q = model.posterior(x, mask) if proposal is None else proposal.q
+    q = model.posterior(*target.given.data) if proposal is None else proposal.q
     target.require_fitted(q, "proposal")
     z, log_q = _widened(q, widen).draw(particles, generator)
     # log w_k = log p(x_seen, z_k) − log q(z_k)

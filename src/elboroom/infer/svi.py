@@ -23,6 +23,7 @@ from elboroom.infer.fitting.modes import find_modes, laplace_at
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
 from elboroom.infer.fitting.starting_points import starting_points
 from elboroom.infer.laplace import mixture_of_modes
+from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Density, DiagonalGaussian, Gaussian, gaussian_of
@@ -36,8 +37,8 @@ StartName = Literal["laplace", "prior", "encoder"]
 @torch.no_grad()
 def svi(
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     family: FamilyName = "diagonal",
@@ -58,7 +59,7 @@ def svi(
 
     Args:
         model: the model, whose decoder stays unchanged.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the starting points, the fit and the result's draws.
         family: diagonal: N(μ, diag σ²). full: N(μ, Σ). low-rank: N(μ, F Fᵀ + diag σ²). mixture: as
@@ -73,7 +74,7 @@ def svi(
         max_steps: limit on the steps of a row; a row that reaches it has not converged.
 
     Raises:
-        UsageError: if the mask does not fit, a seen value is not finite, `rank` exceeds D, a count
+        UsageError: if data or mask do not fit the model, `rank` exceeds D, a count
             is not positive, or the family or the start is unknown.
     """
     require_positive(starts=starts, k=k, max_steps=max_steps)
@@ -86,11 +87,11 @@ def svi(
             fix=f"give a rank from 1 to {model.latents}, or choose another family",
         )
     target = Target.of(model, x, mask)
-    found = _starts(target, model.posterior(x, mask), start, starts, generator)
+    found = _starts(target, model.posterior(*target.given.data), start, starts, generator)
     diagonal = family == "diagonal"
     if diagonal:
         found = replace(found, parameters=_axis_aligned(*found.parameters))
-    natural = NaturalGradientAscent(target.latents, k, x, fork(generator), diagonal=diagonal)
+    natural = NaturalGradientAscent(target.latents, k, target.x, fork(generator), diagonal=diagonal)
     limits = {"tolerance": tolerance, "max_steps": max_steps}
     found = ascend_from_each(natural, target, found, **limits)
     highest = best(found)

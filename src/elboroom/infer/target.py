@@ -8,7 +8,12 @@ from torch import Tensor
 
 from elboroom.device import autocast, resolve_precision
 from elboroom.errors import UsageError
-from elboroom.infer.observed import check_data_and_mask, restrict_to_observed
+from elboroom.infer.observed import (
+    Array,
+    Observed,
+    check_data_and_mask,
+    restrict_to_observed,
+)
 from elboroom.model.decoding import decoded_at_a_time
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
@@ -26,22 +31,25 @@ class Target:
         model: the model, its decoder restricted to the P pixels that some row sees.
         x: (B, P).
         mask: (B, P), True where seen; None if all are.
+        given: the data and the mask (B, *event) that the target was made from.
         products: data type of the decoder's matrix products.
     """
 
     model: VAE
     x: Tensor
     mask: Tensor | None
+    given: Observed
     products: torch.dtype = torch.float32
 
     @classmethod
-    def of(cls, model: VAE, x: Tensor, mask: Tensor | None) -> "Target":
+    def of(cls, model: VAE, x: Array, mask: Array | None) -> "Target":
         """Build the target of `model` given x (B, *event) where `mask` is True.
 
         Raises:
-            UsageError: if the mask does not fit, or a seen value is not finite.
+            UsageError: if data or mask do not fit the model; see `check_data_and_mask`.
         """
-        return cls(*restrict_to_observed(model, *check_data_and_mask(x, mask)))
+        x, mask = check_data_and_mask(model, x, mask)
+        return cls(*restrict_to_observed(model, x, mask), Observed.of(x, mask))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -75,7 +83,7 @@ class Target:
     def rows(self, index: Tensor) -> "Target":
         """Return the target of some rows; a row may be repeated."""
         mask = None if self.mask is None else self.mask[index]
-        return replace(self, x=self.x[index], mask=mask)
+        return replace(self, x=self.x[index], mask=mask, given=self.given.rows(index))
 
     def log_joint(self, z: Tensor) -> Tensor:
         """Compute log p(x_seen, z) in nats: z (..., B, D) → (..., B)."""

@@ -1,12 +1,15 @@
 """Images that a model starts at: the mean training image, and some training images."""
 
+import torch
 from torch import Tensor
 
 from elboroom.errors import UsageError
 
 
-def require_images(images: Tensor | None, shape: tuple[int, ...], what: str) -> Tensor:
-    """Check that there are images of `shape`, and replace a missing pixel, NaN, by ½.
+def require_images(
+    images: Tensor | None, shape: tuple[int, ...], what: str, missing: float | Tensor = 0.5
+) -> Tensor:
+    """Check that there are images of `shape`, and replace a missing pixel, NaN, by `missing`.
 
     Raises:
         UsageError: there are none, or they have another shape; `what` names their use.
@@ -16,6 +19,6 @@ def require_images(images: Tensor | None, shape: tuple[int, ...], what: str) -> 
         raise UsageError(
             f"the {what} cannot start at training images",
             why=f"expected a tensor of shape {tuple(shape)}, found {found}",
-            fix="give VAE.from_config the mean and the images that the config needs",
+            fix="give VAE.from_config the statistics and the images that the config needs",
         )
-    return images.nan_to_num(0.5)
+    return torch.where(images.isnan(), missing, images)

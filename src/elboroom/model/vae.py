@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from elboroom.config import ModelConfig
+from elboroom.data.statistics import Statistics
 from elboroom.errors import UsageError
 from elboroom.model.factory import NetworkFactory, made_by, name_of
 from elboroom.model.initial_images import require_images
-from elboroom.model.likelihoods import LIKELIHOOD_CLASSES, Bernoulli, Likelihood, likelihood_of
+from elboroom.model.likelihoods import Bernoulli, Likelihood, ObservationModel, observation_model
 from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, EncoderNetwork, decoder_network
 from elboroom.model.networks.layers import at_least_float32
 from elboroom.model.own_parts import check_parts, example_of
@@ -34,7 +35,8 @@ class VAE(nn.Module):
             and log standard deviation, each (B, D).
         decoder: z (..., D) → the likelihood's parameter (..., *event).
         latents: D.
-        likelihood: parameter → density of x.
+        likelihood: the decoder's output → density of x: an `ObservationModel`, which knows the
+            data's units, or a class or function, which is wrapped in one.
         prior: p(z), called with a number of rows, or a distribution of PyTorch's over z; N(0, I)
             by default.
         family: the encoder's parameters → q; a diagonal Gaussian by default.
@@ -53,7 +55,7 @@ class VAE(nn.Module):
         encoder: nn.Module,
         decoder: nn.Module,
         latents: int,
-        likelihood: Callable[[Tensor], Likelihood] = Bernoulli,
+        likelihood: ObservationModel | Callable[[Tensor], Likelihood] = Bernoulli,
         prior: Prior | Distribution | None = None,
         family: Callable[..., Density] = DiagonalGaussian,
     ) -> None:
@@ -69,7 +71,7 @@ class VAE(nn.Module):
         event_shape: tuple[int, ...],
         *,
         generator: torch.Generator,
-        mean: Tensor | None = None,
+        statistics: Statistics | None = None,
         images: Tensor | None = None,
         network: NetworkFactory | None = None,
     ) -> "VAE":
@@ -79,16 +81,19 @@ class VAE(nn.Module):
             config: the options.
             event_shape: shape of x.
             generator: random generator that draws the weights.
-            mean: mean of the training images, (*event), required by `config.data_bias`. A pixel
-                that is missing in all of them, NaN, starts at ½.
+            statistics: those of the training part, from `elboroom.data.statistics_of`. The model
+                takes its units and its initial noise from them. Without them `train` measures the
+                data that it is given. `config.data_bias` requires them, and so does a VampPrior
+                whose data are standardised.
             images: some training images, (`config.components`, *event), at which the pseudo-inputs
                 of a VampPrior start; required if `config.prior` is "vamp".
             network: makes the networks in the place of those that `config.network` names. If it
                 makes a whole `VAE`, that is the model, and `config` counts no more.
 
         Raises:
-            UsageError: a required mean or images are missing, or have another shape; or the
+            UsageError: required statistics or images are missing, or have another shape; or the
                 networks do not fit.
+            DataError: the statistics have no scale.
         """
         if network is None and config.has_own_network:
             raise _missing_factory(config)
@@ -100,14 +105,23 @@ class VAE(nn.Module):
             if isinstance(made, VAE):
                 return _fitting(made, event_shape, config.latents)
             encoder, decoder = _pair(made, network)
-        likelihood = LIKELIHOOD_CLASSES[config.likelihood]
+        likelihood = observation_model(config, event_shape)
+        if statistics is not None:
+            likelihood.measure(statistics)
         if config.data_bias:
-            mean = require_images(mean, event_shape, "decoder's output")
-            _set_output_bias(decoder_network(decoder), likelihood.parameter_of(mean))
-        inputs = PriorInputs(config, event_shape, encoder, images, likelihood.bounded, generator)
+            mean = None if statistics is None else statistics.mean.float()
+            mean = require_images(mean, event_shape, "decoder's output", likelihood.middle)
+            start = likelihood.density.parameter_of(likelihood.standardise(mean))
+            _set_output_bias(decoder_network(decoder), start)
+        if images is not None:
+            _require_units(likelihood)
+            images = torch.where(images.isnan(), likelihood.middle, images)
+            images = likelihood.standardise(images)
+        bounded = likelihood.density.bounded
+        inputs = PriorInputs(config, event_shape, encoder, images, bounded, generator)
         prior = PRIOR_CLASSES[config.prior].from_config(inputs)
         posterior = family.build(config.latents, generator)
-        parts = encoder, decoder, config.latents, likelihood_of(config), prior, posterior
+        parts = encoder, decoder, config.latents, likelihood, prior, posterior
         if network is not None:
             return _fitting(cls(*parts), event_shape, config.latents)
         return cls._of_checked(event_shape, *parts)
@@ -125,7 +139,9 @@ class VAE(nn.Module):
         """Take parts that fit each other."""
         nn.Module.__init__(self)
         self.encoder, self.decoder, self.latents = encoder, decoder, latents
-        self.likelihood, self.prior, self.family = likelihood, prior, family
+        is_model = isinstance(likelihood, ObservationModel)
+        self.likelihood = likelihood if is_model else ObservationModel(likelihood)
+        self.prior, self.family = prior, family
         self.event_shape = event_shape
 
     @classmethod
@@ -145,18 +161,29 @@ class VAE(nn.Module):
         return not all(built_in)
 
     def fixed(
-        self, decoder: nn.Module | None = None, event_shape: tuple[int, ...] | None = None
+        self,
+        decoder: nn.Module | None = None,
+        likelihood: ObservationModel | None = None,
+        event_shape: tuple[int, ...] | None = None,
     ) -> "VAE":
-        """Return the model for constant parameters; with another decoder and event, if given."""
-        parts = decoder or self.decoder, self.latents, self.likelihood, self.prior.fixed()
-        shape = event_shape or self.event_shape
-        return VAE._of_checked(shape, self.encoder, *parts, self.family)
+        """Return the model for constant parameters.
+
+        Args:
+            decoder: a decoder that replaces the model's own, such as one of some pixels only.
+            likelihood: the observation model of the same pixels.
+            event_shape: the shape of their event.
+        """
+        decoder, likelihood = decoder or self.decoder, likelihood or self.likelihood
+        parts = decoder, self.latents, likelihood, self.prior.fixed(), self.family
+        return VAE._of_checked(event_shape or self.event_shape, self.encoder, *parts)
 
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> Density:
         """Compute the encoder's q(z | x).
 
-        Unseen pixels enter as 0, which is a rough guess: the encoder has never met them.
+        Unseen pixels enter as 0, the mean where x is standardised, else a rough guess: the encoder
+        has never met them.
         """
+        x = self.likelihood.standardise(x)
         parameters = self.encoder(x if mask is None else x.masked_fill(~mask, 0.0))
         return self.family(*map(at_least_float32, parameters))
 
@@ -257,6 +284,16 @@ def _missing_factory(config: ModelConfig) -> UsageError:
         why="that is code, which elboroom does not run by itself",
         fix="use --trust, or in Python pass the function: network=…",
     )
+
+
+def _require_units(likelihood: ObservationModel) -> None:
+    """Check that images can be standardised, as pseudo-inputs are those of the encoder."""
+    if likelihood.units is not None and not likelihood.is_measured:
+        raise UsageError(
+            "the pseudo-inputs cannot start at training images",
+            why="the encoder sees standardised values, and the units of the data are not known",
+            fix="give VAE.from_config the statistics of the training part",
+        )
 
 
 def _set_output_bias(decoder: DecoderNetwork, parameter: Tensor) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from elboroom.config.kinds import PartName
+from elboroom.config import PartName
 from elboroom.data import Dataset, Identity, Part
+from elboroom.data.dataset import WHOLE
 
 
 @dataclass(frozen=True)
@@ -14,30 +15,42 @@ class ChosenPart:
     """A part of the run's own data, or all rows of new data.
 
     Attributes:
-        identity: the data that the rows are of.
-        name: name of the part.
+        data: the data that the rows are of.
+        name: name of the part; "all" for new data.
         rows: the part.
-        is_new: True if the data are not those of the run.
     """
 
-    identity: Identity
+    data: Dataset
     name: PartName
     rows: Part
-    is_new: bool = False
+
+    @classmethod
+    def of(cls, data: Dataset, name: PartName) -> "ChosenPart":
+        """Choose a part of the run's own data by name."""
+        return cls(data, name, data.part(name))
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
+    def identity(self) -> Identity:
+        """The identity of the data."""
+        return self.data.identity
+
+    @property
+    def is_new(self) -> bool:
+        """True if the data are not those of the run."""
+        return self.identity.split == WHOLE
+
+    @property
     def is_own_test_part(self) -> bool:
         """True if this is the test part of the run's own data."""
-        return self.name == "test" and not self.is_new
+        return self.name == "test"
 
     @property
     def dataset(self) -> Dataset:
         """A dataset whose test part is this part, for what looks at the test part of a dataset."""
-        identity = replace(self.identity, test_images=len(self.rows))
-        return Dataset(identity, train=self.rows, validation=None, test=self.rows)
+        return replace(self.data, test=self.rows)
 
 
 def row_arrays(part: Part, index: list[int] | None = None) -> dict[str, Any]:

@@ -19,8 +19,11 @@ from elboroom.untrusted import read_bytes
 _LARGEST_FIGURE = 8 << 20  # bytes
 _CAPTIONS = {
     "samples": "Generated: z drawn from the prior. Above, the means of p(x|z); below, one draw.",
-    "latent": "The encoder's posterior means of the test images, coloured by class.",
+    "reconstructions": "Images, and below them the means of p(x|z) at their posterior means.",
+    "latent": "The encoder's posterior means of the images, coloured by class.",
     "interpolation": "Means of p(x|z) along the line between two posterior means.",
+    "traversal": "Means of p(x|z) as one latent after another is walked through the prior, the "
+    "others at its mean. The latents that change the image most come first.",
     "contours": "True posterior of z given the observed half, and the Gaussian that variational "
     "inference fits to it: contours at equal depths below the true maximum.",
     "posteriors": "The same posterior by several methods. In two dimensions: with the true "

@@ -1,32 +1,36 @@
 """The run folder: everything about a run, in files that people and programs can read."""
 
+import warnings
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from elboroom.config import Config, DataConfig
-from elboroom.config.kinds import PartName
-from elboroom.data import Dataset, load_data
-from elboroom.data.new import load_new, part_of, read_source
+from elboroom.config import Config, ModelConfig, PartName
+from elboroom.config.checks import require
+from elboroom.config.data import MNIST
+from elboroom.data import Dataset, load_data, load_new, require_dataset
+from elboroom.data.dataset import WHOLE
+from elboroom.data.load import read_source
 from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
-from elboroom.errors import DataError, DiskError, RunError, UsageError
+from elboroom.errors import DataMovedError, DiskError, RunError, UsageError, command
 from elboroom.model.factory import NetworkFactory, import_factory, name_of
-from elboroom.model.likelihoods import likelihood_of, require_support
+from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
 from elboroom.runs import atomic, checkpoints, lock
 from elboroom.runs.checkpoints import Checkpoint, listing
 from elboroom.runs.chosen_part import ChosenPart
-from elboroom.runs.config_file import CONFIG, read_config, write_config
+from elboroom.runs.config_file import CONFIG, read_config, write_config, write_epochs
 from elboroom.runs.environment import warn_of_changes
 from elboroom.runs.metrics_file import METRICS, MetricsFile
 from elboroom.runs.results import Results
 from elboroom.training.initial_model import new_model
-from elboroom.training.schedule import steps_per_epoch
+from elboroom.training.limits.memory import require_memory, require_memory_for_weights
+from elboroom.training.schedule import learning_rate, steps_per_epoch
 from elboroom.training.state import TrainState, new_state
 
 RUNS = Path("runs")
@@ -86,18 +90,21 @@ class Run:
             network: makes the networks, or the whole model; the config records its name.
 
         Raises:
+            UsageError: if `data` is not a Dataset.
             RunError: if something is in the way, or the folder cannot be made or locked.
             DiskError: if it cannot be written.
             DataError: if the likelihood cannot take the values of the data.
         """
         path = Path(path)
+        require_dataset(data)
         if network is not None and not config.model.has_own_network:
             model = replace(config.model, network=name_of(network))
             config = replace(config, model=model)
         for part in (data.train, data.test):
-            require_support(likelihood_of(config.model), part, data.identity.source)
+            require_support(likelihood_class(config.model), part, data.identity.source)
+        _require_free(path)
+        checkpoints.require_disk_space(path, least_weights(config.model, data.event_shape))
         with atomic.disk_errors(path):
-            _require_free(path)
             atomic.make_folder(path, parents=True)
             with lock.locked(path):
                 _require_free(path)  # another process may have made the same run meanwhile
@@ -147,6 +154,32 @@ class Run:
         """
         return lock.locked(self.path)
 
+    def extend(self, epochs: int) -> None:
+        """Raise the number of epochs, so that training goes on after the last one.
+
+        Warn if the learning rate follows a schedule, which then ends later.
+
+        Raises:
+            UsageError: if `epochs` is less than the run has.
+            DiskError: if the config cannot be written.
+        """
+        before = self.config.train
+        require(
+            epochs >= before.resolved_epochs,
+            "epochs",
+            epochs,
+            f"{before.resolved_epochs}, as now, or more",
+        )
+        write_epochs(self.path, epochs)
+        self.config = replace(self.config, train=replace(before, epochs=epochs))
+        if before.schedule != "constant":
+            rates = [learning_rate(c, before.resolved_epochs) for c in (before, self.config.train)]
+            warnings.warn(
+                f"the {before.schedule} schedule now ends after epoch {epochs}: after epoch "
+                f"{before.resolved_epochs} the learning rate is {rates[1]:.2g}, and was {rates[0]:.2g}",
+                stacklevel=2,
+            )
+
     def load_data(self, source: str | None = None) -> Dataset:
         """Load the data that the run was made from.
 
@@ -154,24 +187,30 @@ class Run:
             source: where the data are now, if they were moved or renamed.
 
         Raises:
-            DataError: if there are no data where the run found them.
+            DataMovedError: if there are no data where the run found them.
             IncomparableError: if they are not the data of the run, by their SHA-256.
         """
-        config = self.config.data
         if source is not None:
-            config = replace(config, source=source)
-        elif config.source != DataConfig.source and not Path(config.source).exists():
+            data = load_new(source, self.config.data, self.identity, self.event_shape)
+        elif self.config.data.source == MNIST or self.config.data.path.exists():
+            data = load_data(self.config.data)
+        else:
             raise self._moved()
-        data = load_data(config)
-        # The name of a file that was renamed does not count.
-        found = replace(data.identity, source=self.identity.source)
+        return self.require_data(data)
+
+    def require_data(self, data: Dataset) -> Dataset:
+        """Check that data are those that the run was made from, and return them.
+
+        Raises:
+            IncomparableError: if they are other data, by their SHA-256.
+        """
         self.identity.require_same(
-            found,
+            data.identity,
             what=f"the data of {self.path} has changed since it was trained",
-            fix=f"put back the data that it was trained on at {config.source}, or name it with "
-            "--data",
+            fix=f"put back the data that it was trained on at {self.config.data.source}, or name "
+            "where it is now with --data",
         )
-        return replace(data, identity=self.identity)
+        return data
 
     def choose_part(self, name: PartName | None = None, source: str | None = None) -> ChosenPart:
         """Load a part of the run's own data, or all rows of new data.
@@ -185,14 +224,14 @@ class Run:
                 of the run's data.
             UsageError: if the data have no such part.
         """
-        if source is not None:
-            identity, rows = load_new(source, self.config.data, self.event_shape)
-            if identity.sha256 != self.identity.sha256:
-                _require_whole(name, source)
-                require_support(likelihood_of(self.config.model), rows, identity.source)
-                return ChosenPart(identity, "all", rows, is_new=True)
-        name = name or "test"
-        return ChosenPart(self.identity, name, part_of(self.load_data(source), name))
+        if source is None:
+            return ChosenPart.of(self.load_data(), name or "test")
+        data = load_new(source, self.config.data, self.identity, self.event_shape)
+        if data.identity.split != WHOLE:
+            return ChosenPart.of(data, name or "test")
+        _require_whole(name, source)
+        require_support(likelihood_class(self.config.model), data.test, data.identity.source)
+        return ChosenPart(data, "all", data.test)
 
     def stored_rows(self, chosen: ChosenPart, source: str | None = None) -> StoredRows:
         """Read the rows of a part as their file has them.
@@ -205,8 +244,8 @@ class Run:
         config = config if source is None else replace(config, source=source)
         return StoredRows.of(read_source(config), chosen.rows)
 
-    def _moved(self) -> DataError:
-        return DataError(
+    def _moved(self) -> DataMovedError:
+        return DataMovedError(
             f"the data of {self.path} is no longer at {self.config.data.source}",
             why=f"it was moved, renamed or deleted; its SHA-256 begins {self.identity.sha256[:16]}",
             fix="name it with --data, which recognises it by its SHA-256; to resume training, "
@@ -249,10 +288,32 @@ class Run:
         checkpoints.require_room(self.checkpoints, weights)
 
     def new_training(self, data: Dataset) -> tuple[VAE, TrainState]:
-        """Make the model and the state before the first step, on the device of the config."""
-        device = resolve_device(self.config.train.device)
-        model = new_model(self.config, data, self._network()).to(device)
+        """Make the model and the state before the first step, on the device of the config.
+
+        Raises:
+            UsageError: if training does not fit into the free memory.
+            RunError: if the weights of `init_from` do not fit the model.
+        """
+        require_memory_for_weights(self.config, self.event_shape)
+        model = new_model(self.config, data, self._network())
+        require_memory(model, data, self.config.train, self.config.objective)
+        if self.config.init_from is not None:
+            self._take_weights(model, Run(self.config.init_from, network=self._factory))
+        model.to(resolve_device(self.config.train.device))
         return model, new_state(model)
+
+    def _take_weights(self, model: VAE, other: "Run") -> None:
+        """Take the newest weights of another run; how data are standardised stays as it is."""
+        mine, theirs = ((r.config.model, r.event_shape) for r in (self, other))
+        if mine != theirs:
+            raise RunError(
+                f"the weights of {other.path} do not fit this model",
+                why=f"found {_differences(*theirs, *mine)}",
+                fix="give the new run the model options of the old one, and data of its shape",
+            )
+        of_data = {name for name, _ in model.named_buffers() if name.startswith("likelihood.")}
+        weights = other.load_model().state_dict()
+        model.load_state_dict({n: t for n, t in weights.items() if n not in of_data}, strict=False)
 
     def load_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """Load the model and the state to resume from, and drop the metrics after that step.
@@ -289,7 +350,8 @@ class Run:
         except DiskError as error:
             kept = listing.newest_first(self.checkpoints)
             start = f"its checkpoint {kept[0].name}" if kept else "its start"
-            fix = f"{error.fix}; `elboroom train --resume {self.path}` then resumes from {start}"
+            resume = command("train", "--resume", self.path)
+            fix = f"{error.fix}; `{resume}` then resumes from {start}"
             raise DiskError(error.what, why=error.why, fix=fix) from error
 
 
@@ -300,6 +362,24 @@ def _require_whole(name: PartName | None, source: str) -> None:
             why="it is not the data of the run, which alone was split into parts",
             fix="omit --part: all rows of new data are used",
         )
+
+
+def _differences(
+    found: ModelConfig,
+    shape: tuple[int, ...],
+    expected: ModelConfig,
+    expected_shape: tuple[int, ...],
+) -> str:
+    """Describe how two models differ."""
+    options = [
+        f"{name} {value}; expected {wanted}"
+        for (name, value), wanted in zip(vars(found).items(), vars(expected).values(), strict=True)
+        if value != wanted
+    ]
+    shapes = (
+        [f"events of shape {shape}; expected {expected_shape}"] if shape != expected_shape else []
+    )
+    return "; ".join([*options, *shapes])
 
 
 def _require_free(path: Path) -> None:
@@ -314,5 +394,5 @@ def _require_free(path: Path) -> None:
         raise RunError(
             f"{path} is in the way",
             why="a new run never writes over an old one",
-            fix=f"give another --out, or resume it with `elboroom train --resume {path}`",
+            fix=f"give another --out, or resume it with `{command('train', '--resume', path)}`",
         )

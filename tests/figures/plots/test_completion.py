@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from elboroom import figures
-from elboroom.figures.plots.style import UNSEEN
+from elboroom.figures.plots.tones import UNSEEN
 from tests.support.figure_cases import (
     colours,
     completed,

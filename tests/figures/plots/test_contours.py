@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from elboroom import figures
-from elboroom.figures.plots.style import UNSEEN
+from elboroom.figures.plots.tones import UNSEEN
 from tests.support.figure_cases import DEPTHS, SIGMA, colours, contours, lines, picture, posteriors
 
 

@@ -8,7 +8,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from elboroom import figures
-from elboroom.figures.plots.style import BLUE, GREY, UNSEEN, VERMILION
+from elboroom.figures.plots.style import BLUE, GREY, VERMILION
+from elboroom.figures.plots.tones import UNSEEN
 from tests.support.figure_cases import (
     DEPTHS,
     SIGMA,

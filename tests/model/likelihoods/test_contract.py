@@ -13,15 +13,15 @@ from elboroom.errors import DataError
 from elboroom.model.likelihoods import (
     LIKELIHOOD_CLASSES,
     Bernoulli,
+    LearnedNoise,
     Likelihood,
-    SharedScale,
-    class_of,
-    likelihood_of,
+    ObservationModel,
+    observation_model,
     require_support,
 )
-from elboroom.model.posteriors import DiagonalGaussian
 
-each_name = pytest.mark.parametrize("name", get_args(LikelihoodName))
+each_name = pytest.mark.parametrize("name", LIKELIHOOD_CLASSES)
+EVENT = (1, 4, 4)
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,20 @@ def part():
 
 
 def test_every_name_has_a_class():
-    assert set(LIKELIHOOD_CLASSES) == set(get_args(LikelihoodName))
+    assert {"auto", *LIKELIHOOD_CLASSES} == set(get_args(LikelihoodName))
 
 
 @each_name
 def test_a_class_has_a_scale_where_the_config_has_noise(name):
     kind = LIKELIHOOD_CLASSES[name]
-    assert ModelConfig(likelihood=name).has_noise == kind.has_scale
+    assert ModelConfig(likelihood=name).may_have_noise == kind.has_scale
     assert ("scale" in [field.name for field in fields(kind)]) == kind.has_scale
 
 
 @each_name
 def test_the_class_behind_a_model_is_found(name):
-    assert class_of(likelihood_of(ModelConfig(likelihood=name))) is LIKELIHOOD_CLASSES[name]
+    found = observation_model(ModelConfig(likelihood=name), EVENT)
+    assert found.density is LIKELIHOOD_CLASSES[name]
 
 
 @each_name
@@ -81,7 +82,7 @@ def test_bounded_likelihoods_accept_nothing_beyond_black_and_white(name):
 
 
 def test_the_class_of_a_function_is_unknown():
-    assert class_of(lambda logits: Bernoulli(logits)) is Likelihood
+    assert ObservationModel(lambda logits: Bernoulli(logits)).density is Likelihood
 
 
 def test_the_required_members_are_required():
@@ -96,20 +97,15 @@ def test_defaults(part):
     image = torch.tensor([0.2, torch.inf])
     assert Laplace.fits(image).all()
     assert Laplace.parameter_of(image) is image
-    require_support(SharedScale(Laplace, 0.1), part, "data")
+    require_support(Laplace, part, "data")
 
 
-def test_any_likelihood_with_a_scale_can_share_it():
-    learned = SharedScale(Laplace, None)
+def test_any_likelihood_with_a_scale_can_learn_it():
+    learned = ObservationModel(Laplace, LearnedNoise(()))
     assert learned(torch.zeros(3)).scale.item() == pytest.approx(0.25)
-    assert [name for name, _ in learned.named_parameters()] == ["log_excess"]
-    assert SharedScale(Laplace, 0.1)(torch.zeros(3)).scale.item() == pytest.approx(0.1)
+    assert [name for name, _ in learned.named_parameters()] == ["noise.log_ratio"]
 
 
 def test_values_that_do_not_fit_are_named(part):
     with pytest.raises(DataError, match=r"must be 0 or 1, found 0\.25"):
         require_support(Bernoulli, part, "data")
-
-
-def test_a_class_that_makes_no_likelihood_is_not_asked(part):
-    require_support(DiagonalGaussian, part, "data")  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch.distributions import Normal
 from elboroom import infer
 from elboroom.config import DataConfig, ModelConfig, TrainConfig
 from elboroom.data import load_data
+from elboroom.data.statistics import Statistics
 from elboroom.errors import DataError, IncomparableError, UsageError
 from elboroom.evaluation.likelihood import evaluate
 from elboroom.model.likelihoods import (
@@ -22,8 +22,9 @@ from elboroom.model.likelihoods import (
     ContinuousBernoulli,
     DiscretizedLogistic,
     GaussianPixels,
-    SharedScale,
-    likelihood_of,
+    LearnedNoise,
+    ObservationModel,
+    observation_model,
 )
 from elboroom.model.vae import VAE
 from elboroom.training.loop import train
@@ -146,7 +147,8 @@ def test_gradients_are_finite_in_the_tails_in_float32(kind):
 def test_a_mean_has_a_parameter(kind):
     config = ModelConfig(hidden=(4,), likelihood=kind, data_bias=True)
     mean = torch.linspace(0.05, 0.95, 16).view(EVENT)
-    model = VAE.from_config(config, EVENT, generator=generator(), mean=mean)
+    statistics = Statistics(mean.double(), torch.full(EVENT, 0.2).double(), torch.ones(EVENT))
+    model = VAE.from_config(config, EVENT, generator=generator(), statistics=statistics)
     for p in list(model.decoder.parameters())[:-1]:
         p.data.zero_()
     found = model.decode(torch.zeros(1, 2)).mean[0]
@@ -178,23 +180,26 @@ def test_the_gaussian_is_that_of_torch():
 
 
 def test_a_learned_scale_finds_that_of_the_noise():
-    model = SharedScale(GaussianPixels, None)
+    model = ObservationModel(GaussianPixels, LearnedNoise(()))
     x = 0.5 + 0.1 * torch.randn(2_000, 3, generator=generator())
-    adam = torch.optim.Adam(model.parameters(), 0.05)
+    adam = torch.optim.Adam(model.parameters(), 0.005)
     for _ in range(200):
         adam.zero_grad()
         (-model(torch.full_like(x, 0.5)).log_prob(x).mean()).backward()
         adam.step()
-    assert model.scale.item() == pytest.approx((x - 0.5).square().mean().sqrt().item(), rel=1e-3)
+    assert model.noise.scale.item() == pytest.approx(
+        (x - 0.5).square().mean().sqrt().item(), rel=1e-3
+    )
 
 
 def test_a_given_scale_is_not_trained_and_a_learned_one_is_saved():
-    assert not list(SharedScale(GaussianPixels, 0.2).parameters())
-    assert SharedScale(GaussianPixels, 0.2).scale.item() == pytest.approx(0.2)
+    fixed = observation_model(ModelConfig(likelihood="gaussian", noise=0.2), EVENT)
+    assert not list(fixed.parameters())
+    assert fixed.noise.scale.unique().item() == pytest.approx(0.2)
     model = VAE.from_config(
         ModelConfig(hidden=(4,), likelihood="gaussian"), EVENT, generator=generator()
     )
-    assert "likelihood.log_excess" in model.state_dict()
+    assert "likelihood.noise.log_ratio" in model.state_dict()
 
 
 @pytest.mark.parametrize(
@@ -326,13 +331,5 @@ def test_sampling_methods_find_the_posterior(kind):
 def test_completions_have_the_support_of_the_likelihood(kind):
     model, x, mask, exact = grey_problem(kind)
     found = infer.complete(model, x, mask, exact, draws=3, generator=generator())
-    assert likelihood_of(ModelConfig(likelihood=kind)) is not None
-    kinds = getattr(model.likelihood, "kind", model.likelihood)
-    assert kinds.fits(found.draws).all()
+    assert model.likelihood.density.fits(found.draws).all()
     assert torch.equal(found.draws[:, mask], x[mask].expand(3, -1))
-
-
-def test_options_come_back(tmp_path):
-    config = ModelConfig(likelihood="gaussian", noise=0.2)
-    assert likelihood_of(config).scale.item() == pytest.approx(0.2)
-    assert likelihood_of(replace(config, noise=None)).scale.requires_grad

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from elboroom.config import ModelConfig, ObjectiveConfig
+from elboroom.data.statistics import Statistics
 from elboroom.errors import UsageError
 from elboroom.infer import encoder, grid, hmc, laplace, sir, svi
 from elboroom.infer.target import Target
@@ -366,7 +367,8 @@ def test_the_output_starts_at_the_mean_image_where_it_is_to(kind):
     mean = MEAN.clone()
     mean[0, 0, :3] = torch.tensor([0.0, 1.0, torch.nan])
     config = options(kind, data_bias=True)
-    model = VAE.from_config(config, EVENT, generator=generator(), mean=mean)
+    statistics = Statistics(mean, torch.ones(EVENT), torch.ones(EVENT))
+    model = VAE.from_config(config, EVENT, generator=generator(), statistics=statistics)
     bias = model.decoder.trunk[-1].bias.unflatten(0, EVENT)
     mean[0, 0, :3] = torch.tensor([1e-3, 1 - 1e-3, 0.5])
     torch.testing.assert_close(bias.sigmoid(), mean)
@@ -378,8 +380,9 @@ def test_the_output_starts_at_the_mean_image_where_it_is_to(kind):
 @pytest.mark.parametrize(("mean", "found"), [(None, "None"), (MEAN.flatten(), r"\(16,\)")])
 def test_the_output_cannot_start_at_a_mean_that_is_not_there(mean, found):
     config = replace(ModelConfig(), data_bias=True)
+    statistics = None if mean is None else Statistics(mean, mean, mean)
     with pytest.raises(UsageError, match=rf"shape \(1, 4, 4\), found {found}"):
-        VAE.from_config(config, EVENT, generator=generator(), mean=mean)
+        VAE.from_config(config, EVENT, generator=generator(), statistics=statistics)
 
 
 def test_a_network_may_have_no_hidden_layer():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from elboroom.config import ModelConfig, NetworkName
+from elboroom.data.statistics import Statistics
 from elboroom.errors import UsageError
 from elboroom.infer import laplace
 from elboroom.infer.observed import restrict_to_observed
@@ -132,7 +133,7 @@ def test_a_network_without_an_output_bias_cannot_start_at_the_mean(monkeypatch):
             ModelConfig(2, (8,), data_bias=True),
             EVENT,
             generator=generator(),
-            mean=torch.full(EVENT, 0.5),
+            statistics=Statistics(*torch.full((3, *EVENT), 0.5)),
         )
 
 

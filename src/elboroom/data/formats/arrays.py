@@ -1,97 +1,131 @@
-"""Arrays of images in `.npy` and `.npz` files, checked before they are used."""
+"""Arrays by name → Source, checked before they are used."""
 
-import math
-from pathlib import Path
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from elboroom.data.formats.array_files import load_arrays
-from elboroom.data.source import Source, SourcePart, in_chunks, to_bytes_or_floats
+from elboroom.config import DataConfig
+from elboroom.data.formats.names import Role, assign_roles
+from elboroom.data.formats.values import white_value
+from elboroom.data.groups import group_numbers
+from elboroom.data.labels import NotClassesError, RawLabels, read_labels_of_parts
+from elboroom.data.source import Source, SourcePart, to_bytes_or_floats
 from elboroom.errors import DataError
 
-_TRAIN_NAMES = ("x_train", "images", "x", "data", "arr_0")
-_MASK_NAMES = ("mask_train", "mask")
-_LABEL_NAMES = ("y_train", "labels", "y")
-_LARGEST_FLOAT32 = np.finfo(np.float32).max
+_PARTS = ("train", "validation", "test")
+_MOST_CHANNELS = 4
 
 
-def read_array(path: Path, *, real: bool = False, memory: float = math.inf) -> Source:
-    """Read the images of a `.npy`, or the images, labels and test part of a `.npz`.
+def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -> Source:
+    """Make a source of arrays by the roles that their names give them.
 
-    A value is missing where it is NaN, or where the array `mask` (`mask_test` for the test part) is
-    False.
+    A value is missing where it is NaN, or where the mask of its part is False.
 
     Args:
-        path: the file.
-        real: True if floats may have any finite value.
-        memory: GiB that the images may take. Reading takes twice their size. A larger `.npy` is
-            mapped: it stays on disk, in its own type.
+        name: the name that results give the data, also for errors.
+        arrays: the images or rows of each part, and labels and masks if there are any; a single
+            array is the images whatever its name.
+        config: its `binarisation` permits values outside [0, 1] or not; its `unused` names arrays
+            to leave out; its `group_by` the array of the groups of the training rows.
 
     Raises:
-        DataError: if the file is missing, is not such an array, has values that are not those of
-            images, or is larger than `memory` and cannot be mapped.
+        DataError: if an array is left over, does not fit the others, or has values that are not
+            those of data.
     """
-    arrays = load_arrays(path, memory)
-    images = _require_images(_find(arrays, _TRAIN_NAMES, path), path)
-    test = arrays.get("x_test")
-    if test is not None and _require_images(test, path).shape[1:] != images.shape[1:]:
-        raise DataError(
-            f"the train and test images in {path} differ in shape",
-            why=f"train has {images.shape[1:]}, test has {test.shape[1:]}",
-            fix="save both with one shape",
-        )
-    white = _white_value([a for a in (images, test) if a is not None], path, real=real)
-    stored = images, test
-    masks = next((arrays[n] for n in _MASK_NAMES if n in arrays), None), arrays.get("mask_test")
-    if any(mask is not None for mask in masks):
-        images = _apply_mask(images, masks[0], white, path)
-        test = None if test is None else _apply_mask(test, masks[1], white, path)
+    group_by = {array for array in arrays if array == config.group_by}
+    roles = assign_roles(name, arrays, {*config.unused, *group_by})
+    stored = {part: _require_rows(name, roles, arrays, part) for part in _present(roles)}
+    images = stored
+    _require_one_shape(name, images, roles)
+    masks = _masks(name, images, roles, arrays)
+    known = {roles[Role(p, "images")]: _known(a, masks.get(p)) for p, a in images.items()}
+    white = white_value(name, known, config)
+    mapped = isinstance(images["train"], np.memmap)
+    if masks:
+        images = {part: _apply_mask(a, masks.get(part), white) for part, a in images.items()}
         white = 1.0
+    labels, classes, notes = _labels(images, roles, arrays)
+    groups = {g: group_numbers(arrays[g], len(images["train"]), g) for g in group_by}
+    parts = {
+        part: SourcePart(
+            _to_images(array),
+            labels.get(part),
+            groups=groups.get(config.group_by or "") if part == "train" else None,
+            origin=roles[Role(part, "images")] if len(images) > 1 else "",
+            stored=stored[part],
+        )
+        for part, array in images.items()
+    }
     return Source(
-        name=path.name,
-        train=_part(
-            images, next((arrays[n] for n in _LABEL_NAMES if n in arrays), None), stored[0], path
-        ),
-        test=None if test is None else _part(test, arrays.get("y_test"), stored[1], path),
+        name=name,
+        train=parts["train"],
+        validation=parts.get("validation"),
+        test=parts.get("test"),
+        classes=classes,
         white=white,
-        mapped=isinstance(images, np.memmap),
+        mapped=mapped,
+        notes=(*_read_note(roles, config.unused), *notes),
     )
 
 
-def _part(
-    images: np.ndarray, labels: np.ndarray | None, stored: np.ndarray | None, path: Path
-) -> SourcePart:
-    return SourcePart(_to_images(images), _labels(labels, images, path), stored=stored)
+def _present(roles: Mapping[Role, str]) -> list[str]:
+    return [part for part in _PARTS if Role(part, "images") in roles]
 
 
-def _find(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path) -> np.ndarray:
-    if len(arrays) == 1 and not arrays.keys() & {"x_test", "y_test", *_LABEL_NAMES}:
-        return next(iter(arrays.values()))
-    for name in names:
-        if name in arrays:
-            return arrays[name]
-    raise DataError(
-        f"{path} has no images",
-        why=f"found {', '.join(sorted(arrays)) or 'no arrays'}; expected one of {', '.join(names)}",
-        fix=f"rename the array of images to {names[0]}",
-    )
+def _read_note(roles: Mapping[Role, str], unused: Collection[str]) -> list[str]:
+    """Return which array was read as what, if there was a choice."""
+    uses = [f"{array} as {'' if p == 'train' else f'{p} '}{k}" for (p, k), array in roles.items()]
+    left_out = [f"left out {', '.join(unused)}"] if unused else []
+    return ["read " + ", ".join(uses), *left_out] if len(uses) > 1 else left_out
 
 
-def _require_images(array: np.ndarray, path: Path) -> np.ndarray:
+def _require_rows(
+    name: str, roles: Mapping[Role, str], arrays: Mapping[str, np.ndarray], part: str
+) -> np.ndarray:
+    """Return the images of a part, after checking that they are a stack of events."""
+    array = np.asanyarray(arrays[roles[Role(part, "images")]])
     if array.ndim not in (2, 3, 4) or 0 in array.shape:
         raise DataError(
-            f"{path} is not an array of images",
+            f"{name} is not an array of images",
             why=f"found shape {array.shape}; expected (N, D), (N, H, W) or (N, C, H, W), not empty",
-            fix="stack the images along a first axis",
+            fix="give each number a row of its own by x[:, None], or all of them one by x[None]"
+            if array.ndim == 1 and len(array)
+            else "stack the images along a first axis",
         )
+    owner = roles.get(Role(part, "labels"))
+    if owner is not None:
+        _require_rows_first(name, array, arrays[owner])
     return array
+
+
+def _require_rows_first(name: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """Check that the rows are not the last axis, as in arrays that MATLAB wrote."""
+    rows = max(np.shape(labels), default=0)
+    if rows != len(images) and rows == images.shape[-1]:
+        raise DataError(
+            f"the rows of {name} are its last axis",
+            why=f"found shape {images.shape} and {rows:,} labels; expected the rows first",
+            fix="move the last axis to the front: numpy.moveaxis(x, -1, 0)",
+        )
+
+
+def _require_one_shape(
+    name: str, images: Mapping[str, np.ndarray], roles: Mapping[Role, str]
+) -> None:
+    if len({array.shape[1:] for array in images.values()}) > 1:
+        found = [f"{roles[Role(p, 'images')]} has {a.shape[1:]}" for p, a in images.items()]
+        raise DataError(
+            f"the parts of {name} differ in shape",
+            why=", ".join(found),
+            fix="save all of them with one shape",
+        )
 
 
 def _as_events(array: np.ndarray) -> np.ndarray:
     """Return (N, *event): vectors (D,) stay, images become (C, H, W) with the channels first."""
     if array.ndim == 3:
         array = array[:, None]
-    elif array.ndim == 4 and array.shape[-1] in (1, 3) and array.shape[1] not in (1, 3):
+    elif array.ndim == 4 and array.shape[-1] <= _MOST_CHANNELS < array.shape[1]:
         array = np.moveaxis(array, -1, 1)
     return array
 
@@ -102,72 +136,61 @@ def _to_images(array: np.ndarray) -> np.ndarray:
     return events if isinstance(array, np.memmap) else to_bytes_or_floats(events)
 
 
-def _apply_mask(
-    images: np.ndarray, mask: np.ndarray | None, white: float, path: Path
-) -> np.ndarray:
-    """Return values in [0, 1] as floats, NaN where the mask is False."""
-    if mask is None:
-        return images / np.float32(white)
+def _masks(
+    name: str,
+    images: Mapping[str, np.ndarray],
+    roles: Mapping[Role, str],
+    arrays: Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Return the mask of each part that has one."""
+    owners = {p: roles[Role(p, "mask")] for p in images if Role(p, "mask") in roles}
+    for part, owner in owners.items():
+        _require_mask(name, owner, arrays[owner], images[part])
+    return {part: arrays[owner] for part, owner in owners.items()}
+
+
+def _require_mask(name: str, owner: str, mask: np.ndarray, images: np.ndarray) -> None:
     if mask.dtype != bool or mask.shape != images.shape:
         raise DataError(
-            f"a mask in {path} does not fit its images",
+            f"{owner} in {name} does not fit its images",
             why=f"found {mask.dtype} {mask.shape}; expected booleans of shape {images.shape}",
-            fix="save a mask shaped like the images, True where a pixel is known",
+            fix="save a mask shaped like the images, True where a value is known",
         )
-    return np.where(mask, images / np.float32(white), np.float32(np.nan))
-
-
-def _white_value(arrays: list[np.ndarray], path: Path, *, real: bool) -> float:
-    """Return the value that stands for 1: 255 for bytes above 1, else 1.
-
-    Raises:
-        DataError: if the values are neither grey levels nor, if those are permitted, real.
-    """
-    for array in arrays:
-        if array.dtype.kind not in "buif":
-            raise _bad_values(path, f"type {array.dtype}", "save numbers")
-    ends = np.array([_minimum_and_maximum(array) for array in arrays])
-    if np.isnan(ends).any():
-        raise _bad_values(path, "only NaN", "give some values that are not missing")
-    low, high = ends[:, 0].min(), ends[:, 1].max()
-    is_grey_bytes = all(a.dtype == np.uint8 for a in arrays) and high > 1
-    is_real = (
-        real and all(a.dtype.kind == "f" for a in arrays) and max(-low, high) <= _LARGEST_FLOAT32
-    )
-    if not is_grey_bytes and not is_real and (low < 0 or high > 1):
-        raise _bad_values(
-            path,
-            f"{low:g} to {high:g} of type {arrays[0].dtype}",
-            "divide by the largest possible value, save grey levels as uint8, or read real floats "
-            "with --binarisation none and --likelihood gaussian",
-        )
-    return 255.0 if is_grey_bytes else 1.0
-
-
-def _minimum_and_maximum(array: np.ndarray) -> tuple[float, float]:
-    """Return the smallest and the largest value except NaN; NaN if there is no other."""
-    lows, highs = zip(
-        *((np.fmin.reduce(p, axis=None), np.fmax.reduce(p, axis=None)) for p in in_chunks(array)),
-        strict=True,
-    )
-    return np.fmin.reduce(lows), np.fmax.reduce(highs)
-
-
-def _bad_values(path: Path, found: str, fix: str) -> DataError:
-    return DataError(
-        f"the values in {path} cannot be used",
-        why=f"found {found}; expected uint8 in 0…255, booleans, or numbers in [0, 1]",
-        fix=fix,
-    )
-
-
-def _labels(labels: np.ndarray | None, images: np.ndarray, path: Path) -> np.ndarray | None:
-    if labels is None:
-        return None
-    if labels.shape != (len(images),) or labels.dtype.kind not in "bui":
+    if not mask.any():
         raise DataError(
-            f"the labels in {path} do not fit its images",
-            why=f"found {labels.dtype} of shape {labels.shape}; expected {len(images)} integers",
-            fix="save one integer class for each image",
+            f"{owner} in {name} leaves no value",
+            why="found False everywhere; expected True where a value is known",
+            fix=f"save ~{owner} if it is True where a value is missing",
         )
-    return labels.astype(np.int64)
+
+
+def _known(images: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Return the values that a mask keeps: bytes in a row, others in place among NaN."""
+    if mask is None:
+        return images
+    is_in_place = images.dtype.kind in "if"
+    return np.where(mask, images, np.float32(np.nan)) if is_in_place else images[mask]
+
+
+def _apply_mask(images: np.ndarray, mask: np.ndarray | None, white: float) -> np.ndarray:
+    """Return values in units of `white` as floats, NaN where the mask is False."""
+    brightness = images / np.float32(white)
+    return brightness if mask is None else np.where(mask, brightness, np.float32(np.nan))
+
+
+def _labels(
+    images: Mapping[str, np.ndarray],
+    roles: Mapping[Role, str],
+    arrays: Mapping[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None, list[str]]:
+    """Return the labels of each part, the classes, and a note if they cannot be used."""
+    owners = {p: roles[Role(p, "labels")] for p in images if Role(p, "labels") in roles}
+    if not owners:
+        return {}, None, []
+    raw = [RawLabels(arrays[owner], len(images[part]), owner) for part, owner in owners.items()]
+    names = arrays.get(roles.get(Role("train", "class names"), ""))
+    try:
+        positions, classes = read_labels_of_parts(raw, names)
+    except NotClassesError as error:
+        return {}, None, [f"{error.what}, and are left out: {error.why}"]
+    return dict(zip(owners, positions, strict=True)), classes, []

@@ -8,13 +8,18 @@ from elboroom.errors import DataError
 COPIES = 2  # images are in memory as they are read, and in the parts that are made of them
 
 
-def cannot_read(path: Path, why: str) -> DataError:
-    """Return the error for a file that no format can read, with the list of all formats."""
-    return DataError(
-        f"cannot read {path} as data",
-        why=why,
-        fix=f"give `mnist`, or the path of {'; of '.join(FORMATS.values())}",
-    )
+class UnreadableArrayError(ValueError):
+    """An array that is never read, with the way to save it as one that is."""
+
+    def __init__(self, why: str, fix: str) -> None:
+        super().__init__(why)
+        self.fix = fix
+
+
+def cannot_read(path: Path, why: str, fix: str | None = None) -> DataError:
+    """Return the error for a file that cannot be read; without a `fix`, it lists all formats."""
+    every = f"give `mnist`, or the path of {'; of '.join(FORMATS.values())}"
+    return DataError(f"cannot read {path} as data", why=why, fix=fix or every)
 
 
 def fits(size: int, memory: float, copies: int = COPIES) -> bool:

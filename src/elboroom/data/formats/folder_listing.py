@@ -1,116 +1,198 @@
-"""The parts and classes of a folder of pictures, from its names, before any picture is read.
-
-A fault is an `OSError` or a `ValueError`, from which the reader makes a `DataError`.
-"""
+"""The parts and classes of a folder of pictures, from its names, before any picture is read."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
+from elboroom.data.formats.names import part_of
+from elboroom.data.labels import in_natural_order
 
 _MOST_NAMES = 1_000_000
 _MOST_SHOWN = 9  # names in an error
-_PARTS = ["test", "train"]
-_SPLITS = {*_PARTS, "val", "valid", "validation"}  # names that nobody gives to all classes
+_LITTER = {
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r", "@eadir"),
+    *("$recycle.bin", "system volume information"),
+}
+"""Names that systems leave in folders, in lower case."""
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+_LAYOUT = (
+    "put only .png files in it, or one folder of them for each class; parts are folders `train`, "
+    "`val` and `test`, of which only `train` is needed beside another"
+)
+_AS_ARRAY = "save the images as one .npy of uint8, which can stay on disk"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Pictures in the order of their names.
+    """Pictures in the order of their classes and names.
 
     Attributes:
         files: their paths, (N,).
-        classes: sorted names of the folders that hold them; empty if there are no such folders.
-        labels: (N,) int64, positions among the classes; None if there are no classes.
+        classes: the name of the folder that holds each, (N,); None if there are no classes.
     """
 
     files: list[str]
-    classes: list[str]
-    labels: np.ndarray | None
+    classes: list[str] | None
 
 
-class TooManyError(ValueError):
-    """More names than memory should hold."""
+@dataclass(frozen=True)
+class Folder:
+    """The names in a folder of pictures.
+
+    Attributes:
+        parts: the pictures of train, and of validation and test if there are any.
+        classes: the names of all classes, in natural order; None if there are none.
+        passed_over: names that systems leave, such as Thumbs.db.
+    """
+
+    parts: dict[str, Listing]
+    classes: tuple[str, ...] | None
+    passed_over: list[str]
+
+    @property
+    def unlike_classes(self) -> list[str]:
+        """Classes that some labelled part lacks."""
+        found = [set(part.classes) for part in self.parts.values() if part.classes is not None]
+        return in_natural_order(set().union(*found) - set.intersection(*found)) if found else []
 
 
-def list_parts(folder: Path) -> tuple[Listing, Listing | None]:
-    """List the training part, and the test part if there is one.
+class LayoutError(ValueError):
+    """A folder that has another layout, with the way to lay it out."""
+
+    def __init__(self, why: str, fix: str = _LAYOUT) -> None:
+        super().__init__(why)
+        self.fix = fix
+
+
+@dataclass
+class _Names:
+    """The number of pictures met so far below `root`, and the names passed over."""
+
+    root: Path
+    pictures: int = 0
+    passed_over: list[str] = field(default_factory=list)
+
+    def listed(self, folder: Path) -> tuple[list[str], list[str]]:
+        """Return the names of all folders and of all pictures; exactly one list is empty."""
+        folders, files = [], []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _is_litter(entry.name):
+                    self.passed_over.append(entry.name)
+                    continue
+                _require_plain(entry)
+                is_folder = entry.is_dir(follow_symlinks=False)
+                (folders if is_folder else files).append(entry.name)
+                self.pictures += not is_folder
+                _require_few(max(self.pictures, len(folders)))
+        _require_pictures(self.root, folder, files)
+        if folders and files:
+            found = f"pictures ({min(files)}) and folders ({min(folders)})"
+            raise LayoutError(f"{folder} holds both {found}")
+        if not folders and not files:
+            raise LayoutError(f"{folder} holds no pictures")
+        return in_natural_order(folders), sorted(files)
+
+
+def list_folder(folder: Path) -> Folder:
+    """List the parts and classes of a folder of pictures.
 
     Raises:
         OSError: if a folder cannot be read.
-        ValueError: if there is anything but pictures, or the folders have another layout.
-        TooManyError: if there are more than a million names.
+        LayoutError: if there is anything but pictures and litter, the folders have another layout,
+            or there are more than a million names.
     """
-    folders, _ = _listed(folder)
-    if sorted(name.lower() for name in folders) != _PARTS:
-        _require_classes(folders)
-        return _listing(folder), None
-    test, train = (_listing(folder / name) for name in sorted(folders, key=str.lower))
-    unlike = sorted({*train.classes} ^ {*test.classes})
-    if unlike:
-        raise ValueError(f"only one of train and test has the classes {_joined(unlike)}")
-    _require_few(len(train.files) + len(test.files))
-    return train, test
+    names = _Names(folder)
+    folders, files = names.listed(folder)
+    found = _parts(folders)
+    if found:
+        parts = {p: _listing(folder / f, names.listed(folder / f), names) for p, f in found.items()}
+    else:
+        parts = {"train": _listing(folder, (folders, files), names)}
+    classes = {name for part in parts.values() for name in part.classes or []}
+    return Folder(parts, tuple(in_natural_order(classes)) or None, names.passed_over)
 
 
-def _listing(folder: Path) -> Listing:
-    classes, names = _listed(folder)
-    files, labels = [os.path.join(folder, name) for name in names], []
-    for label, name in enumerate(classes):
-        deeper, names = _listed(folder / name)
+def convert_line(folder: Path, size: tuple[int, int]) -> str:
+    """Return the line that saves all pictures of a folder as PNG of one size, in another folder."""
+    return (
+        'python -c "from pathlib import Path; from PIL import Image, ImageOps; '
+        f"a, b = Path('{folder}'), Path('{folder}-png'); "
+        "[(o.parent.mkdir(parents=True, exist_ok=True), "
+        f"ImageOps.fit(Image.open(f).convert('RGB'), {size}).save(o)) "
+        f"for f in a.rglob('*.*') if f.suffix.lower() in {PICTURES} "
+        "for o in [(b / f.relative_to(a)).with_suffix('.png')]]\""
+    )
+
+
+def _listing(folder: Path, listed: tuple[list[str], list[str]], names: _Names) -> Listing:
+    folders, pictures = listed
+    if not folders:
+        return Listing([os.path.join(folder, name) for name in pictures], None)
+    files, classes = [], []
+    for name in folders:
+        deeper, pictures = names.listed(folder / name)
         if deeper:
-            raise ValueError(f"{folder / name / deeper[0]} is a folder within a class")
-        files += [os.path.join(folder, name, file) for file in names]
-        labels += [label] * len(names)
-        _require_few(len(files))
-    return Listing(files, classes, np.array(labels, np.int64) if classes else None)
+            raise LayoutError(f"{folder / name / deeper[0]} is a folder within a class")
+        files += [os.path.join(folder, name, picture) for picture in pictures]
+        classes += [name] * len(pictures)
+    return Listing(files, classes)
 
 
-def _listed(folder: Path) -> tuple[list[str], list[str]]:
-    """Return the sorted names of all folders and of all pictures; exactly one list is empty."""
-    folders, files = [], []
-    with os.scandir(folder) as entries:
-        for entry in (e for e in entries if not e.name.startswith(".")):
-            _require_plain(entry)
-            (folders if entry.is_dir(follow_symlinks=False) else files).append(entry.name)
-            _require_few(len(folders) + len(files))
-    _require_pictures(folder, files)
-    if folders and files:
-        found = f"pictures ({min(files)}) and folders ({min(folders)})"
-        raise ValueError(f"{folder} holds both {found}")
-    if not folders and not files:
-        raise ValueError(f"{folder} holds no pictures")
-    return sorted(folders), sorted(files)
+def _parts(folders: Sequence[str]) -> dict[str, str]:
+    """Return the folder of each part, in order; nothing if the folders are classes.
+
+    Raises:
+        LayoutError: if only some folders are parts, or they are not train and another.
+    """
+    words = {name: part_of(name) for name in folders}
+    parts = {part: name for name, part in words.items() if part is not None}
+    is_meant = None not in words.values() or {"train", "test"} <= parts.keys()
+    if not parts or not is_meant:
+        return {}
+    if None in words.values() or len(parts) < len(folders) or "train" not in parts:
+        raise LayoutError(f"found the parts {_joined(folders)}; expected `train`, `val`, `test`")
+    if len(parts) == 1:
+        raise LayoutError(
+            f"found the part {folders[0]} alone; expected `val` or `test` beside it",
+            "give that folder itself, of which a part is then held out",
+        )
+    return {part: parts[part] for part in ("train", "validation", "test") if part in parts}
+
+
+def _is_litter(name: str) -> bool:
+    """Return whether a name is hidden, or left by a system."""
+    return name.startswith(".") or name.lower() in _LITTER
 
 
 def _require_plain(entry: os.DirEntry[str]) -> None:
     """Check that an entry is a file or a folder, and that its name fits on one line."""
     if entry.name.splitlines() != [entry.name]:
-        raise ValueError(f"the name {entry.name!a} has a line break")
+        raise LayoutError(f"the name {entry.name!a} has a line break")
     if entry.is_symlink():
-        raise ValueError(f"{entry.path} is a symbolic link, which may lead out of the folder")
+        raise LayoutError(f"{entry.path} is a symbolic link, which may lead out of the folder")
     if not entry.is_file(follow_symlinks=False) and not entry.is_dir(follow_symlinks=False):
-        raise ValueError(f"{entry.path} is a pipe or a device, not a file")
+        raise LayoutError(f"{entry.path} is a pipe or a device, not a file")
 
 
-def _require_pictures(folder: Path, files: list[str]) -> None:
+def _require_pictures(root: Path, folder: Path, files: Collection[str]) -> None:
     other = min((name for name in files if not name.lower().endswith(".png")), default=None)
-    if other is not None:
-        raise ValueError(f"{folder / other} is not a .png")
-
-
-def _require_classes(folders: list[str]) -> None:
-    """Check that no folder is meant as a part."""
-    names = {name.lower() for name in folders}
-    if names.issuperset(_PARTS) or (names and names <= _SPLITS):
-        raise ValueError(f"found the parts {_joined(folders)}; expected only `train` and `test`")
+    if other is None:
+        return
+    if other.lower().endswith(PICTURES):
+        line = convert_line(root, (64, 64))
+        raise LayoutError(
+            f"{folder / other} is not a .png",
+            f"save all pictures as PNG of one size that you choose: {line}",
+        )
+    raise LayoutError(f"{folder / other} is not a .png", f"take it out of the folder; {_LAYOUT}")
 
 
 def _require_few(count: int) -> None:
     if count > _MOST_NAMES:
-        raise TooManyError(f"it contains more than {_MOST_NAMES:,} names")
+        raise LayoutError(f"it contains more than {_MOST_NAMES:,} names", _AS_ARRAY)
 
 
-def _joined(names: list[str]) -> str:
+def _joined(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_SHOWN]) + (", …" if len(names) > _MOST_SHOWN else "")

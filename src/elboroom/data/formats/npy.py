@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from elboroom.data.formats.errors import UnreadableArrayError
+
 # numpy evaluates a header as a Python literal, which is only safe up to some length. numpy checks
 # the length as well, but reads the header before.
 _LONGEST_HEADER = 10_000  # bytes
@@ -80,9 +82,24 @@ def _parse(header: bytes) -> NpyHeader:
     except Exception as error:  # a literal can raise errors of many types
         raise ValueError("its header is not that of an array") from error
     if dtype.hasobject:
-        raise ValueError("it holds Python objects; reading them would run their code")
+        raise UnreadableArrayError(
+            "it holds Python objects; reading them would run their code",
+            fix="save it as numbers, such as df.to_numpy(dtype='float32', na_value=numpy.nan), or "
+            "as strings by .astype(str)",
+        )
     if dtype.kind not in _KINDS or dtype.char in _DEPENDENT or dtype.itemsize == 0:
-        raise ValueError(f"its type is {str(dtype)[:80]}; expected numbers")
+        raise UnreadableArrayError(
+            f"its type is {str(dtype)[:80]}; expected numbers", fix=_conversion(dtype)
+        )
     if any(type(n) is not int or n < 0 for n in shape):
         raise ValueError(f"its shape is {shape}; expected natural numbers")
     return NpyHeader(shape, dtype)
+
+
+def _conversion(dtype: np.dtype) -> str:
+    """Return the way to save an array of this type as numbers."""
+    if dtype.names:
+        return "save numpy.lib.recfunctions.structured_to_unstructured(a) in its place"
+    if dtype.kind in "mM":
+        return "save times as numbers, such as (t - t[0]) / numpy.timedelta64(1, 's')"
+    return "save it by .astype('float32')"

@@ -55,6 +55,21 @@ def read_header(path: Path) -> PngHeader:
     return PngHeader((width, height), 1 if mode.mode in _GREY else 3, unpacked, packed)
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """The decoded pixels of a picture.
+
+    Attributes:
+        values: uint8, (1, H, W) or (3, H, W).
+        highest: the largest value if the picture has 16 bits, else None.
+        has_alpha: True if some pixels are not opaque.
+    """
+
+    values: np.ndarray
+    highest: int | None
+    has_alpha: bool
+
+
 def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
     """Read a picture as float32 in [0, 1] of `event_shape` (C, H, W).
 
@@ -71,7 +86,7 @@ def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
             fix="give the event as an array",
         )
     with picture_errors(path, fix="give the path of a PNG file"):
-        return read_pixels(path, event_shape) / np.float32(255)
+        return read_pixels(path, event_shape).values / np.float32(255)
 
 
 @contextmanager
@@ -89,11 +104,11 @@ def picture_errors(path: Path | str, *, fix: str) -> Iterator[None]:
         raise DataError(f"cannot read the picture {path}", why=why, fix=fix) from error
 
 
-def read_pixels(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
+def read_pixels(path: Path, event_shape: tuple[int, ...]) -> Pixels:
     """Read a picture as uint8 of `event_shape`, which is (1, H, W) or (3, H, W).
 
     Raises:
-        DataError: if its size is another.
+        DataError: if its size is another, or its shape is in its transparency alone.
         Exception: if it is not a whole picture; a damaged one may raise an error of any type.
     """
     channels, height, width = event_shape
@@ -106,8 +121,27 @@ def read_pixels(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
             _require_pixels(picture)
             picture.verify()  # all checksums, which decoding ignores
         with PngImageFile(BytesIO(content)) as picture:
+            highest = int(np.asarray(picture).max()) if picture.mode.startswith("I") else None
+            has_alpha = _is_transparent(path, picture)
             pixels = np.asarray(_to_8_bits(picture).convert(_MODES[channels]))
-    return np.moveaxis(pixels.reshape(height, width, channels), -1, 0)
+    values = np.moveaxis(pixels.reshape(height, width, channels), -1, 0)
+    return Pixels(values, highest, has_alpha)
+
+
+def _is_transparent(path: Path, picture: Image.Image) -> bool:
+    """Return whether some pixels are not opaque, after checking that the others show something."""
+    if picture.mode.startswith("I") or not picture.has_transparency_data:
+        return False
+    colours = np.asarray(picture.convert("RGBA")).reshape(-1, 4)
+    colour, alpha = colours[:, :3], colours[:, 3]
+    if (colour == colour[0]).all() and (alpha != alpha[0]).any():
+        raise DataError(
+            f"{path} has its shape in its transparency alone",
+            why=f"all pixels have the colour {tuple(colour[0].tolist())}, and unlike opacity",
+            fix="blend the pictures with a background, such as Image.alpha_composite("
+            "Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA')).convert('RGB')",
+        )
+    return bool((alpha < 255).any())
 
 
 def _require_few_chunks(content: bytes) -> None:

@@ -7,13 +7,17 @@ from pathlib import Path
 
 from elboroom.config import DataConfig
 from elboroom.config.kinds import FormatName
-from elboroom.data.formats.array_files import is_npy, is_npz
-from elboroom.data.formats.arrays import read_array
+from elboroom.data.formats.array_files import is_npy, is_npz, load_arrays
+from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.errors import cannot_read
+from elboroom.data.formats.idx import is_idx, is_idx_folder, load_idx, load_idx_folder
+from elboroom.data.formats.mat import is_mat, load_mat
+from elboroom.data.formats.pt import is_pt, load_pt
+from elboroom.data.formats.unreadable import describe
 from elboroom.data.source import Source
 from elboroom.untrusted import open_file
 
-_START = 16  # bytes: longer than the signature of any format
+_START = 512  # bytes: longer than the signature of any format
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Format:
     reader is called.
 
     Attributes:
-        recognises: called with the path and its first 16 bytes, which are empty for a folder. It
+        recognises: called with the path and its first 512 bytes, which are empty for a folder. It
             returns True for this format, by these bytes or by the name, and reads nothing else.
             Formats are asked in the order of `FORMATS`; the first that returns True reads.
         read: called with the path and the options of the data. It returns a `Source`, whose parts
@@ -55,7 +59,7 @@ def read_data(path: Path, config: DataConfig) -> Source:
     for form in FORMATS.values():
         if form.recognises(path, start):
             return form.read(path, config)
-    raise cannot_read(path, "its first bytes are of no known format" if start else "it is empty")
+    raise describe(path)
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -68,18 +72,40 @@ def _first_bytes(path: Path) -> bytes:
         raise cannot_read(path, str(error)) from error
 
 
-def _read_arrays(path: Path, config: DataConfig) -> Source:
-    return read_array(path, real=config.binarisation in ("auto", "none"), memory=config.memory)
+def read_array(path: Path, config: DataConfig) -> Source:
+    """Read the images of a `.npy`, or the arrays of an `.npz` by their names.
+
+    Raises:
+        DataError: as `load_arrays` and `source_of` do.
+    """
+    return source_of(path.name, load_arrays(path, config.memory, config.unused), config)
+
+
+def _read_mat(path: Path, config: DataConfig) -> Source:
+    return source_of(path.name, load_mat(path, config.memory, config.unused), config)
+
+
+def _read_pt(path: Path, config: DataConfig) -> Source:
+    return source_of(path.name, load_pt(path, config.memory, config.unused), config)
+
+
+def _read_idx(path: Path, config: DataConfig) -> Source:
+    if path.is_dir():
+        return source_of(path.resolve().name, load_idx_folder(path, config.memory), config)
+    return source_of(path.name, {"images": load_idx(path, config.memory)}, config)
 
 
 def _read_folder(path: Path, config: DataConfig) -> Source:
     from elboroom.data.formats.folder import read_folder  # needs Pillow, which no other format does
 
-    return read_folder(path, memory=config.memory)
+    return read_folder(path, config)
 
 
 FORMATS: dict[FormatName, Format] = {
-    "npy": Format(lambda path, start: is_npy(start), _read_arrays),
-    "npz": Format(lambda path, start: is_npz(start), _read_arrays),
+    "npy": Format(lambda path, start: is_npy(start), read_array),
+    "pt": Format(lambda path, start: is_pt(start), _read_pt),
+    "npz": Format(lambda path, start: is_npz(start), read_array),
+    "mat": Format(lambda path, start: is_mat(start), _read_mat),
+    "idx": Format(lambda path, start: is_idx(start) or is_idx_folder(path), _read_idx),
     "folder": Format(lambda path, start: path.is_dir(), _read_folder),
 }

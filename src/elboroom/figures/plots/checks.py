@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from elboroom.errors import UsageError
-from elboroom.figures.plots.style import Array
+from elboroom.errors import NotDrawableError, UsageError
+from elboroom.figures.plots.arrays import Array
 
 
 def require_images(name: str, array: Array, leading: str) -> None:
@@ -19,11 +19,11 @@ def require_images(name: str, array: Array, leading: str) -> None:
         leading: names of the axes before the image, such as `"S, P"`.
 
     Raises:
-        UsageError: if it does not, or one of its axes is empty.
+        NotDrawableError: if it does not, or one of its axes is empty.
     """
     expected_ndim = len(leading.split(",")) + 3
     if array.ndim != expected_ndim or array.shape[-3] not in (1, 3) or array.size == 0:
-        raise UsageError(
+        raise NotDrawableError(
             f"{name}: expected images of shape ({leading}, C, H, W), found {array.shape}",
             why="this figure shows images with C = 1 (grey) or 3 (RGB) and no empty axis",
             fix="reshape the events to (C, H, W), or leave the figure out if they are not images",
@@ -41,6 +41,20 @@ def require_shape(name: str, array: Array, shape: tuple[int, ...], axes: str) ->
             f"{name}: expected shape ({axes}) = {shape}, found {array.shape}",
             why="axes of the same name have the same length in all arguments",
             fix=f"pass {name} with that shape",
+        )
+
+
+def require_names(name: str, names: Sequence[str] | None, count: int) -> None:
+    """Check that there are `count` names, if there are any.
+
+    Raises:
+        UsageError: if there are not.
+    """
+    if names is not None and len(names) != count:
+        raise UsageError(
+            f"{name}: expected {count}, found {len(names)}",
+            why="there is one for each of what they name",
+            fix="pass as many names, or None",
         )
 
 

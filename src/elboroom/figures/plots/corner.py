@@ -14,15 +14,17 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import LineStyleType
 
 from elboroom.errors import UsageError
+from elboroom.figures.plots.arrays import Array, Values, as_array, as_arrays
 from elboroom.figures.plots.checks import require_draws, require_methods, require_shape
 from elboroom.figures.plots.style import (
     BLUE,
     TEXT_WIDTH,
     VERMILION,
-    Array,
+    caption_height,
     latent_name,
     new_figure,
     styled,
+    write_caption,
 )
 
 LOOKS: tuple[tuple[str, LineStyleType], ...] = (
@@ -43,10 +45,11 @@ NAME_WIDTH = 20  # characters
 
 @styled
 def corner(
-    draws: Mapping[str, Array],
+    draws: Mapping[str, Values],
     *,
     axis_labels: Sequence[str] | None = None,
-    limits: Array | None = None,
+    limits: Values | None = None,
+    caption: str | None = None,
 ) -> Figure:
     """Draw the density of every dimension on the diagonal, and of every pair below it.
 
@@ -63,15 +66,18 @@ def corner(
         axis_labels: D names of the dimensions; z₁, z₂, … if None.
         limits: `(D, 2)`, the ends of each axis. None spans the draws without the outermost 1 % of
             each method.
+        caption: a line above the figure.
 
     Raises:
         UsageError: if the shapes do not fit, a draw is not finite, D is not 2 to 8, the limits do
             not increase, or there are not 1 to 5 methods.
     """
+    draws = as_arrays("draws", draws)
+    limits = None if limits is None else as_array("limits", limits)
     count = _require(draws, axis_labels, limits)
     limits = _limits_of(draws) if limits is None else limits
     labels = axis_labels or [latent_name(d) for d in range(count)]
-    figure, panels = _panels(limits, labels)
+    figure, panels = _panels(limits, labels, caption_height(caption, TEXT_WIDTH))
     for (row, column), axes in panels.items():
         for index, z in enumerate(draws.values()):
             if row == column:
@@ -80,6 +86,7 @@ def corner(
                 _pair(axes, z[:, [column, row]], limits[[column, row]], index)
         if row == column:
             axes.set_ylim(bottom=0)
+    write_caption(figure, caption)
     _legend(figure, list(draws))
     return figure
 
@@ -123,11 +130,13 @@ def _limits_of(draws: Mapping[str, Array]) -> Array:
     return np.stack([low - MARGIN * width, high + MARGIN * width], axis=1)
 
 
-def _panels(limits: Array, labels: Sequence[str]) -> tuple[Figure, dict[tuple[int, int], Axes]]:
-    """Make the figure and its panels by row and column."""
+def _panels(
+    limits: Array, labels: Sequence[str], extra: float
+) -> tuple[Figure, dict[tuple[int, int], Axes]]:
+    """Make the figure, `extra` inches higher than its panels, and its panels by row and column."""
     count = len(labels)
     side = min(SIDE, (TEXT_WIDTH - 0.5) / count)
-    figure = new_figure(count * side + 0.5, count * side + 0.4)
+    figure = new_figure(count * side + 0.5, count * side + 0.4 + extra)
     grid = figure.add_gridspec(count, count)
     pairs = [(row, column) for row in range(count) for column in range(row + 1)]
     panels = {pair: figure.add_subplot(grid[pair]) for pair in pairs}

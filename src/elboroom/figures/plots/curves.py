@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from elboroom.errors import UsageError
+from elboroom.figures.plots.arrays import Array, Values, as_arrays
 from elboroom.figures.plots.checks import require_shape
-from elboroom.figures.plots.style import BLUE, TEXT_WIDTH, VERMILION, Array, new_figure, styled
+from elboroom.figures.plots.style import BLUE, TEXT_WIDTH, VERMILION, new_figure, styled
 
 TITLES = {
     "elbo": "ELBO, at β = 1",
@@ -25,7 +26,11 @@ FEW = 30  # epochs: a curve of at most this length has a marker per point
 
 @styled
 def curves(
-    train: Mapping[str, Array], held_out: Mapping[str, Array], *, held_out_name: str
+    train: Mapping[str, Values],
+    held_out: Mapping[str, Values],
+    *,
+    held_out_name: str,
+    unit: str = "nats per image",
 ) -> Figure:
     """Draw training curves: the ELBO at the left, its terms at the right.
 
@@ -35,14 +40,16 @@ def curves(
 
     Args:
         train: columns "epoch", "elbo", "reconstruction" and "kl", `(E,)`. "beta" `(E,)` is
-            optional and 1 by default. The ELBO and its terms are in nats per image.
+            optional and 1 by default. The ELBO and its terms are in `unit`.
         held_out: columns "epoch" and "elbo", `(F,)`, at other epochs and possibly none.
             "reconstruction" and "kl" are drawn if present.
         held_out_name: name of the second table in the legend, such as "test".
+        unit: the unit of the ELBO and its terms, as their axes say it.
 
     Raises:
         UsageError: if a column is missing or not as long as "epoch", or `train` has no rows.
     """
+    train, held_out = as_arrays("train", train), as_arrays("held_out", held_out)
     _require_columns("train", train, ("epoch", "elbo", "reconstruction", "kl"))
     _require_columns("held_out", held_out, ("epoch", "elbo"))
     if len(train["epoch"]) == 0:
@@ -54,11 +61,12 @@ def curves(
     warm_up = bool(np.any(np.asarray(train.get("beta", 1.0)) != 1.0))
     figure = new_figure(TEXT_WIDTH, 3.9 if warm_up else 3.1)
     panels = _panels(figure, warm_up)
-    tables = {"train": train, held_out_name: held_out}
+    tables: dict[str, Mapping[str, Array]] = {"train": train, held_out_name: held_out}
     epochs = np.asarray(train["epoch"])
     for quantity, axes in panels.items():
         start = epochs[0] if quantity == "beta" else epochs[len(epochs) // 10]
         _panel(axes, quantity, tables, start)
+        axes.set_ylabel(unit if quantity != "beta" else "")
     figure.legend(handles=panels["elbo"].get_lines(), loc="outside upper center", ncols=2)
     return figure
 
@@ -99,7 +107,7 @@ def _panel(axes: Axes, quantity: str, tables: dict[str, Mapping[str, Array]], st
             marker = "o" if len(values) <= FEW else None
             axes.plot(epochs, values, dashes, color=colour, marker=marker, ms=2.5, label=name)
             shown.append(values[(epochs >= start) & np.isfinite(values)])
-    axes.set(title=TITLES[quantity], ylabel="nats per image" if quantity != "beta" else "")
+    axes.set(title=TITLES[quantity])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
     axes.set_ylim(*_limits(np.concatenate(shown)))
 

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 
 from elboroom.errors import UsageError
-from elboroom.figures.plots.style import Array
+from elboroom.figures.plots.arrays import Array
+from elboroom.figures.plots.style import wrapped
 
 DEPTHS = (0.5, 2.0, 4.5, 8.0)  # nats below the maximum: 1, 2, 3, 4 σ of a Gaussian
 FLOOR = 92.0  # nats below the outermost level: values are clipped here to be finite
@@ -89,3 +90,8 @@ def zoom(axes: Axes, z1: Array, z2: Array, inside: Array) -> None:
 def nats(kl: float) -> str:
     """Format a divergence."""
     return f"{kl:z.3f} nats" if kl < 100 else f"{kl:.3g} nats"
+
+
+def with_note(caption: str | None, width: float) -> str:
+    """Return the title of a legend: the caption of a figure `width` inches wide, and the note."""
+    return "\n".join([*wrapped(caption or "", width), NOTE])

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from elboroom.figures.plots.style import Array, bare
+from elboroom.figures.plots.arrays import Array
+from elboroom.figures.plots.style import (
+    CHARACTER,
+    TEXT_WIDTH,
+    bare,
+    caption_height,
+    new_figure,
+    write_caption,
+)
+from elboroom.figures.plots.tones import Tones
+
+PAGE = 8.6  # inches: the height of a page, for all rows
+LABEL = 0.5  # inches: width of the labels of rows
+STEP_LABEL = 0.3  # inches: width of the label of a column
+NAME_WIDTH = 14  # characters of a name beside a row
 
 
 def gap_of(tiles: Array) -> int:
@@ -47,3 +63,86 @@ def show_mosaic(axes: Axes, tiles: Array, gap: int) -> None:
         aspect=(height + gap) / (width + gap),
     )
     bare(axes)
+
+
+def show_rows(
+    tiles: Array,
+    labels: Sequence[str],
+    tones: Tones,
+    *,
+    margin: float = LABEL,
+    names: Sequence[str] | None = None,
+    caption: str | None = None,
+) -> tuple[Figure, Axes]:
+    """Make a figure of rows of images, one column per image.
+
+    Args:
+        tiles: `(R, P, H, W, 3)`.
+        labels: R labels, at the left in a margin of `margin` inches.
+        tones: the tones of the images.
+        margin: the width of that margin.
+        names: P names, each below its column.
+        caption: a line above the figure.
+    """
+    rows, columns, height, width, _ = tiles.shape
+    tile = min(0.75, (TEXT_WIDTH - margin) / columns, PAGE * width / height / rows)
+    across = columns * tile + margin
+    down = rows * tile * height / width + (0.1 if names is None else 0.3)
+    down += tones.bar_height(across) + caption_height(caption, across)
+    figure = new_figure(across, down)
+    axes = figure.subplots()
+    show_mosaic(axes, tiles, gap_of(tiles))
+    axes.set_yticks(range(rows), labels)
+    if names is not None:
+        room = max(3, int(tile / CHARACTER))
+        axes.set_xticks(range(columns), [shortened(name, room) for name in names])
+    write_caption(figure, caption)
+    tones.add_bar(figure, [axes])
+    return figure, axes
+
+
+def show_walks(
+    walks: Array,
+    steps: Sequence[str],
+    names: Sequence[str],
+    tones: Tones,
+    caption: str | None,
+) -> tuple[Figure, Axes]:
+    """Make a figure of walks `(R, T, C, H, W)` in latent space, one row each.
+
+    Args:
+        walks: the decoded images.
+        steps: T labels of the columns; those that find no room are left out.
+        names: R labels of the rows.
+        tones: the tones of the images.
+        caption: a line above the figure.
+    """
+    tiles = tones.rgb(walks)
+    rows, columns, height, width, _ = tiles.shape
+    tile = min(0.75, (TEXT_WIDTH - 0.7) / columns)
+    across = columns * tile + 0.7
+    down = rows * tile * height / width + 0.45
+    figure = new_figure(across, down + tones.bar_height(across) + caption_height(caption, across))
+    axes = figure.subplots()
+    show_mosaic(axes, tiles, gap_of(tiles))
+    labelled = range(0, columns, _stride(columns, tile))
+    axes.set_xticks(labelled, [steps[step] for step in labelled])
+    axes.set_yticks(range(rows), [shortened(name, 2 * NAME_WIDTH) for name in names])
+    write_caption(figure, caption)
+    tones.add_bar(figure, [axes])
+    return figure, axes
+
+
+def shortened(name: str, room: int) -> str:
+    """Shorten a name to `room` characters, with an ellipsis between its beginning and its end."""
+    if len(name) <= room:
+        return name
+    end = (room - 1) // 2
+    return f"{name[: room - 1 - end]}…{name[len(name) - end :]}"
+
+
+def _stride(steps: int, tile: float) -> int:
+    """Return the smallest stride that leaves room for labels and includes both ends."""
+    last = steps - 1
+    room = lambda stride: stride * tile >= STEP_LABEL or stride == last  # noqa: E731
+    return next((s for s in range(1, steps) if last % s == 0 and room(s)), 1)

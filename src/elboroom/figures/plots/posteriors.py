@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from elboroom.errors import UsageError
+from elboroom.figures.plots.arrays import Array, Values, as_array, as_arrays
 from elboroom.figures.plots.checks import (
     require_draws,
     require_images,
@@ -18,39 +19,50 @@ from elboroom.figures.plots.checks import (
     require_methods,
     require_shape,
 )
-from elboroom.figures.plots.densities import NOTE, levels_of, maximum, nats, outline, shade, zoom
+from elboroom.figures.plots.densities import (
+    levels_of,
+    maximum,
+    nats,
+    outline,
+    shade,
+    with_note,
+    zoom,
+)
+from elboroom.figures.plots.mosaic import PAGE
 from elboroom.figures.plots.style import (
     BLUE,
+    CHARACTER,
     GREY,
     SMALL,
     TEXT_WIDTH,
     VERMILION,
-    Array,
+    caption_height,
     new_figure,
     settle,
-    show_image,
     styled,
 )
+from elboroom.figures.plots.tones import Tones, ValueRange
 
 MOST_IMAGES, MOST_METHODS, MOST_POINTS = 6, 5, 300
-PAGE = 8.6  # inches: the height of a page, for all rows
 PICTURE = 0.75  # inches: width of the image at the left of a row
 LABELS = 0.45  # inches: width of the labels of z₂, and height of those of z₁
 KL_LINE = 12  # points: height of the line with KL(q‖p) above a panel
-CHARACTER, LEGEND_ENTRY = 0.073, 1.5  # inches: widths
+LEGEND_ENTRY = 1.5  # inches: width of an entry of the legend
 
 
 @styled
 def posteriors(
-    z1: Array,
-    z2: Array,
-    log_posterior: Array,
-    log_q: Mapping[str, Array],
-    kl: Mapping[str, Array],
-    images: Array,
-    masks: Array,
+    z1: Values,
+    z2: Values,
+    log_posterior: Values,
+    log_q: Mapping[str, Values],
+    kl: Mapping[str, Values],
+    images: Values,
+    masks: Values,
     *,
-    draws: Mapping[str, Array] | None = None,
+    draws: Mapping[str, Values] | None = None,
+    caption: str | None = None,
+    value_range: ValueRange | None = None,
 ) -> Figure:
     """Draw one row per partly seen image: what was seen, the true posterior, a panel per method.
 
@@ -67,20 +79,29 @@ def posteriors(
         log_q: by the name of a method, `(P, n, m)` nats: its log q(z | seen), normalised too.
         kl: by the name of a method in `log_q`, `(P,)` nats: the exact KL(q‖p). It is not printed
             if it is NaN or the method is left out.
-        images: `(P, C, H, W)` in [0, 1].
+        images: `(P, C, H, W)`, NaN where a pixel is missing.
         masks: `(P, C, H, W)` bool, True = seen.
         draws: by the name of a method, `(K, P, 2)`: z of methods that only draw. At most 300 are
             shown, evenly spaced among the K. Draws outside the grid are not shown.
+        caption: a line above the legend.
+        value_range: the values of black and white, as in `samples`.
 
     Raises:
         UsageError: if the shapes do not fit, a density has a NaN or is zero everywhere, a draw is
             not finite, there are more than 6 images, or not 1 to 5 methods in all.
     """
-    draws = draws or {}
+    z1, z2, images = as_array("z1", z1), as_array("z2", z2), as_array("images", images)
+    log_posterior, masks = as_array("log_posterior", log_posterior), as_array("masks", masks)
+    log_q, kl, draws = (
+        as_arrays("log_q", log_q),
+        as_arrays("kl", kl),
+        as_arrays("draws", draws or {}),
+    )
     _require(z1, z2, log_posterior, log_q, kl, images, masks, draws)
-    figure, rows = _panels(len(images), [*log_q, *draws])
+    tones = Tones.of(value_range, images)
+    figure, rows = _panels(len(images), [*log_q, *draws], tones, caption)
     for p, (picture, truth, *panels) in enumerate(rows):
-        show_image(picture, images[p], masks[p])
+        tones.show(picture, images[p], masks[p])
         levels = levels_of(log_posterior[p])
         shade(truth, z1[p], z2[p], log_posterior[p], levels, BLUE)
         inside = log_posterior[p] >= levels[0]
@@ -95,9 +116,11 @@ def posteriors(
             inside |= _scatter(axes, z1[p], z2[p], z[:, p])
         for axes in (truth, *panels):
             zoom(axes, z1[p], z2[p], inside)
-    _legend(figure, fits=bool(log_q), points=bool(draws))
+    _legend(figure, caption, fits=bool(log_q), points=bool(draws))
+    every_axes = list(figure.axes)
+    tones.add_bar(figure, every_axes)
     settle(figure)
-    for axes in figure.axes:
+    for axes in every_axes:
         # The solver's last digits differ from run to run.
         axes.set_position(np.round(axes.get_position(original=True).bounds, 6).tolist())
         # The panels become squares last, because the layout takes long to settle around squares.
@@ -142,12 +165,15 @@ def _require(
         )
 
 
-def _panels(count: int, methods: list[str]) -> tuple[Figure, list[list[Axes]]]:
+def _panels(
+    count: int, methods: list[str], tones: Tones, caption: str | None
+) -> tuple[Figure, list[list[Axes]]]:
     """Make the figure and its rows: the picture, the true posterior, and a panel per method."""
     panels = 1 + len(methods)
     side = min((TEXT_WIDTH - PICTURE - LABELS) / panels, PAGE / count - LABELS, 1.7)
     width = max(PICTURE + LABELS + panels * side, 2.2 * LEGEND_ENTRY)
-    figure = new_figure(width, count * (side + LABELS) + 0.6)
+    extra = tones.bar_height(width) + caption_height(caption, width)
+    figure = new_figure(width, count * (side + LABELS) + 0.6 + extra)
     grid = figure.add_gridspec(count, 1 + panels, width_ratios=[PICTURE, *[side] * panels])
     rows = [[figure.add_subplot(grid[p, c]) for c in range(1 + panels)] for p in range(count)]
     for _, *others in rows:
@@ -184,7 +210,7 @@ def _scatter(axes: Axes, z1: Array, z2: Array, z: Array) -> Array:
     return near
 
 
-def _legend(figure: Figure, *, fits: bool, points: bool) -> None:
+def _legend(figure: Figure, caption: str | None, *, fits: bool, points: bool) -> None:
     handles = [
         Line2D([], [], color=BLUE, linewidth=0.8, label="true posterior p(z | seen)"),
         Line2D([], [], color=GREY, linewidth=0.8, label="the same, behind a method"),
@@ -195,4 +221,5 @@ def _legend(figure: Figure, *, fits: bool, points: bool) -> None:
         dot = {"linestyle": "none", "marker": "o", "markersize": 3, "markeredgewidth": 0}
         handles.append(Line2D([], [], color=VERMILION, label="draws of z", **dot))
     columns = len(handles) if figure.get_figwidth() > len(handles) * LEGEND_ENTRY else 2
-    figure.legend(handles=handles, ncols=columns, loc="outside upper center", title=NOTE)
+    title = with_note(caption, figure.get_figwidth())
+    figure.legend(handles=handles, ncols=columns, loc="outside upper center", title=title)

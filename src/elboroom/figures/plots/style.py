@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, ParamSpec, TypeAlias
+from typing import Any, ParamSpec
 
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
 P = ParamSpec("P")
 
 TEXT_WIDTH = 6.5  # inches: width of the text on a page
 COLUMN_WIDTH = 3.35  # inches: width of one of two columns
 SMALL = 7  # points: the smallest font size
 MOST_PASSES = 8  # passes of the layout
+CHARACTER, SMALL_CHARACTER = 0.073, 0.065  # inches: width of a character, at most in long texts
 
 BLUE, VERMILION = "#0072B2", "#D55E00"  # Okabe & Ito (2008): distinct in every colour vision
 GREY = "#5A5A5A"
-UNSEEN = "#F7D08A"  # light, and distinct from every grey
 PETROFF = (
     # Petroff (2021), arXiv:2107.02270: ten colours optimised for colour-vision deficiencies
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
@@ -122,23 +120,22 @@ def new_figure(width: float, height: float) -> Figure:
     return StyledFigure(figsize=(width, height), layout="constrained")
 
 
-def rgb(images: Array, unseen: Array | None = None, *, opacity: float = 1.0) -> Array:
-    """Convert images to RGB, and tint the unseen pixels.
+def caption_height(caption: str | None, width: float) -> float:
+    """Return the inches that a caption adds to a figure of `width` inches."""
+    return 0.14 * len(wrapped(caption, width)) + 0.08 if caption else 0.0
 
-    Args:
-        images: `(..., C, H, W)` in [0, 1], C = 1 (grey) or 3 (RGB). Values outside are clipped.
-        unseen: `(..., C, H, W)` bool; a pixel is tinted when any of its channels is unseen.
-        opacity: opacity of the tint; 1 hides the pixel.
 
-    Returns:
-        `(..., H, W, 3)` in [0, 1].
-    """
-    channels_last = np.moveaxis(np.clip(images, 0.0, 1.0), -3, -1)
-    colours = np.broadcast_to(channels_last, (*channels_last.shape[:-1], 3))
-    if unseen is None:
-        return colours
-    weight = opacity * np.any(unseen, axis=-3)[..., None]
-    return (1 - weight) * colours + weight * np.asarray(to_rgb(UNSEEN))
+def write_caption(figure: Figure, caption: str | None) -> None:
+    """Write a caption above a figure, at the left, if there is one."""
+    if caption:
+        lines = wrapped(caption, figure.get_figwidth())
+        look = {"fontsize": SMALL, "color": GREY, "x": 0.01, "ha": "left"}
+        figure.suptitle("\n".join(lines), **look)
+
+
+def wrapped(caption: str, width: float) -> list[str]:
+    """Break a caption into lines for a figure of `width` inches."""
+    return textwrap.wrap(caption, max(8, int(width / SMALL_CHARACTER)))
 
 
 def latent_name(index: int) -> str:
@@ -151,9 +148,3 @@ def bare(axes: Axes) -> None:
     axes.tick_params(length=0)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-
-
-def show_image(axes: Axes, image: Array, mask: Array | None = None) -> None:
-    """Show one image `(C, H, W)` without ticks, tinted where `mask` `(C, H, W)` is False."""
-    axes.imshow(rgb(image, None if mask is None else ~mask))
-    bare(axes)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from elboroom.infer.chains.hamiltonian import QUARTER_TURN, HamiltonianMove, State, move
+from elboroom.infer.chains.noise import Noise
 from elboroom.infer.target import Target
 
 Mass = Literal["diagonal", "dense"]
@@ -110,7 +111,7 @@ class Walk:
         root: A, (B, D, D), the root of Σ or of its diagonal, by `mass`.
         step_size: ε.
         mass: "dense" uses Σ, "diagonal" only its diagonal.
-        generator: random generator of the moves.
+        noise: noise of the moves.
         on_move: called after each move with its number.
         count: the number of moves so far.
     """
@@ -121,7 +122,7 @@ class Walk:
     root: Tensor
     step_size: StepSize
     mass: Mass
-    generator: torch.Generator
+    noise: Noise
     on_move: Callable[[int], None]
     count: int = 0
 
@@ -131,7 +132,7 @@ class Walk:
         target: Target,
         z: Tensor,
         mass: Mass,
-        generator: torch.Generator,
+        noise: Noise,
         on_move: Callable[[int], None],
     ) -> "Walk":
         """Start chains at z, (C, B, D)."""
@@ -139,7 +140,7 @@ class Walk:
         # ε ∝ D^−¼ keeps the acceptance rate constant in the dimension (Neal, 2011).
         step_size = StepSize.of(torch.full_like(z[0, :, 0], target.latents**-0.25))
         scale = root(covariance, mass)
-        return cls(target, state, covariance, scale, step_size, mass, generator, on_move)
+        return cls(target, state, covariance, scale, step_size, mass, noise, on_move)
 
     def warm_up(self, moves: int) -> None:
         """Reach the posterior, estimate Σ in growing windows, and tune ε to it."""
@@ -163,7 +164,7 @@ class Walk:
 
     def move(self, step_size: Tensor) -> HamiltonianMove:
         """Move every chain once, with this step size (B,)."""
-        made = move(self.target, self.state, self.root, step_size, self.generator)
+        made = move(self.target, self.state, self.root, step_size, self.noise)
         self.state, self.count = made.state, self.count + 1
         self.on_move(self.count)
         return made

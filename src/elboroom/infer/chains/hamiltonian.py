@@ -60,22 +60,20 @@ class HamiltonianMove:
 
 
 def move(
-    target: Target, state: State, root: Tensor, step_size: Tensor, generator: torch.Generator
+    target: Target, state: State, root: Tensor, step_size: Tensor, noise: Noise
 ) -> HamiltonianMove:
     """Move every chain of every row along a trajectory; Neal, *MCMC using Hamiltonian dynamics*.
 
     A trajectory lasts a random time between three quarters and three halves of a quarter turn, so
-    that no posterior resonates with all of them. The steps add up to that time exactly. All rows
-    share the same noise.
+    that no posterior resonates with all of them. The steps add up to that time exactly.
 
     Args:
         target: log p(x_seen, z).
         state: the positions of the chains.
         root: A, (B, D, D).
         step_size: ε, (B,), the longest step.
-        generator: random generator of momenta, times and acceptance.
+        noise: noise of momenta, times and acceptance; all rows share the times.
     """
-    noise = Noise(generator, shared=True)
     momentum, uniforms = noise.normal(state.z), noise.uniform(state.log_joint)
     time = QUARTER_TURN * (0.75 + 0.75 * noise.scalar(state.z))
     steps = (time / step_size).ceil().clamp(1, _MAX_STEPS)

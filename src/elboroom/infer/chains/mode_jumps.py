@@ -40,9 +40,8 @@ class Jumps:
             )
         )
 
-    def jump(self, target: Target, state: State, generator: torch.Generator) -> State:
-        """Propose a jump to each chain, and accept or reject it. All rows share the same noise."""
-        noise = Noise(generator, shared=True)
+    def jump(self, target: Target, state: State, noise: Noise) -> State:
+        """Propose a jump to each chain, and accept or reject it."""
         proposed = State.at(target, self.draw(state, noise))
         # log α = log p(x, z′) − log q(z′) − [ log p(x, z) − log q(z) ]
         weight, former = (s.log_joint - self.proposal.log_prob(s.z) for s in (proposed, state))

@@ -1,29 +1,38 @@
 """p(x | z): the densities whose parameter is the output of a decoder."""
 
-from collections.abc import Callable
+import math
 
-from torch import Tensor
+import torch
 
-from elboroom.config import LikelihoodName, ModelConfig
+from elboroom.config import LikelihoodName, ModelConfig, Standardise
+from elboroom.errors import UsageError
 from elboroom.model.likelihoods.bernoulli import Bernoulli
 from elboroom.model.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from elboroom.model.likelihoods.discretized_logistic import DiscretizedLogistic
 from elboroom.model.likelihoods.gaussian import GaussianPixels
 from elboroom.model.likelihoods.likelihood import Likelihood
-from elboroom.model.likelihoods.scale import SharedScale
-from elboroom.model.likelihoods.support import class_of, require_support
+from elboroom.model.likelihoods.noise import LEAST_NOISE, FixedNoise, LearnedNoise
+from elboroom.model.likelihoods.observation import ObservationModel
+from elboroom.model.likelihoods.standardised import Standardised, Units
+from elboroom.model.likelihoods.support import require_support, require_values
 
 __all__ = [
+    "LEAST_NOISE",
     "LIKELIHOOD_CLASSES",
     "Bernoulli",
     "ContinuousBernoulli",
     "DiscretizedLogistic",
+    "FixedNoise",
     "GaussianPixels",
+    "LearnedNoise",
     "Likelihood",
-    "SharedScale",
-    "class_of",
-    "likelihood_of",
+    "ObservationModel",
+    "Standardised",
+    "Units",
+    "likelihood_class",
+    "observation_model",
     "require_support",
+    "require_values",
 ]
 
 LIKELIHOOD_CLASSES: dict[LikelihoodName, type[Likelihood]] = {
@@ -34,7 +43,44 @@ LIKELIHOOD_CLASSES: dict[LikelihoodName, type[Likelihood]] = {
 }
 
 
-def likelihood_of(config: ModelConfig) -> Callable[[Tensor], Likelihood]:
-    """Return the map from the decoder's output to densities of x that `config` names."""
-    kind = LIKELIHOOD_CLASSES[config.likelihood]
-    return SharedScale(kind, config.noise) if kind.has_scale else kind
+def likelihood_class(config: ModelConfig) -> type[Likelihood]:
+    """Return the class of densities that `config` names; "auto" is Bernoulli without data."""
+    return Bernoulli if config.likelihood == "auto" else LIKELIHOOD_CLASSES[config.likelihood]
+
+
+def observation_model(config: ModelConfig, event_shape: tuple[int, ...]) -> ObservationModel:
+    """Build the observation model of `config`, whose units are not measured yet.
+
+    Raises:
+        UsageError: if channels are to be standardised, and x is a vector.
+    """
+    kind, shared = likelihood_class(config), _shared_by(config.standardise, event_shape)
+    units = Units(shared) if _is_standardised(config, kind) else None
+    if not kind.has_scale:
+        return ObservationModel(kind, None, units)
+    if config.noise is not None:
+        return ObservationModel(kind, FixedNoise(torch.full(shared, config.noise)), units)
+    return ObservationModel(kind, LearnedNoise(shared), units)
+
+
+def _is_standardised(config: ModelConfig, kind: type[Likelihood]) -> bool:
+    if config.standardise == "auto":
+        return kind is GaussianPixels
+    return config.standardise != "none"
+
+
+def _shared_by(standardise: Standardise, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape, broadcast to the event, of what the values of a channel or all share."""
+    if standardise == "all":
+        return ()
+    if standardise == "value":
+        return event_shape
+    if len(event_shape) > 1:
+        return event_shape[0], *(1 for _ in event_shape[1:])
+    if standardise == "channel":
+        raise UsageError(
+            "found --standardise channel; expected value or all",
+            why=f"the data are vectors of {math.prod(event_shape)} values, without channels",
+            fix="use --standardise value, or give pictures (N, C, H, W)",
+        )
+    return event_shape

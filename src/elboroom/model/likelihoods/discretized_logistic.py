@@ -1,5 +1,6 @@
 """The 256 grey levels of a byte, as probabilities."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ _LEAST_UNIFORM = 1e-6  # keeps the logit of a uniform draw finite
 
 @dataclass(frozen=True)
 class DiscretizedLogistic(Likelihood):
-    """A logistic of location μ (..., *event) and one scale s, (), rounded to the levels k/255.
+    """A logistic of location μ (..., *event) and scale s, rounded to the levels k/255.
 
     Kingma et al., *Improved variational inference with inverse autoregressive flow* (2016),
     section 5.2; black and white take the tails, as in Salimans et al., *PixelCNN++* (2017),
@@ -36,6 +37,11 @@ class DiscretizedLogistic(Likelihood):
         """Return True where the likelihood accepts a value of x."""
         off = (x * _STEPS - (x * _STEPS).round()).abs()
         return (x >= 0) & (x <= 1) & (off < _STEPS * _ROUNDING)
+
+    @staticmethod
+    def scale_of(std: Tensor) -> Tensor:
+        """Compute the scale s of a logistic, whose standard deviation is s π/√3."""
+        return std * (math.sqrt(3) / math.pi)
 
     @property
     def mean(self) -> Tensor:

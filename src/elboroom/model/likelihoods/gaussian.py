@@ -12,7 +12,7 @@ from elboroom.randomness import normals
 
 @dataclass(frozen=True)
 class GaussianPixels(Likelihood):
-    """N(μ, σ²) for each pixel: `location` is μ (..., *event), `scale` is one σ () for all pixels.
+    """N(μ, σ²) for each value: `location` is μ (..., *event), `scale` is σ, broadcast to it.
 
     It is a density, so its log may be positive.
     """
@@ -49,12 +49,16 @@ class GaussianPixels(Likelihood):
 
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats of B events under each of G parameters, (G, B)."""
-        mean, target = self.location.flatten(1), seen(x, mask).flatten(1)
+        scale = _wide(self.scale.expand(x.shape[1:]).flatten())
+        mean, target = (
+            _wide(self.location.flatten(1)) / scale,
+            _wide(seen(x, mask).flatten(1)) / scale,
+        )
         known = torch.ones_like(target) if mask is None else mask.flatten(1).to(target)
-        # |m_b ∘ (x_b − μ_g)|² = μ_g² · m_b − 2 μ_g · x_b + x_b²
+        # |m_b ∘ (x_b − μ_g) / σ|² = (μ_g / σ)² · m_b − 2 μ_g / σ · x_b / σ + (x_b / σ)²
         squares = mean.square() @ known.T - 2 * mean @ target.T + target.square().sum(-1)
-        volume = known.sum(-1) * (self.scale.log() + 0.5 * LOG_2PI)
-        return -0.5 * squares / self.scale.square() - volume
+        volume = known @ (scale.log() + 0.5 * LOG_2PI)
+        return (-0.5 * squares - volume).to(self.location.dtype)
 
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute ∂ log p(x_seen | z) by the location, (..., B, *event)."""
@@ -64,3 +68,8 @@ class GaussianPixels(Likelihood):
     def information(self, mask: Tensor | None = None) -> Tensor:
         """Compute the Fisher information of seen pixels on the location, 1/σ², (..., B, *event)."""
         return seen(torch.ones_like(self.location) / self.scale.square(), mask)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Return float64, in which the squares of a small σ do not cancel; MPS has only float32."""
+    return values if values.device.type == "mps" else values.double()

@@ -14,13 +14,14 @@ class Likelihood(ABC):
 
     Implementing a likelihood:
         Derive a frozen dataclass from this class. Its first field is the parameter (..., *event);
-        with `has_scale`, its second is one scale () of all pixels. Write the six abstract members.
-        `mask` is True where a pixel is seen: use `seen` and `total`, so that the value of an unseen
-        pixel, which may be NaN, reaches no sum and no gradient.
+        with `has_scale`, its second is a scale that broadcasts to the event. Write the six abstract
+        members. `mask` is True where a pixel is seen: use `seen` and `total`, so that the value of
+        an unseen pixel, which may be NaN, reaches no sum and no gradient.
 
         Set the class attributes below where their defaults do not hold, and override `fits` and
         `takes` together. To name the likelihood in a config, add it to `LIKELIHOOD_CLASSES` and to
-        `elboroom.config.kinds`, and override `parameter_of` for `data_bias`.
+        `elboroom.config.kinds`, and override `parameter_of` for `data_bias`, and `scale_of` where
+        the scale is not the standard deviation.
     """
 
     takes: ClassVar[str] = "any number"
@@ -30,7 +31,7 @@ class Likelihood(ABC):
     in_bits: ClassVar[bool] = False
     """True if bits per pixel are reported, as for discrete grey levels."""
     has_scale: ClassVar[bool] = False
-    """True if one scale of all pixels is the second argument; see `SharedScale`."""
+    """True if the scale of the noise is the second argument; see `ObservationModel`."""
     bounded: ClassVar[bool] = True
     """True if x lies in [0, 1]; the pseudo-inputs of a VampPrior are then kept there."""
 
@@ -43,6 +44,11 @@ class Likelihood(ABC):
     def parameter_of(mean: Tensor) -> Tensor:
         """Compute the parameter whose mean is a given image; by default the image itself."""
         return mean
+
+    @staticmethod
+    def scale_of(std: Tensor) -> Tensor:
+        """Compute the scale whose standard deviation is given; by default that itself."""
+        return std
 
     @property
     @abstractmethod

@@ -5,40 +5,64 @@ from collections.abc import Callable
 from torch import Tensor
 
 from elboroom.data import Part
-from elboroom.errors import DataError
+from elboroom.errors import DataError, UsageError
 from elboroom.model.likelihoods.likelihood import Likelihood
-from elboroom.model.likelihoods.scale import SharedScale
 
 
-def class_of(likelihood: Callable[[Tensor], Likelihood]) -> type[Likelihood]:
-    """Return the class of the densities that `likelihood` makes.
-
-    For a function it is unknown, and the result is `Likelihood` itself, with its defaults.
-    """
-    kind = likelihood.kind if isinstance(likelihood, SharedScale) else likelihood
-    return kind if isinstance(kind, type) and issubclass(kind, Likelihood) else Likelihood
-
-
-def require_support(likelihood: Callable[[Tensor], Likelihood], part: Part, source: str) -> None:
-    """Check that the likelihood accepts every value of the data; NaN is a missing pixel.
+def require_support(kind: type[Likelihood], part: Part, source: str) -> None:
+    """Check that a likelihood accepts every value of the data; NaN is a missing value.
 
     Args:
-        likelihood: a model's map from parameters to densities.
+        kind: class of the densities; `Likelihood` itself accepts everything.
         part: part of the data. Pixels that are drawn again at every visit are binary.
         source: name of the data.
 
     Raises:
         DataError: the likelihood does not accept some value.
     """
-    kind = class_of(likelihood)
-    if part.redraw or kind is Likelihood:
+    if part.redraw:
         return
     for values in part.values():
-        unfit = values[~kind.fits(values) & ~values.isnan()]
-        if len(unfit):
-            raise DataError(
-                f"{source} does not fit the likelihood {kind.__name__}",
-                why=f"every value must be {kind.takes}, found {unfit[0].item():.4g}",
-                fix="choose --binarisation threshold, dynamic or static, which make pixels binary, "
-                "or another --likelihood",
-            )
+        require_values(kind, values[~values.isnan()], source, DataError, _fix)
+
+
+def require_values(
+    kind: type[Likelihood],
+    values: Tensor,
+    name: str,
+    error: type[UsageError],
+    fix: Callable[[Tensor], str],
+) -> None:
+    """Check that a likelihood accepts every one of some values.
+
+    Args:
+        kind: class of the densities; `Likelihood` itself accepts everything.
+        values: values of any shape, none of them NaN.
+        name: what they are, at the beginning of the error.
+        error: class of the error that is raised.
+        fix: values that are not accepted → what the error advises.
+
+    Raises:
+        UsageError: the likelihood does not accept some value.
+    """
+    if kind is Likelihood:
+        return
+    unfit = values[~kind.fits(values)]
+    if len(unfit):
+        raise error(
+            f"{name} does not fit the likelihood {kind.__name__}",
+            why=f"every value must be {kind.takes}, found {unfit[0].item():.4g}",
+            fix=fix(unfit),
+        )
+
+
+def _fix(unfit: Tensor) -> str:
+    """Return what helps values that the likelihood does not accept."""
+    if unfit.min() < 0 or unfit.max() > 1:
+        whole = (unfit == unfit.round()).all() and 1 < unfit.max() <= 255 and unfit.min() >= 0
+        levels = "divide the values by 255 if they are grey levels, or " if whole else ""
+        return f"{levels}use --likelihood gaussian, which takes real values in any unit"
+    return (
+        "use --likelihood auto, which follows the values, or --binarisation threshold, dynamic or "
+        "static, which make them binary"
+    )

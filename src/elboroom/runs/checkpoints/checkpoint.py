@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from elboroom.errors import RunError
+from elboroom.errors import RunError, command
 from elboroom.model.vae import VAE
 from elboroom.runs.atomic import write_file, write_folder
 from elboroom.runs.checkpoints import listing, manifest, retention
@@ -91,7 +91,8 @@ def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: boo
         RunError: if there is no checkpoint, or none matches its manifest and this model.
     """
     broken = list[str]()
-    largest = largest_file(*[model.state_dict()] * 8)  # two states, each with moments
+    # Two states, each with moments, and the best weights.
+    largest = largest_file(*[model.state_dict()] * 9)
     for path in retention.best_first(folder) if best else listing.newest_first(folder):
         try:
             checkpoint = _read(path, largest)
@@ -186,7 +187,7 @@ def _unusable(folder: Path, broken: list[str], *, best: bool) -> RunError:
     return RunError(
         f"no checkpoint of {run} can be used",
         why="; ".join(broken) or "it has none yet: the run was stopped before its first one",
-        fix="train the run again" if broken else f"`elboroom train --resume {run}`",
+        fix="train the run again" if broken else f"`{command('train', '--resume', run)}`",
     )
 
 

@@ -13,7 +13,7 @@ import torch
 
 from elboroom.data.formats.npz import read_archive
 from elboroom.device import resolve_device
-from elboroom.errors import ElboroomError, RunError
+from elboroom.errors import ElboroomError, RunError, command
 from elboroom.evaluation.estimate import Estimate
 from elboroom.runs import checkpoints
 from elboroom.runs.atomic import is_cut_short, unfinished
@@ -80,7 +80,7 @@ def _checkpoints(path: Path) -> tuple[int | None, list[Finding]]:
 
 
 def _resume(path: Path) -> str:
-    return f"`elboroom train --resume {path}`"
+    return f"`{command('train', '--resume', path)}`"
 
 
 def _model(run: Run, step: int | None) -> Iterator[Finding]:
@@ -163,7 +163,7 @@ def _metrics(
 
 
 def _progress(run: Run, history: list[EpochMetrics]) -> Finding:
-    done, asked = len(history), run.config.train.epochs
+    done, asked = len(history), run.config.train.resolved_epochs
     found = f"{done:,} of {asked:,} epochs"
     if done < asked and out_of_patience(history, run.config.train):
         return Finding("training", f"{found}, ended early by --patience")
@@ -180,7 +180,7 @@ def _device(run: Run) -> Finding:
 
 def _results(run: Run, steps: Steps) -> Iterator[Finding]:
     """Check that each result can be read, and find the checkpoint that it was made from."""
-    evaluate = f"`elboroom evaluate {run.path}`"
+    evaluate = f"`{command('evaluate', run.path)}`"
     try:
         read_provenance(run.path)
     except RunError as error:
@@ -192,7 +192,7 @@ def _results(run: Run, steps: Steps) -> Iterator[Finding]:
         yield Finding(PER_IMAGE, found, evaluate)
     else:
         yield from _result(run, steps, PER_IMAGE, evaluate)
-    yield from _result(run, steps, REPORT, f"`elboroom report {run.path}`")
+    yield from _result(run, steps, REPORT, f"`{command('report', run.path)}`")
     yield from _figures(run, steps)
 
 
@@ -268,9 +268,9 @@ def _redrawing(run: Run, names: list[str]) -> Iterator[str]:
     """Yield the commands that draw these files."""
     completions = sum(name.startswith("complete-") for name in names)
     if completions < len(names):
-        yield f"`elboroom figures {run.path}`"
+        yield f"`{command('figures', run.path)}`"
     if completions:
-        yield f"`elboroom complete {run.path} --mask MASK`"
+        yield f"`{command('complete', run.path, '--mask', 'MASK')}`"
 
 
 def _require_archive(content: bytes) -> None:

@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import replace
 
 from elboroom.config import ObjectiveConfig, TrainConfig
-from elboroom.data import Dataset
+from elboroom.data import Dataset, require_dataset
 from elboroom.device import resolve_device
 from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
@@ -36,8 +36,9 @@ def epochs_within(
         objective: the bound that training will maximise.
 
     Raises:
-        UsageError: if not even one epoch fits.
+        UsageError: if `data` is not a Dataset, or not even one epoch fits.
     """
+    require_dataset(data)
     budget, clock = 60 * minutes, time.perf_counter()
     compiled = "on" if config.compile == "on" else "off"
     trial = replace(config, patience=None, compile=compiled)
@@ -50,7 +51,7 @@ def epochs_within(
             why=f"an epoch of {len(data.train):,} images takes {per_epoch:.3g} s here",
             fix="allow more minutes, or use a smaller --hidden or a larger --batch-size",
         )
-    return min(config.epochs, int(left / per_epoch))
+    return min(config.resolved_epochs, int(left / per_epoch))
 
 
 def _seconds_per_step(

@@ -1,0 +1,152 @@
+"""The meaning of arrays by their names, such as `x_train` or `TestLabels`."""
+
+import re
+from collections.abc import Collection, Mapping
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from elboroom.errors import DataError
+
+_PARTS: dict[str, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid", "dev"),
+    "test": ("test", "testing", "t10k"),
+}
+_KINDS: dict[str, tuple[str, ...]] = {
+    "images": ("x", "images", "image", "data", "features", "samples", "inputs", "arr0", ""),
+    "labels": ("y", "labels", "label", "targets", "target"),
+    "mask": ("mask",),
+}
+_CLASS_NAMES = ("classes", "classnames", "labelnames", "targetnames")
+KNOWN = (
+    "images, x or data; labels, y or target; mask; class_names; each alone or with train, val or "
+    "test, such as x_val"
+)
+
+
+class Role(NamedTuple):
+    """The use of an array.
+
+    Attributes:
+        part: train, validation or test.
+        kind: images, labels or mask; or class names, which all parts share.
+    """
+
+    part: str
+    kind: str
+
+
+def _spellings() -> dict[str, Role]:
+    """Return every known name, without case and separators."""
+    found = dict.fromkeys(_CLASS_NAMES, Role("train", "class names"))
+    found |= {word: Role("train", kind) for kind, words in _KINDS.items() for word in words if word}
+    for (part, parts), (kind, kinds) in product(_PARTS.items(), _KINDS.items()):
+        for a, b in product(parts, kinds):
+            found |= {a + b: Role(part, kind), b + a: Role(part, kind)}
+    return found
+
+
+_ROLES = _spellings()
+
+
+def part_of(name: str) -> str | None:
+    """Return the part that a folder of this name holds; None if it is not named as one."""
+    return next((part for part, words in _PARTS.items() if name.lower() in words), None)
+
+
+def role_of(name: str) -> Role | None:
+    """Return the role that a name has in any case and with any separators; None if it has none."""
+    return _ROLES.get(re.sub(r"[ _.-]", "", name.lower()))
+
+
+def assign_roles(
+    source: str, arrays: Mapping[str, np.ndarray], unused: Collection[str]
+) -> dict[Role, str]:
+    """Assign the arrays of a source to the parts of the data.
+
+    Args:
+        source: the file, for errors.
+        arrays: the arrays by name. A single one is the images, whatever its name.
+        unused: names of arrays to leave out.
+
+    Returns:
+        The name of the array in each role.
+
+    Raises:
+        DataError: if an array has no role, or two have the same; or if there are no images, or
+            labels or a mask without them.
+    """
+    _require_present(source, arrays, unused)
+    names = [name for name in arrays if name not in unused]
+    roles: dict[Role, str] = {}
+    for name in names:
+        role = role_of(name) or (Role("train", "images") if len(names) == 1 else None)
+        if role is not None and role in roles:
+            raise _twice(source, role, roles[role], name)
+        if role is not None:
+            roles[role] = name
+    if Role("train", "images") not in roles:
+        raise _no_images(source, names)
+    left = [n for n in names if n not in roles.values() or _is_orphan(n, roles)]
+    if left:
+        raise _left_over(source, left, roles, arrays)
+    return roles
+
+
+def _is_orphan(name: str, roles: Mapping[Role, str]) -> bool:
+    """Return whether the array belongs to images, or names to labels, that are not there."""
+    role = next(role for role, owner in roles.items() if owner == name)
+    if role.kind == "class names":
+        return all(other.kind != "labels" for other in roles)
+    return Role(role.part, "images") not in roles
+
+
+def _require_present(
+    source: str, arrays: Mapping[str, np.ndarray], unused: Collection[str]
+) -> None:
+    absent = sorted(set(unused) - set(arrays))
+    if absent:
+        raise DataError(
+            f"{source} has no array {', '.join(absent)} to leave unused",
+            why=f"found {_joined(arrays) or 'no arrays by name'}",
+            fix="name arrays of the file in --unused",
+        )
+
+
+def _no_images(source: str, names: Collection[str]) -> DataError:
+    return DataError(
+        f"{source} has no images",
+        why=f"found {_joined(sorted(names)) or 'no arrays'}; expected x_train, images, x or data",
+        fix="rename the array of images or rows to x_train",
+    )
+
+
+def _twice(source: str, role: Role, first: str, second: str) -> DataError:
+    return DataError(
+        f"{source} has two arrays for the {role.kind} of the {role.part} part",
+        why=f"found {first} and {second}",
+        fix=f"name the one to leave out, such as --unused {second}",
+    )
+
+
+def _left_over(
+    source: str, left: list[str], roles: Mapping[Role, str], arrays: Mapping[str, np.ndarray]
+) -> DataError:
+    images = roles[Role("train", "images")]
+    is_list = all(re.fullmatch(r"arr_[0-9]+", name) for name in [images, *left])
+    if is_list and all(arrays[name].shape == arrays[images].shape for name in left):
+        fix = "save a list of images as one array: numpy.savez(file, images=numpy.stack(images))"
+    else:
+        fix = f"rename it, or leave it out with --unused {' '.join(left)}"
+    return DataError(
+        f"{source} has arrays that would not be used: {_joined(left)}",
+        why=f"{images} is read as the images; known names are {KNOWN}",
+        fix=fix,
+    )
+
+
+def _joined(names: Collection[str]) -> str:
+    shown = list(names)[:9]
+    return ", ".join(shown) + (", …" if len(names) > len(shown) else "")

@@ -1,0 +1,246 @@
+"""Files that are not read: what each is, by its first bytes, and the line that converts it."""
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from elboroom.data.formats.errors import cannot_read
+from elboroom.errors import DataError
+from elboroom.untrusted import open_file
+
+_START = 4096  # bytes that tell one format from another
+_GZIP = b"\x1f\x8b"
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
+_MOST_NAMES = 50  # of a zip that are looked at
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A kind of file that is not read.
+
+    Attributes:
+        name: the kind, with its article.
+        recognises: called with the path and the first 4,096 bytes.
+        fix: the way to make it a file that is read; `{path}` is the file, `{out}` the same name as
+            a `.npy`.
+    """
+
+    name: str
+    recognises: Callable[[Path, bytes], bool]
+    fix: str
+
+
+def describe(path: Path, why: str = "its first bytes are of no known format") -> DataError:
+    """Return the error for a file that is not read; it names what the file is, or else `why`."""
+    try:
+        with open_file(path) as file:
+            start = file.read(_START)
+    except (OSError, ValueError) as error:
+        return cannot_read(path, str(error))
+    if not start:
+        return cannot_read(path, "it is empty")
+    kind = next((kind for kind in UNREADABLE if kind.recognises(path, start)), None)
+    if kind is None:
+        return cannot_read(path, why)
+    return cannot_read(
+        path, f"it is {kind.name}", kind.fix.format(path=path, out=path.with_suffix(".npy"))
+    )
+
+
+def _python(code: str) -> str:
+    return f'python -c "{code}"'
+
+
+def _begins(*starts: bytes) -> Callable[[Path, bytes], bool]:
+    return lambda path, start: start.startswith(starts)
+
+
+def _at(place: int, word: bytes) -> Callable[[Path, bytes], bool]:
+    return lambda path, start: start[place : place + len(word)] == word
+
+
+def _holds(*words: str) -> Callable[[Path, bytes], bool]:
+    """Return a test for a zip one of whose first names ends in one of these words."""
+    return lambda path, start: (
+        start.startswith(b"PK") and any(name.lower().endswith(words) for name in _names(path))
+    )
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()[:_MOST_NAMES]
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return []
+
+
+def _unpacks_to(word: bytes) -> Callable[[Path, bytes], bool]:
+    """Return a test for a gzip whose content begins with `word`."""
+    return lambda path, start: start.startswith(_GZIP) and _unpacked(start).startswith(word)
+
+
+def _unpacked(start: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(start, 64)
+    except zlib.error:
+        return b""
+
+
+def _is_text(path: Path, start: bytes) -> bool:
+    return b"\0" not in start and all(b >= 32 or b in b"\t\n\r\f" for b in start)
+
+
+def _is_table(delimiter: bytes) -> Callable[[Path, bytes], bool]:
+    return lambda path, start: _is_text(path, start) and delimiter in start.split(b"\n")[0]
+
+
+def _is_headed(delimiter: bytes) -> Callable[[Path, bytes], bool]:
+    """Return a test for a table whose first line is not of numbers."""
+
+    def recognises(path: Path, start: bytes) -> bool:
+        return _is_table(delimiter)(path, start) and not _are_numbers(
+            start.split(b"\n")[0].split(delimiter)
+        )
+
+    return recognises
+
+
+def _are_numbers(cells: list[bytes]) -> bool:
+    try:
+        [float(cell) for cell in cells if cell.strip()]
+    except ValueError:
+        return False
+    return True
+
+
+def _table(delimiter: str, *, header: bool) -> str:
+    skip = ", skip_header=1" if header else ""
+    read = f"numpy.genfromtxt('{{path}}', delimiter={delimiter!r}{skip})"
+    line = _python(f"import numpy; numpy.save('{{out}}', {read})")
+    return f"{line}; text and empty cells become NaN, so leave out columns of text"
+
+
+def _pandas(function: str) -> str:
+    read = f"pandas.{function}('{{path}}').to_numpy('float32')"
+    return _python(f"import numpy, pandas; numpy.save('{{out}}', {read})")
+
+
+_HDF5 = _python(
+    "import h5py, numpy; numpy.savez('{path}.npz', **{{k: v[()] for k, v in "
+    "h5py.File('{path}').items() if hasattr(v, 'shape')}})"
+)
+_UNPACK = "unpack it"
+_PICTURE = "give the folder that holds the pictures, all of one size and saved as PNG"
+UNREADABLE = [
+    Unreadable(
+        "a MATLAB 7.3 file",
+        _begins(b"MATLAB 7.3"),
+        "save it in MATLAB by save(..., '-v7'), or " + _HDF5,
+    ),
+    Unreadable(
+        "an AnnData file",
+        lambda path, start: path.suffix == ".h5ad",
+        _python(
+            "import anndata, numpy; numpy.save('{out}', "
+            "anndata.read_h5ad('{path}').to_df().to_numpy('float32'))"
+        ),
+    ),
+    Unreadable("an HDF5 file", _begins(b"\x89HDF\r\n\x1a\n"), _HDF5),
+    Unreadable("a Parquet table", _begins(b"PAR1"), _pandas("read_parquet")),
+    Unreadable("a Feather table", _begins(b"ARROW1"), _pandas("read_feather")),
+    Unreadable(
+        "a SQLite database",
+        _begins(b"SQLite format 3\0"),
+        "save a query of it: numpy.save('x.npy', pandas.read_sql(query, connection).to_numpy("
+        "'float32'))",
+    ),
+    Unreadable(
+        "a .pt that PyTorch before 1.6 wrote",
+        _begins(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P"),
+        _python("import torch; torch.save(torch.load('{path}'), '{path}')"),
+    ),
+    Unreadable(
+        "a pickle, whose code would run",
+        _begins(*(bytes([0x80, version]) for version in range(2, 6))),
+        "if you trust it, "
+        + _python(
+            "import numpy, pathlib, pickle; numpy.save('{out}', numpy.asarray(pickle.loads("
+            "pathlib.Path('{path}').read_bytes()), 'float32'))"
+        ),
+    ),
+    Unreadable("a single PNG picture", _begins(b"\x89PNG"), _PICTURE),
+    Unreadable("a single JPEG picture", _begins(b"\xff\xd8\xff"), _PICTURE),
+    Unreadable("a single GIF picture", _begins(b"GIF8"), _PICTURE),
+    Unreadable("a single BMP picture", _begins(b"BM"), _PICTURE),
+    Unreadable(
+        "a TIFF picture",
+        _begins(b"II*\0", b"MM\0*"),
+        _python(
+            "import numpy; from PIL import Image, ImageSequence; numpy.save('{out}', "
+            "numpy.stack([numpy.asarray(i) for i in ImageSequence.Iterator(Image.open('{path}'))]))"
+        ),
+    ),
+    Unreadable("a single WebP picture", _at(8, b"WEBP"), _PICTURE),
+    Unreadable(
+        "a WAV sound",
+        _at(8, b"WAVE"),
+        _python(
+            "import numpy, scipy.io.wavfile as w; x = w.read('{path}')[1]; numpy.save('{out}', "
+            "x[:len(x) // 256 * 256].reshape(-1, 256) / numpy.float32(2**15))"
+        ),
+    ),
+    Unreadable(
+        "a FITS file",
+        _begins(b"SIMPLE  ="),
+        _python(
+            "import numpy; from astropy.io import fits; numpy.save('{out}', numpy.float32("
+            "fits.getdata('{path}')))"
+        ),
+    ),
+    Unreadable(
+        "a NIfTI volume",
+        _at(344, b"n+1\0"),
+        _python(
+            "import nibabel, numpy; numpy.save('{out}', nibabel.load('{path}').get_fdata("
+            "dtype='float32'))"
+        ),
+    ),
+    Unreadable(
+        "a DICOM picture",
+        _at(128, b"DICM"),
+        _python(
+            "import numpy, pydicom; numpy.save('{out}', pydicom.dcmread('{path}').pixel_array["
+            "None].astype('float32'))"
+        ),
+    ),
+    Unreadable("an Excel workbook", _holds("[content_types].xml"), _pandas("read_excel")),
+    Unreadable("a zip of pictures", _holds(*_PICTURES), f"{_UNPACK}, and give the folder"),
+    Unreadable("a .npy packed by gzip", _unpacks_to(b"\x93NUMPY"), "gunzip {path}"),
+    Unreadable("a file packed by gzip", _begins(_GZIP), "gunzip {path}"),
+    Unreadable("a file packed by bzip2", _begins(b"BZh"), "bunzip2 {path}"),
+    Unreadable("a file packed by xz", _begins(b"\xfd7zXZ\0"), "unxz {path}"),
+    Unreadable("a file packed by Zstandard", _begins(b"\x28\xb5\x2f\xfd"), "unzstd {path}"),
+    Unreadable("a 7-Zip archive", _begins(b"7z\xbc\xaf\x27\x1c"), _UNPACK),
+    Unreadable("a tar archive", _at(257, b"ustar"), "tar -xf {path}, and give what it holds"),
+    Unreadable(
+        "a JSON file",
+        lambda path, start: _is_text(path, start) and start.lstrip()[:1] in (b"{", b"["),
+        _python(
+            "import json, numpy, pathlib; numpy.save('{out}', numpy.array(json.loads("
+            "pathlib.Path('{path}').read_text()), 'float32'))"
+        ),
+    ),
+    Unreadable("a TSV table", _is_headed(b"\t"), _table("\t", header=True)),
+    Unreadable("a TSV table", _is_table(b"\t"), _table("\t", header=False)),
+    Unreadable("a CSV table", _is_headed(b","), _table(",", header=True)),
+    Unreadable("a CSV table", _is_table(b","), _table(",", header=False)),
+    Unreadable("a CSV table", _is_headed(b";"), _table(";", header=True)),
+    Unreadable("a CSV table", _is_table(b";"), _table(";", header=False)),
+    Unreadable(
+        "a text of numbers",
+        lambda path, start: _is_text(path, start) and _are_numbers(start.split(b"\n")[0].split()),
+        _python("import numpy; numpy.save('{out}', numpy.loadtxt('{path}'))"),
+    ),
+]

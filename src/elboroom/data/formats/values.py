@@ -1,0 +1,254 @@
+"""The values of arrays: their type, range and scale, checked before they are used."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from elboroom.config import DataConfig
+from elboroom.data.source import in_chunks
+from elboroom.errors import DataError
+
+_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+_SMALLEST_FLOAT32 = float(np.finfo(np.float32).tiny)
+_DARK = 64  # bytes below it are counts, or grey levels of another scale than 0…255
+_BRIGHT = 64.0  # values from it on are of another scale than those in [0, 1]
+_FEWEST_STEPS = 256  # of float32 within the spread of a column
+_NOISE = 1e-12  # spread of a column, relative to its values, that float64 itself may have made
+_TWELVE_BITS = 4096
+_KEEPS_REALS = ("auto", "none")
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """The smallest and the largest value of an array.
+
+    Attributes:
+        name: the array.
+        dtype: its type.
+        low: the smallest value that is not NaN.
+        high: the largest.
+    """
+
+    name: str
+    dtype: np.dtype
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, name: str, array: np.ndarray) -> "ValueRange":
+        """Measure an array; both ends are NaN if it has no other values."""
+        ends = [(np.fmin.reduce(p, axis=None), np.fmax.reduce(p, axis=None)) for p in _parts(array)]
+        lows, highs = zip(*ends, strict=True)
+        return cls(name, array.dtype, float(np.fmin.reduce(lows)), float(np.fmax.reduce(highs)))
+
+    @property
+    def is_bytes(self) -> bool:
+        """True if the values are stored as uint8 or as booleans."""
+        return self.dtype in (np.uint8, np.bool_)
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g} of type {self.dtype} in {self.name}"
+
+
+def white_value(source: str, images: Mapping[str, np.ndarray], config: DataConfig) -> float:
+    """Return the value that stands for 1: 255 for bytes above 1, else 1.
+
+    Args:
+        source: the file, for errors.
+        images: the images or rows of each part, by the names of their arrays.
+        config: its binarisation; `auto` and `none` keep values outside [0, 1]; `auto` asks for
+            values whose scale is not in doubt.
+
+    Raises:
+        DataError: if the values are not finite numbers, are of two scales, lose their spread in
+            float32, or are outside [0, 1] and are to be made binary.
+    """
+    for name, array in images.items():
+        _require_numbers(source, name, array)
+    ranges = [ValueRange.of(name, array) for name, array in images.items()]
+    for found in ranges:
+        _require_finite(source, found)
+    _require_one_type(source, ranges)
+    _require_one_scale(source, ranges, config)
+    white = 255.0 if all(r.is_bytes for r in ranges) and max(r.high for r in ranges) > 1 else 1.0
+    if config.binarisation in _KEEPS_REALS:
+        for name, array in images.items():
+            _require_spread(source, name, array)
+    elif white == 1.0:
+        _require_unit_interval(source, ranges, config.binarisation)
+    return white
+
+
+def require_scale_of_pictures(
+    source: str, images: Sequence[np.ndarray], highest: int | None, config: DataConfig
+) -> None:
+    """Check that pictures use the range of their bits.
+
+    Args:
+        source: the folder, for errors.
+        images: the pixels of each part, uint8.
+        highest: the largest value of pictures of 16 bits; None if there are none.
+        config: its binarisation; `auto` asks for values whose scale is not in doubt.
+
+    Raises:
+        DataError: if they have 16 bits and use at most 12, or if they may be of another scale than
+            0…255.
+    """
+    if highest is not None and highest < _TWELVE_BITS:
+        bits = max(1, highest.bit_length())
+        raise DataError(
+            f"the scale of the pictures in {source} is in doubt",
+            why=f"found values up to {highest} in pictures of 16 bits, whose white is 65,535",
+            fix=f"multiply them by {2 ** (16 - bits)}, so that white of {bits} bits is that of 16; "
+            "or save real values as one .npy of float32",
+        )
+    high = max(int(array.max()) for array in images)
+    if config.binarisation == "auto" and 0 < high < _DARK:
+        raise DataError(
+            f"the scale of the pictures in {source} is in doubt",
+            why=f"found values up to {high}; expected grey levels up to 255",
+            fix=f"multiply them by {255 // high}, or save counts as one .npy of float32; "
+            "--binarisation none takes value / 255",
+        )
+
+
+def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
+    return in_chunks(array)
+
+
+def _require_numbers(source: str, name: str, array: np.ndarray) -> None:
+    if array.dtype.kind in "buif":
+        return
+    fix = "save numbers"
+    if array.dtype.kind == "c":
+        fix = "save the real and the imaginary part side by side"
+    elif array.dtype.kind == "M":
+        fix = "save times as numbers, such as (t - t[0]) / numpy.timedelta64(1, 's')"
+    elif array.dtype.kind == "O":
+        fix = f"convert it: {name}.astype('float32'), with NaN where a value is missing"
+    raise _bad_values(source, f"type {array.dtype} in {name}", fix)
+
+
+def _require_finite(source: str, found: ValueRange) -> None:
+    if math.isnan(found.low):
+        raise _bad_values(
+            source, f"only NaN in {found.name}", "give some values that are not missing"
+        )
+    if math.inf in (found.high, -found.low):
+        raise _bad_values(source, f"infinity in {found.name}", "write NaN where a value is missing")
+    if max(found.high, -found.low) > _LARGEST_FLOAT32:
+        raise _bad_values(
+            source,
+            f"{found}, which float32 cannot hold",
+            "divide by a power of ten, such as 1e30",
+        )
+
+
+def _require_one_type(source: str, ranges: Sequence[ValueRange]) -> None:
+    """Check that no part has bytes above 1 beside another type, whose white may be another."""
+    if len({r.is_bytes for r in ranges}) == 1 or all(r.high <= 1 for r in ranges if r.is_bytes):
+        return
+    raise DataError(
+        f"the parts of {source} differ in type",
+        why="found " + "; ".join(map(str, ranges)),
+        fix="save all parts as uint8 in 0…255, or all as floats of one scale",
+    )
+
+
+def _require_one_scale(source: str, ranges: Sequence[ValueRange], config: DataConfig) -> None:
+    low, high = min(r.low for r in ranges), max(r.high for r in ranges)
+    if all(r.is_bytes for r in ranges):
+        if high > 1 and any(r.high == 1 for r in ranges):
+            raise _two_scales(source, ranges, "save both with 255 for white")
+        if config.binarisation == "auto" and 1 < high < _DARK:
+            raise _doubtful_bytes(source, high)
+        return
+    is_unit = [r.low >= 0 and r.high <= 1 for r in ranges]
+    if config.binarisation == "auto" and any(is_unit) and low >= 0 and high >= _BRIGHT:
+        raise _two_scales(
+            source,
+            ranges,
+            "divide all parts by the same number, or keep them by --binarisation none",
+        )
+
+
+def _two_scales(source: str, ranges: Sequence[ValueRange], fix: str) -> DataError:
+    return DataError(
+        f"the parts of {source} differ in scale",
+        why="found " + "; ".join(map(str, ranges)),
+        fix=fix,
+    )
+
+
+def _doubtful_bytes(source: str, high: float) -> DataError:
+    return DataError(
+        f"the scale of {source} is in doubt",
+        why=f"found uint8 up to {high:g}; expected grey levels up to 255, or 0 and 1",
+        fix=f"save counts or measurements as x.astype('float32'), grey levels up to {high:g} as "
+        f"(x / {high:g}).astype('float32'); --binarisation none takes value / 255",
+    )
+
+
+def _require_unit_interval(source: str, ranges: Sequence[ValueRange], binarisation: str) -> None:
+    low, high = min(r.low for r in ranges), max(r.high for r in ranges)
+    if low >= 0 and high <= 1:
+        return
+    leave = f"leave out --binarisation {binarisation}, so that they are read as real values"
+    scale = "255" if high <= 255 else f"the largest possible value, at least {high:g}"
+    raise DataError(
+        f"the values in {source} cannot be made binary by {binarisation}",
+        why="found " + "; ".join(map(str, ranges)) + "; expected uint8 in 0…255, booleans, or "
+        "numbers in [0, 1]",
+        fix=leave if low < 0 else f"divide by {scale}, or {leave}",
+    )
+
+
+def _require_spread(source: str, name: str, array: np.ndarray) -> None:
+    """Check that float32 keeps the spread of each column.
+
+    Rounding a column that varies by some units around a large offset, such as a time in seconds
+    since 1970, leaves few values or one.
+    """
+    if not _may_lose(array.dtype):
+        return
+    low, high, rounding = _column_ends(array)
+    spread, size = high - low, np.maximum(np.abs(low), np.abs(high))
+    is_lost = (rounding * _FEWEST_STEPS > spread) & (spread > _NOISE * size)
+    if not is_lost.any():
+        return
+    column = tuple(int(i) for i in np.argwhere(is_lost)[0])
+    place = column[0] if len(column) == 1 else column
+    raise DataError(
+        f"float32 cannot hold the differences within column {place} of {name} in {source}",
+        why=f"found {low[column]:.12g} to {high[column]:.12g}, which float32 rounds by up to "
+        f"{rounding[column]:.3g}",
+        fix="multiply it by a power of ten, or set such small values to 0"
+        if size[column] < _SMALLEST_FLOAT32
+        else "subtract an offset before saving, such as x[:, column] -= x[:, column].min()",
+    )
+
+
+def _may_lose(dtype: np.dtype) -> bool:
+    """Return whether float32 rounds some numbers of this type."""
+    return not np.can_cast(dtype, np.float32)
+
+
+def _column_ends(array: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each column's smallest and largest value, and the largest error of rounding it."""
+    low = np.full(array.shape[1:], np.nan)
+    high, rounding = low.copy(), np.zeros(array.shape[1:])
+    for rows in in_chunks(array):
+        values = rows.astype(np.float64)
+        low, high = np.fmin(low, np.fmin.reduce(values)), np.fmax(high, np.fmax.reduce(values))
+        rounding = np.fmax(rounding, np.fmax.reduce(np.abs(values - values.astype(np.float32))))
+    return low, high, rounding
+
+
+def _bad_values(source: str, found: str, fix: str) -> DataError:
+    return DataError(
+        f"the values in {source} cannot be used",
+        why=f"found {found}; expected finite numbers, NaN where one is missing",
+        fix=fix,
+    )

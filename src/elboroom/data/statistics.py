@@ -1,0 +1,87 @@
+"""The mean and standard deviation of each value of the data, and of values that share a scale."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elboroom.data.part import Part
+from elboroom.data.source import rows_at_once
+from elboroom.errors import DataError
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Means and standard deviations over rows, in float64, of the values that are not missing.
+
+    Attributes:
+        mean: (*event); NaN where no row has a value.
+        std: (*event); exactly 0 where all rows have the same value, NaN where none has one.
+        count: (*event), the number of rows that have a value.
+    """
+
+    mean: Tensor
+    std: Tensor
+    count: Tensor
+
+    def pooled(self, shape: tuple[int, ...]) -> "Statistics":
+        """Return the statistics of all values that share one place of `shape`.
+
+        `shape` is that of the event, with 1 for each axis that is pooled; () pools all.
+        """
+        if shape == tuple(self.mean.shape):
+            return self
+        padded = shape or (1,) * self.mean.ndim
+        axes = [axis for axis, size in enumerate(padded) if size == 1]
+        count, weight = self.count.sum(axes, keepdim=True), self.count
+        mean = (weight * self.mean.nan_to_num()).sum(axes, keepdim=True) / count
+        # Var[x] = E[Var[x | place]] + Var[E[x | place]]
+        squares = self.std.nan_to_num().square() + (self.mean - mean).nan_to_num().square()
+        std = ((weight * squares).sum(axes, keepdim=True) / count).sqrt()
+        return Statistics(mean.view(shape), std.view(shape), count.view(shape))
+
+    @property
+    def location(self) -> Tensor:
+        """The mean, and 0 where there is none."""
+        return self.mean.nan_to_num(0.0)
+
+    @property
+    def scale(self) -> Tensor:
+        """The standard deviation, positive: a constant takes the geometric mean of the others.
+
+        Raises:
+            DataError: if all of them are constant.
+        """
+        varies = self.std > 0  # False for NaN
+        if not varies.any():
+            raise DataError(
+                "the data have no scale",
+                why="every value is the same in all rows of the training part",
+                fix="give data that vary, or check how they were saved",
+            )
+        typical = self.std[varies].log().mean().exp()
+        return torch.where(varies, self.std, typical)
+
+
+def statistics_of(part: Part) -> Statistics:
+    """Measure the statistics of a part in two passes, some rows at a time."""
+    shape = tuple(part.images.shape[1:])
+    total = torch.zeros(shape, dtype=torch.float64, device=part.device)
+    count, least, most = torch.zeros_like(total), total + torch.inf, total - torch.inf
+    for x in _values(part):
+        total += x.nansum(0, dtype=torch.float64)
+        count += (~x.isnan()).sum(0)
+        least = least.minimum(x.nan_to_num(torch.inf).amin(0))
+        most = most.maximum(x.nan_to_num(-torch.inf).amax(0))
+    mean = total / count
+    squares = torch.zeros_like(total)
+    for x in _values(part):
+        squares += (x - mean).square().nansum(0)
+    # The mean of equal values may be off by rounding.
+    std = (squares / count).sqrt().masked_fill(least == most, 0.0)
+    return Statistics(mean, std, count)
+
+
+def _values(part: Part) -> Iterator[Tensor]:
+    yield from part.split(rows_at_once(tuple(part.images.shape[1:])))
