@@ -112,11 +112,11 @@ class ModelConfig:
         require(diagonal, "posterior", self.posterior, "diagonal with --prior vamp")
 
     @property
-    def may_have_noise(self) -> bool:
-        """True unless the likelihood is known to have no scale beside the decoder's output."""
-        return self.likelihood in ("auto", "gaussian", "discretized-logistic")
-
-    @property
     def has_own_network(self) -> bool:
         """True if `network` names a factory, whose code makes the networks."""
         return re.fullmatch(r"[^\s:]+:[^\s:]+", self.network) is not None
+
+    @property
+    def may_have_noise(self) -> bool:
+        """True unless the likelihood is known to have no scale beside the decoder's output."""
+        return self.likelihood in ("auto", "gaussian", "discretized-logistic")
