@@ -49,8 +49,8 @@ class Estimate:
         mean, error = found["mean"], found["standard_error"]
         if mean is not None and error is not None:
             return cls(mean, error)
-        numbers = (math.nan if value is None else value for value in (mean, error))
-        return cls(*numbers, found.get("reason", reason))
+        mean, error = (math.nan if value is None else value for value in (mean, error))
+        return cls(mean, error, found.get("reason", reason))
 
     def to_dict(self) -> dict[str, Any]:
         """Return a table for JSON, with `reason` only where a number is unknown."""
