@@ -11,7 +11,7 @@ from elboroom.config import Config, ModelConfig, PartName
 from elboroom.config.checks import require
 from elboroom.config.data import MNIST
 from elboroom.data import Dataset, load_data, load_new, require_dataset
-from elboroom.data.dataset import WHOLE
+from elboroom.data.identity import WHOLE
 from elboroom.data.load import read_source
 from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
