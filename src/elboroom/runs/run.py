@@ -100,20 +100,15 @@ class Run:
             UsageError: if `epochs` is less than the run has.
             DiskError: if the config cannot be written.
         """
-        before = self.config.train
-        require(
-            epochs >= before.resolved_epochs,
-            "epochs",
-            epochs,
-            f"{before.resolved_epochs}, as now, or more",
-        )
+        before, now = self.config.train, self.config.train.resolved_epochs
+        require(epochs >= now, "epochs", epochs, f"{now}, as now, or more")
         write_epochs(self.path, epochs)
         self.config = replace(self.config, train=replace(before, epochs=epochs))
         if before.schedule != "constant":
-            rates = [learning_rate(c, before.resolved_epochs) for c in (before, self.config.train)]
+            rates = [learning_rate(c, now) for c in (before, self.config.train)]
             warnings.warn(
                 f"the {before.schedule} schedule now ends after epoch {epochs}: after epoch "
-                f"{before.resolved_epochs} the learning rate is {rates[1]:.2g}, and was {rates[0]:.2g}",
+                f"{now} the learning rate is {rates[1]:.2g}, and was {rates[0]:.2g}",
                 stacklevel=2,
             )
 
