@@ -163,13 +163,8 @@ class Run:
             UsageError: if `epochs` is less than the run has.
             DiskError: if the config cannot be written.
         """
-        before = self.config.train
-        require(
-            epochs >= before.resolved_epochs,
-            "epochs",
-            epochs,
-            f"{before.resolved_epochs}, as now, or more",
-        )
+        before, now = self.config.train, self.config.train.resolved_epochs
+        require(epochs >= now, "epochs", epochs, f"{now}, as now, or more")
         write_epochs(self.path, epochs)
         self.config = replace(self.config, train=replace(before, epochs=epochs))
         if before.schedule != "constant":
