@@ -50,7 +50,8 @@ class ModelConfig:
         Normalisation, arg(help=listed("Normalisation before each activation.", NORMALISATIONS))
     ] = "none"
     data_bias: bool = False
-    """Initialise the mean of p(x | z) at the mean of the training part."""
+    """Initialise the mean of p(x | z) at the mean of the training part, except with networks of
+    your own."""
 
     posterior: Annotated[
         PosteriorName, arg(help=listed("Family of the encoder's q(z | x).", POSTERIORS))

@@ -108,7 +108,8 @@ class VAE(nn.Module):
         likelihood = observation_model(config, event_shape)
         if statistics is not None:
             likelihood.measure(statistics)
-        if config.data_bias:
+        has_bias = network is None or decoder_network(decoder).output_bias is not None
+        if config.data_bias and has_bias:
             mean = None if statistics is None else statistics.mean.float()
             mean = require_images(mean, event_shape, "decoder's output", likelihood.middle)
             start = likelihood.density.parameter_of(likelihood.standardise(mean))
