@@ -1,7 +1,6 @@
 """`elboroom figures`."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 
@@ -16,9 +15,8 @@ from elboroom.model.vae import VAE
 from elboroom.runs.run import Run
 
 
-def figures(path: Path, config: FiguresConfig, *, best: bool) -> None:
+def figures(run: Run, config: FiguresConfig, *, best: bool) -> None:
     """Draw figures into the run folder; print each, and why any cannot be drawn."""
-    run = Run(path)
     model, step = run.load_model_and_step(best=best)
     draw(run, model, step, config, config.only, plain_console())
 
@@ -90,7 +88,8 @@ def _data_to_show(run: Run, config: FiguresConfig) -> tuple[Callable[[], Dataset
 
     New data are loaded at once, because they may be the run's own; the run's data when asked for.
     """
+    part = config.part or "test"
     if config.data is None:
-        return lambda: run.choose_part(config.part).dataset, config.part or "test"
+        return lambda: run.load_data().with_test(part), part
     chosen = run.choose_part(config.part, config.data)
-    return lambda: chosen.dataset, "new" if chosen.is_new else chosen.name
+    return lambda: chosen.data.with_test(chosen.name), "new" if chosen.is_new else chosen.name

@@ -1,7 +1,7 @@
 """The Dataset: images in parts, and the identity that every result carries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -193,9 +193,20 @@ class Dataset:
                 why=f"found the parts {names}",
                 fix="name one of these; --validation of `elboroom train` makes a validation part",
             )
+        if name == "all" and self.identity.split == WHOLE:
+            return self.test
         if name == "all":
-            return join([part.drawn_once() for part in self.parts.values()])
+            distinct = {id(part): part.drawn_once() for part in self.parts.values()}
+            return join([*distinct.values()])
         return self.parts[name].drawn_once()
+
+    def with_test(self, name: PartName) -> "Dataset":
+        """Return the data with a part in place of the test part, for a look at its rows.
+
+        Raises:
+            UsageError: if there is no such part.
+        """
+        return self if name == "test" else replace(self, test=self.part(name))
 
 
 def require_dataset(data: object) -> None:

@@ -161,9 +161,7 @@ def join(parts: list[Part]) -> Part:
 
     Rows of several arrays follow in the order of the arrays, and are numbered through.
     """
-    origins = list(dict.fromkeys(part.origin for part in parts))
-    numbers = np.concatenate([part.numbers for part in parts])
-    array = np.concatenate([np.full(len(p), origins.index(p.origin)) for p in parts])
+    numbers, array = np.concatenate([part.numbers for part in parts]), _arrays(parts)
     order = np.lexsort((numbers, array))
     labels = [part.labels for part in parts if part.labels is not None]
     files = [file for part in parts for file in part.files or ()]
@@ -171,8 +169,20 @@ def join(parts: list[Part]) -> Part:
         JoinedImages.of([part.images for part in parts], order),
         torch.cat(labels)[torch.from_numpy(order)] if len(labels) == len(parts) else None,
         parts[0].binarisation,
-        source_rows=numbers[order] if len(origins) == 1 else None,
+        source_rows=None if array.any() else numbers[order],
         files=tuple(files[row] for row in order) if len(files) == len(order) else None,
         classes=parts[0].classes,
-        origin=", then ".join(origins),
+        origin=", then ".join(dict.fromkeys(part.origin for part in parts if part.origin)),
     )
+
+
+def _arrays(parts: list[Part]) -> np.ndarray:
+    """Number the arrays that the rows of some parts stand in, from 0, (N,).
+
+    Parts are of one array if they have the same origin, unless that gives a number to two rows.
+    """
+    origins = list(dict.fromkeys(part.origin for part in parts))
+    sizes, numbers = [len(part) for part in parts], np.concatenate([p.numbers for p in parts])
+    array = np.repeat([origins.index(part.origin) for part in parts], sizes)
+    is_unique = len(np.unique(np.stack([array, numbers]), axis=1).T) == len(numbers)
+    return array if is_unique else np.repeat(np.arange(len(parts)), sizes)

@@ -1,6 +1,6 @@
 """The part of some data that a command looks at, and the names of its rows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,11 +46,6 @@ class ChosenPart:
     def is_own_test_part(self) -> bool:
         """True if this is the test part of the run's own data."""
         return self.name == "test"
-
-    @property
-    def dataset(self) -> Dataset:
-        """A dataset whose test part is this part, for what looks at the test part of a dataset."""
-        return replace(self.data, test=self.rows)
 
 
 def row_arrays(part: Part, index: list[int] | None = None) -> dict[str, Any]:
