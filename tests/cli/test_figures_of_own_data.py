@@ -10,7 +10,7 @@ from tests.support.command import Command
 from tests.support.outcomes import error
 
 RNG = np.random.default_rng(0)
-OPTIONS = ["--hidden", "8", "--epochs", "1", "--threads", "1", "--quiet"]
+OPTIONS = ["--latents", "2", "--hidden", "8", "--epochs", "1", "--threads", "1", "--quiet"]
 BINARY = ["--binarisation", "threshold"]
 REAL = ["--binarisation", "none", "--likelihood", "gaussian"]
 

@@ -81,7 +81,7 @@ def test_the_evaluation_is_shown_with_its_errors_and_its_k(run: Run):
 
 
 def test_data_binarisation_split_and_epochs_are_named(run: Run):
-    line = "digits.npz · threshold binarisation · standard split · trained for 2 epochs"
+    line = "digits.npz · threshold binarisation · stratified split · trained for 2 epochs"
     assert line in Page(render(run)).texts
 
 

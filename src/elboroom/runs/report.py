@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 
 from elboroom.config.typed_tables import read
+from elboroom.data import noun
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.likelihood import label
 from elboroom.runs.checkpoints import listing
@@ -93,6 +94,7 @@ def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:
         rows=_rows(run, summary),
         provenance=None if summary is None else run.results.made_from(summary.step).description,
         identity=asdict(run.identity),
+        noun=noun(run.event_shape),
         epochs=len(run.metrics.history()),
         figures=figures,
         options=_options(run),
