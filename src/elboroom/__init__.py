@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from elboroom.model.likelihoods import Bernoulli
     from elboroom.model.posteriors import DiagonalGaussian
     from elboroom.runs import Run
+    from elboroom.runs.training import train_run
     from elboroom.training import TrainState, train
     from elboroom.training.limits.time_budget import epochs_within
     from elboroom.training.resolve import resolve
@@ -53,6 +54,7 @@ _HOMES = {
     "load_mnist": "data",
     "resolve": "training.resolve",
     "train": "training",
+    "train_run": "runs.training",
 }
 
 __all__ = [
@@ -81,6 +83,7 @@ __all__ = [
     "load_mnist",
     "resolve",
     "train",
+    "train_run",
 ]
 
 

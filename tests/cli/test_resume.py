@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from elboroom import Run
-from elboroom.cli import train as train_command
+from elboroom.runs import training as run_training
 from elboroom.runs.checkpoints import capture
 from tests.support.command import Command
 from tests.support.outcomes import error, last_checkpoint, metrics
@@ -61,7 +61,7 @@ def test_ctrl_c_keeps_the_run_and_resuming_is_as_if_it_had_never_stopped(
 
 def pressing(times: int) -> Any:
     """Training in whose first epoch somebody presses Ctrl-C."""
-    train = train_command.train_model
+    train = run_training.train
 
     def pressed(*arguments: Any, stop: Any, **options: Any) -> Any:
         if times > 1:
@@ -77,7 +77,7 @@ def test_ctrl_c_before_the_first_step_keeps_the_run_too(
     elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(train_command, "train_model", pressing(1))
+        patch.setattr(run_training, "train", pressing(1))
         outcome = elboroom("train", *small, "--out", tmp_path / "run")
     assert outcome.code == 130
     assert outcome.err == (
@@ -90,7 +90,7 @@ def test_ctrl_c_before_the_first_step_keeps_the_run_too(
 def test_a_second_ctrl_c_ends_at_once(
     elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(train_command, "train_model", pressing(2))
+    monkeypatch.setattr(run_training, "train", pressing(2))
     outcome = elboroom("train", *small, "--out", tmp_path / "run")
     assert outcome == (130, "", "error: interrupted by SIGINT\n")
     assert not (tmp_path / "run" / "checkpoints").exists()
@@ -126,14 +126,41 @@ def test_a_finished_run_that_has_lost_metrics_is_finished(elboroom: Command, run
 
 
 @pytest.mark.parametrize(
-    "other", [["--epochs", "9"], ["--preset", "mnist"], ["--out", "elsewhere"], ["--seed", "1"]]
+    "other",
+    [
+        ["--epochs", "1"],
+        ["--preset", "mnist"],
+        ["--out", "elsewhere"],
+        ["--seed", "1"],
+        ["--epochs", "9", "--seed", "1"],
+    ],
 )
 def test_a_resumed_run_takes_no_other_options(elboroom: Command, run: Path, other: list[str]):
     assert error(elboroom("train", "--resume", run, *other), 2) == [
-        "found other options with --resume; expected none",
+        "found other options with --resume; expected none, or more --epochs alone",
         "a resumed run continues as if it had never stopped, with its original options",
-        f"use `elboroom train --resume {run}` alone, or train a new run",
+        f"use `elboroom train --resume {run}`, add --epochs, or train a new run; "
+        f"--init-from {run} starts a new run from its weights",
     ]
+
+
+def test_a_finished_run_goes_on_to_more_epochs(elboroom: Command, run: Path, trained: Path):
+    assert elboroom("train", "--resume", run, "--epochs", 4, "--quiet") == (0, "", "")
+    assert [row["epoch"] for row in metrics(run)] == [1, 2, 3, 4]
+    assert metrics(run)[:2] == metrics(trained)
+    assert Run(run).config.train.epochs == 4
+    assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
+
+
+def test_a_new_run_starts_from_the_weights_of_another(
+    elboroom: Command, small: list[str], trained: Path, tmp_path: Path
+):
+    line = ["--data", small[1], "--init-from", trained, "--epochs", 2, "--batch-size", 50]
+    options = [*line, "--threads", 1, "--quiet", "--out", tmp_path / "run"]
+    assert elboroom("train", *options) == (0, "", "")
+    run = Run(tmp_path / "run")
+    assert run.config.model == Run(trained).config.model  # 16 hidden units, unasked
+    assert metrics(run.path)[0]["elbo"] > metrics(trained)[-1]["elbo"] - 1
 
 
 def test_resuming_accepts_options_equal_to_those_of_the_run(elboroom: Command, run: Path):

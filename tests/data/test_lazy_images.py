@@ -15,7 +15,7 @@ from elboroom import Config, DataConfig, Dataset, ModelConfig, TrainConfig, eval
 from elboroom.config import BinarisationName, ObjectiveConfig
 from elboroom.data import Part, source
 from elboroom.data.binarisation import draw_rows
-from elboroom.data.formats.arrays import read_array
+from elboroom.data.formats.registry import read_array
 from elboroom.data.lazy_images import LazyImages
 from elboroom.data.splits import divide
 from elboroom.data.statistics import statistics_of
@@ -87,7 +87,7 @@ def test_every_part_has_the_same_images(both: Callable[..., Pair], kind: str, ho
         index = torch.randint(len(a), (30,), generator=stream(0, "index"))
         assert same(*(p.batch(index, stream(0, "redraw")) for p in (a, b)))
         assert same(a.x, b.x)
-        assert same(a.mean, b.mean)
+        assert same(statistics_of(a).mean, statistics_of(b).mean)
         assert same(a.rows([5, 1, 5]).images, b.rows([5, 1, 5]).images)
         assert isinstance(b.rows([5, 1, 5]).images, torch.Tensor)
         assert a.binarisation == b.binarisation
@@ -98,7 +98,7 @@ def test_what_is_read_from_disk_is_what_the_array_holds(both: Callable[..., Pair
     x = torch.from_numpy(ARRAYS[kind]).float()[:, None] / (255 if kind == "bytes" else 1)
     mapped = both(ARRAYS[kind], "static", split="standard", validation=13)[1]
     config = DataConfig("my.npy", split="standard")
-    division = divide(read_array(mapped_file(mapped)), config)
+    division = divide(read_array(mapped_file(mapped), DataConfig()), config)
     train_rows, test_rows = division.train.index, division.test.index
     gaps = torch.where(x.isnan(), x, 0)
     expected = [
@@ -176,8 +176,8 @@ def test_images_are_read_once_a_visit_and_a_few_at_a_time(
     model = new_model(Config(model=ModelConfig(hidden=(3,), data_bias=True)), mapped)
     train(model, mapped, config)
     assert max(read[:-1]) == 7
-    of_digest, of_variation, of_mean, of_epoch, of_held_out = ROWS, 7, 81, 81, 9
-    assert sum(read) == of_digest + of_variation + of_mean + of_epoch + of_held_out
+    of_digest, of_variation, of_statistics, of_epoch, of_held_out = ROWS, 7, 2 * 81, 81, 9
+    assert sum(read) == of_digest + of_variation + of_statistics + of_epoch + of_held_out
 
 
 def mapped_file(data: Dataset) -> Path:
@@ -200,14 +200,14 @@ def test_an_array_is_mapped_where_twice_its_size_passes_the_memory(tmp_path: Pat
     path = tmp_path / "my.npy"
     np.save(path, GREY)
     size = path.stat().st_size
-    assert not read_array(path, memory=2 * size / 2**30).mapped
-    assert read_array(path, memory=(2 * size - 1) / 2**30).mapped
-    assert not read_array(path).mapped
+    assert not read_array(path, DataConfig(memory=2 * size / 2**30)).mapped
+    assert read_array(path, DataConfig(memory=(2 * size - 1) / 2**30)).mapped
+    assert not read_array(path, DataConfig()).mapped
 
 
 def refusal(path: Path) -> list[str]:
     with pytest.raises(DataError) as error:
-        read_array(path, memory=0.25)
+        read_array(path, DataConfig(memory=0.25))
     return str(error.value).split("\n")
 
 
@@ -240,7 +240,7 @@ def test_a_damaged_file_is_refused_when_it_would_be_mapped(tmp_path: Path):
     np.save(path, GREY)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match="cannot read"):
-        read_array(path, memory=0)
+        read_array(path, DataConfig(memory=0))
 
 
 @pytest.mark.parametrize("on_disk", [True, False])

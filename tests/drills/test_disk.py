@@ -17,9 +17,9 @@ import torch
 from matplotlib.figure import Figure
 
 from elboroom import Run
-from elboroom.cli import train as train_command
 from elboroom.errors import DiskError
 from elboroom.runs import checkpoints
+from elboroom.runs import training as run_training
 from elboroom.runs.atomic import append_line, make_folder, unfinished, write_file
 from elboroom.runs.autosave import Autosave
 from elboroom.runs.checkpoints import capture, listing, retention
@@ -229,7 +229,7 @@ def test_a_run_that_was_moved_away_is_not_started_again(run: Path):
 def test_training_whose_last_checkpoint_fails_can_be_resumed(
     elboroom: Command, small: list[str], trained: Path, tmp_path: Path
 ):
-    run, train_model = tmp_path / "run", train_command.train_model
+    run, train_model = tmp_path / "run", run_training.train
     disk = Disk(errno.ENOSPC, 0, for_good=True)
 
     def train_and_fill(*arguments, **options):
@@ -238,7 +238,7 @@ def test_training_whose_last_checkpoint_fails_can_be_resumed(
         return state
 
     with ExitStack() as patches, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_command, "train_model", train_and_fill)
+        patch.setattr(run_training, "train", train_and_fill)
         outcome = elboroom("train", *small, "--quiet", "--out", run)
     what, why, fix = error(outcome, 1)
     assert what == f"{run}/checkpoints/step-000012 cannot be written"

@@ -9,12 +9,14 @@ import torch
 
 from elboroom import figures
 from elboroom.config import DataConfig, FigureName, FiguresConfig, ModelConfig
-from elboroom.data import load_data
-from elboroom.errors import NotDrawableError
+from elboroom.data import Dataset, Part, load_data
+from elboroom.data.binarisation import Binarisation
+from elboroom.errors import DataError, NotDrawableError
 from elboroom.figures import gallery
 from elboroom.model.priors import MixturePrior
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
+from elboroom.training.state import EpochMetrics
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +35,22 @@ def shown(subject, monkeypatch):
 
     def draw(name, subject=subject, function=None):
         calls = []
-        spy = lambda *args, **words: calls.append((args, words))  # noqa: E731
+        spy = lambda *args, **words: calls.append((arrays(args), words))  # noqa: E731
         monkeypatch.setattr(figures, function or name, spy)
         gallery.draw(name, subject)
+        draw.words = calls[0][1]
         return calls[0][0]
 
     return draw
+
+
+def arrays(value):
+    """Convert tensors to arrays, as the figures do."""
+    if isinstance(value, torch.Tensor):
+        return value.numpy()
+    if isinstance(value, dict):
+        return {name: arrays(inner) for name, inner in value.items()}
+    return tuple(map(arrays, value)) if isinstance(value, tuple) else value
 
 
 def test_contours_are_normalised_with_z1_first_and_have_the_exact_kl(shown, subject):
@@ -156,3 +168,155 @@ def test_curves_of_a_run_without_an_epoch_are_not_drawable(shown):
 
 def test_every_figure_that_options_name_can_be_drawn():
     assert gallery.FIGURES.keys() == set(get_args(FigureName))
+
+
+def part_of(x, labels=None, classes=None, **words):
+    return Part(x, None if labels is None else torch.tensor(labels), classes=classes, **words)
+
+
+def with_test_part(subject, part, latents=2, **config):
+    """Show another test part by a small model, which is new."""
+    shape = tuple(part.images.shape[1:])
+    data = Dataset(subject.data.identity, part, None, part)
+    model = VAE.from_config(ModelConfig(latents, (8,)), shape, generator=stream(1, "w"))
+    return gallery.Subject(model, lambda: data, shape, [], FiguresConfig(**config))
+
+
+def refuse():
+    raise DataError("cannot read x.npy", why="it has moved", fix="give --data")
+
+
+@pytest.mark.parametrize("name", ["samples", "manifold", "traversal", "curves"])
+def test_figures_of_the_model_alone_do_not_load_the_data(shown, subject, name):
+    metrics = EpochMetrics(1, 1, -5.25, -4.0, 1.25, -5.25, 1.0, 1e-3, None, 1e4)
+    assert shown(name, replace(subject, load_data=refuse, history=[metrics]))
+
+
+def test_curves_name_the_part_that_training_was_watched_by(shown, subject):
+    metrics = EpochMetrics(1, 1, -5.25, -4.0, 1.25, -5.25, 1.0, 1e-3, None, 1e4)
+    rows = {"event_shape": (7,), "held_out": "validation", "history": [metrics]}
+    shown("curves", replace(subject, **rows))
+    assert shown.words == {"held_out_name": "validation", "unit": "nats per row"}
+
+
+def test_reconstructions_are_decoded_at_the_posterior_means_of_their_originals(shown, subject):
+    x, means = shown("reconstructions")
+    assert len(x) == len(means) == 10
+    q = subject.model.posterior(torch.tensor(x))
+    expected = subject.model.decode(q.mean).mean.detach().numpy()
+    np.testing.assert_allclose(means, expected, atol=1e-6)
+    numbers = [int(name.removeprefix("#")) for name in shown.words["names"]]
+    part = subject.data.test
+    rows = [part.numbers.tolist().index(number) for number in numbers]
+    np.testing.assert_array_equal(part.x[rows], x)
+
+
+def test_a_traversal_walks_the_most_active_latents_first_and_the_others_rest(shown, subject):
+    class Decoder(torch.nn.Module):
+        weights = torch.tensor([0.1, 3.0, 0.0, 1.0])
+
+        def forward(self, z):
+            return (self.weights * z).unsqueeze(-1).unsqueeze(-3)  # (…, 1, 4, 1)
+
+    model = VAE(torch.nn.Linear(4, 4), Decoder(), 4)
+    walks, steps = shown("traversal", replace(subject, model=model, event_shape=(1, 4, 1)))
+    np.testing.assert_allclose(steps, np.linspace(-3, 3, 13), atol=1e-6)
+    assert shown.words["names"] == ["z₂", "z₄", "z₁", "z₃"]
+    for walk, latent in zip(walks, (1, 3, 0, 2), strict=True):
+        logits = np.zeros((13, 4))
+        logits[:, latent] = float(Decoder.weights[latent]) * steps
+        np.testing.assert_allclose(walk[:, 0, :, 0], 1 / (1 + np.exp(-logits)), atol=1e-6)
+
+
+def test_a_traversal_goes_through_the_prior_and_shows_at_most_ten_latents(shown, subject):
+    shape = subject.event_shape
+    model = VAE.from_config(ModelConfig(12, (9,)), shape, generator=stream(1, "w"))
+    means = torch.arange(12.0).expand(3, -1)
+    model.prior = MixturePrior(torch.zeros(3), means, torch.full((3, 12), 0.5).log())
+    walks, steps = shown("traversal", replace(subject, model=model))
+    assert walks.shape == (10, 13, *shape)
+    assert "10 of 12 are shown" in shown.words["caption"]
+    at_rest = model.decode(means[:1]).mean.detach().numpy()
+    middle = walks[:, len(steps) // 2]
+    # The moments are of 10,000 draws: σ / √n = 0.005
+    np.testing.assert_allclose(middle, np.broadcast_to(at_rest, middle.shape), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "known", "expected"),
+    [
+        *((name, False, (0, 1)) for name in ("bernoulli", "discretized-logistic")),
+        *(("gaussian", True, (0, 1)), ("gaussian", False, None)),
+    ],
+)
+def test_values_that_may_leave_the_unit_interval_are_stretched(
+    subject, likelihood, known, expected
+):
+    config = ModelConfig(likelihood=likelihood)
+    model = VAE.from_config(config, (1, 4, 4), generator=stream(1, "w"))
+    assert replace(subject, model=model, in_unit_interval=known).value_range == expected
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4), (4, 4, 4), (12,), (3, 5)])
+def test_events_that_are_no_pictures_have_no_picture_figures(subject, shape):
+    drawn = with_test_part(subject, part_of(torch.rand(5, *shape).round()))
+    for name in get_args(FigureName):
+        if name in ("latent", "curves"):
+            continue
+        with pytest.raises(NotDrawableError, match=f"^the {name} figure needs images\n"):
+            gallery.draw(name, drawn)
+    assert gallery.draw("latent", drawn)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("latents", [1, 2, 3])
+def test_few_rows_give_a_figure_or_say_that_it_is_left_out(subject, rows, latents):
+    drawn = with_test_part(subject, part_of(torch.rand(rows, 1, 6, 6).round()), latents)
+    out = set()
+    for name in ("reconstructions", "latent", "interpolation", "traversal", "completion"):
+        try:
+            assert gallery.draw(name, drawn)
+        except NotDrawableError:
+            out.add(name)
+    expected = {"interpolation"} if rows == 1 else set()
+    assert out == expected | ({"latent"} if latents == 1 or (rows, latents) == (1, 3) else set())
+
+
+def test_latent_means_have_the_names_of_their_classes(shown, subject):
+    part = part_of(torch.rand(6, 1, 4, 4).round(), [2, 0, 2, 0, 2, 0], ("cat", "dog", "T-shirt"))
+    shown("latent", with_test_part(subject, part))
+    assert shown.words["class_names"] == ("cat", "dog", "T-shirt")
+    assert shown.words["note"] == "posterior means of 6 test images"
+
+
+def test_captions_name_part_rows_and_what_is_seen(shown, subject):
+    part = part_of(
+        torch.rand(3, 1, 4, 4).round(), source_rows=np.array([131, 7, 2_000]), origin="x_test"
+    )
+    drawn = replace(with_test_part(subject, part, mask="left"), part_name="validation")
+    shown("contours", drawn)
+    expected = "validation images, rows 131, 7, 2,000 of x_test; seen: left"
+    assert shown.words["caption"] == expected
+    shown("completion", drawn)
+    assert shown.words["names"] == ["#131", "#7", "#2000"]
+    assert "seen: left of the validation images" in shown.words["caption"]
+
+
+def test_missing_pixels_reach_the_figures_as_nan(shown, subject):
+    x = torch.rand(4, 1, 6, 6).round()
+    x[:, :, 1, 2] = torch.nan
+    drawn = with_test_part(subject, part_of(x, binarisation=Binarisation(missing=True)))
+    for name in ("completion", "contours", "posteriors"):
+        *_, images, masks = shown(name, drawn)[:2] if name == "completion" else shown(name, drawn)
+        assert np.isnan(images[:, 0, 1, 2]).all()
+        assert not masks[:, 0, 1, 2].any()
+    originals, means = shown("reconstructions", drawn)
+    assert np.isnan(originals[:, 0, 1, 2]).all()
+    assert np.isfinite(means).all()
+
+
+def test_samples_name_the_likelihood_that_they_are_drawn_from(shown, subject):
+    shown("samples", replace(subject, likelihood="bernoulli"))
+    assert shown.words["captions"][1] == "draws x ~ p(x | z), bernoulli, same z"
+    shown("samples")
+    assert shown.words["captions"][1] == "draws x ~ p(x | z), same z"

@@ -15,7 +15,7 @@ from elboroom.infer.target import Target
 from elboroom.model.posteriors import DiagonalGaussian, Gaussian, GaussianMixture
 from elboroom.model.vae import VAE
 from tests.support.grid_cases import generator, problem, small_vae
-from tests.support.oracles import LinearGaussian, UnitNoise, assert_mean, assert_rejected
+from tests.support.oracles import Constant, LinearGaussian, UnitNoise, assert_mean, assert_rejected
 
 
 class Fold(nn.Module):
@@ -136,7 +136,7 @@ def test_narrow_posteriors_are_resolved(latents, std):
 
 @pytest.mark.parametrize("scale", [2.0, 10.0, 200.0])
 def test_both_modes_of_a_posterior_are_found(scale):
-    model = VAE(nn.Identity(), Fold(scale), 2, UnitNoise)
+    model = VAE(Constant(*torch.zeros(2, 2).double()), Fold(scale), 2, UnitNoise)
     x = scale * torch.tensor([[1.0, 0.4], [1.03, -1.2]], dtype=torch.float64)
     found = grid(model, x, generator=generator())
     # z₁ and z₂ are independent: the first by a fine sum, the second in closed form

@@ -99,6 +99,21 @@ def samples(count: int, **image: int) -> Figure:
     return figures.samples(x, np.round(x))
 
 
+def real_samples(count: int, **image: int) -> Figure:
+    x = 3e4 + 17 * images(count, **image)
+    x[0, :, 2, 2] = np.nan
+    return figures.samples(x, x)
+
+
+def reconstructions(count: int, **words: Any) -> Figure:
+    names = [f"#{31 * k}" for k in range(count)]
+    return figures.reconstructions(images(count), images(count), names=names, **words)
+
+
+def traversal(rows: int, steps: int, **words: Any) -> Figure:
+    return figures.traversal(images(rows, steps), np.linspace(-3, 3, steps), **words)
+
+
 def latent(count: int, classes: int | None, **words: Any) -> Figure:
     means = rng().normal(size=(count, 2))
     return figures.latent(means, None if classes is None else np.arange(count) % classes, **words)

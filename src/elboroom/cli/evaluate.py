@@ -24,11 +24,11 @@ from elboroom.runs.run import Run
 
 
 def evaluate(
-    path: Path,
+    run: Run,
     config: EvaluateConfig,
     *,
     best: bool,
-    compare: tuple[Path, ...],
+    compare: tuple[Run, ...],
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -38,11 +38,10 @@ def evaluate(
     """
     if config.out is not None:
         out_file.require_absent(config.out)
-    run, others = Run(path), [Run(other) for other in compare]
-    for other in others:
+    for other in compare:
         run.identity.require_same(other.identity)
     model, step = run.load_model_and_step(best=best)
-    loaded = [(other, *other.load_model_and_step(best=best)) for other in others]
+    loaded = [(other, *other.load_model_and_step(best=best)) for other in compare]
     chosen = run.choose_part(config.part, config.data)
     require_rows_in(chosen, "--ais", config.ais)
     data, part = chosen.data, chosen.name
@@ -70,7 +69,7 @@ def evaluate(
     if as_json:
         console.print(atomic.as_json(printed))
         return
-    console.print(tables.evaluation(f"{path}, step {step:,}", evaluation, differences, steps))
+    console.print(tables.evaluation(f"{run.path}, step {step:,}", evaluation, differences, steps))
     console.print(
         "\n".join([*tables.reliability(evaluation), *tables.annealing(content, evaluation.noun)])
     )

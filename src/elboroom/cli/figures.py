@@ -1,7 +1,6 @@
 """`elboroom figures`."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 
@@ -9,16 +8,15 @@ from elboroom.cli.terminal import plain_console
 from elboroom.config import FigureName, FiguresConfig
 from elboroom.data import Dataset
 from elboroom.device import keep_freed_memory
-from elboroom.errors import DataMovedError, NotDrawableError
+from elboroom.errors import DataMovedError, ElboroomError, NotDrawableError
 from elboroom.figures import gallery
 from elboroom.infer.grid import GridError
 from elboroom.model.vae import VAE
 from elboroom.runs.run import Run
 
 
-def figures(path: Path, config: FiguresConfig, *, best: bool) -> None:
+def figures(run: Run, config: FiguresConfig, *, best: bool) -> None:
     """Draw figures into the run folder; print each, and why any cannot be drawn."""
-    run = Run(path)
     model, step = run.load_model_and_step(best=best)
     draw(run, model, step, config, config.only, plain_console())
 
@@ -30,10 +28,25 @@ def draw(
     config: FiguresConfig,
     names: tuple[FigureName, ...],
     console: Console,
+    *,
+    left_out: tuple[type[ElboroomError], ...] = (
+        NotDrawableError,
+        GridError,
+        DataMovedError,
+    ),
 ) -> None:
     """Draw the figures `names` of the model at a step.
 
     One that cannot be drawn is left out, with a line on the console, unless it was chosen.
+
+    Args:
+        run: the run.
+        model: its model at the step.
+        step: step of the checkpoint.
+        config: options.
+        names: figures to draw.
+        console: where each figure is named.
+        left_out: the errors of a figure that leave it out.
     """
     keep_freed_memory()
     load, part = _data_to_show(run, config)
@@ -45,18 +58,14 @@ def draw(
         config,
         held_out="validation" if run.config.data.validation else "test",
         part_name=part,
-        in_unit_interval=run.identity.binarisation != "none",
+        likelihood=run.config.model.likelihood,
+        in_unit_interval=_in_unit_interval(run),
     )
     chosen = config.only != FiguresConfig().only
     for name in names:
         try:
             figure = gallery.draw(name, subject)
-        except DataMovedError as error:
-            if chosen:
-                raise
-            console.print(f"left out: the {name} figure, because {error.what}; {error.fix}")
-            continue
-        except (NotDrawableError, GridError) as error:
+        except left_out as error:
             if chosen:
                 raise
             console.print(f"left out: {error.what}, because {error.why}")
@@ -65,6 +74,13 @@ def draw(
         file = name if part == "test" else f"{name}-{part}"
         png, svg = run.results.write_figure(file, figure, step)
         console.print(f"{png} and {svg.suffix}")
+
+
+def _in_unit_interval(run: Run) -> bool:
+    """Return True if the data are known to lie in [0, 1]; runs of old do not state the kind."""
+    if run.identity.values is None:
+        return run.identity.binarisation != "none"
+    return run.identity.values != "real"
 
 
 def _data_to_show(run: Run, config: FiguresConfig) -> tuple[Callable[[], Dataset], str]:

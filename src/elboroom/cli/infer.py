@@ -2,7 +2,6 @@
 
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -20,10 +19,10 @@ from elboroom.runs import atomic, out_file, posterior_file
 from elboroom.runs.run import Run
 
 
-def infer(path: Path, config: InferConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
+def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
     """Infer the posteriors of many rows, write them to a file, and print a summary."""
     out_file.require_absent(config.out)
-    run, console, clock = Run(path), plain_console(), time.perf_counter()
+    console, clock = plain_console(), time.perf_counter()
     selection = Selection.from_options(
         run, config, mask=config.mask, index=config.index, images=config.images
     )

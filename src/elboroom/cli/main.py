@@ -6,6 +6,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Union
 
 import tyro
@@ -14,7 +15,8 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, subcommand
 
 from elboroom.cli.commands import COMMANDS, Command, Train, TrainDefaults
 from elboroom.cli.signals import Interrupted, ended_by_signals
-from elboroom.config import PRESETS, Config, DataConfig
+from elboroom.config import PRESETS, Config, DataConfig, ModelConfig, default_preset
+from elboroom.config.kinds import NETWORKS
 from elboroom.errors import ElboroomError, printable
 
 _DESCRIPTION = """Variational autoencoders and stochastic variational inference.
@@ -120,11 +122,17 @@ class _DefaultsOptions(TrainDefaults):
     """The options that the defaults of `elboroom train` depend on."""
 
     data: str = DataConfig.source
+    init_from: Path | None = None
+    network: str = ModelConfig.network
 
 
 def _preset_config(options: _DefaultsOptions) -> Config:
     """Return the preset, but for data other than MNIST with their default split and values."""
-    config = PRESETS[options.preset]
+    config = PRESETS[options.preset or default_preset(options.data)]
+    if options.init_from is not None:
+        config = replace(config, model=_config_of(options.init_from).model)
+    if options.network not in NETWORKS:  # its decoder has no output bias that could be set
+        config = replace(config, model=replace(config.model, data_bias=False))
     if options.data == DataConfig.source:
         return config
     defaults = {"split": DataConfig.split, "binarisation": DataConfig.binarisation}
@@ -143,6 +151,10 @@ def _train_defaults(arguments: list[str]) -> Train:
     # With a preset next to --resume, training must find other options than the run's and refuse.
     if options.resume is None or options.preset != TrainDefaults.preset:
         return Train(preset=options.preset, config=_preset_config(options))
+    return Train(resume=options.resume, config=_config_of(options.resume))
+
+
+def _config_of(run: Path) -> Config:
     from elboroom.runs.run import Run
 
-    return Train(resume=options.resume, config=Run(options.resume).config)
+    return Run(run).config

@@ -1,6 +1,5 @@
 """`elboroom report`."""
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -9,7 +8,7 @@ from elboroom.cli.evaluate import evaluate_with_progress
 from elboroom.cli.figures import draw
 from elboroom.cli.terminal import plain_console
 from elboroom.config import EvaluateConfig, FigureName, FiguresConfig
-from elboroom.errors import command
+from elboroom.errors import ElboroomError, command
 from elboroom.model.vae import VAE
 from elboroom.runs.chosen_part import row_arrays
 from elboroom.runs.report import EvaluationSummary, render, summarise
@@ -19,9 +18,9 @@ from elboroom.runs.run import Run
 _QUICK_K = 20  # samples per image, if the checkpoint was not evaluated
 
 
-def report(path: Path, *, best: bool, data: str | None = None) -> None:
+def report(run: Run, *, best: bool, data: str | None = None) -> None:
     """Write report.html, after evaluating and drawing what is missing for this checkpoint."""
-    run, console = Run(path), plain_console()
+    console = plain_console()
     model, step = run.load_model_and_step(best=best)
     if run.results.is_current(EVALUATION, step):
         evaluation = run.results.read_evaluation()
@@ -31,7 +30,9 @@ def report(path: Path, *, best: bool, data: str | None = None) -> None:
         n for n in FiguresConfig().only if not run.results.is_current(f"figures/{n}.png", step)
     )
     if missing:
-        draw(run, model, step, FiguresConfig(data=data), missing, console)
+        # A figure has no options here, so no error of one is the user's.
+        shown = FiguresConfig(data=data)
+        draw(run, model, step, shown, missing, console, left_out=(ElboroomError,))
     console.print(f"open {run.results.write_report(render(run, evaluation), step)}")
 
 

@@ -9,10 +9,14 @@ from rich.table import Table
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.inference_gap import Evidence, Gaps
 from elboroom.evaluation.likelihood import Evaluation, label
-from elboroom.infer.diagnostics import RELIABLE_K_HAT
+from elboroom.infer.completion_score import score_text
+from elboroom.infer.diagnostics import MIXED_RHAT, RELIABLE_K_HAT
 
 _KNOWN = {"elbo": "ELBO", "log_evidence": "log p(seen)"}
 """The headings of what a method may know of log p(x_seen)."""
+
+_SEEN = {"elbo": "ELBO", "log_evidence": "log p"}
+"""The same, short, for the column of the seen part."""
 
 _GAPS = {
     "log_evidence": "log p(seen)",
@@ -103,28 +107,38 @@ def _read_estimates(found: dict[str, Any]) -> dict[str, Estimate]:
 
 
 def completions(found: list[dict[str, Any]], mask: str, step: int) -> Table:
-    """Lay out a row for each image and method: its ELBO or log p(seen), and its score.
+    """Lay out a row for each image and method: its ELBO or log p(seen), and its two scores.
 
     Without withheld values there are no scores, and no columns of them.
     """
     scored = any("score" in row for row in found)
-    numbers = ("seen part", *(("log p(unseen | seen)", "ESS") if scored else ()))
+    numbers = ("seen part", *(("log p(unseen | seen)", "own q(unseen)") if scored else ()))
     labels = ("image", "source", "method")
     table = _table(f"{mask} seen, step {step:,}", *labels, numbers=numbers)
-    table.caption = "nats"
+    table.caption, table.padding = "nats", (0, 0)
     if scored:
-        table.caption += ", ± one standard error; a score with a small ESS is too low"
+        table.caption += (
+            ", ± one standard error; ≥ too low on average; ( ) unreliable; own q(unseen) is how "
+            "probable the method's own posterior found the rest"
+        )
     for row in found:
-        known = next((f"{text} {row[n]:.2f}" for n, text in _KNOWN.items() if n in row), "")
-        cells = _score(row) if scored else ()
+        known = next((f"{text} {row[n]:.2f}" for n, text in _SEEN.items() if n in row), "")
+        cells = (_score(row, "score"), _score(row, "own_score")) if scored else ()
         table.add_row(row["image"], row["source"], row["method"], known, *cells)
     return table
 
 
-def _score(row: dict[str, Any]) -> tuple[str, str]:
-    """Return the cells of a score and of its effective sample size."""
-    score = Estimate(row["score"], row["score_standard_error"])
-    return str(score), f"{row['score_ess']:,.0f}"
+def _score(row: dict[str, Any], name: str) -> str:
+    """Return the cell of a score, written as what it is."""
+    return score_text(row[name], row[f"{name}_kind"], row[f"{name}_standard_error"])
+
+
+def unmixed(found: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a line for each image and method whose chains have not mixed."""
+    for row in found:
+        rhat = row.get("own_score_rhat", math.nan)
+        if rhat >= MIXED_RHAT:
+            yield f"{row['image']}, {row['method']}: its chains have not mixed, R̂ {rhat:.2f}"
 
 
 def posteriors(title: str, known: dict[str, dict[str, Any]]) -> Table:

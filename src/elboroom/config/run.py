@@ -31,6 +31,9 @@ class Config:
     """Train as many epochs as fit into this time, at most --epochs. A copy of the model is timed
     first. None trains --epochs."""
 
+    init_from: str | None = None
+    """Run whose newest weights the model starts from, with the model options of that run."""
+
     def __post_init__(self) -> None:
         long = self.minutes is None or 0 < self.minutes < math.inf
         require(long, "minutes", self.minutes, "a positive number")
@@ -50,4 +53,5 @@ class Config:
         kinds = {f.name: f.default_factory for f in fields(cls) if f.default is MISSING}
         parts = {name: read(kind, tables.get(name, {})) for name, kind in kinds.items()}  # type: ignore[arg-type]
         require_type("minutes", tables.get("minutes"), float | None)
-        return cls(**parts, minutes=tables.get("minutes"))
+        require_type("init_from", tables.get("init_from"), str | None)
+        return cls(**parts, minutes=tables.get("minutes"), init_from=tables.get("init_from"))

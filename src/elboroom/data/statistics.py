@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elboroom.data.dataset import Part
+from elboroom.data.part import Part
 from elboroom.data.source import rows_at_once
 from elboroom.errors import DataError
 

@@ -62,7 +62,7 @@ class Evaluation:
     """
 
     identity: Identity
-    part: str
+    part: PartName
     k: int
     seed: int
     seconds: float

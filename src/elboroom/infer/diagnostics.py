@@ -25,6 +25,13 @@ RELIABLE_K_HAT = 0.7
 """The k̂ below which importance sampling is reliable (Vehtari et al., 2024)."""
 
 
+LEAST_ESS = 50
+"""The effective sample size below which the weights of a few draws decide."""
+
+MIXED_RHAT = 1.01
+"""The R̂ below which chains have mixed (Vehtari et al., 2021, section 4)."""
+
+
 def pareto_k(log_weights: Tensor) -> Tensor:
     """Estimate the shape k̂ of the weights' tail, (K, B) → (B,): reliable below `RELIABLE_K_HAT`.
 

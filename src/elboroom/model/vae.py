@@ -1,18 +1,23 @@
 """The VAE: prior × decoder × likelihood, and the encoder that infers z."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from elboroom.config import ModelConfig
 from elboroom.data.statistics import Statistics
 from elboroom.errors import UsageError
+from elboroom.model.factory import NetworkFactory, made_by, name_of
 from elboroom.model.initial_images import require_images
 from elboroom.model.likelihoods import Bernoulli, Likelihood, ObservationModel, observation_model
-from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, decoder_network
+from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, EncoderNetwork, decoder_network
+from elboroom.model.networks.layers import at_least_float32
+from elboroom.model.own_parts import check_parts, example_of
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
-from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, StandardNormal
+from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, prior_of
 
 
 class VAE(nn.Module):
@@ -22,6 +27,9 @@ class VAE(nn.Module):
     seen, shaped like `x` or broadcast to it; None means that all pixels are seen. Pixels are
     independent given z, so unseen pixels integrate out exactly.
 
+    The parts are checked once, with a few made-up rows: see `elboroom.model.own_parts`. Networks
+    may compute in bfloat16; their outputs are widened to float32.
+
     Args:
         encoder: x (B, *event) → the parameters of q. For a diagonal Gaussian these are its mean
             and log standard deviation, each (B, D).
@@ -29,9 +37,18 @@ class VAE(nn.Module):
         latents: D.
         likelihood: the decoder's output → density of x: an `ObservationModel`, which knows the
             data's units, or a class or function, which is wrapped in one.
-        prior: p(z), called with a number of rows; N(0, I) by default.
+        prior: p(z), called with a number of rows, or a distribution of PyTorch's over z; N(0, I)
+            by default.
         family: the encoder's parameters → q; a diagonal Gaussian by default.
+
+    Attributes:
+        event_shape: shape of x, as the decoder returns it.
+
+    Raises:
+        UsageError: a part returns another shape or type than above, or mixes rows.
     """
+
+    event_shape: tuple[int, ...]
 
     def __init__(
         self,
@@ -39,17 +56,13 @@ class VAE(nn.Module):
         decoder: nn.Module,
         latents: int,
         likelihood: ObservationModel | Callable[[Tensor], Likelihood] = Bernoulli,
-        prior: Prior | None = None,
+        prior: Prior | Distribution | None = None,
         family: Callable[..., Density] = DiagonalGaussian,
     ) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-        self.latents = latents
-        wrapped = isinstance(likelihood, ObservationModel)
-        self.likelihood = likelihood if wrapped else ObservationModel(likelihood)
-        self.family = family
-        like = next(self.parameters(), torch.empty(0))
-        self.prior = prior or StandardNormal(latents).to(like)
+        prior = prior_of(prior, latents, example_of(encoder, decoder))
+        event_shape = check_parts(encoder, decoder, latents, likelihood, prior, family)
+        self._assemble(event_shape, encoder, decoder, latents, likelihood, prior, family)
 
     @classmethod
     def from_config(
@@ -60,6 +73,7 @@ class VAE(nn.Module):
         generator: torch.Generator,
         statistics: Statistics | None = None,
         images: Tensor | None = None,
+        network: NetworkFactory | None = None,
     ) -> "VAE":
         """Build the model of `config`, with initial weights.
 
@@ -73,23 +87,33 @@ class VAE(nn.Module):
                 whose data are standardised.
             images: some training images, (`config.components`, *event), at which the pseudo-inputs
                 of a VampPrior start; required if `config.prior` is "vamp".
+            network: makes the networks in the place of those that `config.network` names. If it
+                makes a whole `VAE`, that is the model, and `config` counts no more.
 
         Raises:
-            UsageError: required statistics or images are missing, or have another shape.
+            UsageError: required statistics or images are missing, or have another shape; or the
+                networks do not fit.
             DataError: the statistics have no scale.
         """
-        kind, family = NETWORK_KINDS[config.network], POSTERIOR_FAMILIES[config.posterior]
-        sizes = family.sizes(config.latents)
-        encoder = kind.encoder(config, event_shape, sizes, generator)
-        decoder = kind.decoder(config, event_shape, generator)
+        if network is None and config.has_own_network:
+            raise _missing_factory(config)
+        family = POSTERIOR_FAMILIES[config.posterior]
+        if network is None:
+            encoder, decoder = _built_in(config, event_shape, generator)
+        else:
+            made = made_by(network, event_shape, config.latents, generator)
+            if isinstance(made, VAE):
+                return _fitting(made, event_shape, config.latents)
+            encoder, decoder = _pair(made, network)
         likelihood = observation_model(config, event_shape)
         if statistics is not None:
             likelihood.measure(statistics)
-        if config.data_bias:
+        has_bias = network is None or decoder_network(decoder).output_bias is not None
+        if config.data_bias and has_bias:
             mean = None if statistics is None else statistics.mean.float()
             mean = require_images(mean, event_shape, "decoder's output", likelihood.middle)
             start = likelihood.density.parameter_of(likelihood.standardise(mean))
-            _set_output_bias(decoder, start)
+            _set_output_bias(decoder_network(decoder), start)
         if images is not None:
             _require_units(likelihood)
             images = torch.where(images.isnan(), likelihood.middle, images)
@@ -98,19 +122,61 @@ class VAE(nn.Module):
         inputs = PriorInputs(config, event_shape, encoder, images, bounded, generator)
         prior = PRIOR_CLASSES[config.prior].from_config(inputs)
         posterior = family.build(config.latents, generator)
-        return cls(encoder, decoder, config.latents, likelihood, prior, posterior)
+        parts = encoder, decoder, config.latents, likelihood, prior, posterior
+        if network is not None:
+            return _fitting(cls(*parts), event_shape, config.latents)
+        return cls._of_checked(event_shape, *parts)
+
+    def _assemble(
+        self,
+        event_shape: tuple[int, ...],
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latents: int,
+        likelihood: Callable[[Tensor], Likelihood],
+        prior: Prior,
+        family: Callable[..., Density],
+    ) -> None:
+        """Take parts that fit each other."""
+        nn.Module.__init__(self)
+        self.encoder, self.decoder, self.latents = encoder, decoder, latents
+        is_model = isinstance(likelihood, ObservationModel)
+        self.likelihood = likelihood if is_model else ObservationModel(likelihood)
+        self.prior, self.family = prior, family
+        self.event_shape = event_shape
+
+    @classmethod
+    def _of_checked(cls, event_shape: tuple[int, ...], *parts: Any) -> "VAE":
+        """Build a model of parts that are known to fit: those of a config, or of another model."""
+        model = cls.__new__(cls)
+        model._assemble(event_shape, *parts)
+        return model
+
+    @property
+    def draws_globally(self) -> bool:
+        """True if the networks may draw from PyTorch's global random state, as dropout does."""
+        built_in = (
+            isinstance(self.encoder, EncoderNetwork),
+            isinstance(self.decoder, DecoderNetwork),
+        )
+        return not all(built_in)
 
     def fixed(
-        self, decoder: nn.Module | None = None, likelihood: ObservationModel | None = None
+        self,
+        decoder: nn.Module | None = None,
+        likelihood: ObservationModel | None = None,
+        event_shape: tuple[int, ...] | None = None,
     ) -> "VAE":
         """Return the model for constant parameters.
 
         Args:
             decoder: a decoder that replaces the model's own, such as one of some pixels only.
             likelihood: the observation model of the same pixels.
+            event_shape: the shape of their event.
         """
         decoder, likelihood = decoder or self.decoder, likelihood or self.likelihood
-        return VAE(self.encoder, decoder, self.latents, likelihood, self.prior.fixed(), self.family)
+        parts = decoder, self.latents, likelihood, self.prior.fixed(), self.family
+        return VAE._of_checked(event_shape or self.event_shape, self.encoder, *parts)
 
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> Density:
         """Compute the encoder's q(z | x).
@@ -119,7 +185,8 @@ class VAE(nn.Module):
         has never met them.
         """
         x = self.likelihood.standardise(x)
-        return self.family(*self.encoder(x if mask is None else x.masked_fill(~mask, 0.0)))
+        parameters = self.encoder(x if mask is None else x.masked_fill(~mask, 0.0))
+        return self.family(*map(at_least_float32, parameters))
 
     def decode(self, z: Tensor) -> Likelihood:
         """Compute p(x | z), for z (..., D)."""
@@ -127,11 +194,12 @@ class VAE(nn.Module):
 
     def decoder_output(self, z: Tensor) -> Tensor:
         """Compute the parameter of the likelihood, z (..., D) → (..., *event)."""
-        return self.decoder(z)
+        return at_least_float32(self.decoder(z))
 
     def decoder_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the same at z (B, D), and its derivative by each latent, (D, B, *event)."""
-        return decoder_network(self.decoder).jacobian(z)
+        parameter, jacobian = decoder_network(self.decoder).jacobian(z)
+        return at_least_float32(parameter), at_least_float32(jacobian)
 
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
@@ -159,12 +227,64 @@ class VAE(nn.Module):
 def least_weights(config: ModelConfig, event_shape: tuple[int, ...]) -> int:
     """Count the weights of a model of `config`, at least, without building any.
 
-    Gated and residual networks, and flows in few dimensions, are counted only in part.
+    Gated and residual networks, and flows in few dimensions, are counted only in part. Networks
+    that code of the user's makes are not counted.
     """
+    if config.has_own_network:
+        return 0
     kind, family = NETWORK_KINDS[config.network], POSTERIOR_FAMILIES[config.posterior]
     networks = kind.least_weights(config, event_shape, sum(family.sizes(config.latents)))
     prior = PRIOR_CLASSES[config.prior].least_weights(config, event_shape)
     return networks + prior + family.least_weights(config.latents)
+
+
+def _built_in(
+    config: ModelConfig, event_shape: tuple[int, ...], generator: torch.Generator
+) -> tuple[nn.Module, nn.Module]:
+    kind = NETWORK_KINDS[config.network]
+    sizes = POSTERIOR_FAMILIES[config.posterior].sizes(config.latents)
+    encoder = kind.encoder(config, event_shape, sizes, generator)
+    return encoder, kind.decoder(config, event_shape, generator)
+
+
+def _pair(made: object, network: NetworkFactory) -> tuple[nn.Module, nn.Module]:
+    """Check that a factory made two modules.
+
+    Raises:
+        UsageError: it made something else.
+    """
+    match made:
+        case (nn.Module() as encoder, nn.Module() as decoder):
+            return encoder, decoder
+    raise UsageError(
+        f"the network factory {name_of(network)} returned a {type(made).__name__}",
+        why="expected (encoder, decoder), two modules, or a VAE",
+        fix="return those from factory(event_shape, latents)",
+    )
+
+
+def _fitting(model: VAE, event_shape: tuple[int, ...], latents: int) -> VAE:
+    """Check that a model which code of the user's made is of this data.
+
+    Raises:
+        UsageError: it has another event shape or number of latents.
+    """
+    if (model.event_shape, model.latents) != (event_shape, latents):
+        raise UsageError(
+            "the networks do not fit the data",
+            why=f"they have events {model.event_shape} and {model.latents} latents; expected "
+            f"{event_shape} and {latents}",
+            fix="let the factory build them for the event_shape and latents that it is given",
+        )
+    return model
+
+
+def _missing_factory(config: ModelConfig) -> UsageError:
+    return UsageError(
+        f"the networks of this model are made by {config.network}",
+        why="that is code, which elboroom does not run by itself",
+        fix="use --trust, or in Python pass the function: network=…",
+    )
 
 
 def _require_units(likelihood: ObservationModel) -> None:

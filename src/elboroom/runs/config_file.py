@@ -60,6 +60,17 @@ def write_config(run: Path, config: Config, data: Dataset) -> None:
     write_file(run / CONFIG, tomli_w.dumps(tables).encode())
 
 
+def write_epochs(run: Path, epochs: int) -> None:
+    """Change the number of epochs in the config of a run, and nothing else.
+
+    Raises:
+        DiskError: if it cannot be written. The old config is then unchanged.
+    """
+    tables = parse_toml(read_bytes(run / CONFIG, _LARGEST))
+    tables["train"]["epochs"] = epochs
+    write_file(run / CONFIG, tomli_w.dumps(tables).encode())
+
+
 def _unreadable(run: Path, why: str) -> RunError:
     return RunError(
         f"the config of {run} cannot be read",

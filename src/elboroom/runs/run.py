@@ -1,19 +1,22 @@
 """The run folder: everything about a run, in files that people and programs can read."""
 
+import warnings
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from elboroom.config import Config, PartName
+from elboroom.config import Config, ModelConfig, PartName
+from elboroom.config.checks import require
 from elboroom.config.data import MNIST
 from elboroom.data import Dataset, load_data, load_new, require_dataset
-from elboroom.data.dataset import WHOLE
+from elboroom.data.identity import WHOLE
 from elboroom.data.load import read_source
 from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
 from elboroom.errors import DataMovedError, DiskError, RunError, UsageError, command
+from elboroom.model.factory import NetworkFactory, import_factory, name_of
 from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
@@ -21,12 +24,13 @@ from elboroom.randomness import stream
 from elboroom.runs import atomic, checkpoints, lock
 from elboroom.runs.checkpoints import Checkpoint, listing
 from elboroom.runs.chosen_part import ChosenPart
-from elboroom.runs.config_file import CONFIG, read_config, write_config
+from elboroom.runs.config_file import CONFIG, read_config, write_config, write_epochs
 from elboroom.runs.environment import warn_of_changes
 from elboroom.runs.metrics_file import METRICS, MetricsFile
 from elboroom.runs.results import Results
 from elboroom.training.initial_model import new_model
-from elboroom.training.schedule import steps_per_epoch
+from elboroom.training.limits.memory import require_memory, require_memory_for_weights
+from elboroom.training.schedule import learning_rate, steps_per_epoch
 from elboroom.training.state import TrainState, new_state
 
 RUNS = Path("runs")
@@ -46,20 +50,44 @@ class Run:
         metrics: metrics of the finished epochs.
         results: evaluation, figures and report.
 
+    Args:
+        path: the folder.
+        network: makes the networks of a run whose config names a factory.
+        trust: import and run the factory that the config names. Do so only for runs whose code
+            you know.
+
     Raises:
         RunError: if `path` is not a run, or its config cannot be read.
+        UsageError: if `trust` is given and the factory cannot be imported, or `network` is given
+            for a run that elboroom's own networks make.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(
+        self, path: str | Path, *, network: NetworkFactory | None = None, trust: bool = False
+    ) -> None:
         self.path = Path(path).expanduser()
         self.checkpoints = self.path / "checkpoints"
         self.config, self.identity, self.event_shape, self.environment = read_config(self.path)
         self.metrics = MetricsFile(self.path / METRICS)
         self.results = Results(self.path, self.checkpoints)
+        self._factory = self._known_factory(network, trust=trust)
 
     @classmethod
-    def create(cls, path: str | Path, config: Config, data: Dataset) -> "Run":
+    def create(
+        cls,
+        path: str | Path,
+        config: Config,
+        data: Dataset,
+        *,
+        network: NetworkFactory | None = None,
+    ) -> "Run":
         """Make the folder and write its config.
+
+        Args:
+            path: the folder, which must not exist.
+            config: every option.
+            data: the data that the run is trained on.
+            network: makes the networks, or the whole model; the config records its name.
 
         Raises:
             UsageError: if `data` is not a Dataset.
@@ -69,15 +97,54 @@ class Run:
         """
         path = Path(path)
         require_dataset(data)
+        if network is not None and not config.model.has_own_network:
+            model = replace(config.model, network=name_of(network))
+            config = replace(config, model=model)
         for part in (data.train, data.test):
             require_support(likelihood_class(config.model), part, data.identity.source)
+        _require_free(path)
+        checkpoints.require_disk_space(path, least_weights(config.model, data.event_shape))
         with atomic.disk_errors(path):
-            _require_free(path)
             atomic.make_folder(path, parents=True)
             with lock.locked(path):
                 _require_free(path)  # another process may have made the same run meanwhile
                 write_config(path, config, data)
-        return cls(path)
+        return cls(path, network=network)
+
+    @property
+    def runs_code(self) -> bool:
+        """True if the model is made by code that the config names, and nobody has trusted."""
+        return self.config.model.has_own_network and self._factory is None
+
+    def _known_factory(
+        self, network: NetworkFactory | None, *, trust: bool
+    ) -> NetworkFactory | None:
+        name = self.config.model.network
+        if not self.config.model.has_own_network and network is not None:
+            raise UsageError(
+                f"the networks of {self.path} are elboroom's own",
+                why=f"its config names {name}, and `network` was given",
+                fix="open the run without `network`",
+            )
+        if trust and network is None and self.config.model.has_own_network:
+            return import_factory(name)
+        return network
+
+    def _network(self) -> NetworkFactory | None:
+        """Return the factory of the networks; None if they are elboroom's own.
+
+        Raises:
+            RunError: if they are made by code that nobody has trusted.
+        """
+        if self.runs_code:
+            name = self.config.model.network
+            raise RunError(
+                f"the networks of {self.path} are made by code, {name}",
+                why="opening the run would import that module and call that function",
+                fix="if you know that code, use --trust; in Python, Run(path, network=function) or "
+                "Run(path, trust=True)",
+            )
+        return self._factory
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the lock of a process that trains the run; reading needs none.
@@ -86,6 +153,28 @@ class Run:
             RunError: if another process holds it.
         """
         return lock.locked(self.path)
+
+    def extend(self, epochs: int) -> None:
+        """Raise the number of epochs, so that training goes on after the last one.
+
+        Warn if the learning rate follows a schedule, which then ends later.
+
+        Raises:
+            UsageError: if `epochs` is less than the run has.
+            DiskError: if the config cannot be written.
+        """
+        before, now = self.config.train, self.config.train.resolved_epochs
+        require(epochs >= now, "epochs", epochs, f"{now}, as now, or more")
+        write_epochs(self.path, epochs)
+        self.config = replace(self.config, train=replace(before, epochs=epochs))
+        if before.schedule != "constant":
+            last = before.resolved_epochs
+            was, now = (learning_rate(c, last) for c in (before, self.config.train))
+            warnings.warn(
+                f"the {before.schedule} schedule now ends after epoch {epochs}: after epoch "
+                f"{last} the learning rate is {now:.2g}, and was {was:.2g}",
+                stacklevel=2,
+            )
 
     def load_data(self, source: str | None = None) -> Dataset:
         """Load the data that the run was made from.
@@ -103,6 +192,14 @@ class Run:
             data = load_data(self.config.data)
         else:
             raise self._moved()
+        return self.require_data(data)
+
+    def require_data(self, data: Dataset) -> Dataset:
+        """Check that data are those that the run was made from, and return them.
+
+        Raises:
+            IncomparableError: if they are other data, by their SHA-256.
+        """
         self.identity.require_same(
             data.identity,
             what=f"the data of {self.path} has changed since it was trained",
@@ -168,13 +265,16 @@ class Run:
         Raises:
             RunError: as in `load_model`.
         """
+        network = self._network()
         self._require_room()
         # The checkpoint holds the bias and the pseudo-inputs that were initialised from the data.
         config = replace(self.config.model, data_bias=False)
         starts_at_images = PRIOR_CLASSES[config.prior].starts_at_images
         images = torch.zeros(config.components, *self.event_shape) if starts_at_images else None
         generator = stream(self.config.train.seed, "weights")
-        model = VAE.from_config(config, self.event_shape, generator=generator, images=images)
+        model = VAE.from_config(
+            config, self.event_shape, generator=generator, images=images, network=network
+        )
         step = checkpoints.load(self.checkpoints, model, best=best)
         return model.eval(), step
 
@@ -184,9 +284,32 @@ class Run:
         checkpoints.require_room(self.checkpoints, weights)
 
     def new_training(self, data: Dataset) -> tuple[VAE, TrainState]:
-        """Make the model and the state before the first step, on the device of the config."""
-        model = new_model(self.config, data).to(resolve_device(self.config.train.device))
+        """Make the model and the state before the first step, on the device of the config.
+
+        Raises:
+            UsageError: if training does not fit into the free memory.
+            RunError: if the weights of `init_from` do not fit the model.
+        """
+        require_memory_for_weights(self.config, self.event_shape)
+        model = new_model(self.config, data, self._network())
+        require_memory(model, data, self.config.train, self.config.objective)
+        if self.config.init_from is not None:
+            self._take_weights(model, Run(self.config.init_from, network=self._factory))
+        model.to(resolve_device(self.config.train.device))
         return model, new_state(model)
+
+    def _take_weights(self, model: VAE, other: "Run") -> None:
+        """Take the newest weights of another run; how data are standardised stays as it is."""
+        mine, theirs = ((r.config.model, r.event_shape) for r in (self, other))
+        if mine != theirs:
+            raise RunError(
+                f"the weights of {other.path} do not fit this model",
+                why=f"found {_differences(*theirs, *mine)}",
+                fix="give the new run the model options of the old one, and data of its shape",
+            )
+        of_data = {name for name, _ in model.named_buffers() if name.startswith("likelihood.")}
+        weights = other.load_model().state_dict()
+        model.load_state_dict({n: t for n, t in weights.items() if n not in of_data}, strict=False)
 
     def load_training(self, data: Dataset) -> tuple[VAE, TrainState]:
         """Load the model and the state to resume from, and drop the metrics after that step.
@@ -235,6 +358,24 @@ def _require_whole(name: PartName | None, source: str) -> None:
             why="it is not the data of the run, which alone was split into parts",
             fix="omit --part: all rows of new data are used",
         )
+
+
+def _differences(
+    found: ModelConfig,
+    shape: tuple[int, ...],
+    expected: ModelConfig,
+    expected_shape: tuple[int, ...],
+) -> str:
+    """Describe how two models differ."""
+    options = [
+        f"{name} {value}; expected {wanted}"
+        for (name, value), wanted in zip(vars(found).items(), vars(expected).values(), strict=True)
+        if value != wanted
+    ]
+    shapes = (
+        [f"events of shape {shape}; expected {expected_shape}"] if shape != expected_shape else []
+    )
+    return "; ".join([*options, *shapes])
 
 
 def _require_free(path: Path) -> None:

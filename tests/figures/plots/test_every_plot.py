@@ -25,8 +25,11 @@ from tests.support.figure_cases import (
     interpolation,
     latent,
     manifold,
+    real_samples,
+    reconstructions,
     samples,
     several_posteriors,
+    traversal,
 )
 
 NOTE = "projection on the first two principal components of D = 50, at the best epoch of training"
@@ -38,6 +41,15 @@ CASES = {
     "latent-none": lambda: latent(50, None),
     "latent-10": lambda: latent(2000, 10, axis_labels=("first", "second"), note=NOTE),
     "latent-47": lambda: latent(200, 47),
+    "latent-100": lambda: latent(400, 100, note=NOTE),
+    "latent-60-names": lambda: latent(60, 60, class_names=[f"number {k:04}" for k in range(60)]),
+    "latent-100-names": lambda: latent(99, 99, class_names=[f"subject {k:06}" for k in range(99)]),
+    "samples-1-real": lambda: real_samples(1),
+    "samples-7-real-rgb": lambda: real_samples(7, channels=3),
+    "reconstructions-10": lambda: reconstructions(10, caption=NOTE),
+    "reconstructions-1": lambda: reconstructions(1, caption=NOTE),
+    "traversal-10x13": lambda: traversal(10, 13, caption=NOTE),
+    "traversal-1x1": lambda: traversal(1, 1),
     "interpolation-1x2": lambda: interpolation(1, 2),
     "interpolation-5x11": lambda: interpolation(5, 11, channels=3),
     "interpolation-2x31": lambda: interpolation(2, 31),
@@ -70,6 +82,7 @@ CASES = {
 ONE_EACH = [
     *("samples-7", "latent-10", "interpolation-5x11", "contours-4", "completion-1"),
     *("manifold-3-tall", "curves-beta", "completions-1x1", "corner-3x5", "posteriors-3x3"),
+    *("samples-1-real", "latent-100", "reconstructions-10", "traversal-1x1"),
 ]
 
 HOSTILE: dict[Any, Any] = {

@@ -21,8 +21,15 @@ def test_samples_shows_draws_below_their_means(channels: int) -> None:
     np.testing.assert_array_equal(tile(below, 1, 6, (8, 8), 1), 1.0)
 
 
-def test_values_outside_the_unit_interval_are_clipped(caplog: pytest.LogCaptureFixture) -> None:
-    above, below = figures.samples(np.full((1, 1, 4, 4), 1.5), np.full((1, 1, 4, 4), -0.5)).axes
+def test_samples_say_what_their_blocks_are() -> None:
+    above, below = figures.samples(images(2), images(2), captions=("noisy", "clean")).axes
+    assert above.get_title(loc="left") == "noisy"
+    assert below.get_title(loc="left") == "clean"
+
+
+def test_values_outside_the_given_range_are_clipped(caplog: pytest.LogCaptureFixture) -> None:
+    high, low = np.full((1, 1, 4, 4), 1.5), np.full((1, 1, 4, 4), -0.5)
+    above, below = figures.samples(high, low, value_range=(0, 1)).axes
     assert picture(above).min() == 1.0
     assert picture(below).max() == 0.0
     assert not caplog.records  # matplotlib would have clipped, too, but not in silence

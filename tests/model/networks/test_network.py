@@ -51,6 +51,13 @@ class Shaped(nn.Module):
         return self.net(z).unflatten(-1, EVENT)
 
 
+class Widened(nn.Module):
+    """A module without a linear layer."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.repeat_interleave(8, -1).unflatten(-1, EVENT)
+
+
 def model(decoder: nn.Module) -> VAE:
     built = VAE.from_config(ModelConfig(2, (8,)), EVENT, generator=generator())
     return VAE(built.encoder, decoder, 2).double().requires_grad_(False)
@@ -101,7 +108,7 @@ def test_by_default_the_jacobian_is_that_of_reverse_mode(decoder):
 
 
 @pytest.mark.parametrize(
-    ("decoder", "widest"), [(Convolutional(2), WIDE), (Shaped(), 40), (nn.Identity(), 16)]
+    ("decoder", "widest"), [(Convolutional(2), WIDE), (Shaped(), 40), (Widened(), 16)]
 )
 def test_as_many_are_decoded_together_as_the_widest_activation_allows(decoder, widest):
     x = torch.zeros(3, *EVENT, dtype=torch.float64)

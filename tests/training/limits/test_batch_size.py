@@ -11,8 +11,9 @@ from elboroom.data import Dataset, Identity, Part
 from elboroom.data.binarisation import Binarisation
 from elboroom.errors import UsageError
 from elboroom.randomness import stream
-from elboroom.training.limits import batch_size
+from elboroom.training.limits import batch_size, memory
 from elboroom.training.limits.batch_size import BatchSize, largest_fit
+from elboroom.training.limits.memory import step_bytes, weight_bytes
 from elboroom.training.loop import ELBO
 from tests.support.command import Command
 from tests.support.outcomes import error, last_checkpoint, metrics
@@ -39,6 +40,13 @@ def fit(free: int, monkeypatch, *, images: int = 1_000, k: int = 1) -> BatchSize
 PLENTY = 1 << 40
 
 
+def needed(part: Part) -> tuple[int, int]:
+    """Return the bytes for each image and those for any batch."""
+    model = new_model()
+    each, fixed = step_bytes(model, part, AUTO, ELBO)
+    return each, fixed + 15 * weight_bytes(model)
+
+
 @pytest.mark.parametrize(("images", "size"), [(1_000, 512), (512, 512), (511, 256), (1, 1)])
 def test_no_more_images_are_taken_than_there_are_nor_than_512(monkeypatch, images: int, size: int):
     assert fit(PLENTY, monkeypatch, images=images).size == size
@@ -46,7 +54,7 @@ def test_no_more_images_are_taken_than_there_are_nor_than_512(monkeypatch, image
 
 @pytest.mark.parametrize("size", [1, 64, 512])
 def test_the_largest_that_needs_half_of_the_free_memory_is_taken(monkeypatch, size: int):
-    each, fixed = batch_size._needed(new_model(), part_of(1_000), AUTO, ELBO)
+    each, fixed = needed(part_of(1_000))
     enough = 2 * (fixed + size * each)
     assert fit(enough, monkeypatch) == BatchSize(size, fixed + size * each, enough)
     if size > 1:
@@ -66,14 +74,14 @@ def test_what_a_step_needs_is_a_few_times_its_layers(monkeypatch, k: int):
 
 def test_the_saved_bytes_grow_in_proportion_to_the_images():
     model, part = new_model(), part_of(1_000)
-    kept = [batch_size._saved_bytes(model, part, AUTO, ELBO, images) for images in (8, 16, 512)]
+    kept = [memory._saved_bytes(model, part, AUTO, ELBO, images) for images in (8, 16, 512)]
     assert kept[2] - kept[0] == 63 * (kept[1] - kept[0])
     assert kept[1] > kept[0]
 
 
 def test_the_parameters_count_with_gradient_and_moments():
     numbers = 4 * sum(p.numel() for p in new_model().parameters())
-    _, fixed = batch_size._needed(new_model(), part_of(100), AUTO, ELBO)
+    _, fixed = needed(part_of(100))
     assert 15 * numbers <= fixed <= 18 * numbers  # and as far as a backward pass reads them
 
 
@@ -92,6 +100,7 @@ def test_the_model_and_the_global_generator_stay_as_they_are(options):
 
 def test_images_go_to_a_card_with_the_model(monkeypatch):
     monkeypatch.setattr(batch_size, "resolve_device", torch.device)
+    monkeypatch.setattr(memory, "resolve_device", torch.device)
     monkeypatch.setattr(batch_size, "free_memory", lambda device: PLENTY)
     part = part_of(1_000)
     model = new_model()
@@ -142,17 +151,19 @@ def test_a_run_with_auto_is_the_run_with_the_number_that_was_found(
 
 def test_a_resumed_run_keeps_its_number(elboroom: Command, run: Path):
     outcome = elboroom("train", "--resume", run, "--batch-size", "auto")
-    assert error(outcome, 2)[0] == "found other options with --resume; expected none"
+    assert (
+        error(outcome, 2)[0]
+        == "found other options with --resume; expected none, or more --epochs alone"
+    )
 
 
 def test_the_choice_is_explained(elboroom: Command, small: list[str], monkeypatch):
     found = BatchSize(128, 5 << 20, 3 << 30)
     monkeypatch.setattr("elboroom.training.resolve.largest_fit", lambda *_, **__: found)
-    first, second = elboroom("train", *small, "--batch-size", "auto", "--explain").out.splitlines()[
-        :2
-    ]
+    lines = elboroom("train", *small, "--batch-size", "auto", "--explain").out.splitlines()
+    first, second = lines[:2]
     assert first == (
         "batches: 128 images a step, which takes about 5.0 MiB; 3,072 MiB are free; the "
         "limits are 50% of them and 512 images"
     )
-    assert second.startswith("device: ")
+    assert second.startswith("memory: ")

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from elboroom import TrainConfig
-from elboroom.cli import train as train_command
 from elboroom.errors import DiskError, TrainingError
+from elboroom.runs import training as run_training
 from elboroom.training.limits.out_of_memory import memory_errors
 from tests.support.command import Command
 from tests.support.outcomes import error, last_checkpoint, metrics
@@ -64,7 +64,7 @@ def test_other_errors_pass(other: Exception):
 def test_a_run_whose_memory_ran_out_can_be_resumed(
     elboroom: Command, small: list[str], trained: Path, tmp_path: Path, monkeypatch
 ):
-    run, train_model = tmp_path / "run", train_command.train_model
+    run, train_model = tmp_path / "run", run_training.train
 
     def exhausted(*arguments, stop, **options):
         state = train_model(*arguments, stop=lambda: options["state"].step == 8, **options)
@@ -72,7 +72,7 @@ def test_a_run_whose_memory_ran_out_can_be_resumed(
         return state
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_command, "train_model", exhausted)
+        patch.setattr(run_training, "train", exhausted)
         what, _, fix = error(elboroom("train", *small, "--quiet", "--out", run), 1)
     assert what == "memory ran out in training with batches of 50 images"
     assert fix.startswith("train a new run with --batch-size 25 or less, or auto")

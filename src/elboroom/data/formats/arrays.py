@@ -32,7 +32,7 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         DataError: if an array is left over, does not fit the others, or has values that are not
             those of data.
     """
-    group_by = {config.group_by} & arrays.keys()
+    group_by = {array for array in arrays if array == config.group_by}
     roles = assign_roles(name, arrays, {*config.unused, *group_by})
     stored = {part: _require_rows(name, roles, arrays, part) for part in _present(roles)}
     images = stored
@@ -50,7 +50,7 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         part: SourcePart(
             _to_images(array),
             labels.get(part),
-            groups=groups.get(config.group_by) if part == "train" else None,
+            groups=groups.get(config.group_by or "") if part == "train" else None,
             origin=roles[Role(part, "images")] if len(images) > 1 else "",
             stored=stored[part],
         )

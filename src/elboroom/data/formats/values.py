@@ -11,6 +11,7 @@ from elboroom.data.source import in_chunks
 from elboroom.errors import DataError
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+_SMALLEST_FLOAT32 = float(np.finfo(np.float32).tiny)
 _DARK = 64  # bytes below it are counts, or grey levels of another scale than 0…255
 _BRIGHT = 64.0  # values from it on are of another scale than those in [0, 1]
 _FEWEST_STEPS = 256  # of float32 within the spread of a column
@@ -72,10 +73,11 @@ def white_value(source: str, images: Mapping[str, np.ndarray], config: DataConfi
     _require_one_type(source, ranges)
     _require_one_scale(source, ranges, config)
     white = 255.0 if all(r.is_bytes for r in ranges) and max(r.high for r in ranges) > 1 else 1.0
-    if white == 1.0 and config.binarisation not in _KEEPS_REALS:
+    if config.binarisation in _KEEPS_REALS:
+        for name, array in images.items():
+            _require_spread(source, name, array)
+    elif white == 1.0:
         _require_unit_interval(source, ranges, config.binarisation)
-    for name, array in images.items():
-        _require_spread(source, name, array)
     return white
 
 
@@ -222,7 +224,9 @@ def _require_spread(source: str, name: str, array: np.ndarray) -> None:
         f"float32 cannot hold the differences within column {place} of {name} in {source}",
         why=f"found {low[column]:.12g} to {high[column]:.12g}, which float32 rounds by up to "
         f"{rounding[column]:.3g}",
-        fix="subtract an offset before saving, such as x[:, column] -= x[:, column].min()",
+        fix="multiply it by a power of ten, or set such small values to 0"
+        if size[column] < _SMALLEST_FLOAT32
+        else "subtract an offset before saving, such as x[:, column] -= x[:, column].min()",
     )
 
 

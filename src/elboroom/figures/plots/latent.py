@@ -54,9 +54,23 @@ class _Classes:
         return cls(members, names, _numbers(names))
 
     @property
+    def columns(self) -> int:
+        """The columns of a legend."""
+        return math.ceil(len(self.names) / LEGEND_ROWS)
+
+    @property
+    def shown(self) -> list[str]:
+        """The names as a legend has room for them."""
+        # A number alone would not say what it is.
+        prefix = "" if self.values is None else "class "
+        room = int((LEGEND_WIDTH / self.columns - 0.3) / CHARACTER)
+        return [shortened(f"{prefix}{name}", max(room, 3)) for name in self.names]
+
+    @property
     def legible(self) -> bool:
-        """True if a legend has room for the classes."""
-        return len(self.names) <= LEGEND_ROWS * LEGEND_COLUMNS
+        """True if a legend has room for the classes, and can tell them apart."""
+        few = len(self.names) <= LEGEND_ROWS * LEGEND_COLUMNS
+        return few and len(set(self.shown)) == len(self.names)
 
 
 @styled
@@ -129,9 +143,7 @@ def _with_legend(figure: Figure, axes: Axes, means: Array, classes: _Classes) ->
     markers = [MARKERS[k % len(MARKERS)] for k in range(count)]
     points = [colours[k] for k in classes.members], [markers[k] for k in classes.members]
     _points(axes, means, *points)
-    # A number alone would not say what it is.
-    prefix = "" if classes.values is None else "class "
-    _legend(figure, [f"{prefix}{name}" for name in classes.names], colours, markers)
+    _legend(figure, classes, colours, markers)
 
 
 def _with_bar(figure: Figure, axes: Axes, means: Array, classes: _Classes) -> None:
@@ -158,10 +170,8 @@ def _points(axes: Axes, means: Array, colours: Sequence[ColorType], markers: lis
     points.set_paths([outlines[m] for m in markers])
 
 
-def _legend(figure: Figure, names: list[str], colours: list[str], markers: list[str]) -> None:
-    columns = math.ceil(len(names) / LEGEND_ROWS)
-    room = int((LEGEND_WIDTH / columns - 0.3) / CHARACTER)
-    shown = [shortened(name, room) for name in names]
+def _legend(figure: Figure, classes: _Classes, colours: list[str], markers: list[str]) -> None:
+    shown, columns = classes.shown, classes.columns
     swatches = [
         Line2D([], [], linestyle="none", marker=marker, markersize=5, color=colour, label=name)
         for name, colour, marker in zip(shown, colours, markers, strict=True)

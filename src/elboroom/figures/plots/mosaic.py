@@ -134,8 +134,11 @@ def show_walks(
 
 
 def shortened(name: str, room: int) -> str:
-    """Shorten a name to `room` characters, the last of them an ellipsis."""
-    return name if len(name) <= room else f"{name[: room - 1]}…"
+    """Shorten a name to `room` characters, with an ellipsis between its beginning and its end."""
+    if len(name) <= room:
+        return name
+    end = (room - 1) // 2
+    return f"{name[: room - 1 - end]}…{name[len(name) - end :]}"
 
 
 def _stride(steps: int, tile: float) -> int:

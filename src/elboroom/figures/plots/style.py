@@ -21,7 +21,7 @@ TEXT_WIDTH = 6.5  # inches: width of the text on a page
 COLUMN_WIDTH = 3.35  # inches: width of one of two columns
 SMALL = 7  # points: the smallest font size
 MOST_PASSES = 8  # passes of the layout
-CHARACTER = 0.073  # inches: width of a character of text
+CHARACTER, SMALL_CHARACTER = 0.073, 0.057  # inches: width of a character, at most in long texts
 
 BLUE, VERMILION = "#0072B2", "#D55E00"  # Okabe & Ito (2008): distinct in every colour vision
 GREY = "#5A5A5A"
@@ -135,7 +135,7 @@ def write_caption(figure: Figure, caption: str | None) -> None:
 
 def wrapped(caption: str, width: float) -> list[str]:
     """Break a caption into lines for a figure of `width` inches."""
-    return textwrap.wrap(caption, max(8, int(width / CHARACTER)))
+    return textwrap.wrap(caption, max(8, int(width / SMALL_CHARACTER)))
 
 
 def latent_name(index: int) -> str:

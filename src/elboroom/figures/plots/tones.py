@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from elboroom.errors import UsageError
 from elboroom.figures.plots.arrays import Array
-from elboroom.figures.plots.style import bare, wrapped
+from elboroom.figures.plots.style import SMALL, bare, wrapped
 
 UNSEEN = "#F7D08A"  # light, and distinct from every grey
 BAR = 0.22  # inches: height of the colour bar with its numbers
@@ -121,7 +121,7 @@ class Tones:
         width = figure.get_figwidth()
         bar = figure.colorbar(tones, ax=axes, location="bottom", fraction=0.05, aspect=12 * width)
         bar.set_ticks([self.low, self.high], labels=_distinct(self.low, self.high))
-        bar.set_label("\n".join(wrapped(self.note, width)))
+        bar.set_label("\n".join(wrapped(self.note, width)), fontsize=SMALL)
 
     def show(self, axes: Axes, image: Array, mask: Array | None = None) -> None:
         """Show one image `(C, H, W)` without ticks, tinted where `mask` `(C, H, W)` is False."""

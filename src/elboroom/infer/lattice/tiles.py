@@ -119,7 +119,7 @@ def _score(target: Target, spacing: float, tile: Tensor) -> Scores:
     closed = (SIDE + 1,) * target.latents  # a tile with its far borders, the start of the next
     borders = product_grid(torch.arange(SIDE + 1, device=tile.device), target.latents)
     z = (spacing * (SIDE * tile + borders)).to(target.x)
-    parameter = target.model.decoder(z)
+    parameter = target.model.decoder_output(z)
     likelihood = target.model.likelihood(parameter).log_prob_table(target.x, target.mask)
     table = (target.model.prior(1).log_prob(z[:, None]) + likelihood).unflatten(0, closed)
     own = table[(slice(SIDE),) * target.latents]

@@ -14,6 +14,7 @@ from elboroom.model.networks.jacobian import push, tangent_basis
 from elboroom.model.networks.layers import (
     Gated,
     Residual,
+    at_least_float32,
     empty_linear,
     linear,
     nonlinearity,
@@ -38,7 +39,7 @@ class Encoder(EncoderNetwork):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the parameters, in float32 even where layers compute in bfloat16."""
-        return _at_least_float32(self.trunk(x.flatten(1))).split(self.sizes, -1)
+        return at_least_float32(self.trunk(x.flatten(1))).split(self.sizes, -1)
 
 
 class Decoder(DecoderNetwork):
@@ -56,7 +57,7 @@ class Decoder(DecoderNetwork):
 
     def forward(self, z: Tensor) -> Tensor:
         """Compute the parameter, in float32 even where layers compute in bfloat16."""
-        return _at_least_float32(self.trunk(z)).unflatten(-1, self.event_shape)
+        return at_least_float32(self.trunk(z)).unflatten(-1, self.event_shape)
 
     @property
     def widest_activation(self) -> int:
@@ -78,8 +79,8 @@ class Decoder(DecoderNetwork):
         value, tangents = push(self.trunk, z, tangent_basis(z))
         shape = self.event_shape
         return (
-            _at_least_float32(value).unflatten(-1, shape),
-            _at_least_float32(tangents).unflatten(-1, shape),
+            at_least_float32(value).unflatten(-1, shape),
+            at_least_float32(tangents).unflatten(-1, shape),
         )
 
     def restricted_to(self, pixels: Tensor) -> "Decoder":
@@ -183,7 +184,3 @@ def _encoder_widths(config: ModelConfig, event_shape: tuple[int, ...], outputs: 
 
 def _decoder_widths(config: ModelConfig, event_shape: tuple[int, ...]) -> list[int]:
     return [config.latents, *config.hidden[::-1], math.prod(event_shape)]
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.float() if x.dtype == torch.bfloat16 else x

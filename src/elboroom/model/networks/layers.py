@@ -34,6 +34,11 @@ def empty_linear(fan_in: int, fan_out: int) -> nn.Linear:
     return nn.Linear(fan_in, fan_out, device="meta").to_empty(device="cpu")
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """Widen 16-bit numbers, which layers compute under autocast, to float32."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation over all leading axes, (..., C) → (..., C): Ioffe & Szegedy (2015)."""
 

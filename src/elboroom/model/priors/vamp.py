@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from elboroom.config import ModelConfig
 from elboroom.model.initial_images import require_images
+from elboroom.model.networks.layers import at_least_float32
 from elboroom.model.posteriors import DiagonalGaussian
 from elboroom.model.priors.mixture import MixturePrior, SharedMixture
 from elboroom.model.priors.prior import Prior, PriorInputs
@@ -58,7 +59,7 @@ class VampPrior(Prior):
     def forward(self, batch: int) -> SharedMixture:
         """Return the mixture, repeated for each of `batch` rows."""
         images = self.pseudo_inputs.clamp(0, 1) if self.bounded else self.pseudo_inputs
-        means, log_stds = self._encoder[0](images)
+        means, log_stds = map(at_least_float32, self._encoder[0](images))
         return SharedMixture(torch.zeros_like(means[:, 0]), means, log_stds, batch)
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ from elboroom.runs.checkpoints.checkpoint import (
     require_room,
     write,
 )
-from elboroom.runs.checkpoints.retention import best_held_out_elbo
+from elboroom.runs.checkpoints.retention import best_held_out_elbo, require_disk_space
 
 __all__ = [
     "Checkpoint",
@@ -16,6 +16,7 @@ __all__ = [
     "capture",
     "check_checkpoints",
     "load",
+    "require_disk_space",
     "require_room",
     "write",
 ]

@@ -91,7 +91,8 @@ def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: boo
         RunError: if there is no checkpoint, or none matches its manifest and this model.
     """
     broken = list[str]()
-    largest = largest_file(*[model.state_dict()] * 8)  # two states, each with moments
+    # Two states, each with moments, and the best weights.
+    largest = largest_file(*[model.state_dict()] * 9)
     for path in retention.best_first(folder) if best else listing.newest_first(folder):
         try:
             checkpoint = _read(path, largest)
@@ -199,4 +200,11 @@ def _held_out_elbo(state: TrainState) -> float | None:
 
 
 def _to_bytes(tensors: dict[str, Tensor]) -> bytes:
-    return save_tensors({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
+    apart, memory = dict[str, Tensor](), set[int]()
+    for name, tensor in tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        # safetensors refuses memory that two names share, as weights that layers share have it.
+        shared = value.untyped_storage().data_ptr() in memory
+        apart[name] = value.clone() if shared else value
+        memory.add(value.untyped_storage().data_ptr())
+    return save_tensors(apart)

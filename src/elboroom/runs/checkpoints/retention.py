@@ -10,6 +10,30 @@ from elboroom.runs.atomic import remove_folder
 from elboroom.runs.checkpoints import listing, manifest
 
 _NEWEST_KEPT = 2
+_AT_ONCE = _NEWEST_KEPT + 2  # with the best, and the one that is being written
+_COPIES = 3  # weights and two moments
+_FLOAT = 4  # bytes
+
+
+def require_disk_space(folder: Path, weights: int) -> None:
+    """Check that the disk can hold the checkpoints of a model, before its run is made.
+
+    Args:
+        folder: where they will be written; it need not exist.
+        weights: number of weights that the model has, at least.
+
+    Raises:
+        DiskError: if it cannot.
+    """
+    disk = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    needed, free = _AT_ONCE * _COPIES * _FLOAT * weights, shutil.disk_usage(disk).free
+    if needed > free:
+        raise DiskError(
+            f"the checkpoints of this run do not fit on the disk of {folder}",
+            why=f"found {free / 2**30:,.3f} GiB free; expected {needed / 2**30:,.3f} GiB, for up "
+            f"to {_AT_ONCE} checkpoints with the moments of Adam",
+            fix="free some space, give --out on another disk, or take a smaller --hidden",
+        )
 
 
 def best_first(folder: Path) -> list[Path]:

@@ -30,8 +30,8 @@ class CompiledVAE(VAE):
     """The same model, sharing its parameters, with `encoder` and `log_likelihood` compiled."""
 
     def __init__(self, model: VAE) -> None:
-        parts = model.likelihood, model.prior, model.family
-        super().__init__(_compiled(model.encoder), model.decoder, model.latents, *parts)
+        parts = model.decoder, model.latents, model.likelihood, model.prior, model.family
+        self._assemble(model.event_shape, _compiled(model.encoder), *parts)
         self._log_likelihood = _compiled(model.log_likelihood)
 
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -114,7 +114,7 @@ def seconds_saved(
     each = decoder_network(decoder).values_outside_products(tuple(part.images.shape[1:]))
     decoded = objective.k * objective.m * batch * each
     per_value, per_step = _SAVED[device.type]
-    return config.epochs * steps_per_epoch(config, part) * (per_value * decoded + per_step)
+    return config.resolved_epochs * steps_per_epoch(config, part) * (per_value * decoded + per_step)
 
 
 def is_compiled(

@@ -1,0 +1,84 @@
+"""Training of a run: metrics and checkpoints are written while the model is trained."""
+
+from collections.abc import Callable
+
+from elboroom.data import Dataset
+from elboroom.errors import TrainingError
+from elboroom.model.vae import VAE
+from elboroom.runs.autosave import Autosave
+from elboroom.runs.checkpoints import listing
+from elboroom.runs.run import Run
+from elboroom.training.interrupts import TrainingInterrupted
+from elboroom.training.limits.out_of_memory import memory_errors
+from elboroom.training.loop import train
+from elboroom.training.state import TrainState
+
+
+def train_run(
+    run: Run,
+    data: Dataset | None = None,
+    *,
+    on_epoch: Callable[[TrainState], None] = lambda state: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[VAE, TrainState]:
+    """Train a run from its newest checkpoint, or from its start, to its last epoch.
+
+    The run is saved from time to time, at the end, and when Ctrl-C or `stop` ends training. Calling
+    this again resumes as if training had never stopped.
+
+    Args:
+        run: the run; it is locked meanwhile.
+        data: its data; None loads it.
+        on_epoch: called after each epoch; its metrics are `state.history[-1]`.
+        stop: called after each step; True ends training there.
+
+    Returns:
+        The model, in evaluation mode, and the state after the last step.
+
+    Raises:
+        RunError: if another process trains the run, or no checkpoint can be used.
+        IncomparableError: if the data has changed.
+        TrainingError: if training fails; the last good state is saved.
+        TrainingInterrupted: at Ctrl-C, after the run is saved.
+        DiskError: if the last checkpoint cannot be written.
+    """
+    with run.locked():
+        data = run.load_data() if data is None else run.require_data(data)
+        started = bool(listing.newest_first(run.checkpoints))
+        model, state = run.load_training(data) if started else run.new_training(data)
+        train_and_save(run, model, state, data, on_epoch=on_epoch, stop=stop)
+    return model, state
+
+
+def train_and_save(
+    run: Run,
+    model: VAE,
+    state: TrainState,
+    data: Dataset,
+    *,
+    on_epoch: Callable[[TrainState], None],
+    stop: Callable[[], bool],
+) -> None:
+    """Train a model of a run that is locked, and save it as `train_run` does."""
+    autosave, config = Autosave(run, model, state), run.config
+
+    def record(state: TrainState) -> None:
+        autosave.on_epoch(state)
+        on_epoch(state)
+
+    with memory_errors(config.train):
+        try:
+            train(
+                model,
+                data,
+                config.train,
+                objective=config.objective,
+                state=state,
+                on_step=autosave.on_step,
+                on_epoch=record,
+                stop=stop,
+            )
+        except (TrainingError, TrainingInterrupted):
+            autosave.save_if_possible(state)  # a disk error must not hide this one
+            raise
+    autosave.save(state)

@@ -1,0 +1,154 @@
+"""The memory that training takes, counted before a run is made and compared with what is free."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from elboroom.config import Config, ObjectiveConfig, TrainConfig
+from elboroom.data import Dataset, Part
+from elboroom.device import free_memory, resolve_device
+from elboroom.errors import UsageError
+from elboroom.model.vae import VAE, least_weights
+from elboroom.randomness import stream
+from elboroom.training.objective import bound
+
+_FLOAT = 4  # bytes
+_PROBES = 8, 16  # two batch sizes; the difference gives the memory of one image
+_ACTIVATION_COPIES = 2  # saved activations, and the gradients that replace them
+# Copies of the parameters: gradient, two moments, and the last good weights and moments.
+_PARAMETER_COPIES = 6
+# Further copies in the processor's memory: the best checkpoint, and one that is being written.
+_CHECKPOINT_COPIES = 9
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The bytes that training needs on a device, and those that are free there.
+
+    Attributes:
+        weights: bytes of one copy of the weights.
+        copies: number of copies: weights, gradients, moments, and checkpoints in the processor's
+            memory.
+        step: bytes of a step for its batch, and of images that move to the device.
+        free: free bytes; None if the system does not report them.
+    """
+
+    weights: int
+    copies: int
+    step: int
+    free: int | None
+
+    @property
+    def needed(self) -> int:
+        """All bytes that training allocates."""
+        return self.copies * self.weights + self.step
+
+    def __str__(self) -> str:
+        """Return the sentence that `elboroom train --explain` prints."""
+        free = "an unknown amount" if self.free is None else _readable(self.free)
+        return (
+            f"training takes about {_readable(self.needed)}: {self.copies} copies of "
+            f"{_readable(self.weights)} of weights, for gradients, moments and checkpoints, and "
+            f"{_readable(self.step)} for a step; {free} is free"
+        )
+
+    def require_fit(self) -> None:
+        """Check that the memory is free.
+
+        Raises:
+            UsageError: if it is not; a system that does not report free memory passes.
+        """
+        if self.free is None or self.needed <= self.free:
+            return
+        is_weights = self.copies * self.weights > self.step
+        raise UsageError(
+            f"this run needs about {_readable(self.needed)} of memory, and "
+            f"{_readable(self.free)} is free",
+            why=str(self),
+            fix="take a smaller --hidden, or smaller images"
+            if is_weights
+            else "take a smaller --batch-size, or auto, which chooses one that fits; or a smaller "
+            "--hidden",
+        )
+
+
+def require_memory_for_weights(config: Config, event_shape: tuple[int, ...]) -> None:
+    """Check that the weights of a config fit, before any of them is allocated.
+
+    Raises:
+        UsageError: if even the least number of weights does not.
+    """
+    device = resolve_device(config.train.device)
+    weights = _FLOAT * least_weights(config.model, event_shape)
+    Memory(weights, parameter_copies(device), 0, free_memory(device)).require_fit()
+
+
+def require_memory(
+    model: VAE, data: Dataset, config: TrainConfig, objective: ObjectiveConfig
+) -> Memory:
+    """Check that training fits into memory, and return what it takes.
+
+    Raises:
+        UsageError: if it does not fit.
+    """
+    device = resolve_device(config.device)
+    each, fixed = step_bytes(model, data.train, config, objective)
+    images = min(config.resolved_batch_size, len(data.train))
+    # The model exists already: its own copy of the weights is no longer to be allocated.
+    copies = parameter_copies(device)
+    memory = Memory(weight_bytes(model), copies, fixed + images * each, free_memory(device))
+    memory.require_fit()
+    return memory
+
+
+def parameter_copies(device: torch.device) -> int:
+    """Return the number of copies of the weights that training allocates besides the model."""
+    return _PARAMETER_COPIES + _CHECKPOINT_COPIES * (device.type == "cpu")
+
+
+def weight_bytes(model: VAE) -> int:
+    """Return the bytes of the parameters."""
+    return sum(p.numel() * p.element_size() for p in model.parameters())
+
+
+def step_bytes(
+    model: VAE, part: Part, config: TrainConfig, objective: ObjectiveConfig
+) -> tuple[int, int]:
+    """Estimate the bytes that a step takes for each image, and those for any batch.
+
+    This is an estimate in float32. The bytes that a step saves for its backward pass are counted at
+    two batch sizes, and grow in proportion to the images. The images of the part count if they
+    move to another device.
+    """
+    few, more = (_saved_bytes(model, part, config, objective, images) for images in _PROBES)
+    each = (more - few) // (_PROBES[1] - _PROBES[0])
+    fixed = _ACTIVATION_COPIES * (few - _PROBES[0] * each)
+    if resolve_device(config.device).type != "cpu" and isinstance(part.images, Tensor):
+        fixed += part.images.nbytes
+    return _ACTIVATION_COPIES * each, fixed
+
+
+def _saved_bytes(
+    model: VAE, part: Part, config: TrainConfig, objective: ObjectiveConfig, images: int
+) -> int:
+    """Count the bytes that a step on some images saves for its backward pass, on the processor."""
+    trial, noise = deepcopy(model).cpu().train(), stream(config.seed, "batch size")
+    x = part.batch(torch.arange(images, device=part.device) % len(part), noise)
+    saved: dict[int, torch.UntypedStorage] = {}  # keeping them keeps their addresses unique
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage.data_ptr()] = storage
+        return tensor
+
+    apart = torch.random.fork_rng(devices=[])  # dropout would draw from the global random state
+    with apart, saved_tensors_hooks(keep, lambda tensor: tensor):
+        bound(trial, x, part.seen(x), config=objective, generator=noise)
+    return sum(storage.nbytes() for storage in saved.values())
+
+
+def _readable(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB" if size < 2**30 else f"{size / 2**30:,.1f} GiB"

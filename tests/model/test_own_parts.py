@@ -1,0 +1,268 @@
+"""Networks, priors and densities of the user's own: what `VAE` checks at construction."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from elboroom import VAE
+from elboroom.errors import UsageError
+from elboroom.model.likelihoods import GaussianPixels, LearnedNoise, ObservationModel
+from elboroom.model.posteriors import CholeskyGaussian, DiagonalGaussian
+from elboroom.model.posteriors.flow import FlowFamily
+from elboroom.model.priors import StandardNormal
+from tests.support.oracles import UnitNoise
+
+EVENT = (1, 8, 8)
+
+
+class Encoder(nn.Module):
+    """x → outputs of the given sizes, by a linear layer."""
+
+    def __init__(self, *sizes: int, pixels: int = 64) -> None:
+        super().__init__()
+        self.sizes, self.linear = sizes, nn.Linear(pixels, sum(sizes))
+
+    def forward(self, x: Tensor) -> object:
+        return self.linear(x.flatten(1)).split(self.sizes, -1)
+
+
+class Decoder(nn.Module):
+    """A convolutional decoder as everybody writes it: (B, D) → (B, *event)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.net = nn.Linear(2, 64), nn.ConvTranspose2d(16, 1, 4, 4)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.net(self.first(z).view(-1, 16, 2, 2))
+
+
+class Kept(Decoder):
+    """The same, which keeps the leading axes."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return super().forward(z).unflatten(0, z.shape[:-1])
+
+
+def of(base: type[nn.Module], forward: Callable[[nn.Module, Tensor], object], *sizes: int):
+    """Make a module of `base` with another forward."""
+    return type("Changed", (base,), {"forward": forward})(*sizes)
+
+
+def decoded(module: nn.Module, z: Tensor) -> Tensor:
+    return Kept.forward(module, z)  # type: ignore[arg-type]
+
+
+def refused(*parts: object, **options: object) -> str:
+    with pytest.raises(UsageError) as error:
+        VAE(*parts, **options)  # type: ignore[arg-type]
+    return str(error.value)
+
+
+def test_a_decoder_that_flattens_samples_into_the_batch_is_refused_in_words():
+    text = refused(Encoder(2, 2), Decoder(), 2)
+    assert "the decoder returned (3, 1, 8, 8) for z (1, 3, 2)" in text
+    assert "expected (1, 3, 1, 8, 8)" in text
+    assert ".unflatten(0, z.shape[:-1])" in text
+
+
+def test_the_same_decoder_with_its_leading_axes_gives_the_event_shape():
+    assert VAE(Encoder(2, 2), Kept(), 2).event_shape == EVENT
+
+
+BAD_DECODERS = {
+    "one sample only": (
+        lambda m, z: decoded(m, z) if len(z) < 2 or z.ndim < 3 else decoded(m, z[:1]),
+        "returned (1, 5, 1, 8, 8) for z (2, 5, 2)",
+    ),
+    "one batch size only": (
+        lambda m, z: decoded(m, z).reshape(5, -1, 8, 8),
+        "the decoder cannot be called with z (3, 2)",
+    ),
+    "samples and rows swapped": (
+        lambda m, z: decoded(m, z).transpose(0, z.ndim - 2),
+        "returned (3, 1, 1, 8, 8) for z (1, 3, 2)",
+    ),
+    "no batch axis": (lambda m, z: decoded(m, z).sum(0), "returned (1, 8, 8) for z (5, 2)"),
+    "numbers for rows": (lambda m, z: z[..., 0], "returned (5,) for z (5, 2)"),
+    "a tuple": (lambda m, z: (decoded(m, z), z), "returned a tuple for z (5, 2)"),
+    "whole numbers": (lambda m, z: decoded(m, z).long(), "of torch.int64 for z (5, 2)"),
+    "rows mixed": (
+        lambda m, z: decoded(m, z - z.flatten(0, -2).mean(0)),
+        "the decoder computes a row of z differently in another batch",
+    ),
+    "noise": (
+        lambda m, z: decoded(m, z + torch.randn_like(z)),
+        "mixes rows, or draws noise",
+    ),
+    "another number of latents": (lambda m, z: decoded(m, z[..., :1]), "cannot be called"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_DECODERS)
+def test_a_decoder_that_breaks_its_contract_is_refused(name: str):
+    forward, words = BAD_DECODERS[name]
+    assert words in refused(Encoder(2, 2), of(Kept, forward), 2)
+
+
+def linear(m, x):
+    return m.linear(x.flatten(1))
+
+
+BAD_ENCODERS = {
+    "one tensor": (linear, "returned one tensor (3, 4) of torch.float32 for x (3, 1, 8, 8)"),
+    "stacked": (lambda m, x: torch.stack(linear(m, x).chunk(2, -1)), "one tensor (2, 3, 2)"),
+    "a distribution": (
+        lambda m, x: torch.distributions.Normal(*linear(m, x).exp().chunk(2, -1)),
+        "returned a Normal",
+    ),
+    "three outputs": (lambda m, x: (*linear(m, x).chunk(2, -1), x), "(3, 2), (3, 1, 8, 8)"),
+    "one output": (lambda m, x: (linear(m, x)[:, :2],), "returned (3, 2) for x"),
+    "one scale for all": (
+        lambda m, x: (linear(m, x)[:, :2], linear(m, x)[:, 2:3]),
+        "returned (3, 2), (3, 1) for x",
+    ),
+    "a leading axis": (lambda m, x: linear(m, x)[None].chunk(2, -1), "(1, 3, 2), (1, 3, 2)"),
+    "too many latents": (lambda m, x: (linear(m, x), linear(m, x)), "(3, 4), (3, 4)"),
+    "numbers": (lambda m, x: (linear(m, x)[:, :2], 0.0), "returned a float for x"),
+    "rows mixed": (
+        lambda m, x: linear(m, x - x.mean(0)).chunk(2, -1),
+        "the encoder computes a row of x differently in another batch",
+    ),
+    "noise": (lambda m, x: linear(m, x + torch.rand_like(x)).chunk(2, -1), "draws noise"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ENCODERS)
+def test_an_encoder_that_breaks_its_contract_is_refused(name: str):
+    forward, words = BAD_ENCODERS[name]
+    assert words in refused(of(Encoder, forward, 2, 2), Kept(), 2)
+
+
+def test_encoder_and_decoder_must_agree_on_the_event():
+    text = refused(Encoder(2, 2, pixels=49), Kept(), 2)
+    assert "the encoder cannot be called with x (3, 1, 8, 8)" in text
+    assert "take events of (1, 8, 8), the shape that the decoder returns" in text
+
+
+def test_batch_normalisation_without_running_statistics_is_refused():
+    norm = nn.BatchNorm1d(64, track_running_stats=False)
+    encoder = of(Encoder, lambda m, x: m.linear(norm(x.flatten(1))).chunk(2, -1), 2, 2)
+    assert "differently in another batch" in refused(encoder, Kept(), 2)
+
+
+def test_running_statistics_dropout_and_training_mode_are_accepted_and_kept():
+    encoder = Encoder(2, 2)
+    encoder.linear = nn.Sequential(nn.BatchNorm1d(64), nn.Dropout(0.5), nn.Linear(64, 4))
+    encoder.linear[1].eval()
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    model = VAE(encoder, Kept(), 2)
+    assert model.training
+    assert encoder.training
+    assert [layer.training for layer in encoder.linear] == [True, False, True]
+    assert all(torch.equal(before[name], v) for name, v in encoder.state_dict().items())
+
+
+def test_buffers_that_a_forward_changes_are_restored():
+    class Counting(Kept):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("calls", torch.zeros(()))
+            self.register_buffer("other", torch.zeros(()))
+
+        def forward(self, z: Tensor) -> Tensor:
+            self.calls += 1
+            self.other = self.other + 1
+            return super().forward(z)
+
+    decoder = Counting()
+    VAE(Encoder(2, 2), decoder, 2)
+    assert (decoder.calls, decoder.other) == (0, 0)
+
+
+def test_the_global_random_state_is_not_touched():
+    noisy = of(Kept, lambda m, z: decoded(m, z) + 1e-6 * torch.rand(()))
+    encoder = Encoder(2, 2)
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    VAE(encoder, noisy, 2)
+    assert torch.equal(torch.rand(4), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_parts_are_checked_in_their_own_type(dtype: torch.dtype):
+    model = VAE(Encoder(2, 2).to(dtype), Kept().to(dtype), 2)
+    assert model.event_shape == EVENT
+    assert model.encoder.linear.weight.dtype == dtype
+
+
+def test_lazy_layers_are_completed():
+    encoder = Encoder(2, 2)
+    encoder.linear = nn.LazyLinear(4)
+    VAE(encoder, Kept(), 2)
+    assert encoder.linear.weight.shape == (4, 64)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "family"),
+    [
+        ((2, 2), DiagonalGaussian),
+        ((2, 2, 1), CholeskyGaussian),
+        ((2, 2, 32), FlowFamily(2, torch.Generator().manual_seed(0))),
+    ],
+)
+def test_every_family_has_its_own_number_of_outputs(sizes, family):
+    assert VAE(Encoder(*sizes), Kept(), 2, family=family).event_shape == EVENT
+    wrong = (*sizes[:-1], sizes[-1] + 1)
+    assert "for x (3, 1, 8, 8)" in refused(Encoder(*wrong), Kept(), 2, family=family)
+
+
+def test_a_likelihood_with_parameters_is_accepted():
+    VAE(Encoder(2, 2), Kept(), 2, ObservationModel(GaussianPixels, LearnedNoise(())))
+
+
+def test_a_likelihood_that_does_not_sum_over_the_event_is_refused():
+    text = refused(Encoder(2, 2), Kept(), 2, UnitNoise)  # it sums over the last axis alone
+    assert "log_prob of the likelihood returned (2, 5, 1, 8)" in text
+    assert "expected (2, 5)" in text
+
+
+def test_a_family_that_does_not_sum_over_the_latents_is_refused():
+    class Unsummed(DiagonalGaussian):
+        def log_prob(self, z: Tensor) -> Tensor:
+            return self.log_prob_per_latent(z)
+
+    text = refused(Encoder(2, 2), Kept(), 2, family=Unsummed)
+    assert "log_prob of the encoder's q returned (2, 5, 2)" in text
+
+
+def test_a_prior_of_other_latents_is_refused():
+    text = refused(Encoder(2, 2), Kept(), 2, prior=StandardNormal(3))
+    assert "the mean of the prior is (5, 3)" in text
+    assert "expected (5, 2)" in text
+
+
+def test_a_prior_whose_curvature_has_another_shape_is_refused():
+    class Flat(StandardNormal):
+        def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
+            return -z, torch.ones_like(z)
+
+    text = refused(Encoder(2, 2), Kept(), 2, prior=Flat(2))
+    assert "curvature of the prior returned a precision (5, 2)" in text
+
+
+def test_fixed_models_and_built_in_ones_are_not_checked_again():
+    class Once(Kept):
+        calls = 0
+
+        def forward(self, z: Tensor) -> Tensor:
+            Once.calls += 1
+            return super().forward(z)
+
+    model = VAE(Encoder(2, 2), Once(), 2)
+    Once.calls = 0
+    assert model.fixed().event_shape == EVENT
+    assert Once.calls == 0

@@ -1,0 +1,179 @@
+"""A run trained from Python, interrupted, resumed, prolonged, and used to begin another."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from elboroom import Config, DataConfig, ModelConfig, Run, TrainConfig, load_data, train, train_run
+from elboroom.data import Dataset
+from elboroom.errors import IncomparableError, RunError, UsageError
+from elboroom.runs.checkpoints import listing
+from elboroom.training.interrupts import TrainingInterrupted
+from tests.support.outcomes import last_checkpoint, metrics
+
+QUICK = TrainConfig(epochs=3, batch_size=50, threads=1, device="cpu", precision="fp32")
+
+
+@pytest.fixture
+def config(digits: Path) -> Config:
+    data = DataConfig(source=str(digits), binarisation="threshold")
+    return Config(data=data, model=ModelConfig(hidden=(8,)), train=QUICK)
+
+
+def created(path: Path, config: Config) -> tuple[Run, Dataset]:
+    data = load_data(config.data)
+    return Run.create(path, config, data), data
+
+
+def test_a_run_from_python_has_its_metrics_and_reopens(tmp_path: Path, config: Config):
+    run, data = created(tmp_path / "run", config)
+    model, state = train_run(run, data)
+    again = Run(run.path)
+    assert [row["epoch"] for row in metrics(again.path)] == [1, 2, 3]
+    assert state.step == 3 * 6
+    loaded = again.load_model().state_dict()
+    assert all(torch.equal(loaded[n], t) for n, t in model.state_dict().items())
+
+
+def press_ctrl_c_at(step: int):
+    """Return a `stop`, which training calls before the first step and after each."""
+    calls = 0
+
+    def stop() -> bool:
+        nonlocal calls
+        if calls == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        calls += 1
+        return False
+
+    return stop
+
+
+@pytest.mark.parametrize("step", [1, 6, 7, 17])
+def test_ctrl_c_loses_nothing(tmp_path: Path, config: Config, step: int):
+    whole, data = created(tmp_path / "whole", config)
+    train_run(whole, data)
+    run = created(tmp_path / "run", config)[0]
+    with pytest.raises(TrainingInterrupted, match=f"after step {step}") as found:
+        train_run(run, data, stop=press_ctrl_c_at(step))
+    assert found.value.state.step == step
+    assert listing.step_of(listing.newest_first(run.checkpoints)[0]) == step
+    train_run(run)
+    assert last_checkpoint(run.path) == last_checkpoint(whole.path)
+    assert metrics(run.path) == metrics(whole.path)
+
+
+def test_the_state_of_an_interrupt_resumes_without_a_run(config: Config, tmp_path: Path):
+    run, data = created(tmp_path / "run", config)
+    model, whole = (run.new_training(data)[0] for _ in range(2))
+    with pytest.raises(KeyboardInterrupt) as found:
+        train(model, data, QUICK, stop=press_ctrl_c_at(8))
+    assert isinstance(found.value, TrainingInterrupted)
+    end = train(model, data, QUICK, state=found.value.state)
+    assert end.step == train(whole, data, QUICK).step
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(model.state_dict().values(), whole.state_dict().values(), strict=True)
+    )
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_handler_comes_back(tmp_path: Path, config: Config):
+    run, data = created(tmp_path / "run", config)
+    model, _ = run.new_training(data)
+
+    calls = 0
+
+    def stop() -> bool:
+        nonlocal calls
+        for _ in range(2 * calls):
+            os.kill(os.getpid(), signal.SIGINT)
+        calls += 1
+        return False
+
+    with pytest.raises(KeyboardInterrupt) as found:
+        train(model, data, QUICK, stop=stop)
+    assert not isinstance(found.value, TrainingInterrupted)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handler_of_the_program_is_left_alone(tmp_path: Path, config: Config):
+    run, data = created(tmp_path / "run", config)
+    model, _ = run.new_training(data)
+    pressed = list[int]()
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        train(model, data, QUICK, stop=press_ctrl_c_at(2))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert pressed == [signal.SIGINT]
+
+
+def test_a_prolonged_run_is_the_longer_run_bit_for_bit(tmp_path: Path, config: Config):
+    longer = replace(config, train=replace(QUICK, epochs=5, compile="off"))
+    whole, data = created(tmp_path / "whole", longer)
+    train_run(whole, data)
+    run = created(tmp_path / "run", replace(longer, train=replace(longer.train, epochs=3)))[0]
+    train_run(run, data)
+    run.extend(5)
+    assert Run(run.path).config == longer
+    train_run(Run(run.path), data)
+    assert (
+        last_checkpoint(run.path)["model.safetensors"]
+        == (last_checkpoint(whole.path)["model.safetensors"])
+    )
+
+
+def test_fewer_epochs_are_refused(tmp_path: Path, config: Config):
+    run, _ = created(tmp_path / "run", config)
+    with pytest.raises(UsageError, match="--epochs 2 cannot be used"):
+        run.extend(2)
+
+
+def test_a_schedule_that_ends_is_reported(tmp_path: Path, config: Config):
+    cosine = replace(config, train=replace(QUICK, schedule="cosine"))
+    run, _ = created(tmp_path / "run", cosine)
+    with pytest.warns(UserWarning, match=r"after epoch 3 the learning rate is 0\.0005, and was 0"):
+        run.extend(6)
+
+
+def test_a_run_begins_with_the_weights_of_another(tmp_path: Path, config: Config):
+    first, data = created(tmp_path / "first", config)
+    model, _ = train_run(first, data)
+    second = replace(config, init_from=str(first.path), train=replace(QUICK, seed=1))
+    run, _ = created(tmp_path / "second", second)
+    started, state = run.new_training(data)
+    assert state.step == 0
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(started.state_dict().values(), model.state_dict().values(), strict=True)
+    )
+    assert Run(run.path).config.init_from == str(first.path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"hidden": (9,)}, r"hidden \(8,\); expected \(9,\)"),
+        ({"latents": 3}, "latents 2; expected 3"),
+    ],
+)
+def test_weights_of_another_model_are_refused(
+    tmp_path: Path, config: Config, change: dict, said: str
+):
+    first, data = created(tmp_path / "first", config)
+    train_run(first, data)
+    model = replace(config.model, **change)
+    run, _ = created(tmp_path / "run", replace(config, model=model, init_from=str(first.path)))
+    with pytest.raises(RunError, match=said):
+        run.new_training(data)
+
+
+def test_other_data_than_the_run_s_are_refused(tmp_path: Path, config: Config):
+    run, data = created(tmp_path / "run", config)
+    other = replace(data, identity=replace(data.identity, sha256="0" * 64))
+    with pytest.raises(IncomparableError):
+        train_run(run, other)

@@ -1,0 +1,135 @@
+"""Memory is counted before a run is made, and compared with what is free."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from elboroom import VAE, ModelConfig, TrainConfig
+from elboroom.data import Dataset, Identity, Part
+from elboroom.errors import UsageError
+from elboroom.randomness import stream
+from elboroom.training.limits import memory
+from elboroom.training.limits.memory import Memory, require_memory
+from elboroom.training.loop import ELBO
+from tests.support.command import Command
+from tests.support.outcomes import error
+
+MIB = 2**20
+
+
+def free(monkeypatch: pytest.MonkeyPatch, size: int | None) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda device: size)
+
+
+def data_of(values: int, rows: int = 40) -> Dataset:
+    part = Part(torch.rand(rows, values, generator=stream(0, "x")).round(), None)
+    return Dataset(Identity("ones", "", "none", "standard", rows), part, None, part)
+
+
+def model_of(values: int, hidden: int) -> VAE:
+    return VAE.from_config(ModelConfig(hidden=(hidden,)), (values,), generator=stream(0, "w"))
+
+
+def test_the_need_is_weights_times_copies_and_a_step(monkeypatch: pytest.MonkeyPatch):
+    free(monkeypatch, None)
+    model, config = model_of(40, 30), TrainConfig(batch_size=10, device="cpu")
+    found = require_memory(model, data_of(40), config, ELBO)
+    weights = 4 * sum(p.numel() for p in model.parameters())
+    layers = 4 * 10 * (40 + 30 + 30 + 40)  # float32: the image, two hidden layers, the output
+    assert (found.weights, found.copies) == (weights, 15)
+    # 6 copies: gradient, two moments, and the last good state; 9 of checkpoints
+    assert 2 * layers < found.step < 6 * layers + 3 * weights
+    assert found.needed == 15 * weights + found.step
+
+
+@pytest.mark.parametrize(("missing", "fits"), [(0, True), (1, False)])
+def test_a_run_is_refused_as_soon_as_a_byte_is_missing(
+    monkeypatch: pytest.MonkeyPatch, missing: int, fits: bool
+):
+    free(monkeypatch, None)
+    model, data, config = model_of(40, 30), data_of(40), TrainConfig(batch_size=10, device="cpu")
+    need = require_memory(model, data, config, ELBO).needed
+    free(monkeypatch, need - missing)
+    if fits:
+        assert require_memory(model, data, config, ELBO).free == need
+    else:
+        with pytest.raises(UsageError, match=r"^this run needs about"):
+            require_memory(model, data, config, ELBO)
+
+
+@pytest.mark.parametrize(
+    ("weights", "step", "fix"),
+    [(100 * MIB, MIB, "--hidden, or smaller images"), (MIB, 9_999 * MIB, "smaller --batch-size")],
+)
+def test_the_fix_names_what_is_large(weights: int, step: int, fix: str):
+    with pytest.raises(UsageError) as found:
+        Memory(weights, 15, step, 100 * MIB).require_fit()
+    assert fix in found.value.fix
+    assert "100.0 MiB is free" in found.value.what
+
+
+def test_a_system_that_hides_its_memory_is_trusted():
+    Memory(2**50, 15, 0, None).require_fit()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    path = tmp_path / "p.npy"
+    np.save(path, np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8))
+    return path
+
+
+@pytest.mark.parametrize("more", [[], ["--batch-size", "auto"], ["--minutes", "1"], ["--explain"]])
+def test_too_much_is_refused_before_a_run_is_made(
+    elboroom: Command,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: list[str],
+):
+    def unwanted(*_: object, **__: object) -> None:
+        raise AssertionError("a model was made")
+
+    monkeypatch.setattr("elboroom.training.resolve.new_model", unwanted)
+    free(monkeypatch, 64 * MIB)
+    out = [] if more == ["--explain"] else ["--out", tmp_path / "run"]
+    wide = ["--hidden", "500", "--data", pictures, "--device", "cpu"]
+    what, why, fix = error(elboroom("train", *wide, *out, *more), 2)
+    # 12,288 values × 500 units × 2 networks × 4 bytes = 46.9 MiB, fifteen times
+    assert what == "this run needs about 703.3 MiB of memory, and 64.0 MiB is free"
+    assert "15 copies of 46.9 MiB of weights" in why
+    assert "--hidden" in fix
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_resumed_run_is_counted_too(
+    elboroom: Command, run: Path, monkeypatch: pytest.MonkeyPatch
+):
+    free(monkeypatch, 1000)
+    assert "needs about" in error(elboroom("train", "--resume", run), 2)[0]
+
+
+def test_the_count_is_explained(elboroom: Command, small: list[str]):
+    lines = elboroom("train", *small, "--explain").out.splitlines()
+    (line,) = [line for line in lines if line.startswith("memory: ")]
+    assert "15 copies of" in line
+    assert "is free" in line
+
+
+def test_a_disk_without_room_for_the_checkpoints_is_refused(
+    elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    weights = 2 * 64 * 16 + 16 * (4 + 2)  # of both networks, without biases
+    needed = 4 * 3 * 4 * weights
+    usage = SimpleNamespace(free=needed - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    what, why, _ = error(elboroom("train", *small, "--out", tmp_path / "a" / "run"), 1)
+    assert what == f"the checkpoints of this run do not fit on the disk of {tmp_path}/a/run"
+    assert "up to 4 checkpoints" in why
+    assert not (tmp_path / "a").exists()
+    usage.free = needed
+    assert elboroom("train", *small, "--quiet", "--out", tmp_path / "a" / "run").code == 0
