@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from elboroom import Run
-from elboroom.runs.report import render
+from elboroom.runs.report import EvaluationSummary, render
 
 EVALUATION = {
     "k": 7,
@@ -100,3 +100,10 @@ def test_a_run_without_evaluation_or_figures_is_still_a_page(trained: Path, tmp_
     assert "bare" in page.texts
     assert not any("standard error" in text for text in page.texts)
     assert "img" not in page.tags
+
+
+@pytest.mark.parametrize("noun", ["image", "row"])
+def test_an_evaluation_of_one_row_says_why_it_has_no_error(noun: str):
+    one = {"elbo": {"mean": -1.5, "standard_error": None}}
+    summary = EvaluationSummary(3, 5, one, f"nats per {noun}", False, images=1)
+    assert summary.rows == [("ELBO", f"-1.50 ± unknown (one {noun})")]
