@@ -77,7 +77,8 @@ def _saved(save: Callable[..., Any], *arrays: Any, **named: Any) -> bytes:
 
 def _png(mode: str) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(GREY[0]).convert(mode).save(buffer, "PNG")
+    levels = GREY[0].astype(np.uint16) << 12 if mode == "I;16" else 20 * GREY[0]
+    Image.fromarray(levels).convert(mode).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -1,7 +1,6 @@
 """`elboroom infer`: posteriors of many rows in a file."""
 
 import time
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -73,7 +72,7 @@ def _posterior_arrays(model: VAE, batch: Batch, *, config: InferConfig) -> dict[
 def _summary(values: Tensor, selection: Selection) -> dict[str, Any]:
     """Summarise one value per row, (N,), with the source rows of the extremes."""
     values, numbers = values.double(), selection.chosen.rows.numbers
-    found: dict[str, Any] = asdict(Estimate.of(values))
+    found = Estimate.of(values, selection.chosen.rows.noun).to_dict()
     for name, place in (("smallest", values.argmin()), ("largest", values.argmax())):
         row = selection.index[int(place)]
         found |= {name: values[place].item(), f"{name}_row": int(numbers[row])}

@@ -11,7 +11,7 @@ from elboroom.config import Config, ModelConfig, PartName
 from elboroom.config.checks import require
 from elboroom.config.data import MNIST
 from elboroom.data import Dataset, load_data, load_new, require_dataset
-from elboroom.data.dataset import WHOLE
+from elboroom.data.identity import WHOLE
 from elboroom.data.load import read_source
 from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
@@ -163,20 +163,15 @@ class Run:
             UsageError: if `epochs` is less than the run has.
             DiskError: if the config cannot be written.
         """
-        before = self.config.train
-        require(
-            epochs >= before.resolved_epochs,
-            "epochs",
-            epochs,
-            f"{before.resolved_epochs}, as now, or more",
-        )
+        before, now = self.config.train, self.config.train.resolved_epochs
+        require(epochs >= now, "epochs", epochs, f"{now}, as now, or more")
         write_epochs(self.path, epochs)
         self.config = replace(self.config, train=replace(before, epochs=epochs))
         if before.schedule != "constant":
-            rates = [learning_rate(c, before.resolved_epochs) for c in (before, self.config.train)]
+            was, rate = (learning_rate(c, now) for c in (before, self.config.train))
             warnings.warn(
                 f"the {before.schedule} schedule now ends after epoch {epochs}: after epoch "
-                f"{before.resolved_epochs} the learning rate is {rates[1]:.2g}, and was {rates[0]:.2g}",
+                f"{now} the learning rate is {rate:.2g}, and was {was:.2g}",
                 stacklevel=2,
             )
 
@@ -231,7 +226,7 @@ class Run:
             return ChosenPart.of(data, name or "test")
         _require_whole(name, source)
         require_support(likelihood_class(self.config.model), data.test, data.identity.source)
-        return ChosenPart(data, "all", data.test)
+        return ChosenPart.of(data, "all")
 
     def stored_rows(self, chosen: ChosenPart, source: str | None = None) -> StoredRows:
         """Read the rows of a part as their file has them.
