@@ -57,7 +57,11 @@ PRIORS = {
 }
 
 
-@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize(
+    "prior",
+    [pytest.param(name, marks=pytest.mark.full) for name in PRIORS if name != "learned"]
+    + ["learned"],
+)
 def test_the_story_from_its_first_line_to_its_last(prior, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(precision, "_multiplies_bfloat16", lambda device: True)
