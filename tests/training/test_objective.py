@@ -120,6 +120,14 @@ def test_free_bits_hold_for_the_mean_over_the_batch(problem):
     torch.testing.assert_close(free.kl, q.kl_to_standard().double())
 
 
+def test_free_bits_need_the_standard_prior(problem):
+    exact, x, _, _ = problem
+    prior = torch.distributions.Normal(torch.zeros(2).double(), 2 * torch.ones(2).double())
+    model = VAE(exact.model.encoder, exact.model.decoder, 2, UnitNoise, prior)
+    with pytest.raises(UsageError, match="found a DiagonalGaussian and a DistributionPrior"):
+        bound(model, x, config=replace(ELBO, free_bits=0.2), generator=generator())
+
+
 class Leaves(nn.Module):
     """An encoder whose outputs are its parameters, one of each row: so are then the gradients."""
 

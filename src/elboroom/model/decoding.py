@@ -16,7 +16,8 @@ _BUDGET_ELSEWHERE = 12 << 20
 
 def decoded_at_a_time(model: VAE, x: Tensor) -> int:
     """Return how many z to decode together against data like `x` (B, *event), at least one."""
-    widest = max(x.shape[1:].numel(), decoder_network(model.decoder).widest_activation)
+    decoder = decoder_network(model.decoder)
+    widest = max(x.shape[1:].numel(), decoder.widest_activation, model.widest_activation)
     return max(1, _BUDGET.get(x.device.type, _BUDGET_ELSEWHERE) // (x.element_size() * widest))
 
 

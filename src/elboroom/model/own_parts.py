@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,18 @@ _FAILURES = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, A
 _T = TypeVar("_T")
 
 
+class Shapes(NamedTuple):
+    """The shapes of the parts of a model.
+
+    Attributes:
+        event: shape of x.
+        widest_activation: the largest number of values that a layer of the decoder has for one z.
+    """
+
+    event: tuple[int, ...]
+    widest_activation: int
+
+
 def check_parts(
     encoder: nn.Module,
     decoder: nn.Module,
@@ -42,8 +54,8 @@ def check_parts(
     likelihood: Callable[[Tensor], Likelihood],
     prior: Prior,
     family: Callable[..., Density],
-) -> tuple[int, ...]:
-    """Check that the parts of a model fit each other, and return the shape of x.
+) -> Shapes:
+    """Check that the parts of a model fit each other, and return their shapes.
 
     Each part computes a few made-up rows in evaluation mode, with two numbers of rows and two of
     samples. Modes, buffers and the global random state are as before afterwards.
@@ -55,11 +67,13 @@ def check_parts(
     parts = [part for part in (encoder, decoder, prior, family) if isinstance(part, nn.Module)]
     with _undisturbed(parts), torch.no_grad():
         z = _numbers((_SAMPLES, _ROWS, latents), decoder)
+        with _layer_sizes(decoder) as sizes:
+            _decoded(decoder, z[0])
         parameter = _check_decoder(decoder, z)
         x = _check_likelihood(likelihood, parameter)
         q = _check_encoder(encoder, family, x.to(example_of(encoder)), latents)
         _check_prior(prior, q, latents)
-    return tuple(x.shape[1:])
+    return Shapes(tuple(x.shape[1:]), max(sizes) // _ROWS)
 
 
 def example_of(*modules: nn.Module) -> Tensor:
@@ -261,6 +275,23 @@ def _generator(device: torch.device) -> torch.Generator:
 
 def _shape(tensor: Tensor) -> str:
     return str(tuple(tensor.shape))
+
+
+@contextmanager
+def _layer_sizes(network: nn.Module) -> Iterator[list[int]]:
+    """Collect the number of values that each layer returns in this block."""
+    sizes = list[int]()
+
+    def note(layer: nn.Module, given: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            sizes.append(output.numel())
+
+    hooks = [layer.register_forward_hook(note) for layer in network.modules()]
+    try:
+        yield sizes
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager

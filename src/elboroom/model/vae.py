@@ -43,12 +43,15 @@ class VAE(nn.Module):
 
     Attributes:
         event_shape: shape of x, as the decoder returns it.
+        widest_activation: the largest number of values that a layer of the user's own decoder has
+            for one z; 0 for a decoder that states it.
 
     Raises:
         UsageError: a part returns another shape or type than above, or mixes rows.
     """
 
     event_shape: tuple[int, ...]
+    widest_activation: int = 0
 
     def __init__(
         self,
@@ -61,8 +64,10 @@ class VAE(nn.Module):
     ) -> None:
         super().__init__()
         prior = prior_of(prior, latents, example_of(encoder, decoder))
-        event_shape = check_parts(encoder, decoder, latents, likelihood, prior, family)
-        self._assemble(event_shape, encoder, decoder, latents, likelihood, prior, family)
+        shapes = check_parts(encoder, decoder, latents, likelihood, prior, family)
+        self._assemble(shapes.event, encoder, decoder, latents, likelihood, prior, family)
+        if not isinstance(decoder, DecoderNetwork):
+            self.widest_activation = shapes.widest_activation
 
     @classmethod
     def from_config(
@@ -176,7 +181,9 @@ class VAE(nn.Module):
         """
         decoder, likelihood = decoder or self.decoder, likelihood or self.likelihood
         parts = decoder, self.latents, likelihood, self.prior.fixed(), self.family
-        return VAE._of_checked(event_shape or self.event_shape, self.encoder, *parts)
+        model = VAE._of_checked(event_shape or self.event_shape, self.encoder, *parts)
+        model.widest_activation = self.widest_activation
+        return model
 
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> Density:
         """Compute the encoder's q(z | x).

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from elboroom.config import ObjectiveConfig
+from elboroom.errors import UsageError
 from elboroom.model.bounds import renyi
 from elboroom.model.posteriors import Density, DiagonalGaussian
+from elboroom.model.priors import Prior, StandardNormal
 from elboroom.model.vae import VAE
 
 
@@ -58,6 +60,8 @@ def bound(
     """
     beta = kl_warmup * config.beta
     q = model.posterior(x, mask)
+    if config.free_bits:
+        _require_kl_per_latent(model.prior, q)
     kl = model.prior.kl(q) if config.objective == "elbo" else None
     if kl is not None:
         log_likelihood = model.log_likelihood(x, q.sample(config.k, generator), mask)
@@ -68,6 +72,21 @@ def bound(
     density = log_q if config.gradient == "plain" else q.detached().log_prob(z)
     log_ratio = model.prior(len(x)).log_prob(z) - density
     return _sampled(z, log_likelihood, log_ratio, config, beta)
+
+
+def _require_kl_per_latent(prior: Prior, q: Density) -> None:
+    """Check that the KL to the prior is the sum of those of the latents, which free bits count.
+
+    Raises:
+        UsageError: q is no diagonal Gaussian, or the prior is not N(0, I).
+    """
+    if not (isinstance(prior, StandardNormal) and isinstance(q, DiagonalGaussian)):
+        raise UsageError(
+            "free_bits cannot be used with this model",
+            why=f"it takes the KL per latent of a DiagonalGaussian to N(0, I); found a "
+            f"{type(q).__name__} and a {type(prior).__name__}",
+            fix="leave free_bits at 0, or use the standard prior and the diagonal posterior",
+        )
 
 
 def _closed_form(

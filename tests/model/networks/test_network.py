@@ -51,6 +51,19 @@ class Shaped(nn.Module):
         return self.net(z).unflatten(-1, EVENT)
 
 
+class Own(nn.Module):
+    """The wide convolution in a module that knows no contract."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = Convolutional(2)
+        self.first, self.second, self.third = layers.first, layers.second, layers.third
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = torch.tanh(self.first(z)).reshape(-1, 1, 4, 4)
+        return self.third(torch.tanh(self.second(h))).view(*z.shape[:-1], *EVENT)
+
+
 class Widened(nn.Module):
     """A module without a linear layer."""
 
@@ -108,7 +121,8 @@ def test_by_default_the_jacobian_is_that_of_reverse_mode(decoder):
 
 
 @pytest.mark.parametrize(
-    ("decoder", "widest"), [(Convolutional(2), WIDE), (Shaped(), 40), (Widened(), 16)]
+    ("decoder", "widest"),
+    [(Convolutional(2), WIDE), (Shaped(), 40), (Widened(), 16), (Own(), WIDE)],
 )
 def test_as_many_are_decoded_together_as_the_widest_activation_allows(decoder, widest):
     x = torch.zeros(3, *EVENT, dtype=torch.float64)

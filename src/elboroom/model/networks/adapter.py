@@ -23,7 +23,7 @@ class DecoderAdapter(DecoderNetwork):
 
     @property
     def widest_activation(self) -> int:
-        """The largest output of any linear layer; other layers are not counted."""
+        """The largest output of any linear layer; `VAE.widest_activation` counts all layers."""
         layers = self._module[0].modules()
         return max((a.out_features for a in layers if isinstance(a, nn.Linear)), default=0)
 

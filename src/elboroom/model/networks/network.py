@@ -15,7 +15,7 @@ from elboroom.model.networks.layers import require_eval_mode
 class EncoderNetwork(nn.Module, ABC):
     """x (B, *event) → the parameters of q(z | x), each (B, …); the first two are (B, D).
 
-    Each row is computed alone in evaluation mode, and the output is float32 or float64.
+    Each row is computed alone in evaluation mode. The output may have 16 bits: `VAE` widens it.
     """
 
     @abstractmethod
@@ -26,8 +26,8 @@ class EncoderNetwork(nn.Module, ABC):
 class DecoderNetwork(nn.Module, ABC):
     """z (..., D) → the parameter of the likelihood, (..., *event).
 
-    Any number of leading axes must work, each z is computed alone in evaluation mode, and the
-    output is float32 or float64.
+    Any number of leading axes must work, and each z is computed alone in evaluation mode. The
+    output may have 16 bits: `VAE` widens it.
     """
 
     @abstractmethod
@@ -83,8 +83,8 @@ class NetworkKind(ABC):
         members of a decoder have defaults that are right but slower. Draw all initial weights from
         the given generator. Then add the kind to `NETWORK_KINDS` and to `elboroom.config.kinds`.
 
-        A network that no config names needs none of this: `VAE` accepts any two modules with the
-        same inputs and outputs.
+        A network of the user's own needs none of this: `VAE` accepts any two modules with the same
+        inputs and outputs, and a config names a function that makes them.
     """
 
     @abstractmethod
