@@ -87,9 +87,10 @@ def test_the_name_of_a_half_is_its_mask():
     assert torch.equal(load_mask("right", (1, 4, 4)), half_mask("right", (1, 4, 4)))
 
 
-def test_white_pixels_of_a_picture_are_seen(tmp_path: Path):
-    Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8)).save(tmp_path / "m.png")
-    mask = load_mask(str(tmp_path / "m.png"), (1, 1, 4))
+@pytest.mark.parametrize("name", ["m.png", "m.PNG", "m", "m.npy"])
+def test_white_pixels_of_a_picture_of_any_name_are_seen(tmp_path: Path, name: str):
+    Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8)).save(tmp_path / name, "PNG")
+    mask = load_mask(str(tmp_path / name), (1, 1, 4))
     assert mask.tolist() == [[[False, False, True, True]]]
 
 

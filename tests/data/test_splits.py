@@ -1,3 +1,5 @@
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,8 @@ from elboroom import DataConfig, Dataset, load_data, load_mnist
 from elboroom.data.mnist import read_mnist
 from elboroom.data.rows import Rows
 from elboroom.data.source import Source, SourcePart
-from elboroom.data.splits import divide
-from elboroom.errors import DataError
+from elboroom.data.splits import Division, divide, draw_stratified
+from elboroom.errors import DataError, IncomparableError
 
 
 def numbered(count: int, tests: int = 0) -> Source:
@@ -130,6 +132,197 @@ def test_labels_and_images_are_held_out_together(count: int):
 def test_the_rows_held_out_are_the_same_everywhere_and_forever():
     test = split(numbered(40), "standard")[1]
     assert numbers(test).tolist() == [3, 11, 13, 14]
+
+
+def stratified(
+    labels: np.ndarray | None, groups: np.ndarray | None = None, *, rows: int = 0, **options: Any
+) -> Division:
+    """Divide numbered rows that have labels, groups or neither."""
+    count = rows if labels is None else len(labels)
+    part = SourcePart(np.arange(count)[:, None], labels, groups=groups)
+    return divide(Source("own", part), DataConfig("own", split="stratified", **options))
+
+
+def parts_of(division: Division) -> list[Rows]:
+    found = (division.train, division.validation, division.test)
+    return [part for part in found if part is not None]
+
+
+@given(st.lists(st.integers(0, 4), min_size=4, max_size=300), st.integers(0, 2))
+def test_each_class_has_its_share_of_a_drawn_part(classes: list[int], validation: int):
+    labels = np.array(classes)
+    division = stratified(labels, validation=validation * len(labels) // 8)
+    rows = np.concatenate([part.index for part in parts_of(division)])
+    assert sorted(rows) == list(range(len(labels)))
+    assert len(division.test) == max(1, round(len(labels) / 10))
+    for name in set(classes):
+        expected = (labels == name).sum() * len(division.test) / len(labels)
+        assert abs((labels[division.test.index] == name).sum() - expected) < 1
+    if division.validation is not None:
+        assert len(division.validation) == validation * len(labels) // 8
+        left = np.setdiff1d(np.arange(len(labels)), division.test.index)
+        for name in set(classes):
+            expected = (labels[left] == name).mean() * len(division.validation)
+            assert abs((labels[division.validation.index] == name).sum() - expected) < 1
+
+
+def test_rows_sorted_by_class_give_a_validation_part_of_all_classes():
+    labels = np.repeat([0, 1, 2], 100)
+    division = stratified(labels, validation=80)
+    assert division.validation is not None
+    for rows, counts in (
+        (division.test, {10}),
+        (division.validation, {26, 27}),
+        (division.train, {63, 64}),
+    ):
+        assert {*np.bincount(labels[rows.index], minlength=3).tolist()} <= counts
+
+
+@pytest.mark.parametrize("rows", [100, 101, 1_000])
+def test_rows_without_classes_are_drawn_from_everywhere(rows: int):
+    division = stratified(None, rows=rows, validation=rows // 5)
+    for part in parts_of(division)[1:]:
+        mean, count = part.index.mean(), len(part)
+        error = math.sqrt((rows**2 - 1) / 12 * (1 - count / rows) / count)
+        assert abs(mean - (rows - 1) / 2) < 3 * error
+        steps = np.diff(part.index)
+        assert len(np.unique(steps)) > 1, "every n-th row is no random draw"
+
+
+def test_every_row_is_drawn_as_often_as_another():
+    labels = np.array([0] * 30 + [1] * 5 + [2])
+    draws = np.array([np.isin(np.arange(36), drawn(labels, draw)) for draw in range(600)])
+    assert (draws.sum(1) == 9).all()
+    error = math.sqrt(0.25 * 0.75 / 600)
+    np.testing.assert_allclose(draws.mean(0), 0.25, atol=4 * error)
+
+
+def drawn(labels: np.ndarray, draw: int) -> np.ndarray:
+    rows = Rows.of(SourcePart(labels[:, None], labels))
+    return draw_stratified(rows, 9, draw)[1].index
+
+
+def test_the_rows_drawn_by_classes_are_the_same_everywhere_and_forever():
+    division = stratified(np.arange(40) % 3, validation=4)
+    assert division.validation is not None
+    assert division.test.index.tolist() == [2, 11, 24, 34]
+    assert division.validation.index.tolist() == [1, 3, 29, 37]
+    assert division.digest == "21b0615e2ac69d2d"
+
+
+def test_the_rows_of_a_group_stay_in_one_part():
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(30), 7))
+    division = stratified(groups % 3, groups, validation=42)
+    sets = [set(groups[part.index].tolist()) for part in parts_of(division)]
+    assert [len(found) for found in sets] == [21, 6, 3]
+    assert set.union(*sets) == set(range(30))
+    assert sum(map(len, sets)) == 30
+    for found in sets[1:]:  # a class is that of a group
+        assert np.bincount([group % 3 for group in found]).tolist() == [len(found) // 3] * 3
+
+
+def test_one_large_group_among_many_leaves_rows_on_both_sides():
+    groups = np.array([0] * 96 + [1, 2, 3, 4])
+    division = stratified(None, groups, rows=100)
+    assert len(division.train) + len(division.test) == 100
+    assert min(len(division.train), len(division.test)) >= 1
+
+
+@pytest.mark.parametrize("form", ["file", "array"])
+def test_groups_are_named_by_an_array_or_a_file(tmp_path: Path, form: str):
+    x = np.random.default_rng(0).random((60, 3))
+    subject = np.array([f"p{n // 6}" for n in range(60)])
+    np.save(tmp_path / "subject.npy", subject)
+    arrays = {"x": x} | ({"subject": subject} if form == "array" else {})
+    np.savez(tmp_path / "x.npz", **arrays)
+    group_by = "subject" if form == "array" else str(tmp_path / "subject.npy")
+    data = load_data(DataConfig(str(tmp_path / "x.npz"), group_by=group_by, validation=12))
+    assert [len(part) for part in data.parts.values()] == [42, 12, 6]
+    for part in data.parts.values():
+        assert sorted(np.flatnonzero(np.isin(subject, subject[part.numbers]))) == [*part.numbers]
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"group_by": "subject"}, "x.npz has no groups subject"),
+        ({"group_by": "nowhere.npy"}, "cannot read the groups nowhere.npy"),
+        ({"group_by": "short.npy"}, "the groups short.npy do not fit the training rows"),
+        ({"group_by": "nan.npy"}, "the groups nan.npy do not fit the training rows"),
+        ({"group_by": "same.npy"}, "one group cannot be split"),
+        ({"group_by": "two.npy", "split": "standard"}, "--group-by cannot be used with --split"),
+    ],
+)
+def test_groups_that_cannot_be_kept_together_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], what: str
+):
+    monkeypatch.chdir(tmp_path)
+    np.savez("x.npz", x=np.random.default_rng(0).random((20, 3)))
+    np.save("short.npy", np.arange(19))
+    np.save("nan.npy", np.full(20, np.nan))
+    np.save("same.npy", np.zeros(20))
+    np.save("two.npy", np.arange(20) % 2)
+    with pytest.raises(DataError, match="^" + what):
+        load_data(DataConfig("x.npz", **options))
+
+
+def test_groups_of_mnist_are_refused():
+    with pytest.raises(DataError, match=r"^mnist has no groups subject"):
+        load_data(DataConfig(group_by="subject"))
+
+
+def test_a_group_in_two_parts_of_the_source_is_refused():
+    train = SourcePart(np.zeros((4, 1)), groups=np.array([0, 0, 1, 1]))
+    test = SourcePart(np.zeros((2, 1)), groups=np.array([1, 2]))
+    with pytest.raises(DataError, match=r"^--group-by names groups that are in two parts"):
+        divide(Source("own", train, test=test), DataConfig("own", split="stratified"))
+
+
+def test_the_parts_of_a_source_are_taken_as_they_are():
+    source = Source(
+        "own",
+        SourcePart(np.arange(6)[:, None]),
+        SourcePart(np.arange(6, 8)[:, None]),
+        SourcePart(np.arange(8, 12)[:, None]),
+    )
+    for name in ("stratified", "standard"):
+        division = divide(source, DataConfig("own", split=name))
+        assert [numbers(part).tolist() for part in parts_of(division)] == [
+            *([0, 1, 2, 3, 4, 5], [6, 7], [8, 9, 10, 11])
+        ]
+        assert division.digest is None
+    with pytest.raises(DataError, match=r"^--validation 2 asks for a second validation part"):
+        divide(source, DataConfig("own", split="stratified", validation=2))
+
+
+def test_auto_is_the_standard_split_of_mnist_and_the_stratified_one_of_other_data():
+    assert DataConfig().resolved() == DataConfig(binarisation="threshold", split="standard")
+    own = DataConfig("my.npz")
+    assert own.resolved() == replace(own, binarisation="none", split="stratified")
+    asked = DataConfig("my.npz", "dynamic", "reference")
+    assert asked.resolved() == asked
+
+
+def test_a_path_from_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = DataConfig("~/x.npy", group_by="~/who.npy").with_absolute_path()
+    home = tmp_path.resolve()
+    assert (config.source, config.group_by) == (str(home / "x.npy"), str(home / "who.npy"))
+    assert DataConfig("x.npz", group_by="who").with_absolute_path().group_by == "who"
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((20, 3)))
+    np.save(tmp_path / "who.npy", np.arange(20))
+    assert len(load_data(DataConfig("~/x.npy", group_by="~/who.npy")).train) == 18
+
+
+def test_other_labels_are_other_parts_of_the_same_values(tmp_path: Path):
+    x = np.random.default_rng(0).random((60, 3))
+    identities = []
+    for labels in (np.arange(60) % 2, np.arange(60) // 30):
+        np.savez(tmp_path / "x.npz", x=x, y=labels)
+        identities.append(load_data(DataConfig(str(tmp_path / "x.npz"))).identity)
+    assert identities[0].sha256 == identities[1].sha256
+    with pytest.raises(IncomparableError, match="drawn_rows"):
+        identities[0].require_same(identities[1])
 
 
 def test_one_image_cannot_be_split():

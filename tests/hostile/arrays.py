@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from elboroom.config import DataConfig
-from elboroom.data.formats.arrays import read_array
 from elboroom.data.formats.idx import read_idx
+from elboroom.data.formats.registry import read_array
 from elboroom.data.masks import load_mask
 from tests.hostile.case import Case, writing
 
-held = partial(read_array, memory=DataConfig.memory)
-mapped = partial(read_array, memory=0)
+held = partial(read_array, config=DataConfig(binarisation="threshold"))
+mapped = partial(read_array, config=DataConfig(binarisation="threshold", memory=0))
 
 
 def mask(path: Path) -> Any:
@@ -278,7 +278,8 @@ IDX: list[tuple[str, bytes, str]] = [
     ("no axis", idx(0, values=b"\1"), "promises 0 axes"),
     ("255 axes", idx(255, *[1] * 255, values=b"\1"), "promises 255 axes"),
     ("a header cut short", idx(3, 1, 1), "cut short"),
-    ("floats", idx(1, 1, values=bytes(4), kind=13), "not that of an IDX file"),
+    ("an unknown type", idx(1, 1, values=bytes(4), kind=10), "not that of an IDX file"),
+    ("floats that are cut short", idx(1, 1, values=bytes(3), kind=13), "promises shape"),
     ("nothing in it", gzip.compress(b""), "not that of an IDX file"),
     ("nothing", b"", "not that of an IDX file"),
     ("no gzip", b"plain", "Not a gzipped file"),

@@ -10,7 +10,7 @@ from safetensors.torch import load
 
 from elboroom import untrusted
 from elboroom.config import typed_tables
-from elboroom.data.formats import folder, folder_listing, npy, npz, png
+from elboroom.data.formats import folder, folder_listing, npy, png, zip_files
 from elboroom.data.formats.npy import NpyHeader
 from elboroom.runs import checkpoints, config_file, provenance, results
 from elboroom.runs.checkpoints import checkpoint, manifest
@@ -35,14 +35,14 @@ def believing(content: bytes, *, finite: bool = True) -> Any:
 # what is taken out of which module, and files that must then do harm
 CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
     "headers": (npy, "read_header", of_numpy, ["npy promises terabytes", "npy holds a byte more"]),
-    "members": (npz, "_require_plain", nothing, ["npz a name twice", "npz bzip2"]),
+    "members": (zip_files, "_require_plain", nothing, ["npz a name twice", "npz bzip2"]),
     "bombs": (
         untrusted,
         "_MAX_RATIO",
         10**9,
         ["npz a bomb", "npz a bomb of bombs at one place"],
     ),
-    "directories": (npz, "_LARGEST_READ", 1 << 40, ["npz 30,000 members"]),
+    "directories": (zip_files, "_LARGEST_READ", 1 << 40, ["npz 30,000 members"]),
     "sizes of pictures": (png, "_require_size", nothing, ["png 10^10 pixels"]),
     "pixels of pictures": (
         png,

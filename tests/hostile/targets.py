@@ -21,13 +21,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import scipy.io
+import torch
 from PIL import Image
 
-from elboroom import VAE
-from elboroom.data.formats.arrays import read_array
+from elboroom import VAE, DataConfig
+from elboroom.config import BinarisationName
 from elboroom.data.formats.folder import read_folder
-from elboroom.data.formats.idx import parse_idx, read_idx
+from elboroom.data.formats.idx import read_idx
 from elboroom.data.formats.png import read_picture
+from elboroom.data.formats.registry import read_data
 from elboroom.data.masks import load_mask
 from elboroom.data.source import Source
 from elboroom.errors import ElboroomError
@@ -39,9 +42,13 @@ from tests.hostile.tables import history, model, report
 from tests.support.small_run import small_run
 
 GREY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+LABELS = np.arange(2)
+IDX2 = b"\0\0\x08\x02" + struct.pack(">II", 4, 6) + GREY.tobytes()
+IDX3 = b"\0\0\x0b\x03" + struct.pack(">III", 2, 3, 4) + GREY.astype(">i2").tobytes()
 IDX = b"\0\0\x08\x01" + struct.pack(">I", 24) + GREY.tobytes()
 STEP = "checkpoints/step-000002"
 Read = Callable[[bytes], Any]
+_WAYS: tuple[BinarisationName, ...] = ("auto", "none", "threshold")
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,8 @@ def _saved(save: Callable[..., Any], *arrays: Any, **named: Any) -> bytes:
 
 def _png(mode: str) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(GREY[0]).convert(mode).save(buffer, "PNG")
+    levels = GREY[0].astype(np.uint16) << 12 if mode == "I;16" else 20 * GREY[0]
+    Image.fromarray(levels).convert(mode).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -79,16 +87,16 @@ def _arrays(folder: Path) -> Read:
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        refusals = [_refusal(path, *how) for how in product((0.0, 2.0), (False, True))]
+        refusals = [_refusal(path, *how) for how in product((0.0, 2.0), _WAYS)]
         if all(refusals):
             raise refusals[0]
 
     return read
 
 
-def _refusal(path: Path, memory: float, real: bool) -> ElboroomError | None:
+def _refusal(path: Path, memory: float, how: BinarisationName) -> ElboroomError | None:
     try:
-        source = read_array(path, memory=memory, real=real)
+        source = read_data(path, DataConfig(binarisation=how, memory=memory))
         _ = source.has_missing, source.sha256
     except ElboroomError as error:
         return error
@@ -101,6 +109,54 @@ def _is_source(found: Source) -> bool:
     images = found.train.images
     right = found.mapped or images.dtype in kinds
     return right and images.ndim in (2, 4) and found.white in (1.0, 255.0)
+
+
+def _mat(packed: bool) -> bytes:
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, {"x": GREY, "y": LABELS, "mask": GREY > 3}, do_compression=packed)
+    return buffer.getvalue()
+
+
+def _pt(value: Any) -> bytes:
+    named = value if isinstance(value, dict) else {"": value}
+    tensors = {name: torch.tensor(array) for name, array in named.items()}
+    buffer = io.BytesIO()
+    torch.save(tensors if isinstance(value, dict) else tensors[""], buffer)
+    return buffer.getvalue()
+
+
+def _pickle_of_pt() -> bytes:
+    with zipfile.ZipFile(io.BytesIO(_pt({"x": GREY}))) as archive:
+        return archive.read("archive/data.pkl")
+
+
+def _pickled(folder: Path) -> Read:
+    """Return a reader of the pickle of a `.pt` whose zip is whole."""
+    read = _arrays(folder)
+    whole = zipfile.ZipFile(io.BytesIO(_pt({"x": GREY})))
+    members = {name: whole.read(name) for name in whole.namelist()}
+
+    def packed(content: bytes) -> None:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, values in (members | {"archive/data.pkl": content}).items():
+                archive.writestr(name, values)
+        read(buffer.getvalue())
+
+    return packed
+
+
+def _texts(folder: Path) -> Read:
+    """Return a reader of text, which is always refused; the whole files are read in its place."""
+    read = _arrays(folder)
+
+    def refused(content: bytes) -> None:
+        try:
+            read(content)
+        except ElboroomError:
+            return
+
+    return refused
 
 
 def _member(folder: Path) -> Read:
@@ -151,7 +207,7 @@ def _folder(seal: Callable[[bytes], bytes], place: Path) -> Read:
         for pictures in classes:
             (pictures / "x.png").write_bytes(seal(content))
             try:
-                found = read_folder(pictures.parent, memory=2.0)
+                found = read_folder(pictures.parent, DataConfig(binarisation="none"))
                 require(_is_source(found), found)
             except ElboroomError as error:
                 refusals.append(error)
@@ -171,14 +227,6 @@ def _sealed(content: bytes) -> bytes:
         struct.pack_into(">I", sealed, end, zlib.crc32(sealed[at + 4 : end]))
         at = end + 4
     return bytes(sealed)
-
-
-def _idx(folder: Path) -> Read:
-    def read(content: bytes) -> None:
-        found = parse_idx(content, folder / "x")
-        require(found.dtype == np.uint8 and 1 <= found.ndim <= 4, found)
-
-    return read
 
 
 def _packed_idx(folder: Path) -> Read:
@@ -298,7 +346,11 @@ TARGETS = {
     ".npz": Target(_ARCHIVES, _arrays),
     "an array within a .npz": Target(_ARRAYS, _member),
     "a mask": Target({"bools": _ARRAYS["bools"]}, _masks),
-    "IDX": Target({"whole": IDX}, _idx),
+    "IDX": Target({"vectors": IDX2, "images": IDX3, "packed": gzip.compress(IDX2)}, _arrays),
+    ".mat": Target({"stored": _mat(False), "packed": _mat(True)}, _arrays),
+    ".pt": Target({"tensor": _pt(GREY), "dict": _pt({"x": GREY, "y": LABELS})}, _arrays),
+    "the pickle of a .pt": Target({"dict": _pickle_of_pt()}, _pickled),
+    "text": Target({"csv": b"a,b\n1,2\n3,4\n", "json": b"[[1, 2], [3, 4]]"}, _texts),
     "packed IDX": Target({"whole": gzip.compress(IDX)}, _packed_idx),
     "PNG": Target(_PICTURES, partial(_pictures, bytes)),
     "PNG with true checksums": Target(_PICTURES, partial(_pictures, _sealed)),

@@ -13,11 +13,11 @@ from elboroom.data import Dataset, load_data
 from elboroom.data.summary import summary
 from elboroom.device import resolve_device
 from elboroom.errors import UsageError, command
-from elboroom.model.networks import NETWORK_KINDS
+from elboroom.model.factory import NetworkFactory, import_factory
 from elboroom.model.vae import VAE
-from elboroom.randomness import stream
 from elboroom.runs.run import RUNS, Run
 from elboroom.runs.training import train_and_save
+from elboroom.training.initial_model import new_model
 from elboroom.training.resolve import resolve, resolve_with_reasons
 from elboroom.training.safeguards.early_stopping import (
     evaluations_after_warmup,
@@ -30,7 +30,13 @@ from elboroom.training.state import TrainState
 
 
 def train(
-    config: Config, preset: str, *, out: Path | None, resume: Path | None, quiet: bool
+    config: Config,
+    preset: str,
+    *,
+    out: Path | None,
+    resume: Path | None,
+    trust: bool,
+    quiet: bool,
 ) -> int:
     """Train a model in a new run folder, or resume an existing run.
 
@@ -42,7 +48,7 @@ def train(
         Interrupted: if a signal comes before the run exists, or Ctrl-C is pressed a second time.
         RunError: if another process trains the run.
     """
-    opened = _existing_run(config, resume, out) if resume else _new_run(config, preset, out)
+    opened = _existing_run(config, resume, out, trust) if resume else _new_run(config, preset, out)
     with opened as (run, data), interruptible() as stop:
         if not resume and not quiet:
             _print_summary(data, config, run.config, stderr=True)
@@ -83,13 +89,18 @@ def _train(
 def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
-    resolved, reasons = resolve_with_reasons(config, data)
+    network = _own_network(config)
+    resolved, reasons = resolve_with_reasons(config, data, network)
     _print_summary(data, config, resolved)
-    kind, noise = NETWORK_KINDS[resolved.model.network], stream(resolved.train.seed, "weights")
-    decoder = kind.decoder(resolved.model, data.event_shape, noise)
+    decoder = new_model(resolved, data, network).decoder
     reasons |= explained(decoder, data.train, resolved.train, resolved.objective)
     for choice, reason in reasons.items():
         plain_console().print(f"{choice}: {reason}")
+
+
+def _own_network(config: Config) -> NetworkFactory | None:
+    """Import the factory of --network, which the user names here; None for a name of elboroom's."""
+    return import_factory(config.model.network) if config.model.has_own_network else None
 
 
 def _print_summary(data: Dataset, asked: Config, config: Config, *, stderr: bool = False) -> None:
@@ -107,15 +118,18 @@ def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Ru
         config = replace(config, init_from=str(Path(config.init_from).resolve()))
     resolve_device(config.train.device)  # a missing device must not leave a run behind
     data = load_data(config.data)
-    run = Run.create(path, resolve(config, data), data)
+    network = _own_network(config)
+    run = Run.create(path, resolve(config, data, network), data, network=network)
     with run.locked():
         yield run, data
 
 
 @contextmanager
-def _existing_run(config: Config, path: Path, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
+def _existing_run(
+    config: Config, path: Path, out: Path | None, trust: bool
+) -> Iterator[tuple[Run, Dataset]]:
     """Open a run to resume it, perhaps to more epochs, and hold its lock in this block."""
-    run = Run(path)
+    run = Run(path, trust=trust)
     with run.locked():
         if out is not None or not _is_longer(config, run.config):
             raise _other_options(path)
@@ -145,16 +159,17 @@ def _closing_message(
     run: Run, state: TrainState, held_out: str, *, finished: bool, early: bool
 ) -> str:
     """Report how training ended, and the next command to run."""
+    trust = ["--trust"] if run.config.model.has_own_network else []
     if not finished:
         return (
             f"stopped at step {state.step:,}; the run is in {run.path}\n"
-            f"resume with: {command('train', '--resume', run.path)}"
+            f"resume with: {command('train', '--resume', run.path, *trust)}"
         )
     best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
         f"{_early_end(run, state, held_out) if early else ''}"
         f"trained: {_last_elbo(state, held_out, run.config.train)}; the run is in {run.path}\n"
-        f"next: {command('report', run.path)}{best}"
+        f"next: {command('report', run.path, *trust)}{best}"
     )
 
 

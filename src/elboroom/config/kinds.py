@@ -110,6 +110,11 @@ NETWORKS: dict[NetworkName, str] = {
     "residual": "a linear layer, then one block x + W₂ act(W₁ act(x) + b₁) + b₂ for each width; "
     "all widths are the same",
 }
+FACTORY = "package.module:factory"
+"""The form of a network's name that stands for a function of the user's own."""
+FACTORY_HELP = (
+    "a function (event_shape, latents) → (encoder, decoder); commands on the run need --trust"
+)
 
 LikelihoodName = Literal[
     "auto", "bernoulli", "continuous-bernoulli", "gaussian", "discretized-logistic"

@@ -10,7 +10,8 @@ from torch import Tensor
 from elboroom.data import masks
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.lazy_images import JoinedImages, LazyImages
-from elboroom.data.source import rows_at_once
+from elboroom.data.rows import Rows
+from elboroom.data.source import Source, rows_at_once
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,20 @@ class Part:
         return rows_at_once(tuple(self.images.shape[1:]))
 
 
+def read_part(rows: Rows, source: Source, binarisation: Binarisation) -> Part:
+    """Read some rows of a source as a part; they stay on disk if the source does."""
+    images = LazyImages(rows, binarisation)
+    return Part(
+        images if source.mapped else images.load(),
+        None if rows.labels is None else torch.tensor(rows.labels),
+        binarisation,
+        source_rows=rows.index,
+        files=rows.files,
+        classes=source.classes,
+        origin=rows.part.origin,
+    )
+
+
 def noun(event_shape: tuple[int, ...]) -> str:
     """Return the word for one row of the data: image for (C, H, W), else row."""
     return "image" if len(event_shape) == 3 else "row"
@@ -161,9 +176,7 @@ def join(parts: list[Part]) -> Part:
 
     Rows of several arrays follow in the order of the arrays, and are numbered through.
     """
-    origins = list(dict.fromkeys(part.origin for part in parts))
-    numbers = np.concatenate([part.numbers for part in parts])
-    array = np.concatenate([np.full(len(p), origins.index(p.origin)) for p in parts])
+    numbers, array = np.concatenate([part.numbers for part in parts]), _arrays(parts)
     order = np.lexsort((numbers, array))
     labels = [part.labels for part in parts if part.labels is not None]
     files = [file for part in parts for file in part.files or ()]
@@ -171,8 +184,20 @@ def join(parts: list[Part]) -> Part:
         JoinedImages.of([part.images for part in parts], order),
         torch.cat(labels)[torch.from_numpy(order)] if len(labels) == len(parts) else None,
         parts[0].binarisation,
-        source_rows=numbers[order] if len(origins) == 1 else None,
+        source_rows=None if array.any() else numbers[order],
         files=tuple(files[row] for row in order) if len(files) == len(order) else None,
         classes=parts[0].classes,
-        origin=", then ".join(origins),
+        origin=", then ".join(dict.fromkeys(part.origin for part in parts if part.origin)),
     )
+
+
+def _arrays(parts: list[Part]) -> np.ndarray:
+    """Number the arrays that the rows of some parts stand in, from 0, (N,).
+
+    Parts are of one array if they have the same origin, unless that gives a number to two rows.
+    """
+    origins = list(dict.fromkeys(part.origin for part in parts))
+    sizes, numbers = [len(part) for part in parts], np.concatenate([p.numbers for p in parts])
+    array = np.repeat([origins.index(part.origin) for part in parts], sizes)
+    is_unique = len(np.unique(np.stack([array, numbers]), axis=1).T) == len(numbers)
+    return array if is_unique else np.repeat(np.arange(len(parts)), sizes)

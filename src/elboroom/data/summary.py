@@ -94,7 +94,19 @@ def _likelihood(data: Dataset, model: ModelConfig, asked: LikelihoodName) -> str
     """Name the likelihood, why it was taken, and the scale on which the networks see the data."""
     values = f"the values are {VALUE_KINDS[data.kind]}"
     why = f"because {values}" if asked == "auto" else f"as asked; {values}"
-    return f"{model.likelihood}, {why}"
+    return f"{model.likelihood}, {why}{_standardised(data, model)}"
+
+
+def _standardised(data: Dataset, model: ModelConfig) -> str:
+    """State which values share the scale that the model takes from the training part."""
+    if model.likelihood != "gaussian" or model.standardise == "none":
+        return ""
+    by_default = "channel" if len(data.event_shape) > 1 else "value"
+    shared = by_default if model.standardise == "auto" else model.standardise
+    each = (
+        "all values are standardised alike" if shared == "all" else f"each {shared} is standardised"
+    )
+    return f"; {each} inside the model"
 
 
 _USES = {"train": "training", "validation": "validation", "test": "testing"}

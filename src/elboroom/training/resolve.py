@@ -6,6 +6,7 @@ from dataclasses import replace
 from elboroom.config import Config
 from elboroom.config.kinds import LIKELIHOOD_OF_VALUES, LikelihoodName
 from elboroom.data import Dataset, require_dataset
+from elboroom.model.factory import NetworkFactory
 from elboroom.model.vae import VAE
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.batch_size import largest_fit
@@ -19,7 +20,7 @@ _EPOCHS = 30  # at least, of "auto" epochs
 _WITHOUT_END = 1_000_000  # epochs, of which the minutes leave fewer
 
 
-def resolve(config: Config, data: Dataset) -> Config:
+def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None) -> Config:
     """Replace "auto" and `minutes` by what suits the data and this machine, and check the memory.
 
     A run stores the resolved config, so that it resumes with the same numbers anywhere.
@@ -27,6 +28,7 @@ def resolve(config: Config, data: Dataset) -> Config:
     Args:
         config: options of a run.
         data: what it will be trained on.
+        network: makes the networks, if the config names a factory.
 
     Returns:
         The config with the name of its likelihood, and numbers as its batch size and epochs. Where
@@ -39,10 +41,12 @@ def resolve(config: Config, data: Dataset) -> Config:
             minutes.
         TrainingError: if memory runs out while steps are timed.
     """
-    return resolve_with_reasons(config, data)[0]
+    return resolve_with_reasons(config, data, network)[0]
 
 
-def resolve_with_reasons(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]:
+def resolve_with_reasons(
+    config: Config, data: Dataset, network: NetworkFactory | None = None
+) -> tuple[Config, dict[str, str]]:
     """Resolve as `resolve` does, and return also the reasons of each choice, by its name."""
     require_dataset(data)
     reasons = dict[str, str]()
@@ -51,7 +55,7 @@ def resolve_with_reasons(config: Config, data: Dataset) -> tuple[Config, dict[st
         config = replace(config, model=replace(config.model, likelihood=likelihood_for(data)))
     if config.train.epochs == "auto" and config.minutes is not None:
         config = replace(config, train=replace(config.train, epochs=_WITHOUT_END))
-    model = new_model(config, data)
+    model = new_model(config, data, network)
     if config.train.batch_size == "auto":
         config, reasons["batches"] = _fit_into_memory(config, model, data)
     reasons["memory"] = str(require_memory(model, data, config.train, config.objective))

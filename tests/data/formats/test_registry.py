@@ -1,10 +1,14 @@
 """Every format that has a name has a reader, and errors list them all."""
 
+import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import BinaryIO, get_args
 
 import numpy as np
 import pytest
+import scipy.io
+import torch
 from PIL import Image
 
 from elboroom import DataConfig, load_data
@@ -13,7 +17,7 @@ from elboroom.data.formats.registry import FORMATS, Format, read_data
 from elboroom.data.source import Source, SourcePart
 from elboroom.errors import DataError
 
-GREY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+GREY = 11 * np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
 
 def example(name: str, folder: Path) -> Path:
@@ -25,8 +29,17 @@ def example(name: str, folder: Path) -> Path:
             Image.fromarray(image).save(path / f"{number}.png")
         return path
     with path.open("wb") as file:
-        np.save(file, GREY) if name == "npy" else np.savez(file, GREY)
+        WRITE[name](file)
     return path
+
+
+WRITE: dict[str, Callable[[BinaryIO], object]] = {
+    "npy": lambda file: np.save(file, GREY),
+    "pt": lambda file: torch.save(torch.tensor(GREY), file),
+    "npz": lambda file: np.savez(file, GREY),
+    "mat": lambda file: scipy.io.savemat(file, {"x": GREY}),
+    "idx": lambda file: file.write(struct.pack(">HBBIII", 0, 8, 3, *GREY.shape) + GREY.tobytes()),
+}
 
 
 def test_every_name_has_a_format_and_every_format_a_name():
@@ -36,14 +49,14 @@ def test_every_name_has_a_format_and_every_format_a_name():
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_format_is_recognised_by_its_content(name: str, tmp_path: Path):
     path = example(name, tmp_path)
-    start = b"" if path.is_dir() else path.read_bytes()[:16]
-    assert [n for n, form in FORMATS.items() if form.recognises(path, start)] == [name]
+    start = b"" if path.is_dir() else path.read_bytes()[:512]
+    assert next(n for n, form in FORMATS.items() if form.recognises(path, start)) == name
     np.testing.assert_array_equal(read_data(path, DataConfig()).train.images, GREY[:, None])
 
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"0 1 2\n", "its first bytes are of no known format"), (b"", "it is empty")],
+    [(b"\0\1", "its first bytes are of no known format"), (b"", "it is empty")],
 )
 def test_a_file_of_no_format_is_refused_with_the_list_of_all(
     content: bytes, why: str, tmp_path: Path

@@ -50,7 +50,7 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         part: SourcePart(
             _to_images(array),
             labels.get(part),
-            groups=groups.get(config.group_by) if part == "train" else None,
+            groups=groups.get(config.group_by or "") if part == "train" else None,
             origin=roles[Role(part, "images")] if len(images) > 1 else "",
             stored=stored[part],
         )

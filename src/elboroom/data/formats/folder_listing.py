@@ -67,9 +67,10 @@ class LayoutError(ValueError):
 
 @dataclass
 class _Names:
-    """Counts the names met, and keeps those passed over."""
+    """The number of pictures met so far below `root`, and the names passed over."""
 
-    count: int = 0
+    root: Path
+    pictures: int = 0
     passed_over: list[str] = field(default_factory=list)
 
     def listed(self, folder: Path) -> tuple[list[str], list[str]]:
@@ -81,20 +82,17 @@ class _Names:
                     self.passed_over.append(entry.name)
                     continue
                 _require_plain(entry)
-                (folders if entry.is_dir(follow_symlinks=False) else files).append(entry.name)
-                self._add()
-        _require_pictures(folder, files)
+                is_folder = entry.is_dir(follow_symlinks=False)
+                (folders if is_folder else files).append(entry.name)
+                self.pictures += not is_folder
+                _require_few(max(self.pictures, len(folders)))
+        _require_pictures(self.root, folder, files)
         if folders and files:
             found = f"pictures ({min(files)}) and folders ({min(folders)})"
             raise LayoutError(f"{folder} holds both {found}")
         if not folders and not files:
             raise LayoutError(f"{folder} holds no pictures")
         return in_natural_order(folders), sorted(files)
-
-    def _add(self) -> None:
-        self.count += 1
-        if self.count > _MOST_NAMES:
-            raise LayoutError(f"it contains more than {_MOST_NAMES:,} names", _AS_ARRAY)
 
 
 def list_folder(folder: Path) -> Folder:
@@ -105,7 +103,7 @@ def list_folder(folder: Path) -> Folder:
         LayoutError: if there is anything but pictures and litter, the folders have another layout,
             or there are more than a million names.
     """
-    names = _Names()
+    names = _Names(folder)
     folders, files = names.listed(folder)
     found = _parts(folders)
     if found:
@@ -178,17 +176,22 @@ def _require_plain(entry: os.DirEntry[str]) -> None:
         raise LayoutError(f"{entry.path} is a pipe or a device, not a file")
 
 
-def _require_pictures(folder: Path, files: Collection[str]) -> None:
+def _require_pictures(root: Path, folder: Path, files: Collection[str]) -> None:
     other = min((name for name in files if not name.lower().endswith(".png")), default=None)
     if other is None:
         return
     if other.lower().endswith(PICTURES):
-        line = convert_line(folder, (64, 64))
+        line = convert_line(root, (64, 64))
         raise LayoutError(
             f"{folder / other} is not a .png",
             f"save all pictures as PNG of one size that you choose: {line}",
         )
     raise LayoutError(f"{folder / other} is not a .png", f"take it out of the folder; {_LAYOUT}")
+
+
+def _require_few(count: int) -> None:
+    if count > _MOST_NAMES:
+        raise LayoutError(f"it contains more than {_MOST_NAMES:,} names", _AS_ARRAY)
 
 
 def _joined(names: Sequence[str]) -> str:

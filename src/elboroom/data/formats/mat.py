@@ -162,7 +162,7 @@ def _matrix(
 ) -> tuple[str, np.ndarray]:
     """Return the name and the values of an array."""
     parts = _elements(content, order)
-    flags, axes, name = (next(parts).content for _ in range(3))
+    flags, axes, name = (_next(parts).content for _ in range(3))
     word = int(np.frombuffer(flags, f"{order}u4")[0])
     kind, is_logical, is_complex = word & 0xFF, word >> 8 & _LOGICAL, word >> 8 & _COMPLEX
     label = bytes(name).decode("ascii", "replace")
@@ -175,10 +175,19 @@ def _matrix(
             fix=f"leave it out by --unused {label}, or save it in MATLAB as a numeric array",
         )
     shape = tuple(int(n) for n in np.frombuffer(axes, f"{order}i4"))
-    values = next(parts)
+    values = _next(parts)
+    if values.kind not in _VALUES:
+        raise ValueError(f"its array {label} has values of the unknown type {values.kind}")
     array = _shaped(np.frombuffer(values.content, order + _VALUES[values.kind]), shape, label)
     array = array.astype(_CLASSES[kind])
     return label, array != 0 if is_logical else array
+
+
+def _next(parts: Iterator[_Element]) -> _Element:
+    element = next(parts, None)
+    if element is None:
+        raise ValueError("an array is cut short")
+    return element
 
 
 def _shaped(values: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:

@@ -58,7 +58,7 @@ def part_of(name: str) -> str | None:
 
 def role_of(name: str) -> Role | None:
     """Return the role that a name has in any case and with any separators; None if it has none."""
-    return _ROLES.get(re.sub(r"[^0-9a-z]", "", name.lower()))
+    return _ROLES.get(re.sub(r"[ _.-]", "", name.lower()))
 
 
 def assign_roles(

@@ -18,9 +18,10 @@ import numpy as np
 from elboroom.data.formats.errors import COPIES, UnreadableArrayError, cannot_read, fits
 from elboroom.data.formats.zip_files import open_zip
 from elboroom.errors import DataError
+from elboroom.untrusted import require_dense
 
 _PICKLE = "/data.pkl"
-_LARGEST_PICKLE = 1 << 20  # bytes; a dict of tensors takes some hundred for each
+_LARGEST_PICKLE = 1 << 16  # bytes; a dict of tensors takes some hundred for each
 _CHUNK = 1 << 18
 _STORAGES = {
     "DoubleStorage": "f8",
@@ -62,6 +63,7 @@ class _Machine:
         read: returns the bytes of a member.
         order: the byte order of all values.
         memory: GiB that two copies of all tensors may take.
+        packed: bytes of the file.
         size: bytes of the tensors so far.
         storages: values by the member that holds them.
     """
@@ -69,6 +71,7 @@ class _Machine:
     read: Read
     order: Literal["<", ">"]
     memory: float
+    packed: int
     size: int = 0
     storages: dict[str, bytes] = field(default_factory=dict)
     stack: list[Any] = field(default_factory=list)
@@ -95,15 +98,15 @@ def load_pt(path: Path, memory: float, unused: Collection[str] = ()) -> dict[str
     """
     try:
         with open_zip(path, memory, copies=COPIES, wanted=lambda name: True) as opened:
-            content = _unpickled(opened.archive, memory)
+            content = _unpickled(opened.archive, memory, path.stat().st_size)
     except DataError:
         raise
     except UnreadableArrayError as error:
         raise cannot_read(path, str(error), error.fix) from error
     except Exception as error:  # a damaged file also raises errors of zipfile and pickletools
         raise cannot_read(path, str(error) or "it is damaged", _FIX) from error
-    if isinstance(content, np.ndarray):
-        return {"images": content}
+    if isinstance(content, _Tensor):
+        return {"images": content.read()}
     if isinstance(content, dict):
         return {name: _tensor(name, value, unused) for name, value in content.items()}
     raise cannot_read(path, f"it holds a {type(content).__name__}; expected tensors by name", _FIX)
@@ -112,8 +115,8 @@ def load_pt(path: Path, memory: float, unused: Collection[str] = ()) -> dict[str
 def _tensor(name: str, value: object, unused: Collection[str]) -> np.ndarray:
     if name in unused:
         return np.empty(0)
-    if isinstance(value, np.ndarray):
-        return value
+    if isinstance(value, _Tensor):
+        return value.read()
     raise DataError(
         f"{name} is not a tensor",
         why=f"found a {type(value).__name__}; expected a tensor",
@@ -121,19 +124,19 @@ def _tensor(name: str, value: object, unused: Collection[str]) -> np.ndarray:
     )
 
 
-def _unpickled(archive: zipfile.ZipFile, memory: float) -> Any:
-    """Return the object in a zip of PyTorch, with an array for each tensor."""
+def _unpickled(archive: zipfile.ZipFile, memory: float, packed: int) -> Any:
+    """Return the object in a zip of PyTorch, with the places of each tensor."""
     names = {member.filename: member for member in archive.infolist()}
     pickles = [name for name in names if name.endswith(_PICKLE)]
     if len(pickles) != 1 or names[pickles[0]].file_size > _LARGEST_PICKLE:
-        raise ValueError("it does not hold one pickle of at most 1 MiB")
+        raise ValueError("it does not hold one pickle of at most 64 KiB")
     root = pickles[0].removesuffix(_PICKLE)
 
     def read(name: str) -> bytes:
         return _read(archive, names[f"{root}/{name}"])
 
     is_big = f"{root}/byteorder" in names and read("byteorder") == b"big"
-    machine = _Machine(read, ">" if is_big else "<", memory)
+    machine = _Machine(read, ">" if is_big else "<", memory, packed)
     for operation, argument, _ in pickletools.genops(read(_PICKLE[1:])):
         _step(machine, operation.name, argument)
     return machine.stack[-1]
@@ -237,7 +240,7 @@ def _strided(
     offset: int,
     shape: tuple[int, ...],
     strides: tuple[int, ...],
-) -> np.ndarray:
+) -> "_Tensor":
     """Return the tensor at some places of a storage, all of which are checked to be within it."""
     if any(type(n) is not int or n < 0 for n in (offset, *shape, *strides)):
         raise ValueError("a tensor has a negative size")
@@ -245,14 +248,29 @@ def _strided(
     if 0 not in shape and last >= storage.values.size:
         raise ValueError(f"a tensor reaches value {last} of {storage.values.size}")
     machine.size += storage.values.itemsize * math.prod(shape)
+    require_dense(machine.packed, machine.size)
     if not fits(machine.size, machine.memory):
         raise ValueError(f"its tensors take {machine.size:,} bytes, which pass --memory")
-    if 0 in shape:
-        return np.empty(shape, storage.values.dtype)
-    view = np.lib.stride_tricks.as_strided(
-        storage.values[offset:], shape, [step * storage.values.itemsize for step in strides]
-    )
-    return _native(np.ascontiguousarray(view).reshape(shape), storage.kind)
+    return _Tensor(storage, offset, shape, strides)
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """Some places of a storage, which are within it and are not yet copied."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def read(self) -> np.ndarray:
+        """Copy the values."""
+        values = self.storage.values[self.offset :]
+        steps = [step * values.itemsize for step in self.strides]
+        if 0 in self.shape:
+            return np.empty(self.shape, values.dtype)
+        view = np.lib.stride_tricks.as_strided(values, self.shape, steps)
+        return _native(np.ascontiguousarray(view).reshape(self.shape), self.storage.kind)
 
 
 def _native(values: np.ndarray, kind: str) -> np.ndarray:

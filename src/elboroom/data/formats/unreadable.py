@@ -166,8 +166,8 @@ UNREADABLE = [
         _begins(*(bytes([0x80, version]) for version in range(2, 6))),
         "if you trust it, "
         + _python(
-            "import numpy, pickle; numpy.save('{out}', numpy.asarray(pickle.load(open('{path}', "
-            "'rb')), 'float32'))"
+            "import numpy, pathlib, pickle; numpy.save('{out}', numpy.asarray(pickle.loads("
+            "pathlib.Path('{path}').read_bytes()), 'float32'))"
         ),
     ),
     Unreadable("a single PNG picture", _begins(b"\x89PNG"), _PICTURE),
@@ -228,8 +228,8 @@ UNREADABLE = [
         "a JSON file",
         lambda path, start: _is_text(path, start) and start.lstrip()[:1] in (b"{", b"["),
         _python(
-            "import json, numpy; numpy.save('{out}', numpy.array(json.load(open('{path}')), "
-            "'float32'))"
+            "import json, numpy, pathlib; numpy.save('{out}', numpy.array(json.loads("
+            "pathlib.Path('{path}').read_text()), 'float32'))"
         ),
     ),
     Unreadable("a TSV table", _is_headed(b"\t"), _table("\t", header=True)),

@@ -1,0 +1,201 @@
+"""Files that are not read are named for what they are, and the fix makes a file that is read."""
+
+import gzip
+import io
+import json
+import pickle
+import shlex
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from PIL import Image
+
+from elboroom import DataConfig
+from elboroom.data.formats.registry import read_data
+from elboroom.errors import DataError
+
+TABLE = np.array([[0.5, -2.0, 7.0], [1.5, 3.0, 9.25], [0.0, 1.0, 2.0]])
+COUNTS = np.random.default_rng(0).poisson(0.5, (9, 7))
+
+
+def refusal(path: Path, **options: Any) -> list[str]:
+    with pytest.raises(DataError) as error:
+        read_data(path, DataConfig(**options))
+    assert error.value.what == f"cannot read {path} as data"
+    return [error.value.why, error.value.fix]
+
+
+def npy() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, TABLE)
+    return buffer.getvalue()
+
+
+def text(delimiter: str, header: str = "") -> bytes:
+    lines = [delimiter.join(map(str, row)) for row in TABLE.tolist()]
+    return "\n".join([*([header] if header else []), *lines, ""]).encode()
+
+
+def zipped(name: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, b"x")
+    return buffer.getvalue()
+
+
+def picture(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (4, 4)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+CONVERTED: dict[str, tuple[bytes, str]] = {
+    "t.csv": (text(","), "a CSV table"),
+    "head.csv": (text(",", "age,rate,x"), "a CSV table"),
+    "semicolons.csv": (text(";", "age;rate;x"), "a CSV table"),
+    "t.tsv": (text("\t"), "a TSV table"),
+    "head.tsv": (text("\t", "age\trate\tx"), "a TSV table"),
+    "t.amat": (text(" "), "a text of numbers"),
+    "t.json": (json.dumps(TABLE.tolist()).encode(), "a JSON file"),
+    "t.pkl": (pickle.dumps(TABLE), "a pickle, whose code would run"),
+    "list.pickle": (pickle.dumps(TABLE.tolist(), 2), "a pickle, whose code would run"),
+}
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_the_line_that_the_fix_gives_converts_the_file(tmp_path: Path, name: str):
+    content, kind = CONVERTED[name]
+    (tmp_path / name).write_bytes(content)
+    why, fix = refusal(tmp_path / name)
+    assert why == f"it is {kind}"
+    line = fix.removeprefix("if you trust it, ").split("; text and empty cells")[0]
+    program, _, code = shlex.split(line)
+    assert program == "python"
+    exec(compile(code, "<fix>", "exec"), {})
+    source = read_data((tmp_path / name).with_suffix(".npy"), DataConfig())
+    np.testing.assert_array_equal(source.train.images, TABLE.astype(np.float32))
+
+
+def test_an_empty_cell_becomes_nan_as_the_fix_says(tmp_path: Path):
+    (tmp_path / "t.csv").write_text(",age,rate\n0,20,.1\n1,,.2\n")
+    _, fix = refusal(tmp_path / "t.csv")
+    assert fix.endswith("; text and empty cells become NaN, so leave out columns of text")
+    exec(shlex.split(fix.split("; text and")[0])[2], {})
+    np.testing.assert_array_equal(np.load(tmp_path / "t.npy"), [[0, 20, 0.1], [1, np.nan, 0.2]])
+
+
+def test_a_packed_npy_is_unpacked_by_the_fix(tmp_path: Path):
+    (tmp_path / "t.npy.gz").write_bytes(gzip.compress(npy()))
+    why, fix = refusal(tmp_path / "t.npy.gz")
+    assert why == "it is a .npy packed by gzip"
+    subprocess.run(shlex.split(fix), check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "t.npy"), TABLE)
+
+
+def test_an_old_pt_is_saved_anew_by_the_fix(tmp_path: Path):
+    path = tmp_path / "t.pt"
+    torch.save(torch.tensor(TABLE), path, _use_new_zipfile_serialization=False)
+    why, fix = refusal(path)
+    assert why == "it is a .pt that PyTorch before 1.6 wrote"
+    subprocess.run([sys.executable, *shlex.split(fix)[1:]], check=True)
+    np.testing.assert_array_equal(read_data(path, DataConfig()).train.images, np.float32(TABLE))
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo", "bsr"])
+def test_a_sparse_matrix_is_named(tmp_path: Path, kind: str):
+    matrix = getattr(scipy.sparse, f"{kind}_matrix")(COUNTS)
+    scipy.sparse.save_npz(tmp_path / "my.npz", matrix)
+    why, fix = refusal(tmp_path / "my.npz")
+    assert why == "it is a sparse matrix of scipy"
+    assert "scipy.sparse.load_npz('my.npz').toarray().astype('float32')" in fix
+
+
+NAMED: dict[str, tuple[bytes, str, str]] = {
+    "x.h5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "an HDF5 file", "h5py.File"),
+    "x.h5ad": (b"\x89HDF\r\n\x1a\n" + bytes(99), "an AnnData file", "anndata.read_h5ad"),
+    "x.mat": (b"MATLAB 7.3 MAT-file, Platform", "a MATLAB 7.3 file", "save(..., '-v7')"),
+    "x.parquet": (b"PAR1" + bytes(99), "a Parquet table", "pandas.read_parquet"),
+    "x.feather": (b"ARROW1\0\0", "a Feather table", "pandas.read_feather"),
+    "x.sqlite": (b"SQLite format 3\0" + bytes(99), "a SQLite database", "pandas.read_sql"),
+    "x.xlsx": (zipped("[Content_Types].xml"), "an Excel workbook", "pandas.read_excel"),
+    "x.zip": (zipped("a/1.png"), "a zip of pictures", "unpack it, and give the folder"),
+    "x.png": (picture("PNG"), "a single PNG picture", "give the folder that holds"),
+    "x.jpg": (picture("JPEG"), "a single JPEG picture", "give the folder that holds"),
+    "x.bmp": (picture("BMP"), "a single BMP picture", "give the folder that holds"),
+    "x.gif": (picture("GIF"), "a single GIF picture", "give the folder that holds"),
+    "x.webp": (picture("WEBP"), "a single WebP picture", "give the folder that holds"),
+    "x.tif": (picture("TIFF"), "a TIFF picture", "ImageSequence"),
+    "x.fits": (b"SIMPLE  =                    T", "a FITS file", "fits.getdata"),
+    "x.nii": (bytes(344) + b"n+1\0", "a NIfTI volume", "nibabel.load"),
+    "x.dcm": (bytes(128) + b"DICM", "a DICOM picture", "pydicom.dcmread"),
+    "x.wav": (b"RIFF\0\0\0\0WAVEfmt ", "a WAV sound", "scipy.io.wavfile"),
+    "x.csv.gz": (gzip.compress(text(",")), "a file packed by gzip", "gunzip"),
+    "x.bz2": (b"BZh91AY&SY", "a file packed by bzip2", "bunzip2"),
+    "x.xz": (b"\xfd7zXZ\0\0", "a file packed by xz", "unxz"),
+    "x.zst": (b"\x28\xb5\x2f\xfd\0", "a file packed by Zstandard", "unzstd"),
+    "x.7z": (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it"),
+    "x.tar": (bytes(257) + b"ustar\0", "a tar archive", "tar -xf"),
+}
+
+
+@pytest.mark.parametrize("rename", [str, lambda name: "data"])
+@pytest.mark.parametrize("name", NAMED)
+def test_a_file_is_named_by_its_first_bytes(
+    tmp_path: Path, name: str, rename: Callable[[str], str]
+):
+    content, kind, part = NAMED[name]
+    if name == "x.h5ad" and rename is not str:
+        kind, part = NAMED["x.h5"][1:]
+    path = tmp_path / rename(name)
+    path.write_bytes(content)
+    why, fix = refusal(path)
+    assert why == f"it is {kind}"
+    assert part in fix
+    assert "{" not in fix.replace("{k: v[()]", "")
+
+
+@pytest.mark.parametrize(
+    ("array", "fix"),
+    [
+        (np.array([[1.0, 2.0], [None, 3.0]], object), "df.to_numpy(dtype='float32', na_value"),
+        (np.array([["a"], ["b"]], object), "as strings by .astype(str)"),
+        (
+            np.rec.fromarrays([np.arange(9.0)] * 2, names="a,b"),
+            "numpy.lib.recfunctions.structured_to_unstructured(a)",
+        ),
+        (np.array([["2020-01-01"]], "M8[s]"), "(t - t[0]) / numpy.timedelta64(1, 's')"),
+    ],
+)
+def test_arrays_of_other_types_are_named_with_the_member_and_can_be_left_out(
+    tmp_path: Path, array: np.ndarray, fix: str
+):
+    np.save(tmp_path / "my.npy", array)
+    assert fix in refusal(tmp_path / "my.npy")[1]
+    np.savez(tmp_path / "my.npz", images=TABLE, meta=array)
+    why, how = refusal(tmp_path / "my.npz")
+    assert why.startswith("of its array meta: it")
+    assert fix in how
+    assert how.endswith("; or leave it out by --unused meta")
+    source = read_data(tmp_path / "my.npz", DataConfig(unused=("meta",)))
+    np.testing.assert_array_equal(source.train.images, np.float32(TABLE))
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(bytes(range(256)), "its first bytes are of no known format"), (b"", "it is empty")],
+)
+def test_anything_else_is_refused_with_the_list_of_formats(
+    tmp_path: Path, content: bytes, why: str
+):
+    (tmp_path / "my.txt").write_bytes(content)
+    found, fix = refusal(tmp_path / "my.txt")
+    assert found == why
+    assert fix.startswith("give `mnist`, or the path of one array of images")
