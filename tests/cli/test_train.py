@@ -21,7 +21,11 @@ def test_training_without_a_terminal_prints_plain_lines(
 ):
     outcome = shell("train", *small, "--out", tmp_path / "r[b]:x:")
     assert (outcome.code, outcome.out) == (0, "")
-    first, second, trained, following = outcome.err.splitlines()
+    *said, trained, following = outcome.err.splitlines()
+    first, second = (line for line in said if line.startswith("epoch"))
+    assert [line.split(":")[0] for line in said[:5]] == [
+        *("read", "values", "labels", "split", "likelihood")
+    ]
     number = r"-?[\d,]+\.\d\d"
     terms = rf"ELBO {number}  reconstruction {number}  KL {number}  [\d,]+ images/s"
     assert re.fullmatch(rf"epoch 1/2  {terms}", first)
