@@ -56,7 +56,7 @@ def draw(
         run.event_shape,
         run.metrics.history(),
         config,
-        held_out="validation" if run.config.data.validation else "test",
+        held_out="held-out",
         part_name=part,
         likelihood=run.config.model.likelihood,
         in_unit_interval=_in_unit_interval(run),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import arg
 
@@ -24,9 +24,9 @@ class DataConfig:
         BinarisationName, arg(help=listed("How pixels become 0 or 1.", BINARISATIONS))
     ] = "auto"
     split: Annotated[Split, arg(help=listed("Parts for training and testing.", SPLITS))] = "auto"
-    validation: int = 0
+    validation: int | Literal["auto"] = 0
     """Rows of the training part to watch training by instead: drawn as --split says, or the last
-    rows of mnist."""
+    rows of mnist. auto takes a tenth, unless the data bring a validation part."""
     group_by: str | None = None
     """Array of the .npz, or path of a .npy, with one value for each training row, such as the
     subject. Rows of one value stay together when a part is drawn."""
@@ -38,7 +38,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require_choices(self, binarisation=BinarisationName, split=Split)
-        require(self.validation >= 0, "validation", self.validation, "0 or more")
+        some = self.validation == "auto" or self.validation >= 0
+        require(some, "validation", self.validation, "auto, or 0 or more")
         require(self.memory >= 0, "memory", self.memory, "0 or more")
 
     def resolved(self) -> "DataConfig":

@@ -61,6 +61,7 @@ PRESETS: dict[str, Config] = {
     # A start for data of one's own. From a few hundred rows up, pictures and tables ended above
     # their marginals with it.
     "own": Config(
+        data=DataConfig(validation="auto"),
         model=ModelConfig(latents=8, hidden=(128,), data_bias=True),
         train=TrainConfig(
             epochs="auto",

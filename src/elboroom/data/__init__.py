@@ -1,5 +1,7 @@
 """Bytes → Dataset: read, split, binarise."""
 
+from typing import Literal
+
 from elboroom.config import BinarisationName, DataConfig, Split
 from elboroom.data.dataset import Dataset, not_data, require_dataset
 from elboroom.data.formats.groups import with_groups
@@ -24,7 +26,7 @@ __all__ = [
 def load_mnist(
     binarisation: BinarisationName = DataConfig.binarisation,
     split: Split = DataConfig.split,
-    validation: int = DataConfig.validation,
+    validation: int | Literal["auto"] = DataConfig.validation,
 ) -> Dataset:
     """Load the embedded MNIST with the options of `DataConfig`."""
     return load_data(DataConfig(binarisation=binarisation, split=split, validation=validation))

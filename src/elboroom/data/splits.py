@@ -12,7 +12,8 @@ from elboroom.data.source import Source
 from elboroom.errors import DataError
 
 _REFERENCE_ROWS = 10_000
-_TEST_SHARE = 0.1
+_SHARE = 0.1  # of the rows, for testing, and of the others for validation
+_LEAST_FOR_VALIDATION = 20  # rows or groups
 _OWN = "its own"
 _TEST_DRAW, _VALIDATION_DRAW = 0, 1
 
@@ -63,27 +64,36 @@ def divide(source: Source, config: DataConfig) -> Division:
     """
     _require_rows(source, config)
     if config.split == "reference":
-        return _reference(source, config.validation)
+        return _reference(source, config)
     _require_no_shared_group(source)
     draw = draw_stratified if config.split == "stratified" else draw_standard
     train, chosen = Rows.of(source.train), dict[PartName, str]()
     test, chosen["test"] = None if source.test is None else Rows.of(source.test), _OWN
     if test is None:
-        count = max(1, round(_TEST_SHARE * len(train)))
+        count = max(1, round(_SHARE * len(train)))
         train, test, words = draw(train, count, _TEST_DRAW)
         chosen["test"] = f"a tenth, {words}"
     validation = None if source.validation is None else Rows.of(source.validation)
     if validation is not None:
         chosen["validation"] = _OWN
-    elif config.validation:
-        _require_rest(train, config.validation)
+    elif count := _validation_rows(train, config):
+        _require_rest(train, count)
         if config.split == "standard":
-            train, validation, words = _last(train, config.validation)
+            train, validation, words = _last(train, count)
         else:
-            train, validation, words = draw(train, config.validation, _VALIDATION_DRAW)
+            train, validation, words = draw(train, count, _VALIDATION_DRAW)
         chosen["validation"] = words
     is_drawn = config.split == "stratified" and any(how != _OWN for how in chosen.values())
     return Division(train, validation, test, chosen, is_drawn)
+
+
+def _validation_rows(train: Rows, config: DataConfig) -> int:
+    """Return the number of rows to take for validation; auto takes none of very few."""
+    if config.validation != "auto":
+        return config.validation
+    groups = train.groups
+    units = len(train) if groups is None else len(np.unique(groups))
+    return round(_SHARE * len(train)) if units >= _LEAST_FOR_VALIDATION else 0
 
 
 def draw_standard(rows: Rows, count: int, draw: int) -> tuple[Rows, Rows, str]:
@@ -155,7 +165,7 @@ def _last(rows: Rows, count: int) -> tuple[Rows, Rows, str]:
     return rows[: len(rows) - count], rows[len(rows) - count :], "the last rows"
 
 
-def _reference(source: Source, validation: int) -> Division:
+def _reference(source: Source, config: DataConfig) -> Division:
     rows = Rows.of(source.train)
     if len(rows) < 2 * _REFERENCE_ROWS:
         raise DataError(
@@ -169,6 +179,7 @@ def _reference(source: Source, validation: int) -> Division:
         "train": f"the first 10,000 rows; {unused:,} others are not used",
         "test": "the second 10,000 rows",
     }
+    validation = _validation_rows(train, config)
     if not validation:
         return Division(train, None, test, chosen)
     _require_rest(train, validation)
@@ -184,7 +195,8 @@ def _require_rows(source: Source, config: DataConfig) -> None:
             why="training and test need at least one row each",
             fix="give more rows",
         )
-    if source.validation is not None and config.validation and config.split != "reference":
+    asked = config.validation not in (0, "auto") and config.split != "reference"
+    if source.validation is not None and asked:
         raise DataError(
             f"--validation {config.validation} asks for a second validation part",
             why=f"{source.name} has one of its own, of {len(source.validation):,} rows",
