@@ -81,7 +81,7 @@ def _training(preset: str, found: list[dict[str, Any]]) -> Row:
 
 
 def _rounding(run: dict[str, Any]) -> float:
-    return run["rounding"]["mean"] if run["rounding"] else 0.0
+    return run["rounding"]["mean"] if "rounding" in run else 0.0
 
 
 def _trained(preset: str, seed: int, quick: bool) -> dict[str, Any]:

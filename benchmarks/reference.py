@@ -20,7 +20,7 @@ _SVI_IMAGES = 100
 
 def measure(quick: bool) -> list[Row]:
     """Measure all rows; `quick` shortens training, and judges nothing that needs all of it."""
-    epochs, repeats = (4, 1) if quick else (_REFERENCE.train.epochs, 3)
+    epochs, repeats = (4, 1) if quick else (_REFERENCE.train.resolved_epochs, 3)
     data = load_data(_REFERENCE.data)
     x = data.train.x.flatten(1)
     _train(_REFERENCE, data, 1, 0)  # the first touch of everything is slower

@@ -205,7 +205,7 @@ def test_completions_by_several_methods_are_shown_side_by_side(elboroom: Command
     assert [row[::2][:2] for row in rows] == [
         [f"test image {i}", method] for i in (4, 1) for method in ("svi", "grid", "pseudo-gibbs")
     ]
-    assert [row[3].rpartition(" ")[0] for row in rows[:3]] == ["ELBO", "log p(seen)", ""]
+    assert [row[3].rpartition(" ")[0] for row in rows[:3]] == ["ELBO", "log p", ""]
     assert outcome.out.splitlines()[-1] == f"{run}/figures/complete-top.png and .svg"
 
 
@@ -224,7 +224,13 @@ def test_completions_as_json_have_their_score(elboroom: Command, run: Path):
     whole, seen = (infer.grid(model, x, m, generator=noise).log_evidence for m in (None, mask))
     # log p(unseen | seen) = log p(x) − log p(seen)
     for c, truth in zip(found[::2], (whole - seen).tolist(), strict=True):
+        assert c["score_kind"] == c["own_score_kind"] == "exact"
+        assert c["score"] == c["own_score"] == pytest.approx(truth, abs=2e-3)
+    for c, truth in zip(found[1::2], (whole - seen).tolist(), strict=True):
+        assert c["score_kind"] == "estimate"
         assert abs(c["score"] - truth) < 4.5 * c["score_standard_error"] + 2e-3
+        reliable = c["own_score_kind"] in ("exact", "estimate")
+        assert (c["own_score_standard_error"] is not None) == reliable
     torch.testing.assert_close(
         torch.tensor([c["log_evidence"] for c in found[::2]], dtype=torch.float64),
         seen,

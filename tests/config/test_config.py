@@ -111,7 +111,7 @@ def test_an_unknown_option_is_refused():
         (ModelConfig, "latents", 0, "1 or more"),
         (ModelConfig, "hidden", (5, 0), "widths of 1 or more"),
         (ModelConfig, "activation", "sine", "in ('tanh', 'relu', 'silu', 'softplus', 'identity')"),
-        (ModelConfig, "network", "rnn", "in ('mlp', 'gated', 'residual')"),
+        (ModelConfig, "network", "rnn", "one of mlp, gated, residual, or package.module:factory"),
         (ModelConfig, "normalisation", "group", "in ('none', 'layer', 'batch')"),
         (TrainConfig, "epochs", 0, "1 or more"),
         (TrainConfig, "batch_size", 0, "auto, or 1 or more"),

@@ -163,8 +163,8 @@ def test_rows_that_share_their_noise_are_refused(method, mask, monkeypatch):
         ais: {"chains": 4, "distributions": 4},
         metropolis_within_gibbs: {"chains": 2, "burn_in": 4, "sweeps": 8},
     }[method]
+    one = partial(method, generator=g, **short)
     with pytest.raises(UsageError, match="rows share their noise"):
-        one = partial(method, generator=g, **short)
         sbc_ranks(exact.model, one, rows=9, draws=5, generator=g, mask=mask)
 
 

@@ -1,11 +1,13 @@
 import math
+import warnings
 
 import pytest
 import torch
 
 from elboroom.evaluation.latent_usage import Information
 from elboroom.model.posteriors import DiagonalGaussian
-from elboroom.model.priors import StandardNormal
+from elboroom.model.priors import MixturePrior, StandardNormal
+from tests.support.oracles import assert_rejected
 
 
 def information(mean, log_std, seed=0):
@@ -45,6 +47,41 @@ def test_the_mutual_information_of_a_gaussian_channel_is_its_capacity(rows):
     error = mutual.mean(1).std() / math.sqrt(len(mutual))
     assert abs(mutual.mean() - 0.5 * math.log(1 + sigma**-2)) < 4.5 * error + 2 / rows
     assert abs(mutual.mean() - math.log(1 / sigma)) > 4.5 * error + 2 / rows
+
+
+def sampled(mean, seed, log_std=-0.7):
+    """The information of a Gaussian q under a mixture, whose KL has no closed form."""
+    peaks = torch.tensor([[-1.0], [1.0]]).expand(2, mean.shape[1])
+    prior = MixturePrior(torch.zeros(2), peaks, torch.zeros_like(peaks)).requires_grad_(False)
+    q = DiagonalGaussian(mean, torch.full_like(mean, log_std))
+    return Information.of([q], prior, torch.Generator().manual_seed(seed))
+
+
+def test_the_standard_error_of_a_sampled_kl_counts_images_and_draws():
+    means = torch.randn(200, 50, 2, generator=torch.Generator().manual_seed(3))
+    found = [sampled(mean, seed) for seed, mean in enumerate(means)]
+    errors = torch.stack([each.kl_standard_error for each in found]).square().mean(0).sqrt()
+    between = torch.stack([each.kl for each in found]).std(0)
+
+    def check(errors):
+        # the standard deviation of 200 values is known to within 5 %
+        torch.testing.assert_close(errors, between, rtol=0.2, atol=0)
+
+    check(errors)
+    assert_rejected(lambda: check(errors / 2**0.5))
+    # of the draws alone, which a KL by many draws of each image would not have
+    alone = torch.stack([sampled(means[0], seed).kl for seed in range(200)]).std(0)
+    assert_rejected(lambda: check((errors.square() - alone.square()).sqrt()))
+
+
+def test_one_image_has_no_activity_and_no_standard_error():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = information(torch.ones(1, 3), torch.zeros(1, 3))
+    assert not found.known
+    assert found.activity.isnan().all()
+    assert found.kl_standard_error is None
+    assert found.kl.tolist() == [0.5] * 3
 
 
 def test_kl_and_activity_are_latent_by_latent():

@@ -1,4 +1,6 @@
+import json
 import math
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -6,12 +8,16 @@ import pytest
 import torch
 
 from elboroom import VAE, Dataset, Evaluation, ModelConfig, evaluate, load_mnist
+from elboroom.cli import tables
 from elboroom.data import Identity, Part
+from elboroom.data.binarisation import Binarisation
 from elboroom.errors import IncomparableError, UsageError
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.latent_usage import Information
 from elboroom.evaluation.likelihood import label
 from elboroom.randomness import stream
+from elboroom.runs.atomic import as_json
+from tests.support.oracles import assert_rejected
 
 IDENTITY = Identity("mnist", "ab12", "threshold", "standard", 3)
 LOG_2 = math.log(2)
@@ -48,15 +54,44 @@ def test_an_estimate_is_the_mean_and_its_standard_error():
     assert estimate.standard_error == pytest.approx(math.sqrt(14 / 3 / 4), rel=1e-12)
 
 
-def test_one_image_has_no_standard_error():
-    estimate = Estimate.of(torch.tensor([1.5]))
+@pytest.mark.parametrize("noun", ["image", "row"])
+def test_the_standard_error_of_one_value_is_unknown_and_says_why(noun: str):
+    estimate = Estimate.of(torch.tensor([1.5]), noun)
     assert estimate.mean == 1.5
     assert math.isnan(estimate.standard_error)
+    assert f"{estimate}" == f"1.50 ± unknown (one {noun})"
+    assert f"{estimate:.3f}" == f"1.500 ± unknown (one {noun})"
+    assert f"{estimate:.0%}" == f"150% ± unknown (one {noun})"
+    assert estimate.to_dict()["reason"] == f"one {noun}"
+
+
+def test_a_mean_of_nothing_is_unknown():
+    estimate = Estimate.of(torch.tensor([]), "row with a known value")
+    assert str(estimate) == "unknown (no row with a known value)"
+    assert estimate.to_dict()["reason"] == "no row with a known value"
+
+
+def test_values_that_are_not_finite_are_counted():
+    values = torch.tensor([1.0, -math.inf, 2.0, -math.inf])
+    assert str(Estimate.of(values)) == "-inf ± unknown (2 of 4 values are not finite)"
+    assert str(Estimate.of(torch.tensor([math.nan, 1.0]))) == (
+        "unknown (1 of 2 values are not finite)"
+    )
 
 
 def test_an_estimate_is_read_from_json_as_it_was():
+    for values in ([1.0, 2.0], [1.5], [], [1.0, math.inf]):
+        estimate = Estimate.of(torch.tensor(values))
+        stored = json.loads(as_json(estimate.to_dict()))
+        has_null = None in (stored["mean"], stored["standard_error"])
+        assert has_null == ("reason" in stored)
+        read = Estimate.read(stored)
+        assert math.isnan(read.standard_error) == has_null
+        assert read.reason == estimate.reason
     assert Estimate.read({"mean": 1.5, "standard_error": 0.25}) == Estimate(1.5, 0.25)
-    assert math.isnan(Estimate.read({"mean": 1.5, "standard_error": None}).standard_error)
+    older = {"mean": 1.5, "standard_error": None}
+    assert str(Estimate.read(older)) == "1.50 ± unknown"
+    assert str(Estimate.read(older, "one row")) == "1.50 ± unknown (one row)"
 
 
 def test_an_estimate_is_written_with_two_decimals():
@@ -75,7 +110,6 @@ def test_the_difference_of_two_results_is_paired_image_by_image():
         ({"binarisation": "static"}, "binarisation: threshold against static"),
         ({"split": "reference"}, "split: standard against reference"),
         ({"sha256": "cd34"}, "sha256: ab12 against cd34"),
-        ({"source": "my.npz"}, "source: mnist against my.npz"),
     ],
 )
 def test_results_on_unlike_data_are_not_compared(change: dict[str, str], named: str):
@@ -90,7 +124,7 @@ def test_results_on_unlike_data_are_not_compared(change: dict[str, str], named: 
 
 def test_the_title_names_data_binarisation_split_and_samples():
     title = "mnist, threshold binarisation, standard split, 3 test images, K = 20"
-    assert found(1.0).title == title
+    assert found(1.0, 2.0, 3.0).title == title
 
 
 def test_a_label_has_the_number_of_samples_of_the_bound():
@@ -120,7 +154,7 @@ def test_the_kl_is_sampled_where_it_has_no_closed_form(prior):
 def test_the_kl_of_each_latent_is_none_if_the_prior_does_not_know_it():
     for prior, known in [("standard", True), ("mixture", True), ("vamp", True), ("flow", False)]:
         stored = evaluate(model(prior=prior, components=4), binary(6), k=2, seed=0).to_dict()
-        assert (stored["latents"]["kl"] is not None) == known
+        assert ("kl" in stored["latents"]) == known
 
 
 def test_a_stored_result_has_its_data_estimator_and_unit():
@@ -141,8 +175,6 @@ def test_a_stored_result_has_its_data_estimator_and_unit():
         "unit": "nats per image",
         "kl_sampled": False,
         "estimates": dict.fromkeys(["elbo", "reconstruction", "kl", "iwae"], two),
-        "rounding": None,
-        "bits_per_dimension": None,
         "quality": {"ess": {"mean": 1.0, "standard_error": 0.0}},
         "latents": {"kl": [0.5, 0.0], "active": 1, "mutual_information": two},
     }
@@ -225,3 +257,90 @@ def test_no_samples_are_refused(mnist: Dataset):
     )
     with pytest.raises(UsageError, match="k is 0"):
         evaluate(model, mnist, k=0, seed=0)
+
+
+def nulls(content: Any) -> list[str]:
+    """Names of values that are null, NaN or infinite, in tables that give no reason."""
+    found = []
+    for name, value in content.items():
+        if isinstance(value, dict):
+            found += nulls(value)
+        elif (value is None or value != value or value in (math.inf, -math.inf)) and (
+            "reason" not in content
+        ):
+            found.append(name)
+    return found
+
+
+def grey(x: torch.Tensor) -> Dataset:
+    part = Part(x, None, Binarisation(missing=bool(x.isnan().any())))
+    return Dataset(replace(IDENTITY, test_images=len(x)), part, None, part)
+
+
+@pytest.mark.parametrize("event", [(1, 3, 4), (12,)])
+def test_one_row_has_words_in_place_of_numbers_that_it_does_not_give(event: tuple[int, ...]):
+    noun = "image" if len(event) == 3 else "row"
+    data = grey(torch.full((1, *event), 0.6).round())
+    vae = VAE.from_config(
+        ModelConfig(latents=3, hidden=(6,), likelihood="bernoulli"),
+        event,
+        generator=stream(0, "weights"),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = evaluate(vae, data, k=100, seed=0)
+    stored = result.to_dict()
+    assert nulls(stored) == []
+    assert stored["estimates"]["elbo"]["reason"] == f"one {noun}"
+    assert stored["latents"]["reason"] == f"one {noun}"
+    assert result.unit == f"nats per {noun}"
+    assert f"{len(result.per_image['elbo'])} test {noun}s" in result.title
+    text = "\n".join([*map(str, result.estimates.values()), *tables.reliability(result)])
+    assert "nan" not in text
+    assert f"unknown (one {noun})" in text
+    assert f"of the 3 latents: unknown (one {noun})" in text
+
+
+def discretized(rows: int = 20) -> tuple[VAE, torch.Tensor]:
+    config = ModelConfig(hidden=(6,), likelihood="discretized-logistic")
+    x = torch.randint(0, 256, (rows, 1, 3, 4), generator=stream(0, "x")) / 255
+    vae = VAE.from_config(config, (1, 3, 4), generator=stream(0, "weights"), images=x)
+    return vae, x
+
+
+def test_bits_per_dimension_are_of_the_rows_that_have_a_known_pixel():
+    vae, x = discretized()
+    full = evaluate(vae, grey(x), k=3, seed=0).bits
+    x[3], x[5, :, 0] = math.nan, math.nan
+    result = evaluate(vae, grey(x), k=3, seed=0)
+    bits = result.per_image["bits"]
+    assert bits.isnan().nonzero()[:, 0].tolist() == [3]
+    known = torch.tensor([0 if i == 3 else 8 if i == 5 else 12 for i in range(20)])
+    expected = (-result.per_image["iwae"] / (known * LOG_2))[known > 0].double()
+
+    def check(mean: float):
+        assert mean == pytest.approx(expected.mean().item())
+
+    assert result.bits is not None
+    assert full is not None
+    check(result.bits.mean)
+    assert_rejected(lambda: check((-result.per_image["iwae"] / (12 * LOG_2)).mean().item()))
+    assert abs(result.bits.mean - full.mean) < 1
+    assert "without 1 image wholly missing" in next(tables.reliability(result))
+    assert nulls(result.to_dict()) == []
+
+
+def test_data_without_any_known_pixel_have_no_bits_and_say_so():
+    vae, x = discretized(4)
+    result = evaluate(vae, grey(torch.full_like(x, math.nan)), k=3, seed=0)
+    assert str(result.bits) == "unknown (no image with a known value)"
+    assert nulls(result.to_dict()) == []
+
+
+def test_columns_that_are_wholly_missing_change_no_other_number():
+    vae, x = discretized()
+    x[:, :, :, 2] = math.nan
+    result = evaluate(vae, grey(x), k=5, seed=0)
+    assert nulls(result.to_dict()) == []
+    assert result.bits is not None
+    assert math.isfinite(result.bits.standard_error)

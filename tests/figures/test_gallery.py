@@ -235,7 +235,7 @@ def test_a_traversal_goes_through_the_prior_and_shows_at_most_ten_latents(shown,
     model.prior = MixturePrior(torch.zeros(3), means, torch.full((3, 12), 0.5).log())
     walks, steps = shown("traversal", replace(subject, model=model))
     assert walks.shape == (10, 13, *shape)
-    assert "10 of 12 latents" in shown.words["caption"]
+    assert "10 of 12 are shown" in shown.words["caption"]
     at_rest = model.decode(means[:1]).mean.detach().numpy()
     middle = walks[:, len(steps) // 2]
     # The moments are of 10,000 draws: σ / √n = 0.005
@@ -313,3 +313,10 @@ def test_missing_pixels_reach_the_figures_as_nan(shown, subject):
     originals, means = shown("reconstructions", drawn)
     assert np.isnan(originals[:, 0, 1, 2]).all()
     assert np.isfinite(means).all()
+
+
+def test_samples_name_the_likelihood_that_they_are_drawn_from(shown, subject):
+    shown("samples", replace(subject, likelihood="bernoulli"))
+    assert shown.words["captions"][1] == "draws x ~ p(x | z), bernoulli, same z"
+    shown("samples")
+    assert shown.words["captions"][1] == "draws x ~ p(x | z), same z"

@@ -1,27 +1,33 @@
+"""Scores of completions against closed forms and two grids, and what they say of themselves."""
+
 import math
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
+from importlib import import_module
 
 import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
+from elboroom import infer
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
-from elboroom.infer import grid
 from elboroom.infer.chains.posterior import ChainPosterior
-from elboroom.infer.completion_score import completion_score
+from elboroom.infer.completion_score import completion_score, predictive_score, score_text
 from elboroom.infer.encoder import encoder
 from elboroom.infer.gibbs import metropolis_within_gibbs
 from elboroom.infer.laplace import laplace
+from elboroom.infer.methods import infer as infer_by
 from elboroom.infer.posterior import Posterior, VariationalPosterior
-from elboroom.infer.sir import ParticlePosterior, sir
+from elboroom.infer.sir import sir
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Gaussian
 from elboroom.model.vae import VAE
 from tests.support.oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
+from tests.support.tempered import log_evidence
 
-ROWS, REPEATS = 6, 200
+ROWS, REPEATS = 6, 40
+MODULE = import_module("elboroom.infer.completion_score")
 
 
 def generator(seed=1):
@@ -31,8 +37,9 @@ def generator(seed=1):
 class Draws(Posterior):
     """A posterior that only draws."""
 
-    def __init__(self, stored):
-        self.stored = stored
+    def __init__(self, target, stored):
+        object.__setattr__(self, "target", target)
+        object.__setattr__(self, "stored", stored)
 
     @property
     def mean(self):
@@ -44,16 +51,6 @@ class Draws(Posterior):
 
     def sample(self, k):
         return self.stored[:k]
-
-
-class Known(Draws):
-    """A posterior that also knows its evidence."""
-
-    log_evidence = None
-
-    def __init__(self, stored, log_evidence):
-        super().__init__(stored)
-        self.log_evidence = log_evidence
 
 
 def linear():
@@ -84,24 +81,23 @@ def fit(exact, x, mask, shift=0.0, stretch=1.0):
     return VariationalPosterior.of(Target.of(exact.model, x, mask), q, generator())
 
 
-def score(problem, posterior, draws=500, **options):
+def draws_of(problem, count=500, **changes):
+    posterior = fit(*problem, **changes)
+    return Draws(posterior.target, posterior.sample(count))
+
+
+def score(problem, posterior, draws=500, by=completion_score):
     exact, x, mask = problem
-    options |= {"generator": generator(2), "draws": draws}
-    return completion_score(exact.model, x, mask, posterior, **options)
+    return by(exact.model, x, mask, posterior, generator=generator(2), draws=draws)
 
 
-def of_particles(problem):
+predicted = partial(score, by=predictive_score)
+
+
+def particles(problem):
     exact, x, mask = problem
     wide = fit(*problem, 0.5, 1.5)
-    return score(
-        problem, sir(exact.model, x, mask, generator=generator(), proposal=wide, particles=500)
-    )
-
-
-def of_known_evidence(problem):
-    exact, x, mask = problem
-    evidence = exact.log_evidence(x[:ROWS], mask[:ROWS]).repeat(REPEATS)
-    return score(problem, Known(fit(*problem).sample(500), evidence))
+    return sir(exact.model, x, mask, generator=generator(), proposal=wide, particles=500)
 
 
 @cache
@@ -114,20 +110,25 @@ def chains():
     return draws.unflatten(1, (REPEATS, 4)).transpose(1, 2).flatten(2, 3)
 
 
-@cache
-def of_chains():
-    exact, x, mask = problem = repeated()
-    target = Target.of(exact.model, x, mask)
-    return score(problem, ChainPosterior(target, chains(), None, generator()), 1_200)
+def of_chains(problem, shift=0.0):
+    exact, x, mask = problem
+    return ChainPosterior(Target.of(exact.model, x, mask), chains() + shift, None, generator())
 
 
-KINDS = {
-    "an exact fit": lambda problem: score(problem, fit(*problem)),
-    "a wrong fit": lambda problem: score(problem, fit(*problem, 0.5, 1.5)),
-    "particles": of_particles,
-    "a known evidence": of_known_evidence,
-    "chains": lambda _: of_chains(),
-    "plain draws": lambda problem: score(problem, Draws(fit(*problem).sample(500))),
+POSTERIORS = {
+    "an exact fit": fit,
+    "a wrong fit": lambda *problem: fit(*problem, 0.5, 1.5),
+    "a useless fit": lambda *problem: fit(*problem, 9.0, 0.2),
+    "particles": lambda *problem: particles(problem),
+    "plain draws": lambda *problem: draws_of(problem),
+    "chains": lambda *problem: of_chains(problem),
+    "chains that are stuck elsewhere": lambda *problem: of_chains(problem, shift=5.0),
+}
+PREDICTIVE = {
+    "an exact fit": fit,
+    "particles": lambda *problem: particles(problem),
+    "plain draws": lambda *problem: draws_of(problem),
+    "chains": lambda *problem: of_chains(problem),
 }
 
 
@@ -140,20 +141,33 @@ def check(found, expected):
     assert (ratio - 1).abs().max() < 4.5 / math.sqrt(2 * REPEATS)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_scores_are_the_differences_of_evidences_and_their_errors_calibrated(kind):
-    expected = truth(*linear())
-    found = KINDS[kind](repeated())
+def check_and_plant(found, expected):
     check(found, expected)
-    assert_rejected(lambda: check(replace(found, log_prob=found.log_prob + 0.02), expected))
-    small = replace(found, standard_error=0.7 * found.standard_error)
+    assert_rejected(lambda: check(replace(found, log_prob=found.log_prob + 0.1), expected))
+    small = replace(found, standard_error=0.5 * found.standard_error)
     assert_rejected(lambda: check(small, expected))
     # the last row has nothing unseen
     assert torch.equal(by_row(found.log_prob)[:, -1], torch.zeros(REPEATS).double())
     assert torch.equal(by_row(found.standard_error)[:, -1], torch.zeros(REPEATS).double())
+    assert set(found.kinds[ROWS - 1 :: ROWS]) == {"exact"}
 
 
-def test_uncorrected_the_score_is_that_of_what_the_fit_believes():
+@pytest.mark.parametrize("kind", POSTERIORS)
+def test_scores_are_the_differences_of_evidences_and_their_errors_calibrated(kind):
+    problem = repeated()
+    found = score(problem, POSTERIORS[kind](*problem), draws=200)
+    check_and_plant(found, truth(*linear()))
+    assert found.reliable.all()
+
+
+@pytest.mark.parametrize("kind", PREDICTIVE)
+def test_an_exact_method_predicts_with_the_score_of_the_model(kind):
+    problem = repeated()
+    found = predicted(problem, PREDICTIVE[kind](*problem), draws=1_200)
+    check_and_plant(found, truth(*linear()))
+
+
+def test_a_method_predicts_what_its_own_q_believes():
     exact, x, mask = linear()
     problem, q = repeated(), fit(exact, x, mask, 0.5, 1.5).q
     # ∫ p(x_unseen | z) q(z) dz = N(x_unseen; W μ + b, W Σ Wᵀ + I)
@@ -165,36 +179,124 @@ def test_uncorrected_the_score_is_that_of_what_the_fit_believes():
     ]
     expected = torch.tensor(rows).double()
     wrong = fit(*problem, 0.5, 1.5)
-    check(score(problem, wrong, correct=False), expected)
-    assert_rejected(lambda: check(score(problem, wrong), expected))
-    check(score(problem, Draws(wrong.sample(500))), expected)
+    check(predicted(problem, wrong), expected)
+    assert_rejected(lambda: check(score(problem, wrong, draws=200), expected))
+    check(predicted(problem, draws_of(problem, shift=0.5, stretch=1.5)), expected)
 
 
-def test_a_fit_to_the_whole_image_finds_what_explains_a_surprise():
+def surprise():
     exact, x, mask = linear()
     mask = torch.zeros_like(mask)
     x = (exact.weight @ torch.full((2,), 4.0).double() + exact.bias).expand(ROWS, -1)
-    problem, expected = (exact, x, mask), truth(exact, x, mask)
-    prior = fit(*problem)
-    whole = fit(exact, x, ~mask, 0.2, 1.2)
+    return exact, x, mask
+
+
+def test_the_modes_of_the_whole_image_find_what_explains_a_surprise():
+    problem = surprise()
+    expected = truth(*problem)
 
     def close(found):
         off = found.log_prob - expected
         assert (off.abs() < 4.5 * found.standard_error).all()
         assert found.standard_error.max() < 0.1
 
-    found = score(problem, prior, whole=whole)
-    close(found)
-    assert found.ess.min() > 250
-    blind = score(problem, Draws(prior.sample(500)))
+    for by in (completion_score, predictive_score):
+        found = score(problem, fit(*problem), by=by)
+        close(found)
+        assert found.ess.min() > 200
+        assert set(found.kinds) == {"estimate"}
+    blind = predicted(problem, draws_of(problem))
     assert blind.ess.max() < 10
+    assert set(blind.kinds) == {"lower bound"}
     assert_rejected(lambda: close(blind))
+
+
+def test_chains_that_never_moved_predict_nothing_reliable():
+    exact, x, mask = linear()
+    still = fit(exact, x, mask).mean.expand(100, 4, -1, -1)
+    posterior = ChainPosterior(Target.of(exact.model, x, mask), still, None, generator())
+    assert set(predicted((exact, x, mask), posterior).kinds[:-1]) == {"unreliable"}
+
+
+def test_scores_whose_weights_cannot_tell_say_so(monkeypatch):
+    exact, x, mask = problem = surprise()
+    mask[:] = torch.tensor([True, True, False, False, False])
+    useless = fit(exact, x, mask, 6.0, 0.1)
+
+    def covering(part, whole):
+        modes = {int(mask.sum()): part, mask.numel(): whole}
+        fits = lambda model, x, seen, generator: modes[int(seen.sum())].q  # noqa: E731
+        monkeypatch.setattr(MODULE, "wide_modes", fits)
+        return score(problem, useless)
+
+    seen, everything = fit(exact, x, mask, 0.1, 1.5), fit(exact, x, mask | True, 0.1, 1.5)
+    found = covering(seen, everything)
+    assert set(found.kinds) == {"estimate"}
+    torch.testing.assert_close(found.log_prob, truth(*problem), atol=0.5, rtol=0)
+    too_low = covering(fit(exact, x, mask, 0.0, 0.3), fit(exact, x, mask | True, 9.0, 0.1))
+    assert not too_low.reliable.any()
+    assert set(covering(useless, useless).kinds) == {"unreliable"}
+    columns = too_low.columns("score")
+    assert all(math.isnan(error) for error in columns["score_standard_error"])
+    assert len(columns["score_kind"]) == ROWS
+
+
+def test_where_only_the_rest_is_badly_covered_the_score_is_a_lower_bound(monkeypatch):
+    exact, x, mask = problem = surprise()
+    seen, elsewhere = fit(exact, x, mask, 0.1, 1.3), fit(exact, x, mask, 0.1, 1.2)
+    modes = iter((seen.q, elsewhere.q))
+    fits = lambda *_, generator: next(modes)  # noqa: E731
+    monkeypatch.setattr(MODULE, "wide_modes", fits)
+    found = score(problem, fit(*problem))
+    assert set(found.kinds) == {"lower bound"}
+    assert (found.log_prob < truth(*problem)).all()
+
+
+def test_particles_of_a_useless_proposal_predict_nothing_reliable():
+    exact, x, mask = linear()
+    options = {"proposal": fit(exact, x, mask, 6.0, 0.1), "particles": 500}
+    posterior = sir(exact.model, x, mask, generator=generator(), **options)
+    found = predicted((exact, x, mask), posterior)
+    assert set(found.kinds[:-1]) == {"unreliable"}
+    assert set(score((exact, x, mask), posterior).kinds[:-1]) == {"estimate"}
+
+
+def test_chains_that_disagree_predict_nothing_reliable_whatever_their_ess():
+    exact, x, mask = linear()
+    draws = fit(exact, x, mask).sample(1_200).unflatten(0, (300, 4))
+    target = Target.of(exact.model, x, mask)
+    agree = predicted((exact, x, mask), ChainPosterior(target, draws, None, generator()))
+    assert (agree.rhat < 1.01).all()
+    assert set(agree.kinds[:-1]) == {"estimate"}
+    apart = draws + torch.linspace(0, 0.5, 4).double()[:, None, None]
+    found = predicted((exact, x, mask), ChainPosterior(target, apart, None, generator()))
+    assert (found.rhat > 1.01).all()
+    assert found.ess.min() > 50
+    assert set(found.kinds[:-1]) == {"unreliable"}
+
+
+def test_a_score_is_written_as_what_it_is():
+    assert score_text(-72.634, "estimate", 0.031) == "-72.63 ± 0.03"
+    assert score_text(-72.634, "exact", 0.0) == "-72.63"
+    assert score_text(-72.634, "lower bound", 0.031) == "≥ -72.6"
+    assert score_text(-72.634, "unreliable", 0.031) == "(-72.6)"
+
+
+def test_the_score_of_a_grid_is_exact():
+    exact, x, mask = linear()
+    posterior = infer.grid(exact.model, x, mask, generator=generator())
+    for by in (completion_score, predictive_score):
+        found = score((exact, x, mask), posterior, by=by)
+        torch.testing.assert_close(found.log_prob, truth(exact, x, mask), atol=2e-3, rtol=0)
+        assert set(found.kinds) == {"exact"}
+        assert found.log_prob[-1] == 0
 
 
 def test_errors_of_chains_count_what_their_draws_have_in_common():
     problem = repeated()
-    found, draws = of_chains(), chains()
-    independent = score(problem, Draws(draws.flatten(0, 1)), 1_200)
+    found = predicted(problem, of_chains(problem), 1_200)
+    target, draws = of_chains(problem).target, chains()
+    independent = predicted(problem, Draws(target, draws.flatten(0, 1)), 1_200)
     torch.testing.assert_close(found.log_prob, independent.log_prob)
     ratio = by_row(found.standard_error)[:, :-1].mean(0)
     ratio /= by_row(independent.standard_error)[:, :-1].mean(0)
@@ -207,22 +309,22 @@ def test_errors_of_chains_that_alternate_stay_positive():
     mean = exact.posterior(x, mask)[0]
     swinging = torch.stack([z, 2 * mean - z], 1).flatten(0, 1)[:, None]
     posterior = ChainPosterior(Target.of(exact.model, x, mask), swinging, None, generator())
-    found = score((exact, x, mask), posterior)
+    found = predicted((exact, x, mask), posterior)
     assert (found.standard_error[:-1] > 0).all()
 
 
 def test_long_chains_are_thinned():
     exact, x, mask = linear()
     draws = fit(exact, x, mask).sample(4_000).unflatten(0, (1_000, 4))
-    posterior = ChainPosterior(Target.of(exact.model, x, mask), draws, None, generator())
-    found = score((exact, x, mask), posterior, draws=400)
-    expected = score((exact, x, mask), Draws(draws[::10].flatten(0, 1)), draws=400)
+    target = Target.of(exact.model, x, mask)
+    found = predicted((exact, x, mask), ChainPosterior(target, draws, None, generator()), 400)
+    expected = predicted((exact, x, mask), Draws(target, draws[::10].flatten(0, 1)), 400)
     torch.testing.assert_close(found.log_prob, expected.log_prob)
 
 
-def bernoulli():
+def bernoulli(latents=2):
     event, g = (1, 3, 4), generator(43)
-    model = VAE.from_config(ModelConfig(2, (12,)), event, generator=g)
+    model = VAE.from_config(ModelConfig(latents, (12,)), event, generator=g)
     for p in model.decoder.parameters():
         p.data *= 3
     x = (torch.rand(ROWS, *event, generator=g) < 0.4).float()
@@ -231,55 +333,51 @@ def bernoulli():
     return model, x, mask
 
 
-METHODS = {
-    "encoder": encoder,
-    "sir": sir,
-    "metropolis_within_gibbs": metropolis_within_gibbs,
-    "grid": grid,
-}
+def close(found, expected, error=2e-3):
+    """Check each score; two grids each have a tolerance of 1e-3 nats."""
+    off = (found.log_prob - expected).abs()
+    assert (off < 4.5 * found.standard_error + error).all()
+    assert found.standard_error.max() < 0.1
+    assert found.log_prob[-1] == 0
+    assert found.reliable.all()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["encoder", "svi", "sir", "pseudo-gibbs"])
 def test_scores_of_a_bernoulli_decoder_are_those_of_two_grids(method):
     model, x, mask = bernoulli()
-    whole, part = (grid(model, x, m, generator=generator()) for m in (None, mask))
+    whole, part = (infer.grid(model, x, m, generator=generator()) for m in (None, mask))
     expected = (whole.log_evidence - part.log_evidence).float()
-    posterior = METHODS[method](model, x, mask, generator=generator())
-    found = completion_score(model, x, mask, posterior, generator=generator(2), draws=4_000)
+    posterior = infer_by(method, model, x, mask, generator=generator())
+    found = completion_score(model, x, mask, posterior, generator=generator(2))
+    close(found, expected)
+    planted = replace(found, log_prob=whole.log_evidence.float())  # that of all pixels
+    assert_rejected(lambda: close(planted, expected))
 
-    def close(log_prob):
-        # two grids, each with a tolerance of 1e-3 nats
-        assert ((log_prob - expected).abs() < 4.5 * found.standard_error + 2e-3).all()
 
-    close(found.log_prob)
-    assert found.standard_error.max() < 0.25
-    assert found.log_prob[-1] == 0
-    assert_rejected(lambda: close(whole.log_evidence.float()))  # that of all pixels
+def test_scores_in_four_dimensions_are_those_of_sequential_monte_carlo():
+    model, x, mask = bernoulli(latents=4)
+    options = {"particles": 500, "runs": 4}
+    rows = [
+        [log_evidence(model, a, m, generator(i), **options) for m in (torch.ones_like(b), b)]
+        for i, (a, b) in enumerate(zip(x[:-1], mask[:-1], strict=True))
+    ]
+    expected = torch.tensor([float(whole[0] - part[0]) for whole, part in rows] + [0.0])
+    error = max(float(whole[1] + part[1]) for whole, part in rows)
+    assert error < 0.1
+    for method in (encoder, metropolis_within_gibbs):
+        posterior = method(model, x, mask, generator=generator())
+        found = completion_score(model, x, mask, posterior, generator=generator(2))
+        close(found, expected, 3 * error)
 
 
 def test_permuting_rows_and_their_draws_permutes_scores():
     exact, x, mask = linear()
-    found = sir(exact.model, x, mask, generator=generator())
-    whole = fit(exact, x, torch.ones_like(mask))
+    posterior = draws_of((exact, x, mask))
     order = torch.randperm(ROWS, generator=generator())
-    permuted = ParticlePosterior(
-        found.target.rows(order), found.z[:, order], found.log_weights[:, order], generator()
-    )
-    a = score((exact, x, mask), found, draws=1, whole=Repeated(whole.q, whole.mean))
-    q = Gaussian(whole.q.mean[order], whole.q.scale[order])
-    b = score((exact, x[order], mask[order]), permuted, draws=1, whole=Repeated(q, q.mean))
+    permuted = Draws(posterior.target.rows(order), posterior.stored[:, order])
+    a = predicted((exact, x, mask), posterior)
+    b = predicted((exact, x[order], mask[order]), permuted)
     torch.testing.assert_close(b.log_prob, a.log_prob[order])
-
-
-@dataclass(frozen=True)
-class Repeated:
-    """A fit that draws its mean."""
-
-    q: Gaussian
-    stored: torch.Tensor
-
-    def sample(self, k):
-        return self.stored.expand(k, -1, -1)
 
 
 def test_missing_pixels_are_not_scored():
@@ -288,21 +386,39 @@ def test_missing_pixels_are_not_scored():
     torn = x.clone()
     torn[:, 0] = torch.nan
     known, seen = ~torn.isnan(), mask & ~torn.isnan()
-    fit = laplace(exact.model, torn, seen, generator=generator())
-    found = score((exact, torn, seen), fit)
+    fitted = laplace(exact.model, torn, seen, generator=generator())
+    found = score((exact, torn, seen), fitted)
     expected = exact.log_evidence(x, known) - exact.log_evidence(x, seen)
     assert ((found.log_prob - expected).abs() < 4.5 * found.standard_error + 1e-9).all()
     everything = score((exact, x, mask), posterior)
     assert ((everything.log_prob - expected).abs() > 4.5 * everything.standard_error).any()
+    by_grid = infer.grid(exact.model, torn, seen, generator=generator())
+    torch.testing.assert_close(
+        score((exact, torn, seen), by_grid).log_prob, expected, atol=2e-3, rtol=0
+    )
 
 
-def test_a_mask_that_does_not_fit_is_refused():
-    exact, x, mask = linear()
-    posterior = encoder(exact.model, x, mask, generator=generator())
+@pytest.mark.parametrize("by", [completion_score, predictive_score])
+def test_what_cannot_be_scored_is_refused_in_words(by):
+    model, x, mask = bernoulli()
+    posterior = encoder(model, x, mask, generator=generator())
+    again = partial(by, model, generator=generator())
     with pytest.raises(UsageError, match=r"its type is torch\.float32"):
-        score((exact, x, mask.float()), posterior)
+        again(x, mask.float(), posterior)
     with pytest.raises(UsageError, match="does not broadcast"):
-        score((exact, x, mask[:3]), posterior)
+        again(x, mask[:3], posterior)
+    with pytest.raises(UsageError, match="mask is None"):
+        again(x, None, posterior)
+    with pytest.raises(UsageError, match="under another mask"):
+        again(x, mask | True, posterior)
+    with pytest.raises(UsageError, match="from other seen values"):
+        again(1 - x, mask, posterior)
+    with pytest.raises(UsageError, match="draws is 0"):
+        again(x, mask, posterior, draws=0)
+    with pytest.raises(UsageError, match=r"a withheld value.*\n.*must be 0 or 1, found 254"):
+        again(torch.where(mask, x, 254.0), mask, posterior)
+    with pytest.raises(UsageError, match="a withheld value is NaN or infinite"):
+        again(torch.where(mask, x, torch.inf), mask, posterior)
 
 
 def test_a_score_carries_no_gradients():

@@ -1,9 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from arviz_stats.base.array import array_stats
 
+from elboroom.errors import UsageError
 from elboroom.infer.diagnostics import (
     RELIABLE_K_HAT,
     chain_ess,
@@ -44,12 +46,48 @@ def test_pareto_k_is_the_shape_of_a_known_tail(std):
     assert_rejected(lambda: check(-weights))
 
 
-@pytest.mark.parametrize("k", [100, 225, 226, 4_000])
+def published_k_hat(log_weights, tail):
+    """Zhang & Stephens (2009), with the prior of Vehtari et al. (2024, appendix C), in NumPy."""
+    w = np.sort(np.exp(log_weights - log_weights.max()))
+    y = w[-tail:] - w[-tail - 1]
+    m = 30 + int(np.sqrt(tail))
+    quartile = y[int(np.floor(tail / 4 + 0.5)) - 1]
+    theta = 1 / y[-1] + (1 - np.sqrt(m / (np.arange(1, m + 1) - 0.5))) / (3 * quartile)
+    k = np.array([-np.mean(np.log1p(-t * y)) for t in theta])
+    profile = tail * (np.log(theta / k) + k - 1)
+    share = np.array([1 / np.sum(np.exp(profile - each)) for each in profile])
+    k_hat = np.mean(np.log1p(-np.sum(theta * share) * y))
+    return (tail * k_hat + 10 * 0.5) / (tail + 10)
+
+
+@pytest.mark.parametrize("k", [100, 101, 225, 226, 500, 1_000, 4_000])
 @pytest.mark.parametrize("std", [0.05, 0.5, 0.9, 1.5])
-def test_pareto_k_is_that_of_arviz(k, std):
+def test_pareto_k_is_that_of_the_paper(k, std):
+    """The tail has the M = ⌈min(S/5, 3 √S)⌉ largest of S weights."""
     weights = log_weights(std, k=k, rows=5)
+
+    def check(tail):
+        for ours, row in zip(pareto_k(weights).tolist(), weights.T.numpy(), strict=True):
+            assert abs(ours - published_k_hat(row, tail)) < 1e-8
+
+    exact = min(k / 5, 3 * math.sqrt(k))
+    check(math.ceil(exact))
+    if exact % 1:
+        assert_rejected(lambda: check(math.floor(exact)))
+
+
+@pytest.mark.parametrize("k", [100, 225, 400, 10_000])
+def test_pareto_k_is_that_of_arviz(k):
+    """Of counts for which S/5 or 3 √S is whole: arviz-stats rounds down."""
+    weights = log_weights(0.5, k=k, rows=5)
     expected = array_stats.psislw(-weights.numpy(), axis=0)[1]
     torch.testing.assert_close(pareto_k(weights), torch.from_numpy(expected), atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("k", [1, 2, 20])
+def test_pareto_k_of_too_few_draws_is_infinite(k):
+    assert pareto_k(noise(k, 3)).tolist() == [math.inf] * 3
+    assert pareto_k(noise(21, 3)).isfinite().all()
 
 
 def test_pareto_k_of_weights_beyond_a_float_is_infinite():
@@ -156,6 +194,26 @@ def test_chain_ess_of_an_autoregression_is_smaller_by_the_known_factor(rho):
 
     check((1 - rho) / (1 + rho))
     assert_rejected(lambda: check(1 - abs(rho)))
+
+
+@pytest.mark.parametrize("diagnostic", [split_rhat, chain_ess])
+def test_chains_that_are_too_short_are_refused_and_four_draws_are_not(diagnostic):
+    for draws in (1, 2, 3):
+        with pytest.raises(UsageError, match=f"found draws = {draws}"):
+            diagnostic(chains(draws=draws))
+    assert diagnostic(chains(draws=4)).isfinite().all()
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_chains_that_never_move_have_not_mixed(apart):
+    z = chains(draws=100, rows=2)
+    z[:, :, 1, 0] = torch.arange(4.0).double() * apart
+    rhat, ess = split_rhat(z), chain_ess(z)
+    assert rhat[1, 0] == math.inf
+    assert ess[1, 0] == 1
+    rhat[1, 0], ess[1, 0] = 1, 400
+    assert (rhat < 1.1).all()
+    assert (ess > 200).all()
 
 
 @pytest.mark.parametrize("diagnostic", [split_rhat, chain_ess])

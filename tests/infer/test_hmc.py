@@ -9,7 +9,6 @@ from elboroom.infer import grid, laplace
 from elboroom.infer.chains import mode_jumps
 from elboroom.infer.chains.adaptation import StepSize
 from elboroom.infer.chains.hamiltonian import State
-from elboroom.infer.chains.noise import Noise
 from elboroom.infer.diagnostics import chain_ess
 from elboroom.infer.hmc import hmc
 from elboroom.infer.laplace import mixture_of_modes
@@ -242,6 +241,27 @@ def test_diagnostics_have_a_value_of_each_row():
     names = {"rhat", "ess", "divergences", "acceptance", "step_size"}
     assert set(found.diagnostics) == names
     assert all(value.shape == (6,) for value in found.diagnostics.values())
+
+
+@pytest.mark.parametrize("draws", [1, 3])
+def test_draws_too_few_for_rhat_say_so(draws):
+    exact, x, mask = linear(2)
+    found = hmc(exact.model, x, mask, generator=generator(), warmup=8, draws=draws)
+    assert set(found.diagnostics) == {"divergences", "acceptance", "step_size"}
+    for name in ("rhat", "ess", "converged"):
+        with pytest.raises(UsageError, match=f"found draws = {draws}"):
+            getattr(found, name)
+    assert found.mean.isfinite().all()
+
+
+def test_rows_with_noise_of_their_own_differ_where_their_data_are_equal():
+    exact, x, mask = linear(2)
+    x[1], mask[1] = x[0], mask[0]
+    options = {"warmup": 40, "draws": 200, "independent_rows": True}
+    found = hmc(exact.model, x, mask, generator=generator(), **options)
+    assert not (found.draws[:, :, 0] == found.draws[:, :, 1]).any()
+    mean, precision = exact.posterior(x, mask)
+    assert_moments(found.draws, mean, precision.inverse())
 
 
 def test_more_draws_converge_and_few_do_not():

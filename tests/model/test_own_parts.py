@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from elboroom import VAE
 from elboroom.errors import UsageError
-from elboroom.model.likelihoods import GaussianPixels, SharedScale
+from elboroom.model.likelihoods import GaussianPixels, LearnedNoise, ObservationModel
 from elboroom.model.posteriors import CholeskyGaussian, DiagonalGaussian
 from elboroom.model.posteriors.flow import FlowFamily
 from elboroom.model.priors import StandardNormal
@@ -221,7 +221,7 @@ def test_every_family_has_its_own_number_of_outputs(sizes, family):
 
 
 def test_a_likelihood_with_parameters_is_accepted():
-    VAE(Encoder(2, 2), Kept(), 2, SharedScale(GaussianPixels, None))
+    VAE(Encoder(2, 2), Kept(), 2, ObservationModel(GaussianPixels, LearnedNoise(())))
 
 
 def test_a_likelihood_that_does_not_sum_over_the_event_is_refused():

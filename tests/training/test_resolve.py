@@ -1,20 +1,34 @@
-"""`elboroom.resolve`: options that depend on the machine become numbers."""
+"""`elboroom.resolve`: options that depend on the data or the machine."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
-from elboroom import Config, ModelConfig, ObjectiveConfig, TrainConfig, resolve
+from elboroom import (
+    VAE,
+    Config,
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    TrainConfig,
+    load_data,
+    resolve,
+    train,
+)
 from elboroom.data import Dataset
-from elboroom.errors import TrainingError
+from elboroom.errors import DataError, TrainingError, UsageError
 from elboroom.training import resolve as module
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.batch_size import BatchSize
 
+RNG = np.random.default_rng(0)
 RESOLVE = "elboroom.training.resolve"
 CONFIG = Config(
-    model=ModelConfig(hidden=(3,)),
+    model=ModelConfig(hidden=(3,), likelihood="bernoulli"),
     objective=ObjectiveConfig("iwae", k=2),
     train=TrainConfig(epochs=9, batch_size="auto", device="cpu"),
     minutes=2.0,
@@ -76,7 +90,7 @@ def test_a_config_of_numbers_is_returned_as_it_is(mnist: Dataset, monkeypatch: p
 
     monkeypatch.setattr(f"{RESOLVE}.new_model", fail)
     config = replace(CONFIG, train=TrainConfig(), minutes=None)
-    assert resolve(config, mnist) is config
+    assert resolve(config, mnist) == config
 
 
 def test_each_choice_has_a_reason(mnist: Dataset, limits: dict[str, Any]):
@@ -105,3 +119,57 @@ def test_real_limits_give_numbers(mnist: Dataset):
     assert found.train.resolved_batch_size == 64
     assert 1 <= found.train.epochs <= 9
     assert found.minutes is None
+
+
+def data_of(values: np.ndarray, tmp_path: Path) -> Dataset:
+    np.save(tmp_path / "x.npy", values)
+    return load_data(DataConfig(source=str(tmp_path / "x.npy")))
+
+
+@pytest.mark.parametrize(
+    ("values", "likelihood"),
+    [
+        (RNG.integers(0, 2, (40, 6)), "bernoulli"),
+        (RNG.integers(0, 2, (40, 3, 3)).astype(bool), "bernoulli"),
+        (RNG.integers(0, 256, (40, 3, 3), dtype=np.uint8), "discretized-logistic"),
+        (RNG.random((40, 6)), "gaussian"),
+        (1e6 * RNG.normal(size=(40, 6)), "gaussian"),
+        (np.where(RNG.random((40, 6)) < 0.1, np.nan, RNG.normal(size=(40, 6))), "gaussian"),
+        (np.where(RNG.random((40, 6)) < 0.1, np.nan, RNG.integers(0, 2, (40, 6))), "bernoulli"),
+    ],
+)
+def test_the_likelihood_follows_from_the_values(
+    values: np.ndarray, likelihood: str, tmp_path: Path
+):
+    data = data_of(values, tmp_path)
+    assert resolve(Config(), data).model.likelihood == likelihood
+    # Without data the same config makes a Bernoulli model, which refuses other values.
+    model = VAE.from_config(Config().model, data.event_shape, generator=torch.Generator())
+    if likelihood != "bernoulli":
+        with pytest.raises(DataError, match="must be 0 or 1"):
+            train(model, data, TrainConfig(epochs=1))
+
+
+def test_a_likelihood_that_was_asked_for_stays(tmp_path: Path):
+    data = data_of(RNG.random((40, 6)), tmp_path)
+    asked = replace(Config(), model=ModelConfig(likelihood="continuous-bernoulli"))
+    assert resolve(asked, data) == asked
+
+
+@pytest.mark.parametrize(("batch", "epochs"), [(8, 600), (1, 75), (40, 3_000)])
+def test_auto_epochs_are_some_thousand_steps(batch: int, epochs: int, tmp_path: Path):
+    data = data_of(RNG.random((44, 6)), tmp_path)
+    assert len(data.train) == 40
+    asked = replace(Config(), train=TrainConfig(epochs="auto", batch_size=batch))
+    assert resolve(asked, data).train.epochs == epochs
+
+
+def test_auto_epochs_are_thirty_at_least(mnist: Dataset):
+    asked = replace(Config(), train=TrainConfig(epochs="auto", batch_size=64))
+    assert resolve(asked, mnist).train.epochs == 30
+
+
+def test_training_refuses_auto_epochs(mnist: Dataset):
+    model = new_model(CONFIG, mnist)
+    with pytest.raises(UsageError, match=r"elboroom\.resolve"):
+        train(model, mnist, TrainConfig(epochs="auto"))

@@ -20,9 +20,12 @@ from elboroom.config import (
     FiguresConfig,
     GapsConfig,
     InferConfig,
+    default_preset,
 )
 
 if TYPE_CHECKING:
+    from elboroom.runs.run import Run
+
     Preset = str
 else:
     Preset = tyro.extras.literal_type_from_choices(PRESETS)
@@ -44,6 +47,15 @@ class RunCommand(Command):
     """The run folder."""
     best: bool = False
     """Use the checkpoint of the largest held-out ELBO instead of the newest."""
+    trust: bool = False
+    """Run the code that makes the networks of RUN, if its config names code. It can do anything
+    that you can: know it first."""
+
+    def open(self) -> "Run":
+        """Open the run folder."""
+        from elboroom.runs.run import Run
+
+        return Run(self.run_folder, trust=self.trust)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +72,13 @@ class MeasuringCommand(RunCommand):
 class TrainDefaults:
     """The options that decide the defaults of the other options of `elboroom train`."""
 
-    preset: Preset = "reference"
-    """The preset that the other options start from."""
+    preset: Preset | None = None
+    """The preset that the other options start from; by default own for data of your own, and
+    reference for mnist."""
     resume: Path | None = None
     """Resume this run with its own options, as if it had never stopped."""
+    trust: bool = False
+    """Run the code that makes the networks of the run to resume, if its config names code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +99,11 @@ class Train(Command, TrainDefaults):
     """Print how this machine would train, and why, and make no run; times --minutes first."""
     config: Annotated[Config, arg(name="")] = field(default_factory=Config)
 
+    @property
+    def preset_name(self) -> str:
+        """The preset that was named, or that the data take."""
+        return self.preset or default_preset(self.config.data.source)
+
     def run(self) -> int:
         """Train, and return 0, or 128 + the number of the signal that stopped it."""
         from elboroom.cli import train as train_command
@@ -92,7 +112,12 @@ class Train(Command, TrainDefaults):
             train_command.explain(self.config)
             return 0
         return train_command.train(
-            self.config, self.preset, out=self.out, resume=self.resume, quiet=self.quiet
+            self.config,
+            self.preset_name,
+            out=self.out,
+            resume=self.resume,
+            trust=self.trust,
+            quiet=self.quiet,
         )
 
 
@@ -113,12 +138,13 @@ class Evaluate(MeasuringCommand):
     def run(self) -> int:
         """Evaluate the run."""
         from elboroom.cli import evaluate
+        from elboroom.runs.run import Run
 
         evaluate.evaluate(
-            self.run_folder,
+            self.open(),
             self.config,
             best=self.best,
-            compare=self.compare,
+            compare=tuple(Run(other, trust=self.trust) for other in self.compare),
             quiet=self.quiet,
             as_json=self.json,
         )
@@ -138,7 +164,7 @@ class Figures(RunCommand):
         """Draw the figures."""
         from elboroom.cli import figures
 
-        figures.figures(self.run_folder, self.config, best=self.best)
+        figures.figures(self.open(), self.config, best=self.best)
         return 0
 
 
@@ -161,10 +187,10 @@ class Complete(MeasuringCommand):
 
         options = {"best": self.best, "as_json": self.json}
         if self.config.out is None:
-            complete.complete(self.run_folder, self.config, **options)
+            complete.complete(self.open(), self.config, **options)
         else:
             out = self.config.out
-            fill.fill(self.run_folder, out, self.config, quiet=self.quiet, **options)
+            fill.fill(self.open(), out, self.config, quiet=self.quiet, **options)
         return 0
 
 
@@ -186,9 +212,7 @@ class Infer(MeasuringCommand):
         """Infer the posteriors."""
         from elboroom.cli import infer
 
-        infer.infer(
-            self.run_folder, self.config, best=self.best, quiet=self.quiet, as_json=self.json
-        )
+        infer.infer(self.open(), self.config, best=self.best, quiet=self.quiet, as_json=self.json)
         return 0
 
 
@@ -208,7 +232,7 @@ class Gaps(MeasuringCommand):
         """Print the gaps."""
         from elboroom.cli import gaps
 
-        gaps.gaps(self.run_folder, self.config, best=self.best, quiet=self.quiet, as_json=self.json)
+        gaps.gaps(self.open(), self.config, best=self.best, quiet=self.quiet, as_json=self.json)
         return 0
 
 
@@ -229,7 +253,7 @@ class Report(RunCommand):
         """Write the report."""
         from elboroom.cli import report
 
-        report.report(self.run_folder, best=self.best, data=self.data)
+        report.report(self.open(), best=self.best, data=self.data)
         return 0
 
 

@@ -21,7 +21,7 @@ from elboroom.device import keep_freed_memory
 from elboroom.errors import NotDrawableError
 from elboroom.figures.gallery import require_images
 from elboroom.infer.completion import Completion
-from elboroom.infer.completion_score import completion_score
+from elboroom.infer.completion_score import completion_score, predictive_score
 from elboroom.infer.methods import infer_each
 from elboroom.infer.posterior import Posterior
 from elboroom.model.vae import VAE
@@ -50,9 +50,9 @@ class _Images:
     caption: str
 
 
-def complete(path: Path, config: CompleteConfig, *, best: bool, as_json: bool) -> None:
+def complete(run: Run, config: CompleteConfig, *, best: bool, as_json: bool) -> None:
     """Infer z of the images, complete them, score each completion, and draw them all."""
-    run, console = Run(path), plain_console()
+    console = plain_console()
     images = _load_images(run, config)
     keep_freed_memory()
     model, step = run.load_model_and_step(best=best)
@@ -79,6 +79,8 @@ def complete(path: Path, config: CompleteConfig, *, best: bool, as_json: bool) -
         return
     seen = "all but missing values" if config.mask is None else config.mask
     console.print(tables.completions(rows, seen, step))
+    for line in tables.unmixed(rows):
+        console.print(line)
     console.print(left_out if drawn is None else f"{drawn} and .svg")
 
 
@@ -102,26 +104,22 @@ def _load_images(run: Run, config: CompleteConfig) -> _Images:
 
 def _scores(
     model: VAE, images: _Images, posterior: Posterior, config: CompleteConfig
-) -> list[dict[str, float]]:
-    """Return for each image the ELBO or log p(seen), if known, and the score of its completion.
+) -> list[dict[str, Any]]:
+    """Return for each image the ELBO or log p(seen), if known, and its two scores.
 
     Without a mask nothing that is known was withheld, and there is no score.
     """
-    columns = dict(posterior.evidence)
+    table: dict[str, list[Any]] = {n: v.tolist() for n, v in posterior.evidence.items()}
     if config.mask is not None:
-        noise = stream(config.seed, "score")
-        score = completion_score(
-            model, images.x, images.mask, posterior, generator=noise, correct=False
-        )
-        columns["score"] = score.log_prob
-        columns["score_standard_error"] = score.standard_error
-        columns["score_ess"] = score.ess
-    table = {name: column.tolist() for name, column in columns.items()}
+        for name, score in (("score", completion_score), ("own_score", predictive_score)):
+            noise = stream(config.seed, "score")
+            found = score(model, images.x, images.mask, posterior, generator=noise)
+            table |= found.columns(name)
     return [{n: values[i] for n, values in table.items()} for i in range(len(images.x))]
 
 
 def _rows(
-    names: list[dict[str, Any]], scores: Mapping[str, list[dict[str, float]]]
+    names: list[dict[str, Any]], scores: Mapping[str, list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
     """Return a row for each image and method, image by image."""
     return [

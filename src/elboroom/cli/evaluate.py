@@ -1,14 +1,13 @@
 """`elboroom evaluate`: the held-out likelihood of a run, and how far it can be trusted."""
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from elboroom.cli import tables
 from elboroom.cli.selection import require_rows_in
 from elboroom.cli.terminal import counting, plain_console
-from elboroom.config import EvaluateConfig
+from elboroom.config import EvaluateConfig, PartName
 from elboroom.data import Dataset
 from elboroom.device import keep_freed_memory, resolve_device
 from elboroom.evaluation.annealed_likelihood import annealed_likelihood
@@ -25,11 +24,11 @@ from elboroom.runs.run import Run
 
 
 def evaluate(
-    path: Path,
+    run: Run,
     config: EvaluateConfig,
     *,
     best: bool,
-    compare: tuple[Path, ...],
+    compare: tuple[Run, ...],
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -39,17 +38,17 @@ def evaluate(
     """
     if config.out is not None:
         out_file.require_absent(config.out)
-    run, others = Run(path), [Run(other) for other in compare]
-    for other in others:
+    for other in compare:
         run.identity.require_same(other.identity)
     model, step = run.load_model_and_step(best=best)
-    loaded = [(other, *other.load_model_and_step(best=best)) for other in others]
+    loaded = [(other, *other.load_model_and_step(best=best)) for other in compare]
     chosen = run.choose_part(config.part, config.data)
     require_rows_in(chosen, "--ais", config.ais)
-    evaluation = evaluate_part(model, chosen, config, quiet=quiet)
+    data, part = chosen.data, chosen.name
+    evaluation = evaluate_with_progress(model, data, config, part=part, quiet=quiet)
     content = run.results.provenance(step) | evaluation.to_dict()
     if config.ais:
-        content["ais"] = _anneal(model, chosen.dataset, evaluation, config, quiet=quiet)
+        content["ais"] = _anneal(model, data, evaluation, config, quiet=quiet)
     if config.certify:
         content["certificate"] = _certify(model, config)
     rows = {name: values.numpy() for name, values in evaluation.per_image.items()}
@@ -58,7 +57,9 @@ def evaluate(
         run.results.write_evaluation(content, rows)
     steps = {str(other.path): its_step for other, _, its_step in loaded}
     differences = {
-        str(other.path): evaluation.minus(evaluate_part(its_model, chosen, config, quiet=quiet))
+        str(other.path): evaluation.minus(
+            evaluate_with_progress(its_model, data, config, part=part, quiet=quiet)
+        )
         for other, its_model, _ in loaded
     }
     printed = content | _differences(differences, steps)
@@ -68,8 +69,10 @@ def evaluate(
     if as_json:
         console.print(atomic.as_json(printed))
         return
-    console.print(tables.evaluation(f"{path}, step {step:,}", evaluation, differences, steps))
-    console.print("\n".join([*tables.reliability(evaluation), *tables.annealing(content)]))
+    console.print(tables.evaluation(f"{run.path}, step {step:,}", evaluation, differences, steps))
+    console.print(
+        "\n".join([*tables.reliability(evaluation), *tables.annealing(content, evaluation.noun)])
+    )
     console.print(_kept_in(run, chosen, config.out))
 
 
@@ -80,22 +83,14 @@ def _kept_in(run: Run, chosen: ChosenPart, out: Path | None) -> str:
     return " and ".join(kept) or "not kept: --out FILE.npz keeps the evaluation of this part"
 
 
-def evaluate_part(
-    model: VAE, chosen: ChosenPart, config: EvaluateConfig, *, quiet: bool
-) -> Evaluation:
-    """Evaluate a model on a part under a progress bar, and name the part in the result."""
-    found = evaluate_with_progress(model, chosen.dataset, config, quiet=quiet)
-    return replace(found, part=chosen.name)
-
-
 def evaluate_with_progress(
-    model: VAE, data: Dataset, config: EvaluateConfig, *, quiet: bool
+    model: VAE, data: Dataset, config: EvaluateConfig, *, quiet: bool, part: PartName = "test"
 ) -> Evaluation:
     """Move a model to the device, and evaluate it by importance sampling under a progress bar."""
     keep_freed_memory()
     model.to(resolve_device("auto"))
-    options = {"k": config.k, "seed": config.seed, "precision": config.precision}
-    with counting(len(data.test), quiet=quiet) as advance:
+    options = {"k": config.k, "seed": config.seed, "precision": config.precision, "part": part}
+    with counting(len(data.part(part)), quiet=quiet) as advance:
         return evaluate_model(model, data, **options, on_images=advance)
 
 

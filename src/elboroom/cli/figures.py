@@ -1,7 +1,6 @@
 """`elboroom figures`."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 
@@ -16,9 +15,8 @@ from elboroom.model.vae import VAE
 from elboroom.runs.run import Run
 
 
-def figures(path: Path, config: FiguresConfig, *, best: bool) -> None:
+def figures(run: Run, config: FiguresConfig, *, best: bool) -> None:
     """Draw figures into the run folder; print each, and why any cannot be drawn."""
-    run = Run(path)
     model, step = run.load_model_and_step(best=best)
     draw(run, model, step, config, config.only, plain_console())
 
@@ -60,7 +58,8 @@ def draw(
         config,
         held_out="validation" if run.config.data.validation else "test",
         part_name=part,
-        in_unit_interval=run.identity.binarisation != "none",
+        likelihood=run.config.model.likelihood,
+        in_unit_interval=_in_unit_interval(run),
     )
     chosen = config.only != FiguresConfig().only
     for name in names:
@@ -77,12 +76,20 @@ def draw(
         console.print(f"{png} and {svg.suffix}")
 
 
+def _in_unit_interval(run: Run) -> bool:
+    """Return True if the data are known to lie in [0, 1]; runs of old do not state the kind."""
+    if run.identity.values is None:
+        return run.identity.binarisation != "none"
+    return run.identity.values != "real"
+
+
 def _data_to_show(run: Run, config: FiguresConfig) -> tuple[Callable[[], Dataset], str]:
     """Return a function that loads the data whose test part is shown, and the name of that part.
 
     New data are loaded at once, because they may be the run's own; the run's data when asked for.
     """
+    part = config.part or "test"
     if config.data is None:
-        return lambda: run.choose_part(config.part).dataset, config.part or "test"
+        return lambda: run.load_data().with_test(part), part
     chosen = run.choose_part(config.part, config.data)
-    return lambda: chosen.dataset, "new" if chosen.is_new else chosen.name
+    return lambda: chosen.data.with_test(chosen.name), "new" if chosen.is_new else chosen.name

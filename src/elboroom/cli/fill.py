@@ -26,11 +26,11 @@ _VALUES = 1 << 26  # of all draws of a batch
 
 
 def fill(
-    path: Path, out: Path, config: CompleteConfig, *, best: bool, quiet: bool, as_json: bool
+    run: Run, out: Path, config: CompleteConfig, *, best: bool, quiet: bool, as_json: bool
 ) -> None:
     """Fill in the unseen values of many rows, and write them as their source has them."""
     out_file.require_absent(out)
-    run, console = Run(path), plain_console()
+    console = plain_console()
     selection = Selection.from_options(run, config, mask=config.mask, index=config.index)
     require_unseen(selection)
     model, step = run.load_model_and_step(best=best)

@@ -1,7 +1,6 @@
 """`elboroom gaps`: the inference gap of a run."""
 
 from functools import partial
-from pathlib import Path
 
 from elboroom.cli import tables
 from elboroom.cli.batches import Batch, run_in_batches
@@ -18,9 +17,9 @@ from elboroom.runs.run import Run
 _IMAGES_AT_A_TIME = 50
 
 
-def gaps(path: Path, config: GapsConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
+def gaps(run: Run, config: GapsConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
     """Print how far the encoder's ELBO is below log p(seen), and how much each cause adds."""
-    run, console = Run(path), plain_console()
+    console = plain_console()
     selection = Selection.from_options(
         run,
         config,

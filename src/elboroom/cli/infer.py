@@ -1,9 +1,7 @@
 """`elboroom infer`: posteriors of many rows in a file."""
 
 import time
-from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -21,10 +19,10 @@ from elboroom.runs import atomic, out_file, posterior_file
 from elboroom.runs.run import Run
 
 
-def infer(path: Path, config: InferConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
+def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
     """Infer the posteriors of many rows, write them to a file, and print a summary."""
     out_file.require_absent(config.out)
-    run, console, clock = Run(path), plain_console(), time.perf_counter()
+    console, clock = plain_console(), time.perf_counter()
     selection = Selection.from_options(
         run, config, mask=config.mask, index=config.index, images=config.images
     )
@@ -74,7 +72,7 @@ def _posterior_arrays(model: VAE, batch: Batch, *, config: InferConfig) -> dict[
 def _summary(values: Tensor, selection: Selection) -> dict[str, Any]:
     """Summarise one value per row, (N,), with the source rows of the extremes."""
     values, numbers = values.double(), selection.chosen.rows.numbers
-    found: dict[str, Any] = asdict(Estimate.of(values))
+    found = Estimate.of(values, selection.chosen.rows.noun).to_dict()
     for name, place in (("smallest", values.argmin()), ("largest", values.argmax())):
         row = selection.index[int(place)]
         found |= {name: values[place].item(), f"{name}_row": int(numbers[row])}

@@ -9,7 +9,7 @@ from torch import Tensor
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.formats.png import read_picture
 from elboroom.errors import DataError
-from elboroom.model.likelihoods import likelihood_class
+from elboroom.model.likelihoods import likelihood_class, require_values
 from elboroom.runs.run import Run
 
 _STREAM = 2  # of static draws: those of the data are 0 and 1
@@ -27,13 +27,7 @@ def load_picture(run: Run, path: Path) -> Tensor:
     grey = torch.from_numpy(read_picture(path, run.event_shape))[None]
     x = method.scale(method.read(grey, np.zeros(1, int)))
     kind = likelihood_class(run.config.model)
-    unfit = x[~kind.fits(x)]
-    if len(unfit):
-        raise DataError(
-            f"{path} does not fit the likelihood {kind.__name__} of the run",
-            why=f"every value must be {kind.takes}, found {unfit[0].item():.4g}; white is 1",
-            fix="give a picture with only such pixels, as the data of the run have",
-        )
+    require_values(kind, x, str(path), DataError, lambda unfit: "give a picture in black and white")
     if not kind.bounded:
         _require_levels(run, path)
     return x

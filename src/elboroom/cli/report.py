@@ -1,6 +1,5 @@
 """`elboroom report`."""
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -19,9 +18,9 @@ from elboroom.runs.run import Run
 _QUICK_K = 20  # samples per image, if the checkpoint was not evaluated
 
 
-def report(path: Path, *, best: bool, data: str | None = None) -> None:
+def report(run: Run, *, best: bool, data: str | None = None) -> None:
     """Write report.html, after evaluating and drawing what is missing for this checkpoint."""
-    run, console = Run(path), plain_console()
+    console = plain_console()
     model, step = run.load_model_and_step(best=best)
     if run.results.is_current(EVALUATION, step):
         evaluation = run.results.read_evaluation()

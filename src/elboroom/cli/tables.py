@@ -9,10 +9,14 @@ from rich.table import Table
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.inference_gap import Evidence, Gaps
 from elboroom.evaluation.likelihood import Evaluation, label
-from elboroom.infer.diagnostics import RELIABLE_K_HAT
+from elboroom.infer.completion_score import score_text
+from elboroom.infer.diagnostics import MIXED_RHAT, RELIABLE_K_HAT
 
 _KNOWN = {"elbo": "ELBO", "log_evidence": "log p(seen)"}
 """The headings of what a method may know of log p(x_seen)."""
+
+_SEEN = {"elbo": "ELBO", "log_evidence": "log p"}
+"""The same, short, for the column of the seen part."""
 
 _GAPS = {
     "log_evidence": "log p(seen)",
@@ -47,13 +51,22 @@ def evaluation(
 def reliability(found: Evaluation) -> Iterator[str]:
     """Yield lines on the importance weights of an evaluation, and on the use of the latents."""
     if found.bits is not None:
-        yield f"{_three_decimals(found.bits)} bits per dimension, by the IWAE bound"
+        yield f"{found.bits:.3f} bits per dimension, by the IWAE bound{_of_known_rows(found)}"
     yield _weights(found)
     usage, most = found.information, math.log(len(found.information.mutual))
+    if not usage.known:
+        yield f"use of the {len(usage.activity)} latents: unknown (one {found.noun})"
+        return
     yield (
         f"{int(usage.active.sum())} of {len(usage.active)} latents active; "
-        f"mutual information {Estimate.of(usage.mutual)} nats; at most {most:.2f} are possible"
+        f"mutual information {found.mutual_information} nats; at most {most:.2f} are possible"
     )
+
+
+def _of_known_rows(found: Evaluation) -> str:
+    """Return which rows the bits per dimension are of, if not of all."""
+    unseen = int(found.per_image["bits"].isnan().sum())
+    return f", without {unseen:,} {found.noun}{'s' * (unseen > 1)} wholly missing" if unseen else ""
 
 
 def _weights(found: Evaluation) -> str:
@@ -61,23 +74,28 @@ def _weights(found: Evaluation) -> str:
     line = f"mean effective sample size {quality['ess'].mean:,.1f} of {found.k:,}"
     if "reliable" not in quality:
         return line
-    return f"{line}; k̂ < {RELIABLE_K_HAT} for {quality['reliable'].mean:.1%} of the images"
+    return f"{line}; k̂ < {RELIABLE_K_HAT} for {quality['reliable'].mean:.1%} of the {found.noun}s"
 
 
-def annealing(content: dict[str, Any]) -> Iterator[str]:
+def annealing(content: dict[str, Any], noun: str) -> Iterator[str]:
     """Yield lines on the tables `ais` and `certificate` of evaluation.json, where it has them."""
     if "ais" in content:
         found, means = content["ais"], _read_estimates(content["ais"])
-        yield (f"AIS, {_chains(found)}, first {found['images']:,} images: {means['log_evidence']}")
-        difference = _three_decimals(means["difference"])
-        yield f"IWAE bound of the same images: {means['iwae']}; AIS − IWAE {difference}"
+        rows = _count(found["images"], noun)
+        yield f"AIS, {_chains(found)}, first {rows}: {means['log_evidence']}"
+        difference = f"AIS − IWAE {means['difference']:.3f}"
+        yield f"IWAE bound of the same {rows}: {means['iwae']}; {difference}"
     if "certificate" in content:
         found, means = content["certificate"], _read_estimates(content["certificate"])
         yield (
-            f"BDMC, {_chains(found)}, {found['images']:,} images drawn from the model: "
+            f"BDMC, {_chains(found)}, {_count(found['images'], noun)} drawn from the model: "
             f"{means['lower']} ≤ log p(x) ≤ {means['upper']}; AIS is too low by at most "
-            f"{_three_decimals(means['gap'])}"
+            f"{means['gap']:.3f}"
         )
+
+
+def _count(rows: int, noun: str) -> str:
+    return f"{rows:,} {noun}{'s' * (rows != 1)}"
 
 
 def _chains(found: dict[str, Any]) -> str:
@@ -89,36 +107,46 @@ def _read_estimates(found: dict[str, Any]) -> dict[str, Estimate]:
 
 
 def completions(found: list[dict[str, Any]], mask: str, step: int) -> Table:
-    """Lay out a row for each image and method: its ELBO or log p(seen), and its score.
+    """Lay out a row for each image and method: its ELBO or log p(seen), and its two scores.
 
     Without withheld values there are no scores, and no columns of them.
     """
     scored = any("score" in row for row in found)
-    numbers = ("seen part", *(("log p(unseen | seen)", "ESS") if scored else ()))
+    numbers = ("seen part", *(("log p(unseen | seen)", "own q(unseen)") if scored else ()))
     labels = ("image", "source", "method")
     table = _table(f"{mask} seen, step {step:,}", *labels, numbers=numbers)
-    table.caption = "nats"
+    table.caption, table.padding = "nats", (0, 0)
     if scored:
-        table.caption += ", ± one standard error; a score with a small ESS is too low"
+        table.caption += (
+            ", ± one standard error; ≥ too low on average; ( ) unreliable; own q(unseen) is how "
+            "probable the method's own posterior found the rest"
+        )
     for row in found:
-        known = next((f"{text} {row[n]:.2f}" for n, text in _KNOWN.items() if n in row), "")
-        cells = _score(row) if scored else ()
+        known = next((f"{text} {row[n]:.2f}" for n, text in _SEEN.items() if n in row), "")
+        cells = (_score(row, "score"), _score(row, "own_score")) if scored else ()
         table.add_row(row["image"], row["source"], row["method"], known, *cells)
     return table
 
 
-def _score(row: dict[str, Any]) -> tuple[str, str]:
-    """Return the cells of a score and of its effective sample size."""
-    score = Estimate(row["score"], row["score_standard_error"])
-    return str(score), f"{row['score_ess']:,.0f}"
+def _score(row: dict[str, Any], name: str) -> str:
+    """Return the cell of a score, written as what it is."""
+    return score_text(row[name], row[f"{name}_kind"], row[f"{name}_standard_error"])
 
 
-def posteriors(title: str, known: dict[str, dict[str, float]]) -> Table:
-    """Lay out a row for each quantity that is known of the posteriors, summarised over images."""
+def unmixed(found: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a line for each image and method whose chains have not mixed."""
+    for row in found:
+        rhat = row.get("own_score_rhat", math.nan)
+        if rhat >= MIXED_RHAT:
+            yield f"{row['image']}, {row['method']}: its chains have not mixed, R̂ {rhat:.2f}"
+
+
+def posteriors(title: str, known: dict[str, dict[str, Any]]) -> Table:
+    """Lay out a row for each quantity that is known of the posteriors, summarised over rows."""
     table = _table(title, "", numbers=("mean", "smallest", "largest"))
-    table.caption = "± one standard error over images; rows of the source; ELBO, log p in nats"
+    table.caption = "± one standard error of the mean; rows of the source; ELBO, log p in nats"
     for name, values in known.items():
-        mean = Estimate(values["mean"], values["standard_error"])
+        mean = Estimate.read(values)
         extremes = (_extreme(values, end) for end in ("smallest", "largest"))
         table.add_row(_KNOWN.get(name, name.replace("_", " ")), str(mean), *extremes)
     return table
@@ -132,40 +160,30 @@ def _extreme(values: dict[str, Any], end: str) -> str:
 
 
 def fits(title: str, found: Gaps) -> Table:
-    """Lay out a row for each fit: its ELBO, its gap, and the share of images with a small k̂."""
+    """Lay out a row for each fit: its ELBO, its gap, and the share of rows with a small k̂."""
     numbers = ("ELBO", "gap to log p(seen)", f"k̂ < {RELIABLE_K_HAT}")
     table = _table(title, "", numbers=numbers)
     for method in found.fits:
         fit = found.summary_of(method)
-        gap, share = _three_decimals(fit["gap"]), _percent(fit["reliable"])
-        table.add_row(method, str(fit["elbo"]), gap, share)
+        table.add_row(method, f"{fit['elbo']}", f"{fit['gap']:.3f}", f"{fit['reliable']:.0%}")
     return table
 
 
 def gaps(found: Gaps) -> str:
     """Write log p(seen), the gaps and the quality of the evidence, one per line."""
     lines = [
-        f"{_GAPS[name].format(best=found.best)}: {_three_decimals(estimate)} nats"
+        f"{_GAPS[name].format(best=found.best)}: {estimate:.3f} nats"
         for name, estimate in found.summary().items()
     ]
-    return "\n".join([*lines, _quality(found.evidence)])
+    return "\n".join([*lines, _quality(found.evidence, found.noun)])
 
 
-def _quality(evidence: Evidence) -> str:
-    error = f"mean error {evidence.error.mean():.4f} nats per image"
+def _quality(evidence: Evidence, noun: str) -> str:
+    error = f"mean error {evidence.error.mean():.4f} nats per {noun}"
     line = f"log p(seen) by {evidence.by}, {error}"
     if evidence.by == "grid":
         return line
-    return f"{line}; k̂ < {RELIABLE_K_HAT} for {evidence.reliable:.0%} of the images"
-
-
-def _three_decimals(estimate: Estimate) -> str:
-    """Format an estimate with the decimals in which good fits differ."""
-    return f"{estimate.mean:.3f} ± {estimate.standard_error:.3f}"
-
-
-def _percent(estimate: Estimate) -> str:
-    return f"{estimate.mean:.0%} ± {estimate.standard_error:.0%}"
+    return f"{line}; k̂ < {RELIABLE_K_HAT} for {evidence.reliable:.0%} of the {noun}s"
 
 
 def _table(title: str, *labels: str, numbers: tuple[str, ...], unit: str = "nats") -> Table:

@@ -64,10 +64,12 @@ def epoch_progress(
         text = "{task.fields[metrics]}{task.fields[held_out]}"
         metrics_column = TextColumn(text, table_column=Column(no_wrap=False))
         with _bar(console, metrics_column) as bar:
-            task = bar.add_task("epoch", total=config.epochs, metrics="", held_out="")
+            task = bar.add_task("epoch", total=config.resolved_epochs, metrics="", held_out="")
             yield lambda metrics: _update(bar, task, metrics, part)
     else:
-        yield lambda metrics: console.print(_line(metrics, config.epochs, part), highlight=False)
+        yield lambda metrics: console.print(
+            _line(metrics, config.resolved_epochs, part), highlight=False
+        )
 
 
 def _bar(

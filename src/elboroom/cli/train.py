@@ -8,25 +8,35 @@ from pathlib import Path
 
 from elboroom.cli.signals import Interrupted, Stop, interruptible
 from elboroom.cli.terminal import epoch_progress, plain_console
-from elboroom.config import Config
+from elboroom.config import Config, TrainConfig
 from elboroom.data import Dataset, load_data
 from elboroom.data.summary import summary
 from elboroom.device import resolve_device
 from elboroom.errors import UsageError, command
-from elboroom.model.networks import NETWORK_KINDS
+from elboroom.model.factory import NetworkFactory, import_factory
 from elboroom.model.vae import VAE
-from elboroom.randomness import stream
 from elboroom.runs.run import RUNS, Run
 from elboroom.runs.training import train_and_save
+from elboroom.training.initial_model import new_model
 from elboroom.training.resolve import resolve, resolve_with_reasons
-from elboroom.training.safeguards.early_stopping import evaluations_after_warmup, out_of_patience
+from elboroom.training.safeguards.early_stopping import (
+    evaluations_after_warmup,
+    final_epoch,
+    out_of_patience,
+)
 from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.speed.explain import explain as explained
 from elboroom.training.state import TrainState
 
 
 def train(
-    config: Config, preset: str, *, out: Path | None, resume: Path | None, quiet: bool
+    config: Config,
+    preset: str,
+    *,
+    out: Path | None,
+    resume: Path | None,
+    trust: bool,
+    quiet: bool,
 ) -> int:
     """Train a model in a new run folder, or resume an existing run.
 
@@ -38,7 +48,7 @@ def train(
         Interrupted: if a signal comes before the run exists, or Ctrl-C is pressed a second time.
         RunError: if another process trains the run.
     """
-    opened = _existing_run(config, resume, out) if resume else _new_run(config, preset, out)
+    opened = _existing_run(config, resume, out, trust) if resume else _new_run(config, preset, out)
     with opened as (run, data), interruptible() as stop:
         if not resume and not quiet:
             _print_summary(data, config, run.config, stderr=True)
@@ -47,7 +57,7 @@ def train(
             plain_console(stderr=True).print(batches)
         model, state = run.load_training(data) if resume else run.new_training(data)
         _train(run, model, state, data, stop, quiet=quiet)
-    last_step = run.config.train.epochs * steps_per_epoch(run.config.train, data.train)
+    last_step = run.config.train.resolved_epochs * steps_per_epoch(run.config.train, data.train)
     early = state.step < last_step and out_of_patience(state.history, run.config.train)
     finished = early or state.step == last_step
     if not quiet:
@@ -79,10 +89,10 @@ def _train(
 def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
-    resolved, reasons = resolve_with_reasons(config, data)
+    network = _own_network(config)
+    resolved, reasons = resolve_with_reasons(config, data, network)
     _print_summary(data, config, resolved)
-    kind, noise = NETWORK_KINDS[resolved.model.network], stream(resolved.train.seed, "weights")
-    decoder = kind.decoder(resolved.model, data.event_shape, noise)
+    decoder = new_model(resolved, data, network).decoder
     reasons |= explained(decoder, data.train, resolved.train, resolved.objective)
     for choice, reason in reasons.items():
         plain_console().print(f"{choice}: {reason}")
@@ -94,6 +104,11 @@ def _print_summary(data: Dataset, asked: Config, config: Config, *, stderr: bool
         console.print(line)
 
 
+def _own_network(config: Config) -> NetworkFactory | None:
+    """Import the factory of --network, which the user names here; None for a name of elboroom's."""
+    return import_factory(config.model.network) if config.model.has_own_network else None
+
+
 @contextmanager
 def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
     """Create a run, and hold its lock in this block."""
@@ -103,29 +118,32 @@ def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Ru
         config = replace(config, init_from=str(Path(config.init_from).resolve()))
     resolve_device(config.train.device)  # a missing device must not leave a run behind
     data = load_data(config.data)
-    run = Run.create(path, resolve(config, data), data)
+    network = _own_network(config)
+    run = Run.create(path, resolve(config, data, network), data, network=network)
     with run.locked():
         yield run, data
 
 
 @contextmanager
-def _existing_run(config: Config, path: Path, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
+def _existing_run(
+    config: Config, path: Path, out: Path | None, trust: bool
+) -> Iterator[tuple[Run, Dataset]]:
     """Open a run to resume it, perhaps to more epochs, and hold its lock in this block."""
-    run = Run(path)
+    run = Run(path, trust=trust)
     with run.locked():
         if out is not None or not _is_longer(config, run.config):
             raise _other_options(path)
         data = run.load_data()
         if config != run.config:
-            run.extend(config.train.epochs)
+            run.extend(config.train.resolved_epochs)
         yield run, data
 
 
 def _is_longer(config: Config, before: Config) -> bool:
     """Return whether a config is the one before, or differs in more epochs alone."""
-    epochs = config.train.epochs
+    epochs = config.train.resolved_epochs
     extended = replace(before, train=replace(before.train, epochs=epochs))
-    return config == extended and epochs >= before.train.epochs
+    return config == extended and epochs >= before.train.resolved_epochs
 
 
 def _other_options(path: Path) -> UsageError:
@@ -141,25 +159,28 @@ def _closing_message(
     run: Run, state: TrainState, held_out: str, *, finished: bool, early: bool
 ) -> str:
     """Report how training ended, and the next command to run."""
+    trust = " --trust" if run.config.model.has_own_network else ""
     if not finished:
         return (
             f"stopped at step {state.step:,}; the run is in {run.path}\n"
-            f"resume with: {command('train', '--resume', run.path)}"
+            f"resume with: {command('train', '--resume', run.path)}{trust}"
         )
     best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
         f"{_early_end(run, state, held_out) if early else ''}"
-        f"trained: {_last_elbo(state, held_out)}; the run is in {run.path}\n"
-        f"next: {command('report', run.path)}{best}"
+        f"trained: {_last_elbo(state, held_out, run.config.train)}; the run is in {run.path}\n"
+        f"next: {command('report', run.path)}{trust}{best}"
     )
 
 
-def _last_elbo(state: TrainState, held_out: str) -> str:
-    """Report the ELBO of the last epoch, or that its metrics are lost."""
-    last = next((m for m in state.history if m.step == state.step), None)
-    if last is None:
+def _last_elbo(state: TrainState, held_out: str, config: TrainConfig) -> str:
+    """Report the ELBO of the final weights, or that the metrics of the last epoch are lost."""
+    if not any(m.step == state.step for m in state.history):
         return f"step {state.step:,}, whose metrics are lost"
-    return f"{held_out} ELBO {last.held_out_elbo:.2f} nats per image"
+    final = final_epoch(state.history, config)
+    assert final is not None
+    kept = f", the weights of epoch {final.epoch}" if final.step < state.step else ""
+    return f"{held_out} ELBO {final.held_out_elbo:.2f} nats per image{kept}"
 
 
 def _early_end(run: Run, state: TrainState, held_out: str) -> str:
@@ -167,6 +188,6 @@ def _early_end(run: Run, state: TrainState, held_out: str) -> str:
     config, epoch = run.config.train, state.history[-1].epoch
     best, elbo = max(evaluations_after_warmup(state.history, config), key=lambda pair: pair[1])
     return (
-        f"ended early, after epoch {epoch} of {config.epochs}: no {held_out} ELBO of the last "
-        f"{config.patience} evaluations was above {elbo:.2f}, that of epoch {best.epoch}\n"
+        f"ended early, after epoch {epoch} of {config.resolved_epochs}: no {held_out} ELBO of the "
+        f"last {config.patience} evaluations was above {elbo:.2f}, that of epoch {best.epoch}\n"
     )

@@ -110,6 +110,11 @@ NETWORKS: dict[NetworkName, str] = {
     "residual": "a linear layer, then one block x + W₂ act(W₁ act(x) + b₁) + b₂ for each width; "
     "all widths are the same",
 }
+FACTORY = "package.module:factory"
+"""The form of a network's name that stands for a function of the user's own."""
+FACTORY_HELP = (
+    "a function (event_shape, latents) → (encoder, decoder); commands on the run need --trust"
+)
 
 LikelihoodName = Literal[
     "auto", "bernoulli", "continuous-bernoulli", "gaussian", "discretized-logistic"
@@ -120,6 +125,13 @@ LIKELIHOODS: dict[LikelihoodName, str] = {
     "continuous-bernoulli": "values in [0, 1]",
     "gaussian": "real values",
     "discretized-logistic": "the 256 grey levels",
+}
+
+LIKELIHOOD_OF_VALUES: dict[ValueKind, LikelihoodName] = {
+    "binary": "bernoulli",
+    "bytes": "discretized-logistic",
+    "unit": "gaussian",
+    "real": "gaussian",
 }
 
 Standardise = Literal["auto", "value", "channel", "all", "none"]

@@ -1,6 +1,7 @@
 """Options of the model."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,6 +10,8 @@ from tyro.conf import arg
 from elboroom.config.checks import require, require_choices
 from elboroom.config.kinds import (
     ACTIVATIONS,
+    FACTORY,
+    FACTORY_HELP,
     LIKELIHOODS,
     NETWORKS,
     NORMALISATIONS,
@@ -17,7 +20,6 @@ from elboroom.config.kinds import (
     STANDARDISE,
     Activation,
     LikelihoodName,
-    NetworkName,
     Normalisation,
     PosteriorName,
     PriorName,
@@ -37,7 +39,13 @@ class ModelConfig:
     activation: Annotated[
         Activation, arg(help=listed("Nonlinearity between layers.", ACTIVATIONS))
     ] = "tanh"
-    network: Annotated[NetworkName, arg(help=listed("Hidden layers.", NETWORKS))] = "mlp"
+    network: Annotated[
+        str,
+        arg(
+            help=listed("Hidden layers, or code of your own.", NETWORKS | {FACTORY: FACTORY_HELP}),
+            metavar=f"{{{','.join(NETWORKS)},{FACTORY}}}",
+        ),
+    ] = "mlp"
     normalisation: Annotated[
         Normalisation, arg(help=listed("Normalisation before each activation.", NORMALISATIONS))
     ] = "none"
@@ -75,8 +83,12 @@ class ModelConfig:
             all(width >= 1 for width in self.hidden), "hidden", self.hidden, "widths of 1 or more"
         )
         require(self.components >= 1, "components", self.components, "1 or more")
-        require_choices(
-            self, activation=Activation, network=NetworkName, normalisation=Normalisation
+        require_choices(self, activation=Activation, normalisation=Normalisation)
+        require(
+            self.network in NETWORKS or self.has_own_network,
+            "network",
+            self.network,
+            f"one of {', '.join(NETWORKS)}, or {FACTORY}",
         )
         require_choices(self, posterior=PosteriorName, likelihood=LikelihoodName, prior=PriorName)
         require_choices(self, standardise=Standardise)
@@ -103,3 +115,8 @@ class ModelConfig:
     def may_have_noise(self) -> bool:
         """True unless the likelihood is known to have no scale beside the decoder's output."""
         return self.likelihood in ("auto", "gaussian", "discretized-logistic")
+
+    @property
+    def has_own_network(self) -> bool:
+        """True if `network` names a factory, whose code makes the networks."""
+        return re.fullmatch(r"[^\s:]+:[^\s:]+", self.network) is not None

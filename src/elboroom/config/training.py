@@ -24,8 +24,8 @@ from elboroom.errors import UsageError
 class TrainConfig:
     """Options of training: optimisation, evaluation, device and speed."""
 
-    epochs: int = 100
-    """Passes over the training images."""
+    epochs: int | Literal["auto"] = 100
+    """Passes over the training images. auto takes 3,000 steps, and 30 epochs at least."""
     batch_size: int | Literal["auto"] = 200
     """Images in a step. auto takes the largest power of two, up to 512, whose step is estimated to
     need at most half of the free memory. The run's config keeps the number."""
@@ -44,6 +44,8 @@ class TrainConfig:
     patience: int | None = None
     """Stop after this many evaluations without a new best held-out ELBO, counted from the end of
     the warm-up. None trains all --epochs."""
+    keep_best: bool = False
+    """Finish with the weights of the largest held-out ELBO instead of the last ones."""
     device: Annotated[Device, arg(help=listed("Device to train on.", DEVICES))] = "auto"
     precision: Annotated[
         Precision, arg(help=listed("Precision of matrix products.", PRECISIONS))
@@ -54,8 +56,9 @@ class TrainConfig:
     example while another process keeps a core. With a number a run repeats bit for bit."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "evaluate_every"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        some_epochs = self.epochs == "auto" or self.epochs >= 1
+        require(some_epochs, "epochs", self.epochs, "auto, or 1 or more")
+        require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 or more")
         patient = self.patience is None or self.patience >= 1
         require(patient, "patience", self.patience, "1 or more")
         some = self.batch_size == "auto" or self.batch_size >= 1
@@ -67,6 +70,21 @@ class TrainConfig:
         require(enough, "threads", self.threads, "auto, or 1 or more")
         require_choices(self, schedule=LearningRateSchedule, device=Device)
         require_choices(self, precision=Precision, compile=Compile)
+
+    @property
+    def resolved_epochs(self) -> int:
+        """The epochs as a number.
+
+        Raises:
+            UsageError: if they are still auto.
+        """
+        if self.epochs == "auto":
+            raise UsageError(
+                'found epochs="auto"; training expects a number',
+                why="the number follows from the size of the data",
+                fix="call elboroom.resolve(config, data) first, or set epochs to a number",
+            )
+        return self.epochs
 
     @property
     def resolved_batch_size(self) -> int:

@@ -25,10 +25,12 @@ class AnnealedLikelihood:
     Attributes:
         log_evidence: (N,), in nats, by annealed importance sampling.
         iwae: (N,), in nats, the IWAE bound.
+        noun: the word for one row of the data, "image" or "row".
     """
 
     log_evidence: Tensor
     iwae: Tensor
+    noun: str = "image"
 
     @property
     def difference(self) -> Tensor:
@@ -42,7 +44,7 @@ class AnnealedLikelihood:
         Images are annealed with independent noise, so their spread counts its Monte-Carlo error.
         """
         known = {"log_evidence": self.log_evidence, "iwae": self.iwae}
-        return Estimate.of_each(known | {"difference": self.difference})
+        return Estimate.of_each(known | {"difference": self.difference}, self.noun)
 
 
 def annealed_likelihood(
@@ -57,11 +59,11 @@ def annealed_likelihood(
     schedule: AnnealingSchedule = EvaluateConfig.schedule,
     on_images: Callable[[int], None] = lambda images: None,
 ) -> AnnealedLikelihood:
-    """Estimate log p(x) of the first test images by `infer.ais`.
+    """Estimate log p(x) of the first images of a part by `infer.ais`.
 
     Args:
         model: model that is evaluated, on the device where the chains run.
-        data: data whose test part is used.
+        data: data of the evaluation, whose part is used.
         evaluation: result of `evaluate` for the same model and data; it has the IWAE bounds.
         images: N, the number of images.
         seed: seed of the chains.
@@ -71,9 +73,10 @@ def annealed_likelihood(
         on_images: called with the number of images of each part that is finished.
 
     Raises:
-        UsageError: if a count is not positive, or there are fewer than N test images.
+        UsageError: if a count is not positive, or there are fewer than N images.
     """
     require_positive(images=images)
+    data = data.with_test(evaluation.part)
     _require_images(images, len(data.test))
     device, parts = next(model.parameters()).device, []
     for rows in torch.arange(images).split(_IMAGES_AT_A_TIME):
@@ -90,7 +93,8 @@ def annealed_likelihood(
         )
         parts.append(posterior.log_evidence.cpu())
         on_images(len(rows))
-    return AnnealedLikelihood(torch.cat(parts), evaluation.per_image["iwae"][:images])
+    iwae = evaluation.per_image["iwae"][:images]
+    return AnnealedLikelihood(torch.cat(parts), iwae, data.noun)
 
 
 def _require_images(images: int, count: int) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elboroom.config import AnnealingSchedule, EvaluateConfig
+from elboroom.data import noun
 from elboroom.device import keep_freed_memory
 from elboroom.errors import require_positive
 from elboroom.evaluation.estimate import Estimate
@@ -50,7 +51,8 @@ class Certificate:
     @property
     def estimates(self) -> dict[str, Estimate]:
         """The means of `lower`, `upper` and `gap` over rows. Rows are independent."""
-        return Estimate.of_each({"lower": self.lower, "upper": self.upper, "gap": self.gap})
+        bounds = {"lower": self.lower, "upper": self.upper, "gap": self.gap}
+        return Estimate.of_each(bounds, noun(tuple(self.x.shape[1:])))
 
 
 @torch.no_grad()

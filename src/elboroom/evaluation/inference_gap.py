@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from elboroom.config import FitName, GapsConfig, MethodName
+from elboroom.data import noun
 from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, pareto_k
@@ -68,11 +69,13 @@ class Gaps:
         fits: by method: "encoder", the best of the encoder's family, and others.
         best: the method that finds the best q of the encoder's family: "svi", "svi-full" or
             "svi-flow".
+        noun: the word for one row of the data, "image" or "row".
     """
 
     evidence: Evidence
     fits: dict[MethodName, FitQuality]
     best: MethodName = "svi"
+    noun: str = "image"
 
     @classmethod
     def join(cls, parts: list["Gaps"]) -> "Gaps":
@@ -91,7 +94,7 @@ class Gaps:
             )
             for name in parts[0].fits
         }
-        return cls(evidence, fits, parts[0].best)
+        return cls(evidence, fits, parts[0].best, parts[0].noun)
 
     @property
     def amortisation(self) -> Tensor:
@@ -122,7 +125,8 @@ class Gaps:
                 "amortisation": self.amortisation,
                 "approximation": self.approximation,
                 "inference": self.inference,
-            }
+            },
+            self.noun,
         )
 
     def summary_of(self, method: MethodName) -> dict[str, Estimate]:
@@ -132,7 +136,7 @@ class Gaps:
         """
         reliable = (self.fits[method].k_hat < RELIABLE_K_HAT).double()
         known = {"elbo": self.fits[method].elbo, "gap": self.below_evidence(method)}
-        return Estimate.of_each(known | {"reliable": reliable})
+        return Estimate.of_each(known | {"reliable": reliable}, self.noun)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summaries as JSON types."""
@@ -179,7 +183,7 @@ def gaps(
     """
     require_positive(k=k)
     x, mask = check_data_and_mask(model, x, mask)
-    best = _best_fit(model.posterior(x[:1]))
+    best, word = _best_fit(model.posterior(x[:1])), noun(tuple(x.shape[1:]))
     others: list[MethodName] = [name for name in methods if name != best]
     names: tuple[MethodName, ...] = ("encoder", best, *others)
     found = infer_each(names, model, x, mask, generator=generator)
@@ -189,10 +193,11 @@ def gaps(
     if model.latents <= _MOST_GRID_LATENTS:
         exact = grid(model, x, mask, generator=generator)
         no_tail = torch.full_like(exact.error, -torch.inf)
-        return Gaps(Evidence("grid", exact.log_evidence, exact.error, no_tail), fits, best)
+        return Gaps(Evidence("grid", exact.log_evidence, exact.error, no_tail), fits, best, word)
     particles = sir_from_modes(model, x, mask, generator=generator, particles=k)
     error, k_hat = particles.log_evidence_standard_error, pareto_k(particles.log_weights)
-    return Gaps(Evidence("importance sampling", particles.log_evidence, error, k_hat), fits, best)
+    evidence = Evidence("importance sampling", particles.log_evidence, error, k_hat)
+    return Gaps(evidence, fits, best, word)
 
 
 def _quality(posterior: VariationalPosterior, k: int) -> FitQuality:

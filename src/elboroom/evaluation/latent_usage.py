@@ -22,14 +22,17 @@ class Information:
     Attributes:
         kl: (D,), E_x[KL(q(z_d | x) ‖ p(z_d))] in nats for each latent; None if the prior or q does
             not know the density of one latent, for example a flow.
-        activity: (D,), Var_x(E_q[z_d | x]).
+        activity: (D,), Var_x(E_q[z_d | x]); NaN if there is one image.
         mutual: (M,), log q(z_n | x_n) − log q(z_n) in nats of M images that are compared with each
             other. The mean is the mutual information of z and x under q.
+        kl_standard_error: (D,), the standard error of `kl` over images, with the noise of the draws
+            if it is sampled; None if `kl` is, or of one image.
     """
 
     kl: Tensor | None
     activity: Tensor
     mutual: Tensor
+    kl_standard_error: Tensor | None = None
 
     @classmethod
     def of(
@@ -54,12 +57,26 @@ class Information:
         else:
             mutual = _mutual_by_pairs(_first_images(parts, means), generator)
         kl = None if marginals is None else prior.kl_per_latent(marginals, generator)
-        return cls(None if kl is None else kl.mean(0).cpu(), mean.var(0).cpu(), mutual.cpu())
+        activity, mutual = _variance(mean).cpu(), mutual.cpu()
+        if kl is None:
+            return cls(None, activity, mutual)
+        error = None if len(kl) == 1 else (kl.var(0) / len(kl)).sqrt().cpu()
+        return cls(kl.mean(0).cpu(), activity, mutual, error)
+
+    @property
+    def known(self) -> bool:
+        """True if there are two images or more, which the use of latents is measured by."""
+        return not bool(self.activity.isnan().any())
 
     @property
     def active(self) -> Tensor:
         """True for each latent with an activity above 0.01, (D,)."""
         return self.activity > _LEAST_ACTIVITY
+
+
+def _variance(mean: Tensor) -> Tensor:
+    """Compute the variance over images, (N, D) → (D,); NaN for one image."""
+    return mean.var(0) if len(mean) > 1 else torch.full_like(mean[0], math.nan)
 
 
 def _marginals(parts: Sequence[Density]) -> DiagonalGaussian | None:

@@ -3,13 +3,13 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from elboroom.config import Precision
+from elboroom.config import PartName, Precision
 from elboroom.data import Dataset, Identity, Part, require_dataset
 from elboroom.device import autocast, resolve_precision
 from elboroom.errors import IncomparableError, require_positive
@@ -52,16 +52,17 @@ class Evaluation:
         seconds: elapsed time.
         per_image: `elbo`, `reconstruction`, `kl` and `iwae` in nats, each (N,). The `ess` of the
             importance weights, and their `k_hat` if k is at least 100. For grey levels also `bits`
-            per dimension, −iwae / (D log 2), where D is the number of known pixels.
+            per dimension, −iwae / (D log 2), where D is the number of known pixels, NaN if 0.
         information: information about the images in the latents.
         kl_sampled: True if `kl` has no closed form and is estimated by the samples.
         measure: "probability", or "density" of real values, whose nats depend on their unit.
         rounding: the change of the IWAE bound by bfloat16 products, on the first images; None if
             everything was in float32.
+        noun: the word for one row of the data, "image" or "row".
     """
 
     identity: Identity
-    part: str
+    part: PartName
     k: int
     seed: int
     seconds: float
@@ -70,21 +71,29 @@ class Evaluation:
     kl_sampled: bool = False
     measure: str = "probability"
     rounding: Estimate | None = None
+    noun: str = "image"
 
     @property
     def unit(self) -> str:
         """The unit of the estimates."""
-        return "nats per image" if self.measure == "probability" else "nats of density per image"
+        nats = "nats" if self.measure == "probability" else "nats of density"
+        return f"{nats} per {self.noun}"
 
     @property
     def bits(self) -> Estimate | None:
-        """Bits per dimension by the IWAE bound; None unless the data are grey levels."""
-        return Estimate.of(self.per_image["bits"]) if "bits" in self.per_image else None
+        """Bits per dimension by the IWAE bound; None unless the data are grey levels.
+
+        The mean is over the rows that have a known value.
+        """
+        if "bits" not in self.per_image:
+            return None
+        bits = self.per_image["bits"]
+        return Estimate.of(bits[~bits.isnan()], f"{self.noun} with a known value")
 
     @property
     def estimates(self) -> dict[str, Estimate]:
         """The mean over images of each quantity that is in nats."""
-        return Estimate.of_each({name: self.per_image[name] for name in _BOUNDS})
+        return Estimate.of_each({name: self.per_image[name] for name in _BOUNDS}, self.noun)
 
     @property
     def quality(self) -> dict[str, Estimate]:
@@ -92,13 +101,18 @@ class Evaluation:
         found = {"ess": self.per_image["ess"]}
         if "k_hat" in self.per_image:
             found["reliable"] = (self.per_image["k_hat"] < RELIABLE_K_HAT).double()
-        return Estimate.of_each(found)
+        return Estimate.of_each(found, self.noun)
+
+    @property
+    def mutual_information(self) -> Estimate:
+        """The mutual information of z and x under q, in nats."""
+        return Estimate.of(self.information.mutual, self.noun)
 
     @property
     def title(self) -> str:
         """The data and the number of samples, in one line."""
         rows = len(self.per_image["elbo"])
-        return f"{self.identity.title(rows, self.part, 'images')}, K = {self.k}"
+        return f"{self.identity.title(rows, self.part, f'{self.noun}s')}, K = {self.k}"
 
     def minus(self, other: "Evaluation") -> dict[str, Estimate]:
         """Estimate the mean difference of each quantity from paired images.
@@ -115,7 +129,7 @@ class Evaluation:
                 fix="compare runs whose likelihoods are both densities or both probabilities",
             )
         mine, theirs = self.per_image, other.per_image
-        return Estimate.of_each({name: mine[name] - theirs[name] for name in _BOUNDS})
+        return Estimate.of_each({n: mine[n] - theirs[n] for n in _BOUNDS}, self.noun)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of evaluation.json."""
@@ -129,15 +143,26 @@ class Evaluation:
             "unit": self.unit,
             "kl_sampled": self.kl_sampled,
             "estimates": as_tables(self.estimates),
-            "rounding": None if self.rounding is None else asdict(self.rounding),
-            "bits_per_dimension": None if self.bits is None else asdict(self.bits),
+            **as_tables(self._optional),
             "quality": as_tables(self.quality),
-            "latents": {
-                "kl": None if self.information.kl is None else self.information.kl.tolist(),
-                "active": int(self.information.active.sum()),
-                "mutual_information": asdict(Estimate.of(self.information.mutual)),
-            },
+            "latents": self._latents(),
         }
+
+    @property
+    def _optional(self) -> dict[str, Estimate]:
+        """The estimates that not every evaluation has, by name."""
+        known = {"rounding": self.rounding, "bits_per_dimension": self.bits}
+        return {name: estimate for name, estimate in known.items() if estimate is not None}
+
+    def _latents(self) -> dict[str, Any]:
+        """Return what is known of the use of the latents, as JSON types."""
+        usage, table = self.information, {}
+        known = {"kl": usage.kl, "kl_standard_error": usage.kl_standard_error}
+        table |= {name: value.tolist() for name, value in known.items() if value is not None}
+        if not usage.known:
+            return table | {"reason": f"one {self.noun}"}
+        mutual = self.mutual_information.to_dict()
+        return table | {"active": int(usage.active.sum()), "mutual_information": mutual}
 
 
 @torch.no_grad()
@@ -147,6 +172,7 @@ def evaluate(
     *,
     k: int,
     seed: int,
+    part: PartName = "test",
     precision: Precision = "fp32",
     on_images: Callable[[int], None] = lambda images: None,
 ) -> Evaluation:
@@ -159,20 +185,22 @@ def evaluate(
 
     Args:
         model: model to evaluate.
-        data: data whose test part is used.
+        data: data to evaluate the model on.
         k: number of samples of z per image.
         seed: seed of the samples.
+        part: part of the data: "train", "validation", "test" or "all".
         precision: precision of the decoder's products. bfloat16 changes log w by about 0.1 nats at
             random, which raises the IWAE bound by some thousandths.
         on_images: called with the number of images of each part that is finished.
 
     Raises:
         DataError: if the data has values that the likelihood does not support.
-        UsageError: if `data` is not a Dataset, k is not positive, or the model has batch
-            normalisation and is in training mode.
+        UsageError: if `data` is not a Dataset or has no such part, k is not positive, or the model
+            has batch normalisation and is in training mode.
     """
     require_dataset(data)
     require_positive(k=k)
+    data = data.with_test(part)
     require_eval_mode(model)
     require_support(model.likelihood.density, data.test, data.identity.source)
     model = model.fixed()
@@ -195,11 +223,11 @@ def evaluate(
     seconds = time.perf_counter() - clock
     kind = model.likelihood.density
     if kind.in_bits:
-        per_image["bits"] = -per_image["iwae"] / (_known_pixels(data.test) * math.log(2))
+        per_image["bits"] = _bits(per_image["iwae"], _known_pixels(data.test))
     measure = "density" if kind.is_density else "probability"
     sampled = model.prior.kl(densities[0]) is None
-    parts = per_image, information, sampled, measure, rounding
-    return Evaluation(data.identity, "test", k, seed, seconds, *parts)
+    parts = per_image, information, sampled, measure, rounding, data.noun
+    return Evaluation(data.identity, part, k, seed, seconds, *parts)
 
 
 def _rounding(iwae: Tensor, model: VAE, part: Part, k: int, seed: int) -> Estimate:
@@ -208,7 +236,13 @@ def _rounding(iwae: Tensor, model: VAE, part: Part, k: int, seed: int) -> Estima
     x = next(part.split(_IMAGES_AT_A_TIME)).to(device)
     again = stream(seed, "evaluate", device=device)
     exact = _terms(model, x, part, k, again, torch.float32)["iwae"].cpu()
-    return Estimate.of(iwae[: len(exact)] - exact)
+    return Estimate.of(iwae[: len(exact)] - exact, part.noun)
+
+
+def _bits(iwae: Tensor, known: Tensor) -> Tensor:
+    """Compute bits per known pixel, (N,); NaN where an image has none."""
+    bits = -iwae / (known * math.log(2))
+    return bits.masked_fill(known == 0, math.nan)
 
 
 def _known_pixels(part: Part) -> Tensor:

@@ -61,7 +61,10 @@ def draw(name: FigureName, subject: Subject) -> Figure:
 
 def _samples(subject: Subject) -> Figure:
     means, draws = subject.model.generate(_GENERATED_IMAGES, generator=subject.generator("samples"))
-    return figures.samples(means, draws, value_range=subject.value_range)
+    means_caption = "means of p(x | z), z ~ p(z)"
+    likelihood = f"{subject.likelihood}, " if subject.likelihood else ""
+    captions = (means_caption, f"draws x ~ p(x | z), {likelihood}same z")
+    return figures.samples(means, draws, captions=captions, value_range=subject.value_range)
 
 
 def _reconstructions(subject: Subject) -> Figure:
@@ -98,8 +101,8 @@ def _latent(subject: Subject) -> Figure:
 
 
 def _counted(shown: int, count: int, subject: Subject) -> str:
-    nouns = f"{subject.part_name} {subject.noun}{'s' * (count != 1)}"
-    return f"the first {shown:,} of {count:,} {nouns}" if shown < count else f"{count:,} {nouns}"
+    words = f"{count:,} {subject.words(count)}"
+    return f"the first {shown:,} of {words}" if shown < count else words
 
 
 def _principal_components(means: Tensor) -> Tensor:
@@ -124,30 +127,26 @@ def _interpolation(subject: Subject) -> Figure:
         paths,
         ends,
         caption="means of p(x | z) on the line between the posterior means of two "
-        f"{subject.part_name} images, {which}",
+        f"{subject.words(2)}, {which}",
         value_range=subject.value_range,
     )
 
 
 def _traversal(subject: Subject) -> Figure:
-    model = subject.model
+    model, latents = subject.model, subject.model.latents
     steps = torch.linspace(*_TRAVERSAL_ENDS, _TRAVERSAL_STEPS)
-    centre, spread = _prior_moments(subject)
-    changes = [
-        float(_walk(model, d, steps, centre, spread).var(0).mean()) for d in range(model.latents)
-    ]
-    chosen = np.argsort(changes, kind="stable")[::-1][:_TRAVERSED_LATENTS].tolist()
-    walks = torch.stack([_walk(model, d, steps, centre, spread) for d in chosen])
-    count = (
-        f"{len(chosen)} of {model.latents} latents" if len(chosen) < model.latents else "latents"
-    )
+    moments = _prior_moments(subject)
+    changes = torch.stack([_walk(model, d, steps, *moments).var(0).mean() for d in range(latents)])
+    order = changes.argsort(descending=True, stable=True)
+    chosen = order[:_TRAVERSED_LATENTS].tolist()
+    which = f"{len(chosen)} of {latents} are shown, " if len(chosen) < latents else ""
     return figures.traversal(
-        walks,
+        torch.stack([_walk(model, d, steps, *moments) for d in chosen]),
         steps,
         names=[latent_name(d) for d in chosen],
         step_label="standard deviations of the prior",
-        caption=f"means of p(x | z): {count}, those first that change the image most; the other "
-        "latents at the prior's mean",
+        caption="means of p(x | z) as one latent changes, the others at the prior's mean; "
+        f"{which}most active first",
         value_range=subject.value_range,
     )
 
@@ -225,7 +224,7 @@ def _row_names(rows: Part) -> list[str]:
 def _with_rows(subject: Subject, rows: Part) -> str:
     """Return words for images whose row numbers stand below them."""
     tinted = ", missing pixels are tinted" if rows.missing else ""
-    return f"{subject.part_name} images, # is the row of {rows.origin or 'the source'}{tinted}"
+    return f"{subject.words(len(rows))}, # is the row of {rows.origin or 'the source'}{tinted}"
 
 
 def _manifold(subject: Subject) -> Figure:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from elboroom.config import FiguresConfig
-from elboroom.data import Dataset, Part
+from elboroom.data import Dataset, Part, noun
 from elboroom.data.masks import load_mask, seen
 from elboroom.errors import NotDrawableError
 from elboroom.model.vae import VAE
@@ -28,6 +28,7 @@ class Subject:
         config: options.
         held_out: name of the part that training was watched by.
         part_name: name of the part that is shown, for captions.
+        likelihood: name of p(x | z), for captions; empty if it has none.
         in_unit_interval: True if all values of the data are known to lie in [0, 1].
     """
 
@@ -38,6 +39,7 @@ class Subject:
     config: FiguresConfig
     held_out: str = "test"
     part_name: str = "test"
+    likelihood: str = ""
     in_unit_interval: bool = False
 
     @cached_property
@@ -52,8 +54,13 @@ class Subject:
 
     @property
     def noun(self) -> str:
-        """The word for one row of the data."""
-        return "image" if len(self.event_shape) == 3 else "row"
+        """The word for one row of the data: image or row."""
+        return noun(self.event_shape)
+
+    def words(self, count: int) -> str:
+        """Return the words for some rows of the part that follow their number: test images."""
+        part = "" if self.part_name == "all" else f"{self.part_name} "
+        return f"{part}{self.noun}{'s' * (count != 1)}"
 
     @property
     def value_range(self) -> tuple[float, float] | None:
@@ -78,8 +85,8 @@ class Subject:
         """
         numbers = ", ".join(f"{number:,}" for number in rows.numbers)
         source = f" of {rows.origin}" if rows.origin else ""
-        which = f"{self.noun}s, rows" if len(rows) > 1 else f"{self.noun}, row"
-        words = f"{self.part_name} {which} {numbers}{source}"
+        which = "row" if len(rows) == 1 else "rows"
+        words = f"{self.words(len(rows))}, {which} {numbers}{source}"
         return f"{words}; seen: {self.config.mask}" if masked else words
 
 

@@ -3,7 +3,7 @@
 from elboroom.infer.ais import AnnealedPosterior, ais
 from elboroom.infer.chains.posterior import ChainPosterior
 from elboroom.infer.completion import Completion, complete
-from elboroom.infer.completion_score import CompletionScore, completion_score
+from elboroom.infer.completion_score import CompletionScore, completion_score, predictive_score
 from elboroom.infer.encoder import encoder
 from elboroom.infer.exact_elbo import exact_elbo
 from elboroom.infer.gibbs import metropolis_within_gibbs, pseudo_gibbs
@@ -33,6 +33,7 @@ __all__ = [
     "hmc",
     "laplace",
     "metropolis_within_gibbs",
+    "predictive_score",
     "pseudo_gibbs",
     "sir",
     "svi",

@@ -1,100 +1,198 @@
-"""The score of a completion: the probability of the withheld pixels, given the seen ones."""
+"""The score of a completion: how probable the withheld pixels are, given the seen ones."""
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from elboroom.errors import require_positive
-from elboroom.infer.diagnostics import importance_ess
-from elboroom.infer.encoder import encoder
-from elboroom.infer.observed import check_data_and_mask
-from elboroom.infer.posterior import Posterior, VariationalPosterior
+from elboroom.infer.diagnostics import (
+    LEAST_ESS,
+    MIXED_RHAT,
+    RELIABLE_K_HAT,
+    importance_ess,
+    pareto_k,
+    split_rhat,
+)
+from elboroom.infer.grid import grid
+from elboroom.infer.observed import (
+    Array,
+    Observed,
+    check_data_and_mask,
+    require_mask,
+    require_seen_values,
+)
+from elboroom.infer.posterior import Posterior
+from elboroom.infer.proposals import Proposals, density_of, wide_modes
 from elboroom.infer.target import Target
 from elboroom.model.decoding import chunks
+from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
+
+ScoreKind = Literal["exact", "estimate", "lower bound", "unreliable"]
+"""How far a score can be relied on.
+
+- exact: without Monte-Carlo error.
+- estimate: within its standard error, as far as the weights can tell.
+- lower bound: too low on average. Too few draws explain the withheld pixels.
+- unreliable: too low or too high. The posterior of the seen pixels itself is covered badly.
+"""
 
 
 @dataclass(frozen=True)
 class CompletionScore:
-    """The probability of each row's unseen pixels, given the seen ones.
+    """The log-probability of each row's unseen pixels, in nats.
 
     Attributes:
-        log_prob: (B,), an estimate of log p(x_unseen | x_seen) in nats; 0 where all is seen.
-        standard_error: (B,), of that estimate, by the delta method.
-        ess: (B,), the effective sample size of the sum if its draws were independent. If it is only
-            a few, the draws contain hardly any z that explains the unseen pixels. The score is then
-            too low, and by more than its standard error.
+        log_prob: (B,), the score; 0 where all is seen.
+        standard_error: (B,), its standard error, by the delta method. It holds only where the kind
+            is "estimate", and is 0 where the kind is "exact".
+        kinds: B kinds.
+        ess: (B,), the effective sample size of the weights: the smaller of those of the seen and of
+            all pixels.
+        k_hat: (B,), the shape k̂ of the weights' tail: the larger of the two.
+        rhat: (B,), R̂ of the posterior's chains; NaN without chains.
     """
 
     log_prob: Tensor
     standard_error: Tensor
+    kinds: tuple[ScoreKind, ...]
     ess: Tensor
+    k_hat: Tensor
+    rhat: Tensor
+
+    @property
+    def reliable(self) -> Tensor:
+        """True where the score is exact or an estimate, (B,)."""
+        relied_on = [kind in ("exact", "estimate") for kind in self.kinds]
+        return torch.tensor(relied_on, device=self.log_prob.device)
+
+    def columns(self, name: str) -> dict[str, list[float] | list[ScoreKind]]:
+        """Return a column of B values for each quantity, as tables and JSON show them.
+
+        The standard error is NaN where it does not hold.
+        """
+        error = self.standard_error.masked_fill(~self.reliable, math.nan)
+        return {
+            name: self.log_prob.tolist(),
+            f"{name}_kind": list(self.kinds),
+            f"{name}_standard_error": error.tolist(),
+            f"{name}_ess": self.ess.tolist(),
+            f"{name}_k_hat": self.k_hat.tolist(),
+            f"{name}_rhat": self.rhat.tolist(),
+        }
+
+
+def score_text(log_prob: float, kind: ScoreKind, standard_error: float) -> str:
+    """Write a score as what it is: -1.23 if exact, -1.23 ± 0.04, a bound ≥ -1.2, or (-1.2).
+
+    Parentheses stand for an unreliable score.
+    """
+    if kind == "estimate":
+        return f"{log_prob:.2f} ± {standard_error:.2f}"
+    return {
+        "exact": f"{log_prob:.2f}",
+        "lower bound": f"≥ {log_prob:.1f}",
+        "unreliable": f"({log_prob:.1f})",
+    }[kind]
 
 
 @torch.no_grad()
 def completion_score(
     model: VAE,
-    x: Tensor,
-    mask: Tensor,
+    x: Array,
+    mask: Array,
     posterior: Posterior,
     *,
     generator: torch.Generator,
     draws: int = 1_000,
-    whole: VariationalPosterior | None = None,
-    correct: bool = True,
 ) -> CompletionScore:
-    """Score the completion of `x` by the pixels that `mask` withheld from `posterior`.
+    """Estimate log p(x_unseen | x_seen), the log-probability of what `mask` withheld.
 
-    The estimate is log Σ_k w_k p(x_unseen | z_k) / Σ_k w_k. The draws z_k depend on what the
-    posterior knows:
+    It is log p(x) − log p(x_seen), a quantity of the model alone: a method is used to find it, and
+    is not judged by it. `predictive_score` is the one to compare methods by.
 
-    - with a density `q`: draws of q, weighted by p(x_seen, z)/q(z), so that the estimate is of
-      log p(x_unseen | x_seen) whatever q is. With `correct=False` it is of
-      log ∫ p(x_unseen | z) q(z) dz, the score of the fit's own belief. This is on average no better
-      than the score of the exact posterior, so it is the one to compare methods by;
-    - with `particles`: all these weighted draws, whatever `draws` is;
-    - with `log_evidence`, such as a grid: draws of the posterior, weighted in the same way.
-
-    In these cases as many draws come from a fit to the whole image. Where the withheld pixels are
-    surprising, hardly any draw given the seen ones explains them. At each z the two kinds of draws
-    share the weight by their densities. This is the balance heuristic of Veach & Guibas, *Optimally
-    combining sampling techniques* (1995), so the estimate stays consistent however poor either fit
-    is. A fit that misses a mode of p(z | x_seen) altogether is noticed only with far more draws;
-    until then its corrected score is too high.
-
-    Chains, and any posterior without a density, give the plain log 1/K Σ_k p(x_unseen | z_k) over
-    their draws, without a correction. Chains are evenly thinned to about `draws` draws in all, and
-    the standard error accounts for their correlation.
-
-    Where z has one or two dimensions, two grids give the same value exactly, as
-    log p(x) − log p(x_seen).
+    A grid gives it exactly, as the difference of two grids. In all other cases draws of three
+    densities share their weights (`elboroom.infer.proposals`): the posterior's own, or kernels at
+    its draws; the modes given the seen pixels; and the modes of the whole image. The same weighted
+    draws estimate both evidences. Neither a poor fit nor a stuck chain makes the estimate wrong, as
+    long as one of the three covers each posterior. The kind of a score says where the weights show
+    that none does.
 
     Args:
-        model: the model, whose decoder is used; also its encoder if `whole` is None.
+        model: the model, whose decoder is used.
         x: (B, *event); a withheld pixel that is NaN is unknown, and not scored.
         mask: True where a pixel is seen, like `x` or broadcast to it.
         posterior: the posterior of the same rows, given the pixels that the mask shows.
-        generator: random generator of the encoder's draws; the posterior and `whole` have theirs.
-        draws: K, the number of draws of the posterior, and also of the fit to the whole image.
-        whole: a fit to the same rows without a mask; None for the encoder's q(z | x).
-        correct: whether to weight the draws of a fit.
+        generator: random generator of the fits and the draws.
+        draws: K, the number of draws of each of the three densities.
 
     Raises:
-        UsageError: if the mask does not fit, a seen or withheld value is infinite, a seen value is
-            NaN, or `draws` is not positive.
+        UsageError: if data or mask do not fit the model, `mask` is None, the posterior was inferred
+            from other seen values or another mask, or `draws` is not positive.
+        GridError: if the posterior is a grid, and none resolves the posterior of the whole image.
     """
     require_positive(draws=draws)
-    x, seen = check_data_and_mask(model, x, mask)[0], mask.expand(x.shape)
-    known = ~x.isnan()
-    unseen = Target.of(model, x, known & ~seen)
-    if posterior.q is None and posterior.log_evidence is None:
-        return _score([_unweighted(posterior, draws)], unseen)
-    other = encoder(model, x, known, generator=generator) if whole is None else whole
-    belief = _Belief(posterior, Target.of(model, x, seen), correct)
-    return _score(_balanced(belief, other, draws), unseen)
+    case = _Case.of(model, x, mask, posterior)
+    if posterior.is_exact:
+        return case.by_grids(generator)
+    modes = (case.modes(seen, generator) for seen in (case.seen, case.known))
+    proposals = Proposals((density_of(posterior), *modes))
+    z, log_q = proposals.draw(draws, generator)
+    target = posterior.target
+    # log w = log p(x_seen, z) − log 1/M Σ_m q_m(z)
+    parts = [
+        _Draws.independent(part, target.log_joint(part) - log_q_part)
+        for part, log_q_part in zip(z, log_q, strict=True)
+    ]
+    return case.score(parts)
+
+
+@torch.no_grad()
+def predictive_score(
+    model: VAE,
+    x: Array,
+    mask: Array,
+    posterior: Posterior,
+    *,
+    generator: torch.Generator,
+    draws: int = 1_000,
+) -> CompletionScore:
+    """Estimate log ∫ p(x_unseen | z) q(z) dz, the log-probability by the method's own q.
+
+    It scores the completions that the method makes, and is the score to compare methods by. On
+    average over images it is no better than `completion_score`, the score of the exact posterior.
+
+    For a fit, draws of q and of the modes of the whole image share their weights. Weighted draws
+    and chains are averaged as they are, chains evenly thinned to about `draws` draws in all; the
+    standard error then accounts for their correlation, and R̂ decides on the kind of the score as
+    well. For a grid it is the same as `completion_score`.
+
+    Args:
+        model: the model, whose decoder is used.
+        x: (B, *event); a withheld pixel that is NaN is unknown, and not scored.
+        mask: True where a pixel is seen, like `x` or broadcast to it.
+        posterior: the posterior of the same rows, given the pixels that the mask shows.
+        generator: random generator of the fits and the draws; chains have their own.
+        draws: K, the number of draws; weighted draws are all used.
+
+    Raises:
+        UsageError: as `completion_score`.
+        GridError: as `completion_score`.
+    """
+    require_positive(draws=draws)
+    case = _Case.of(model, x, mask, posterior)
+    if posterior.is_exact:
+        return case.by_grids(generator)
+    if posterior.q is not None:
+        return case.score(_of_fit(posterior.q, case.modes(case.known, generator), draws, generator))
+    if posterior.particles is not None:
+        return case.score([_Draws.independent(*posterior.particles)])
+    # R̂ is NaN for chains that never moved, and these have not mixed.
+    mixed = None if posterior.draws is None else case.rhat < MIXED_RHAT
+    return case.score([_unweighted(posterior, draws)], mixed)
 
 
 @dataclass(frozen=True)
@@ -116,6 +214,15 @@ class _Draws:
         return self.log_weights[..., 0].numel()
 
 
+def _of_fit(q: Density, whole: Density, draws: int, generator: torch.Generator) -> list[_Draws]:
+    z, log_mixture = Proposals((q, whole)).draw(draws, generator)
+    # log w = log q(z) − log ½ (q(z) + r(z))
+    return [
+        _Draws.independent(part, q.log_prob(part) - log_part)
+        for part, log_part in zip(z, log_mixture, strict=True)
+    ]
+
+
 def _unweighted(posterior: Posterior, draws: int) -> _Draws:
     if posterior.draws is None:
         z = posterior.sample(draws)
@@ -126,54 +233,87 @@ def _unweighted(posterior: Posterior, draws: int) -> _Draws:
 
 
 @dataclass(frozen=True)
-class _Belief:
-    """A posterior with a density: its own `q`, or p(x_seen, z)/p(x_seen)."""
+class _Case:
+    """What is scored: the data x and the masks of the seen and of the known pixels, (B, *event)."""
 
+    model: VAE
+    x: Tensor
+    seen: Tensor
+    known: Tensor
     posterior: Posterior
-    target: Target
-    correct: bool
 
-    def densities(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute log π(z) and log f(z) in nats, z (K, B, D), each (K, B).
+    @classmethod
+    def of(cls, model: VAE, x: Array, mask: Array, posterior: Posterior) -> "_Case":
+        x, seen = check_data_and_mask(model, x, require_mask(mask))
+        posterior.target.given.require_same(Observed.of(x, seen))
+        assert seen is not None
+        known = ~x.isnan()
+        require_seen_values(model, x[known & ~seen], "withheld")
+        return cls(model, x, seen, known, posterior)
 
-        π is the normalised density of the posterior. f is the integrand: p(x_seen, z), or π itself
-        if the score is not corrected.
-        """
-        log_joint = self.target.log_joint(z)
-        if self.posterior.q is not None:
-            log_density = self.posterior.q.log_prob(z)
-            return log_density, log_joint if self.correct else log_density
-        assert self.posterior.log_evidence is not None
-        return log_joint - self.posterior.log_evidence.to(log_joint), log_joint
+    @property
+    def rhat(self) -> Tensor:
+        """R̂ of the posterior's chains, (B,); NaN without chains."""
+        draws = self.posterior.draws
+        if draws is None:
+            return torch.full((len(self.x),), math.nan, device=self.x.device)
+        return split_rhat(draws).amax(-1)
+
+    def modes(self, seen: Tensor, generator: torch.Generator) -> Density:
+        return wide_modes(self.model, self.x, seen, generator=generator)
+
+    def by_grids(self, generator: torch.Generator) -> CompletionScore:
+        """Subtract log p(x_seen) from log p(x), each by a grid."""
+        evidence = self.posterior.log_evidence
+        assert evidence is not None
+        whole = grid(self.model, self.x, self.known, generator=generator)
+        # log p(x_unseen | x_seen) = log p(x) − log p(x_seen)
+        log_prob = torch.where(self._complete, 0.0, whole.log_evidence - evidence)
+        exact = torch.zeros_like(log_prob)
+        kinds: tuple[ScoreKind, ...] = ("exact",) * len(log_prob)
+        return CompletionScore(
+            log_prob, exact, kinds, exact + math.inf, exact - math.inf, self.rhat
+        )
+
+    def score(self, parts: list[_Draws], mixed: Tensor | None = None) -> CompletionScore:
+        """Compute log Σ_k w_k p(x_unseen | z_k) / Σ_k w_k; `mixed` is False for stuck chains."""
+        unseen = Target.of(self.model, self.x, self.known & ~self.seen)
+        log_w = [part.log_weights - math.log(part.count) for part in parts]
+        # log w_k + log p(x_unseen | z_k)
+        log_wp = [w + _log_likelihood(unseen, part.z) for part, w in zip(parts, log_w, strict=True)]
+        log_terms, log_weights = _pooled(log_wp), _pooled(log_w)
+        total = log_weights.logsumexp(0)
+        log_prob = log_terms.logsumexp(0) - total
+        variance = torch.zeros_like(log_prob)
+        for wp, w in zip(log_wp, log_w, strict=True):
+            # By the delta method draw k changes the score by w_k p_k / Σ_j w_j p_j − w_k / Σ_j w_j.
+            changes = (wp - log_prob - total).exp() - (w - total).exp()
+            variance += _variance_of_sum(changes)
+        ess, k_hat = (
+            torch.stack([f(log_weights), f(log_terms)]) for f in (importance_ess, pareto_k)
+        )
+        covered, explained = (ess >= LEAST_ESS) & (k_hat < RELIABLE_K_HAT)
+        covered = covered if mixed is None else covered & mixed
+        kinds = _kinds(self._complete, covered, explained)
+        return CompletionScore(
+            log_prob, variance.sqrt(), kinds, ess.amin(0), k_hat.amax(0), self.rhat
+        )
+
+    @property
+    def _complete(self) -> Tensor:
+        """True where no pixel is withheld, (B,)."""
+        return ~(self.known & ~self.seen).flatten(1).any(1)
 
 
-def _balanced(belief: _Belief, other: VariationalPosterior, draws: int) -> list[_Draws]:
-    """Draw from the posterior π and from the other fit r, which share the weight of each z."""
-    particles = belief.posterior.particles
-    z = belief.posterior.sample(draws) if particles is None else particles[0]
-    log_pi, log_f = belief.densities(z)
-    log_w = log_f - log_pi if particles is None else particles[1]
-    # log w = log f/π + log π/(π + r)
-    own = _Draws.independent(z, log_w + F.logsigmoid(log_pi - other.q.log_prob(z)))
-    z = other.sample(draws)
-    log_pi, log_f = belief.densities(z)
-    log_r = other.q.log_prob(z)
-    # log w = log f/r + log r/(π + r)
-    return [own, _Draws.independent(z, log_f - log_r + F.logsigmoid(log_r - log_pi))]
-
-
-def _score(parts: list[_Draws], unseen: Target) -> CompletionScore:
-    log_w = [part.log_weights - math.log(part.count) for part in parts]
-    # log w_k + log p(x_unseen | z_k)
-    log_wp = [w + _log_likelihood(unseen, part.z) for part, w in zip(parts, log_w, strict=True)]
-    log_terms, total = _pooled(log_wp), _pooled(log_w).logsumexp(0)
-    log_prob = log_terms.logsumexp(0) - total
-    variance = torch.zeros_like(log_prob)
-    for wp, w in zip(log_wp, log_w, strict=True):
-        # By the delta method draw k changes the score by w_k p_k / Σ_j w_j p_j − w_k / Σ_j w_j.
-        changes = (wp - log_prob - total).exp() - (w - total).exp()
-        variance += _variance_of_sum(changes)
-    return CompletionScore(log_prob, variance.sqrt(), importance_ess(log_terms))
+def _kinds(complete: Tensor, covered: Tensor, explained: Tensor) -> tuple[ScoreKind, ...]:
+    """Name the kind of each row, from the verdicts on its weights, (B,)."""
+    if_covered: dict[bool, ScoreKind] = {True: "estimate", False: "lower bound"}
+    return tuple(
+        "exact" if done else if_covered[good] if sound else "unreliable"
+        for done, sound, good in zip(
+            complete.tolist(), covered.tolist(), explained.tolist(), strict=True
+        )
+    )
 
 
 def _pooled(parts: list[Tensor]) -> Tensor:

@@ -40,6 +40,11 @@ class GridPosterior(Posterior):
         return self.cells.log_evidence
 
     @property
+    def is_exact(self) -> bool:
+        """True: quadrature has no Monte-Carlo error."""
+        return True
+
+    @property
     def error(self) -> Tensor:
         """The last change of `log_evidence` by a refinement, in nats, (B,)."""
         return self.cells.error

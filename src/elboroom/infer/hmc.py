@@ -14,6 +14,7 @@ from elboroom.infer.chains.hamiltonian import HamiltonianMove
 from elboroom.infer.chains.mode_jumps import Jumps
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.chains.posterior import CHAINS, ChainPosterior
+from elboroom.infer.diagnostics import MIXED_RHAT
 from elboroom.infer.fitting.starting_points import scattered_prior_draws
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior
@@ -21,7 +22,7 @@ from elboroom.infer.target import Target
 from elboroom.model.vae import VAE
 
 _ROWS = 1_024  # scored at a time
-_MIXED_RHAT, _ESS_A_CHAIN = 1.01, 100  # Vehtari et al. (2021), section 4
+_ESS_A_CHAIN = 100  # Vehtari et al. (2021), section 4
 
 OnStep = Callable[[int, int], None]
 """Called after each step of a method with its number and the total."""
@@ -47,7 +48,7 @@ class HMCPosterior(ChainPosterior):
         its draws, often between distant modes.
         """
         enough = _ESS_A_CHAIN * self.draws.shape[1]
-        return (self.rhat < _MIXED_RHAT) & (self.ess >= enough)
+        return (self.rhat < MIXED_RHAT) & (self.ess >= enough)
 
     @property
     def diagnostics(self) -> dict[str, Tensor]:
@@ -84,7 +85,8 @@ def hmc(
         generator: random generator of the chains and of the result's draws.
         chains: C, the number of chains of each row.
         warmup: moves of each chain that adapt it and are discarded.
-        draws: T, the number of moves of each chain that are kept; R̂ needs at least four.
+        draws: T, the number of moves of each chain that are kept. R̂ and the effective sample size
+            need at least four, and some hundreds to be reliable.
         mass: "dense" learns correlations and stores D² numbers per row; "diagonal" does not.
         start: posterior whose draws are the starting points; only its `sample` is used. By default
             chains start at a few of some thousand points, resampled so that modes get chains in

@@ -87,7 +87,7 @@ def check_data_and_mask(model: VAE, x: Array, mask: Array | None) -> tuple[Tenso
     """
     require_eval_mode(model)
     x = _as_numbers(x, model)
-    _require_events(x, event_shape(model))
+    _require_events(x, model.event_shape)
     mask = None if mask is None else _as_mask(mask, x)
     require_seen_values(model, x if mask is None else x[mask])
     return x, mask
@@ -123,12 +123,6 @@ def require_seen_values(model: VAE, values: Tensor, name: str = "seen") -> None:
     require_values(
         model.likelihood.density, values, f"a {name} value", UsageError, lambda unfit: _AS_TRAINED
     )
-
-
-@torch.no_grad()
-def event_shape(model: VAE) -> tuple[int, ...]:
-    """Return the shape of an image or row of x, as the decoder makes it."""
-    return tuple(model.decoder_output(model.prior(1).mean).shape[1:])
 
 
 def restrict_to_observed(

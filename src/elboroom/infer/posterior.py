@@ -62,6 +62,11 @@ class Posterior(ABC):
         return None
 
     @property
+    def is_exact(self) -> bool:
+        """True if `log_evidence` has no Monte-Carlo error."""
+        return False
+
+    @property
     def particles(self) -> tuple[Tensor, Tensor] | None:
         """Weighted draws z (K, B, D) and their log w (K, B) in nats; None for other methods.
 

@@ -164,7 +164,8 @@ def _expected_parameters(
 
 
 def _check_prior(prior: Prior, q: Density, latents: int) -> None:
-    p = _check_density(prior(_ROWS), "the prior", _ROWS, latents)
+    p = _called(prior, _ROWS, "prior", f"{_ROWS} rows", "return a Density of that many rows")
+    _check_density(p, "the prior", _ROWS, latents)
     z = p.sample(1, _generator(p.mean.device))[0]
     gradient, precision = prior.curvature(z)
     _require_shape(gradient, (_ROWS, latents), "curvature of the prior returned a gradient")

@@ -5,17 +5,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from elboroom.config import ModelConfig
 from elboroom.data.statistics import Statistics
 from elboroom.errors import UsageError
+from elboroom.model.factory import NetworkFactory, made_by, name_of
 from elboroom.model.initial_images import require_images
 from elboroom.model.likelihoods import Bernoulli, Likelihood, ObservationModel, observation_model
 from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, decoder_network
 from elboroom.model.networks.layers import at_least_float32
 from elboroom.model.own_parts import check_parts, example_of
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
-from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, StandardNormal
+from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, prior_of
 
 
 class VAE(nn.Module):
@@ -35,7 +37,8 @@ class VAE(nn.Module):
         latents: D.
         likelihood: the decoder's output → density of x: an `ObservationModel`, which knows the
             data's units, or a class or function, which is wrapped in one.
-        prior: p(z), called with a number of rows; N(0, I) by default.
+        prior: p(z), called with a number of rows, or a distribution of PyTorch's over z; N(0, I)
+            by default.
         family: the encoder's parameters → q; a diagonal Gaussian by default.
 
     Attributes:
@@ -53,11 +56,11 @@ class VAE(nn.Module):
         decoder: nn.Module,
         latents: int,
         likelihood: ObservationModel | Callable[[Tensor], Likelihood] = Bernoulli,
-        prior: Prior | None = None,
+        prior: Prior | Distribution | None = None,
         family: Callable[..., Density] = DiagonalGaussian,
     ) -> None:
         super().__init__()
-        prior = prior or StandardNormal(latents).to(example_of(encoder, decoder))
+        prior = prior_of(prior, latents, example_of(encoder, decoder))
         event_shape = check_parts(encoder, decoder, latents, likelihood, prior, family)
         self._assemble(event_shape, encoder, decoder, latents, likelihood, prior, family)
 
@@ -70,6 +73,7 @@ class VAE(nn.Module):
         generator: torch.Generator,
         statistics: Statistics | None = None,
         images: Tensor | None = None,
+        network: NetworkFactory | None = None,
     ) -> "VAE":
         """Build the model of `config`, with initial weights.
 
@@ -83,15 +87,24 @@ class VAE(nn.Module):
                 whose data are standardised.
             images: some training images, (`config.components`, *event), at which the pseudo-inputs
                 of a VampPrior start; required if `config.prior` is "vamp".
+            network: makes the networks in the place of those that `config.network` names. If it
+                makes a whole `VAE`, that is the model, and `config` counts no more.
 
         Raises:
-            UsageError: required statistics or images are missing, or have another shape.
+            UsageError: required statistics or images are missing, or have another shape; or the
+                networks do not fit.
             DataError: the statistics have no scale.
         """
-        kind, family = NETWORK_KINDS[config.network], POSTERIOR_FAMILIES[config.posterior]
-        sizes = family.sizes(config.latents)
-        encoder = kind.encoder(config, event_shape, sizes, generator)
-        decoder = kind.decoder(config, event_shape, generator)
+        if network is None and config.has_own_network:
+            raise _missing_factory(config)
+        family = POSTERIOR_FAMILIES[config.posterior]
+        if network is None:
+            encoder, decoder = _built_in(config, event_shape, generator)
+        else:
+            made = made_by(network, event_shape, config.latents, generator)
+            if isinstance(made, VAE):
+                return _fitting(made, event_shape, config.latents)
+            encoder, decoder = _pair(made, network)
         likelihood = observation_model(config, event_shape)
         if statistics is not None:
             likelihood.measure(statistics)
@@ -99,7 +112,7 @@ class VAE(nn.Module):
             mean = None if statistics is None else statistics.mean.float()
             mean = require_images(mean, event_shape, "decoder's output", likelihood.middle)
             start = likelihood.density.parameter_of(likelihood.standardise(mean))
-            _set_output_bias(decoder, start)
+            _set_output_bias(decoder_network(decoder), start)
         if images is not None:
             _require_units(likelihood)
             images = torch.where(images.isnan(), likelihood.middle, images)
@@ -109,6 +122,8 @@ class VAE(nn.Module):
         prior = PRIOR_CLASSES[config.prior].from_config(inputs)
         posterior = family.build(config.latents, generator)
         parts = encoder, decoder, config.latents, likelihood, prior, posterior
+        if network is not None:
+            return _fitting(cls(*parts), event_shape, config.latents)
         return cls._of_checked(event_shape, *parts)
 
     def _assemble(
@@ -202,8 +217,11 @@ class VAE(nn.Module):
 def least_weights(config: ModelConfig, event_shape: tuple[int, ...]) -> int:
     """Count the weights of a model of `config`, at least, without building any.
 
-    Gated and residual networks, and flows in few dimensions, are counted only in part.
+    Gated and residual networks, and flows in few dimensions, are counted only in part. Networks
+    that code of the user's makes are not counted.
     """
+    if config.has_own_network:
+        return 0
     kind, family = NETWORK_KINDS[config.network], POSTERIOR_FAMILIES[config.posterior]
     networks = kind.least_weights(config, event_shape, sum(family.sizes(config.latents)))
     prior = PRIOR_CLASSES[config.prior].least_weights(config, event_shape)
@@ -218,6 +236,55 @@ def _require_units(likelihood: ObservationModel) -> None:
             why="the encoder sees standardised values, and the units of the data are not known",
             fix="give VAE.from_config the statistics of the training part",
         )
+
+
+def _built_in(
+    config: ModelConfig, event_shape: tuple[int, ...], generator: torch.Generator
+) -> tuple[nn.Module, nn.Module]:
+    kind = NETWORK_KINDS[config.network]
+    sizes = POSTERIOR_FAMILIES[config.posterior].sizes(config.latents)
+    encoder = kind.encoder(config, event_shape, sizes, generator)
+    return encoder, kind.decoder(config, event_shape, generator)
+
+
+def _pair(made: object, network: NetworkFactory) -> tuple[nn.Module, nn.Module]:
+    """Check that a factory made two modules.
+
+    Raises:
+        UsageError: it made something else.
+    """
+    match made:
+        case (nn.Module() as encoder, nn.Module() as decoder):
+            return encoder, decoder
+    raise UsageError(
+        f"the network factory {name_of(network)} returned a {type(made).__name__}",
+        why="expected (encoder, decoder), two modules, or a VAE",
+        fix="return those from factory(event_shape, latents)",
+    )
+
+
+def _fitting(model: VAE, event_shape: tuple[int, ...], latents: int) -> VAE:
+    """Check that a model which code of the user's made is of this data.
+
+    Raises:
+        UsageError: it has another event shape or number of latents.
+    """
+    if (model.event_shape, model.latents) != (event_shape, latents):
+        raise UsageError(
+            "the networks do not fit the data",
+            why=f"they have events {model.event_shape} and {model.latents} latents; expected "
+            f"{event_shape} and {latents}",
+            fix="let the factory build them for the event_shape and latents that it is given",
+        )
+    return model
+
+
+def _missing_factory(config: ModelConfig) -> UsageError:
+    return UsageError(
+        f"the networks of this model are made by {config.network}",
+        why="that is code, which elboroom does not run by itself",
+        fix="use --trust, or in Python pass the function: network=…",
+    )
 
 
 def _set_output_bias(decoder: DecoderNetwork, parameter: Tensor) -> None:

@@ -1,13 +1,13 @@
 """The part of some data that a command looks at, and the names of its rows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from elboroom.config import PartName
 from elboroom.data import Dataset, Identity, Part
-from elboroom.data.dataset import WHOLE
+from elboroom.data.identity import WHOLE
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,6 @@ class ChosenPart:
     def is_own_test_part(self) -> bool:
         """True if this is the test part of the run's own data."""
         return self.name == "test"
-
-    @property
-    def dataset(self) -> Dataset:
-        """A dataset whose test part is this part, for what looks at the test part of a dataset."""
-        return replace(self.data, test=self.rows)
 
 
 def row_arrays(part: Part, index: list[int] | None = None) -> dict[str, Any]:

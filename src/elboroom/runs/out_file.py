@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -37,9 +38,17 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     Raises:
         DiskError: if it cannot be written.
     """
+    write_file(path, npz(arrays))
+
+
+def npz(arrays: Mapping[str, Any]) -> bytes:
+    """Return the content of an .npz; unlike `numpy.savez` it takes the name `file`."""
     buffer = BytesIO()
-    np.savez(buffer, **arrays)
-    write_file(path, buffer.getvalue())
+    with ZipFile(buffer, "w") as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(values), allow_pickle=False)
+    return buffer.getvalue()
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

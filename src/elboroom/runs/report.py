@@ -45,6 +45,7 @@ class EvaluationSummary:
         estimates: mean and standard error of each quantity.
         unit: unit of the estimates.
         kl_sampled: True if the KL divergence was estimated from samples.
+        images: number of images or rows; 0 in evaluations that do not state it.
     """
 
     step: int
@@ -52,12 +53,16 @@ class EvaluationSummary:
     estimates: dict[str, dict[str, float | None]]
     unit: str
     kl_sampled: bool
+    images: int = 0
 
     @property
     def rows(self) -> list[tuple[str, str]]:
         """The label and the estimate of each quantity."""
-        rows = self.estimates.items()
-        return [(label(n, self.k, self.kl_sampled), str(Estimate.read(e))) for n, e in rows]
+        reason = f"one {self.unit.split()[-1]}" if self.images == 1 else None
+        return [
+            (label(name, self.k, self.kl_sampled), str(Estimate.read(estimate, reason)))
+            for name, estimate in self.estimates.items()
+        ]
 
 
 def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:
@@ -103,7 +108,14 @@ def summarise(run: Run, evaluation: dict[str, Any]) -> EvaluationSummary:
     known = {f.name for f in fields(EvaluationSummary)}
     with read_errors(run.path / EVALUATION):
         shown = {name: value for name, value in evaluation.items() if name in known}
-        return read(EvaluationSummary, shown)
+        return read(EvaluationSummary, _without_reasons(shown))
+
+
+def _without_reasons(content: Any) -> Any:
+    """Leave out the reasons why numbers are unknown, which the page gives in its own words."""
+    if not isinstance(content, dict):
+        return content
+    return {name: _without_reasons(each) for name, each in content.items() if name != "reason"}
 
 
 def _rows(run: Run, summary: EvaluationSummary | None) -> list[tuple[str, str]]:

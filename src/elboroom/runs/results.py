@@ -11,6 +11,7 @@ from torch import Tensor
 from elboroom.config.typed_tables import require_type
 from elboroom.runs import atomic
 from elboroom.runs.checkpoints import listing, manifest
+from elboroom.runs.out_file import npz
 from elboroom.runs.provenance import Provenance, read_provenance, recorded
 from elboroom.runs.read_errors import read_errors
 from elboroom.untrusted import parse_json, read_bytes
@@ -43,12 +44,9 @@ class Results:
             evaluation: begins with `provenance`.
             rows: (N,) values by name, and what names the rows in the source.
         """
-        buffer = BytesIO()
-        arrays: dict[str, Any] = {name: np.asarray(values) for name, values in rows.items()}
-        np.savez(buffer, **arrays)
         made_from = Provenance(evaluation["step"], evaluation["model"], self._newest_step())
         with recorded(self._run, [EVALUATION, PER_IMAGE], made_from):
-            self._write(PER_IMAGE, buffer.getvalue())
+            self._write(PER_IMAGE, npz(rows))
             return self._write(EVALUATION, atomic.as_json(evaluation).encode())
 
     def read_evaluation(self) -> dict[str, Any] | None:

@@ -11,11 +11,12 @@ from elboroom.config import Config, ModelConfig, PartName
 from elboroom.config.checks import require
 from elboroom.config.data import MNIST
 from elboroom.data import Dataset, load_data, load_new, require_dataset
-from elboroom.data.dataset import WHOLE
+from elboroom.data.identity import WHOLE
 from elboroom.data.load import read_source
 from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
 from elboroom.errors import DataMovedError, DiskError, RunError, UsageError, command
+from elboroom.model.factory import NetworkFactory, import_factory, name_of
 from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
@@ -49,20 +50,44 @@ class Run:
         metrics: metrics of the finished epochs.
         results: evaluation, figures and report.
 
+    Args:
+        path: the folder.
+        network: makes the networks of a run whose config names a factory.
+        trust: import and run the factory that the config names. Do so only for runs whose code
+            you know.
+
     Raises:
         RunError: if `path` is not a run, or its config cannot be read.
+        UsageError: if `trust` is given and the factory cannot be imported, or `network` is given
+            for a run that elboroom's own networks make.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(
+        self, path: str | Path, *, network: NetworkFactory | None = None, trust: bool = False
+    ) -> None:
         self.path = Path(path).expanduser()
         self.checkpoints = self.path / "checkpoints"
         self.config, self.identity, self.event_shape, self.environment = read_config(self.path)
         self.metrics = MetricsFile(self.path / METRICS)
         self.results = Results(self.path, self.checkpoints)
+        self._factory = self._known_factory(network, trust=trust)
 
     @classmethod
-    def create(cls, path: str | Path, config: Config, data: Dataset) -> "Run":
+    def create(
+        cls,
+        path: str | Path,
+        config: Config,
+        data: Dataset,
+        *,
+        network: NetworkFactory | None = None,
+    ) -> "Run":
         """Make the folder and write its config.
+
+        Args:
+            path: the folder, which must not exist.
+            config: every option.
+            data: the data that the run is trained on.
+            network: makes the networks, or the whole model; the config records its name.
 
         Raises:
             UsageError: if `data` is not a Dataset.
@@ -72,6 +97,9 @@ class Run:
         """
         path = Path(path)
         require_dataset(data)
+        if network is not None and not config.model.has_own_network:
+            model = replace(config.model, network=name_of(network))
+            config = replace(config, model=model)
         for part in (data.train, data.test):
             require_support(likelihood_class(config.model), part, data.identity.source)
         _require_free(path)
@@ -81,7 +109,42 @@ class Run:
             with lock.locked(path):
                 _require_free(path)  # another process may have made the same run meanwhile
                 write_config(path, config, data)
-        return cls(path)
+        return cls(path, network=network)
+
+    @property
+    def runs_code(self) -> bool:
+        """True if the model is made by code that the config names, and nobody has trusted."""
+        return self.config.model.has_own_network and self._factory is None
+
+    def _known_factory(
+        self, network: NetworkFactory | None, *, trust: bool
+    ) -> NetworkFactory | None:
+        name = self.config.model.network
+        if not self.config.model.has_own_network and network is not None:
+            raise UsageError(
+                f"the networks of {self.path} are elboroom's own",
+                why=f"its config names {name}, and `network` was given",
+                fix="open the run without `network`",
+            )
+        if trust and network is None and self.config.model.has_own_network:
+            return import_factory(name)
+        return network
+
+    def _network(self) -> NetworkFactory | None:
+        """Return the factory of the networks; None if they are elboroom's own.
+
+        Raises:
+            RunError: if they are made by code that nobody has trusted.
+        """
+        if self.runs_code:
+            name = self.config.model.network
+            raise RunError(
+                f"the networks of {self.path} are made by code, {name}",
+                why="opening the run would import that module and call that function",
+                fix="if you know that code, use --trust; in Python, Run(path, network=function) or "
+                "Run(path, trust=True)",
+            )
+        return self._factory
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the lock of a process that trains the run; reading needs none.
@@ -101,14 +164,20 @@ class Run:
             DiskError: if the config cannot be written.
         """
         before = self.config.train
-        require(epochs >= before.epochs, "epochs", epochs, f"{before.epochs}, as now, or more")
+        require(
+            epochs >= before.resolved_epochs,
+            "epochs",
+            epochs,
+            f"{before.resolved_epochs}, as now, or more",
+        )
         write_epochs(self.path, epochs)
         self.config = replace(self.config, train=replace(before, epochs=epochs))
         if before.schedule != "constant":
-            rates = [learning_rate(c, before.epochs) for c in (before, self.config.train)]
+            last = before.resolved_epochs
+            was, now = (learning_rate(c, last) for c in (before, self.config.train))
             warnings.warn(
                 f"the {before.schedule} schedule now ends after epoch {epochs}: after epoch "
-                f"{before.epochs} the learning rate is {rates[1]:.2g}, and was {rates[0]:.2g}",
+                f"{last} the learning rate is {now:.2g}, and was {was:.2g}",
                 stacklevel=2,
             )
 
@@ -163,7 +232,7 @@ class Run:
             return ChosenPart.of(data, name or "test")
         _require_whole(name, source)
         require_support(likelihood_class(self.config.model), data.test, data.identity.source)
-        return ChosenPart(data, "all", data.test)
+        return ChosenPart.of(data, "all")
 
     def stored_rows(self, chosen: ChosenPart, source: str | None = None) -> StoredRows:
         """Read the rows of a part as their file has them.
@@ -201,13 +270,16 @@ class Run:
         Raises:
             RunError: as in `load_model`.
         """
+        network = self._network()
         self._require_room()
         # The checkpoint holds the bias and the pseudo-inputs that were initialised from the data.
         config = replace(self.config.model, data_bias=False)
         starts_at_images = PRIOR_CLASSES[config.prior].starts_at_images
         images = torch.zeros(config.components, *self.event_shape) if starts_at_images else None
         generator = stream(self.config.train.seed, "weights")
-        model = VAE.from_config(config, self.event_shape, generator=generator, images=images)
+        model = VAE.from_config(
+            config, self.event_shape, generator=generator, images=images, network=network
+        )
         step = checkpoints.load(self.checkpoints, model, best=best)
         return model.eval(), step
 
@@ -224,10 +296,10 @@ class Run:
             RunError: if the weights of `init_from` do not fit the model.
         """
         require_memory_for_weights(self.config, self.event_shape)
-        model = new_model(self.config, data)
+        model = new_model(self.config, data, self._network())
         require_memory(model, data, self.config.train, self.config.objective)
         if self.config.init_from is not None:
-            self._take_weights(model, Run(self.config.init_from))
+            self._take_weights(model, Run(self.config.init_from, network=self._factory))
         model.to(resolve_device(self.config.train.device))
         return model, new_state(model)
 

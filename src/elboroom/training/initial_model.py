@@ -6,14 +6,18 @@ from torch import Tensor
 from elboroom.config import Config
 from elboroom.data import Dataset, Part
 from elboroom.data.statistics import statistics_of
+from elboroom.model.factory import NetworkFactory
 from elboroom.model.likelihoods import observation_model
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
 
-def new_model(config: Config, data: Dataset) -> VAE:
-    """Build the model of `config` with its initial weights, units and noise."""
+def new_model(config: Config, data: Dataset, network: NetworkFactory | None = None) -> VAE:
+    """Build the model of `config` with its initial weights, units and noise.
+
+    `network` makes the networks, if the config names a factory.
+    """
     observed = observation_model(config.model, data.event_shape)
     measured = config.model.data_bias or observed.depends_on_data
     statistics = statistics_of(data.train) if measured else None
@@ -26,6 +30,7 @@ def new_model(config: Config, data: Dataset) -> VAE:
         generator=generator,
         statistics=statistics,
         images=images,
+        network=network,
     )
 
 

@@ -16,8 +16,9 @@ from elboroom.randomness import restart, stream
 from elboroom.training.initial_model import measure
 from elboroom.training.interrupts import TrainingInterrupted, deferred_interrupt
 from elboroom.training.objective import bound
+from elboroom.training.safeguards.baseline import warn_if_below_baseline
 from elboroom.training.safeguards.collapse_and_overfitting import warn_of_symptoms
-from elboroom.training.safeguards.early_stopping import out_of_patience
+from elboroom.training.safeguards.early_stopping import keep_best, out_of_patience
 from elboroom.training.safeguards.rollback import Rollback
 from elboroom.training.schedule import Schedule, kl_warmup, learning_rate
 from elboroom.training.speed.fast_steps import fastest_step
@@ -76,7 +77,7 @@ def train(
     plain, schedule = Step(model, part, state.optimiser, objective, dtype), Schedule(config, part)
     step, rollback = fastest_step(plain, config), Rollback(plain, schedule, state)
     _warn_if_warmup_does_not_end(config, objective)
-    last_step, stopped = config.epochs * schedule.steps_per_epoch, stop()
+    last_step, stopped = config.resolved_epochs * schedule.steps_per_epoch, stop()
     clock, images = time.perf_counter(), 0
 
     with _evaluation_mode_after(model), deferred_interrupt() as interrupted:
@@ -99,11 +100,15 @@ def train(
                 _epoch_metrics(model, data, objective, schedule, state, means, speed)
             )
             state.totals.zero_()
+            ended = state.step == last_step or out_of_patience(state.history, config)
+            keep_best(model, state, config, ended=ended)
             on_epoch(state)
             warn_of_symptoms(state.history, config, data.held_out[0])
             clock, images = time.perf_counter(), 0
         if interrupted():
             raise TrainingInterrupted(state)
+    if not stopped:
+        warn_if_below_baseline(model.likelihood, data, state.history, config)
     return state
 
 
@@ -127,7 +132,7 @@ def _epoch_metrics(
 ) -> EpochMetrics:
     (value, reconstruction, kl), config = means, schedule.config
     epoch, progress = schedule.epoch_of(state.step - 1), (state.step - 1) / schedule.steps_per_epoch
-    due = epoch % config.evaluate_every == 0 or epoch == config.epochs
+    due = epoch % config.evaluate_every == 0 or epoch == config.resolved_epochs
     return EpochMetrics(
         epoch=epoch,
         step=state.step,
@@ -158,10 +163,10 @@ def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> fl
 
 
 def _warn_if_warmup_does_not_end(config: TrainConfig, objective: ObjectiveConfig) -> None:
-    if config.warmup > config.epochs:
-        beta = objective.beta * kl_warmup(config, config.epochs)
+    if config.warmup > (epochs := config.resolved_epochs):
+        beta = objective.beta * kl_warmup(config, epochs)
         warnings.warn(
             f"training ends at β = {beta:.2g}, before the end of the warm-up, so its objective is "
-            f"not a bound on log p(x). Use --warmup {config.epochs} or less, or more --epochs.",
+            f"not a bound on log p(x). Use --warmup {epochs} or less, or more --epochs.",
             stacklevel=3,
         )

@@ -1,29 +1,39 @@
-"""Options that depend on the machine, resolved before a run begins: batch size and epochs."""
+"""Options that depend on the data or the machine, resolved before a run begins."""
 
+import math
 from dataclasses import replace
 
 from elboroom.config import Config
+from elboroom.config.kinds import LIKELIHOOD_OF_VALUES, LikelihoodName
 from elboroom.data import Dataset, require_dataset
+from elboroom.model.factory import NetworkFactory
 from elboroom.model.vae import VAE
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.batch_size import largest_fit
 from elboroom.training.limits.memory import require_memory, require_memory_for_weights
 from elboroom.training.limits.out_of_memory import memory_errors
 from elboroom.training.limits.time_budget import epochs_within
+from elboroom.training.schedule import steps_per_epoch
+
+_STEPS = 3_000  # of "auto" epochs; small tables and pictures gain little from more
+_EPOCHS = 30  # at least, of "auto" epochs
+_WITHOUT_END = 1_000_000  # epochs, of which the minutes leave fewer
 
 
-def resolve(config: Config, data: Dataset) -> Config:
-    """Replace `batch_size="auto"` and `minutes` by numbers, and check that the run fits.
+def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None) -> Config:
+    """Replace "auto" and `minutes` by what suits the data and this machine, and check the memory.
 
     A run stores the resolved config, so that it resumes with the same numbers anywhere.
 
     Args:
         config: options of a run.
         data: what it will be trained on.
+        network: makes the networks, if the config names a factory.
 
     Returns:
-        The config with a number as its batch size. Where `minutes` were given they are None, and
-        `epochs` is the number that fits, at most that of `config`.
+        The config with the name of its likelihood, and numbers as its batch size and epochs. Where
+        `minutes` were given they are None, and `epochs` is the number that fits, at most that of
+        `config`.
 
     Raises:
         UsageError: if `data` is not a Dataset, if training does not fit into the free memory, if
@@ -31,21 +41,45 @@ def resolve(config: Config, data: Dataset) -> Config:
             minutes.
         TrainingError: if memory runs out while steps are timed.
     """
-    return resolve_with_reasons(config, data)[0]
+    return resolve_with_reasons(config, data, network)[0]
 
 
-def resolve_with_reasons(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]:
+def resolve_with_reasons(
+    config: Config, data: Dataset, network: NetworkFactory | None = None
+) -> tuple[Config, dict[str, str]]:
     """Resolve as `resolve` does, and return also the reasons of each choice, by its name."""
     require_dataset(data)
     reasons = dict[str, str]()
     require_memory_for_weights(config, data.event_shape)
-    model = new_model(config, data)
+    if config.model.likelihood == "auto":
+        config = replace(config, model=replace(config.model, likelihood=likelihood_for(data)))
+    if config.train.epochs == "auto" and config.minutes is not None:
+        config = replace(config, train=replace(config.train, epochs=_WITHOUT_END))
+    model = new_model(config, data, network)
     if config.train.batch_size == "auto":
         config, reasons["batches"] = _fit_into_memory(config, model, data)
     reasons["memory"] = str(require_memory(model, data, config.train, config.objective))
     if config.minutes is not None:
         config, reasons["epochs"] = _fit_into_minutes(config, config.minutes, model, data)
-    return config, reasons
+    return _with_epochs(config, data, reasons)
+
+
+def likelihood_for(data: Dataset) -> LikelihoodName:
+    """Return the likelihood that "auto" stands for, by the kind of the values."""
+    return LIKELIHOOD_OF_VALUES[data.kind]
+
+
+def _with_epochs(
+    config: Config, data: Dataset, reasons: dict[str, str]
+) -> tuple[Config, dict[str, str]]:
+    """Replace "auto" epochs by a number."""
+    if config.train.epochs != "auto":
+        return config, reasons
+    per_epoch = steps_per_epoch(config.train, data.train)
+    epochs = max(_EPOCHS, math.ceil(_STEPS / per_epoch))
+    reason = f"{epochs:,}, which are {epochs * per_epoch:,} steps"
+    train = replace(config.train, epochs=epochs)
+    return replace(config, train=train), reasons | {"epochs": reason}
 
 
 def _fit_into_memory(config: Config, model: VAE, data: Dataset) -> tuple[Config, str]:

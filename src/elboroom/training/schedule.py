@@ -57,7 +57,7 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
 
     one-cycle follows Smith & Topin, *Super-Convergence* (2018), and falls as a cosine.
     """
-    share, rise = progress / config.epochs, _RISE * (config.schedule == "one-cycle")
+    share, rise = progress / config.resolved_epochs, _RISE * (config.schedule == "one-cycle")
     if config.schedule == "constant":
         return config.learning_rate
     if share < rise:

@@ -32,7 +32,7 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A copy of the `mutable_tensors` before step number `step`."""
+    """A copy of `mutable_tensors`, or of the weights alone, before step number `step`."""
 
     step: int
     tensors: dict[str, Tensor]
@@ -50,6 +50,7 @@ class TrainState:
         history: metrics of the finished epochs.
         rollbacks: number of times that training was rolled back.
         last_good: the state that a rollback restores; None if it is this one.
+        best: weights and buffers of the largest held-out ELBO, where they are to be kept.
     """
 
     optimiser: Adam
@@ -58,6 +59,7 @@ class TrainState:
     history: list[EpochMetrics] = field(default_factory=list)
     rollbacks: int = 0
     last_good: Snapshot | None = None
+    best: Snapshot | None = None
 
     @property
     def learning_rate_scale(self) -> float:

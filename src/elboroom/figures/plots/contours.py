@@ -79,7 +79,7 @@ def contours(
     require_shape("log_posterior", log_posterior, (panels, n, m), "P, n, m")
     require_shape("log_q", log_q, (panels, n, m), "P, n, m")
     require_shape("kl", kl, (panels,), "P")
-    tones = Tones.of(value_range, images)
+    tones = Tones.of(value_range, np.where(masks, images, np.nan))
     figure, every_axes, side = _panels(panels, tones, caption)
     for p, axes in enumerate(every_axes):
         _densities(axes, z1[p], z2[p], log_posterior[p], log_q[p])

@@ -98,7 +98,7 @@ def posteriors(
         as_arrays("draws", draws or {}),
     )
     _require(z1, z2, log_posterior, log_q, kl, images, masks, draws)
-    tones = Tones.of(value_range, images)
+    tones = Tones.of(value_range, np.where(masks, images, np.nan))
     figure, rows = _panels(len(images), [*log_q, *draws], tones, caption)
     for p, (picture, truth, *panels) in enumerate(rows):
         tones.show(picture, images[p], masks[p])

@@ -21,7 +21,7 @@ TEXT_WIDTH = 6.5  # inches: width of the text on a page
 COLUMN_WIDTH = 3.35  # inches: width of one of two columns
 SMALL = 7  # points: the smallest font size
 MOST_PASSES = 8  # passes of the layout
-CHARACTER, SMALL_CHARACTER = 0.073, 0.065  # inches: width of a character, at most in long texts
+CHARACTER, SMALL_CHARACTER = 0.073, 0.057  # inches: width of a character, at most in long texts
 
 BLUE, VERMILION = "#0072B2", "#D55E00"  # Okabe & Ito (2008): distinct in every colour vision
 GREY = "#5A5A5A"

@@ -6,7 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from elboroom.infer.diagnostics import chain_ess, split_rhat
+from elboroom.infer.diagnostics import LEAST_DRAWS, chain_ess, split_rhat
 from elboroom.infer.posterior import Posterior
 
 CHAINS = 4
@@ -41,7 +41,11 @@ class ChainPosterior(Posterior):
 
     @cached_property
     def rhat(self) -> Tensor:
-        """The largest split R̂ of a row's latents, (B,): 1 when its chains agree."""
+        """The largest split R̂ of a row's latents, (B,): 1 when its chains agree.
+
+        Raises:
+            UsageError: if the chains have fewer than four draws; so do `ess` and `converged`.
+        """
         return split_rhat(self.draws).amax(-1)
 
     @cached_property
@@ -51,8 +55,12 @@ class ChainPosterior(Posterior):
 
     @property
     def diagnostics(self) -> dict[str, Tensor]:
-        """R̂, the effective sample size, and the acceptance rate if proposals can be rejected."""
-        mixing = {"rhat": self.rhat, "ess": self.ess}
+        """R̂, the effective sample size, and the acceptance rate if proposals can be rejected.
+
+        The first two are left out of chains with fewer than four draws.
+        """
+        known = len(self.draws) >= LEAST_DRAWS
+        mixing = {"rhat": self.rhat, "ess": self.ess} if known else {}
         return mixing if self.acceptance is None else mixing | {"acceptance": self.acceptance}
 
     def sample(self, k: int) -> Tensor:

@@ -11,12 +11,13 @@ from elboroom.model.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from elboroom.model.likelihoods.discretized_logistic import DiscretizedLogistic
 from elboroom.model.likelihoods.gaussian import GaussianPixels
 from elboroom.model.likelihoods.likelihood import Likelihood
-from elboroom.model.likelihoods.noise import FixedNoise, LearnedNoise
+from elboroom.model.likelihoods.noise import LEAST_NOISE, FixedNoise, LearnedNoise
 from elboroom.model.likelihoods.observation import ObservationModel
 from elboroom.model.likelihoods.standardised import Standardised, Units
 from elboroom.model.likelihoods.support import require_support, require_values
 
 __all__ = [
+    "LEAST_NOISE",
     "LIKELIHOOD_CLASSES",
     "Bernoulli",
     "ContinuousBernoulli",

@@ -1,13 +1,12 @@
 """Networks: tensors to tensors, with no probability in them."""
 
-from elboroom.config import NetworkName
 from elboroom.model.networks.adapter import decoder_network
 from elboroom.model.networks.coders import FullyConnected, gated_layers, mlp_layers, residual_layers
 from elboroom.model.networks.network import DecoderNetwork, EncoderNetwork, NetworkKind
 
 __all__ = ["NETWORK_KINDS", "DecoderNetwork", "EncoderNetwork", "NetworkKind", "decoder_network"]
 
-NETWORK_KINDS: dict[NetworkName, NetworkKind] = {
+NETWORK_KINDS: dict[str, NetworkKind] = {
     "mlp": FullyConnected(mlp_layers),
     "gated": FullyConnected(gated_layers),
     "residual": FullyConnected(residual_layers),

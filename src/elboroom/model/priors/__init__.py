@@ -1,6 +1,7 @@
 """p(z): the contract of a prior, and the priors that a config names."""
 
 from elboroom.config import PriorName
+from elboroom.model.priors.distribution import DistributionPrior, prior_of
 from elboroom.model.priors.flow import FlowPrior
 from elboroom.model.priors.mixture import MixturePrior, SharedMixture
 from elboroom.model.priors.prior import Prior, PriorInputs, StandardNormal
@@ -8,6 +9,7 @@ from elboroom.model.priors.vamp import VampPrior
 
 __all__ = [
     "PRIOR_CLASSES",
+    "DistributionPrior",
     "FlowPrior",
     "MixturePrior",
     "Prior",
@@ -15,6 +17,7 @@ __all__ = [
     "SharedMixture",
     "StandardNormal",
     "VampPrior",
+    "prior_of",
 ]
 
 PRIOR_CLASSES: dict[PriorName, type[Prior]] = {

@@ -91,7 +91,8 @@ def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: boo
         RunError: if there is no checkpoint, or none matches its manifest and this model.
     """
     broken = list[str]()
-    largest = largest_file(*[model.state_dict()] * 8)  # two states, each with moments
+    # Two states, each with moments, and the best weights.
+    largest = largest_file(*[model.state_dict()] * 9)
     for path in retention.best_first(folder) if best else listing.newest_first(folder):
         try:
             checkpoint = _read(path, largest)

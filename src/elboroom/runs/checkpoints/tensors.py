@@ -62,31 +62,33 @@ def _describe(tensor: Tensor | None) -> str:
 
 
 _GOOD = "good:"  # before the names of the last good state
+_BEST = "best:"  # before the names of the best weights
 
 
 def to_tensors(model: VAE, state: TrainState) -> dict[str, Tensor]:
-    """Return the training state as named tensors, with the last good state if it differs."""
+    """Return the training state as named tensors, with the copies that it holds."""
     counts = {"rollbacks": torch.tensor(state.rollbacks)}
     tensors = {"totals": state.totals, **counts, **moments(model, state)}
-    if state.last_good is not None:
-        tensors[_GOOD + "step"] = torch.tensor(state.last_good.step)
-        tensors |= {_GOOD + name: value for name, value in state.last_good.tensors.items()}
+    for prefix, copy in ((_GOOD, state.last_good), (_BEST, state.best)):
+        if copy is not None:
+            tensors |= _prefixed(prefix, copy.step, copy.tensors)
     return tensors
 
 
 def expected_tensors(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], ...]:
-    """Return what `to_tensors` may give: without a last good state, and with one."""
+    """Return what `to_tensors` may give: with the last good state or without, and the best."""
     alone = {"totals": state.totals, "rollbacks": torch.tensor(0), **moments(model, state)}
-    good = {"step": torch.tensor(0), **mutable_tensors(model, state)}
-    return alone, alone | {_GOOD + name: tensor for name, tensor in good.items()}
+    good = _prefixed(_GOOD, 0, mutable_tensors(model, state))
+    best = _prefixed(_BEST, 0, model.state_dict())
+    return alone, alone | good, alone | best, alone | good | best
 
 
 def from_tensors(model: VAE, state: TrainState, step: int, tensors: dict[str, Tensor]) -> None:
     """Restore the training state of a step from the tensors that `to_tensors` gave."""
-    good = {n: tensors.pop(n) for n in list(tensors) if n.startswith(_GOOD)}
+    good, best = _taken(_GOOD, tensors), _taken(_BEST, tensors)
     state.step, state.totals = step, tensors.pop("totals")
     state.rollbacks = int(tensors.pop("rollbacks"))
-    state.last_good = _snapshot(good) if good else None
+    state.last_good, state.best = good, best
     parameters = dict(model.named_parameters())
     for key, value in tensors.items():
         name, moment = key.split("|")
@@ -94,6 +96,13 @@ def from_tensors(model: VAE, state: TrainState, step: int, tensors: dict[str, Te
         state.optimiser.state[parameter][moment] = value.to(parameter.device)
 
 
-def _snapshot(tensors: dict[str, Tensor]) -> Snapshot:
-    named = {name.removeprefix(_GOOD): value for name, value in tensors.items()}
-    return Snapshot(int(named.pop("step")), named)
+def _prefixed(prefix: str, step: int, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    named = {"step": torch.tensor(step), **tensors}
+    return {prefix + name: value for name, value in named.items()}
+
+
+def _taken(prefix: str, tensors: dict[str, Tensor]) -> Snapshot | None:
+    """Remove the tensors of a copy, and return it; None if there is none."""
+    names = [name for name in tensors if name.startswith(prefix)]
+    found = {name.removeprefix(prefix): tensors.pop(name) for name in names}
+    return Snapshot(int(found.pop("step")), found) if found else None

@@ -87,6 +87,10 @@ def _model(run: Run, step: int | None) -> Iterator[Finding]:
     """Check that a whole checkpoint holds the model that the config describes."""
     if step is None:
         return
+    if run.runs_code:
+        code = f"is made by code, {run.config.model.network}, which is not run here"
+        yield Finding("model", code, f"if you know it, `elboroom evaluate {run.path} --trust`")
+        return
     try:
         with warnings.catch_warnings(action="ignore"):  # damage is reported anyway
             run.load_model()
@@ -159,7 +163,7 @@ def _metrics(
 
 
 def _progress(run: Run, history: list[EpochMetrics]) -> Finding:
-    done, asked = len(history), run.config.train.epochs
+    done, asked = len(history), run.config.train.resolved_epochs
     found = f"{done:,} of {asked:,} epochs"
     if done < asked and out_of_patience(history, run.config.train):
         return Finding("training", f"{found}, ended early by --patience")

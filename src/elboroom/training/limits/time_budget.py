@@ -51,7 +51,7 @@ def epochs_within(
             why=f"an epoch of {len(data.train):,} images takes {per_epoch:.3g} s here",
             fix="allow more minutes, or use a smaller --hidden or a larger --batch-size",
         )
-    return min(config.epochs, int(left / per_epoch))
+    return min(config.resolved_epochs, int(left / per_epoch))
 
 
 def _seconds_per_step(

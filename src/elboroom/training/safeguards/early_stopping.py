@@ -1,10 +1,11 @@
-"""Early stopping: training ends after some evaluations without a better held-out ELBO."""
+"""The best held-out ELBO: its weights are kept, and training ends early without a new one."""
 
 import math
 from collections.abc import Sequence
 
 from elboroom.config import TrainConfig
-from elboroom.training.state import EpochMetrics
+from elboroom.model.vae import VAE
+from elboroom.training.state import EpochMetrics, Snapshot, TrainState
 
 Evaluated = list[tuple[EpochMetrics, float]]
 
@@ -31,3 +32,28 @@ def out_of_patience(history: Sequence[EpochMetrics], config: TrainConfig) -> boo
     )
     since = config.patience or 0
     return len(elbos) > since and max(elbos[-since:]) <= max(elbos[:-since])
+
+
+def final_epoch(history: Sequence[EpochMetrics], config: TrainConfig) -> EpochMetrics | None:
+    """Return the epoch whose weights a finished model has: the best if it is kept, else the last.
+
+    None if there is no epoch.
+    """
+    evaluated = evaluations_after_warmup(history, config) if config.keep_best else []
+    if evaluated:
+        return max(evaluated, key=lambda pair: pair[1])[0]
+    return history[-1] if history else None
+
+
+def keep_best(model: VAE, state: TrainState, config: TrainConfig, *, ended: bool) -> None:
+    """Copy the weights of a new best held-out ELBO; at the end of training, return to them.
+
+    It does nothing unless `config.keep_best`. It is called after each epoch.
+    """
+    if not config.keep_best:
+        return
+    if final_epoch(state.history, config) is state.history[-1]:
+        copies = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        state.best = Snapshot(state.step, copies)
+    if ended and state.best is not None:
+        model.load_state_dict(state.best.tensors)

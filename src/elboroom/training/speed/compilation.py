@@ -114,7 +114,7 @@ def seconds_saved(
     each = decoder_network(decoder).values_outside_products(tuple(part.images.shape[1:]))
     decoded = objective.k * objective.m * batch * each
     per_value, per_step = _SAVED[device.type]
-    return config.epochs * steps_per_epoch(config, part) * (per_value * decoded + per_step)
+    return config.resolved_epochs * steps_per_epoch(config, part) * (per_value * decoded + per_step)
 
 
 def is_compiled(

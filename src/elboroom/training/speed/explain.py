@@ -86,7 +86,7 @@ def _networks(
     if compiled:
         saved = seconds_saved(decoder, part, config, objective, device)
         return (
-            f"compiled, which saves about {saved:,.0f} s in {config.epochs:,} epochs, by "
+            f"compiled, which saves about {saved:,.0f} s in {config.resolved_epochs:,} epochs, by "
             f"measurements on {MEASURED_ON[device.type]}"
         )
     why = why_not_compilable(device) or "compiling would take longer than it saves"
