@@ -192,8 +192,6 @@ class Dataset:
                 why=f"found the parts {names}",
                 fix="name one of these; --validation of `elboroom train` makes a validation part",
             )
-        if name == "all" and self.identity.split == WHOLE:
-            return self.test
         if name == "all":
             distinct = {id(part): part.drawn_once() for part in self.parts.values()}
             return join([*distinct.values()])

@@ -70,7 +70,7 @@ def _whole(source: Source, config: DataConfig, of_run: Identity) -> Dataset:
     for part in source.parts:
         parts.append(read_part(Rows.of(part), source, replace(once, start=start)))
         start += len(part)
-    whole = parts[0] if len(parts) == 1 else join(parts)
+    whole = join(parts)
     values = None if of_run.values is None else value_kind([whole])
     if values is not None and of_run.values is not None:
         _require_values(source, values, of_run.values)

@@ -176,6 +176,8 @@ def join(parts: list[Part]) -> Part:
 
     Rows of several arrays follow in the order of the arrays, and are numbered through.
     """
+    if len(parts) == 1:
+        return parts[0]
     numbers, array = np.concatenate([part.numbers for part in parts]), _arrays(parts)
     order = np.lexsort((numbers, array))
     labels = [part.labels for part in parts if part.labels is not None]
