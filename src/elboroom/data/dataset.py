@@ -15,7 +15,7 @@ from elboroom.data.binarisation import Binarisation
 from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.groups import with_groups
 from elboroom.data.given_arrays import as_arrays
-from elboroom.data.identity import WHOLE, Identity
+from elboroom.data.identity import Identity
 from elboroom.data.part import Part, join, noun, read_part
 from elboroom.data.reading import Reading
 from elboroom.data.source import Source
