@@ -108,9 +108,9 @@ def test_names_of_classes_are_counted_from_0():
             of_parts(wrong, names=names)
 
 
-def test_a_hundred_thousand_classes_are_read_at_once():
-    labels = np.random.default_rng(0).permutation(100_000)
-    positions, classes = read_labels(labels.astype(str), 100_000, "id")
+def test_twenty_thousand_classes_are_read_at_once():
+    labels = np.random.default_rng(0).permutation(20_000)
+    positions, classes = read_labels(labels.astype(str), 20_000, "id")
     assert classes[:11] == tuple(map(str, range(11)))
     np.testing.assert_array_equal(positions, labels)
 

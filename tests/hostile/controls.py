@@ -10,7 +10,7 @@ from safetensors.torch import load
 
 from elboroom import untrusted
 from elboroom.config import typed_tables
-from elboroom.data.formats import folder, folder_listing, npy, png, zip_files
+from elboroom.data.formats import folder, folder_listing, idx, mat, npy, png, pt, zip_files
 from elboroom.data.formats.npy import NpyHeader
 from elboroom.runs import checkpoints, config_file, provenance, results
 from elboroom.runs.checkpoints import checkpoint, manifest
@@ -43,6 +43,15 @@ CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
         ["npz a bomb", "npz a bomb of bombs at one place"],
     ),
     "directories": (zip_files, "_LARGEST_READ", 1 << 40, ["npz 30,000 members"]),
+    "bombs of IDX": (idx, "require_dense", nothing, ["user idx a bomb"]),
+    "bombs of MATLAB": (
+        mat,
+        "require_dense",
+        nothing,
+        ["mat a bomb", "mat a small file that claims much"],
+    ),
+    "bombs of tensors": (pt, "require_dense", nothing, ["pt gigabytes in many tensors"]),
+    "pickles of tensors": (pt, "_LARGEST_PICKLE", 1 << 30, ["pt a pickle of a MiB"]),
     "sizes of pictures": (png, "_require_size", nothing, ["png 10^10 pixels"]),
     "pixels of pictures": (
         png,

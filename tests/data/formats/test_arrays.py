@@ -519,7 +519,8 @@ def test_labels_that_are_no_classes_are_left_out_and_said():
     arrays = {"x": GREY, "y": np.array([0.5, 2.0])}
     source = source_of("my.npz", arrays, DataConfig())
     assert (source.train.labels, source.classes) == (None, None)
-    assert source.notes[1].startswith("the labels y are not classes, and are left out: found 0.5")
+    (note,) = source.notes
+    assert note.startswith("the labels y are not classes, and are left out: found 0.5")
 
 
 def test_labels_of_another_number_of_rows_are_refused():
@@ -586,11 +587,16 @@ def test_bytes_beside_floats_are_refused_with_both_types(how: str, order: int):
     values = [GREY, (GREY / 255).astype("float32")][::order]
     arrays = dict(zip(("x_train", "x_test"), values, strict=True))
     names = [f"{a.min():g} to {a.max():g} of type {a.dtype} in {n}" for n, a in arrays.items()]
+    (of_bytes,) = (n for n, a in arrays.items() if a.dtype == np.uint8)
     assert refused(arrays, binarisation=how) == [
         "the parts of my.npz differ in type",
         f"found {names[0]}; {names[1]}",
-        "save all parts as uint8 in 0…255, or all as floats of one scale",
+        f"divide the bytes by 255: ({of_bytes} / 255).astype('float32')",
     ]
+    arrays = {n: a if a.dtype == np.uint8 else a - 1 for n, a in arrays.items()}
+    assert refused(arrays, binarisation=how)[2] == (
+        "save all parts as uint8 in 0…255, or all as floats of one scale"
+    )
 
 
 @pytest.mark.parametrize(

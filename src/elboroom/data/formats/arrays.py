@@ -35,16 +35,10 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
     group_by = {array for array in arrays if array == config.group_by}
     roles = assign_roles(name, arrays, {*config.unused, *group_by})
     stored = {part: _require_rows(name, roles, arrays, part) for part in _present(roles)}
-    images = stored
-    _require_one_shape(name, images, roles)
-    masks = _masks(name, images, roles, arrays)
-    known = {roles[Role(p, "images")]: _known(a, masks.get(p)) for p, a in images.items()}
-    white = white_value(name, known, config)
-    mapped = isinstance(images["train"], np.memmap)
-    if masks:
-        images = {part: _apply_mask(a, masks.get(part), white) for part, a in images.items()}
-        white = 1.0
+    _require_one_shape(name, stored, roles)
+    images, white = _in_units_of_white(name, stored, roles, arrays, config)
     labels, classes, notes = _labels(images, roles, arrays)
+    used = roles if classes else {r: n for r, n in roles.items() if r.kind != "labels"}
     groups = {g: group_numbers(arrays[g], len(images["train"]), g) for g in group_by}
     parts = {
         part: SourcePart(
@@ -63,13 +57,32 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         test=parts.get("test"),
         classes=classes,
         white=white,
-        mapped=mapped,
-        notes=(*_read_note(roles, config.unused), *notes),
+        mapped=isinstance(images["train"], np.memmap),
+        notes=(*_read_note(used, config.unused), *notes),
     )
 
 
 def _present(roles: Mapping[Role, str]) -> list[str]:
     return [part for part in _PARTS if Role(part, "images") in roles]
+
+
+def _in_units_of_white(
+    name: str,
+    stored: Mapping[str, np.ndarray],
+    roles: Mapping[Role, str],
+    arrays: Mapping[str, np.ndarray],
+    config: DataConfig,
+) -> tuple[Mapping[str, np.ndarray], float]:
+    """Return the images of each part and the value that stands for 1, after checking the values.
+
+    Masked images are in units of 1 and NaN where they are not known.
+    """
+    masks = _masks(name, stored, roles, arrays)
+    known = {roles[Role(p, "images")]: _known(a, masks.get(p)) for p, a in stored.items()}
+    white = white_value(name, known, config)
+    if not masks:
+        return stored, white
+    return {part: _apply_mask(a, masks.get(part), white) for part, a in stored.items()}, 1.0
 
 
 def _read_note(roles: Mapping[Role, str], unused: Collection[str]) -> list[str]:

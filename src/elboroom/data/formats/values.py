@@ -150,10 +150,14 @@ def _require_one_type(source: str, ranges: Sequence[ValueRange]) -> None:
     """Check that no part has bytes above 1 beside another type, whose white may be another."""
     if len({r.is_bytes for r in ranges}) == 1 or all(r.high <= 1 for r in ranges if r.is_bytes):
         return
+    fix = "save all parts as uint8 in 0…255, or all as floats of one scale"
+    if all(r.low >= 0 and r.high <= 1 for r in ranges if not r.is_bytes):
+        name = next(r.name for r in ranges if r.is_bytes and r.high > 1)
+        fix = f"divide the bytes by 255: ({name} / 255).astype('float32')"
     raise DataError(
         f"the parts of {source} differ in type",
         why="found " + "; ".join(map(str, ranges)),
-        fix="save all parts as uint8 in 0…255, or all as floats of one scale",
+        fix=fix,
     )
 
 
