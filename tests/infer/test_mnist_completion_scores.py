@@ -67,7 +67,7 @@ def test_reliable_scores_lie_within_three_standard_errors(latents, name):
     # grids are refined until log p changes by less than 1e-3 nats
     within = off.abs() < 3 * (found.standard_error.square() + error.square()).sqrt() + 2e-3
     good = found.reliable
-    print(
+    print(  # noqa: T201
         f"\n{name}, {latents} latents: {within[good].double().mean():.1%} within 3 s.e., "
         f"worst {off[good].abs().max():.2f} nats, flagged {(~good).double().mean():.0%}"
     )

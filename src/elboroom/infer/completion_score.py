@@ -234,7 +234,7 @@ def _unweighted(posterior: Posterior, draws: int) -> _Draws:
 
 @dataclass(frozen=True)
 class _Case:
-    """What is scored: the data x and the masks of the seen and of the known pixels, (B, *event)."""
+    """A completion to score: x and the masks of its seen and of its known pixels, (B, *event)."""
 
     model: VAE
     x: Tensor
