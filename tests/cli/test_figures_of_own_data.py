@@ -11,6 +11,7 @@ from tests.support.outcomes import error
 
 RNG = np.random.default_rng(0)
 OPTIONS = ["--hidden", "8", "--epochs", "1", "--threads", "1", "--quiet"]
+BINARY = ["--binarisation", "threshold"]
 REAL = ["--binarisation", "none", "--likelihood", "gaussian"]
 
 
@@ -18,7 +19,9 @@ REAL = ["--binarisation", "none", "--likelihood", "gaussian"]
 def train(elboroom: Command, tmp_path: Path):
     """Train a run on some arrays or a folder."""
 
-    def trained(source: Path | None = None, options: list[str] = [], **arrays: np.ndarray) -> Path:  # noqa: B006
+    def trained(
+        source: Path | None = None, options: list[str] = BINARY, **arrays: np.ndarray
+    ) -> Path:
         if source is None:
             source = tmp_path / "x.npz"
             np.savez(source, **arrays)  # type: ignore[arg-type]

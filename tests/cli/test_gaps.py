@@ -96,6 +96,10 @@ def test_one_image_has_no_standard_error(elboroom: Command, run: Path):
     options = ["--images", "1", "--json", "--method"]
     found = json.loads(elboroom("gaps", run, *options).out)
     assert found["log_evidence"]["standard_error"] is None
+    assert found["log_evidence"]["reason"] == "one image"
+    text = elboroom("gaps", run, *options[:2], "--method").out
+    assert "unknown" in text
+    assert "nan" not in text
 
 
 @pytest.mark.parametrize(

@@ -28,32 +28,41 @@ def saved(tmp_path: Path, array: Any) -> Path:
 
 def test_data_that_is_missing_is_refused(elboroom: Command, tmp_path: Path):
     path = tmp_path / "no.npz"
-    assert refused(elboroom, tmp_path, "--data", path) == [
-        f"cannot read {path} as data",
-        f"[Errno 2] No such file or directory: '{path}'",
-        "give `mnist`, or the path of one array of images, a .npy written by numpy.save; of "
-        "images, and labels, masks or a test part, a .npz written by numpy.savez; of a folder of "
-        "PNG pictures, or of one folder for each class, or of `train` and `test`",
-    ]
+    what, why, fix = refused(elboroom, tmp_path, "--data", path)
+    assert what == f"cannot read {path} as data"
+    assert why == f"[Errno 2] No such file or directory: '{path}'"
+    assert fix.startswith("give `mnist`, or the path of one array of images or rows, a .npy")
 
 
 def test_data_of_nan_alone_is_refused(elboroom: Command, tmp_path: Path):
     path = saved(tmp_path, [[np.nan, np.nan]] * 4)
     assert refused(elboroom, tmp_path, "--data", path) == [
-        f"the values in {path} cannot be used",
-        "found only NaN; expected uint8 in 0…255, booleans, or numbers in [0, 1]",
+        "the values in my.npy cannot be used",
+        "found only NaN in images; expected finite numbers, NaN where one is missing",
         "give some values that are not missing",
     ]
 
 
-def test_data_out_of_range_is_refused(elboroom: Command, tmp_path: Path):
-    path = saved(tmp_path, [[0.0, 255.0]])
-    assert refused(elboroom, tmp_path, "--data", path) == [
-        f"the values in {path} cannot be used",
-        "found 0 to 255 of type float64; expected uint8 in 0…255, booleans, or numbers in [0, 1]",
-        "divide by the largest possible value, save grey levels as uint8, or read real floats "
-        "with --binarisation none and --likelihood gaussian",
+def test_data_out_of_range_is_not_made_binary(elboroom: Command, tmp_path: Path):
+    path = saved(tmp_path, [[0.0, 255.0]] * 4)
+    assert refused(elboroom, tmp_path, "--data", path, "--binarisation", "threshold") == [
+        "the values in my.npy cannot be made binary by threshold",
+        "found 0 to 255 of type float64 in images; expected uint8 in 0…255, booleans, or numbers "
+        "in [0, 1]",
+        "divide by 255, or leave out --binarisation threshold, so that they are read as real "
+        "values",
     ]
+
+
+def test_an_array_that_would_not_be_used_is_refused_until_it_is_named(
+    elboroom: Command, tmp_path: Path
+):
+    np.savez(tmp_path / "my.npz", images=np.eye(40, 9), ids=np.arange(40), note=np.zeros(2))
+    what, _, fix = refused(elboroom, tmp_path, "--data", tmp_path / "my.npz")
+    assert what == "my.npz has arrays that would not be used: ids, note"
+    assert fix == "rename it, or leave it out with --unused ids note"
+    options = ["--unused", "ids", "note", "--epochs", 1, "--hidden", 4, "--out", tmp_path / "run"]
+    assert elboroom("train", "--data", tmp_path / "my.npz", *options).code == 0
 
 
 def test_grey_data_without_binarisation_is_refused(elboroom: Command, tmp_path: Path, digits: Path):

@@ -119,6 +119,13 @@ def test_rows_of_one_group_stay_together():
     assert sorted(len(part) for part in data.parts.values()) == [5, 10, 35]
 
 
+def test_groups_may_be_in_a_file(tmp_path: Path):
+    np.save(tmp_path / "who.npy", np.repeat(np.arange(10), 5))
+    config = DataConfig(group_by=str(tmp_path / "who.npy"))
+    found = Dataset.from_arrays(TABLE, config=config)
+    assert found.identity == Dataset.from_arrays(TABLE, groups=np.arange(50) // 5).identity
+
+
 @pytest.mark.parametrize(
     ("arrays", "what"),
     [

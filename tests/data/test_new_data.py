@@ -140,3 +140,19 @@ def test_data_of_a_run_in_batches_stay_on_disk():
     found = new("new.npy", run).test
     assert found.on_disk
     np.testing.assert_array_equal(found.x, TABLE[::-1])
+
+
+def test_groups_and_validation_of_the_own_data_are_found_again():
+    subject = np.arange(50) // 5
+    np.savez("own.npz", x=TABLE, subject=subject)
+    np.save("who.npy", subject)
+    for group_by in ("subject", "who.npy"):
+        source = "own.npz" if group_by == "subject" else "x.npy"
+        np.save("x.npy", TABLE)
+        config = DataConfig(source, group_by=group_by, validation=10)
+        run = config, load_data(config)
+        moved = Path("moved" + source)
+        moved.write_bytes(Path(source).read_bytes())
+        assert new(str(moved), run).identity.drawn_rows == run[1].identity.drawn_rows
+        np.save("new.npy", TABLE[:6] + 1)
+        assert len(new("new.npy", run).test) == 6

@@ -218,7 +218,8 @@ def test_a_traversal_walks_the_most_active_latents_first_and_the_others_rest(sho
         def forward(self, z):
             return (self.weights * z).unsqueeze(-1).unsqueeze(-3)  # (…, 1, 4, 1)
 
-    model = VAE(torch.nn.Linear(4, 4), Decoder(), 4)
+    model = VAE.from_config(ModelConfig(4, (3,)), (1, 4, 1), generator=stream(1, "w"))
+    model.decoder = Decoder()
     walks, steps = shown("traversal", replace(subject, model=model, event_shape=(1, 4, 1)))
     np.testing.assert_allclose(steps, np.linspace(-3, 3, 13), atol=1e-6)
     assert shown.words["names"] == ["z₂", "z₄", "z₁", "z₃"]

@@ -80,7 +80,9 @@ class Selection:
 
     def title(self, step: int) -> str:
         """Name the data, the rows, the mask and the checkpoint, in one line."""
-        rows = self.chosen.identity.title(len(self), self.chosen.name, self.chosen.rows.nouns)
+        part = self.chosen.rows
+        nouns = part.noun if len(self) == 1 else part.nouns
+        rows = self.chosen.identity.title(len(self), self.chosen.name, nouns)
         return f"{rows}, {self.mask_name or 'all'} seen, step {step:,}"
 
     def describe(self, *, step: int, seed: int) -> dict[str, Any]:

@@ -98,15 +98,15 @@ def explain(config: Config) -> None:
         plain_console().print(f"{choice}: {reason}")
 
 
+def _own_network(config: Config) -> NetworkFactory | None:
+    """Import the factory of --network, which the user names here; None for a name of elboroom's."""
+    return import_factory(config.model.network) if config.model.has_own_network else None
+
+
 def _print_summary(data: Dataset, asked: Config, config: Config, *, stderr: bool = False) -> None:
     console = plain_console(stderr=stderr)
     for line in summary(data, config.model, asked=asked.model.likelihood):
         console.print(line)
-
-
-def _own_network(config: Config) -> NetworkFactory | None:
-    """Import the factory of --network, which the user names here; None for a name of elboroom's."""
-    return import_factory(config.model.network) if config.model.has_own_network else None
 
 
 @contextmanager
@@ -159,17 +159,17 @@ def _closing_message(
     run: Run, state: TrainState, held_out: str, *, finished: bool, early: bool
 ) -> str:
     """Report how training ended, and the next command to run."""
-    trust = " --trust" if run.config.model.has_own_network else ""
+    trust = ["--trust"] if run.config.model.has_own_network else []
     if not finished:
         return (
             f"stopped at step {state.step:,}; the run is in {run.path}\n"
-            f"resume with: {command('train', '--resume', run.path)}{trust}"
+            f"resume with: {command('train', '--resume', run.path, *trust)}"
         )
     best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
         f"{_early_end(run, state, held_out) if early else ''}"
         f"trained: {_last_elbo(state, held_out, run.config.train)}; the run is in {run.path}\n"
-        f"next: {command('report', run.path)}{trust}{best}"
+        f"next: {command('report', run.path, *trust)}{best}"
     )
 
 

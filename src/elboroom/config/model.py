@@ -50,7 +50,8 @@ class ModelConfig:
         Normalisation, arg(help=listed("Normalisation before each activation.", NORMALISATIONS))
     ] = "none"
     data_bias: bool = False
-    """Initialise the mean of p(x | z) at the mean of the training part."""
+    """Initialise the mean of p(x | z) at the mean of the training part, except with networks of
+    your own."""
 
     posterior: Annotated[
         PosteriorName, arg(help=listed("Family of the encoder's q(z | x).", POSTERIORS))
@@ -112,11 +113,11 @@ class ModelConfig:
         require(diagonal, "posterior", self.posterior, "diagonal with --prior vamp")
 
     @property
-    def may_have_noise(self) -> bool:
-        """True unless the likelihood is known to have no scale beside the decoder's output."""
-        return self.likelihood in ("auto", "gaussian", "discretized-logistic")
-
-    @property
     def has_own_network(self) -> bool:
         """True if `network` names a factory, whose code makes the networks."""
         return re.fullmatch(r"[^\s:]+:[^\s:]+", self.network) is not None
+
+    @property
+    def may_have_noise(self) -> bool:
+        """True unless the likelihood is known to have no scale beside the decoder's output."""
+        return self.likelihood in ("auto", "gaussian", "discretized-logistic")

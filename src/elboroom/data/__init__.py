@@ -1,8 +1,10 @@
 """Bytes → Dataset: read, split, binarise."""
 
 from elboroom.config import BinarisationName, DataConfig, Split
-from elboroom.data.dataset import Dataset, Identity, not_data, require_dataset
-from elboroom.data.load import dataset_of, load_new, read_source
+from elboroom.data.dataset import Dataset, not_data, require_dataset
+from elboroom.data.formats.groups import with_groups
+from elboroom.data.identity import Identity
+from elboroom.data.load import load_new, read_source
 from elboroom.data.part import Part, noun
 from elboroom.data.reading import Reading
 
@@ -41,4 +43,5 @@ def load_data(config: DataConfig) -> Dataset:
     """
     if not isinstance(config, DataConfig):
         raise not_data(config, "DataConfig")
-    return dataset_of(read_source(config), config.resolved())
+    source = with_groups(read_source(config), config.group_by)
+    return Dataset.of(source, config.resolved())

@@ -1,9 +1,9 @@
-"""The Dataset: images in parts, and the identity that every result carries."""
+"""The Dataset: parts of one source, and its identity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -11,60 +11,21 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from elboroom.config import DataConfig, PartName, ValueKind
-from elboroom.data.part import Part, join, noun
+from elboroom.data.binarisation import Binarisation
+from elboroom.data.formats.arrays import source_of
+from elboroom.data.formats.groups import with_groups
+from elboroom.data.given_arrays import as_arrays
+from elboroom.data.identity import WHOLE, Identity
+from elboroom.data.part import Part, join, noun, read_part
 from elboroom.data.reading import Reading
+from elboroom.data.source import Source
+from elboroom.data.splits import divide
 from elboroom.data.value_kind import value_kind
-from elboroom.errors import IncomparableError, UsageError
+from elboroom.data.variation import require_variation
+from elboroom.errors import UsageError
 
-WHOLE = "whole"
-"""Name of the split of new data, every row of which is in the test part."""
-_COMPARED = ("sha256", "binarisation", "split", "test_images", "drawn_rows")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """The properties of the data that two results must share to be compared."""
-
-    source: str
-    """Name of the data, which may be another one where they have been renamed."""
-    sha256: str
-    """Digest of the source's images, before any binarisation."""
-    binarisation: str
-    split: str
-    test_images: int
-    drawn_rows: str | None = None
-    """Digest of the rows of each part, if any part is drawn by classes or groups."""
-    values: ValueKind | None = None
-    """Kind of the values that the data are read with; None if they are made binary."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the properties that there are by name, as files hold them."""
-        return {name: value for name, value in vars(self).items() if value is not None}
-
-    def title(self, rows: int, part: str, nouns: str) -> str:
-        """Name the data, and some rows of a part, in one line."""
-        split = "" if self.split == WHOLE else f"{self.split} split, "
-        which = f"all {rows:,}" if part == "all" else f"{rows:,} {part}"
-        return f"{self.source}, {self.binarisation} binarisation, {split}{which} {nouns}"
-
-    def require_same(
-        self,
-        other: "Identity",
-        *,
-        what: str = "these results cannot be compared",
-        fix: str = "evaluate runs that share data, binarisation and split",
-    ) -> None:
-        """Check that `other` is the same data, under any name.
-
-        Raises:
-            IncomparableError: if they differ; it names every field that does.
-        """
-        mine, theirs = ({k: vars(i)[k] for k in _COMPARED} for i in (self, other))
-        unlike = [f"{k}: {mine[k]} against {theirs[k]}" for k in mine if mine[k] != theirs[k]]
-        if unlike:
-            raise IncomparableError(
-                what, why="they are of different data (" + "; ".join(unlike) + ")", fix=fix
-            )
+TRAIN_STREAM, TEST_STREAM = 0, 1
+"""Streams of static draws."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +45,42 @@ class Dataset:
     validation: Part | None
     test: Part
     reading: Reading | None = None
+
+    @classmethod
+    def of(cls, source: Source, config: DataConfig) -> "Dataset":
+        """Divide a source into parts, and make their values binary if the options ask for it.
+
+        Args:
+            source: rows of images.
+            config: resolved options of the data.
+
+        Raises:
+            DataError: if the rows cannot be divided so, or all training values come out equal.
+        """
+        division, name = divide(source, config), config.binarisation
+        train, validation = division.train, division.validation
+        drawn = Binarisation(name, source.white, missing=source.has_missing, stream=TRAIN_STREAM)
+        # Static draws give a row the same values in train and in validation.
+        held_out = drawn.held_out(stream=TRAIN_STREAM, start=len(train))
+        train_part = read_part(train, source, drawn)
+        require_variation(train_part, source)
+        data = cls(
+            identity=Identity(
+                source=source.name,
+                sha256=source.sha256,
+                binarisation=name,
+                split=config.split,
+                test_images=len(division.test),
+                drawn_rows=division.digest,
+            ),
+            train=train_part,
+            validation=None if validation is None else read_part(validation, source, held_out),
+            test=read_part(division.test, source, drawn.held_out(stream=TEST_STREAM)),
+            reading=Reading.of(source, division.chosen),
+        )
+        if name != "none":
+            return data
+        return replace(data, identity=replace(data.identity, values=data.kind))
 
     @classmethod
     def from_arrays(
@@ -126,24 +123,26 @@ class Dataset:
             DataError: if an array does not fit the others, or has values that are not those of
                 data; the message names what was expected, what was found and the fix.
         """
-        # The readers make datasets, so that this module cannot import them.
-        from elboroom.data.load import dataset_of_arrays
-
-        arrays = {
-            "x_train": x_train,
-            "x_validation": x_validation,
-            "x_test": x_test,
-            "y_train": y_train,
-            "y_validation": y_validation,
-            "y_test": y_test,
-            "mask_train": mask,
-            "mask_validation": mask_validation,
-            "mask_test": mask_test,
-            "groups": groups,
-            "class_names": class_names,
-        }
-        given = {key: value for key, value in arrays.items() if value is not None}
-        return dataset_of_arrays(name, given, config or DataConfig())
+        arrays = as_arrays(
+            {
+                "x_train": x_train,
+                "x_validation": x_validation,
+                "x_test": x_test,
+                "y_train": y_train,
+                "y_validation": y_validation,
+                "y_test": y_test,
+                "mask_train": mask,
+                "mask_validation": mask_validation,
+                "mask_test": mask_test,
+                "groups": groups,
+                "class_names": class_names,
+            }
+        )
+        config = replace(config or DataConfig(), source=name)
+        if groups is not None:
+            config = replace(config, group_by="groups")
+        source = source_of(name, arrays, config).with_origins()
+        return cls.of(with_groups(source, config.group_by), config.resolved())
 
     @property
     def event_shape(self) -> tuple[int, ...]:

@@ -10,7 +10,8 @@ from torch import Tensor
 from elboroom.data import masks
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.lazy_images import JoinedImages, LazyImages
-from elboroom.data.source import rows_at_once
+from elboroom.data.rows import Rows
+from elboroom.data.source import Source, rows_at_once
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,20 @@ class Part:
     @property
     def _rows_at_once(self) -> int:
         return rows_at_once(tuple(self.images.shape[1:]))
+
+
+def read_part(rows: Rows, source: Source, binarisation: Binarisation) -> Part:
+    """Read some rows of a source as a part; they stay on disk if the source does."""
+    images = LazyImages(rows, binarisation)
+    return Part(
+        images if source.mapped else images.load(),
+        None if rows.labels is None else torch.tensor(rows.labels),
+        binarisation,
+        source_rows=rows.index,
+        files=rows.files,
+        classes=source.classes,
+        origin=rows.part.origin,
+    )
 
 
 def noun(event_shape: tuple[int, ...]) -> str:

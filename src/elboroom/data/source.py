@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -107,6 +107,18 @@ class Source:
             float(ends(values)) for ends, values in ((np.nanmin, lows), (np.nanmax, highs))
         )
         return Scan(digest.hexdigest(), low, high, missing)
+
+    def with_origins(self) -> "Source":
+        """Return the source with names for its arrays that differ, as do those of most formats.
+
+        Rows of several arrays with the same number could be mistaken for another otherwise.
+        """
+        if len({part.origin for part in self.parts}) == len(self.parts):
+            return self
+        validation = self.validation and replace(self.validation, origin="validation")
+        test = self.test and replace(self.test, origin="test")
+        train = replace(self.train, origin="train")
+        return replace(self, train=train, validation=validation, test=test)
 
     def _chunks(self) -> Iterator[np.ndarray]:
         for part in self.parts:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elboroom.data.dataset import Part
+from elboroom.data.part import Part
 from elboroom.data.source import Source
 
 _WHOLE = 1e-3  # distance of a level from a whole number after its scaling in float32

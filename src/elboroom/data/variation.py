@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from elboroom.data.dataset import Part
+from elboroom.data.part import Part
 from elboroom.data.source import Source, in_chunks, rows_at_once
 from elboroom.errors import DataError
 

@@ -46,11 +46,10 @@ class Estimate:
             found: the table that `to_dict` returned.
             reason: why a number is unknown, if the table does not say it.
         """
-        mean, error = found["mean"], found["standard_error"]
-        if mean is not None and error is not None:
-            return cls(mean, error)
-        numbers = (math.nan if value is None else value for value in (mean, error))
-        return cls(*numbers, found.get("reason", reason))
+        known = (found["mean"], found["standard_error"])
+        mean, error = (math.nan if value is None else value for value in known)
+        reason = found.get("reason", reason)
+        return cls(mean, error, reason if math.isnan(mean) or math.isnan(error) else None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a table for JSON, with `reason` only where a number is unknown."""

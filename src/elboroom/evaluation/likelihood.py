@@ -112,7 +112,8 @@ class Evaluation:
     def title(self) -> str:
         """The data and the number of samples, in one line."""
         rows = len(self.per_image["elbo"])
-        return f"{self.identity.title(rows, self.part, f'{self.noun}s')}, K = {self.k}"
+        nouns = self.noun + "s" * (rows != 1)
+        return f"{self.identity.title(rows, self.part, nouns)}, K = {self.k}"
 
     def minus(self, other: "Evaluation") -> dict[str, Estimate]:
         """Estimate the mean difference of each quantity from paired images.

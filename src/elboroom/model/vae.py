@@ -13,7 +13,7 @@ from elboroom.errors import UsageError
 from elboroom.model.factory import NetworkFactory, made_by, name_of
 from elboroom.model.initial_images import require_images
 from elboroom.model.likelihoods import Bernoulli, Likelihood, ObservationModel, observation_model
-from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, decoder_network
+from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, EncoderNetwork, decoder_network
 from elboroom.model.networks.layers import at_least_float32
 from elboroom.model.own_parts import check_parts, example_of
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
@@ -108,7 +108,8 @@ class VAE(nn.Module):
         likelihood = observation_model(config, event_shape)
         if statistics is not None:
             likelihood.measure(statistics)
-        if config.data_bias:
+        has_bias = network is None or decoder_network(decoder).output_bias is not None
+        if config.data_bias and has_bias:
             mean = None if statistics is None else statistics.mean.float()
             mean = require_images(mean, event_shape, "decoder's output", likelihood.middle)
             start = likelihood.density.parameter_of(likelihood.standardise(mean))
@@ -150,6 +151,15 @@ class VAE(nn.Module):
         model = cls.__new__(cls)
         model._assemble(event_shape, *parts)
         return model
+
+    @property
+    def draws_globally(self) -> bool:
+        """True if the networks may draw from PyTorch's global random state, as dropout does."""
+        built_in = (
+            isinstance(self.encoder, EncoderNetwork),
+            isinstance(self.decoder, DecoderNetwork),
+        )
+        return not all(built_in)
 
     def fixed(
         self,
@@ -228,16 +238,6 @@ def least_weights(config: ModelConfig, event_shape: tuple[int, ...]) -> int:
     return networks + prior + family.least_weights(config.latents)
 
 
-def _require_units(likelihood: ObservationModel) -> None:
-    """Check that images can be standardised, as pseudo-inputs are those of the encoder."""
-    if likelihood.units is not None and not likelihood.is_measured:
-        raise UsageError(
-            "the pseudo-inputs cannot start at training images",
-            why="the encoder sees standardised values, and the units of the data are not known",
-            fix="give VAE.from_config the statistics of the training part",
-        )
-
-
 def _built_in(
     config: ModelConfig, event_shape: tuple[int, ...], generator: torch.Generator
 ) -> tuple[nn.Module, nn.Module]:
@@ -285,6 +285,16 @@ def _missing_factory(config: ModelConfig) -> UsageError:
         why="that is code, which elboroom does not run by itself",
         fix="use --trust, or in Python pass the function: network=…",
     )
+
+
+def _require_units(likelihood: ObservationModel) -> None:
+    """Check that images can be standardised, as pseudo-inputs are those of the encoder."""
+    if likelihood.units is not None and not likelihood.is_measured:
+        raise UsageError(
+            "the pseudo-inputs cannot start at training images",
+            why="the encoder sees standardised values, and the units of the data are not known",
+            fix="give VAE.from_config the statistics of the training part",
+        )
 
 
 def _set_output_bias(decoder: DecoderNetwork, parameter: Tensor) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from elboroom.config import PartName
 from elboroom.data import Dataset, Identity, Part
-from elboroom.data.dataset import WHOLE
+from elboroom.data.identity import WHOLE
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from elboroom.config import Config, ModelConfig, PartName
 from elboroom.config.checks import require
 from elboroom.config.data import MNIST
 from elboroom.data import Dataset, load_data, load_new, require_dataset
-from elboroom.data.dataset import WHOLE
+from elboroom.data.identity import WHOLE
 from elboroom.data.load import read_source
 from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
@@ -163,21 +163,15 @@ class Run:
             UsageError: if `epochs` is less than the run has.
             DiskError: if the config cannot be written.
         """
-        before = self.config.train
-        require(
-            epochs >= before.resolved_epochs,
-            "epochs",
-            epochs,
-            f"{before.resolved_epochs}, as now, or more",
-        )
+        before, now = self.config.train, self.config.train.resolved_epochs
+        require(epochs >= now, "epochs", epochs, f"{now}, as now, or more")
         write_epochs(self.path, epochs)
         self.config = replace(self.config, train=replace(before, epochs=epochs))
         if before.schedule != "constant":
-            last = before.resolved_epochs
-            was, now = (learning_rate(c, last) for c in (before, self.config.train))
+            was, rate = (learning_rate(c, now) for c in (before, self.config.train))
             warnings.warn(
                 f"the {before.schedule} schedule now ends after epoch {epochs}: after epoch "
-                f"{last} the learning rate is {now:.2g}, and was {was:.2g}",
+                f"{now} the learning rate is {rate:.2g}, and was {was:.2g}",
                 stacklevel=2,
             )
 

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -80,11 +80,14 @@ def train(
     last_step, stopped = config.resolved_epochs * schedule.steps_per_epoch, stop()
     clock, images = time.perf_counter(), 0
 
-    with _evaluation_mode_after(model), deferred_interrupt() as interrupted:
+    restored = _evaluation_mode_after(model), _global_random_state(model)
+    with restored[0], restored[1], deferred_interrupt() as interrupted:
         while state.step < last_step and not (stopped or out_of_patience(state.history, config)):
             for number in rollback.steps_until_check():
                 rows, rate, warmup = schedule.step(number)
                 restart(step.noise, config.seed, "step", number)
+                if model.draws_globally:
+                    torch.manual_seed(step.noise.initial_seed())
                 state.totals += step(rows, state.learning_rate_scale * rate, warmup)
                 state.step += 1
                 images += len(rows)
@@ -119,6 +122,12 @@ def _evaluation_mode_after(model: VAE) -> Iterator[None]:
         yield
     finally:
         model.eval()
+
+
+def _global_random_state(model: VAE) -> AbstractContextManager[None]:
+    """Restore PyTorch's global random state after training that seeds it at each step."""
+    devices = range(torch.cuda.device_count())
+    return torch.random.fork_rng(devices=devices, enabled=model.draws_globally)
 
 
 def _epoch_metrics(

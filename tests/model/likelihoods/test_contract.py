@@ -13,12 +13,16 @@ from elboroom.errors import DataError
 from elboroom.model.likelihoods import (
     LIKELIHOOD_CLASSES,
     Bernoulli,
+    GaussianPixels,
     LearnedNoise,
     Likelihood,
     ObservationModel,
+    Standardised,
+    Units,
     observation_model,
     require_support,
 )
+from tests.support.oracles import assert_rejected
 
 each_name = pytest.mark.parametrize("name", LIKELIHOOD_CLASSES)
 EVENT = (1, 4, 4)
@@ -79,6 +83,57 @@ def test_the_class_behind_a_model_is_found(name):
 def test_bounded_likelihoods_accept_nothing_beyond_black_and_white(name):
     kind, beyond = LIKELIHOOD_CLASSES[name], torch.tensor([-1.0, 2.0])
     assert kind.fits(beyond).any() != kind.bounded
+
+
+def assert_per_value(likelihood, x, mask):
+    """Each value has the log-density that remains where it alone is seen."""
+    found = likelihood.log_prob_per_value(x, mask)
+    assert found.shape == (3, *x.shape)
+    seen = torch.ones_like(x, dtype=torch.bool) if mask is None else mask.expand_as(x)
+    assert (found[:, ~seen] == 0).all()
+    torch.testing.assert_close(found.flatten(2).sum(-1), likelihood.log_prob(x, mask))
+    for place in range(x[0].numel()):
+        alone = torch.zeros(x[0].numel(), dtype=torch.bool)
+        alone[place] = True
+        alone = alone.view(x.shape[1:]) & seen
+        expected = likelihood.log_prob(x, alone)
+        torch.testing.assert_close(found.flatten(2)[..., place], expected)
+
+
+@each_name
+@pytest.mark.parametrize("scale", [(), (2, 1, 1), (2, 2, 3)])
+@pytest.mark.parametrize("standardised", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_log_densities_of_values_add_up(name, scale, standardised, masked):
+    g = torch.Generator().manual_seed(0)
+    kind, event = LIKELIHOOD_CLASSES[name], (2, 2, 3)
+    parameter = torch.randn(3, 4, *event, generator=g).double()
+    scales = [torch.rand(scale, generator=g).double() + 0.5] if kind.has_scale else []
+    likelihood = kind(parameter, *scales)
+    x = likelihood.sample(g)[0]
+    if standardised:
+        units = Units((2, 1, 1)).double()
+        units.location += 3.0
+        units.scale *= torch.tensor([0.1, 20.0]).view(2, 1, 1)
+        likelihood, x = Standardised(likelihood, units), units.restore(x)
+    mask = torch.rand(4, *event, generator=g) < 0.6 if masked else None
+    x = x if mask is None else x.masked_fill(~mask, torch.nan)
+    assert_per_value(likelihood, x, mask)
+
+
+def test_a_planted_bug_in_the_log_densities_of_values_is_noticed(monkeypatch):
+    g = torch.Generator().manual_seed(0)
+    units = Units((6,)).double()
+    units.scale *= torch.arange(1.0, 7.0)
+    inner = GaussianPixels(torch.randn(3, 4, 6, generator=g).double(), torch.ones(6).double())
+    x = torch.randn(4, 6, generator=g).double()
+    assert_per_value(Standardised(inner, units), x, None)
+    monkeypatch.setattr(
+        Standardised,
+        "log_prob_per_value",
+        lambda self, x, mask=None: self.inner.log_prob_per_value(self.units.standardise(x), mask),
+    )
+    assert_rejected(lambda: assert_per_value(Standardised(inner, units), x, None))
 
 
 def test_the_class_of_a_function_is_unknown():

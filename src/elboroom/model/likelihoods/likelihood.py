@@ -1,7 +1,8 @@
 """The contract of a likelihood: a density of pixels that are independent given z."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from dataclasses import fields
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -66,6 +67,19 @@ class Likelihood(ABC):
     @abstractmethod
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats of B events under each of G parameters, (G, B)."""
+
+    def log_prob_per_value(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Compute log p(x_i | z) in nats of each seen value, (..., B, *event); 0 where unseen.
+
+        Values are independent given z, so those of an event add up to `log_prob`. By default each
+        value is scored as an event of its own.
+        """
+        values: list[Tensor] = [getattr(self, f.name) for f in fields(cast(Any, self))]
+        shape = torch.broadcast_shapes(values[0].shape, x.shape)
+        leading = shape[: len(shape) - x.ndim]
+        alone = type(self)(*(v.expand(shape).reshape(*leading, -1, 1) for v in values))
+        column = None if mask is None else mask.expand_as(x).reshape(-1, 1)
+        return alone.log_prob(x.reshape(-1, 1), column).reshape(shape)
 
     @abstractmethod
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from elboroom.data.statistics import Statistics
 from elboroom.errors import DataError
-from elboroom.model.likelihoods.likelihood import Likelihood, total
+from elboroom.model.likelihoods.likelihood import Likelihood, seen, total
 
 _SMALLEST, _LARGEST = 1e-30, 1e30  # scales that leave float32 room for the values around them
 
@@ -91,6 +91,12 @@ class Standardised(Likelihood):
         """Compute log p(x_seen | z) in nats of B events under each of G parameters, (G, B)."""
         table = self.inner.log_prob_table(self.units.standardise(x), mask)
         return table - self._volume(x, mask)
+
+    def log_prob_per_value(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Compute log p(x_i | z) in nats of each seen value, (..., B, *event); 0 where unseen."""
+        # log p(x_i | z) = log p(y_i | z) − log scale_i
+        inner = self.inner.log_prob_per_value(self.units.standardise(x), mask)
+        return inner - seen(self.units.scale.log().expand_as(x), mask)
 
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute ∂ log p(x_seen | z) by the decoder's output, (..., B, *event)."""

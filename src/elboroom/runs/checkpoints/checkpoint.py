@@ -200,4 +200,11 @@ def _held_out_elbo(state: TrainState) -> float | None:
 
 
 def _to_bytes(tensors: dict[str, Tensor]) -> bytes:
-    return save_tensors({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
+    apart, memory = dict[str, Tensor](), set[int]()
+    for name, tensor in tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        # safetensors refuses memory that two names share, as weights that layers share have it.
+        shared = value.untyped_storage().data_ptr() in memory
+        apart[name] = value.clone() if shared else value
+        memory.add(value.untyped_storage().data_ptr())
+    return save_tensors(apart)

@@ -144,7 +144,8 @@ def _saved_bytes(
         saved[storage.data_ptr()] = storage
         return tensor
 
-    with saved_tensors_hooks(keep, lambda tensor: tensor):
+    apart = torch.random.fork_rng(devices=[])  # dropout would draw from the global random state
+    with apart, saved_tensors_hooks(keep, lambda tensor: tensor):
         bound(trial, x, part.seen(x), config=objective, generator=noise)
     return sum(storage.nbytes() for storage in saved.values())
 

@@ -51,7 +51,12 @@ def _collapse(history: Sequence[EpochMetrics], config: TrainConfig, part: str) -
 
 
 def _overfitting(history: Sequence[EpochMetrics], config: TrainConfig, part: str) -> str | None:
-    """Describe overfitting, if there is any: the held-out ELBO falls while the ELBO rises."""
+    """Describe overfitting, if there is any: the held-out ELBO falls while the ELBO rises.
+
+    Where the best weights are kept, it does no harm.
+    """
+    if config.keep_best:
+        return None
     last = evaluations_after_warmup(history, config)[-_FALLS - 1 :]
     if len(last) <= _FALLS or last[-1][0] is not history[-1]:
         return None

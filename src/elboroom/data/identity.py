@@ -1,0 +1,58 @@
+"""The Identity of the data, which every result carries."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from elboroom.config import ValueKind
+from elboroom.errors import IncomparableError
+
+WHOLE = "whole"
+"""Name of the split of new data, every row of which is in the test part."""
+
+_COMPARED = ("sha256", "binarisation", "split", "test_images", "drawn_rows")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The properties of the data that two results must share to be compared."""
+
+    source: str
+    """Name of the data, which may be another one where they have been renamed."""
+    sha256: str
+    """Digest of the source's images, before any binarisation."""
+    binarisation: str
+    split: str
+    test_images: int
+    drawn_rows: str | None = None
+    """Digest of the rows of each part, if any part is drawn by classes or groups."""
+    values: ValueKind | None = None
+    """Kind of the values that the data are read with; None if they are made binary."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the properties that there are by name, as files hold them."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def title(self, rows: int, part: str, nouns: str) -> str:
+        """Name the data, and some rows of a part, in one line."""
+        split = "" if self.split == WHOLE else f"{self.split} split, "
+        which = f"all {rows:,}" if part == "all" else f"{rows:,} {part}"
+        return f"{self.source}, {self.binarisation} binarisation, {split}{which} {nouns}"
+
+    def require_same(
+        self,
+        other: "Identity",
+        *,
+        what: str = "these results cannot be compared",
+        fix: str = "evaluate runs that share data, binarisation and split",
+    ) -> None:
+        """Check that `other` is the same data, under any name.
+
+        Raises:
+            IncomparableError: if they differ; it names every field that does.
+        """
+        mine, theirs = ({k: vars(i)[k] for k in _COMPARED} for i in (self, other))
+        unlike = [f"{k}: {mine[k]} against {theirs[k]}" for k in mine if mine[k] != theirs[k]]
+        if unlike:
+            raise IncomparableError(
+                what, why="they are of different data (" + "; ".join(unlike) + ")", fix=fix
+            )
