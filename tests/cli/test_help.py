@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -130,6 +131,16 @@ def test_training_starts_from_the_reference_preset(monkeypatch: Any, elboroom: C
     assert given_config(monkeypatch, elboroom) == PRESETS["reference"]
 
 
+def test_data_of_ones_own_take_their_preset(monkeypatch: Any, elboroom: Command):
+    asked = given_config(monkeypatch, elboroom, "--data", "my.npz")
+    own = PRESETS["own"]
+    assert asked == replace(own, data=replace(own.data, source="my.npz"))
+    named = given_config(monkeypatch, elboroom, "--data", "my.npz", "--preset", "reference")
+    assert named.train == PRESETS["reference"].train
+    short = given_config(monkeypatch, elboroom, "--data", "my.npz", "--epochs", "5")
+    assert short.train == replace(own.train, epochs=5)
+
+
 def test_training_starts_from_the_named_preset(monkeypatch: Any, elboroom: Command):
     assert given_config(monkeypatch, elboroom, "--preset", "mnist") == PRESETS["mnist"]
 
@@ -151,7 +162,7 @@ def test_other_options_go_before_the_preset(monkeypatch: Any, elboroom: Command)
         (["train", "--binarisation", "grey"], "invalid choice 'grey' for argument"),
         (
             ["train", "--epochs", "many"],
-            "Error parsing --epochs: invalid literal for int()",
+            "Error parsing --epochs: no type matching INT|{auto} could be instantiated",
         ),
         (["train", "--epoch", "3"], "--epochs"),
         (["evaluate"], "RUN"),
@@ -172,7 +183,7 @@ def test_wrong_usage_exits_2_and_names_what_is_wrong(
 @pytest.mark.parametrize(
     ("arguments", "option", "expected"),
     [
-        (["train", "--epochs", "0"], "--epochs 0", "epochs must be 1 or more"),
+        (["train", "--epochs", "0"], "--epochs 0", "epochs must be auto, or 1 or more"),
         (["train", "--seed", "-1"], "--seed -1", "seed must be in [0, 2^63)"),
         (["evaluate", "run", "--k", "0"], "--k 0", "k must be 1 or more"),
         (["evaluate", "run", "--seed", "-1"], "--seed -1", "seed must be in [0, 2^63)"),

@@ -68,12 +68,18 @@ def test_the_same_command_gives_the_same_model(
 
 def test_a_run_that_ends_before_its_warmup_warns(shell: Command, small: list[str], tmp_path: Path):
     outcome = shell("train", *small, "--warmup", "8", "--quiet", "--out", tmp_path / "run")
-    assert outcome == (
-        0,
-        "",
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err.startswith(
         "warning: training ends at β = 0.25, before the end of the warm-up, so its objective "
-        "is not a bound on log p(x). Use --warmup 2 or less, or more --epochs.\n",
+        "is not a bound on log p(x). Use --warmup 2 or less, or more --epochs.\n"
     )
+
+
+def test_a_run_below_its_marginals_says_so(shell: Command, small: list[str], tmp_path: Path):
+    outcome = shell("train", *small, "--quiet", "--out", tmp_path / "run")
+    assert outcome.code == 0
+    assert "is below that of independent values with their own means" in outcome.err
+    assert "train with more --epochs" in outcome.err
 
 
 def test_a_warmup_that_ends_with_the_run_does_not_warn(

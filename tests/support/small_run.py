@@ -35,7 +35,8 @@ def write_digits(path: Path) -> Path:
 def small_options(digits: Path) -> list[str]:
     """Return the options of a training on these digits that takes a moment."""
     model = ["--data", str(digits), "--binarisation", "threshold", "--hidden", "16"]
-    return [*model, "--batch-size", "50", "--epochs", "2", "--threads", "1"]
+    preset = ["--preset", "reference"]
+    return [*model, "--batch-size", "50", "--epochs", "2", "--threads", "1", *preset]
 
 
 def small_run(path: Path) -> Path:

@@ -15,6 +15,7 @@ from elboroom import (
     Dataset,
     ModelConfig,
     ObjectiveConfig,
+    Run,
     TrainConfig,
     evaluate,
     infer,
@@ -26,6 +27,7 @@ from elboroom.config import Precision
 from elboroom.training import resolve as resolving
 from elboroom.training.initial_model import new_model
 from elboroom.training.safeguards.baseline import baseline
+from tests.support.command import Command
 from tests.support.fit_cases import generator
 
 COLUMNS = 6
@@ -269,3 +271,19 @@ def own_data(kind: str) -> np.ndarray:
     centre = g.uniform(2, 5, (2, 250, 1, 1))
     blobs = np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / 6)
     return blobs > 0.5 if kind == "binary pictures" else (230 * blobs).astype(np.uint8)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["table", "binary pictures", "byte pictures"])
+def test_the_command_line_ends_above_the_marginals_without_options(
+    kind: str, tmp_path: Path, shell: Command
+):
+    np.save(tmp_path / "own.npy", own_data(kind))
+    outcome = shell("train", "--data", tmp_path / "own.npy", "--out", tmp_path / "run")
+    assert outcome.code == 0, outcome.err
+    assert "is below that of" not in outcome.err
+    run = Run(tmp_path / "run")
+    data, model = run.load_data(), run.load_model()  # the final weights, not those of --best
+    found = baseline(model.likelihood, data)
+    assert found is not None
+    assert evaluate(model, data, k=10, seed=0).estimates["elbo"].mean > found.log_prob + 1

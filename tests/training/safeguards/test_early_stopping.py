@@ -10,9 +10,14 @@ from elboroom.config import ModelConfig, TrainConfig
 from elboroom.data import Dataset, Identity, Part
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
+from elboroom.runs.checkpoints.tensors import expected_tensors, from_tensors, to_tensors
 from elboroom.training.loop import train
-from elboroom.training.safeguards.early_stopping import evaluations_after_warmup, out_of_patience
-from elboroom.training.state import EpochMetrics, TrainState
+from elboroom.training.safeguards.early_stopping import (
+    evaluations_after_warmup,
+    final_epoch,
+    out_of_patience,
+)
+from elboroom.training.state import EpochMetrics, TrainState, new_state
 
 
 def history(*held_out: float | None) -> list[EpochMetrics]:
@@ -91,3 +96,70 @@ def test_training_stops_early_where_the_history_runs_out_of_patience(data: Datas
     weights = [p.detach().clone() for p in model.parameters()]
     assert train(model, data, config, state=early).step == 4 * lost
     assert all(torch.equal(a, b) for a, b in zip(weights, model.parameters(), strict=True))
+
+
+def overfitted(config: TrainConfig, stop_at: int | None = None) -> tuple[VAE, TrainState]:
+    """Train until the held-out ELBO has long fallen, in one go or stopped and resumed."""
+    g = torch.Generator().manual_seed(0)
+    x = (torch.rand(40, 1, 4, 4, generator=g) < 0.5).to(torch.uint8)
+    identity = Identity("x", "0", "none", "standard", 20)
+    data = Dataset(identity, Part(x[:20], None), None, Part(x[20:], None))
+    model = VAE.from_config(ModelConfig(2, (32,)), (1, 4, 4), generator=stream(0, "weights"))
+    if stop_at is None:
+        return model, train(model, data, config)
+    state = new_state(model)
+    train(model, data, config, state=state, stop=lambda: state.step >= stop_at)
+    return model, train(model, data, config, state=state)
+
+
+KEPT = TrainConfig(
+    epochs=60,
+    batch_size=10,
+    learning_rate=1e-2,
+    evaluate_every=5,
+    keep_best=True,
+    threads=1,
+    device="cpu",
+    precision="fp32",
+    compile="off",
+)
+
+
+def test_the_weights_of_the_best_held_out_elbo_are_kept():
+    model, state = overfitted(KEPT)
+    best = final_epoch(state.history, KEPT)
+    assert best is not None
+    assert best.epoch < 60
+    alone, _ = overfitted(replace(KEPT, keep_best=False, epochs=best.epoch))
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, alone.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("stop_at", [3, 101])
+def test_a_stop_changes_nothing_about_the_weights_that_are_kept(stop_at: int):
+    model, _ = overfitted(KEPT)
+    resumed, _ = overfitted(KEPT, stop_at)
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, resumed.state_dict()[name]), name
+
+
+def test_the_weights_that_are_kept_are_saved_with_the_state():
+    model, state = overfitted(KEPT)
+    saved = {name: tensor.clone() for name, tensor in to_tensors(model, state).items()}
+    other = VAE.from_config(ModelConfig(2, (32,)), (1, 4, 4), generator=stream(1, "weights"))
+    back = new_state(other)
+    assert any(saved.keys() == expected.keys() for expected in expected_tensors(other, back))
+    from_tensors(other, back, state.step, saved)
+    assert state.best is not None
+    assert back.best is not None
+    assert back.best.step == state.best.step
+    for name, weight in state.best.tensors.items():
+        assert torch.equal(back.best.tensors[name], weight)
+
+
+def test_without_the_option_the_last_weights_stay():
+    config = replace(KEPT, keep_best=False)
+    _, state = overfitted(config)
+    assert state.best is None
+    assert final_epoch(state.history, config) is state.history[-1]
+    assert final_epoch([], KEPT) is None
