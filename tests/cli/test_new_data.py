@@ -82,7 +82,7 @@ def test_every_command_on_rows_takes_new_data(
     outcome = elboroom(command, table_run.path, "--data", b, *options)
     assert (outcome.code, outcome.err) == (0, "")
     if command == "complete":
-        assert json.loads(outcome.out)["completions"][7]["image"] == "all row 7"
+        assert json.loads(outcome.out)["completions"][7]["image"] == "row 7"
     if command == "figures":  # not in the place of the run's own
         assert outcome.out == f"{table_run.path}/figures/latent-new.png and .svg\n"
 
