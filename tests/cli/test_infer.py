@@ -249,7 +249,7 @@ def test_a_completion_does_not_depend_on_the_other_methods(elboroom: Command, ru
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        ([], "method must be 1 to 6 methods"),
+        ([], "method must be 1 to 6 methods, and one method with --out"),
         (["svi", "svi"], "method must be different methods"),
     ],
 )
