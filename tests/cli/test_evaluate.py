@@ -15,7 +15,7 @@ from tests.support.outcomes import error
 def test_evaluation_prints_a_table_and_stores_it(elboroom: Command, run: Path):
     outcome = elboroom("evaluate", run, "--k", 3)
     assert (outcome.code, outcome.err) == (0, "")
-    title = "digits.npz, threshold binarisation, standard split, 30 test images, K = 3"
+    title = "digits.npz, threshold binarisation, stratified split, 30 test images, K = 3"
     assert outcome.out.splitlines()[0].strip() == title
     stored = json.loads((run / "evaluation.json").read_text())
     for name, quantity in [("elbo", "ELBO"), ("iwae", "IWAE bound, K = 3")]:
@@ -29,7 +29,7 @@ def test_evaluation_as_json_is_what_is_stored(elboroom: Command, run: Path):
     printed = json.loads(outcome.out)
     assert printed == json.loads((run / "evaluation.json").read_text())
     assert printed["identity"]["binarisation"] == "threshold"
-    assert printed["identity"]["split"] == "standard"
+    assert printed["identity"]["split"] == "stratified"
     assert (printed["k"], printed["images"], printed["unit"]) == (20, 30, "nats per image")
 
 

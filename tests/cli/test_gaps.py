@@ -20,7 +20,7 @@ def test_the_table_has_the_values_of_the_json(elboroom: Command, run: Path):
     assert (outcome.code, outcome.err) == (0, "")
     title, *lines = outcome.out.splitlines()
     assert title.strip() == (
-        "digits.npz, threshold binarisation, standard split, 9 test images, top seen, step 12, "
+        "digits.npz, threshold binarisation, stratified split, 9 test images, top seen, step 12, "
         "K = 200"
     )
     cells = [[c.strip() for c in line.split("│")[1:-1]] for line in lines if "│" in line]

@@ -166,7 +166,6 @@ def test_other_options_go_before_the_preset(monkeypatch: Any, elboroom: Command)
         ),
         (["train", "--epoch", "3"], "--epochs"),
         (["evaluate"], "RUN"),
-        (["complete", "run"], "--mask"),
         (["infer", "run"], "--out"),
         (["trian"], "trian"),
         ([], f"Expected one of {{{', '.join(COMMANDS[:-1])},"),

@@ -83,7 +83,7 @@ def test_the_table_has_the_evidence_and_its_error(elboroom: Command, run: Path, 
     outcome = elboroom("infer", run, "--out", out, "--mask", "top", "--method", "grid")
     title, *rows, path = outcome.out.splitlines()
     assert title.strip() == (
-        "digits.npz, threshold binarisation, standard split, 30 test images, top seen, "
+        "digits.npz, threshold binarisation, stratified split, 30 test images, top seen, "
         "step 12, grid"
     )
     assert any(row.startswith("│ log p(seen) ") for row in rows)
@@ -249,7 +249,7 @@ def test_a_completion_does_not_depend_on_the_other_methods(elboroom: Command, ru
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        ([], "method must be 1 to 6 methods"),
+        ([], "method must be 1 to 6 methods, and one method with --out"),
         (["svi", "svi"], "method must be different methods"),
     ],
 )

@@ -1,6 +1,7 @@
 """Rows have names: every result says which row of the source, and which file, it is of."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -121,8 +122,8 @@ def test_pictures_of_a_folder_are_named_by_their_file(elboroom: Command, tmp_pat
     assert drawn["file"].tolist() == [test.files[2], test.files[0]]
     assert drawn["row"].tolist() == test.numbers[[2, 0]].tolist()
     outcome = elboroom("complete", run.path, "--mask", "top", "--index", 1, "--method", "encoder")
-    assert f"│ row {test.numbers[1]}, " in outcome.out
-    assert f"│ {test.files[1]} " in outcome.out
+    assert re.search(rf"│ *row {test.numbers[1]}, ", outcome.out)
+    assert test.files[1] in outcome.out
     printed = json.loads(
         elboroom("complete", run.path, "--mask", "top", "--method", "encoder", "--json").out
     )
@@ -139,8 +140,7 @@ def test_rows_of_several_arrays_are_named_by_their_array_too(elboroom: Command, 
     found = arrays(out)
     assert (str(found["array"]), found["row"].tolist()) == ("x_test", [*range(9)])
     outcome = elboroom("complete", run.path, "--mask", "left", "--index", 7, "--method", "encoder")
-    assert "│ test image 7 │ row 7 of " in outcome.out
-    assert "│ x_test " in outcome.out
+    assert re.search(r"│ *test image 7 *│ *row 7 of x_test *│", outcome.out)
 
 
 def test_the_extremes_of_infer_name_their_row(elboroom: Command, tmp_path: Path):

@@ -92,13 +92,14 @@ def _load_images(run: Run, config: CompleteConfig) -> _Images:
         run, config, mask=config.mask, index=config.index, default_images=COMPLETED_BY_DEFAULT
     )
     require_unseen(selection)
-    part, name = selection.chosen.rows, selection.chosen.name
+    part, chosen = selection.chosen.rows, selection.chosen.name
+    name = "" if chosen == "all" else f"{chosen} "
     x = part.rows(selection.index).x
     names = [
-        {"image": f"{name} {part.noun} {i}", "source": row_name(part, i)} | row_table(part, i)
+        {"image": f"{name}{part.noun} {i}", "source": row_name(part, i)} | row_table(part, i)
         for i in selection.index
     ]
-    caption = f"{name} {part.nouns}, by their row in {part.origin or 'the source'}"
+    caption = f"{name}{part.nouns}, by their row in {part.origin or 'the source'}"
     return _Images(x, masks.seen(x, selection.mask), names, caption)
 
 

@@ -68,12 +68,19 @@ def draw(
         except left_out as error:
             if chosen:
                 raise
-            console.print(f"left out: {error.what}, because {error.why}")
+            console.print(_left_out(name, error))
             continue
         # Only figures of the test part are the run's own, which a report shows.
         file = name if part == "test" else f"{name}-{part}"
         png, svg = run.results.write_figure(file, figure, step)
         console.print(f"{png} and {svg.suffix}")
+
+
+def _left_out(name: FigureName, error: ElboroomError) -> str:
+    """Report why a figure is left out, and for data that were moved what to do."""
+    if isinstance(error, DataMovedError):
+        return f"left out: the {name} figure, because {error.what}; {error.fix}"
+    return f"left out: {error.what}, because {error.why}"
 
 
 def _in_unit_interval(run: Run) -> bool:

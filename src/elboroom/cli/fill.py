@@ -1,9 +1,7 @@
 """`elboroom complete --out`: every row of a part, with what is unseen filled in."""
 
-import math
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +11,7 @@ from elboroom import infer as inference
 from elboroom.cli.batches import Batch, run_in_batches
 from elboroom.cli.selection import Selection, require_unseen
 from elboroom.cli.terminal import plain_console
-from elboroom.config import CompleteConfig
+from elboroom.config import CompleteConfig, MethodName
 from elboroom.data.stored_rows import StoredRows
 from elboroom.infer.methods import REGISTRY
 from elboroom.infer.methods import infer as infer_by
@@ -34,18 +32,7 @@ def fill(
     selection = Selection.from_options(run, config, mask=config.mask, index=config.index)
     require_unseen(selection)
     model, step = run.load_model_and_step(best=best)
-    draws = max(_DRAWS, config.draws)
-    at_a_time = max(1, _VALUES // (draws * math.prod(run.event_shape)))
-    parts = run_in_batches(
-        partial(_fill_batch, method=config.method[0], draws=draws, kept=config.draws),
-        model,
-        selection,
-        images_at_a_time=min(at_a_time, REGISTRY[config.method[0]].rows_at_a_time),
-        seed=config.seed,
-        purpose="fill",
-        quiet=quiet,
-    )
-    found = {n: torch.cat([p[n] for p in parts], int(n == "draws")).numpy() for n in parts[0]}
+    found = _complete(model, selection, config, quiet=quiet)
     unseen = int((~found["seen"]).sum())
     summary = {
         **selection.describe(step=step, seed=config.seed),
@@ -66,8 +53,26 @@ def fill(
     console.print(out)
 
 
-def _fill_batch(
-    model: VAE, batch: Batch, *, method: Any, draws: int, kept: int
+def _complete(
+    model: VAE, selection: Selection, config: CompleteConfig, *, quiet: bool
+) -> dict[str, np.ndarray]:
+    """Complete all rows of a selection in batches, as `_complete_batch` does for one."""
+    method, draws = config.method[0], max(_DRAWS, config.draws)
+    at_a_time = max(1, _VALUES // (draws * selection.mask.numel()))
+    parts = run_in_batches(
+        partial(_complete_batch, method=method, draws=draws, kept=config.draws),
+        model,
+        selection,
+        images_at_a_time=min(at_a_time, REGISTRY[method].rows_at_a_time),
+        seed=config.seed,
+        purpose="fill",
+        quiet=quiet,
+    )
+    return {n: torch.cat([p[n] for p in parts], int(n == "draws")).numpy() for n in parts[0]}
+
+
+def _complete_batch(
+    model: VAE, batch: Batch, *, method: MethodName, draws: int, kept: int
 ) -> dict[str, Tensor]:
     """Complete a batch: the mean, some draws, the standard deviation of all, and what is seen."""
     options = {"generator": batch.generator, "draws": draws, "on_step": batch.on_step}

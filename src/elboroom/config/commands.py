@@ -41,7 +41,7 @@ MOST_METHODS = 6
 class RowsConfig:
     """Options of the rows that a command looks at: of which data, and of which part."""
 
-    data: Annotated[str | None, arg(metavar="NEW")] = None
+    data: str | None = None
     """Look at all rows of this file or folder instead, which must have the shape and the kind of
     values of the run's data. The run's own data, moved or renamed, is recognised by its SHA-256 and
     keeps its parts. None reads the data where the run found it."""
