@@ -15,8 +15,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, subcommand
 
 from elboroom.cli.commands import COMMANDS, Command, Train, TrainDefaults
 from elboroom.cli.signals import Interrupted, ended_by_signals
-from elboroom.config import PRESETS, Config, DataConfig, ModelConfig, default_preset
-from elboroom.config.kinds import NETWORKS
+from elboroom.config import PRESETS, Config, DataConfig, default_preset
 from elboroom.errors import ElboroomError, printable
 
 _DESCRIPTION = """Variational autoencoders and stochastic variational inference.
@@ -123,7 +122,6 @@ class _DefaultsOptions(TrainDefaults):
 
     data: str = DataConfig.source
     init_from: Path | None = None
-    network: str = ModelConfig.network
 
 
 def _preset_config(options: _DefaultsOptions) -> Config:
@@ -131,8 +129,6 @@ def _preset_config(options: _DefaultsOptions) -> Config:
     config = PRESETS[options.preset or default_preset(options.data)]
     if options.init_from is not None:
         config = replace(config, model=_config_of(options.init_from).model)
-    if options.network not in NETWORKS:  # its decoder has no output bias that could be set
-        config = replace(config, model=replace(config.model, data_bias=False))
     if options.data == DataConfig.source:
         return config
     defaults = {"split": DataConfig.split, "binarisation": DataConfig.binarisation}

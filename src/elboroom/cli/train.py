@@ -8,8 +8,8 @@ from pathlib import Path
 
 from elboroom.cli.signals import Interrupted, Stop, interruptible
 from elboroom.cli.terminal import epoch_progress, plain_console
-from elboroom.config import Config, TrainConfig
-from elboroom.data import Dataset, load_data
+from elboroom.config import Config
+from elboroom.data import Dataset, load_data, noun
 from elboroom.data.summary import summary
 from elboroom.device import resolve_device
 from elboroom.errors import UsageError, command
@@ -168,19 +168,19 @@ def _closing_message(
     best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
         f"{_early_end(run, state, held_out) if early else ''}"
-        f"trained: {_last_elbo(state, held_out, run.config.train)}; the run is in {run.path}\n"
+        f"trained: {_last_elbo(state, held_out, run)}; the run is in {run.path}\n"
         f"next: {command('report', run.path, *trust)}{best}"
     )
 
 
-def _last_elbo(state: TrainState, held_out: str, config: TrainConfig) -> str:
+def _last_elbo(state: TrainState, held_out: str, run: Run) -> str:
     """Report the ELBO of the final weights, or that the metrics of the last epoch are lost."""
     if not any(m.step == state.step for m in state.history):
         return f"step {state.step:,}, whose metrics are lost"
-    final = final_epoch(state.history, config)
+    final = final_epoch(state.history, run.config.train)
     assert final is not None
     kept = f", the weights of epoch {final.epoch}" if final.step < state.step else ""
-    return f"{held_out} ELBO {final.held_out_elbo:.2f} nats per image{kept}"
+    return f"{held_out} ELBO {final.held_out_elbo:.2f} nats per {noun(run.event_shape)}{kept}"
 
 
 def _early_end(run: Run, state: TrainState, held_out: str) -> str:

@@ -187,6 +187,8 @@ class Run:
         """
         if source is not None:
             data = load_new(source, self.config.data, self.identity, self.event_shape)
+        elif self.config.data.source == MNIST != self.identity.source:
+            raise self._in_memory()
         elif self.config.data.source == MNIST or self.config.data.path.exists():
             data = load_data(self.config.data)
         else:
@@ -238,6 +240,14 @@ class Run:
         config = self.config.data
         config = config if source is None else replace(config, source=source)
         return StoredRows.of(read_source(config), chosen.rows)
+
+    def _in_memory(self) -> DataMovedError:
+        return DataMovedError(
+            f"the data of {self.path} were arrays in memory, which a run does not keep",
+            why=f"its config names no file; their SHA-256 begins {self.identity.sha256[:16]}",
+            fix="pass them: train_run(run, data), evaluate(model, data); or save them with "
+            "numpy.save and name the file with --data",
+        )
 
     def _moved(self) -> DataMovedError:
         return DataMovedError(

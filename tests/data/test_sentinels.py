@@ -1,0 +1,75 @@
+"""Values that stand for missing ones, such as −999."""
+
+import numpy as np
+import pytest
+
+from elboroom import Dataset
+from elboroom.data.sentinels import sentinel_notes
+from elboroom.data.source import Source, SourcePart
+
+
+def table(rows: int = 300) -> np.ndarray:
+    r = np.random.default_rng(0)
+    return (r.normal(size=(rows, 4)) * [1, 10, 0.1, 5] + [0, 50, 3, -20]).astype("f4")
+
+
+def notes(x: np.ndarray) -> list[str]:
+    return sentinel_notes(Source("t", SourcePart(x)))
+
+
+@pytest.mark.parametrize("value", [-999.0, 9_999.0, 1e6])
+def test_a_repeated_value_far_from_the_others_is_named(value: float):
+    x = table()
+    x[::10, 1] = value
+    x[::10, 3] = value
+    assert notes(x) == [
+        f"{value:g} stands in 10 % of column 1 and 1 others, far from the other values: if it "
+        "means missing, save NaN in its place"
+    ]
+    data = Dataset.from_arrays(x)
+    assert data.reading is not None
+    assert any(note.startswith(f"{value:g} stands") for note in data.reading.notes)
+
+
+def test_two_sentinels_are_both_named():
+    x = table()
+    x[::10, 0], x[1::10, 2] = -999, 777
+    assert [note.partition(" stands")[0] for note in notes(x)] == ["-999", "777"]
+
+
+def zeros_of_a_count() -> np.ndarray:
+    return np.random.default_rng(0).poisson(2.0, (300, 4)).astype("f4")
+
+
+def one_outlier() -> np.ndarray:
+    x = table()
+    x[7, 1] = -999
+    return x
+
+
+def heavy_tails() -> np.ndarray:
+    return np.random.default_rng(0).standard_cauchy((300, 4)).astype("f4")
+
+
+def two_levels() -> np.ndarray:
+    return np.repeat([[0.0, 1.0], [5.0, 1.0]], 150, 0).astype("f4")
+
+
+def gaps() -> np.ndarray:
+    x = table()
+    x[::3] = np.nan
+    return x
+
+
+@pytest.mark.parametrize(
+    "make", [table, zeros_of_a_count, one_outlier, heavy_tails, two_levels, gaps]
+)
+def test_ordinary_values_are_not(make):
+    assert notes(make()) == []
+
+
+def test_pictures_and_bytes_have_none():
+    x = np.full((20, 5, 5), 0.5, "f4")
+    x[:, 0] = -999
+    assert notes(x) == []
+    assert notes(np.full((20, 5), 255, "u1")) == []
