@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from elboroom.training.limits.time_budget import epochs_within
     from elboroom.training.resolve import resolve
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # Imported on first use: `elboroom --help` must not wait for PyTorch.
 _HOMES = {

@@ -77,8 +77,8 @@ def test_help_shows_type_meaning_and_default_of_every_option(elboroom: Command, 
     }
     assert expected <= options.keys()
     for name in options.keys() - {"-h,"}:
-        flags = ("--debug", "--quiet", "--json", "--data-bias", "--explain", "--best", "--trust")
-        flag = name in flags
+        flags = ("debug", "quiet", "json", "data-bias", "explain", "best", "trust", "keep-best")
+        flag = name.removeprefix("--") in flags
         kind = r"" if flag else r" (INT|FLOAT|STR|PATH|\{.+?\}|\[.+\])\S*"
         meaning = r" [A-Za-z`].{5,}\((default: .*|required)\).*"
         assert re.fullmatch(name + kind + meaning, options[name]), options[name]
@@ -205,6 +205,6 @@ def test_an_option_out_of_range_exits_2(
 
 
 def test_other_data_keeps_its_own_test_part(monkeypatch: Any, elboroom: Command):
-    assert given_config(monkeypatch, elboroom, "--data", "my.npz").data.split == "standard"
+    assert given_config(monkeypatch, elboroom, "--data", "my.npz").data.split == "auto"
     asked = given_config(monkeypatch, elboroom, "--data", "my.npz", "--split", "reference")
     assert asked.data.split == "reference"
