@@ -34,7 +34,7 @@ def test_training_without_a_terminal_prints_plain_lines(
     assert re.fullmatch(
         rf"trained: test ELBO {number} nats per image; the run is in {path}", trained
     )
-    assert following == f"next: elboroom report {tmp_path}/r[b]:x:"
+    assert following == f"next: elboroom report '{tmp_path}/r[b]:x:'"
 
 
 def test_quiet_training_prints_nothing(elboroom: Command, small: list[str], tmp_path: Path):
@@ -126,9 +126,10 @@ def test_training_that_cannot_continue_keeps_its_last_good_state(
     images = np.random.default_rng(0).random((300, 8, 8), dtype=np.float32)
     images[row] = 1e25  # a square is not finite
     np.savez(tmp_path / "huge.npz", x_train=images[:270], x_test=images[270:])
-    options = ["--data", tmp_path / "huge.npz", "--split", "standard", "--binarisation", "none"]
-    options += ["--likelihood", "gaussian", "--hidden", "16", "--batch-size", "50", "--threads", 1]
-    outcome = shell("train", *options, "--quiet", "--out", tmp_path / "run")
+    options = ["--data", tmp_path / "huge.npz", "--preset", "reference", "--binarisation", "none"]
+    options += ["--standardise", "none"]
+    options += ["--noise", 1, "--likelihood", "gaussian", "--hidden", "16", "--batch-size", "50"]
+    outcome = shell("train", *options, "--threads", 1, "--quiet", "--out", tmp_path / "run")
     assert (outcome.code, outcome.out) == (1, "")
     *rollbacks, what, why, fix = outcome.err.splitlines()
     fault = (
@@ -150,7 +151,8 @@ def test_training_that_cannot_continue_keeps_its_last_good_state(
 def test_a_run_out_of_patience_is_finished_and_stays_so(
     elboroom: Command, small: list[str], tmp_path: Path
 ):
-    options = [*small[:-4], "--epochs", "50", "--threads", "1", "--evaluate-every", "1"]
+    place = small.index("--epochs")
+    options = [*small[:place], "--epochs", "50", *small[place + 2 :], "--evaluate-every", "1"]
     outcome = elboroom("train", *options, "--patience", "2", "--out", tmp_path / "run")
     assert (outcome.code, outcome.out) == (0, "")
     elbos = [m["held_out_elbo"] for m in metrics(tmp_path / "run")]

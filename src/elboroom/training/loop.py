@@ -78,6 +78,7 @@ def train(
     step, rollback = fastest_step(plain, config), Rollback(plain, schedule, state)
     _warn_if_warmup_does_not_end(config, objective)
     last_step, stopped = config.resolved_epochs * schedule.steps_per_epoch, stop()
+    first_step = state.step
     clock, images = time.perf_counter(), 0
 
     restored = _evaluation_mode_after(model), _global_random_state(model)
@@ -110,7 +111,7 @@ def train(
             clock, images = time.perf_counter(), 0
         if interrupted():
             raise TrainingInterrupted(state)
-    if not stopped:
+    if not stopped and state.step > first_step:
         warn_if_below_baseline(model.likelihood, data, state.history, config)
     return state
 
