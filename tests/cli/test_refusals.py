@@ -66,11 +66,11 @@ def test_an_array_that_would_not_be_used_is_refused_until_it_is_named(
 
 
 def test_grey_data_without_binarisation_is_refused(elboroom: Command, tmp_path: Path, digits: Path):
-    options = ["--data", digits, "--split", "standard", "--binarisation", "none"]
+    options = ["--data", digits, "--binarisation", "none", "--likelihood", "bernoulli"]
     what, why, fix = refused(elboroom, tmp_path, *options)
     assert what == "digits.npz does not fit the likelihood Bernoulli"
     assert why.startswith("every value must be 0 or 1, found 0.")
-    assert fix.startswith("choose --binarisation threshold, dynamic or static")
+    assert fix.startswith("use --likelihood auto, which follows the values, or --binarisation ")
     assert not (tmp_path / "run").exists()
 
 
@@ -80,7 +80,7 @@ def test_data_too_small_for_the_reference_split_is_refused(
     assert refused(elboroom, tmp_path, "--data", digits, "--split", "reference") == [
         "this data is too small for the reference split",
         "found 300 training rows; the split needs 20,000",
-        "use --split standard",
+        "use --split auto",
     ]
 
 
@@ -89,7 +89,7 @@ def test_validation_that_leaves_nothing_is_refused(
 ):
     assert refused(elboroom, tmp_path, *small, "--validation", 270) == [
         "--validation 270 leaves nothing to train on",
-        "the training part has 270 images",
+        "the training part has 270 rows",
         "take fewer than 270",
     ]
 
@@ -147,7 +147,7 @@ def test_an_elbo_that_is_not_finite_fails_the_run(
     monkeypatch.setattr(
         DiagonalGaussian, "kl_to_standard", lambda q: torch.inf * q.mean.square().sum(-1)
     )
-    what, why, fix = error(elboroom("train", *small, "--out", tmp_path / "run"), 1)
+    what, why, fix = error(elboroom("train", *small, "--quiet", "--out", tmp_path / "run"), 1)
     assert what == "training cannot continue from step 0"
     assert re.match(r"at step 0 of epoch 1, the KL is (inf|nan)", why)
     assert fix.startswith("look at those images and that layer")

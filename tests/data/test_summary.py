@@ -132,6 +132,7 @@ def test_training_says_what_was_read_and_so_does_an_explanation(
 ):
     np.save(tmp_path / "x.npy", (GREY > 127).astype("u1"))
     options = ["--data", tmp_path / "x.npy", "--memory", memory, "--hidden", 3, "--epochs", 1]
+    options += ["--validation", 0]
     expected = [
         "read: x.npy: 50 images of 1 × 3 × 4",
         "values: 0 to 1 as uint8, none missing; kept as 0 and 1",

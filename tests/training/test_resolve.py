@@ -74,9 +74,9 @@ def test_the_initial_model_is_built_once(
 ):
     built: list[Config] = []
 
-    def build(config: Config, data: Dataset) -> Any:
+    def build(config: Config, data: Dataset, network: None) -> Any:
         built.append(config)
-        return new_model(config, data)
+        return new_model(config, data, network)
 
     monkeypatch.setattr(f"{RESOLVE}.new_model", build)
     resolve(CONFIG, mnist)
@@ -84,22 +84,18 @@ def test_the_initial_model_is_built_once(
     assert limits["fit"][0] is limits["epochs"][1]
 
 
-def test_a_config_of_numbers_is_returned_as_it_is(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
-    def fail(*_: Any) -> None:
-        raise AssertionError("no model is needed")
-
-    monkeypatch.setattr(f"{RESOLVE}.new_model", fail)
+def test_a_config_of_numbers_is_returned_as_it_is(mnist: Dataset):
     config = replace(CONFIG, train=TrainConfig(), minutes=None)
     assert resolve(config, mnist) == config
 
 
 def test_each_choice_has_a_reason(mnist: Dataset, limits: dict[str, Any]):
     reasons = module.resolve_with_reasons(CONFIG, mnist)[1]
-    assert list(reasons) == ["batches", "epochs"]
+    assert list(reasons) == ["batches", "memory", "epochs"]
     assert reasons["batches"] == str(BatchSize(64, 1, 2))
     assert reasons["epochs"] == "7, as many as fit into 2 minutes, or all of --epochs"
     only_minutes = replace(CONFIG, train=TrainConfig())
-    assert list(module.resolve_with_reasons(only_minutes, mnist)[1]) == ["epochs"]
+    assert list(module.resolve_with_reasons(only_minutes, mnist)[1]) == ["memory", "epochs"]
 
 
 def test_memory_that_runs_out_in_the_timing_suggests_a_smaller_batch(

@@ -31,7 +31,8 @@ def test_pseudo_inputs_stay_in_the_range_of_images():
 def test_pseudo_inputs_are_real_where_the_data_are():
     images = torch.tensor([-3.0, 0.5, 2.0, 7.0]).view(1, 1, 2, 2)
     for likelihood, shown in [("gaussian", images), ("bernoulli", images.clamp(0, 1))]:
-        config = ModelConfig(hidden=(8,), prior="vamp", components=1, likelihood=likelihood)
+        options = {"likelihood": likelihood, "standardise": "none"}
+        config = ModelConfig(hidden=(8,), prior="vamp", components=1, **options)
         model = VAE.from_config(config, (1, 2, 2), generator=noise(), images=images)
         q, z = model.posterior(shown), torch.zeros(1, 2)
         torch.testing.assert_close(model.prior(1).log_prob(z), q.log_prob(z))

@@ -26,7 +26,7 @@ COMMANDS = {
 }
 FIGURES = {
     *("samples", "latent", "interpolation", "contours", "posteriors", "completion", "manifold"),
-    "curves",
+    *("curves", "reconstructions", "traversal"),
 }
 
 
@@ -253,10 +253,10 @@ def test_doctor_names_the_checkpoint_that_a_result_was_made_from(elboroom: Comma
     assert elboroom("report", run, "--best").code == 0
     best = ("ok", "made from the best checkpoint")
     assert set(list(results().values())[:3]) == {best}
-    assert results()["figures"] == ("ok", f"16 files, {best[1]}")
+    assert results()["figures"] == ("ok", f"20 files, {best[1]}")
     assert elboroom("figures", run, "--only", "samples").code == 0
     both = "made from the best checkpoint and the newest checkpoint"
-    assert results()["figures"] == ("ok", f"16 files, {both}")
+    assert results()["figures"] == ("ok", f"20 files, {both}")
     assert elboroom("evaluate", run, "--k", 3).code == 0
     newest = ("ok", "made from the newest checkpoint")
     assert (results()["evaluation.json"], results()["evaluation.npz"]) == (newest, newest)

@@ -202,7 +202,8 @@ def torn(run: Path) -> None:
 def of_other_data(run: Path) -> None:
     config = Run(run).config.data.source
     other = run / "other.npz"
-    np.savez(other, images=np.zeros((300, 8, 8), np.float32), labels=np.arange(300) % 10)
+    images = np.random.default_rng(1).random((300, 8, 8), dtype=np.float32)
+    np.savez(other, images=images, labels=np.arange(300) % 10)
     text = (run / "config.toml").read_text()
     (run / "config.toml").write_text(text.replace(config, str(other)))
 
@@ -295,7 +296,8 @@ NOTES: dict[str, tuple[Change, str, str, str]] = {
         of_other_data,
         "data",
         "the data of {run} has changed since it was trained: they are of different data",
-        "put back the data that it was trained on at {run}/other.npz",
+        "put back the data that it was trained on at {run}/other.npz, or name where it is now "
+        "with --data",
     ),
 }
 

@@ -97,7 +97,7 @@ def test_too_much_is_refused_before_a_run_is_made(
     monkeypatch.setattr("elboroom.training.resolve.new_model", unwanted)
     free(monkeypatch, 64 * MIB)
     out = [] if more == ["--explain"] else ["--out", tmp_path / "run"]
-    wide = ["--hidden", "500", "--data", pictures, "--device", "cpu"]
+    wide = ["--latents", "2", "--hidden", "500", "--data", pictures, "--device", "cpu"]
     what, why, fix = error(elboroom("train", *wide, *out, *more), 2)
     # 12,288 values × 500 units × 2 networks × 4 bytes = 46.9 MiB, fifteen times
     assert what == "this run needs about 703.3 MiB of memory, and 64.0 MiB is free"

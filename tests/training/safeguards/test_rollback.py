@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from elboroom.config import ModelConfig, ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset, Identity, Part
 from elboroom.errors import TrainingError
-from elboroom.model.likelihoods import Bernoulli
+from elboroom.model.likelihoods import Bernoulli, ObservationModel
 from elboroom.model.vae import VAE
 from elboroom.randomness import restart, stream
 from elboroom.runs import checkpoints
@@ -75,7 +75,7 @@ def new_training(faults: int = 0) -> Training:
     """A model whose trap is armed until so many rollbacks, and its state."""
     model = VAE.from_config(ModelConfig(2, (8,)), EVENT, generator=stream(0, "weights"))
     state = new_state(model)
-    model.likelihood = Trap(lambda: state.rollbacks < faults)  # type: ignore[assignment]
+    model.likelihood = ObservationModel(Trap(lambda: state.rollbacks < faults))  # type: ignore[arg-type]
     return model, state
 
 
@@ -209,7 +209,8 @@ def test_after_five_rollbacks_training_ends_at_the_last_good_state(data: Dataset
 def test_a_fault_that_is_not_reproduced_is_named_by_the_tensor_that_it_reached(data: Dataset):
     calls = itertools.count()
     training = new_training()
-    training[0].likelihood = Trap(lambda: next(calls) == 0)  # type: ignore[assignment]
+    trap = Trap(lambda: next(calls) == 0)
+    training[0].likelihood = ObservationModel(trap)  # type: ignore[arg-type]
     found, said = quietly(lambda: trained(data, training))
     assert said == [
         "at step 150 of epoch 1, the bound is not finite, though every step was "
