@@ -28,11 +28,11 @@ CALLS = ("mkdir", "fsync", "replace", "unlink", "rmdir")
 
 def start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
     child = _CONTEXT.Process(target=target, args=arguments)
-    # The server, which the first child starts, does not inherit sys.path. A training of two epochs
-    # may end below its marginals, and warns of it.
+    # The server, which the first child starts, does not inherit sys.path. Such
+    # trainings may end below their marginals, or overfit, and warn of it.
     variables = {
         "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
-        "PYTHONWARNINGS": "ignore:the test ELBO",
+        "PYTHONWARNINGS": "ignore:the test ELBO,ignore:overfitting",
     }
     with patch.dict(os.environ, variables):
         child.start()

@@ -180,5 +180,5 @@ def trained_through(options: list[str], folder: Path) -> Path:
     run, log = folder / "run", folder / "log"
     line = ["train", *options, "--checkpoint-minutes", "inf", "--out", str(run)]
     code = children.end(children.start(children.elboroom, log, line))
-    assert (code, log.read_text()) == (0, "")
+    assert (code, log.read_text()) == (0, ""), log.read_text()
     return run

@@ -71,7 +71,7 @@ def test_a_writer_that_renames_nothing_does_not_survive_kills(
 @pytest.fixture(scope="module")
 def lasting(brief: list[str]) -> list[str]:
     """Options of a training of a second or so."""
-    return [*brief, "--epochs", "120", "--learning-rate", "1e-5"]  # it does not overfit
+    return [*brief, "--epochs", "120", "--learning-rate", "1e-5"]
 
 
 @pytest.fixture(scope="module")
