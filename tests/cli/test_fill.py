@@ -172,6 +172,8 @@ def test_a_table_is_completed_without_a_figure(elboroom: Command, table_run: Run
     assert outcome.out.splitlines()[-1] == (
         "left out: the completion figure needs images; --out FILE.npz writes the completed values"
     )
+    assert "┃row " in outcome.out
+    assert "image" not in outcome.out.splitlines()[2]
     printed = json.loads(elboroom("complete", table_run.path, *options, "--json").out)
     assert printed["figure"] is None
     assert len(printed["completions"]) == 16

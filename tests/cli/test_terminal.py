@@ -69,6 +69,14 @@ def test_plain_lines_are_not_cut_at_the_width_of_a_page():
     assert console.file.getvalue() == f"epoch 12/12  {TERMS}  test ELBO -150.50\n"
 
 
+def test_tables_have_rows():
+    console = Console(file=io.StringIO(), force_terminal=False, width=140, soft_wrap=True)
+    with terminal.epoch_progress(console, CONFIG, "test", quiet=False, nouns="rows") as show:
+        show(FIRST)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == f"epoch 1/12  {TERMS}\n".replace("images/s", "rows/s")
+
+
 def test_beta_is_shown_while_it_is_not_one():
     line = training_shown(replace(FIRST, beta=0.25))
     assert line == "epoch 1/12  " + TERMS.replace("10.13", "10.13  β 0.25") + "\n"

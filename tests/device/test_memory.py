@@ -1,5 +1,6 @@
 import os
 import re
+import resource
 import sys
 from pathlib import Path
 
@@ -51,3 +52,17 @@ def test_a_system_that_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(memory, "_free_of_system", lambda: None)
     monkeypatch.setattr(memory, "_GROUP", tmp_path)
     assert free_memory(CPU) is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems count otherwise")
+def test_a_limit_of_addresses_leaves_what_is_not_in_use(monkeypatch: pytest.MonkeyPatch):
+    before = free_memory(CPU)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    limits = used + (100 << 20), resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: limits)
+    free = free_memory(CPU)
+    assert before is not None
+    assert free is not None
+    assert (50 << 20) < free <= min(before, 100 << 20)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (1 << 20, 1 << 20))
+    assert free_memory(CPU) == 0

@@ -4,10 +4,21 @@ import warnings
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from elboroom import VAE, Dataset, Evaluation, ModelConfig, evaluate, load_mnist
+from elboroom import (
+    VAE,
+    Dataset,
+    Evaluation,
+    ModelConfig,
+    TrainConfig,
+    evaluate,
+    infer,
+    load_mnist,
+    train,
+)
 from elboroom.cli import tables
 from elboroom.data import Identity, Part
 from elboroom.data.binarisation import Binarisation
@@ -346,3 +357,22 @@ def test_columns_that_are_wholly_missing_change_no_other_number():
     assert nulls(result.to_dict()) == []
     assert result.bits is not None
     assert math.isfinite(result.bits.standard_error)
+
+
+def test_planted_rows_and_their_columns_are_the_unlikeliest():
+    r = np.random.default_rng(0)
+    x = r.normal(size=(600, 2)) @ r.normal(size=(2, 8)) + 0.1 * r.normal(size=(600, 8))
+    x += 50
+    planted, columns = np.arange(500, 600) < 510, np.arange(10) % 8
+    x[500:510][np.arange(10), columns] += 6 * x.std(0)[columns]
+    data = Dataset.from_arrays(x[:400], x_validation=x[400:500], x_test=x[500:])
+    config = ModelConfig(hidden=(), likelihood="gaussian")
+    vae = VAE.from_config(config, (8,), generator=stream(0, "weights"))
+    train(vae, data, TrainConfig(epochs=60, batch_size=50, learning_rate=0.01, threads=1))
+    iwae = evaluate(vae, data, k=20, seed=0).per_image["iwae"].numpy()
+    assert iwae[planted].max() < iwae[~planted].min()
+    found = data.test.x[:10]
+    z = infer.laplace(vae, found, generator=stream(0, "z")).mean
+    with torch.no_grad():
+        log_prob = vae.decode(z[None]).log_prob_per_value(found)[0]
+    assert (log_prob.argmin(1) == torch.from_numpy(columns)).float().mean() >= 0.9

@@ -1,5 +1,9 @@
+import copy
+import pickle
+
 import pytest
 import torch
+from torch import Tensor, nn
 
 from elboroom.config import ModelConfig
 from elboroom.model.vae import VAE
@@ -93,3 +97,47 @@ def test_log_joint_gradients_agree_with_finite_differences():
     x, z = torch.rand(2, *EVENT).round().double(), torch.randn(3, 2, 3).double()
     mask = torch.rand(2, *EVENT) < 0.5
     assert torch.autograd.gradcheck(lambda z: model.log_joint(x, z, mask), z.requires_grad_())
+
+
+def assert_same_networks(model, other, x, z):
+    q, same = model.posterior(x), other.posterior(x)
+    assert torch.equal(q.mean, same.mean)
+    assert torch.equal(q.log_std, same.log_std)
+    assert torch.equal(model.decode(z).mean, other.decode(z).mean)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_is_the_same_model_with_weights_of_its_own(duplicate):
+    model, x, z = small_vae(), torch.rand(6, *EVENT).round(), torch.randn(2, 6, 3)
+    other = duplicate(model)
+    assert_same_networks(model, other, x, z)
+    with torch.no_grad():
+        next(other.decoder.parameters()).add_(1)
+    with pytest.raises(AssertionError):
+        assert_same_networks(model, other, x, z)
+
+
+class AsNetwork(nn.Module):
+    """Images and latents in, tensors out, as exporters want it."""
+
+    def __init__(self, model: VAE):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q = self.model.posterior(x)
+        return q.mean, q.log_std, self.model.decode(z).mean
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("export", ["trace", pytest.param("export", marks=pytest.mark.full)])
+def test_a_model_can_be_traced_and_exported(export):
+    network = AsNetwork(small_vae()).eval()
+    given = torch.rand(6, *EVENT).round(), torch.randn(2, 6, 3)
+    if export == "trace":
+        exported = torch.jit.trace(network, given)
+    else:
+        exported = torch.export.export(network, given).module()
+    other = torch.rand(6, *EVENT).round(), torch.randn(2, 6, 3)
+    for found, expected in zip(exported(*other), network(*other), strict=True):
+        torch.testing.assert_close(found, expected)

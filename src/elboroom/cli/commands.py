@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from tyro.conf import Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from elboroom import __version__
 from elboroom.config import (
@@ -35,7 +35,7 @@ else:
 class Command:
     """The options of every command."""
 
-    debug: bool = False
+    debug: FlagCreatePairsOff[bool] = False
     """Print the traceback of an error."""
 
 
@@ -45,9 +45,9 @@ class RunCommand(Command):
 
     run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
     """The run folder."""
-    best: bool = False
+    best: FlagCreatePairsOff[bool] = False
     """Use the checkpoint of the largest held-out ELBO instead of the newest."""
-    trust: bool = False
+    trust: FlagCreatePairsOff[bool] = False
     """Run the code that makes the networks of RUN, if its config names code. It can do anything
     that you can: know it first."""
 
@@ -62,9 +62,9 @@ class RunCommand(Command):
 class MeasuringCommand(RunCommand):
     """The options of every command that measures many images and prints the results."""
 
-    quiet: bool = False
+    quiet: FlagCreatePairsOff[bool] = False
     """Show no progress."""
-    json: bool = False
+    json: FlagCreatePairsOff[bool] = False
     """Print the results as JSON."""
 
 
@@ -77,7 +77,7 @@ class TrainDefaults:
     reference for mnist."""
     resume: Path | None = None
     """Resume this run with its own options, as if it had never stopped."""
-    trust: bool = False
+    trust: FlagCreatePairsOff[bool] = False
     """Run the code that makes the networks of the run to resume, if its config names code."""
 
 
@@ -93,9 +93,9 @@ class Train(Command, TrainDefaults):
 
     out: Path | None = None
     """The new run folder; by default runs/PRESET-DATE-TIME."""
-    quiet: bool = False
+    quiet: FlagCreatePairsOff[bool] = False
     """Show no progress."""
-    explain: bool = False
+    explain: FlagCreatePairsOff[bool] = False
     """Print how this machine would train, and why, and make no run; times --minutes first."""
     config: Annotated[Config, arg(name="")] = field(default_factory=Config)
 
@@ -269,7 +269,7 @@ class Doctor(Command):
 
     run_folder: Annotated[Positional[Path | None], arg(metavar="[RUN]")] = None
     """The run folder; without one, only the machine is checked."""
-    json: bool = False
+    json: FlagCreatePairsOff[bool] = False
     """Print the findings as JSON."""
 
     def run(self) -> int:

@@ -16,7 +16,7 @@ from elboroom.cli.selection import Selection, load_mask_of, require_unseen
 from elboroom.cli.terminal import plain_console
 from elboroom.config import CompleteConfig, ValueKind
 from elboroom.config.commands import COMPLETED_BY_DEFAULT
-from elboroom.data import masks
+from elboroom.data import masks, noun
 from elboroom.device import keep_freed_memory
 from elboroom.errors import NotDrawableError
 from elboroom.figures.gallery import require_images
@@ -78,7 +78,7 @@ def complete(run: Run, config: CompleteConfig, *, best: bool, as_json: bool) -> 
         console.print(atomic.as_json(header | {"completions": rows, "figure": figure}))
         return
     seen = "all but missing values" if config.mask is None else config.mask
-    console.print(tables.completions(rows, seen, step))
+    console.print(tables.completions(rows, noun(tuple(images.x.shape[1:])), seen, step))
     for line in tables.unmixed(rows):
         console.print(line)
     console.print(left_out if drawn is None else f"{drawn} and .svg")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 from tyro import MISSING_NONPROP
-from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, subcommand
+from tyro.conf import OmitArgPrefixes, subcommand
 
 from elboroom.cli.commands import COMMANDS, Command, Train, TrainDefaults
 from elboroom.cli.signals import Interrupted, ended_by_signals
@@ -112,7 +112,7 @@ def parse(arguments: list[str]) -> Any:
         prog="elboroom",
         description=_DESCRIPTION,
         args=arguments,
-        config=(OmitArgPrefixes, FlagCreatePairsOff),
+        config=(OmitArgPrefixes,),
     )
 
 

@@ -106,14 +106,14 @@ def _read_estimates(found: dict[str, Any]) -> dict[str, Estimate]:
     return {name: Estimate.read(values) for name, values in found["estimates"].items()}
 
 
-def completions(found: list[dict[str, Any]], mask: str, step: int) -> Table:
-    """Lay out a row for each image and method: its ELBO or log p(seen), and its two scores.
+def completions(found: list[dict[str, Any]], noun: str, mask: str, step: int) -> Table:
+    """Lay out a row for each row of the data and method: its ELBO or log p(seen), and its scores.
 
     Without withheld values there are no scores, and no columns of them.
     """
     scored = any("score" in row for row in found)
     numbers = ("seen part", *(("log p(unseen | seen)", "own q(unseen)") if scored else ()))
-    labels = ("image", "source", "method")
+    labels = (noun, "source", "method")
     table = _table(f"{mask} seen, step {step:,}", *labels, numbers=numbers)
     table.caption, table.padding = "nats", (0, 0)
     if scored:

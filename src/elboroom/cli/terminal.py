@@ -44,7 +44,7 @@ def counting(total: int, *, quiet: bool) -> Iterator[Callable[[float], None]]:
 
 @contextmanager
 def epoch_progress(
-    console: Console, config: TrainConfig, part: str, *, quiet: bool
+    console: Console, config: TrainConfig, part: str, *, quiet: bool, nouns: str = "images"
 ) -> Iterator[Callable[[EpochMetrics], None]]:
     """Show training: a bar on a terminal, else one line per epoch.
 
@@ -53,6 +53,7 @@ def epoch_progress(
         config: options with the number of epochs.
         part: name of the held-out part.
         quiet: show nothing.
+        nouns: what the rows of the data are called.
 
     Yields:
         A function to call with the metrics of each epoch.
@@ -65,10 +66,10 @@ def epoch_progress(
         metrics_column = TextColumn(text, table_column=Column(no_wrap=False))
         with _bar(console, metrics_column) as bar:
             task = bar.add_task("epoch", total=config.resolved_epochs, metrics="", held_out="")
-            yield lambda metrics: _update(bar, task, metrics, part)
+            yield lambda metrics: _update(bar, task, metrics, part, nouns)
     else:
         yield lambda metrics: console.print(
-            _line(metrics, config.resolved_epochs, part), highlight=False
+            _line(metrics, config.resolved_epochs, part, nouns), highlight=False
         )
 
 
@@ -85,24 +86,24 @@ def _bar(
     return Progress(*columns, console=console, disable=disable, transient=transient)
 
 
-def _update(bar: Progress, task: TaskID, metrics: EpochMetrics, part: str) -> None:
-    bar.update(task, completed=metrics.epoch, metrics=_terms(metrics))
+def _update(bar: Progress, task: TaskID, metrics: EpochMetrics, part: str, nouns: str) -> None:
+    bar.update(task, completed=metrics.epoch, metrics=_terms(metrics, nouns))
     if metrics.held_out_elbo is not None:
         bar.update(task, held_out=_held_out(metrics.held_out_elbo, part))
 
 
-def _line(metrics: EpochMetrics, epochs: int, part: str) -> str:
+def _line(metrics: EpochMetrics, epochs: int, part: str, nouns: str) -> str:
     held_out = metrics.held_out_elbo
-    return f"epoch {metrics.epoch}/{epochs}  {_terms(metrics)}" + (
+    return f"epoch {metrics.epoch}/{epochs}  {_terms(metrics, nouns)}" + (
         "" if held_out is None else _held_out(held_out, part)
     )
 
 
-def _terms(metrics: EpochMetrics) -> str:
+def _terms(metrics: EpochMetrics, nouns: str) -> str:
     beta = "" if metrics.beta == 1 else f"  β {metrics.beta:.2f}"
     return (
         f"ELBO {metrics.elbo:.2f}  reconstruction {metrics.reconstruction:.2f}  "
-        f"KL {metrics.kl:.2f}{beta}  {metrics.images_per_second:,.0f} images/s"
+        f"KL {metrics.kl:.2f}{beta}  {metrics.images_per_second:,.0f} {nouns}/s"
     )
 
 

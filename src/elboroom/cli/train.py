@@ -71,7 +71,7 @@ def _train(
 ) -> None:
     """Train until the last step or a signal, and save the run."""
     console, held_out = plain_console(stderr=True), data.held_out[0]
-    with epoch_progress(console, run.config.train, held_out, quiet=quiet) as show:
+    with epoch_progress(console, run.config.train, held_out, quiet=quiet, nouns=data.nouns) as show:
         try:
             train_and_save(
                 run,

@@ -31,8 +31,8 @@ def free_memory(device: torch.device) -> int | None:
     """Return the bytes that can still be allocated on `device`; None if the system hides it."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    found = [free for free in (_free_of_system(), _free_of_group()) if free is not None]
-    return min(found, default=None)
+    of_all = _free_of_system(), _free_of_group(), _free_of_process()
+    return min((free for free in of_all if free is not None), default=None)
 
 
 def _free_of_system() -> int | None:
@@ -54,3 +54,16 @@ def _free_of_group() -> int | None:
     cached = re.search(r"^inactive_file (\d+)", (_GROUP / "memory.stat").read_text(), re.MULTILINE)
     used = int((_GROUP / "memory.current").read_text()) - (int(cached[1]) if cached else 0)
     return max(0, int(most) - used)
+
+
+def _free_of_process() -> int | None:
+    """Return the limit of addresses (`ulimit -v`) less those in use; None without a limit."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import resource  # Unix alone has it
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return None
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return max(0, limit - pages * os.sysconf("SC_PAGE_SIZE"))

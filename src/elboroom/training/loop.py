@@ -107,7 +107,7 @@ def train(
             ended = state.step == last_step or out_of_patience(state.history, config)
             keep_best(model, state, config, ended=ended)
             on_epoch(state)
-            warn_of_symptoms(state.history, config, data.held_out[0])
+            warn_of_symptoms(state.history, config, data.held_out[0], data.noun)
             clock, images = time.perf_counter(), 0
         if interrupted():
             raise TrainingInterrupted(state)

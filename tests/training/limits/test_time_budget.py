@@ -101,6 +101,6 @@ def test_less_than_an_epoch_is_refused():
         epochs_within(0.5, new_model(), data_of(500), CONFIG)
     assert str(error.value) == (
         "--minutes 0.5 is less than one epoch takes\n"
-        "  why: an epoch of 500 images takes 50 s here\n"
+        "  why: an epoch of 500 rows takes 50 s here\n"
         "  fix: allow more minutes, or use a smaller --hidden or a larger --batch-size"
     )

@@ -26,14 +26,17 @@ def metrics(
 
 
 def given_warnings(
-    history: Sequence[EpochMetrics], config: TrainConfig = CONFIG, part: str = "validation"
+    history: Sequence[EpochMetrics],
+    config: TrainConfig = CONFIG,
+    part: str = "validation",
+    noun: str = "image",
 ) -> list[tuple[int, str]]:
     """Return the epochs that warn, with their messages; training checks after each epoch."""
     found = []
     for epoch in range(1, len(history) + 1):
         with warnings.catch_warnings(record=True) as given:
             warnings.simplefilter("always")
-            warn_of_symptoms(history[:epoch], config, part)
+            warn_of_symptoms(history[:epoch], config, part, noun)
         found += [(epoch, str(warning.message)) for warning in given]
     return found
 
@@ -55,6 +58,13 @@ def test_collapse_is_reported_once_after_two_thousand_steps():
             "--free-bits, or the decoder fewer --hidden units.",
         )
     ]
+
+
+def test_tables_have_rows():
+    collapsed = [metrics(epoch, kl=0.0123) for epoch in range(1, 31)]
+    overfitted = falling(-100, -101, -102, -103)
+    messages = [m for h in (collapsed, overfitted) for _, m in given_warnings(h, noun="row")]
+    assert ["nats per row" in m and "image" not in m for m in messages] == [True, True]
 
 
 def test_the_steps_of_the_warmup_do_not_count():

@@ -9,7 +9,7 @@ import torch
 
 from elboroom import Dataset
 from elboroom.config import DataConfig, ModelConfig, ObjectiveConfig, TrainConfig
-from elboroom.data import load_data
+from elboroom.data import Part, load_data
 from elboroom.data.binarisation import Binarisation
 from elboroom.model.networks import NETWORK_KINDS
 from elboroom.randomness import stream
@@ -46,6 +46,12 @@ def test_a_processor_without_bfloat16(mnist: Dataset, monkeypatch: pytest.Monkey
         "steps": "run one by one",
         "data": "60,000 images as uint8, 45 MiB, all on cpu",
     }
+
+
+def test_tables_have_rows(monkeypatch: pytest.MonkeyPatch):
+    machine(monkeypatch)
+    found = explain(DECODER, Part(torch.zeros(40, 784), None), FREE, ELBO)["data"]
+    assert found == "40 rows as float32, 0 MiB, all on cpu"
 
 
 def test_a_processor_with_bfloat16(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):

@@ -48,7 +48,7 @@ def epochs_within(
     if left < per_epoch:
         raise UsageError(
             f"--minutes {minutes:g} is less than one epoch takes",
-            why=f"an epoch of {len(data.train):,} images takes {per_epoch:.3g} s here",
+            why=f"an epoch of {len(data.train):,} {data.nouns} takes {per_epoch:.3g} s here",
             fix="allow more minutes, or use a smaller --hidden or a larger --batch-size",
         )
     return min(config.resolved_epochs, int(left / per_epoch))

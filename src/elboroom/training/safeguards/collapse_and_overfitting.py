@@ -18,21 +18,27 @@ _FALLS = 3
 _LEAST_FALL = 0.005
 
 
-def warn_of_symptoms(history: Sequence[EpochMetrics], config: TrainConfig, part: str) -> None:
+def warn_of_symptoms(
+    history: Sequence[EpochMetrics], config: TrainConfig, part: str, noun: str = "image"
+) -> None:
     """Warn of each symptom that the newest epoch is the first to show.
 
     Args:
         history: metrics of the finished epochs, the newest last.
         config: options of training.
         part: name of the held-out part.
+        noun: what a row of the data is called.
     """
     for symptom in (_collapse, _overfitting):
-        message = symptom(history, config, part)
-        if message and not any(symptom(history[:i], config, part) for i in range(1, len(history))):
+        message = symptom(history, config, part, noun)
+        earlier = (history[:i] for i in range(1, len(history)))
+        if message and not any(symptom(before, config, part, noun) for before in earlier):
             warnings.warn(message, stacklevel=2)
 
 
-def _collapse(history: Sequence[EpochMetrics], config: TrainConfig, part: str) -> str | None:
+def _collapse(
+    history: Sequence[EpochMetrics], config: TrainConfig, part: str, noun: str
+) -> str | None:
     """Describe posterior collapse, if there is one: the mean KL is almost zero.
 
     The mean KL over images bounds the mutual information of x and z under q: Hoffman & Johnson,
@@ -44,13 +50,15 @@ def _collapse(history: Sequence[EpochMetrics], config: TrainConfig, part: str) -
         return None
     longer = f"longer than {config.warmup:g} epochs" if config.warmup else "of some epochs"
     return (
-        f"posterior collapse: the KL of epoch {last.epoch} is {last.kl:.2g} nats per image, so "
+        f"posterior collapse: the KL of epoch {last.epoch} is {last.kl:.2g} nats per {noun}, so "
         "z carries almost no information about x. Give the KL a --warmup "
         f"{longer}, each latent some --free-bits, or the decoder fewer --hidden units."
     )
 
 
-def _overfitting(history: Sequence[EpochMetrics], config: TrainConfig, part: str) -> str | None:
+def _overfitting(
+    history: Sequence[EpochMetrics], config: TrainConfig, part: str, noun: str
+) -> str | None:
     """Describe overfitting, if there is any: the held-out ELBO falls while the ELBO rises.
 
     Where the best weights are kept, it does no harm.
@@ -66,7 +74,7 @@ def _overfitting(history: Sequence[EpochMetrics], config: TrainConfig, part: str
         return None
     return (
         f"overfitting: from epoch {first.epoch} to {newest.epoch} the {part} ELBO fell from "
-        f"{before:.2f} to {now:.2f} nats per image, while the training ELBO rose from "
+        f"{before:.2f} to {now:.2f} nats per {noun}, while the training ELBO rose from "
         f"{first.elbo:.2f} to {newest.elbo:.2f}. Use --patience {_FALLS}, --epochs {first.epoch}, "
-        "fewer --hidden units or more images."
+        f"fewer --hidden units or more {noun}s."
     )

@@ -103,7 +103,7 @@ def _steps(part: Part, device: torch.device) -> str:
 def _data(part: Part, device: torch.device) -> str:
     drawn = f", its pixels drawn on {device.type} at every visit" if part.redraw else ""
     if not isinstance(part.images, Tensor):
-        return f"{len(part):,} images on disk, too large for --memory, read in batches{drawn}"
+        return f"{len(part):,} {part.nouns} on disk, too large for --memory, read in batches{drawn}"
     size = part.images.numel() * part.images.element_size() / 2**20
     kind = str(part.images.dtype).removeprefix("torch.")
-    return f"{len(part):,} images as {kind}, {size:,.0f} MiB, all on {device.type}{drawn}"
+    return f"{len(part):,} {part.nouns} as {kind}, {size:,.0f} MiB, all on {device.type}{drawn}"
