@@ -24,7 +24,7 @@ def _notes(rows: np.ndarray, sign: float) -> list[str]:
     least = _fold(rows, sign, np.full(rows.shape[1], -np.inf), np.fmin)
     second = _fold(rows, sign, least, np.fmin)
     most = _fold(rows, sign, np.full(rows.shape[1], -np.inf), np.fmax)
-    count = sum((sign * chunk == least).sum(0) for chunk in in_chunks(rows))
+    count = np.sum([(sign * chunk == least).sum(0) for chunk in in_chunks(rows)], 0)
     far = (count >= _LEAST_COUNT) & (second - least > _GAP * (most - second)) & (most > second)
     return [
         f"{sign * value:g} stands in {100 * count[columns].mean() / len(rows):.3g} % of "
