@@ -180,3 +180,32 @@ def test_a_config_or_a_part_in_the_place_of_a_dataset_is_refused():
         with pytest.raises(UsageError, match="expected a Dataset") as error:
             resolve(Config(), found)  # type: ignore[arg-type]
         assert fix in error.value.fix
+
+
+@pytest.mark.parametrize(
+    ("given", "fix"),
+    [("x.npy", "load_data"), ({"x": 1}, "one array"), ([[1.0], [1.0, 2.0]], "equal rows")],
+)
+def test_what_is_no_array_is_refused(given: Any, fix: str):
+    with pytest.raises(DataError, match=fix):
+        Dataset.from_arrays(given)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_a_matrix_is_a_table():
+    x = np.random.default_rng(0).normal(size=(30, 3))
+    assert Dataset.from_arrays(np.matrix(x)).event_shape == (3,)
+
+
+def test_few_rows_have_no_validation_part_and_it_is_said():
+    data = Dataset.from_arrays(np.arange(24.0).reshape(12, 2), config=DataConfig(validation="auto"))
+    assert data.validation is None
+    assert data.reading is not None
+    assert "too few rows for a validation part" in data.reading.chosen["test"]
+
+
+def test_the_share_of_whole_groups_is_said():
+    x = np.random.default_rng(0).normal(size=(100, 2))
+    data = Dataset.from_arrays(x, groups=np.repeat([0, 1], 50))
+    assert data.reading is not None
+    assert data.reading.chosen["test"].startswith("50 % of the rows")

@@ -156,3 +156,11 @@ def test_groups_and_validation_of_the_own_data_are_found_again():
         assert new(str(moved), run).identity.drawn_rows == run[1].identity.drawn_rows
         np.save("new.npy", TABLE[:6] + 1)
         assert len(new("new.npy", run).test) == 6
+
+
+def test_booleans_are_black_and_white_to_a_run_on_bytes():
+    run = run_on(GREY)
+    np.save("bits.npy", GREY > 127)
+    assert new("bits.npy", run).test.x.unique().tolist() == [0.0, 1.0]
+    np.save("dark.npy", (GREY > 127).astype("u1"))
+    assert new("dark.npy", run).test.x.max().item() == pytest.approx(1 / 255)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from elboroom import VAE
+from elboroom import VAE, Dataset, TrainConfig, evaluate, train
 from elboroom.errors import UsageError
 from elboroom.model.likelihoods import GaussianPixels, LearnedNoise, ObservationModel
 from elboroom.model.posteriors import CholeskyGaussian, DiagonalGaussian
@@ -266,3 +267,44 @@ def test_fixed_models_and_built_in_ones_are_not_checked_again():
     Once.calls = 0
     assert model.fixed().event_shape == EVENT
     assert Once.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"encoder": Encoder}, "found the class Encoder"),
+        ({"decoder": lambda z: z}, "found a function"),
+        ({"encoder": None}, "found a NoneType"),
+        ({"latents": "2"}, "found a str"),
+        ({"latents": 0}, "expected an integer of 1 or more"),
+        ({"likelihood": "gaussian"}, "expected a map"),
+        ({"likelihood": GaussianPixels}, "needs a scale of the noise"),
+    ],
+)
+def test_a_part_of_another_type_is_refused(change: dict, said: str):
+    parts = {"encoder": Encoder(2, 2), "decoder": Kept(), "latents": 2} | change
+    with pytest.raises(UsageError, match=said):
+        VAE(**parts)
+
+
+class Doubled(Encoder):
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(one.double() for one in super().forward(x))
+
+
+def test_an_encoder_in_float64_gives_densities_of_the_type_of_x():
+    model = VAE(Doubled(2, 2), Kept(), 2)
+    x = torch.zeros(3, *EVENT)
+    assert model.posterior(x).mean.dtype == torch.float32
+    assert model.log_weights(x, 4, generator=torch.Generator().manual_seed(0)).shape == (4, 3)
+
+
+def test_a_model_of_other_events_is_neither_trained_nor_evaluated():
+    model = VAE(Encoder(2, 2), Kept(), 2)
+    data = Dataset.from_arrays(np.random.default_rng(0).random((40, 8, 7)) < 0.5)
+    for run in (
+        lambda: train(model, data, TrainConfig(epochs=1)),
+        lambda: evaluate(model, data, k=5, seed=0),
+    ):
+        with pytest.raises(UsageError, match=r"found rows of shape \(1, 8, 7\)"):
+            run()

@@ -5,12 +5,13 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from elboroom import Config, DataConfig, ModelConfig, Run, TrainConfig, load_data, train, train_run
 from elboroom.data import Dataset
-from elboroom.errors import IncomparableError, RunError, UsageError
+from elboroom.errors import DataMovedError, IncomparableError, RunError, UsageError
 from elboroom.runs.checkpoints import listing
 from elboroom.training.interrupts import TrainingInterrupted
 from tests.support.outcomes import last_checkpoint, metrics
@@ -177,3 +178,22 @@ def test_other_data_than_the_run_s_are_refused(tmp_path: Path, config: Config):
     other = replace(data, identity=replace(data.identity, sha256="0" * 64))
     with pytest.raises(IncomparableError):
         train_run(run, other)
+
+
+def test_a_vamp_prior_on_real_values_reopens(tmp_path: Path):
+    x = np.random.default_rng(0).normal(size=(60, 3)) * [1.0, 1e3, 1e-3] + 5
+    data = Dataset.from_arrays(x)
+    model = ModelConfig(hidden=(4,), prior="vamp", components=4, likelihood="gaussian")
+    run = Run.create(tmp_path / "run", Config(model=model, train=QUICK), data)
+    trained, _ = train_run(run, data)
+    loaded = Run(run.path).load_model().state_dict()
+    assert all(torch.equal(loaded[n], t) for n, t in trained.state_dict().items())
+
+
+def test_arrays_in_memory_must_be_passed_again(tmp_path: Path):
+    data = Dataset.from_arrays(np.random.default_rng(0).normal(size=(60, 3)))
+    model = ModelConfig(hidden=(4,), likelihood="gaussian")
+    run = Run.create(tmp_path / "run", Config(model=model, train=QUICK), data)
+    train_run(run, data)
+    with pytest.raises(DataMovedError, match="were arrays in memory"):
+        train_run(run)

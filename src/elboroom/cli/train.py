@@ -14,6 +14,7 @@ from elboroom.data.summary import summary
 from elboroom.device import resolve_device
 from elboroom.errors import UsageError, command
 from elboroom.model.factory import NetworkFactory, import_factory
+from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.vae import VAE
 from elboroom.runs.run import RUNS, Run
 from elboroom.runs.training import train_and_save
@@ -92,6 +93,8 @@ def explain(config: Config) -> None:
     network = _own_network(config)
     resolved, reasons = resolve_with_reasons(config, data, network)
     _print_summary(data, config, resolved)
+    for part in data.parts.values():
+        require_support(likelihood_class(resolved.model), part, data.identity.source)
     decoder = new_model(resolved, data, network).decoder
     reasons |= explained(decoder, data.train, resolved.train, resolved.objective)
     for choice, reason in reasons.items():

@@ -1,11 +1,14 @@
 """Arrays and tensors in memory, in the forms that an `.npz` has."""
 
 from collections.abc import Mapping
+from os import PathLike
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
+
+from elboroom.errors import DataError
 
 
 def as_arrays(given: Mapping[str, ArrayLike | Tensor | None]) -> dict[str, np.ndarray]:
@@ -14,15 +17,36 @@ def as_arrays(given: Mapping[str, ArrayLike | Tensor | None]) -> dict[str, np.nd
     Args:
         given: arrays by the names that they have in an `.npz`, or None.
     """
-    found = {name: _to_numpy(values) for name, values in given.items() if values is not None}
+    found = {name: _to_numpy(name, values) for name, values in given.items() if values is not None}
     return _without_masked(found)
 
 
-def _to_numpy(values: ArrayLike | Tensor) -> np.ndarray:
+def _to_numpy(name: str, values: ArrayLike | Tensor) -> np.ndarray:
+    try:
+        return _converted(values)
+    except (ValueError, TypeError) as error:  # ragged lists, sparse tensors
+        raise _not_an_array(name, values, str(error)) from error
+
+
+def _converted(values: ArrayLike | Tensor) -> np.ndarray:
+    if isinstance(values, str | PathLike | Mapping):
+        raise TypeError(f"found a {type(values).__name__}; expected an array")
     if not isinstance(values, Tensor):
-        return np.asanyarray(values)
+        found = np.asanyarray(values)
+        return np.asarray(found) if isinstance(found, np.matrix) else found
     values = values.detach().cpu()
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
+def _not_an_array(name: str, values: object, why: str) -> DataError:
+    is_path = isinstance(values, str | PathLike)
+    return DataError(
+        f"{name} is not an array",
+        why=why,
+        fix="read a file by load_data(DataConfig(source=…))"
+        if is_path
+        else "give one array of numbers with equal rows, such as numpy.stack(list_of_rows)",
+    )
 
 
 def _without_masked(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -92,7 +92,9 @@ def _require_shape(source: Source, event_shape: tuple[int, ...]) -> None:
 
 
 def _is_bytes(source: Source) -> bool:
-    return all(part.images.dtype == np.uint8 for part in source.parts)
+    """Return whether all values are bytes; booleans, which are read as bytes too, are not."""
+    stored = [part.images if part.stored is None else part.stored for part in source.parts]
+    return all(values.dtype == np.uint8 for values in stored)
 
 
 def _require_values(source: Source, values: ValueKind, of_run: ValueKind) -> None:

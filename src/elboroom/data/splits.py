@@ -8,7 +8,7 @@ import numpy as np
 
 from elboroom.config import DataConfig, PartName
 from elboroom.data.rows import Rows
-from elboroom.data.source import Source
+from elboroom.data.source import Source, SourcePart
 from elboroom.errors import DataError
 
 _REFERENCE_ROWS = 10_000
@@ -72,7 +72,7 @@ def divide(source: Source, config: DataConfig) -> Division:
     if test is None:
         count = max(1, round(_SHARE * len(train)))
         train, test, words = draw(train, count, _TEST_DRAW)
-        chosen["test"] = f"a tenth, {words}"
+        chosen["test"] = f"{_share(test, source.train)}, {words}"
     validation = None if source.validation is None else Rows.of(source.validation)
     if validation is not None:
         chosen["validation"] = _OWN
@@ -83,8 +83,16 @@ def divide(source: Source, config: DataConfig) -> Division:
         else:
             train, validation, words = draw(train, count, _VALIDATION_DRAW)
         chosen["validation"] = words
+    elif config.validation == "auto":
+        chosen["test"] += "; there are too few rows for a validation part, so it also watches"
     is_drawn = config.split == "stratified" and any(how != _OWN for how in chosen.values())
     return Division(train, validation, test, chosen, is_drawn)
+
+
+def _share(drawn: Rows, whole: SourcePart) -> str:
+    """Return the share of the rows that were drawn, which whole groups may make larger."""
+    share = len(drawn) / len(whole)
+    return "a tenth" if abs(share - _SHARE) < _SHARE / 4 else f"{100 * share:.3g} % of the rows"
 
 
 def _validation_rows(train: Rows, config: DataConfig) -> int:

@@ -25,6 +25,12 @@ class Statistics:
     std: Tensor
     count: Tensor
 
+    @classmethod
+    def of_units(cls, event_shape: tuple[int, ...]) -> "Statistics":
+        """Return means 0 and standard deviations 1, for a model whose own are loaded later."""
+        zeros = torch.zeros(event_shape, dtype=torch.float64)
+        return cls(zeros, zeros + 1, zeros + 1)
+
     def pooled(self, shape: tuple[int, ...]) -> "Statistics":
         """Return the statistics of all values that share one place of `shape`.
 

@@ -201,6 +201,7 @@ def evaluate(
     """
     require_dataset(data)
     require_positive(k=k)
+    model.require_events(data.event_shape)
     data = data.with_test(part)
     require_eval_mode(model)
     require_support(model.likelihood.density, data.test, data.identity.source)

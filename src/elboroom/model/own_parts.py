@@ -76,6 +76,37 @@ def check_parts(
     return Shapes(tuple(x.shape[1:]), max(sizes) // _ROWS)
 
 
+def require_parts(encoder: object, decoder: object, latents: object, likelihood: Any) -> None:
+    """Check the types of the parts, before any of them is called.
+
+    Raises:
+        UsageError: a part is of another type.
+    """
+    for name, part in (("encoder", encoder), ("decoder", decoder)):
+        if not isinstance(part, nn.Module):
+            raise UsageError(
+                f"the {name} is not a module",
+                why=f"found {_named(part)}; expected an instance of torch.nn.Module",
+                fix="call a class to make an instance, and wrap a function in a module",
+            )
+    if type(latents) is not int or latents < 1:
+        raise UsageError(
+            f"the number of latents cannot be {latents!r}",
+            why=f"found a {type(latents).__name__}; expected an integer of 1 or more",
+            fix="give D, the last axis of z",
+        )
+    is_class = isinstance(likelihood, type) and issubclass(likelihood, Likelihood)
+    needs_noise = is_class and likelihood.has_scale
+    if needs_noise or not callable(likelihood):
+        raise UsageError(
+            f"the likelihood cannot be {_named(likelihood)}",
+            why="expected a map from the decoder's output to a Likelihood"
+            + (", and this class also needs a scale of the noise" if needs_noise else ""),
+            fix="give Bernoulli, or ObservationModel(GaussianPixels, LearnedNoise(())), both of "
+            "elboroom.model.likelihoods",
+        )
+
+
 def example_of(*modules: nn.Module) -> Tensor:
     """Return an empty tensor of the floating-point type and the device of modules."""
     tensors = (t for m in modules for some in (m.parameters(), m.buffers()) for t in some)
@@ -271,6 +302,11 @@ def _numbers(shape: Sequence[int], module: nn.Module) -> Tensor:
 
 def _generator(device: torch.device) -> torch.Generator:
     return torch.Generator(device).manual_seed(0)
+
+
+def _named(found: object) -> str:
+    """Return a class by its name, and another object by that of its class."""
+    return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
 
 
 def _shape(tensor: Tensor) -> str:

@@ -15,7 +15,7 @@ from elboroom.model.initial_images import require_images
 from elboroom.model.likelihoods import Bernoulli, Likelihood, ObservationModel, observation_model
 from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, EncoderNetwork, decoder_network
 from elboroom.model.networks.layers import at_least_float32
-from elboroom.model.own_parts import check_parts, example_of
+from elboroom.model.own_parts import check_parts, example_of, require_parts
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
 from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, prior_of
 
@@ -63,6 +63,7 @@ class VAE(nn.Module):
         family: Callable[..., Density] = DiagonalGaussian,
     ) -> None:
         super().__init__()
+        require_parts(encoder, decoder, latents, likelihood)
         prior = prior_of(prior, latents, example_of(encoder, decoder))
         shapes = check_parts(encoder, decoder, latents, likelihood, prior, family)
         self._assemble(shapes.event, encoder, decoder, latents, likelihood, prior, family)
@@ -185,6 +186,20 @@ class VAE(nn.Module):
         model.widest_activation = self.widest_activation
         return model
 
+    def require_events(self, found: tuple[int, ...]) -> None:
+        """Check that the rows of some data have the shape of this model's x.
+
+        Raises:
+            UsageError: they have another.
+        """
+        if found != self.event_shape:
+            raise UsageError(
+                "this model is not one of these data",
+                why=f"found rows of shape {found}; the model's x has shape {self.event_shape}",
+                fix="let the decoder return the shape of the data, channels included: "
+                f".unflatten(-1, {found})",
+            )
+
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> Density:
         """Compute the encoder's q(z | x).
 
@@ -193,7 +208,8 @@ class VAE(nn.Module):
         """
         x = self.likelihood.standardise(x)
         parameters = self.encoder(x if mask is None else x.masked_fill(~mask, 0.0))
-        return self.family(*map(at_least_float32, parameters))
+        # q has the type of x, whatever the encoder computes in.
+        return self.family(*(at_least_float32(one).to(x) for one in parameters))
 
     def decode(self, z: Tensor) -> Likelihood:
         """Compute p(x | z), for z (..., D)."""

@@ -13,6 +13,7 @@ from elboroom.config.data import MNIST
 from elboroom.data import Dataset, load_data, load_new, require_dataset
 from elboroom.data.identity import WHOLE
 from elboroom.data.load import read_source
+from elboroom.data.statistics import Statistics
 from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
 from elboroom.errors import DataMovedError, DiskError, RunError, UsageError, command
@@ -276,13 +277,18 @@ class Run:
         """
         network = self._network()
         self._require_room()
-        # The checkpoint holds the bias and the pseudo-inputs that were initialised from the data.
+        # The checkpoint holds the units, the bias and the pseudo-inputs that are of the data.
         config = replace(self.config.model, data_bias=False)
         starts_at_images = PRIOR_CLASSES[config.prior].starts_at_images
         images = torch.zeros(config.components, *self.event_shape) if starts_at_images else None
         generator = stream(self.config.train.seed, "weights")
         model = VAE.from_config(
-            config, self.event_shape, generator=generator, images=images, network=network
+            config,
+            self.event_shape,
+            generator=generator,
+            statistics=Statistics.of_units(self.event_shape),
+            images=images,
+            network=network,
         )
         step = checkpoints.load(self.checkpoints, model, best=best)
         return model.eval(), step

@@ -67,6 +67,7 @@ def train(
     """
     require_dataset(data)
     device, dtype = prepare(config)
+    model.require_events(data.event_shape)
     require_support(model.likelihood.density, data.train, data.identity.source)
     if state is None:
         measure(model, data.train)

@@ -62,7 +62,7 @@ def warn_if_below_baseline(
     warnings.warn(
         f"the {part} ELBO, {last:,.2f} {each}, is below that of {found.name}, "
         f"{found.log_prob:,.2f}: the model knows less than the mean and the spread of each value. "
-        f"{_advice(history)}",
+        f"{_advice(history, config)}",
         stacklevel=3,
     )
 
@@ -113,11 +113,13 @@ def _name(kind: type[Likelihood]) -> str:
     return names.get(kind.__name__, "independent values with their own means")
 
 
-def _advice(history: list[EpochMetrics]) -> str:
+def _advice(history: list[EpochMetrics], config: TrainConfig) -> str:
     """Return what to change: more steps where the ELBO still rose, else fewer."""
     elbos = [m.held_out_elbo for m in history if m.held_out_elbo is not None]
     if elbos[-1] >= max(elbos):
         return "It still rose: train with more --epochs, or a higher --learning-rate."
+    if config.keep_best:  # these are the best weights already
+        return "Give more rows, or use fewer --latents or --hidden units."
     return (
         "It was higher before: use --best, --patience 3 or fewer --hidden units, or begin at the "
         "marginals with --data-bias."

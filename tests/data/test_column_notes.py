@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from elboroom import Dataset
-from elboroom.data.sentinels import sentinel_notes
+from elboroom.data.column_notes import column_notes
 from elboroom.data.source import Source, SourcePart
 
 
@@ -14,7 +14,7 @@ def table(rows: int = 300) -> np.ndarray:
 
 
 def notes(x: np.ndarray) -> list[str]:
-    return sentinel_notes(Source("t", SourcePart(x)))
+    return column_notes(Source("t", SourcePart(x)))
 
 
 @pytest.mark.parametrize("value", [-999.0, 9_999.0, 1e6])
@@ -52,7 +52,7 @@ def heavy_tails() -> np.ndarray:
 
 
 def two_levels() -> np.ndarray:
-    return np.repeat([[0.0, 1.0], [5.0, 1.0]], 150, 0).astype("f4")
+    return np.repeat([[0.0, 1.0], [5.0, 2.0]], 150, 0).astype("f4")
 
 
 def gaps() -> np.ndarray:
@@ -73,3 +73,13 @@ def test_pictures_and_bytes_have_none():
     x[:, 0] = -999
     assert notes(x) == []
     assert notes(np.full((20, 5), 255, "u1")) == []
+
+
+def test_a_column_without_values_and_one_that_never_varies_are_named():
+    x = table()
+    x[:, 2], x[:, 0] = np.nan, 7.5
+    assert notes(x) == [
+        "no row has a value in column 2: what is filled in there is made up",
+        "column 0 never varies, from 7.5: it adds an arbitrary constant to log p(x), so leave it "
+        "out",
+    ]
