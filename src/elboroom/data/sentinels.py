@@ -24,11 +24,11 @@ def _notes(rows: np.ndarray, sign: float) -> list[str]:
     least = _fold(rows, sign, np.full(rows.shape[1], -np.inf), np.fmin)
     second = _fold(rows, sign, least, np.fmin)
     most = _fold(rows, sign, np.full(rows.shape[1], -np.inf), np.fmax)
-    count = sum((sign * chunk == least).sum(0) for chunk in in_chunks(rows))
+    count = np.sum([(sign * chunk == least).sum(0) for chunk in in_chunks(rows)], axis=0)
     far = (count >= _LEAST_COUNT) & (second - least > _GAP * (most - second)) & (most > second)
     return [
         f"{sign * value:g} stands in {100 * count[columns].mean() / len(rows):.3g} % of "
-        f"{_named(np.flatnonzero(columns))}, far from the other values: if it means missing, "
+        f"{named(np.flatnonzero(columns))}, far from the other values: if it means missing, "
         "save NaN in its place"
         for value in np.unique(least[far])
         for columns in [far & (least == value)]
@@ -44,6 +44,7 @@ def _fold(rows: np.ndarray, sign: float, above: np.ndarray, take: np.ufunc) -> n
     return found
 
 
-def _named(columns: np.ndarray) -> str:
+def named(columns: np.ndarray) -> str:
+    """Name the first of some columns, and count the others."""
     more = f" and {len(columns) - 1} others" if len(columns) > 1 else ""
     return f"column {columns[0]}{more}"
