@@ -22,14 +22,14 @@ def _empty(least: np.ndarray) -> list[str]:
     columns = np.flatnonzero(np.isnan(least))
     if not len(columns):
         return []
-    return [f"no row has a value in {_named(columns)}: what is filled in there is made up"]
+    return [f"no row has a value in {named(columns)}: what is filled in there is made up"]
 
 
 def _constant(least: np.ndarray, most: np.ndarray) -> list[str]:
     columns = np.flatnonzero(least == most)
     if not len(columns):
         return []
-    found = f"{_named(columns)} never varies, from {least[columns[0]]:g}"
+    found = f"{named(columns)} never varies, from {least[columns[0]]:g}"
     return [f"{found}: it adds an arbitrary constant to log p(x), so leave it out"]
 
 
@@ -44,7 +44,7 @@ def _sentinels(rows: np.ndarray, sign: float, least: np.ndarray, most: np.ndarra
     far = (count >= _LEAST_COUNT) & (second - least > _GAP * (most - second)) & (most > second)
     return [
         f"{sign * value:g} stands in {100 * count[columns].mean() / len(rows):.3g} % of "
-        f"{_named(np.flatnonzero(columns))}, far from the other values: if it means missing, "
+        f"{named(np.flatnonzero(columns))}, far from the other values: if it means missing, "
         "save NaN in its place"
         for value in np.unique(least[far])
         for columns in [far & (least == value)]
@@ -64,6 +64,7 @@ def _nothing(rows: np.ndarray) -> np.ndarray:
     return np.full(rows.shape[1], -np.inf)
 
 
-def _named(columns: np.ndarray) -> str:
+def named(columns: np.ndarray) -> str:
+    """Name the first of some columns, and count the others."""
     more = f" and {len(columns) - 1} others" if len(columns) > 1 else ""
     return f"column {columns[0]}{more}"
