@@ -69,6 +69,7 @@ def test_help_shows_an_example_of_every_command(elboroom: Command, command: str)
 def test_help_shows_type_meaning_and_default_of_every_option(elboroom: Command, command: str):
     text = re.sub(r"[│╭╰─╮╯]", " ", elboroom(command, "--help").out)
     blocks = re.split(r"^  (?=-h|--[a-z])", text, flags=re.MULTILINE)[1:]
+    blocks = [re.sub(r"^(--\S+), --no-\S+", r"\1", block) for block in blocks]
     options = {block.split()[0]: " ".join(block.split()) for block in blocks}
     expected = {
         "--" + ("data" if name == "source" else name.replace("_", "-"))
@@ -77,8 +78,8 @@ def test_help_shows_type_meaning_and_default_of_every_option(elboroom: Command, 
     }
     assert expected <= options.keys()
     for name in options.keys() - {"-h,"}:
-        flags = ("debug", "quiet", "json", "data-bias", "explain", "best", "trust", "keep-best")
-        flag = name.removeprefix("--") in flags
+        flags = ("--debug", "--quiet", "--json", "--data-bias", "--explain", "--best", "--trust")
+        flag = name in (*flags, "--keep-best")
         kind = r"" if flag else r" (INT|FLOAT|STR|PATH|\{.+?\}|\[.+\])\S*"
         meaning = r" [A-Za-z`].{5,}\((default: .*|required)\).*"
         assert re.fullmatch(name + kind + meaning, options[name]), options[name]
@@ -139,6 +140,14 @@ def test_data_of_ones_own_take_their_preset(monkeypatch: Any, elboroom: Command)
     assert named.train == PRESETS["reference"].train
     short = given_config(monkeypatch, elboroom, "--data", "my.npz", "--epochs", "5")
     assert short.train == replace(own.train, epochs=5)
+
+
+def test_flags_can_be_given_and_taken_back_whatever_the_preset(monkeypatch: Any, elboroom: Command):
+    for options in ([], ["--preset", "own"], ["--data", "my.npz"]):
+        for bias, best in ((True, False), (False, True)):
+            flags = [f"--{'' if bias else 'no-'}data-bias", f"--{'' if best else 'no-'}keep-best"]
+            config = given_config(monkeypatch, elboroom, *options, *flags)
+            assert (config.model.data_bias, config.train.keep_best) == (bias, best)
 
 
 def test_training_starts_from_the_named_preset(monkeypatch: Any, elboroom: Command):

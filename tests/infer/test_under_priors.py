@@ -24,10 +24,18 @@ from tests.support.oracles import (
     assert_rejected,
     random_masks,
 )
-from tests.support.prior_cases import PRIORS, flow, mixture, noise, vamp
+from tests.support.prior_cases import PRIORS, flow, mixture, noise
 
 UNLIKE = {name: make for name, make in PRIORS.items() if name != "standard"}
 each_prior = pytest.mark.parametrize("make", UNLIKE.values(), ids=UNLIKE)
+mixture_first = pytest.mark.parametrize(  # chains and annealing are slow under the other priors
+    "make",
+    [
+        pytest.param(make, marks=() if name == "mixture" else pytest.mark.full)
+        for name, make in UNLIKE.items()
+    ],
+    ids=UNLIKE,
+)
 
 
 def problem(make):
@@ -193,14 +201,7 @@ def test_fits_lie_below_the_evidence_and_near_it(make, fit):
 
 
 # Once fixed, a VampPrior is a mixture: chains under it repeat the code of those under a mixture.
-@pytest.mark.parametrize(
-    "make",
-    [
-        pytest.param(make, marks=pytest.mark.full if make is vamp else ())
-        for make in UNLIKE.values()
-    ],
-    ids=UNLIKE,
-)
+@mixture_first
 @pytest.mark.parametrize("method", [infer.hmc, infer.metropolis_within_gibbs])
 def test_chains_have_the_moments_of_the_grid(make, method):
     model, x, mask, exact = problem(make)
@@ -218,7 +219,7 @@ def test_chains_have_the_moments_of_the_grid(make, method):
     assert_mean(chains[:, mixed], exact.mean[mixed], errors=6)
 
 
-@each_prior
+@mixture_first
 def test_bounds_from_both_sides_hold_the_evidence(make):
     model = problem(make)[0]
     found = certify(model, rows=10, generator=noise(), distributions=60, chains=16)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,14 @@ from elboroom.training.interrupts import TrainingInterrupted
 from tests.support.outcomes import last_checkpoint, metrics
 
 QUICK = TrainConfig(epochs=3, batch_size=50, threads=1, device="cpu", precision="fp32")
+
+
+@pytest.fixture(autouse=True)
+def handler_of_python() -> Iterator[None]:
+    """Handle SIGINT as Python does; a shell that starts tests in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
