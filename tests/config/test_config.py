@@ -257,3 +257,20 @@ TABLES = {
 @pytest.mark.parametrize("name", TABLES, ids=str)
 def test_a_table_has_each_kind_once_in_the_order_of_its_name(name: Any):
     assert tuple(TABLES[name]) == get_args(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        (DataConfig, {"validation": 0.1}, "validation cannot be 0.1"),
+        (DataConfig, {"unused": "metadata"}, "unused cannot be 'metadata'"),
+        (TrainConfig, {"epochs": 1.5}, "epochs cannot be 1.5"),
+        (TrainConfig, {"epochs": "3"}, "epochs cannot be '3'"),
+        (ModelConfig, {"hidden": 16}, "hidden cannot be 16"),
+        (ModelConfig, {"latents": 2.0}, "latents cannot be 2.0"),
+        (ModelConfig, {"data_bias": 1}, "data_bias cannot be 1"),
+    ],
+)
+def test_an_option_of_another_type_is_refused(kind: Any, options: dict[str, Any], said: str):
+    with pytest.raises(UsageError, match=said):
+        kind(**options)

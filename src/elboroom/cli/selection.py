@@ -83,7 +83,8 @@ class Selection:
         part = self.chosen.rows
         nouns = part.noun if len(self) == 1 else part.nouns
         rows = self.chosen.identity.title(len(self), self.chosen.name, nouns)
-        return f"{rows}, {self.mask_name or 'all'} seen, step {step:,}"
+        every = "all but missing values" if part.missing else "all"
+        return f"{rows}, {self.mask_name or every} seen, step {step:,}"
 
     def describe(self, *, step: int, seed: int) -> dict[str, Any]:
         """Return the data, mask, seed and checkpoint that a stored result states."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from elboroom.config.checks import require
+from elboroom.config.typed_tables import require_types
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class CheckpointConfig:
     """Epochs between two checkpoints; None saves by time alone. The last step is always saved."""
 
     def __post_init__(self) -> None:
+        require_types(self)
         minutes, epochs = self.checkpoint_minutes, self.checkpoint_epochs
         require(minutes > 0, "checkpoint_minutes", minutes, "positive, or inf")
         require(epochs is None or epochs >= 1, "checkpoint_epochs", epochs, "1 or more")

@@ -8,6 +8,7 @@ from tyro.conf import arg
 
 from elboroom.config.checks import require, require_choices
 from elboroom.config.kinds import BINARISATIONS, FORMATS, SPLITS, BinarisationName, Split, listed
+from elboroom.config.typed_tables import require_types
 
 MNIST = "mnist"
 """The name of the embedded data."""
@@ -37,6 +38,7 @@ class DataConfig:
     on disk and is read in batches, with the same result. A larger .npz or folder is refused."""
 
     def __post_init__(self) -> None:
+        require_types(self)
         require_choices(self, binarisation=BinarisationName, split=Split)
         some = self.validation == "auto" or self.validation >= 0
         require(some, "validation", self.validation, "auto, or 0 or more")

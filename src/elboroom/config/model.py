@@ -26,6 +26,7 @@ from elboroom.config.kinds import (
     Standardise,
     listed,
 )
+from elboroom.config.typed_tables import require_types
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class ModelConfig:
     """Components of a mixture or vamp prior."""
 
     def __post_init__(self) -> None:
+        require_types(self)
         require(self.latents >= 1, "latents", self.latents, "1 or more")
         require(
             all(width >= 1 for width in self.hidden), "hidden", self.hidden, "widths of 1 or more"

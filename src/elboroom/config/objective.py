@@ -7,6 +7,7 @@ from tyro.conf import arg
 
 from elboroom.config.checks import require, require_choices
 from elboroom.config.kinds import GRADIENTS, OBJECTIVES, Gradient, Objective, listed
+from elboroom.config.typed_tables import require_types
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class ObjectiveConfig:
     """KL in nats that each latent may have at no cost, as a mean over a batch; for elbo only."""
 
     def __post_init__(self) -> None:
+        require_types(self)
         require_choices(self, objective=Objective, gradient=Gradient)
         for name in ("k", "m"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")

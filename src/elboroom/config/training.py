@@ -17,6 +17,7 @@ from elboroom.config.kinds import (
     Precision,
     listed,
 )
+from elboroom.config.typed_tables import require_types
 from elboroom.errors import UsageError
 
 
@@ -56,6 +57,7 @@ class TrainConfig:
     example while another process keeps a core. With a number a run repeats bit for bit."""
 
     def __post_init__(self) -> None:
+        require_types(self)
         some_epochs = self.epochs == "auto" or self.epochs >= 1
         require(some_epochs, "epochs", self.epochs, "auto, or 1 or more")
         require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 or more")

@@ -44,6 +44,20 @@ def read(kind: type[_Kind], table: object) -> _Kind:
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
 
 
+def require_types(config: object) -> None:
+    """Check that every field of a dataclass has its type, as `read` does for a table.
+
+    Choices are left to `require_choices`, whose errors list them.
+
+    Raises:
+        UsageError: if one has another.
+    """
+    for name, hint in _hints(type(config)).items():
+        value = getattr(config, name)
+        if get_origin(hint) is not Literal and type(value) is not hint:
+            require_type(name, value, hint)
+
+
 def require_known(kind: type[Any], table: dict[str, Any]) -> None:
     """Check that `kind` has every field that a table names.
 
@@ -72,7 +86,7 @@ def require_type(name: str, value: object, hint: Any) -> None:
         raise UsageError(
             f"{name} cannot be {_short(value)}",
             why=f"it must be of type {_type_name(hint)}",
-            fix="correct the value in its file",
+            fix="give a value of that type",
         )
 
 

@@ -691,3 +691,19 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     config = DataConfig(f"{home}/my.npy")
     assert load_data(config).identity.source == "my.npy"
     assert config.with_absolute_path().source == str(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "noted"),
+    [
+        ((8, 8, 5), True),
+        ((3, 3, 3), True),
+        ((3, 8, 8), False),
+        ((8, 8, 3), False),
+        ((1, 8, 8), False),
+    ],
+)
+def test_axes_in_doubt_are_noted(tmp_path: Path, shape: tuple[int, ...], noted: bool):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((20, *shape)))
+    found = read_array(tmp_path / "x.npy").notes
+    assert any("channels of" in note for note in found) == noted

@@ -58,7 +58,7 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         classes=classes,
         white=white,
         mapped=isinstance(images["train"], np.memmap),
-        notes=(*_read_note(used, config.unused), *notes),
+        notes=(*_read_note(used, config.unused), *_axis_note(images["train"]), *notes),
     )
 
 
@@ -141,6 +141,19 @@ def _as_events(array: np.ndarray) -> np.ndarray:
     elif array.ndim == 4 and array.shape[-1] <= _MOST_CHANNELS < array.shape[1]:
         array = np.moveaxis(array, -1, 1)
     return array
+
+
+def _axis_note(array: np.ndarray) -> list[str]:
+    """Return how the axes of images of many channels were read, which may be wrong."""
+    if array.ndim != 4 or _as_events(array).shape != array.shape:
+        return []
+    channels, height, width = array.shape[1:]
+    if channels <= _MOST_CHANNELS and width > _MOST_CHANNELS:
+        return []
+    return [
+        f"read as {channels} channels of {height} × {width}; if the channels come last, move them "
+        "to the front by numpy.moveaxis(x, -1, 1)"
+    ]
 
 
 def _to_images(array: np.ndarray) -> np.ndarray:
