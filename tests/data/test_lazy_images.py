@@ -278,7 +278,7 @@ def test_the_command_line_does_everything_on_images_that_stay_on_disk(
     for command in (
         ["gaps", run, "--mask", "top", "--images", 2, "--quiet"],
         ["complete", run, "--mask", "top"],
-        ["report", run],
+        ["figures", run, "--only", "samples", "reconstructions"],
     ):
         outcome = elboroom(*command)
         assert outcome.code == 0, outcome.err

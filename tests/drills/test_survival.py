@@ -45,7 +45,7 @@ def test_training_does_not_depend_on_how_often_it_is_saved(
     assert differences(tmp_path / "run", through) == []
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(15, marks=pytest.mark.full)])
+@pytest.mark.parametrize("kills", [3, pytest.param(15, marks=pytest.mark.full)])
 def test_a_run_killed_many_times_ends_like_an_uninterrupted_one(
     brief: list[str], tmp_path_factory: pytest.TempPathFactory, kills: int
 ):

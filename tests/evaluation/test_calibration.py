@@ -143,6 +143,7 @@ def assert_nominal_level(ranks):
     assert abs(rejected - 0.05) < 4 * (0.05 * 0.95 / len(p)) ** 0.5
 
 
+@pytest.mark.full
 def test_hmc_is_rejected_at_the_nominal_level(monkeypatch):
     right, narrow = ranks_of_hmc(5_000)
     assert_nominal_level(right)

@@ -34,9 +34,20 @@ def test_whole_files_are_taken(target: Reader):
     assert [(one.said, one.fault) for one in found] == [(None, None)] * len(found)
 
 
-@given(random=st.randoms(use_true_random=False))
-@settings(max_examples=200)
-def test_a_mutated_file_is_refused_or_of_the_right_types(target: Reader, random: Random):
+def require_no_fault(target: Reader, random: Random) -> None:
     read, whole = target
     found = read(mutated(random.choice(list(whole.seeds.values())), random))
     assert found.fault is None
+
+
+@given(random=st.randoms(use_true_random=False))
+@settings(max_examples=80)
+def test_a_mutated_file_is_refused_or_of_the_right_types(target: Reader, random: Random):
+    require_no_fault(target, random)
+
+
+@pytest.mark.full
+@given(random=st.randoms(use_true_random=False))
+@settings(max_examples=400)
+def test_many_mutated_files_are_refused_or_of_the_right_types(target: Reader, random: Random):
+    require_no_fault(target, random)

@@ -88,7 +88,11 @@ def test_the_low_rank_family_finds_a_posterior_that_it_holds(latents, rank, star
 
 
 @pytest.mark.parametrize(
-    ("family", "start"), [*(("mixture", start) for start in STARTS), ("flow", "encoder")]
+    ("family", "start"),
+    [
+        *(("mixture", start) for start in STARTS),
+        pytest.param("flow", "encoder", marks=pytest.mark.full),
+    ],
 )
 def test_richer_families_reach_the_evidence_too(family, start):
     exact, x, mask = linear(2)
@@ -115,7 +119,10 @@ def test_the_reported_elbo_is_the_exact_one_within_its_error():
     assert_rejected(lambda: check(exact.log_evidence(x, mask) + 0.2))
 
 
-@pytest.mark.parametrize("family", ["full", "low-rank", "mixture", "flow"])
+SLOW_FLOW = pytest.param("flow", marks=pytest.mark.full)
+
+
+@pytest.mark.parametrize("family", ["full", "low-rank", "mixture", SLOW_FLOW])
 def test_what_the_diagonal_cannot_hold_the_other_families_gain(family):
     model, (x, mask) = small_vae(3, 3, scale=3.0), pictures(8, seed=4)
     diagonal = svi(model, x, mask, generator=generator())

@@ -106,7 +106,7 @@ def check(x: np.ndarray) -> None:
     assert found.mean > log_prob - 0.1 * values, (data.kind, x.dtype, found.mean, log_prob)
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(arrays())
 def test_any_array_reaches_its_marginals_or_the_error_names_the_fix(x: np.ndarray):
     check(x)

@@ -208,8 +208,8 @@ class VAE(nn.Module):
         """
         x = self.likelihood.standardise(x)
         parameters = self.encoder(x if mask is None else x.masked_fill(~mask, 0.0))
-        # q has the type of x, whatever the encoder computes in.
-        return self.family(*(at_least_float32(one).to(x) for one in parameters))
+        # q has the type of x, whatever the encoder computes in, and float32 at least.
+        return self.family(*(one.to(at_least_float32(x)) for one in parameters))
 
     def decode(self, z: Tensor) -> Likelihood:
         """Compute p(x | z), for z (..., D)."""
