@@ -66,8 +66,8 @@ def test_everything_that_was_read_of_a_table_is_said():
 def test_what_the_model_standardises_is_said(shape: Any, standardise: Any, expected: str):
     data = Dataset.from_arrays(RANDOM.normal(size=(20, *shape)))
     model = ModelConfig(likelihood="gaussian", standardise=standardise)
-    line = summary(data, model, asked="auto")[-1]
-    assert line == f"likelihood: gaussian, because the values are real numbers{expected}"
+    expected = f"likelihood: gaussian, because the values are real numbers{expected}"
+    assert expected in summary(data, model, asked="auto")
 
 
 @pytest.mark.parametrize(
