@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from elboroom import Dataset
-from elboroom.data.binary_columns import binary_column_notes
+from elboroom.data.column_notes import column_notes
 from elboroom.data.source import Source, SourcePart
 
 RNG = np.random.default_rng(0)
 
 
 def notes(x: np.ndarray) -> list[str]:
-    return binary_column_notes(Source("t", SourcePart(x)))
+    found = column_notes(Source("t", SourcePart(x)))
+    return [note for note in found if note.startswith("only 0 and 1")]
 
 
 def reals(rows: int = 60) -> np.ndarray:

@@ -1,11 +1,13 @@
 """Values that stand for missing ones, such as −999."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from elboroom import Dataset
 from elboroom.data.column_notes import column_notes
-from elboroom.data.source import Source, SourcePart
+from elboroom.data.source import Source, SourcePart, in_chunks
 
 
 def table(rows: int = 300) -> np.ndarray:
@@ -83,3 +85,27 @@ def test_a_column_without_values_and_one_that_never_varies_are_named():
         "column 0 never varies, from 7.5: it adds an arbitrary constant to log p(x), so leave it "
         "out",
     ]
+
+
+def test_notes_do_not_depend_on_how_many_rows_are_read_together(monkeypatch: pytest.MonkeyPatch):
+    x = np.concatenate([table(), np.ones((300, 2), "f4")], 1)
+    x[::2, 5] = 0
+    x[::10, 1], x[1::10, 3], x[::3, 0] = -999, 777, np.nan
+    together = notes(x)
+    assert len(together) == 4
+    monkeypatch.setattr("elboroom.data.source._VALUES_AT_ONCE", 4 * x.shape[1])
+    assert notes(x) == together
+
+
+def test_rows_are_read_once(monkeypatch: pytest.MonkeyPatch):
+    read = []
+
+    def counted(rows: np.ndarray) -> Iterator[np.ndarray]:
+        for chunk in in_chunks(rows):
+            read.append(len(chunk))
+            yield chunk
+
+    monkeypatch.setattr("elboroom.data.column_notes.in_chunks", counted)
+    assert len(table()) == 300
+    notes(table())
+    assert sum(read) == 300

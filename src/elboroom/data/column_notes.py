@@ -1,4 +1,7 @@
-"""Notes on the columns of a table: empty, constant, or with a value that may mean missing."""
+"""Notes on the columns of a table: empty, constant, binary, or with a value that means missing."""
+
+from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -9,62 +12,111 @@ _GAP = 2.0  # its distance from the other values, in ranges of these
 
 
 def column_notes(source: Source) -> list[str]:
-    """Describe the columns of the training rows that a user should look at, for reals."""
+    """Describe the columns of the training rows that a user should look at, for reals.
+
+    The rows, which may be on disk, are read once.
+    """
     rows = source.train.images
     if rows.ndim != 2 or rows.dtype.kind != "f":
         return []
-    least, most = (_fold(rows, 1.0, _nothing(rows), take) for take in (np.fmin, np.fmax))
-    notes = _empty(least) + _constant(least, most)
-    return notes + _sentinels(rows, 1.0, least, most) + _sentinels(rows, -1.0, -most, -least)
+    found = reduce(_Columns.joined, map(_Columns.of, in_chunks(rows)))
+    notes = _empty(found) + _constant(found)
+    notes += _sentinels(1.0, found.low, -found.high.value, len(rows))
+    notes += _sentinels(-1.0, found.high, -found.low.value, len(rows))
+    return notes + _binary(found)
 
 
-def _empty(least: np.ndarray) -> list[str]:
-    columns = np.flatnonzero(np.isnan(least))
+@dataclass(frozen=True)
+class _Extreme:
+    """The least value of each column, how often it occurs, and the least value above it, (D,)."""
+
+    value: np.ndarray
+    count: np.ndarray
+    second: np.ndarray
+
+    @classmethod
+    def of(cls, rows: np.ndarray) -> "_Extreme":
+        value = np.fmin.reduce(rows, axis=0)
+        second = np.fmin.reduce(np.where(rows > value, rows, np.nan), axis=0)
+        return cls(value, (rows == value).sum(0), second)
+
+    def joined(self, other: "_Extreme") -> "_Extreme":
+        value, both = np.fmin(self.value, other.value), (self, other)
+        count = sum(np.where(one.value == value, one.count, 0) for one in both)
+        above = [np.where(one.value > value, one.value, np.nan) for one in both]
+        second = np.fmin.reduce([self.second, other.second, *above])
+        return _Extreme(value, np.asarray(count), second)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The facts that one pass over rows finds of each column.
+
+    Attributes:
+        low: the least value.
+        high: the least of the negated values.
+        counts: (3, D), how many values are 0, are 1, and are known.
+    """
+
+    low: _Extreme
+    high: _Extreme
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, rows: np.ndarray) -> "_Columns":
+        counts = [found.sum(0) for found in (rows == 0, rows == 1, ~np.isnan(rows))]
+        return cls(_Extreme.of(rows), _Extreme.of(-rows), np.array(counts))
+
+    def joined(self, other: "_Columns") -> "_Columns":
+        low, high = self.low.joined(other.low), self.high.joined(other.high)
+        return _Columns(low, high, self.counts + other.counts)
+
+
+def _empty(found: _Columns) -> list[str]:
+    columns = np.flatnonzero(np.isnan(found.low.value))
     if not len(columns):
         return []
-    return [f"no row has a value in {named(columns)}: what is filled in there is made up"]
+    return [f"no row has a value in {_named(columns)}: what is filled in there is made up"]
 
 
-def _constant(least: np.ndarray, most: np.ndarray) -> list[str]:
-    columns = np.flatnonzero(least == most)
+def _constant(found: _Columns) -> list[str]:
+    columns = np.flatnonzero(found.low.value == -found.high.value)
     if not len(columns):
         return []
-    found = f"{named(columns)} never varies, from {least[columns[0]]:g}"
-    return [f"{found}: it adds an arbitrary constant to log p(x), so leave it out"]
+    first = f"{_named(columns)} never varies, from {found.low.value[columns[0]]:g}"
+    return [f"{first}: it adds an arbitrary constant to log p(x), so leave it out"]
 
 
-def _sentinels(rows: np.ndarray, sign: float, least: np.ndarray, most: np.ndarray) -> list[str]:
+def _sentinels(sign: float, least: _Extreme, most: np.ndarray, rows: int) -> list[str]:
     """Describe values that are the least of a column (sign 1), recur, and are far below the rest.
 
-    With sign −1, and negated extremes, they are the largest and far above. A value such as −999
+    With sign −1, and negated values, they are the largest and far above. A value such as −999
     stands where others are missing.
     """
-    second = _fold(rows, sign, least, np.fmin)
-    count = np.sum([(sign * chunk == least).sum(0) for chunk in in_chunks(rows)], 0)
-    far = (count >= _LEAST_COUNT) & (second - least > _GAP * (most - second)) & (most > second)
+    far = (least.count >= _LEAST_COUNT) & (most > least.second)
+    far &= least.second - least.value > _GAP * (most - least.second)
     return [
-        f"{sign * value:g} stands in {100 * count[columns].mean() / len(rows):.3g} % of "
-        f"{named(np.flatnonzero(columns))}, far from the other values: if it means missing, "
+        f"{sign * value:g} stands in {100 * least.count[columns].mean() / rows:.3g} % of "
+        f"{_named(np.flatnonzero(columns))}, far from the other values: if it means missing, "
         "save NaN in its place"
-        for value in np.unique(least[far])
-        for columns in [far & (least == value)]
+        for value in np.unique(least.value[far])
+        for columns in [far & (least.value == value)]
     ]
 
 
-def _fold(rows: np.ndarray, sign: float, above: np.ndarray, take: np.ufunc) -> np.ndarray:
-    """Reduce the values of each column that lie above a bound, after multiplying by a sign."""
-    found = np.full(rows.shape[1], np.nan)
-    for chunk in in_chunks(rows):
-        signed = sign * chunk
-        found = take(found, take.reduce(np.where(signed > above, signed, np.nan), axis=0))
-    return found
+def _binary(found: _Columns) -> list[str]:
+    """Describe columns of 0 and 1, such as one-hot categories, beside columns of real numbers."""
+    zeros, ones, known = found.counts
+    binary = (zeros > 0) & (ones > 0) & (zeros + ones == known)
+    if not binary.any() or binary.all():
+        return []
+    return [
+        f"only 0 and 1 stand in {_named(np.flatnonzero(binary))}, beside real numbers: all columns "
+        "have one likelihood, which takes these as real numbers too"
+    ]
 
 
-def _nothing(rows: np.ndarray) -> np.ndarray:
-    return np.full(rows.shape[1], -np.inf)
-
-
-def named(columns: np.ndarray) -> str:
+def _named(columns: np.ndarray) -> str:
     """Name the first of some columns, and count the others."""
     more = f" and {len(columns) - 1} others" if len(columns) > 1 else ""
     return f"column {columns[0]}{more}"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from elboroom.config import PartName
-from elboroom.data.binary_columns import binary_column_notes
 from elboroom.data.column_notes import column_notes
 from elboroom.data.source import Scan, Source
 
@@ -43,7 +42,7 @@ class Reading:
             scan=source.scan,
             size=sum(int(np.prod(part.images.shape)) for part in source.parts),
             white=source.white,
-            notes=(*source.notes, *column_notes(source), *binary_column_notes(source)),
+            notes=(*source.notes, *column_notes(source)),
             chosen=chosen,
         )
 
