@@ -2,6 +2,8 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +69,12 @@ def small(digits: Path) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, shell: Command, small: list[str]) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, small: list[str]) -> Path:
     """Train a run that no test changes: two epochs of six steps on `digits`, 16 hidden units."""
     path = tmp_path_factory.mktemp("runs") / "trained"
-    outcome = shell("train", *small, "--out", path)
-    assert outcome.code == 0, outcome.err
+    with pytest.raises(SystemExit) as exit_, redirect_stderr(StringIO()) as err:
+        main(["train", *small, "--out", str(path)])
+    assert exit_.value.code == 0, err.getvalue()
     return path
 
 

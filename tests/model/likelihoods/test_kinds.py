@@ -321,7 +321,7 @@ def test_sampling_methods_find_the_posterior(kind):
     assert_mean((annealed.log_weights - exact.log_evidence).exp(), 1.0)
     resampled = infer.sir(model, x, mask, particles=20_000, widen=1.5, generator=generator())
     torch.testing.assert_close(resampled.log_evidence, exact.log_evidence, atol=0.1, rtol=0)
-    chains = infer.hmc(model, x, mask, generator=generator(), chains=16, warmup=100, draws=200)
+    chains = infer.hmc(model, x, mask, generator=generator(), chains=32, warmup=60, draws=100)
     assert_mean(chains.draws.mean(0), exact.mean, errors=6)
     walk = infer.metropolis_within_gibbs(model, x, mask, generator=generator(), sweeps=20)
     assert walk.draws.isfinite().all()

@@ -88,13 +88,14 @@ class DiscretizedLogistic(Likelihood):
 
     def information(self, mask: Tensor | None = None) -> Tensor:
         """Compute the Fisher information of seen pixels on the location, (..., B, *event)."""
-        found = torch.zeros_like(self.location)
+        found, below = torch.zeros_like(self.location), torch.zeros_like(self.location)
         for level in range(_STEPS + 1):
-            x = torch.full_like(self.location, level / _STEPS)
-            upper, lower = self._edges(x)
-            # Σ_k P(k) (∂ log P(k)/∂μ)²
-            found += (upper.sigmoid() - lower.sigmoid()) * self.score(x).square()
-        return seen(found, mask)
+            edge = level / _STEPS + _HALF_STEP if level < _STEPS else math.inf
+            above = ((edge - self.location) / self.scale).sigmoid()
+            # Σ_k P(k) (∂ log P(k)/∂μ)², P(k) = F(a) − F(b), ∂ log P(k)/∂μ = [1 − F(a) − F(b)] / s
+            found += (above - below) * (above + below - 1).square()
+            below = above
+        return seen(found / self.scale**2, mask)
 
     def _edges(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Compute (x ± ½ step − μ) / s, infinite beyond white and black."""
