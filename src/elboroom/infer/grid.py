@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from elboroom.device import keep_freed_memory
-from elboroom.errors import UsageError
+from elboroom.errors import UsageError, require_positive
+from elboroom.infer.arguments import checked
 from elboroom.infer.exact_elbo import elbo_of
 from elboroom.infer.lattice.cells import Cells
 from elboroom.infer.lattice.interpolation import Interpolation
@@ -81,13 +82,20 @@ class GridPosterior(Posterior):
         entries = [self.cells.sum(mass * a * b) for a in centred for b in centred]
         return torch.stack(entries, -1).unflatten(-1, (len(centred),) * 2).to(self.cells.points)
 
+    @checked
     def sample(self, k: int) -> Tensor:
         """Draw k times from the density interpolated between the points, (k, B, D)."""
+        require_positive(k=k)
         z = self._interpolation.sample(k, self.probabilities, fork(self.generator))
         return z.to(self.cells.points)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Compute log p(z | x_seen) in nats, exact at any z: (..., B, D) → (..., B)."""
+        """Compute log p(z | x_seen) in nats, exact at any z: (..., B, D) → (..., B).
+
+        Raises:
+            UsageError: if the model has been trained further.
+        """
+        self.target.source.require_unchanged()
         with torch.no_grad():
             return (self.target.log_joint(z) - self.log_evidence).to(z)
 
@@ -96,7 +104,9 @@ class GridPosterior(Posterior):
 
         Raises:
             QuadratureError: if q is far from a Gaussian.
+            UsageError: if the model has been trained further.
         """
+        self.target.source.require_unchanged()
         # KL(q ‖ p) = log p(x_seen) − ELBO(q)
         return self.log_evidence - elbo_of(self.target, q, self.generator)
 
@@ -105,6 +115,7 @@ class GridPosterior(Posterior):
         return Interpolation.of(self.cells)
 
 
+@checked
 @torch.no_grad()
 def grid(
     model: VAE,
