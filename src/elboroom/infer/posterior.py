@@ -77,6 +77,13 @@ class Posterior(ABC):
         return None
 
     @property
+    def kept_draws(self) -> int | None:
+        """The number of draws of a row that `mean` and `diagnostics` are of; None for a fit."""
+        if self.draws is not None:
+            return self.draws.shape[:2].numel()
+        return None if self.particles is None else len(self.particles[0])
+
+    @property
     def evidence(self) -> dict[str, Tensor]:
         """`elbo` or `log_evidence`, (B,) in nats, by name; empty if the method knows neither."""
         known = {"elbo": self.elbo, "log_evidence": self.log_evidence}
