@@ -62,6 +62,18 @@ def require_positive(**counts: int) -> None:
             raise UsageError(f"{name} must be positive", why=why, fix=fix)
 
 
+def require_not_negative(**counts: int) -> None:
+    """Check that each count, given by its name, is at least 0.
+
+    Raises:
+        UsageError: a count is negative.
+    """
+    for name, count in counts.items():
+        if count < 0:
+            why = f"found {name} = {count}; expected 0 or more"
+            raise UsageError(f"{name} is negative", why=why, fix=f"set {name} to 0 or more")
+
+
 def command(*words: object) -> str:
     """Return an `elboroom` command line to suggest, quoted for a shell."""
     return shlex.join(["elboroom", *map(str, words)])

@@ -52,6 +52,28 @@ def test_the_file_has_draws_and_diagnostics(elboroom: Command, run: Path, out: P
     assert_rejected(lambda: assert_mean(z, mean.flip(0)))
 
 
+@pytest.mark.parametrize(("method", "kept", "chains"), [("hmc", 200, 4), ("sir", 1_000, 1)])
+def test_diagnostics_name_the_draws_that_they_are_of(
+    elboroom: Command, run: Path, out: Path, method: str, kept: int, chains: int
+):
+    """Seven draws of each chain are stored; R̂ and ESS are those of all that the method kept."""
+    outcome = elboroom(
+        *("infer", run, "--out", out, "--images", "2", "--draws", "7", "--method", method)
+    )
+    assert f"from {kept:,} draws of each row; the file has {7 * chains}" in outcome.out
+    with np.load(out) as found:
+        assert found["z"].shape[:2] == (chains, 7)
+        assert found["kept_draws"].tolist() == [kept, kept]
+        assert found["ess"].max() > 7 * chains
+
+
+def test_a_fit_has_no_draws_of_its_own(elboroom: Command, run: Path, out: Path):
+    outcome = elboroom("infer", run, "--out", out, "--images", "2", "--draws", "7")
+    assert "; the file has" not in outcome.out
+    with np.load(out) as found:
+        assert "kept_draws" not in found
+
+
 def test_the_summary_is_printed_and_stored(elboroom: Command, run: Path, out: Path):
     outcome = elboroom("infer", run, "--out", out, "--images", "3", "--json", "--method", "encoder")
     printed = json.loads(outcome.out)

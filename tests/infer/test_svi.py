@@ -213,5 +213,5 @@ def test_a_rank_that_does_not_fit_is_refused(rank):
 
 @pytest.mark.parametrize("option", ["family", "start"])
 def test_an_unknown_name_is_refused(option):
-    with pytest.raises(UsageError, match=f"{option} 'best' is unknown"):
+    with pytest.raises(UsageError, match=f"{option} cannot be 'best'"):
         svi(small_vae(1), torch.ones(2, *EVENT).double(), generator=generator(), **{option: "best"})

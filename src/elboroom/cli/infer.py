@@ -18,6 +18,8 @@ from elboroom.model.vae import VAE
 from elboroom.runs import atomic, out_file, posterior_file
 from elboroom.runs.run import Run
 
+_NOT_SUMMARISED = ("z", "mean", "kept_draws")
+
 
 def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
     """Infer the posteriors of many rows, write them to a file, and print a summary."""
@@ -43,16 +45,17 @@ def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bo
         "draws": config.draws,
         "chains": len(arrays["z"]),
         "seconds": round(time.perf_counter() - clock, 3),
-        "known": {n: _summary(v, selection) for n, v in arrays.items() if n not in ("z", "mean")},
+        "known": {n: _summary(v, selection) for n, v in arrays.items() if n not in _NOT_SUMMARISED},
     }
     content = {name: table.numpy() for name, table in arrays.items()} | selection.names()
     stated = {"mask": selection.mask.numpy(), "summary": atomic.as_json(summary)}
     out_file.write_arrays(config.out, content | stated)
+    kept = int(arrays["kept_draws"][0]) if "kept_draws" in arrays else None
     if as_json:
         console.print(atomic.as_json(summary | {"file": str(config.out)}))
         return
     title = f"{selection.title(step)}, {config.method}"
-    console.print(tables.posteriors(title, summary["known"]))
+    console.print(tables.posteriors(title, summary["known"], kept, arrays["z"][..., 0, 0].numel()))
     console.print(config.out)
 
 

@@ -141,10 +141,21 @@ def unmixed(found: list[dict[str, Any]]) -> Iterator[str]:
             yield f"{row['image']}, {row['method']}: its chains have not mixed, R̂ {rhat:.2f}"
 
 
-def posteriors(title: str, known: dict[str, dict[str, Any]]) -> Table:
-    """Lay out a row for each quantity that is known of the posteriors, summarised over rows."""
+def posteriors(
+    title: str, known: dict[str, dict[str, Any]], kept: int | None, stored: int
+) -> Table:
+    """Lay out a row for each quantity that is known of the posteriors, summarised over rows.
+
+    Args:
+        title: title of the table.
+        known: the summary of each quantity.
+        kept: number of draws of a row that the quantities are of; None if they are of a fit.
+        stored: how many draws of a row the file has.
+    """
     table = _table(title, "", numbers=("mean", "smallest", "largest"))
     table.caption = "± one standard error of the mean; rows of the source; ELBO, log p in nats"
+    if kept is not None:
+        table.caption += f"\nfrom {kept:,} draws of each row; the file has {stored:,}"
     for name, values in known.items():
         mean = Estimate.read(values)
         extremes = (_extreme(values, end) for end in ("smallest", "largest"))

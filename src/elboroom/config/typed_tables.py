@@ -74,19 +74,21 @@ def require_known(kind: type[Any], table: dict[str, Any]) -> None:
         )
 
 
-def require_type(name: str, value: object, hint: Any) -> None:
+def require_type(
+    name: str, value: object, hint: Any, fix: str = "give a value of that type"
+) -> None:
     """Check that a value has the type `hint`; a list passes for a tuple, and an int for a float.
 
     Integers must fit into 64 bits, and text must be valid Unicode.
 
     Raises:
-        UsageError: if it has another type.
+        UsageError: if it has another type; `fix` is its fix.
     """
     if not _has_type(value, hint):
         raise UsageError(
             f"{name} cannot be {_short(value)}",
             why=f"it must be of type {_type_name(hint)}",
-            fix="give a value of that type",
+            fix=fix,
         )
 
 
@@ -103,7 +105,7 @@ def _has_type(value: Any, hint: Any) -> bool:
         return all(_has_type(k, inner[0]) and _has_type(v, inner[1]) for k, v in entries)
     if origin in (tuple, list):
         return isinstance(value, list | tuple) and all(_has_type(v, inner[0]) for v in value)
-    return _CHECKS[hint](value)
+    return _CHECKS[hint](value) if hint in _CHECKS else isinstance(value, hint)
 
 
 _CHECKS: dict[type, Callable[[Any], bool]] = {
@@ -134,6 +136,8 @@ def _short(value: object) -> str:
         text = repr(value)
     except (RecursionError, ValueError):  # nested too deeply, or an int with too many digits
         text = f"a {type(value).__name__}"
+    if "\n" in text:  # an array
+        return f"a {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 

@@ -12,6 +12,7 @@ from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.likelihood import Evaluation
 from elboroom.infer.ais import ais
+from elboroom.infer.arguments import checked
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
@@ -47,6 +48,7 @@ class AnnealedLikelihood:
         return Estimate.of_each(known | {"difference": self.difference}, self.noun)
 
 
+@checked
 def annealed_likelihood(
     model: VAE,
     data: Dataset,

@@ -13,10 +13,12 @@ from elboroom.device import keep_freed_memory
 from elboroom.errors import require_positive
 from elboroom.evaluation.estimate import Estimate
 from elboroom.infer.ais import density
+from elboroom.infer.arguments import checked
 from elboroom.infer.chains.annealing import Annealing
 from elboroom.infer.chains.annealing_path import Path
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.laplace import laplace
+from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model.bounds import iwae
@@ -55,13 +57,14 @@ class Certificate:
         return Estimate.of_each(bounds, noun(tuple(self.x.shape[1:])))
 
 
+@checked
 @torch.no_grad()
 def certify(
     model: VAE,
     *,
     rows: int,
     generator: torch.Generator,
-    mask: Tensor | None = None,
+    mask: Array | None = None,
     distributions: int = EvaluateConfig.distributions,
     chains: int = EvaluateConfig.chains,
     start: StartMethod | None = None,

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from elboroom.errors import UsageError
+from elboroom.errors import UsageError, require_positive
+from elboroom.infer.arguments import checked
+from elboroom.infer.observed import Array, check_data_and_mask
 from elboroom.infer.posterior import Posterior
 from elboroom.model.vae import VAE
 
@@ -15,6 +17,7 @@ _MOST_EQUAL = 0.5  # share of equal values: independent draws are rarely equal
 Method = Callable[[VAE, Tensor, Tensor | None], Posterior]
 
 
+@checked
 @torch.no_grad()
 def sbc_ranks(
     model: VAE,
@@ -23,7 +26,7 @@ def sbc_ranks(
     rows: int,
     draws: int,
     generator: torch.Generator,
-    mask: Tensor | None = None,
+    mask: Array | None = None,
 ) -> Tensor:
     """Rank each true latent among posterior draws, (rows, D), in 0 … draws.
 
@@ -41,13 +44,13 @@ def sbc_ranks(
         mask: True where a pixel is seen, broadcast to (rows, *event); None for all.
 
     Raises:
-        UsageError: if rows share the noise of their chains or particles.
+        UsageError: if the mask does not fit, a count is not positive, or rows share the noise of
+            their chains or particles.
     """
+    require_positive(rows=rows, draws=draws)
     z = model.prior(rows).sample(1, generator)[0]
-    x = model.decode(z).sample(generator)
-    posterior = method(
-        model, _with_copy(x), mask if mask is None else _with_copy(mask.expand_as(x))
-    )
+    x, mask = check_data_and_mask(model, model.decode(z).sample(generator), mask)
+    posterior = method(model, _with_copy(x), None if mask is None else _with_copy(mask))
     _require_independent_rows(posterior)
     return (posterior.sample(draws)[..., :-1, :] < z).sum(0)
 
@@ -73,6 +76,7 @@ def _require_independent_rows(posterior: Posterior) -> None:
         )
 
 
+@checked
 def uniformity(ranks: Tensor, draws: int, bins: int = 20) -> Tensor:
     """Compute the p-value of a χ² test of uniform ranks for each latent, (D,).
 
@@ -81,10 +85,36 @@ def uniformity(ranks: Tensor, draws: int, bins: int = 20) -> Tensor:
         draws: the largest rank.
         bins: number of bins. Their widths differ by at most one rank; the expected counts are
             proportional to them.
+
+    Raises:
+        UsageError: if the ranks are no integers in 0 … draws, or there are more bins than ranks.
     """
+    _require_ranks(ranks, draws, bins)
     edges = torch.arange(draws + 1, device=ranks.device) * bins // (draws + 1)
     expected = torch.bincount(edges, minlength=bins) * len(ranks) / (draws + 1)
     counts = torch.nn.functional.one_hot(edges[ranks], bins).sum(0)
     # χ² = Σ_b (n_b − e_b)² / e_b on bins − 1 degrees of freedom; p = Q((bins − 1)/2, χ²/2)
     chi2 = ((counts - expected).square() / expected).sum(-1).double()
     return torch.special.gammaincc(torch.full_like(chi2, (bins - 1) / 2), chi2 / 2)
+
+
+def _require_ranks(ranks: Tensor, draws: int, bins: int) -> None:
+    """Check that ranks (N, D) can be counted in bins.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    whole = ranks.ndim == 2 and not ranks.is_floating_point() and len(ranks) > 0
+    if not whole or not 0 <= int(ranks.min()) <= int(ranks.max()) <= draws:
+        raise UsageError(
+            "these are no ranks among the draws",
+            why=f"found {ranks.dtype} of shape {tuple(ranks.shape)}; expected integers (N, D) in "
+            f"0 … {draws}",
+            fix="give the result of sbc_ranks, and the same number of draws",
+        )
+    if not 2 <= bins <= draws + 1:
+        raise UsageError(
+            f"bins = {bins} does not fit the draws",
+            why=f"found {draws + 1} possible ranks; expected 2 … {draws + 1} bins",
+            fix="set bins to one of these, or draw more",
+        )

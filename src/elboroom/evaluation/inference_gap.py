@@ -13,10 +13,11 @@ from elboroom.config import FitName, GapsConfig, MethodName
 from elboroom.data import noun
 from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
+from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, pareto_k
 from elboroom.infer.grid import grid
 from elboroom.infer.methods import infer_each, sir_from_modes
-from elboroom.infer.observed import check_data_and_mask
+from elboroom.infer.observed import Array, check_data_and_mask
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.model.bounds import elbo
 from elboroom.model.posteriors import Density
@@ -151,11 +152,12 @@ class Gaps:
         return {"log_evidence": evidence, "gaps": summary, "fits": fits}
 
 
+@checked
 @torch.no_grad()
 def gaps(
     model: VAE,
-    x: Tensor,
-    mask: Tensor | None = None,
+    x: Array,
+    mask: Array | None = None,
     *,
     generator: torch.Generator,
     methods: tuple[FitName, ...] = GapsConfig.method,
@@ -169,7 +171,7 @@ def gaps(
 
     Args:
         model: model with the encoder.
-        x: (B, *event).
+        x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the fits and the samples.
         methods: further fits to compare with the encoder and the best of its family.

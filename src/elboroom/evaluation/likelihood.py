@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from elboroom.config import PartName, Precision
-from elboroom.data import Dataset, Identity, Part, require_dataset
+from elboroom.data import Dataset, Identity, Part
 from elboroom.device import autocast, resolve_precision
 from elboroom.errors import IncomparableError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.evaluation.latent_usage import Information
+from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
 from elboroom.model.bounds import iwae
 from elboroom.model.decoding import decoded_at_a_time
@@ -166,6 +167,7 @@ class Evaluation:
         return table | {"active": int(usage.active.sum()), "mutual_information": mutual}
 
 
+@checked
 @torch.no_grad()
 def evaluate(
     model: VAE,
@@ -199,7 +201,6 @@ def evaluate(
         UsageError: if `data` is not a Dataset or has no such part, k is not positive, or the model
             has batch normalisation and is in training mode.
     """
-    require_dataset(data)
     require_positive(k=k)
     model.require_events(data.event_shape)
     data = data.with_test(part)

@@ -9,6 +9,7 @@ from torch import Tensor
 from elboroom.config import AnnealingSchedule, EvaluateConfig
 from elboroom.device import keep_freed_memory
 from elboroom.errors import require_positive
+from elboroom.infer.arguments import checked
 from elboroom.infer.chains.annealing import TUNING, Annealing
 from elboroom.infer.chains.annealing_path import Path
 from elboroom.infer.chains.noise import Noise
@@ -51,6 +52,7 @@ class AnnealedPosterior(ParticlePosterior):
         return {"pareto_k": pareto_k(self.log_weights)} | known
 
 
+@checked
 @torch.no_grad()
 def ais(
     model: VAE,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import require_positive
+from elboroom.infer.arguments import checked
 from elboroom.infer.observed import Array, Observed, check_data_and_mask, require_mask
 from elboroom.infer.posterior import Posterior
 from elboroom.model.decoding import chunks
@@ -27,6 +28,7 @@ class Completion:
     draws: Tensor
 
 
+@checked
 @torch.no_grad()
 def complete(
     model: VAE,
@@ -43,11 +45,12 @@ def complete(
 
     Raises:
         UsageError: if data or mask do not fit the model, `mask` is None, the posterior was inferred
-            from other seen values or another mask, or `draws` is not positive.
+            from other seen values, under another mask or with another model, or `draws` is not
+            positive.
     """
     require_positive(draws=draws)
     given = Observed.of(*check_data_and_mask(model, x, require_mask(mask)))
-    posterior.target.given.require_same(given)
+    posterior.target.require_same(model, given)
     x, mask = given.x, given.seen
     # The results are allocated once and filled in place: parts that are kept between large
     # blocks which are freed would fragment the memory.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import require_positive
+from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import (
     LEAST_ESS,
     MIXED_RHAT,
@@ -99,6 +100,7 @@ def score_text(log_prob: float, kind: ScoreKind, standard_error: float) -> str:
     }[kind]
 
 
+@checked
 @torch.no_grad()
 def completion_score(
     model: VAE,
@@ -131,7 +133,8 @@ def completion_score(
 
     Raises:
         UsageError: if data or mask do not fit the model, `mask` is None, the posterior was inferred
-            from other seen values or another mask, or `draws` is not positive.
+            from other seen values, under another mask or with another model, or `draws` is not
+            positive.
         GridError: if the posterior is a grid, and none resolves the posterior of the whole image.
     """
     require_positive(draws=draws)
@@ -150,6 +153,7 @@ def completion_score(
     return case.score(parts)
 
 
+@checked
 @torch.no_grad()
 def predictive_score(
     model: VAE,
@@ -245,7 +249,7 @@ class _Case:
     @classmethod
     def of(cls, model: VAE, x: Array, mask: Array, posterior: Posterior) -> "_Case":
         x, seen = check_data_and_mask(model, x, require_mask(mask))
-        posterior.target.given.require_same(Observed.of(x, seen))
+        posterior.target.require_same(model, Observed.of(x, seen))
         assert seen is not None
         known = ~x.isnan()
         require_seen_values(model, x[known & ~seen], "withheld")

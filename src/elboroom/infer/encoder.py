@@ -2,12 +2,14 @@
 
 import torch
 
+from elboroom.infer.arguments import checked
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model.vae import VAE
 
 
+@checked
 @torch.no_grad()
 def encoder(
     model: VAE, x: Array, mask: Array | None = None, *, generator: torch.Generator

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import ElboroomError, UsageError
+from elboroom.infer.arguments import checked
 from elboroom.infer.observed import Array
 from elboroom.infer.target import Target
 from elboroom.model.linear_algebra import product_grid, times_shared
@@ -26,6 +27,7 @@ class QuadratureError(ElboroomError):
     """A density that the finest nodes do not resolve."""
 
 
+@checked
 def exact_elbo(model: VAE, x: Array, mask: Array | None, q: Density) -> Tensor:
     """Compute the ELBO of q without Monte-Carlo noise, in nats, (B,), float64.
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elboroom.errors import require_positive
+from elboroom.errors import require_not_negative, require_positive
+from elboroom.infer.arguments import checked
 from elboroom.infer.chains.posterior import CHAINS, ChainPosterior
 from elboroom.infer.observed import Array, Observed
 from elboroom.infer.target import Target
@@ -18,6 +19,7 @@ from elboroom.randomness import normals, uniforms
 _SWEEPS, _BURN_IN = 500, 100
 
 
+@checked
 def pseudo_gibbs(
     model: VAE,
     x: Array,
@@ -50,11 +52,13 @@ def pseudo_gibbs(
             positive.
     """
     require_positive(chains=chains, sweeps=sweeps)
+    require_not_negative(burn_in=burn_in)
     target = Target.of(model, x, mask)
     draws, _ = _walk(_Images.of(model, target.given), generator, _redraw, chains, sweeps, burn_in)
     return ChainPosterior(target, draws, None, generator)
 
 
+@checked
 def metropolis_within_gibbs(
     model: VAE,
     x: Array,
@@ -88,6 +92,7 @@ def metropolis_within_gibbs(
             positive.
     """
     require_positive(chains=chains, sweeps=sweeps)
+    require_not_negative(burn_in=burn_in)
     target = Target.of(model, x, mask)
     images = _Images.of(model, target.given)
     draws, accepted = _walk(images, generator, _propose, chains, sweeps, burn_in)

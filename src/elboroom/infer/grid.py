@@ -1,22 +1,24 @@
 """The exact posterior of a one- or two-dimensional latent space, on a grid."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from elboroom.device import keep_freed_memory
-from elboroom.errors import UsageError
+from elboroom.errors import UsageError, require_positive
+from elboroom.infer.arguments import checked
 from elboroom.infer.exact_elbo import elbo_of
 from elboroom.infer.lattice.cells import Cells
+from elboroom.infer.lattice.interpolation import Interpolation
 from elboroom.infer.lattice.refinement import GridError, refine
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
-from elboroom.randomness import uniforms
+from elboroom.randomness import fork
 
 __all__ = ["GridError", "GridPosterior", "grid"]
 
@@ -80,20 +82,20 @@ class GridPosterior(Posterior):
         entries = [self.cells.sum(mass * a * b) for a in centred for b in centred]
         return torch.stack(entries, -1).unflatten(-1, (len(centred),) * 2).to(self.cells.points)
 
+    @checked
     def sample(self, k: int) -> Tensor:
-        """Draw k times, uniformly within a cell chosen by its mass, (k, B, D)."""
-        start, end = self.cells.offsets[:-1], self.cells.offsets[1:]
-        mass = self.probabilities.cumsum(0)
-        below = F.pad(mass, (1, 0))[start]
-        level = below + self._uniforms(k, len(start)) * (mass[end - 1] - below)
-        cell = torch.searchsorted(mass, level, right=True).clamp(start, end - 1)
-        within = self._uniforms(k, len(start), self.target.latents) - 0.5
-        # z = z_g + h (u − ½)
-        z = self.cells.points[cell] + self.cells.spacing[:, None] * within
+        """Draw k times from the density interpolated between the points, (k, B, D)."""
+        require_positive(k=k)
+        z = self._interpolation.sample(k, self.probabilities, fork(self.generator))
         return z.to(self.cells.points)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Compute log p(z | x_seen) in nats, exact at any z: (..., B, D) → (..., B)."""
+        """Compute log p(z | x_seen) in nats, exact at any z: (..., B, D) → (..., B).
+
+        Raises:
+            UsageError: if the model has been trained further.
+        """
+        self.target.source.require_unchanged()
         with torch.no_grad():
             return (self.target.log_joint(z) - self.log_evidence).to(z)
 
@@ -102,15 +104,18 @@ class GridPosterior(Posterior):
 
         Raises:
             QuadratureError: if q is far from a Gaussian.
+            UsageError: if the model has been trained further.
         """
+        self.target.source.require_unchanged()
         # KL(q ‖ p) = log p(x_seen) − ELBO(q)
         return self.log_evidence - elbo_of(self.target, q, self.generator)
 
-    def _uniforms(self, *shape: int) -> Tensor:
-        like = self.cells.points.new_empty(0, dtype=torch.float64)
-        return uniforms(shape, like, self.generator)
+    @cached_property
+    def _interpolation(self) -> Interpolation:
+        return Interpolation.of(self.cells)
 
 
+@checked
 @torch.no_grad()
 def grid(
     model: VAE,

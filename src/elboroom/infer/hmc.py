@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from elboroom.device import keep_freed_memory
-from elboroom.errors import UsageError, require_positive
+from elboroom.errors import UsageError, require_not_negative, require_positive
+from elboroom.infer.arguments import checked
 from elboroom.infer.chains.adaptation import Mass, Walk
 from elboroom.infer.chains.hamiltonian import HamiltonianMove
 from elboroom.infer.chains.mode_jumps import Jumps
@@ -57,6 +58,7 @@ class HMCPosterior(ChainPosterior):
         return super().diagnostics | moves
 
 
+@checked
 @torch.no_grad()
 def hmc(
     model: VAE,
@@ -104,6 +106,7 @@ def hmc(
             or `start` belongs to other rows.
     """
     require_positive(chains=chains, draws=draws)
+    require_not_negative(warmup=warmup)
     target, noise = Target.of(model, x, mask), Noise(generator, shared=not independent_rows)
     keep_freed_memory()
     z = _likely_points(target, chains, noise) if start is None else start.sample(chains)

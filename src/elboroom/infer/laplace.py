@@ -3,6 +3,7 @@
 import torch
 
 from elboroom.errors import require_positive
+from elboroom.infer.arguments import checked
 from elboroom.infer.fitting.ascent import SAMPLES, TOLERANCE, Ascent, ascend_from_each, best
 from elboroom.infer.fitting.modes import find_modes, repeats
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
@@ -14,6 +15,7 @@ from elboroom.model.posteriors import Gaussian, GaussianMixture
 from elboroom.model.vae import VAE
 
 
+@checked
 @torch.no_grad()
 def laplace(
     model: VAE,

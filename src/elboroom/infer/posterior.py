@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from elboroom.errors import require_positive
+from elboroom.infer.arguments import checked
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import Density
 
@@ -75,6 +77,13 @@ class Posterior(ABC):
         return None
 
     @property
+    def kept_draws(self) -> int | None:
+        """The number of draws of a row that `mean` and `diagnostics` are of; None for a fit."""
+        if self.draws is not None:
+            return self.draws.shape[:2].numel()
+        return None if self.particles is None else len(self.particles[0])
+
+    @property
     def evidence(self) -> dict[str, Tensor]:
         """`elbo` or `log_evidence`, (B,) in nats, by name; empty if the method knows neither."""
         known = {"elbo": self.elbo, "log_evidence": self.log_evidence}
@@ -134,8 +143,10 @@ class VariationalPosterior(Posterior):
         """The rows that converged, and the standard error of each ELBO."""
         return {"converged": self.converged, "elbo_standard_error": self.elbo_standard_error}
 
+    @checked
     def sample(self, k: int) -> Tensor:
         """Draw k times from q, (k, B, D)."""
+        require_positive(k=k)
         with torch.no_grad():
             return self.q.sample(k, self.generator)
 
@@ -143,8 +154,15 @@ class VariationalPosterior(Posterior):
         """Compute log q(z) in nats: (..., B, D) → (..., B)."""
         return self.q.log_prob(z)
 
+    @checked
     def log_weights(self, k: int) -> Tensor:
-        """Compute log w = log p(x_seen, z_k) − log q(z_k) of k fresh draws, in nats, (k, B)."""
+        """Compute log w = log p(x_seen, z_k) − log q(z_k) of k fresh draws, in nats, (k, B).
+
+        Raises:
+            UsageError: if k is not positive, or the model has been trained further.
+        """
+        require_positive(k=k)
+        self.target.source.require_unchanged()
         return _log_weights(self.target, self.q, k, self.generator)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import UsageError, require_positive
+from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import importance_ess, pareto_k
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior, VariationalPosterior
@@ -82,8 +83,10 @@ class ParticlePosterior(Posterior):
             "log_evidence_standard_error": self.log_evidence_standard_error,
         }
 
+    @checked
     def sample(self, k: int) -> Tensor:
         """Draw k particles by their weights, with repetition, (k, B, D)."""
+        require_positive(k=k)
         which = torch.multinomial(self.weights.T, k, True, generator=self.generator).T
         return self.z[which, torch.arange(self.z.shape[1], device=self.z.device)]
 
@@ -98,6 +101,7 @@ def widening_for_half_ess(latents: int) -> float:
     return math.sqrt(a + math.sqrt(a * (a - 1)))
 
 
+@checked
 @torch.no_grad()
 def sir(
     model: VAE,

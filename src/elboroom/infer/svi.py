@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from elboroom.errors import UsageError, require_positive
+from elboroom.infer.arguments import checked
 from elboroom.infer.fitting.adam_ascent import AdamAscent, LowRankAscent, MixtureAscent
 from elboroom.infer.fitting.ascent import (
     SAMPLES,
@@ -34,6 +35,7 @@ FamilyName = Literal["diagonal", "full", "low-rank", "mixture", "flow"]
 StartName = Literal["laplace", "prior", "encoder"]
 
 
+@checked
 @torch.no_grad()
 def svi(
     model: VAE,
@@ -78,8 +80,6 @@ def svi(
             is not positive, or the family or the start is unknown.
     """
     require_positive(starts=starts, k=k, max_steps=max_steps)
-    _require_name("family", family, get_args(FamilyName))
-    _require_name("start", start, get_args(StartName))
     if not 1 <= rank <= model.latents and family == "low-rank":
         raise UsageError(
             f"rank {rank} does not fit {model.latents} latents",
@@ -101,15 +101,6 @@ def svi(
         end = ascend(method, target, parameters, **limits)
         q, converged = method.q(end.parameters), end.converged
     return VariationalPosterior.of(target, q, generator, converged=converged)
-
-
-def _require_name(option: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in known:
-        raise UsageError(
-            f"{option} {name!r} is unknown",
-            why=f"svi supports {', '.join(known)}",
-            fix=f"set {option} to one of these",
-        )
 
 
 def _starts(

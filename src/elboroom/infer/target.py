@@ -8,6 +8,7 @@ from torch import Tensor
 
 from elboroom.device import autocast, resolve_precision
 from elboroom.errors import UsageError
+from elboroom.infer.known_model import KnownModel
 from elboroom.infer.observed import (
     Array,
     Observed,
@@ -32,6 +33,7 @@ class Target:
         x: (B, P).
         mask: (B, P), True where seen; None if all are.
         given: the data and the mask (B, *event) that the target was made from.
+        source: the model that the target was made from.
         products: data type of the decoder's matrix products.
     """
 
@@ -39,6 +41,7 @@ class Target:
     x: Tensor
     mask: Tensor | None
     given: Observed
+    source: KnownModel
     products: torch.dtype = torch.float32
 
     @classmethod
@@ -49,7 +52,8 @@ class Target:
             UsageError: if data or mask do not fit the model; see `check_data_and_mask`.
         """
         x, mask = check_data_and_mask(model, x, mask)
-        return cls(*restrict_to_observed(model, x, mask), Observed.of(x, mask))
+        restricted = restrict_to_observed(model, x, mask)
+        return cls(*restricted, Observed.of(x, mask), KnownModel.of(model))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -72,6 +76,15 @@ class Target:
                 why=f"its means have shape {tuple(q.mean.shape)}; expected {expected}",
                 fix=f"fit the {what} to the same rows, with the same model",
             )
+
+    def require_same(self, model: VAE, given: Observed) -> None:
+        """Check that a posterior of this target is one of a model, given some data.
+
+        Raises:
+            UsageError: it is of other weights, of other rows, another mask or other seen values.
+        """
+        self.source.require_same(model)
+        self.given.require_same(given)
 
     def fast(self) -> "Target":
         """Return this target with bfloat16 products if the hardware has them, for gradients only.

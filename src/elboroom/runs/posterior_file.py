@@ -15,10 +15,13 @@ def to_arrays(posterior: Posterior, k: int) -> dict[str, Tensor]:
 
     Returns:
         `z` (C, k, B, D), in the layout of ArviZ; `mean` (B, D); `elbo` or `log_evidence` (B,) in
-        nats, if the method gives it; and each diagnostic, (B,).
+        nats, if the method gives it; each diagnostic, (B,); and `kept_draws`, (B,), the number of
+        draws that mean and diagnostics are of, if they are of draws.
     """
     found = {"z": posterior.sample_chains(k), "mean": posterior.mean}
     found |= posterior.evidence | posterior.diagnostics
+    if posterior.kept_draws is not None:
+        found["kept_draws"] = torch.full((len(posterior.target),), posterior.kept_draws)
     return {name: table.detach().cpu() for name, table in found.items()}
 
 

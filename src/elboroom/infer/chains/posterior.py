@@ -6,6 +6,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from elboroom.errors import require_positive
+from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import LEAST_DRAWS, chain_ess, split_rhat
 from elboroom.infer.posterior import Posterior
 
@@ -63,15 +65,19 @@ class ChainPosterior(Posterior):
         mixing = {"rhat": self.rhat, "ess": self.ess} if known else {}
         return mixing if self.acceptance is None else mixing | {"acceptance": self.acceptance}
 
+    @checked
     def sample(self, k: int) -> Tensor:
         """Draw k of the stored draws with repetition, independently for each row, (k, B, D)."""
+        require_positive(k=k)
         stored = self.draws.flatten(0, 1)
         rows = stored.shape[1]
         size, device = (k, rows), stored.device
         which = torch.randint(len(stored), size, generator=self.generator, device=device)
         return stored[which, torch.arange(rows, device=device)]
 
+    @checked
     def sample_chains(self, k: int) -> Tensor:
         """Return k stored draws of each chain, evenly spaced, (C, k, B, D)."""
+        require_positive(k=k)
         which = torch.linspace(0, len(self.draws) - 1, k, device=self.draws.device).round().long()
         return self.draws[which].transpose(0, 1)
