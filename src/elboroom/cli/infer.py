@@ -51,7 +51,7 @@ def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bo
     if as_json:
         console.print(atomic.as_json(summary | {"file": str(config.out)}))
         return
-    title = f"{selection.title(step)}, {config.method}"
+    title = f"{selection.title(run.results.step_name(step))}, {config.method}"
     console.print(tables.posteriors(title, summary["known"]))
     console.print(config.out)
 

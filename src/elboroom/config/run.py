@@ -10,7 +10,12 @@ from elboroom.config.data import DataConfig
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
 from elboroom.config.training import TrainConfig
-from elboroom.config.typed_tables import read, require_known, require_type
+from elboroom.config.typed_tables import (
+    read,
+    require_complete,
+    require_known,
+    require_type,
+)
 from elboroom.errors import require_instance
 
 
@@ -45,14 +50,17 @@ class Config:
 
     @classmethod
     def from_dict(cls, tables: dict[str, Any]) -> "Config":
-        """Read back what `dataclasses.asdict` wrote.
+        """Read back what `dataclasses.asdict` wrote, with or without the options that are None.
 
         Raises:
-            UsageError: if an option is unknown or its value cannot be used.
+            UsageError: if an option is unknown or missing, or its value cannot be used.
         """
         require_known(cls, tables)
+        require_complete(cls, tables)
         kinds = {f.name: f.default_factory for f in fields(cls) if f.default is MISSING}
-        parts = {name: read(kind, tables.get(name, {})) for name, kind in kinds.items()}  # type: ignore[arg-type]
+        parts = {name: read(kind, tables[name]) for name, kind in kinds.items()}  # type: ignore[arg-type]
+        for name, kind in kinds.items():
+            require_complete(kind, tables[name])  # type: ignore[arg-type]
         require_type("minutes", tables.get("minutes"), float | None)
         require_type("init_from", tables.get("init_from"), str | None)
         return cls(**parts, minutes=tables.get("minutes"), init_from=tables.get("init_from"))
