@@ -74,6 +74,37 @@ def require_not_negative(**counts: int) -> None:
             raise UsageError(f"{name} is negative", why=why, fix=f"set {name} to 0 or more")
 
 
+def require_instance(name: str, found: object, *kinds: type, fix: str) -> None:
+    """Check that an argument, given by its name, is an instance of one of some classes.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not isinstance(found, kinds):
+        expected = " or ".join(f"a {kind.__name__}" for kind in kinds)
+        why = f"found {named(found)}; expected {expected}"
+        raise UsageError(f"this {name} cannot be used", why=why, fix=fix)
+
+
+def require_callable(**functions: object) -> None:
+    """Check that each function, given by the name of its argument, can be called.
+
+    Raises:
+        UsageError: one cannot.
+    """
+    for name, found in functions.items():
+        if not callable(found):
+            why = f"found {named(found)}; expected a function"
+            raise UsageError(
+                f"this {name} cannot be used", why=why, fix="give a function, or omit it"
+            )
+
+
+def named(found: object) -> str:
+    """Return a class by its name, and another object by that of its class."""
+    return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+
+
 def command(*words: object) -> str:
     """Return an `elboroom` command line to suggest, quoted for a shell."""
     return shlex.join(["elboroom", *map(str, words)])

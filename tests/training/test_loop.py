@@ -11,7 +11,8 @@ from elboroom.data.binarisation import Binarisation
 from elboroom.errors import TrainingError
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
-from elboroom.training.loop import held_out_elbo, train
+from elboroom.training.held_out import held_out_elbo
+from elboroom.training.loop import train
 from elboroom.training.objective import bound
 
 QUICK = TrainConfig(epochs=3, batch_size=64, evaluate_every=1, device="cpu", precision="fp32")

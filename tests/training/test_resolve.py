@@ -90,12 +90,12 @@ def test_a_config_of_numbers_is_returned_as_it_is(mnist: Dataset):
 
 
 def test_each_choice_has_a_reason(mnist: Dataset, limits: dict[str, Any]):
-    reasons = module.resolve_with_reasons(CONFIG, mnist)[1]
+    reasons = module.resolve_run(CONFIG, mnist).reasons
     assert list(reasons) == ["batches", "memory", "epochs"]
     assert reasons["batches"] == str(BatchSize(64, 1, 2))
     assert reasons["epochs"] == "7, as many as fit into 2 minutes, or all of --epochs"
     only_minutes = replace(CONFIG, train=TrainConfig())
-    assert list(module.resolve_with_reasons(only_minutes, mnist)[1]) == ["memory", "epochs"]
+    assert list(module.resolve_run(only_minutes, mnist).reasons) == ["memory", "epochs"]
 
 
 def test_memory_that_runs_out_in_the_timing_suggests_a_smaller_batch(

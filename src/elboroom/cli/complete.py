@@ -78,7 +78,9 @@ def complete(run: Run, config: CompleteConfig, *, best: bool, as_json: bool) -> 
         console.print(atomic.as_json(header | {"completions": rows, "figure": figure}))
         return
     seen = "all but missing values" if config.mask is None else config.mask
-    console.print(tables.completions(rows, noun(tuple(images.x.shape[1:])), seen, step))
+    console.print(
+        tables.completions(rows, noun(tuple(images.x.shape[1:])), seen, run.results.step_name(step))
+    )
     for line in tables.unmixed(rows):
         console.print(line)
     console.print(left_out if drawn is None else f"{drawn} and .svg")

@@ -69,7 +69,12 @@ def evaluate(
     if as_json:
         console.print(atomic.as_json(printed))
         return
-    console.print(tables.evaluation(f"{run.path}, step {step:,}", evaluation, differences, steps))
+    heading = f"{run.path}, {run.results.step_name(step)}"
+    others = {
+        f"{other.path}, {other.results.step_name(its_step)}": differences[str(other.path)]
+        for other, _, its_step in loaded
+    }
+    console.print(tables.evaluation(heading, evaluation, others))
     console.print(
         "\n".join([*tables.reliability(evaluation), *tables.annealing(content, evaluation.noun)])
     )

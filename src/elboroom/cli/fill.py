@@ -40,7 +40,7 @@ def fill(
         "draws": config.draws,
         "filled": unseen,
     }
-    arrays = _as_stored(run.stored_rows(selection.rows, config.data), found)
+    arrays = _as_stored(run.data.stored_rows(selection.rows, config.data), found)
     arrays |= selection.names()
     if out.suffix == ".npy":
         out_file.write_array(out, arrays["mean"])

@@ -42,7 +42,9 @@ def gaps(run: Run, config: GapsConfig, *, best: bool, quiet: bool, as_json: bool
     if as_json:
         console.print(atomic.as_json(description | found.to_dict()))
         return
-    console.print(tables.fits(f"{selection.title(step)}, K = {config.k:,}", found))
+    console.print(
+        tables.fits(f"{selection.title(run.results.step_name(step))}, K = {config.k:,}", found)
+    )
     console.print(tables.gaps(found))
 
 

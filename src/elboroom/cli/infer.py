@@ -54,7 +54,7 @@ def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bo
     if as_json:
         console.print(atomic.as_json(summary | {"file": str(config.out)}))
         return
-    title = f"{selection.title(step)}, {config.method}"
+    title = f"{selection.title(run.results.step_name(step))}, {config.method}"
     console.print(tables.posteriors(title, summary["known"], kept, arrays["z"][..., 0, 0].numel()))
     console.print(config.out)
 

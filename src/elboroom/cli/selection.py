@@ -78,13 +78,13 @@ class Selection:
         """Return what names the rows in a file of results: by the part, and by the source."""
         return {"index": np.array(self.index)} | row_arrays(self.chosen.rows, self.index)
 
-    def title(self, step: int) -> str:
-        """Name the data, the rows, the mask and the checkpoint, in one line."""
+    def title(self, model: str) -> str:
+        """Name the data, the rows, the mask and the model, in one line."""
         part = self.chosen.rows
         nouns = part.noun if len(self) == 1 else part.nouns
         rows = self.chosen.identity.title(len(self), self.chosen.name, nouns)
         every = "all but missing values" if part.missing else "all"
-        return f"{rows}, {self.mask_name or every} seen, step {step:,}"
+        return f"{rows}, {self.mask_name or every} seen, {model}"
 
     def describe(self, *, step: int, seed: int) -> dict[str, Any]:
         """Return the data, mask, seed and checkpoint that a stored result states."""

@@ -30,17 +30,15 @@ def evaluation(
     heading: str,
     found: Evaluation,
     differences: dict[str, dict[str, Estimate]],
-    steps: dict[str, int],
 ) -> Table:
     """Lay out a row for each estimate of an evaluation.
 
     Args:
         heading: heading of the estimates.
         found: the evaluation.
-        differences: by the name of another run, the mean differences from it.
-        steps: by the name of another run, the step of its checkpoint.
+        differences: by the name and the step of another run, the mean differences from it.
     """
-    headings = (f"− {other}, step {step:,}" for other, step in steps.items())
+    headings = (f"− {other}" for other in differences)
     table = _table(found.title, "quantity", numbers=(heading, *headings), unit=found.unit)
     for name, estimate in found.estimates.items():
         cells = (str(difference[name]) for difference in differences.values())
@@ -106,7 +104,7 @@ def _read_estimates(found: dict[str, Any]) -> dict[str, Estimate]:
     return {name: Estimate.read(values) for name, values in found["estimates"].items()}
 
 
-def completions(found: list[dict[str, Any]], noun: str, mask: str, step: int) -> Table:
+def completions(found: list[dict[str, Any]], noun: str, mask: str, model: str) -> Table:
     """Lay out a row for each row of the data and method: its ELBO or log p(seen), and its scores.
 
     Without withheld values there are no scores, and no columns of them.
@@ -114,7 +112,7 @@ def completions(found: list[dict[str, Any]], noun: str, mask: str, step: int) ->
     scored = any("score" in row for row in found)
     numbers = ("seen part", *(("log p(unseen | seen)", "own q(unseen)") if scored else ()))
     labels = (noun, "source", "method")
-    table = _table(f"{mask} seen, step {step:,}", *labels, numbers=numbers)
+    table = _table(f"{mask} seen, {model}", *labels, numbers=numbers)
     table.caption, table.padding = "nats", (0, 0)
     if scored:
         table.caption += (

@@ -1,6 +1,6 @@
 """`elboroom train`. It imports only what training needs, so that it starts sooner."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -18,8 +18,7 @@ from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.vae import VAE
 from elboroom.runs.run import RUNS, Run
 from elboroom.runs.training import train_and_save
-from elboroom.training.initial_model import new_model
-from elboroom.training.resolve import resolve, resolve_with_reasons
+from elboroom.training.resolve import resolve_run
 from elboroom.training.safeguards.early_stopping import (
     evaluations_after_warmup,
     final_epoch,
@@ -28,6 +27,9 @@ from elboroom.training.safeguards.early_stopping import (
 from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.speed.explain import explain as explained
 from elboroom.training.state import TrainState
+
+_Opened = tuple[Run, Dataset, Callable[[], tuple[VAE, TrainState]]]
+"""A run, its data, and a function that makes or loads its model and state."""
 
 
 def train(
@@ -50,13 +52,13 @@ def train(
         RunError: if another process trains the run.
     """
     opened = _existing_run(config, resume, out, trust) if resume else _new_run(config, preset, out)
-    with opened as (run, data), interruptible() as stop:
+    with opened as (run, data, begin), interruptible() as stop:
         if not resume and not quiet:
             _print_summary(data, config, run.config, stderr=True)
         if config.train.batch_size == "auto" and not quiet:
             batches = f"--batch-size auto: {run.config.train.batch_size} images a step"
             plain_console(stderr=True).print(batches)
-        model, state = run.load_training(data) if resume else run.new_training(data)
+        model, state = begin()
         _train(run, model, state, data, stop, quiet=quiet)
     last_step = run.config.train.resolved_epochs * steps_per_epoch(run.config.train, data.train)
     early = state.step < last_step and out_of_patience(state.history, run.config.train)
@@ -91,12 +93,13 @@ def explain(config: Config) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
     network = _own_network(config)
-    resolved, reasons = resolve_with_reasons(config, data, network)
+    found = resolve_run(config, data, network)
+    resolved = found.config
     _print_summary(data, config, resolved)
     for part in data.parts.values():
         require_support(likelihood_class(resolved.model), part, data.identity.source)
-    decoder = new_model(resolved, data, network).decoder
-    reasons |= explained(decoder, data.train, resolved.train, resolved.objective)
+    machine = explained(found.model.decoder, data.train, resolved.train, resolved.objective)
+    reasons = found.reasons | machine
     for choice, reason in reasons.items():
         plain_console().print(f"{choice}: {reason}")
 
@@ -113,7 +116,7 @@ def _print_summary(data: Dataset, asked: Config, config: Config, *, stderr: bool
 
 
 @contextmanager
-def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Run, Dataset]]:
+def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[_Opened]:
     """Create a run, and hold its lock in this block."""
     path = out or RUNS / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
     config = replace(config, data=config.data.with_absolute_path())
@@ -122,15 +125,14 @@ def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[tuple[Ru
     resolve_device(config.train.device)  # a missing device must not leave a run behind
     data = load_data(config.data)
     network = _own_network(config)
-    run = Run.create(path, resolve(config, data, network), data, network=network)
+    found = resolve_run(config, data, network)
+    run = Run.create(path, found.config, data, network=network)
     with run.locked():
-        yield run, data
+        yield run, data, lambda: run.start(found.model)
 
 
 @contextmanager
-def _existing_run(
-    config: Config, path: Path, out: Path | None, trust: bool
-) -> Iterator[tuple[Run, Dataset]]:
+def _existing_run(config: Config, path: Path, out: Path | None, trust: bool) -> Iterator[_Opened]:
     """Open a run to resume it, perhaps to more epochs, and hold its lock in this block."""
     run = Run(path, trust=trust)
     with run.locked():
@@ -139,7 +141,7 @@ def _existing_run(
         data = run.load_data()
         if config != run.config:
             run.extend(config.train.resolved_epochs)
-        yield run, data
+        yield run, data, lambda: run.load_training(data)
 
 
 def _is_longer(config: Config, before: Config) -> bool:

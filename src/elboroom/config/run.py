@@ -10,7 +10,13 @@ from elboroom.config.data import DataConfig
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
 from elboroom.config.training import TrainConfig
-from elboroom.config.typed_tables import read, require_known, require_type
+from elboroom.config.typed_tables import (
+    read,
+    require_complete,
+    require_known,
+    require_type,
+)
+from elboroom.errors import require_instance
 
 
 @dataclass(frozen=True)
@@ -44,14 +50,32 @@ class Config:
 
     @classmethod
     def from_dict(cls, tables: dict[str, Any]) -> "Config":
-        """Read back what `dataclasses.asdict` wrote.
+        """Read back what `dataclasses.asdict` wrote, with or without the options that are None.
 
         Raises:
-            UsageError: if an option is unknown or its value cannot be used.
+            UsageError: if an option is unknown or missing, or its value cannot be used.
         """
         require_known(cls, tables)
+        require_complete(cls, tables)
         kinds = {f.name: f.default_factory for f in fields(cls) if f.default is MISSING}
-        parts = {name: read(kind, tables.get(name, {})) for name, kind in kinds.items()}  # type: ignore[arg-type]
+        parts = {name: read(kind, tables[name]) for name, kind in kinds.items()}  # type: ignore[arg-type]
+        for name, kind in kinds.items():
+            require_complete(kind, tables[name])  # type: ignore[arg-type]
         require_type("minutes", tables.get("minutes"), float | None)
         require_type("init_from", tables.get("init_from"), str | None)
         return cls(**parts, minutes=tables.get("minutes"), init_from=tables.get("init_from"))
+
+
+def require_options(found: object, kind: type) -> None:
+    """Check that options are a `kind`: a `Config`, or one of its parts.
+
+    Raises:
+        UsageError: if they are anything else; it names the part of a whole `Config` that they are.
+    """
+    parts = {f.default_factory: f.name for f in fields(Config) if f.default is MISSING}
+    fix = f"make one: {kind.__name__}(…)"
+    if isinstance(found, Config) and kind in parts:
+        fix = f"give its part: config.{parts[kind]}"
+    elif kind is Config and type(found) in parts:
+        fix = f"make one: Config({parts[type(found)]}={type(found).__name__}(…))"
+    require_instance("config", found, kind, fix=fix)

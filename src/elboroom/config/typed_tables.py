@@ -74,6 +74,22 @@ def require_known(kind: type[Any], table: dict[str, Any]) -> None:
         )
 
 
+def require_complete(kind: type[Any], table: dict[str, Any]) -> None:
+    """Check that a table has every field of `kind`; an absent one means None where that fits.
+
+    Raises:
+        UsageError: if it lacks one. Its default may be another value than the one that was lost.
+    """
+    hints = _hints(kind).items()
+    missing = [n for n, hint in hints if n not in table and NoneType not in get_args(hint)]
+    if missing:
+        raise UsageError(
+            f"{', '.join(missing)} is missing from {kind.__name__}",
+            why="a default in its place may differ from the value that was used",
+            fix="add it, or read the run with the version of elboroom that wrote it",
+        )
+
+
 def require_type(
     name: str, value: object, hint: Any, fix: str = "give a value of that type"
 ) -> None:

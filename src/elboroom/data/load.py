@@ -11,6 +11,7 @@ from elboroom.config.kinds import VALUE_KINDS
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.dataset import TEST_STREAM, Dataset
 from elboroom.data.formats.groups import with_groups
+from elboroom.data.formats.names import AbsentArraysError
 from elboroom.data.formats.registry import read_data
 from elboroom.data.identity import WHOLE, Identity
 from elboroom.data.mnist import read_mnist
@@ -25,6 +26,15 @@ from elboroom.errors import DataError
 def read_source(config: DataConfig) -> Source:
     """Read the source of some options, without the groups of another file."""
     return read_mnist() if config.source == MNIST else read_data(config.path, config).with_origins()
+
+
+def read_new(config: DataConfig) -> Source:
+    """Read the source of new data, which need not have the arrays that a run leaves unused."""
+    try:
+        return read_source(config)
+    except AbsentArraysError as error:
+        unused = tuple(name for name in config.unused if name not in error.names)
+        return read_source(replace(config, unused=unused))
 
 
 def load_new(
@@ -48,7 +58,7 @@ def load_new(
     """
     ways = {"binarisation": identity.binarisation, "split": identity.split}
     config = replace(config, source=source, **ways)
-    found = read_source(config)
+    found = read_new(config)
     _require_shape(found, event_shape)
     if found.sha256 == identity.sha256:
         data = Dataset.of(with_groups(found, config.group_by), config)

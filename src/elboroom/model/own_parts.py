@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from elboroom.config import PosteriorName
-from elboroom.errors import UsageError
+from elboroom.errors import UsageError, named
 from elboroom.model.likelihoods import Likelihood
 from elboroom.model.networks.layers import at_least_float32
 from elboroom.model.posteriors import (
@@ -86,7 +86,7 @@ def require_parts(encoder: object, decoder: object, latents: object, likelihood:
         if not isinstance(part, nn.Module):
             raise UsageError(
                 f"the {name} is not a module",
-                why=f"found {_named(part)}; expected an instance of torch.nn.Module",
+                why=f"found {named(part)}; expected an instance of torch.nn.Module",
                 fix="call a class to make an instance, and wrap a function in a module",
             )
     if type(latents) is not int or latents < 1:
@@ -99,7 +99,7 @@ def require_parts(encoder: object, decoder: object, latents: object, likelihood:
     needs_noise = is_class and likelihood.has_scale
     if needs_noise or not callable(likelihood):
         raise UsageError(
-            f"the likelihood cannot be {_named(likelihood)}",
+            f"the likelihood cannot be {named(likelihood)}",
             why="expected a map from the decoder's output to a Likelihood"
             + (", and this class also needs a scale of the noise" if needs_noise else ""),
             fix="give Bernoulli, or ObservationModel(GaussianPixels, LearnedNoise(())), both of "
@@ -302,11 +302,6 @@ def _numbers(shape: Sequence[int], module: nn.Module) -> Tensor:
 
 def _generator(device: torch.device) -> torch.Generator:
     return torch.Generator(device).manual_seed(0)
-
-
-def _named(found: object) -> str:
-    """Return a class by its name, and another object by that of its class."""
-    return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
 
 
 def _shape(tensor: Tensor) -> str:

@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 
 from elboroom.config import ModelConfig
 from elboroom.data.statistics import Statistics
-from elboroom.errors import UsageError
+from elboroom.errors import UsageError, require_instance
 from elboroom.model.factory import NetworkFactory, made_by, name_of
 from elboroom.model.initial_images import require_images
 from elboroom.model.likelihoods import Bernoulli, Likelihood, ObservationModel, observation_model
@@ -329,3 +329,13 @@ def _set_output_bias(decoder: DecoderNetwork, parameter: Tensor) -> None:
             fix="leave data_bias at False, or choose another network",
         )
     bias.data.copy_(parameter.flatten())
+
+
+def require_model(model: object) -> None:
+    """Check that a model is a `VAE`, and not one of its networks or a run.
+
+    Raises:
+        UsageError: it is anything else.
+    """
+    fix = "make one of your networks: VAE(encoder, decoder, latents); a run has Run.load_model()"
+    require_instance("model", model, VAE, fix=fix)

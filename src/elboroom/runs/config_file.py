@@ -41,7 +41,9 @@ def read_config(run: Path) -> tuple[Config, Identity, tuple[int, ...], dict[str,
         ) from error
     except UsageError as error:
         raise _unreadable(run, f"{error.what}: {error.why}") from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except KeyError as error:
+        raise _unreadable(run, f"it has no {error}") from error
+    except (OSError, ValueError, TypeError) as error:
         raise _unreadable(run, str(error)) from error
 
 

@@ -62,13 +62,19 @@ class MetricsFile:
     def rewind(self, step: int, steps_per_epoch: int) -> list[EpochMetrics]:
         """Drop the metrics after a step from the file, and return those that remain.
 
-        Warn of finished epochs that are missing or cannot be read.
+        Warn of finished epochs that are missing or cannot be read, or that are all dropped.
 
         Raises:
             DiskError: if the file cannot be written.
         """
         with read_errors(self.path):
             found = list(self._readable())
+        if found and not step:
+            warnings.warn(
+                f"training starts from the beginning: {self.path} has lines of {len(found):,} "
+                "epochs, and there is no checkpoint of them",
+                stacklevel=3,
+            )
         history = [m for m in found if m is not None and m.step <= step]
         self._warn_of_lost(history, step // steps_per_epoch, garbled=None in found)
         lines = "".join(_to_line(m) + "\n" for m in history)

@@ -25,17 +25,22 @@ class Provenance:
         model: first 16 digits of the SHA-256 of its weights; None if no manifest records it.
             A run that was rolled back reaches a step again, with other weights.
         newest: step of the newest checkpoint when the result was made.
+        weights_step: step after which the weights were as they are, which is earlier if training
+            ended with its best weights; None if no manifest records it.
     """
 
     step: int
     model: str | None
     newest: int | None
+    weights_step: int | None = None
 
     @property
     def description(self) -> str:
         """A sentence for people, which figures and reports carry."""
         model = f", model {self.model}" if self.model else ""
-        return f"elboroom, step {self.step} of the run{model}"
+        kept = self.weights_step is not None and self.weights_step < self.step
+        weights = f", weights of step {self.weights_step}" if kept else ""
+        return f"elboroom, step {self.step} of the run{weights}{model}"
 
 
 def read_provenance(run: Path) -> dict[str, Provenance]:

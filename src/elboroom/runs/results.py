@@ -44,7 +44,8 @@ class Results:
             evaluation: begins with `provenance`.
             rows: (N,) values by name, and what names the rows in the source.
         """
-        made_from = Provenance(evaluation["step"], evaluation["model"], self._newest_step())
+        step, weights = evaluation["step"], evaluation["weights_step"]
+        made_from = Provenance(step, evaluation["model"], self._newest_step(), weights)
         with recorded(self._run, [EVALUATION, PER_IMAGE], made_from):
             self._write(PER_IMAGE, npz(rows))
             return self._write(EVALUATION, atomic.as_json(evaluation).encode())
@@ -88,7 +89,22 @@ class Results:
 
     def provenance(self, step: int) -> dict[str, Any]:
         """Return the fields with which an evaluation of the model at a step begins."""
-        return {"step": step, "model": self.weights_digits(step)}
+        weights_step = self.weights_step(step)
+        return {"step": step, "model": self.weights_digits(step), "weights_step": weights_step}
+
+    def step_name(self, step: int) -> str:
+        """Name the model at a step for people, with the step of its weights if they are older."""
+        weights_step = self.weights_step(step)
+        kept = weights_step is not None and weights_step < step
+        return f"step {step:,}" + (f" with the weights of step {weights_step:,}" if kept else "")
+
+    def weights_step(self, step: int) -> int | None:
+        """Return the step after which the weights at a step were as they are, None if unknown.
+
+        It is an earlier one if training ended with its best weights.
+        """
+        path = listing.newest_at(self._checkpoints, step)
+        return None if path is None else manifest.weights_step(path)
 
     def weights_digits(self, step: int) -> str | None:
         """Return the first 16 digits of the SHA-256 of the weights at a step, None if unknown."""
@@ -134,7 +150,8 @@ class Results:
 
     def made_from(self, step: int) -> Provenance:
         """Return the provenance of a result that is made now from the model at a step."""
-        return Provenance(step, self.weights_digits(step), self._newest_step())
+        digits, weights = self.weights_digits(step), self.weights_step(step)
+        return Provenance(step, digits, self._newest_step(), weights)
 
     def _newest_step(self) -> int | None:
         return listing.newest_step(self._checkpoints)

@@ -3,20 +3,26 @@
 import warnings
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from elboroom.config import Config, ModelConfig, PartName
 from elboroom.config.checks import require
-from elboroom.config.data import MNIST
-from elboroom.data import Dataset, load_data, load_new, require_dataset
-from elboroom.data.identity import WHOLE
-from elboroom.data.load import read_source
+from elboroom.config.run import require_options
+from elboroom.data import Dataset, require_dataset
 from elboroom.data.statistics import Statistics
-from elboroom.data.stored_rows import StoredRows
 from elboroom.device import resolve_device
-from elboroom.errors import DataMovedError, DiskError, RunError, UsageError, command
+from elboroom.errors import (
+    DiskError,
+    RunError,
+    UsageError,
+    command,
+    require_callable,
+    require_instance,
+)
 from elboroom.model.factory import NetworkFactory, import_factory, name_of
 from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.priors import PRIOR_CLASSES
@@ -29,6 +35,7 @@ from elboroom.runs.config_file import CONFIG, read_config, write_config, write_e
 from elboroom.runs.environment import warn_of_changes
 from elboroom.runs.metrics_file import METRICS, MetricsFile
 from elboroom.runs.results import Results
+from elboroom.runs.run_data import RunData
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.memory import require_memory, require_memory_for_weights
 from elboroom.training.schedule import learning_rate, steps_per_epoch
@@ -49,6 +56,7 @@ class Run:
         event_shape: shape of one image.
         environment: versions, device and precision at the start of training.
         metrics: metrics of the finished epochs.
+        data: its data, wherever they are now, and new data.
         results: evaluation, figures and report.
 
     Args:
@@ -59,18 +67,20 @@ class Run:
 
     Raises:
         RunError: if `path` is not a run, or its config cannot be read.
-        UsageError: if `trust` is given and the factory cannot be imported, or `network` is given
-            for a run that elboroom's own networks make.
+        UsageError: if an argument has another type, if `trust` is given and the factory cannot be
+            imported, or if `network` is given for a run that elboroom's own networks make.
     """
 
     def __init__(
         self, path: str | Path, *, network: NetworkFactory | None = None, trust: bool = False
     ) -> None:
-        self.path = Path(path).expanduser()
+        self.path = _as_path(path)
         self.checkpoints = self.path / "checkpoints"
         self.config, self.identity, self.event_shape, self.environment = read_config(self.path)
         self.metrics = MetricsFile(self.path / METRICS)
         self.results = Results(self.path, self.checkpoints)
+        options = self.config.data, self.config.model
+        self.data = RunData(self.path, *options, self.identity, self.event_shape)
         self._factory = self._known_factory(network, trust=trust)
 
     @classmethod
@@ -91,14 +101,16 @@ class Run:
             network: makes the networks, or the whole model; the config records its name.
 
         Raises:
-            UsageError: if `data` is not a Dataset.
+            UsageError: if an argument has another type.
             RunError: if something is in the way, or the folder cannot be made or locked.
             DiskError: if it cannot be written.
             DataError: if the likelihood cannot take the values of the data.
         """
-        path = Path(path)
+        path = _as_path(path)
+        require_options(config, Config)
         require_dataset(data)
         if network is not None and not config.model.has_own_network:
+            require_callable(network=network)
             model = replace(config.model, network=name_of(network))
             config = replace(config, model=model)
         for part in (data.train, data.test):
@@ -121,6 +133,8 @@ class Run:
         self, network: NetworkFactory | None, *, trust: bool
     ) -> NetworkFactory | None:
         name = self.config.model.network
+        if network is not None:
+            require_callable(network=network)
         if not self.config.model.has_own_network and network is not None:
             raise UsageError(
                 f"the networks of {self.path} are elboroom's own",
@@ -161,13 +175,14 @@ class Run:
         Warn if the learning rate follows a schedule, which then ends later.
 
         Raises:
-            UsageError: if `epochs` is less than the run has.
+            UsageError: if `epochs` is no number, or less than the run has.
             DiskError: if the config cannot be written.
         """
         before, now = self.config.train, self.config.train.resolved_epochs
-        require(epochs >= now, "epochs", epochs, f"{now}, as now, or more")
+        after = replace(before, epochs=epochs)
+        require(after.resolved_epochs >= now, "epochs", epochs, f"{now}, as now, or more")
         write_epochs(self.path, epochs)
-        self.config = replace(self.config, train=replace(before, epochs=epochs))
+        self.config = replace(self.config, train=after)
         if before.schedule != "constant":
             was, rate = (learning_rate(c, now) for c in (before, self.config.train))
             warnings.warn(
@@ -177,86 +192,12 @@ class Run:
             )
 
     def load_data(self, source: str | None = None) -> Dataset:
-        """Load the data that the run was made from.
-
-        Args:
-            source: where the data are now, if they were moved or renamed.
-
-        Raises:
-            DataMovedError: if there are no data where the run found them.
-            IncomparableError: if they are not the data of the run, by their SHA-256.
-        """
-        if source is not None:
-            data = load_new(source, self.config.data, self.identity, self.event_shape)
-        elif self.config.data.source == MNIST != self.identity.source:
-            raise self._in_memory()
-        elif self.config.data.source == MNIST or self.config.data.path.exists():
-            data = load_data(self.config.data)
-        else:
-            raise self._moved()
-        return self.require_data(data)
-
-    def require_data(self, data: Dataset) -> Dataset:
-        """Check that data are those that the run was made from, and return them.
-
-        Raises:
-            IncomparableError: if they are other data, by their SHA-256.
-        """
-        self.identity.require_same(
-            data.identity,
-            what=f"the data of {self.path} has changed since it was trained",
-            fix=f"put back the data that it was trained on at {self.config.data.source}, or name "
-            "where it is now with --data",
-        )
-        return data
+        """Load the data that the run was made from, as `RunData.load` does."""
+        return self.data.load(source)
 
     def choose_part(self, name: PartName | None = None, source: str | None = None) -> ChosenPart:
-        """Load a part of the run's own data, or all rows of new data.
-
-        Args:
-            name: name of the part; None for the test part, or for all rows of new data.
-            source: new data, or the run's own if it was moved or renamed; None for the run's own.
-
-        Raises:
-            DataError: if the data cannot be read, or do not have the shape and the kind of values
-                of the run's data.
-            UsageError: if the data have no such part.
-        """
-        if source is None:
-            return ChosenPart.of(self.load_data(), name or "test")
-        data = load_new(source, self.config.data, self.identity, self.event_shape)
-        if data.identity.split != WHOLE:
-            return ChosenPart.of(data, name or "test")
-        _require_whole(name, source)
-        require_support(likelihood_class(self.config.model), data.test, data.identity.source)
-        return ChosenPart.of(data, "all")
-
-    def stored_rows(self, chosen: ChosenPart, source: str | None = None) -> StoredRows:
-        """Read the rows of a part as their file has them.
-
-        Args:
-            chosen: the part, which `choose_part` returned.
-            source: as it was given there.
-        """
-        config = self.config.data
-        config = config if source is None else replace(config, source=source)
-        return StoredRows.of(read_source(config), chosen.rows)
-
-    def _in_memory(self) -> DataMovedError:
-        return DataMovedError(
-            f"the data of {self.path} were arrays in memory, which a run does not keep",
-            why=f"its config names no file; their SHA-256 begins {self.identity.sha256[:16]}",
-            fix="pass them: train_run(run, data), evaluate(model, data); or save them with "
-            "numpy.save and name the file with --data",
-        )
-
-    def _moved(self) -> DataMovedError:
-        return DataMovedError(
-            f"the data of {self.path} is no longer at {self.config.data.source}",
-            why=f"it was moved, renamed or deleted; its SHA-256 begins {self.identity.sha256[:16]}",
-            fix="name it with --data, which recognises it by its SHA-256; to resume training, "
-            f"correct the line `source` in {self.path / CONFIG}",
-        )
+        """Load a part of the run's own data, or new data, as `RunData.choose_part` does."""
+        return self.data.choose_part(name, source)
 
     def load_model(self, *, best: bool = False) -> VAE:
         """Load the model of the newest whole checkpoint, bit for bit.
@@ -302,12 +243,25 @@ class Run:
         """Make the model and the state before the first step, on the device of the config.
 
         Raises:
-            UsageError: if training does not fit into the free memory.
+            UsageError: if `data` is not a Dataset, or training does not fit into the free memory.
+            IncomparableError: if they are not the data of the run.
             RunError: if the weights of `init_from` do not fit the model.
         """
+        self.data.require(data)
         require_memory_for_weights(self.config, self.event_shape)
         model = new_model(self.config, data, self._network())
         require_memory(model, data, self.config.train, self.config.objective)
+        return self.start(model)
+
+    def start(self, model: VAE) -> tuple[VAE, TrainState]:
+        """Make the state before the first step of an initial model, as `new_training` does.
+
+        Args:
+            model: the model of the config, whose memory has been checked, as `resolve` leaves it.
+
+        Raises:
+            RunError: if the weights of `init_from` do not fit the model.
+        """
         if self.config.init_from is not None:
             self._take_weights(model, Run(self.config.init_from, network=self._factory))
         model.to(resolve_device(self.config.train.device))
@@ -333,8 +287,11 @@ class Run:
 
         Raises:
             RunError: if there are checkpoints, and none can be used.
+            UsageError: if `data` is not a Dataset.
+            IncomparableError: if they are not the data of the run.
             DiskError: if the metrics cannot be written.
         """
+        self.data.require(data)
         warn_of_changes(self.path, self.environment, self.config.train)
         saved = listing.newest_first(self.checkpoints)  # none if it stopped before its first
         if saved:
@@ -366,13 +323,10 @@ class Run:
             raise DiskError(error.what, why=error.why, fix=fix) from error
 
 
-def _require_whole(name: PartName | None, source: str) -> None:
-    if name not in (None, "all"):
-        raise UsageError(
-            f"--part {name} is not defined for {source}",
-            why="it is not the data of the run, which alone was split into parts",
-            fix="omit --part: all rows of new data are used",
-        )
+def _as_path(path: object) -> Path:
+    """Return the path of a run; `~` is expanded."""
+    require_instance("path", path, str, PathLike, fix="give the folder of the run")
+    return Path(cast(str, path)).expanduser()
 
 
 def _differences(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from elboroom.data import Dataset
-from elboroom.errors import TrainingError
+from elboroom.errors import TrainingError, require_callable, require_instance
 from elboroom.model.vae import VAE
 from elboroom.runs.autosave import Autosave
 from elboroom.runs.checkpoints import listing
@@ -36,14 +36,17 @@ def train_run(
         The model, in evaluation mode, and the state after the last step.
 
     Raises:
+        UsageError: if an argument has another type.
         RunError: if another process trains the run, or no checkpoint can be used.
         IncomparableError: if the data has changed.
         TrainingError: if training fails; the last good state is saved.
         TrainingInterrupted: at Ctrl-C, after the run is saved.
         DiskError: if the last checkpoint cannot be written.
     """
+    require_instance("run", run, Run, fix="open one: Run(path); or make one: Run.create(…)")
+    require_callable(on_epoch=on_epoch, stop=stop)
     with run.locked():
-        data = run.load_data() if data is None else run.require_data(data)
+        data = run.data.load() if data is None else run.data.require(data)
         started = bool(listing.newest_first(run.checkpoints))
         model, state = run.load_training(data) if started else run.new_training(data)
         train_and_save(run, model, state, data, on_epoch=on_epoch, stop=stop)

@@ -1,6 +1,5 @@
 """The training loop: `train` maximises a bound on log p(x) by Adam."""
 
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,25 +7,21 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 
 from elboroom.config import ObjectiveConfig, TrainConfig
-from elboroom.data import Dataset, Part, require_dataset
-from elboroom.device import autocast, prepare
+from elboroom.config.run import require_options
+from elboroom.data import Dataset, require_dataset
+from elboroom.device import prepare
+from elboroom.errors import require_callable
 from elboroom.model.likelihoods import require_support
-from elboroom.model.vae import VAE
-from elboroom.randomness import restart, stream
+from elboroom.model.vae import VAE, require_model
 from elboroom.training.initial_model import measure
 from elboroom.training.interrupts import TrainingInterrupted, deferred_interrupt
-from elboroom.training.objective import bound
 from elboroom.training.safeguards.baseline import warn_if_below_baseline
 from elboroom.training.safeguards.collapse_and_overfitting import warn_of_symptoms
-from elboroom.training.safeguards.early_stopping import keep_best, out_of_patience
-from elboroom.training.safeguards.rollback import Rollback
-from elboroom.training.schedule import Schedule, kl_warmup, learning_rate
-from elboroom.training.speed.fast_steps import fastest_step
+from elboroom.training.schedule import kl_warmup, steps_per_epoch
 from elboroom.training.speed.threads import restore_thread_count
-from elboroom.training.state import EpochMetrics, TrainState, new_state
-from elboroom.training.step import Step
+from elboroom.training.state import TrainState, new_state, require_state
+from elboroom.training.trainer import Trainer
 
-_EVALUATION_BATCH = 1_000
 ELBO = ObjectiveConfig()
 
 
@@ -49,7 +44,7 @@ def train(
         data: its train part is fitted; its validation part, or else its test part, is evaluated.
         config: options of training.
         objective: the bound; by default the ELBO with the KL in closed form.
-        state: state to resume from; None starts a new training.
+        state: state of this model to resume from; None starts a new training.
         on_step: called after each step that does not end an epoch.
         on_epoch: called after each epoch; its metrics are `state.history[-1]`.
         stop: called after each step; True ends training there. Calling `train` again with the
@@ -59,62 +54,51 @@ def train(
         The state after the last step.
 
     Raises:
-        UsageError: if `data` is not a Dataset.
+        UsageError: if an argument has another type, or `state` is not of the training of this
+            model with these data and this batch size.
         DataError: if the data has values that the likelihood cannot take.
         TrainingError: if the bound or a gradient is not finite, and no lower learning rate helped.
             Model and state are then the last good ones.
         TrainingInterrupted: at Ctrl-C, after the current step; it holds the state to resume from.
     """
-    require_dataset(data)
-    device, dtype = prepare(config)
+    _require_arguments(model, data, config, objective)
+    require_callable(on_step=on_step, on_epoch=on_epoch, stop=stop)
     model.require_events(data.event_shape)
     require_support(model.likelihood.density, data.train, data.identity.source)
-    if state is None:
+    if state is not None:
+        require_state(state, model, steps_per_epoch(config, data.train))
+    else:
         measure(model, data.train)
-    model.to(device).train()
+    model.to(prepare(config)[0]).train()
     state = state or new_state(model)
-    state.totals = state.totals.to(device)
-    part = data.train.to(device)
-    plain, schedule = Step(model, part, state.optimiser, objective, dtype), Schedule(config, part)
-    step, rollback = fastest_step(plain, config), Rollback(plain, schedule, state)
+    trainer = Trainer(model, data, config, objective, state)
     _warn_if_warmup_does_not_end(config, objective)
-    last_step, stopped = config.resolved_epochs * schedule.steps_per_epoch, stop()
-    first_step = state.step
-    clock, images = time.perf_counter(), 0
+    first_step, stopped = state.step, stop()
 
     restored = _evaluation_mode_after(model), _global_random_state(model)
     with restored[0], restored[1], deferred_interrupt() as interrupted:
-        while state.step < last_step and not (stopped or out_of_patience(state.history, config)):
-            for number in rollback.steps_until_check():
-                rows, rate, warmup = schedule.step(number)
-                restart(step.noise, config.seed, "step", number)
-                if model.draws_globally:
-                    torch.manual_seed(step.noise.initial_seed())
-                state.totals += step(rows, state.learning_rate_scale * rate, warmup)
-                state.step += 1
-                images += len(rows)
-                if not schedule.ends_epoch(state.step):
-                    on_step(state)
-                if stopped := stop() or interrupted():
-                    break
-            if not rollback.check() or not schedule.ends_epoch(state.step):
-                continue
-            means = (state.totals / len(part)).tolist()
-            speed = images / (time.perf_counter() - clock)
-            state.history.append(
-                _epoch_metrics(model, data, objective, schedule, state, means, speed)
-            )
-            state.totals.zero_()
-            ended = state.step == last_step or out_of_patience(state.history, config)
-            keep_best(model, state, config, ended=ended)
-            on_epoch(state)
-            warn_of_symptoms(state.history, config, data.held_out[0], data.noun)
-            clock, images = time.perf_counter(), 0
+        while not (stopped or trainer.ended):
+            stopped = trainer.take_steps(on_step, lambda: stop() or interrupted())
+            if trainer.finish_epoch():
+                on_epoch(state)
+                warn_of_symptoms(state.history, config, data.held_out[0], data.noun)
         if interrupted():
             raise TrainingInterrupted(state)
     if not stopped and state.step > first_step:
         warn_if_below_baseline(model.likelihood, data, state.history, config)
     return state
+
+
+def _require_arguments(model: object, data: object, config: object, objective: object) -> None:
+    """Check the types of the arguments of `train`.
+
+    Raises:
+        UsageError: if one has another type; it names the fix.
+    """
+    require_model(model)
+    require_dataset(data)
+    require_options(config, TrainConfig)
+    require_options(objective, ObjectiveConfig)
 
 
 @contextmanager
@@ -130,47 +114,6 @@ def _global_random_state(model: VAE) -> AbstractContextManager[None]:
     """Restore PyTorch's global random state after training that seeds it at each step."""
     devices = range(torch.cuda.device_count())
     return torch.random.fork_rng(devices=devices, enabled=model.draws_globally)
-
-
-def _epoch_metrics(
-    model: VAE,
-    data: Dataset,
-    objective: ObjectiveConfig,
-    schedule: Schedule,
-    state: TrainState,
-    means: list[float],
-    speed: float,
-) -> EpochMetrics:
-    (value, reconstruction, kl), config = means, schedule.config
-    epoch, progress = schedule.epoch_of(state.step - 1), (state.step - 1) / schedule.steps_per_epoch
-    due = epoch % config.evaluate_every == 0 or epoch == config.resolved_epochs
-    return EpochMetrics(
-        epoch=epoch,
-        step=state.step,
-        elbo=reconstruction - kl,
-        reconstruction=reconstruction,
-        kl=kl,
-        bound=value,
-        beta=objective.beta * kl_warmup(config, epoch),
-        learning_rate=state.learning_rate_scale * learning_rate(config, progress),
-        held_out_elbo=held_out_elbo(model, data.held_out[1], config, epoch - 1) if due else None,
-        images_per_second=speed,
-    )
-
-
-def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> float:
-    """Return the mean ELBO of `part` in nats per image: one sample each, in training precision."""
-    device, dtype = prepare(config)
-    generator = stream(config.seed, "held-out", epoch, device=device)
-    total, training = 0.0, model.training
-    model.eval()
-    for rows in torch.arange(len(part)).split(_EVALUATION_BATCH):
-        x = part.batch(rows.to(part.device), generator)
-        with torch.no_grad(), autocast(dtype, device):
-            found = bound(model, x, part.seen(x), config=ELBO, generator=generator)
-            total += found.elbo.sum().item()
-    model.train(training)
-    return total / len(part)
 
 
 def _warn_if_warmup_does_not_end(config: TrainConfig, objective: ObjectiveConfig) -> None:

@@ -1,10 +1,11 @@
 """Options that depend on the data or the machine, resolved before a run begins."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from elboroom.config import Config
 from elboroom.config.kinds import LIKELIHOOD_OF_VALUES, LikelihoodName
+from elboroom.config.run import require_options
 from elboroom.data import Dataset, require_dataset
 from elboroom.model.factory import NetworkFactory
 from elboroom.model.vae import VAE
@@ -36,18 +37,32 @@ def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None
         `config`.
 
     Raises:
-        UsageError: if `data` is not a Dataset, if training does not fit into the free memory, if
-            that is unknown and the batch size is auto, or if one epoch takes longer than the
+        UsageError: if an argument has another type, if training does not fit into the free memory,
+            if that is unknown and the batch size is auto, or if one epoch takes longer than the
             minutes.
         TrainingError: if memory runs out while steps are timed.
     """
-    return resolve_with_reasons(config, data, network)[0]
+    return resolve_run(config, data, network).config
 
 
-def resolve_with_reasons(
-    config: Config, data: Dataset, network: NetworkFactory | None = None
-) -> tuple[Config, dict[str, str]]:
-    """Resolve as `resolve` does, and return also the reasons of each choice, by its name."""
+@dataclass(frozen=True)
+class Resolved:
+    """A config with numbers for "auto" and minutes, and what was made to find them.
+
+    Attributes:
+        config: the config.
+        model: its initial model, on the processor; it fits into memory.
+        reasons: the reason of each choice, by its name.
+    """
+
+    config: Config
+    model: VAE
+    reasons: dict[str, str]
+
+
+def resolve_run(config: Config, data: Dataset, network: NetworkFactory | None = None) -> Resolved:
+    """Resolve as `resolve` does, and return also the initial model and the reasons."""
+    require_options(config, Config)
     require_dataset(data)
     reasons = dict[str, str]()
     require_memory_for_weights(config, data.event_shape)
@@ -61,7 +76,8 @@ def resolve_with_reasons(
     reasons["memory"] = str(require_memory(model, data, config.train, config.objective))
     if config.minutes is not None:
         config, reasons["epochs"] = _fit_into_minutes(config, config.minutes, model, data)
-    return _with_epochs(config, data, reasons)
+    config, found = _with_epochs(config, data)
+    return Resolved(config, model, reasons | found)
 
 
 def likelihood_for(data: Dataset) -> LikelihoodName:
@@ -69,17 +85,14 @@ def likelihood_for(data: Dataset) -> LikelihoodName:
     return LIKELIHOOD_OF_VALUES[data.kind]
 
 
-def _with_epochs(
-    config: Config, data: Dataset, reasons: dict[str, str]
-) -> tuple[Config, dict[str, str]]:
-    """Replace "auto" epochs by a number."""
+def _with_epochs(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]:
+    """Replace "auto" epochs by a number, with its reason."""
     if config.train.epochs != "auto":
-        return config, reasons
+        return config, {}
     per_epoch = steps_per_epoch(config.train, data.train)
     epochs = max(_EPOCHS, math.ceil(_STEPS / per_epoch))
     reason = f"{epochs:,}, which are {epochs * per_epoch:,} steps"
-    train = replace(config.train, epochs=epochs)
-    return replace(config, train=train), reasons | {"epochs": reason}
+    return replace(config, train=replace(config.train, epochs=epochs)), {"epochs": reason}
 
 
 def _fit_into_memory(config: Config, model: VAE, data: Dataset) -> tuple[Config, str]:

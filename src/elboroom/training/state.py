@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from elboroom.errors import UsageError, require_instance
 from elboroom.model.vae import VAE
 from elboroom.training.adam import Adam
 
@@ -84,3 +85,36 @@ def moments(model: VAE, state: TrainState) -> dict[str, Tensor]:
 def mutable_tensors(model: VAE, state: TrainState) -> dict[str, Tensor]:
     """Return all tensors that a step changes (not copies): weights, buffers, moments, totals."""
     return {**model.state_dict(), **moments(model, state), "totals": state.totals}
+
+
+def require_state(state: object, model: VAE, steps_per_epoch: int) -> None:
+    """Check that a state is of the training of a model, with some number of steps an epoch.
+
+    Raises:
+        UsageError: if it is no state, or that of another model, other data or another batch size.
+    """
+    fix = "give what `train` returned, or the state of `Run.load_training`"
+    require_instance("state", state, TrainState, fix=fix)
+    assert isinstance(state, TrainState)
+    _require_moments(state, [p for p in model.parameters() if p.requires_grad])
+    for epoch in state.history:
+        if epoch.step != epoch.epoch * steps_per_epoch:
+            raise UsageError(
+                "this state is of a training on other data, or with another batch size",
+                why=f"found epoch {epoch.epoch} after step {epoch.step:,}; "
+                f"expected {steps_per_epoch:,} steps an epoch",
+                fix="give the data and the batch size that the training began with, or omit the "
+                "state: a new training starts from the model's weights",
+            )
+
+
+def _require_moments(state: TrainState, trained: list[nn.Parameter]) -> None:
+    """Check that a state has moments of each parameter that is trained."""
+    found = sum(parameter in state.optimiser.state for parameter in trained)
+    if found < len(trained):
+        raise UsageError(
+            "this state is of another model",
+            why=f"found Adam's moments for {found} of the model's {len(trained)} parameters",
+            fix="give the model that was trained with this state: Run.load_training(data) loads "
+            "both, and copy.deepcopy((model, state)) copies both",
+        )

@@ -112,6 +112,28 @@ def of_another_model(run: Path) -> None:
     (run / "config.toml").write_text(config.replace("    16,\n", "    17,\n"))
 
 
+def without_checkpoints(
+    *, keep_results: bool, trained: int, options: str = "", speed: float = 1e4
+) -> Change:
+    """Return a change that leaves the metrics of some of nine epochs, and perhaps results."""
+
+    def change(run: Path) -> None:
+        shutil.rmtree(run / "checkpoints")
+        if not keep_results:
+            shutil.rmtree(run / "figures")
+            for name in ("evaluation.json", "evaluation.npz", "results.json"):
+                (run / name).unlink()
+        config = (run / "config.toml").read_text().replace("epochs = 2\n", "epochs = 9\n")
+        (run / "config.toml").write_text(config.replace("[checkpoints]", f"[checkpoints]{options}"))
+        (run / "metrics.jsonl").unlink()
+        for epoch in range(1, trained + 1):
+            Run(run).metrics.record(
+                EpochMetrics(epoch, 6 * epoch, -5.0, -4.0, 1.0, -5.0, 1.0, 1e-3, None, speed)
+            )
+
+    return change
+
+
 DAMAGES: dict[str, tuple[Change, str, str]] = {
     "config gone": (remove("config.toml"), "config.toml", "it has no config.toml"),
     "config broken": (write("config.toml", "[data"), "config.toml", "cannot be read"),
@@ -131,6 +153,26 @@ DAMAGES: dict[str, tuple[Change, str, str]] = {
         lambda run: (run / NEWEST).rename(run / "checkpoints" / "step-000099"),
         "step-000099",
         "its manifest is for step 12",
+    ),
+    "checkpoints deleted": (
+        without_checkpoints(keep_results=True, trained=1),
+        "checkpoints",
+        "there is none, although evaluation.json was made from one",
+    ),
+    "checkpoints deleted after the last epoch": (
+        without_checkpoints(keep_results=False, trained=9),
+        "checkpoints",
+        "there is none, although 9 epochs were trained, by the end of which one is written",
+    ),
+    "checkpoints deleted after one was due by epochs": (
+        without_checkpoints(keep_results=False, trained=3, options="\ncheckpoint_epochs = 3"),
+        "checkpoints",
+        "there is none, although 3 epochs were trained",
+    ),
+    "checkpoints deleted after one was due by time": (
+        without_checkpoints(keep_results=False, trained=3, speed=12.0),
+        "checkpoints",
+        "there is none, although 3 epochs were trained",
     ),
     "another model": (of_another_model, "model", "size mismatch"),
     "first line gone": (
@@ -213,7 +255,7 @@ SAID = SUMMARY | {"estimates": {"elbo": {"mean": -1.5, "standard_error": 0.5}}}
 FIGURE = Figure(figsize=(1, 1))
 NOTES: dict[str, tuple[Change, str, str, str]] = {
     "no checkpoint": (
-        lambda run: shutil.rmtree(run / "checkpoints"),
+        without_checkpoints(keep_results=False, trained=1),
         "checkpoints",
         "there is none yet",
         "`elboroom train --resume {run}`, which starts from the beginning",

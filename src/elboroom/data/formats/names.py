@@ -56,6 +56,22 @@ def part_of(name: str) -> str | None:
     return next((part for part, words in _PARTS.items() if name.lower() in words), None)
 
 
+class AbsentArraysError(DataError):
+    """Arrays that are named as unused, and that a source does not have.
+
+    Attributes:
+        names: names of these arrays.
+    """
+
+    def __init__(self, source: str, names: Collection[str], arrays: Collection[str]) -> None:
+        super().__init__(
+            f"{source} has no array {', '.join(names)} to leave unused",
+            why=f"found {_joined(arrays) or 'no arrays by name'}",
+            fix="name arrays of the file in --unused",
+        )
+        self.names = names
+
+
 def role_of(name: str) -> Role | None:
     """Return the role that a name has in any case and with any separators; None if it has none."""
     return _ROLES.get(re.sub(r"[ _.-]", "", name.lower()))
@@ -108,11 +124,7 @@ def _require_present(
 ) -> None:
     absent = sorted(set(unused) - set(arrays))
     if absent:
-        raise DataError(
-            f"{source} has no array {', '.join(absent)} to leave unused",
-            why=f"found {_joined(arrays) or 'no arrays by name'}",
-            fix="name arrays of the file in --unused",
-        )
+        raise AbsentArraysError(source, absent, arrays)
 
 
 def _no_images(source: str, names: Collection[str]) -> DataError:

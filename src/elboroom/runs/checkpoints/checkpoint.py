@@ -5,6 +5,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
@@ -34,17 +35,20 @@ class Checkpoint:
         held_out_elbo: nats per image, of the epoch that ends at that step; None within an epoch,
             or if it was not evaluated.
         files: content of each file, by name.
+        weights_step: step after which the weights were as they are; an earlier one if training
+            ended with its best weights.
     """
 
     step: int
     held_out_elbo: float | None
     files: dict[str, bytes]
+    weights_step: int
 
 
 def capture(model: VAE, state: TrainState) -> Checkpoint:
     """Copy a model and its training state, as `load` gives them back."""
     files = {MODEL: _to_bytes(model.state_dict()), OPTIMISER: _to_bytes(to_tensors(model, state))}
-    return Checkpoint(state.step, _held_out_elbo(state), files)
+    return Checkpoint(state.step, _held_out_elbo(state), files, _weights_step(model, state))
 
 
 def write(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -60,7 +64,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
         DiskError: if it cannot be written. Earlier checkpoints are unchanged.
     """
     step, elbo, files = checkpoint.step, checkpoint.held_out_elbo, checkpoint.files
-    content = files | {MANIFEST: manifest.build(step, elbo, files)}
+    content = files | {MANIFEST: manifest.build(step, elbo, files, checkpoint.weights_step)}
 
     def fill(unfinished: Path) -> None:
         for name in content:
@@ -149,7 +153,7 @@ def _read(path: Path, largest: float) -> Checkpoint:
         files[name] = read_bytes(path / name, largest) if whole else b""
         if manifest.describe(files[name]) != described:
             raise ValueError(f"{name} does not match its manifest")
-    return Checkpoint(found.step, found.held_out_elbo, files)
+    return Checkpoint(found.step, found.held_out_elbo, files, found.weights_step)
 
 
 def _restore(checkpoint: Checkpoint, model: VAE, state: TrainState | None) -> None:
@@ -197,6 +201,15 @@ def _held_out_elbo(state: TrainState) -> float | None:
     if epoch is None or epoch.step != state.step or epoch.held_out_elbo is None:
         return None
     return epoch.held_out_elbo if math.isfinite(epoch.held_out_elbo) else None
+
+
+def _weights_step(model: VAE, state: TrainState) -> int:
+    """Return the step of the best weights if the model has returned to them, else of the state."""
+    if state.best is None:
+        return state.step
+    weights = model.state_dict()
+    is_best = all(torch.equal(weights[n], tensor) for n, tensor in state.best.tensors.items())
+    return state.best.step if is_best else state.step
 
 
 def _to_bytes(tensors: dict[str, Tensor]) -> bytes:

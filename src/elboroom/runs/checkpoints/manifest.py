@@ -30,16 +30,24 @@ class Manifest:
         step: step of the checkpoint.
         held_out_elbo: nats per image; None within an epoch, or if it was not evaluated.
         files: size in bytes and SHA-256 of each file, by name.
+        weights_step: step after which the weights were as they are: that of the best epoch where
+            training ended with those weights, else that of the checkpoint.
     """
 
     step: int
     held_out_elbo: float | None
     files: dict[str, Any]
+    weights_step: int
 
 
-def build(step: int, held_out_elbo: float | None, files: dict[str, bytes]) -> bytes:
+def build(
+    step: int,
+    held_out_elbo: float | None,
+    files: dict[str, bytes],
+    weights_step: int | None = None,
+) -> bytes:
     """Return the manifest of a checkpoint with these files."""
-    return encode(step, held_out_elbo, {name: describe(files[name]) for name in files})
+    return encode(step, held_out_elbo, {n: describe(files[n]) for n in files}, weights_step)
 
 
 def describe(content: bytes) -> dict[str, Any]:
@@ -47,9 +55,18 @@ def describe(content: bytes) -> dict[str, Any]:
     return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def encode(step: int, held_out_elbo: float | None, files: dict[str, Any]) -> bytes:
-    """Return a manifest as JSON, with a hash of itself."""
+def encode(
+    step: int,
+    held_out_elbo: float | None,
+    files: dict[str, Any],
+    weights_step: int | None = None,
+) -> bytes:
+    """Return a manifest as JSON, with a hash of itself.
+
+    It holds `weights_step` only where the weights are older than the checkpoint.
+    """
     content = {"step": step, "held_out_elbo": held_out_elbo, "files": files}
+    content |= {} if weights_step in (None, step) else {"weights_step": weights_step}
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     return json.dumps(content | {"sha256": digest}, indent=2).encode()
 
@@ -63,13 +80,16 @@ def read(path: Path) -> Manifest:
     content = read_bytes(path / MANIFEST, _LARGEST)
     found = parse_json(content)
     step, elbo, files = found["step"], found["held_out_elbo"], found["files"]
-    if content != encode(step, elbo, files):
+    weights_step = found.get("weights_step", step)
+    if content != encode(step, elbo, files, weights_step):
         raise ValueError("its manifest does not match its own hash")
     if elbo is not None and not (isinstance(elbo, float) and math.isfinite(elbo)):
         raise ValueError(f"its manifest has the held-out ELBO {elbo}")
     if type(step) is not int or path.name != listing.name(step, listing.position(path)[1]):
         raise ValueError(f"its manifest is for step {step}")
-    return Manifest(step, elbo, files)
+    if type(weights_step) is not int or not 0 <= weights_step <= step:
+        raise ValueError(f"its manifest has the weights of step {weights_step}")
+    return Manifest(step, elbo, files, weights_step)
 
 
 def verify(path: Path) -> None:
@@ -100,5 +120,13 @@ def weights_digits(path: Path) -> str | None:
     """Return the first 16 digits of the SHA-256 of the weights; None if they cannot be read."""
     try:
         return read(path).files[MODEL]["sha256"][:_DIGITS]
+    except UNREADABLE:
+        return None
+
+
+def weights_step(path: Path) -> int | None:
+    """Return the step after which the weights were as they are; None if it cannot be read."""
+    try:
+        return read(path).weights_step
     except UNREADABLE:
         return None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from elboroom.config import Config
 from elboroom.data.formats.npz import read_archive
 from elboroom.device import resolve_device
 from elboroom.errors import ElboroomError, RunError, command
@@ -50,7 +51,9 @@ def check_run(path: Path) -> list[Finding]:
     try:
         run = Run(path)
     except ElboroomError as error:
+        kept = kept or [_without_checkpoints(path, _made_from_one(path))]
         return [_broken("config.toml", error), *kept, *_unfinished(path)]
+    kept = kept or [_without_checkpoints(path, _made_from_one(path) or _after_epochs(run))]
     found = [Finding("config.toml", "can be read"), *kept]
     of_model, of_training = _model(run, step), _training(run, step)
     steps = {"newest": step, "best": _best(run)}
@@ -66,8 +69,7 @@ def _checkpoints(path: Path) -> tuple[int | None, list[Finding]]:
     """Return the step of the newest whole checkpoint, and a finding for each checkpoint."""
     kept = checkpoints.check_checkpoints(path / "checkpoints")
     if not kept:
-        fix = f"{_resume(path)}, which starts from the beginning"
-        return None, [Finding("checkpoints", "there is none yet", fix)]
+        return None, []
     newest = next((one for one, damage in kept.items() if damage is None), None)
     fix = f"delete it: {newest.name} is used instead" if newest else "train the run again"
     found = [
@@ -77,6 +79,41 @@ def _checkpoints(path: Path) -> tuple[int | None, list[Finding]]:
         for one, damage in kept.items()
     ]
     return listing.step_of(newest) if newest else None, found
+
+
+def _without_checkpoints(path: Path, sign: str | None) -> Finding:
+    """Report that a run has no checkpoints: lost ones if there is a sign of them, else none yet."""
+    fix = f"{_resume(path)}, which starts from the beginning"
+    if sign is None:
+        return Finding("checkpoints", "there is none yet", fix)
+    fix = f"restore them from a copy, or use {fix}"
+    return Finding("checkpoints", f"there is none, although {sign}", fix, damage=True)
+
+
+def _made_from_one(path: Path) -> str | None:
+    """Name a result, which is made from a checkpoint; None if there is none."""
+    made = (name for name in (EVALUATION, PER_IMAGE, REPORT, RESULTS) if (path / name).exists())
+    return next((f"{name} was made from one" for name in made), None)
+
+
+def _after_epochs(run: Run) -> str | None:
+    """Return the number of epochs, if training has written a checkpoint by their end; else None."""
+    with suppress(RunError):  # metrics that cannot be read are reported by themselves
+        history = run.metrics.history()
+        if _is_saved(history, run.config):
+            return f"{len(history):,} epochs were trained, by the end of which one is written"
+    return None
+
+
+def _is_saved(history: list[EpochMetrics], config: Config) -> bool:
+    """Return whether training writes a checkpoint by the end of these epochs."""
+    train, checkpoints = config.train, config.checkpoints
+    epochs = min(train.resolved_epochs, checkpoints.checkpoint_epochs or math.inf)
+    # The last batch of an epoch may be small. Twice the time, since speeds are measured.
+    images = (history[0].step - 1) * train.resolved_batch_size if history else 0
+    seconds = sum(images / m.images_per_second for m in history if m.images_per_second > 0)
+    is_due = seconds > 2 * 60 * checkpoints.checkpoint_minutes
+    return len(history) >= epochs or is_due or out_of_patience(history, train)
 
 
 def _resume(path: Path) -> str:
@@ -97,7 +134,7 @@ def _model(run: Run, step: int | None) -> Iterator[Finding]:
     except ElboroomError as error:
         yield _broken("model", error)
     else:
-        yield Finding("model", f"loads from step {step:,}")
+        yield Finding("model", f"loads from {run.results.step_name(step)}")
 
 
 def _best(run: Run) -> int | None:

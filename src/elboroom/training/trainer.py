@@ -1,0 +1,129 @@
+"""The trainer: steps between two checks, and the metrics of the epochs that they end."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from elboroom.config import ObjectiveConfig, TrainConfig
+from elboroom.data import Dataset
+from elboroom.device import prepare
+from elboroom.model.vae import VAE
+from elboroom.randomness import restart
+from elboroom.training.held_out import held_out_elbo
+from elboroom.training.safeguards.early_stopping import keep_best, out_of_patience
+from elboroom.training.safeguards.rollback import Rollback
+from elboroom.training.schedule import Schedule, kl_warmup, learning_rate
+from elboroom.training.speed.fast_steps import fastest_step
+from elboroom.training.state import EpochMetrics, TrainState
+from elboroom.training.step import Step
+
+
+class Trainer:
+    """A model in training, and what its next step follows from.
+
+    Args:
+        model: the model, in training mode on the device of `config`; changed in place.
+        data: its train part is fitted, its held-out part evaluated.
+        config: options of training.
+        objective: the bound that is maximised.
+        state: the state of the model, changed in place.
+    """
+
+    def __init__(
+        self,
+        model: VAE,
+        data: Dataset,
+        config: TrainConfig,
+        objective: ObjectiveConfig,
+        state: TrainState,
+    ) -> None:
+        device, dtype = prepare(config)
+        state.totals, part = state.totals.to(device), data.train.to(device)
+        self.model, self.data, self.config, self.state = model, data, config, state
+        self.objective, self.schedule = objective, Schedule(config, part)
+        plain = Step(model, part, state.optimiser, objective, dtype)
+        self._step, self._rollback = (
+            fastest_step(plain, config),
+            Rollback(plain, self.schedule, state),
+        )
+        self._last_step = config.resolved_epochs * self.schedule.steps_per_epoch
+        self._images, self._clock = 0, 0.0
+
+    @property
+    def ended(self) -> bool:
+        """True after the last step, or without a new best for too long."""
+        is_last = self.state.step >= self._last_step
+        return is_last or out_of_patience(self.state.history, self.config)
+
+    def take_steps(self, on_step: Callable[[TrainState], None], stop: Callable[[], bool]) -> bool:
+        """Take the steps up to the next check, and return whether `stop` ended them before.
+
+        Args:
+            on_step: called after each step that does not end an epoch.
+            stop: called after each step; True ends the steps there.
+        """
+        if not self._images:
+            self._clock = time.perf_counter()
+        for number in self._rollback.steps_until_check():
+            self._take_step(number)
+            if not self.schedule.ends_epoch(self.state.step):
+                on_step(self.state)
+            if stop():
+                return True
+        return False
+
+    def _take_step(self, number: int) -> None:
+        rows, rate, warmup = self.schedule.step(number)
+        noise, state = self._step.noise, self.state
+        restart(noise, self.config.seed, "step", number)
+        if self.model.draws_globally:
+            torch.manual_seed(noise.initial_seed())
+        state.totals += self._step(rows, state.learning_rate_scale * rate, warmup)
+        state.step += 1
+        self._images += len(rows)
+
+    def finish_epoch(self) -> bool:
+        """Record the metrics of an epoch, if one ends here with finite numbers.
+
+        If the numbers are not finite, return to the last good state instead. After the last epoch
+        the model returns to its best weights, if they are kept.
+
+        Returns:
+            True if an epoch was finished.
+
+        Raises:
+            TrainingError: if the numbers are not finite, and no lower learning rate helped.
+        """
+        if not self._rollback.check() or not self.schedule.ends_epoch(self.state.step):
+            return False
+        self.state.history.append(self._metrics())
+        self.state.totals.zero_()
+        self._images = 0
+        keep_best(self.model, self.state, self.config, ended=self.ended)
+        return True
+
+    def _metrics(self) -> EpochMetrics:
+        state, config, schedule = self.state, self.config, self.schedule
+        value, reconstruction, kl = (state.totals / len(self.data.train)).tolist()
+        speed = self._images / (time.perf_counter() - self._clock)
+        epoch = schedule.epoch_of(state.step - 1)
+        progress = (state.step - 1) / schedule.steps_per_epoch
+        return EpochMetrics(
+            epoch=epoch,
+            step=state.step,
+            elbo=reconstruction - kl,
+            reconstruction=reconstruction,
+            kl=kl,
+            bound=value,
+            beta=self.objective.beta * kl_warmup(config, epoch),
+            learning_rate=state.learning_rate_scale * learning_rate(config, progress),
+            held_out_elbo=self._held_out_elbo(epoch),
+            images_per_second=speed,
+        )
+
+    def _held_out_elbo(self, epoch: int) -> float | None:
+        """Return the held-out ELBO after an epoch; None if it is not due."""
+        if epoch % self.config.evaluate_every and epoch != self.config.resolved_epochs:
+            return None
+        return held_out_elbo(self.model, self.data.held_out[1], self.config, epoch - 1)
