@@ -13,6 +13,7 @@ RANDOM = np.random.default_rng(0)
 CELSIUS = RANDOM.normal(15, 8, (400, 1))
 TABLE = np.hstack([CELSIUS, RANDOM.normal(size=(400, 2)), RANDOM.lognormal(0, 3, (400, 1))])
 FAHRENHEIT = np.hstack([1.8 * CELSIUS + 32, TABLE[:, 1:]])
+SHIFT = np.array([0, 0, 9, 0])
 GREY = RANDOM.integers(0, 200, (300, 4, 4), dtype=np.uint8)
 
 
@@ -27,8 +28,8 @@ def differences(train: np.ndarray, new: np.ndarray) -> list[str]:
         (TABLE, 1000 * TABLE[:40, :], ["in columns 0, 1, 2 most rows are outside 98 %"]),
         (TABLE, FAHRENHEIT[:40], ["in column 0 most rows are outside 98 %"]),
         (FAHRENHEIT, TABLE[:40], ["in column 0 most rows are outside 98 %"]),
-        (TABLE, TABLE[:40] + [0, 0, 9, 0], ["in column 2 most rows are outside 98 %"]),
-        (TABLE[:20], TABLE[:15] + [0, 0, 9, 0], ["in column 2 most rows are outside 98 %"]),
+        (TABLE, TABLE[:40] + SHIFT, ["in column 2 most rows are outside 98 %"]),
+        (TABLE[:20], TABLE[:15] + SHIFT, ["in column 2 most rows are outside 98 %"]),
         (TABLE[:, :3], TABLE[:40, :3] / 1000, ["in columns 0, 1, 2 most rows are within the same"]),
         (np.where(TABLE < -1, np.nan, TABLE), FAHRENHEIT[:40], ["in column 0 most rows"]),
         (GREY / 255, GREY[:40] / 255 / 255, ["in channel 0 most images are outside 98 %"]),

@@ -25,11 +25,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def test_new_data_in_other_units_are_told_with_the_column(run: Run):
     np.save("new.npy", np.c_[TABLE[:30, :2], 1.8 * TABLE[:30, 2] + 32])
-    with pytest.warns(UserWarning) as told:
+    told = "new.npy may be in other units than the data that run was trained on: in column 2 most"
+    with pytest.warns(UserWarning, match=told):
         run.choose_part(source="new.npy")
-    assert str(told[0].message).startswith(
-        "new.npy may be in other units than the data that run was trained on: in column 2 most rows"
-    )
 
 
 def test_rows_of_the_run_itself_are_not_told(run: Run):

@@ -20,7 +20,7 @@ def column_notes(source: Source) -> list[str]:
     if rows.ndim != 2 or rows.dtype.kind != "f":
         return []
     found = reduce(_Columns.joined, map(_Columns.of, in_chunks(rows)))
-    notes = _empty(found) + _constant(found)
+    notes = _empty(found) + (_constant(found) if len(rows) > 1 else [])
     notes += _sentinels(1.0, found.low, -found.high.value, len(rows))
     notes += _sentinels(-1.0, found.high, -found.low.value, len(rows))
     return notes + _binary(found)
@@ -83,7 +83,8 @@ def _constant(found: _Columns) -> list[str]:
     columns = np.flatnonzero(found.low.value == -found.high.value)
     if not len(columns):
         return []
-    first = f"{_named(columns)} never varies, from {found.low.value[columns[0]]:g}"
+    verb = "never varies" if len(columns) == 1 else "never vary"
+    first = f"{_named(columns)} {verb}, from {found.low.value[columns[0]]:g}"
     return [f"{first}: it adds an arbitrary constant to log p(x), so leave it out"]
 
 
