@@ -205,7 +205,9 @@ def _require_mask(name: str, owner: str, mask: np.ndarray, images: np.ndarray) -
         raise DataError(
             f"{owner} in {name} does not fit its images",
             why=f"found {mask.dtype} {mask.shape}; expected booleans of shape {images.shape}",
-            fix="save a mask shaped like the images, True where a value is known",
+            fix=f"save {owner}.astype(bool), True where a value is known"
+            if mask.shape == images.shape
+            else "save a mask shaped like the images, True where a value is known",
         )
     if not mask.any():
         raise DataError(
