@@ -98,8 +98,7 @@ def _constant(found: _Columns) -> list[str]:
     columns = np.flatnonzero(found.low.value == -found.high.value)
     if not len(columns):
         return []
-    verb = "never varies" if len(columns) == 1 else "never vary"
-    first = f"{_named(columns)} {verb}, from {found.low.value[columns[0]]:g}"
+    first = _named_constants(columns, found.low.value[columns[0]])
     return [f"{first}: it adds an arbitrary constant to log p(x), so leave it out"]
 
 
@@ -112,15 +111,14 @@ def _row_numbers(found: _Columns) -> list[str]:
 
 def _constant_channels(images: np.ndarray) -> list[str]:
     """Describe channels that have one value in all images, such as the alpha of opaque ones."""
-    if images.shape[1] == 1 or len(images) == 1:
+    if images.ndim != 4 or images.shape[1] == 1 or len(images) == 1:
         return []
     first = images[0, :, :1, :1]
     varies = np.any([(chunk != first).any((0, 2, 3)) for chunk in in_chunks(images)], axis=0)
     channels = np.flatnonzero(~varies)
     if not len(channels):
         return []
-    value = f"{float(first[channels[0], 0, 0]):g}"
-    return [f"{_named(channels, 'channel')} is {value} in every pixel of every image: leave it out"]
+    return [_named_constants(channels, first[channels[0], 0, 0], "channel") + ": leave it out"]
 
 
 def _sentinels(found: _Columns, rows: int, place: str) -> list[str]:
@@ -166,6 +164,11 @@ def _binary(found: _Columns) -> list[str]:
         f"only 0 and 1 stand in {_named(np.flatnonzero(binary))}, beside real numbers: all columns "
         "have one likelihood, which takes these as real numbers too"
     ]
+
+
+def _named_constants(columns: np.ndarray, first: float, word: str = "column") -> str:
+    verb = "varies" if len(columns) == 1 else "vary"
+    return f"{_named(columns, word)} never {verb}, from {first:g}"
 
 
 def _named(columns: np.ndarray, word: str = "column") -> str:
