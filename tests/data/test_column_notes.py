@@ -91,8 +91,9 @@ def test_notes_do_not_depend_on_how_many_rows_are_read_together(monkeypatch: pyt
     x = np.concatenate([table(), np.ones((300, 2), "f4")], 1)
     x[::2, 5] = 0
     x[::10, 1], x[1::10, 3], x[::3, 0] = -999, 777, np.nan
+    x = np.c_[x, np.arange(3, 303, dtype="f4")]
     together = notes(x)
-    assert len(together) == 4
+    assert len(together) == 5
     monkeypatch.setattr("elboroom.data.source._VALUES_AT_ONCE", 4 * x.shape[1])
     assert notes(x) == together
 
@@ -109,3 +110,33 @@ def test_rows_are_read_once(monkeypatch: pytest.MonkeyPatch):
     assert len(table()) == 300
     notes(table())
     assert sum(read) == 300
+
+
+def test_a_column_that_counts_the_rows_is_named():
+    x = table()
+    x[:, 2] = np.arange(100, 400)
+    assert notes(x) == ["column 2 counts the rows, from 100: leave it out"]
+    x[150:, 2] += 1  # as a year does within one series, which is then another one
+    assert notes(x) == []
+
+
+def test_a_sentinel_of_a_held_out_part_is_named_with_the_part():
+    x, test = table(), table()
+    test[::10, 1] = -999
+    source = Source("t", SourcePart(x, origin="x_train"), test=SourcePart(test, origin="x_test"))
+    assert column_notes(source) == [
+        "-999 stands in 10 % of column 1 of x_test, far from the other values: if it means "
+        "missing, save NaN in its place"
+    ]
+
+
+def test_channels_that_never_vary_are_named():
+    x = np.random.default_rng(0).integers(0, 256, (9, 4, 5, 6), dtype="u1")
+    assert notes(x) == []
+    x[:, 3] = 255
+    assert notes(x) == ["channel 3 never varies, from 255: leave it out"]
+    x[:, 1] = 0
+    assert notes(x) == ["channel 1 and 1 others never vary, from 0: leave it out"]
+    x[8, [1, 3], 4, 5] = 7
+    assert notes(x) == []
+    assert notes(np.full((9, 1, 5, 6), 255, "u1")) == []

@@ -64,3 +64,8 @@ def test_a_value_that_is_missing_everywhere_has_the_location_zero_and_the_typica
 def test_data_without_a_scale_are_refused(value: float):
     with pytest.raises(DataError, match="the data have no scale"):
         _ = measured(np.full((10, 3), value, np.float32)).scale
+
+
+def test_one_row_is_too_few_for_a_scale():
+    with pytest.raises(DataError, match="too few rows to train on"):
+        _ = measured(np.array([[1.0, 2.0]], np.float32)).scale

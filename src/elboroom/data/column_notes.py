@@ -1,4 +1,4 @@
-"""Notes on the columns of a table: empty, constant, binary, or with a value that means missing."""
+"""Notes on columns: empty, constant, binary, numbers of rows, or with a value for missing ones."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -12,17 +12,21 @@ _GAP = 2.0  # its distance from the other values, in ranges of these
 
 
 def column_notes(source: Source) -> list[str]:
-    """Describe the columns of the training rows that a user should look at, for reals.
+    """Describe the columns of tables of reals, and the channels of images, worth a look.
 
     The rows, which may be on disk, are read once.
     """
-    rows = source.train.images
-    if rows.ndim != 2 or rows.dtype.kind != "f":
+    if source.train.images.ndim != 2:
+        return _constant_channels(source.train.images)
+    if source.train.images.dtype.kind != "f":
         return []
-    found = reduce(_Columns.joined, map(_Columns.of, in_chunks(rows)))
-    notes = _empty(found) + _constant(found)
-    notes += _sentinels(1.0, found.low, -found.high.value, len(rows))
-    notes += _sentinels(-1.0, found.high, -found.low.value, len(rows))
+    found, rows = _Columns.all_of(source.train.images), len(source.train)
+    notes = _empty(found)
+    notes += _constant(found) + _row_numbers(found) if rows > 1 else []
+    for part in source.parts:
+        place = "" if part is source.train else f" of {part.origin or 'a held-out part'}"
+        columns = found if part is source.train else _Columns.all_of(part.images)
+        notes += _sentinels(columns, len(part), place)
     return notes + _binary(found)
 
 
@@ -56,20 +60,31 @@ class _Columns:
         low: the least value.
         high: the least of the negated values.
         counts: (3, D), how many values are 0, are 1, and are known.
+        ends: (2, D), the first and the last value.
+        counting: (D,), True where each value is 1 more than the one before.
     """
 
     low: _Extreme
     high: _Extreme
     counts: np.ndarray
+    ends: np.ndarray
+    counting: np.ndarray
+
+    @classmethod
+    def all_of(cls, rows: np.ndarray) -> "_Columns":
+        return reduce(cls.joined, map(cls.of, in_chunks(rows)))
 
     @classmethod
     def of(cls, rows: np.ndarray) -> "_Columns":
         counts = [found.sum(0) for found in (rows == 0, rows == 1, ~np.isnan(rows))]
-        return cls(_Extreme.of(rows), _Extreme.of(-rows), np.array(counts))
+        counting = (rows[1:] - rows[:-1] == 1).all(0)
+        return cls(_Extreme.of(rows), _Extreme.of(-rows), np.array(counts), rows[[0, -1]], counting)
 
     def joined(self, other: "_Columns") -> "_Columns":
         low, high = self.low.joined(other.low), self.high.joined(other.high)
-        return _Columns(low, high, self.counts + other.counts)
+        counting = self.counting & other.counting & (other.ends[0] - self.ends[1] == 1)
+        ends = np.array([self.ends[0], other.ends[1]])
+        return _Columns(low, high, self.counts + other.counts, ends, counting)
 
 
 def _empty(found: _Columns) -> list[str]:
@@ -83,22 +98,57 @@ def _constant(found: _Columns) -> list[str]:
     columns = np.flatnonzero(found.low.value == -found.high.value)
     if not len(columns):
         return []
-    first = f"{_named(columns)} never varies, from {found.low.value[columns[0]]:g}"
+    first = _named_constants(columns, found.low.value[columns[0]])
     return [f"{first}: it adds an arbitrary constant to log p(x), so leave it out"]
 
 
-def _sentinels(sign: float, least: _Extreme, most: np.ndarray, rows: int) -> list[str]:
-    """Describe values that are the least of a column (sign 1), recur, and are far below the rest.
+def _row_numbers(found: _Columns) -> list[str]:
+    columns = np.flatnonzero(found.counting)
+    if not len(columns):
+        return []
+    return [f"{_named(columns)} counts the rows, from {found.ends[0, columns[0]]:g}: leave it out"]
 
-    With sign −1, and negated values, they are the largest and far above. A value such as −999
-    stands where others are missing.
+
+def _constant_channels(images: np.ndarray) -> list[str]:
+    """Describe channels that have one value in all images, such as the alpha of opaque ones."""
+    if images.ndim != 4 or images.shape[1] == 1 or len(images) == 1:
+        return []
+    first = images[0, :, :1, :1]
+    varies = np.any([(chunk != first).any((0, 2, 3)) for chunk in in_chunks(images)], axis=0)
+    channels = np.flatnonzero(~varies)
+    if not len(channels):
+        return []
+    return [_named_constants(channels, first[channels[0], 0, 0], "channel") + ": leave it out"]
+
+
+def _sentinels(found: _Columns, rows: int, place: str) -> list[str]:
+    """Describe values at an end of a column that recur far from the rest, such as -999.
+
+    Such a value stands where others are missing.
+    """
+    low, high = found.low, found.high
+    notes = _sentinels_below(1.0, low, -high.value, rows, place)
+    return notes + _sentinels_below(-1.0, high, -low.value, rows, place)
+
+
+def _sentinels_below(
+    sign: float, least: _Extreme, most: np.ndarray, rows: int, place: str
+) -> list[str]:
+    """Describe values that are the least of a column; the largest if `sign` is -1 and all are so.
+
+    Args:
+        sign: factor of all values.
+        least: the least values.
+        most: the largest values, (D,).
+        rows: number of rows.
+        place: the part of the data, in words.
     """
     far = (least.count >= _LEAST_COUNT) & (most > least.second)
     far &= least.second - least.value > _GAP * (most - least.second)
     return [
         f"{sign * value:g} stands in {100 * least.count[columns].mean() / rows:.3g} % of "
-        f"{_named(np.flatnonzero(columns))}, far from the other values: if it means missing, "
-        "save NaN in its place"
+        f"{_named(np.flatnonzero(columns))}{place}, far from the other values: if it means "
+        "missing, save NaN in its place"
         for value in np.unique(least.value[far])
         for columns in [far & (least.value == value)]
     ]
@@ -116,7 +166,12 @@ def _binary(found: _Columns) -> list[str]:
     ]
 
 
-def _named(columns: np.ndarray) -> str:
+def _named_constants(columns: np.ndarray, first: float, word: str = "column") -> str:
+    verb = "varies" if len(columns) == 1 else "vary"
+    return f"{_named(columns, word)} never {verb}, from {first:g}"
+
+
+def _named(columns: np.ndarray, word: str = "column") -> str:
     """Name the first of some columns, and count the others."""
     more = f" and {len(columns) - 1} others" if len(columns) > 1 else ""
-    return f"column {columns[0]}{more}"
+    return f"{word} {columns[0]}{more}"

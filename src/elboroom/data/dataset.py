@@ -20,6 +20,7 @@ from elboroom.data.part import Part, join, noun, read_part
 from elboroom.data.reading import Reading
 from elboroom.data.source import Source
 from elboroom.data.splits import divide
+from elboroom.data.typical_values import TypicalValues
 from elboroom.data.value_kind import value_kind
 from elboroom.data.variation import require_variation
 from elboroom.errors import UsageError
@@ -78,9 +79,23 @@ class Dataset:
             test=read_part(division.test, source, drawn.held_out(stream=TEST_STREAM)),
             reading=Reading.of(source, division.chosen),
         )
+        data = data._with_notes_on_units(division.own)
         if name != "none":
             return data
         return replace(data, identity=replace(data.identity, values=data.kind))
+
+    def _with_notes_on_units(self, own: Sequence[PartName]) -> "Dataset":
+        """Add a note on each of some parts that may be in other units than the training part."""
+        if not own or self.reading is None:
+            return self
+        usual = TypicalValues.of(self.train)
+        notes = [
+            f"the {name} part may be in other units than the training part: {difference}"
+            for name in own
+            for difference in usual.differences(self.parts[name])
+        ]
+        reading = replace(self.reading, notes=(*self.reading.notes, *notes))
+        return replace(self, reading=reading)
 
     @classmethod
     def from_arrays(

@@ -37,6 +37,11 @@ class Division:
     is_drawn: bool = False
 
     @property
+    def own(self) -> list[PartName]:
+        """The held-out parts that the source came with."""
+        return [name for name, how in self.chosen.items() if how.startswith(_OWN)]
+
+    @property
     def digest(self) -> str | None:
         """Digest of the rows of each part if some were drawn by classes or groups, else None."""
         if not self.is_drawn:

@@ -61,13 +61,23 @@ class Statistics:
         """
         varies = self.std > 0  # False for NaN
         if not varies.any():
-            raise DataError(
-                "the data have no scale",
-                why="every value is the same in all rows of the training part",
-                fix="give data that vary, or check how they were saved",
-            )
+            raise self._no_scale()
         typical = self.std[varies].log().mean().exp()
         return torch.where(varies, self.std, typical)
+
+    def _no_scale(self) -> DataError:
+        if self.count.max() == 1:
+            return DataError(
+                "the data have too few rows to train on",
+                why="found one row with values in the training part; a standard deviation needs "
+                "two or more",
+                fix="give more rows; a part of them, at least one, is held out for testing",
+            )
+        return DataError(
+            "the data have no scale",
+            why="every value is the same in all rows of the training part",
+            fix="give data that vary, or check how they were saved",
+        )
 
 
 def statistics_of(part: Part) -> Statistics:

@@ -34,7 +34,7 @@ def _rows(data: Dataset, reading: Reading | None) -> str:
     named = [f"{name} {rows:,}" for name, rows in arrays if name]
     inside = f" ({', '.join(named)})" if named else ""
     shape = " × ".join(map(str, data.event_shape))
-    each = f"of {shape} values" if data.noun == "row" else f"of {shape}"
+    each = f"of {_count(data.event_shape[0], 'value')}" if data.noun == "row" else f"of {shape}"
     return f"{data.identity.source}{inside}: {_count(count, data.noun)} {each}"
 
 

@@ -28,7 +28,7 @@ from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
-from elboroom.runs import atomic, checkpoints, lock
+from elboroom.runs import atomic, checkpoints, lock, training_values
 from elboroom.runs.checkpoints import Checkpoint, listing
 from elboroom.runs.chosen_part import ChosenPart
 from elboroom.runs.config_file import CONFIG, read_config, write_config, write_epochs
@@ -121,6 +121,7 @@ class Run:
             atomic.make_folder(path, parents=True)
             with lock.locked(path):
                 _require_free(path)  # another process may have made the same run meanwhile
+                training_values.write(path, data.train)
                 write_config(path, config, data)
         return cls(path, network=network)
 
@@ -352,7 +353,8 @@ def _require_free(path: Path) -> None:
 
     A process that was killed before it wrote a config may have left a lock there.
     """
-    leftovers = {*lock.FILES, *(f".{name}.part" for name in (*lock.FILES, CONFIG))}
+    files = (*lock.FILES, training_values.FILE)
+    leftovers = {*files, *(f".{name}.part" for name in (*files, CONFIG))}
     if path.is_dir() and {inner.name for inner in path.iterdir()} <= leftovers:
         return
     if path.exists():

@@ -11,6 +11,7 @@ from elboroom.data.load import read_new, read_source
 from elboroom.data.stored_rows import StoredRows
 from elboroom.errors import DataMovedError, UsageError
 from elboroom.model.likelihoods import likelihood_class, require_support
+from elboroom.runs import training_values
 from elboroom.runs.chosen_part import ChosenPart
 from elboroom.runs.config_file import CONFIG
 
@@ -96,6 +97,7 @@ class RunData:
             return ChosenPart.of(data, name or "test")
         _require_whole(name, source)
         require_support(likelihood_class(self._model), data.test, data.identity.source)
+        training_values.warn_of_other_units(self._run, data)
         return ChosenPart.of(data, "all")
 
     def stored_rows(self, chosen: ChosenPart, source: str | None = None) -> StoredRows:

@@ -581,6 +581,35 @@ def test_parts_in_0_to_1_and_in_0_to_255_are_refused_unless_reals_are_asked_for(
     assert source_of("my.npz", arrays, DataConfig()).test is not None
 
 
+UNIT = DIE.random((9, 4))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("other", [UNIT, 9 * UNIT - 4, DIE.poisson(3, (9, 4)), UNIT.astype("f2")])
+@pytest.mark.parametrize("bits", [UNIT > 0.5, (UNIT > 0.5).astype("u1"), UNIT > 1])
+def test_booleans_and_bits_beside_other_numbers_are_refused(
+    bits: np.ndarray, other: np.ndarray, order: int
+):
+    values = [bits, other][::order]
+    what, why, _ = refused(dict(zip(("x_train", "x_test"), values, strict=True)))
+    assert what == "the parts of my.npz differ in type"
+    assert all(f"of type {array.dtype} in" in why for array in values)
+
+
+@pytest.mark.parametrize("kind", ["?", "u1", "i8", "f4"])
+def test_zeros_and_ones_are_of_one_kind_in_every_type(kind: str):
+    bits = UNIT > 0.5
+    arrays = {"x_train": bits, "x_test": bits.astype(kind)}
+    assert source_of("my.npz", arrays, DataConfig()).white == 1
+    arrays["mask_test"] = ~bits
+    assert source_of("my.npz", arrays, DataConfig()).white == 1
+
+
+@pytest.mark.parametrize("black", [GREY > 255, GREY > 3])
+def test_booleans_beside_bytes_are_refused(black: np.ndarray):
+    assert refused({"x": GREY, "x_val": black})[0] == "the parts of my.npz differ in scale"
+
+
 @pytest.mark.parametrize("how", ["auto", "none", "threshold"])
 @pytest.mark.parametrize("order", [1, -1])
 def test_bytes_beside_floats_are_refused_with_both_types(how: str, order: int):
@@ -701,9 +730,56 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ((3, 8, 8), False),
         ((8, 8, 3), False),
         ((1, 8, 8), False),
+        ((8, 8, 1), False),
+        ((1, 1, 5), True),
+        ((3, 1, 9), True),
+        ((9, 2, 3), True),
+        ((4, 4, 3), True),
+        ((3, 9), True),
+        ((9, 3), True),
+        ((9, 8), False),
+        ((1, 9), False),
     ],
 )
 def test_axes_in_doubt_are_noted(tmp_path: Path, shape: tuple[int, ...], noted: bool):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((20, *shape)))
     found = read_array(tmp_path / "x.npy").notes
-    assert any("channels of" in note for note in found) == noted
+    assert any(note.startswith("read as") for note in found) == noted
+
+
+@pytest.mark.parametrize(
+    ("images", "is_noted"),
+    [
+        (GREY.astype("f4"), True),
+        (GREY.astype("i8"), True),
+        (GREY[:, None].astype("f8"), True),
+        (GREY, False),
+        (GREY / 255, False),
+        (GREY + 0.5, False),
+        (GREY.astype("f4") - 1, False),
+        (GREY.astype("u2") * 257, False),
+        (GREY // 64.0, False),  # counts
+        (GREY.reshape(2, 12).astype("f4"), False),
+    ],
+)
+def test_grey_levels_that_are_not_bytes_are_noted(images: np.ndarray, is_noted: bool):
+    notes = source_of("my.npy", {"x": images}, DataConfig()).notes
+    assert any("save them as uint8" in note for note in notes) == is_noted
+
+
+def test_rows_of_a_table_are_not_called_images():
+    table = np.arange(12.0).reshape(3, 4)
+    notes = source_of("my.npz", {"x": table, "x_val": table}, DataConfig()).notes
+    assert notes == ("read x as rows, x_val as validation rows",)
+
+
+def test_the_fix_in_a_note_on_axes_gives_the_other_reading():
+    signals = np.random.default_rng(0).random((7, 3, 9))
+    for x in (signals[:, :, None], np.moveaxis(np.moveaxis(signals, 1, -1), -1, 1)[:, :, None]):
+        read = source_of("my.npy", {"x": x}, DataConfig()).train.images
+        np.testing.assert_array_equal(read, signals[:, :, None].astype("f4"))
+    (note,) = source_of("my.npy", {"x": signals.swapaxes(1, 2)}, DataConfig()).notes
+    assert note == (
+        "read as 7 grey images of 9 × 3; give one colour picture as x[None], signals of 3 channels "
+        "as numpy.moveaxis(x, -1, 1)[:, :, None]"
+    )

@@ -119,3 +119,11 @@ def test_a_bound_above_it_or_within_its_error_does_not_warn():
         warn_if_below_baseline(model, data, [], CONFIG)
         kept = replace(CONFIG, keep_best=True)
         warn_if_below_baseline(model, data, history(near, -20.0), kept)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "discretized-logistic", "bernoulli"])
+def test_rows_that_are_all_the_same_have_none_with_a_scale(likelihood: str):
+    row = torch.tensor([[0.0, 1.0, 1.0]])
+    for train in (row, row.repeat(4, 1)):
+        found = baseline(observed(likelihood, 3), dataset(train, row))
+        assert (found is None) == (likelihood != "bernoulli")

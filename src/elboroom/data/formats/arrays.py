@@ -6,9 +6,10 @@ import numpy as np
 
 from elboroom.config import DataConfig
 from elboroom.data.formats.names import Role, assign_roles
-from elboroom.data.formats.values import white_value
+from elboroom.data.formats.values import grey_level_note, white_value
 from elboroom.data.groups import group_numbers
 from elboroom.data.labels import NotClassesError, RawLabels, read_labels_of_parts
+from elboroom.data.part import noun
 from elboroom.data.source import Source, SourcePart, to_bytes_or_floats
 from elboroom.errors import DataError
 
@@ -58,7 +59,12 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         classes=classes,
         white=white,
         mapped=isinstance(images["train"], np.memmap),
-        notes=(*_read_note(used, config.unused), *_axis_note(images["train"]), *notes),
+        notes=(
+            *_read_note(used, config.unused, noun(parts["train"].images.shape[1:])),
+            *_axis_note(images["train"]),
+            *grey_level_note(images["train"]),
+            *notes,
+        ),
     )
 
 
@@ -85,9 +91,11 @@ def _in_units_of_white(
     return {part: _apply_mask(a, masks.get(part), white) for part, a in stored.items()}, 1.0
 
 
-def _read_note(roles: Mapping[Role, str], unused: Collection[str]) -> list[str]:
-    """Return which array was read as what, if there was a choice."""
-    uses = [f"{array} as {'' if p == 'train' else f'{p} '}{k}" for (p, k), array in roles.items()]
+def _read_note(roles: Mapping[Role, str], unused: Collection[str], row: str) -> list[str]:
+    """Return which array was read as what, if there was a choice; `row` is the word for one."""
+    words = {role: f"{row}s" if role.kind == "images" else role.kind for role in roles}
+    parts = {role: "" if role.part == "train" else f"{role.part} " for role in roles}
+    uses = [f"{array} as {parts[role]}{words[role]}" for role, array in roles.items()]
     left_out = [f"left out {', '.join(unused)}"] if unused else []
     return ["read " + ", ".join(uses), *left_out] if len(uses) > 1 else left_out
 
@@ -144,15 +152,32 @@ def _as_events(array: np.ndarray) -> np.ndarray:
 
 
 def _axis_note(array: np.ndarray) -> list[str]:
-    """Return how the axes of images of many channels were read, which may be wrong."""
-    if array.ndim != 4 or _as_events(array).shape != array.shape:
+    """Return how axes were read that another reader might take otherwise."""
+    if array.ndim == 3:
+        return _signal_note(*array.shape)
+    events = _as_events(array)
+    if array.ndim != 4 or (events.shape[1] <= _MOST_CHANNELS < min(events.shape[2:])):
         return []
-    channels, height, width = array.shape[1:]
-    if channels <= _MOST_CHANNELS and width > _MOST_CHANNELS:
-        return []
+    channels, height, width = events.shape[1:]
+    many = "channel" if channels == 1 else "channels"
+    if events.shape != array.shape:
+        return [f"read as {channels} {many}, which come last, of {height} × {width}"]
     return [
-        f"read as {channels} channels of {height} × {width}; if the channels come last, move them "
-        "to the front by numpy.moveaxis(x, -1, 1)"
+        f"read as {channels} {many} of {height} × {width}; if the channels come last, move them to "
+        "the front by numpy.moveaxis(x, -1, 1)"
+    ]
+
+
+def _signal_note(rows: int, height: int, width: int) -> list[str]:
+    """Return how (N, H, W) was read if an axis is as short as that of channels."""
+    if not 1 < min(height, width) <= _MOST_CHANNELS < max(height, width):
+        return []
+    read = f"read as {rows:,} grey images of {height} × {width}"
+    if height < width:
+        return [f"{read}; give signals of {height} channels as x[:, :, None]"]
+    return [
+        f"{read}; give one colour picture as x[None], signals of {width} channels as "
+        "numpy.moveaxis(x, -1, 1)[:, :, None]"
     ]
 
 
@@ -180,7 +205,9 @@ def _require_mask(name: str, owner: str, mask: np.ndarray, images: np.ndarray) -
         raise DataError(
             f"{owner} in {name} does not fit its images",
             why=f"found {mask.dtype} {mask.shape}; expected booleans of shape {images.shape}",
-            fix="save a mask shaped like the images, True where a value is known",
+            fix=f"save {owner}.astype(bool), True where a value is known"
+            if mask.shape == images.shape
+            else "save a mask shaped like the images, True where a value is known",
         )
     if not mask.any():
         raise DataError(

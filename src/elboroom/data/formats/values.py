@@ -70,7 +70,7 @@ def white_value(source: str, images: Mapping[str, np.ndarray], config: DataConfi
     ranges = [ValueRange.of(name, array) for name, array in images.items()]
     for found in ranges:
         _require_finite(source, found)
-    _require_one_type(source, ranges)
+    _require_one_type(source, images, ranges)
     _require_one_scale(source, ranges, config)
     white = 255.0 if all(r.is_bytes for r in ranges) and max(r.high for r in ranges) > 1 else 1.0
     if config.binarisation in _KEEPS_REALS:
@@ -79,6 +79,23 @@ def white_value(source: str, images: Mapping[str, np.ndarray], config: DataConfi
     elif white == 1.0:
         _require_unit_interval(source, ranges, config.binarisation)
     return white
+
+
+def grey_level_note(array: np.ndarray) -> list[str]:
+    """Note that images of whole numbers in 0…255 that are not bytes are read as real numbers."""
+    if array.ndim < 3 or array.dtype in (np.uint8, np.bool_) or not _are_whole(array):
+        return []
+    found = ValueRange.of("", array)
+    if found.low < 0 or not _DARK <= found.high <= 255:
+        return []
+    return [
+        f"whole numbers up to {found.high:g} as {array.dtype} are read as real numbers; if they "
+        "are grey levels, save them as uint8, for which there is a likelihood of 256 levels"
+    ]
+
+
+def _are_whole(array: np.ndarray) -> bool:
+    return all((np.rint(values) == values).all() for values in in_chunks(array))
 
 
 def require_scale_of_pictures(
@@ -146,14 +163,24 @@ def _require_finite(source: str, found: ValueRange) -> None:
         )
 
 
-def _require_one_type(source: str, ranges: Sequence[ValueRange]) -> None:
-    """Check that no part has bytes above 1 beside another type, whose white may be another."""
-    if len({r.is_bytes for r in ranges}) == 1 or all(r.high <= 1 for r in ranges if r.is_bytes):
+def _require_one_type(
+    source: str, images: Mapping[str, np.ndarray], ranges: Sequence[ValueRange]
+) -> None:
+    """Check that bytes are beside bytes alone: another type has another white, or none.
+
+    Zeros and ones mean the same in every type.
+    """
+    others = [r for r in ranges if not r.is_bytes]
+    if len(others) in (0, len(ranges)):
+        return
+    grey = [r.name for r in ranges if r.is_bytes and r.high > 1]
+    if not grey and all(_is_binary(images[r.name]) for r in others):
         return
     fix = "save all parts as uint8 in 0…255, or all as floats of one scale"
-    if all(r.low >= 0 and r.high <= 1 for r in ranges if not r.is_bytes):
-        name = next(r.name for r in ranges if r.is_bytes and r.high > 1)
-        fix = f"divide the bytes by 255: ({name} / 255).astype('float32')"
+    if not grey:
+        fix = "give all parts values of one kind: 0 and 1 in all of them, or the same measurements"
+    elif all(r.low >= 0 and r.high <= 1 for r in others):
+        fix = f"divide the bytes by 255: ({grey[0]} / 255).astype('float32')"
     raise DataError(
         f"the parts of {source} differ in type",
         why="found " + "; ".join(map(str, ranges)),
@@ -161,10 +188,15 @@ def _require_one_type(source: str, ranges: Sequence[ValueRange]) -> None:
     )
 
 
+def _is_binary(array: np.ndarray) -> bool:
+    """Return whether all values are 0, 1 or missing."""
+    return all(((x == 0) | (x == 1) | np.isnan(x)).all() for x in in_chunks(array))
+
+
 def _require_one_scale(source: str, ranges: Sequence[ValueRange], config: DataConfig) -> None:
     low, high = min(r.low for r in ranges), max(r.high for r in ranges)
     if all(r.is_bytes for r in ranges):
-        if high > 1 and any(r.high == 1 for r in ranges):
+        if high > 1 and any(r.high == 1 or r.dtype == np.bool_ for r in ranges):
             raise _two_scales(source, ranges, "save both with 255 for white")
         if config.binarisation == "auto" and 1 < high < _DARK:
             raise _doubtful_bytes(source, high)

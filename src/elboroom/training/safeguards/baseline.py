@@ -70,11 +70,14 @@ def warn_if_below_baseline(
 def baseline(likelihood: ObservationModel, data: Dataset) -> Baseline | None:
     """Evaluate the marginals on the held-out part; return None if there are none.
 
-    There are none for a function, whose family is unknown.
+    There are none for a function, whose family is unknown, and none with a scale if all training
+    rows are the same.
     """
-    if likelihood.density is Likelihood:
+    statistics = statistics_of(_some(data.train))
+    has_scale = bool((statistics.std > 0).any()) or not likelihood.density.has_scale
+    if likelihood.density is Likelihood or not has_scale:
         return None
-    marginals = marginals_of(likelihood, statistics_of(_some(data.train)))
+    marginals = marginals_of(likelihood, statistics)
     held_out = _some(data.held_out[1])
     parts = [marginals.log_prob(x.double(), held_out.seen(x)) for x in held_out.split(_AT_A_TIME)]
     values = torch.cat(parts)
