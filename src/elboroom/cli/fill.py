@@ -49,7 +49,7 @@ def fill(
     if as_json:
         console.print(atomic.as_json(summary | {"file": str(out)}))
         return
-    console.print(f"filled in {unseen:,} values of {len(selection):,} rows by {config.method[0]}")
+    console.print(f"filled in {unseen:,} values of {selection.rows_title} by {config.method[0]}")
     console.print(out)
 
 
@@ -63,7 +63,7 @@ def _complete(
         partial(_complete_batch, method=method, draws=draws, kept=config.draws),
         model,
         selection,
-        images_at_a_time=min(at_a_time, REGISTRY[method].rows_at_a_time),
+        rows_at_a_time=min(at_a_time, REGISTRY[method].rows_at_a_time),
         seed=config.seed,
         purpose="fill",
         quiet=quiet,
