@@ -49,8 +49,15 @@ def fill(
     if as_json:
         console.print(atomic.as_json(summary | {"file": str(out)}))
         return
-    console.print(f"filled in {unseen:,} values of {selection.rows_title} by {config.method[0]}")
+    more = "; --part all fills in every row" if _is_default_part(config) else ""
+    rows = selection.rows_title
+    console.print(f"filled in {unseen:,} values of {rows} by {config.method[0]}{more}")
     console.print(out)
+
+
+def _is_default_part(config: CompleteConfig) -> bool:
+    """Return True if the rows are those of the test part, which the user did not ask for."""
+    return config.data is None and config.part is None and config.index is None
 
 
 def _complete(

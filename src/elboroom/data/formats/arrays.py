@@ -58,7 +58,8 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         classes=classes,
         white=white,
         mapped=isinstance(images["train"], np.memmap),
-        notes=(*_read_note(used, config.unused), *_axis_note(images["train"]), *notes),
+        uses=_uses(used, "rows" if images["train"].ndim == 2 else "images"),
+        notes=(*_left_out(config.unused), *_axis_note(images["train"]), *notes),
     )
 
 
@@ -85,11 +86,19 @@ def _in_units_of_white(
     return {part: _apply_mask(a, masks.get(part), white) for part, a in stored.items()}, 1.0
 
 
-def _read_note(roles: Mapping[Role, str], unused: Collection[str]) -> list[str]:
-    """Return which array was read as what, if there was a choice."""
-    uses = [f"{array} as {'' if p == 'train' else f'{p} '}{k}" for (p, k), array in roles.items()]
-    left_out = [f"left out {', '.join(unused)}"] if unused else []
-    return ["read " + ", ".join(uses), *left_out] if len(uses) > 1 else left_out
+def _uses(roles: Mapping[Role, str], nouns: str) -> str:
+    """Return which array was read as what, if there are several."""
+    kinds = {"images": nouns}
+    uses = [
+        f"{array} as {'' if p == 'train' else f'{p} '}{kinds.get(k, k)}"
+        for (p, k), array in roles.items()
+    ]
+    return ", ".join(uses) if len(uses) > 1 else ""
+
+
+def _left_out(unused: Collection[str]) -> list[str]:
+    """Return a note on the arrays that the user leaves out."""
+    return [f"left out {', '.join(unused)}"] if unused else []
 
 
 def _require_rows(
