@@ -51,7 +51,7 @@ def require_dense(packed: int, held: int) -> None:
         ValueError: no images compress so well.
     """
     if held > max(_UNSUSPICIOUS, _MAX_RATIO * packed):
-        raise ValueError(f"its {packed:,} bytes unpack to {held:,}; images do not compress so well")
+        raise ValueError(f"its {packed:,} bytes unpack to {held:,}; data do not compress so well")
 
 
 def parse_json(content: bytes, *, finite: bool = True) -> Any:

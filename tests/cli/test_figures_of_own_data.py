@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from elboroom.figures.gallery import FIGURES, OF_ROWS
 from tests.support.command import Command
 from tests.support.outcomes import error
 
@@ -80,10 +81,11 @@ def test_events_without_a_picture_leave_their_figures_out(
     assert (outcome.code, outcome.err) == (0, "")
     drawn = {file.stem for file in (path / "figures").glob("*.png")}
     assert drawn == {"latent", "curves"}
-    lines = outcome.out.splitlines()
-    assert len(lines) == 10
-    assert f"left out: the samples figure needs images, because events have shape {shape}" in (
-        outcome.out.replace("\n", " ")
+    *_, left_out = outcome.out.splitlines()
+    assert len(outcome.out.splitlines()) == 3
+    assert left_out.startswith("left out: samples, reconstructions, interpolation, traversal, ")
+    assert left_out.endswith(
+        f"because rows of shape {shape} are not images (C, H, W) with C = 1 or 3"
     )
     assert error(elboroom("figures", path, "--only", "samples"), 2)[0] == (
         "the samples figure needs images"
@@ -95,10 +97,27 @@ def test_figures_of_the_model_alone_are_drawn_where_the_data_are_gone(
 ):
     path = train(images=grey(60))
     (tmp_path / "x.npz").unlink()
-    only = ["samples", "manifold", "traversal", "curves"]
-    outcome = elboroom("figures", path, "--only", *only)
+    outcome = elboroom("figures", path)
     assert (outcome.code, outcome.err) == (0, "")
-    assert {file.stem for file in (path / "figures").glob("*.png")} == {*only}
+    drawn = {file.stem for file in (path / "figures").glob("*.png")}
+    assert drawn == {*FIGURES} - {*OF_ROWS}
+    assert "left out: reconstructions, latent, interpolation, contours, posteriors, completion" in (
+        outcome.out
+    )
+
+
+@pytest.mark.parametrize("options", [["--part", "all"], ["--data"]])
+def test_figures_without_rows_have_one_file_for_all_rows(
+    elboroom: Command, train, tmp_path: Path, options: list[str]
+):
+    path = train(images=grey(60))
+    np.save(tmp_path / "june.npy", grey(5))
+    new = options == ["--data"]
+    options = [*options, tmp_path / "june.npy"] if new else options  # type: ignore[list-item]
+    outcome = elboroom("figures", path, *options, "--only", "curves", "latent")
+    assert (outcome.code, outcome.err) == (0, "")
+    drawn = {file.stem for file in (path / "figures").glob("*.png")}
+    assert drawn == {"curves", "latent-new-june" if new else "latent-all"}
 
 
 def test_real_pictures_are_stretched_with_a_bar_and_missing_pixels_tinted(elboroom: Command, train):

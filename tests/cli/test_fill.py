@@ -45,7 +45,9 @@ def table_run(tmp_path: Path, table: np.ndarray) -> Run:
 def filled(elboroom: Command, run: Run, out: Path, *options: object) -> dict[str, Any]:
     outcome = elboroom("complete", run.path, "--out", out, *options)
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.splitlines()[-1] == str(out)
+    told, path = outcome.out.splitlines()
+    assert path == str(out)
+    assert ("--part all" in told) == ({"--part", "--data", "--index"}.isdisjoint(options))
     with np.load(out) as file:
         return dict(file)
 

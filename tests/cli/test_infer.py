@@ -236,7 +236,7 @@ def test_completions_as_json_have_their_score(elboroom: Command, run: Path):
     printed = json.loads(elboroom("complete", run, *options, "grid", "encoder").out)
     assert printed["figure"] == f"{run}/figures/complete-top.png"
     found = printed["completions"]
-    assert [(c["image"], c["method"]) for c in found[:2]] == [
+    assert [(c["name"], c["method"]) for c in found[:2]] == [
         ("test image 4", "grid"),
         ("test image 4", "encoder"),
     ]

@@ -41,7 +41,7 @@ def test_new_data_are_evaluated_whole(elboroom: Command, table_run: Run, b: Path
     out = tmp_path / "e.npz"
     outcome = elboroom("evaluate", table_run.path, "--k", 2_000, "--data", b, "--out", out)
     assert (outcome.code, outcome.err) == (0, "")
-    assert "b.npy, none binarisation, all 50 " in outcome.out
+    assert "b.npy, values as they are, all 50 " in outcome.out
     assert not (table_run.path / "evaluation.json").exists()
     with np.load(out) as file:
         found = dict(file)
@@ -82,9 +82,9 @@ def test_every_command_on_rows_takes_new_data(
     outcome = elboroom(command, table_run.path, "--data", b, *options)
     assert (outcome.code, outcome.err) == (0, "")
     if command == "complete":
-        assert json.loads(outcome.out)["completions"][7]["image"] == "row 7"
+        assert json.loads(outcome.out)["completions"][7]["name"] == "row 7"
     if command == "figures":  # not in the place of the run's own
-        assert outcome.out == f"{table_run.path}/figures/latent-new.png and .svg\n"
+        assert outcome.out == f"{table_run.path}/figures/latent-new-b.png and .svg\n"
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])

@@ -36,7 +36,7 @@ def picture_of(run: Run, images: np.ndarray, path: Path) -> Path:
 def numbers(outcome: str) -> dict[str, float]:
     """Return what is known of the one completion of an output in JSON."""
     row = json.loads(outcome)["completions"][0]
-    names = ("image", "source", "row", "index", "method")
+    names = ("name", "source", "row", "index", "method")
     return {name: value for name, value in row.items() if name not in names}
 
 
@@ -105,3 +105,59 @@ def test_a_picture_is_drawn_as_dynamic_data_are(elboroom: Command, tmp_path: Pat
     options = ["--mask", "top", "--image", picture, "--method", "grid", "--json"]
     found = [numbers(elboroom("complete", run.path, *options).out) for _ in range(2)]
     assert found[0] == found[1]  # drawn once, from a fixed seed
+
+
+def colourful(rows: int = 60) -> np.ndarray:
+    """Draw pictures of three blobs, one for each channel, (N, H, W, 3)."""
+    return np.stack([dim(rows), dim(rows)[::-1], 2 * dim(rows)], -1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "of_data", "notes"),
+    [
+        ("L", "grey", []),
+        ("RGB", "colour", []),
+        ("RGB of grey", "grey", []),
+        ("RGB", "grey", ["its colours are made grey, by 0.299 R + 0.587 G + 0.114 B"]),
+        ("P", "grey", ["its colours are made grey, by 0.299 R + 0.587 G + 0.114 B"]),
+        ("L", "colour", ["it is grey, and its three channels are made alike"]),
+        ("LA", "grey", ["its transparency is dropped"]),
+        ("RGBA", "colour", ["its transparency is dropped"]),
+        ("I;16", "grey", ["of its 16 bits the upper 8 are kept"]),
+    ],
+)
+def test_what_a_picture_loses_is_told(
+    elboroom: Command, runs: dict[str, Run], tmp_path: Path, mode: str, of_data: str, notes: list
+):
+    picture = Image.fromarray(dim()[0] if mode[0] in "LI" or "of" in mode else colourful()[0])
+    if mode == "I;16":
+        picture = Image.fromarray(dim()[0].astype(np.uint16) * 257)
+    elif "A" in mode:
+        picture.putalpha(Image.fromarray(dim()[1]))
+    else:
+        picture = picture.convert(mode.split()[0])
+    path = tmp_path / "p.png"
+    picture.save(path)
+    options = ["--mask", "top", "--image", path, "--method", "encoder", "--json"]
+    outcome = elboroom("complete", runs[of_data].path, *options)
+    assert (outcome.code, outcome.err.splitlines()) == (0, [f"note: {path}: {n}" for n in notes])
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """Runs on grey and on coloured pictures."""
+    found = {}
+    for name, images in (("grey", dim()), ("colour", colourful())):
+        folder = tmp_path_factory.mktemp(name)
+        found[name] = made(folder, images)
+    return found
+
+
+def test_a_picture_of_12_bits_in_16_is_refused(
+    elboroom: Command, runs: dict[str, Run], tmp_path: Path
+):
+    Image.fromarray(dim()[0].astype(np.uint16) * 16).save(tmp_path / "p.png")
+    options = ["--mask", "top", "--image", tmp_path / "p.png"]
+    what, why, _ = error(elboroom("complete", runs["grey"].path, *options), 2)
+    assert what == f"the scale of the pictures in {tmp_path / 'p.png'} is in doubt"
+    assert "in pictures of 16 bits" in why

@@ -150,7 +150,7 @@ def test_an_elbo_that_is_not_finite_fails_the_run(
     what, why, fix = error(elboroom("train", *small, "--quiet", "--out", tmp_path / "run"), 1)
     assert what == "training cannot continue from step 0"
     assert re.match(r"at step 0 of epoch 1, the KL is (inf|nan)", why)
-    assert fix.startswith("look at those images and that layer")
+    assert fix.startswith("look at those rows and that layer")
 
 
 def break_version(monkeypatch: pytest.MonkeyPatch) -> None:

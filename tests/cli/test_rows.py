@@ -63,7 +63,7 @@ def test_every_part_is_evaluated_and_the_runs_own_evaluation_is_kept(
     assert outcome.out.splitlines()[-1] == str(out)
     rows = data.part(part)  # type: ignore[arg-type]
     words = f"all {len(rows)}" if part == "all" else f"{len(rows)} {part}"
-    assert f"d.npy, none binarisation, stratified split, {words} images" in outcome.out
+    assert f"d.npy, values as they are, stratified split, {words} images" in outcome.out
     found = arrays(out)
     assert np.array_equal(found["row"], rows.numbers)
     assert json.loads(str(found["summary"]))["part"] == part

@@ -22,15 +22,15 @@ def counting_shown(
     file = io.StringIO()
     console = Console(file=file, force_terminal=is_terminal, width=80)
     monkeypatch.setattr(terminal, "plain_console", lambda *, stderr: console)
-    with terminal.counting(4, quiet=quiet) as done:
+    with terminal.counting(4, "rows", quiet=quiet) as done:
         done(2)
         done(0.5)
         done(0.5)
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
 
 
-def test_on_a_terminal_a_bar_counts_images(monkeypatch: pytest.MonkeyPatch):
-    assert "images 3/4" in counting_shown(monkeypatch, is_terminal=True)
+def test_on_a_terminal_a_bar_counts_rows(monkeypatch: pytest.MonkeyPatch):
+    assert "rows 3/4" in counting_shown(monkeypatch, is_terminal=True)
 
 
 @pytest.mark.parametrize(("is_terminal", "quiet"), [(False, False), (True, True)])
@@ -48,7 +48,7 @@ def test_paths_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]):
 
 def training_shown(*metrics: EpochMetrics, is_terminal: bool = False, quiet: bool = False) -> str:
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=140, soft_wrap=True)
-    with terminal.epoch_progress(console, CONFIG, "validation", quiet=quiet) as show:
+    with terminal.epoch_progress(console, CONFIG, "validation", "images", quiet=quiet) as show:
         for m in metrics:
             show(m)
     assert isinstance(console.file, io.StringIO)
@@ -63,7 +63,7 @@ def test_where_there_is_no_terminal_every_epoch_is_a_plain_line():
 
 def test_plain_lines_are_not_cut_at_the_width_of_a_page():
     console = Console(file=io.StringIO(), force_terminal=False, width=20, soft_wrap=True)
-    with terminal.epoch_progress(console, CONFIG, "test", quiet=False) as show:
+    with terminal.epoch_progress(console, CONFIG, "test", "images", quiet=False) as show:
         show(LAST)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == f"epoch 12/12  {TERMS}  test ELBO -150.50\n"
@@ -71,7 +71,7 @@ def test_plain_lines_are_not_cut_at_the_width_of_a_page():
 
 def test_tables_have_rows():
     console = Console(file=io.StringIO(), force_terminal=False, width=140, soft_wrap=True)
-    with terminal.epoch_progress(console, CONFIG, "test", quiet=False, nouns="rows") as show:
+    with terminal.epoch_progress(console, CONFIG, "test", "rows", quiet=False) as show:
         show(FIRST)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == f"epoch 1/12  {TERMS}\n".replace("images/s", "rows/s")
@@ -97,7 +97,7 @@ def test_on_a_terminal_there_is_a_bar_that_keeps_the_last_held_out_elbo():
 
 def test_a_narrow_terminal_loses_nothing():
     console = Console(file=io.StringIO(), force_terminal=True, width=60)
-    with terminal.epoch_progress(console, CONFIG, "validation", quiet=False) as show:
+    with terminal.epoch_progress(console, CONFIG, "validation", "images", quiet=False) as show:
         show(LAST)
     assert isinstance(console.file, io.StringIO)
     screen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())

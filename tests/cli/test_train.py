@@ -42,6 +42,24 @@ def test_quiet_training_prints_nothing(elboroom: Command, small: list[str], tmp_
     assert len(metrics(tmp_path / "run")) == 2
 
 
+def test_quiet_training_prints_notes_on_the_data(
+    elboroom: Command, small: list[str], tmp_path: Path
+):
+    table = np.random.default_rng(0).normal(size=(60, 3))
+    table[:, 1] = 4.0
+    np.savez(tmp_path / "t.npz", x=table, ids=table[:, 0])
+    options = [*small, "--data", tmp_path / "t.npz", "--unused", "ids", "--likelihood", "gaussian"]
+    options += ["--binarisation", "none", "--no-data-bias", "--quiet"]
+    outcome = elboroom("train", *options, "--out", tmp_path / "run")
+    assert (outcome.code, outcome.out) == (0, "")
+    lines = outcome.err.splitlines()
+    assert lines[0] == "note: left out ids"
+    assert all(line.startswith(("note: ", "warning: ")) for line in lines)
+    assert any("4" in line for line in lines[1:])
+    resumed = elboroom("train", "--resume", tmp_path / "run", "--quiet")
+    assert resumed == (0, "", "")
+
+
 @pytest.mark.parametrize(("given", "found"), [(None, "10000"), ("7", "7")])
 def test_openmp_spins_for_a_bounded_time_unless_the_user_says_otherwise(
     elboroom: Command, monkeypatch: pytest.MonkeyPatch, given: str | None, found: str

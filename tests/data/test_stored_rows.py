@@ -32,6 +32,7 @@ def unseen(rows: Part, share: float = 0.3) -> np.ndarray:
 
 R = np.random.default_rng(0)
 GREY = R.integers(0, 256, (30, 5, 4), dtype=np.uint8)
+REALS_AND_INTEGERS = ("float16", "float32", ">f4", "float64", "int8", "int16", "int32", "int64")
 SOURCES = {
     "float64 table": R.normal(size=(30, 7)) * 1e3 + np.pi,
     "float32 table": R.normal(size=(30, 7)).astype(np.float32),
@@ -44,6 +45,10 @@ SOURCES = {
     "bytes of 0 and 1": (GREY > 99).astype(np.uint8),
     "booleans": GREY > 99,
     "int64 of 0 and 1": (GREY > 99).astype(np.int64),
+    **{f"table of {t}": R.integers(-90, 90, (30, 7)).astype(t) for t in REALS_AND_INTEGERS},
+    **{f"table of {t}": R.integers(0, 9, (30, 7)).astype(t) for t in ("uint16", "uint32")},
+    "float16 in [0, 1]": R.random((30, 7)).astype(np.float16),
+    "float16 (N, H, W)": R.normal(size=(30, 5, 4)).astype(np.float16),
 }
 
 
@@ -57,7 +62,7 @@ def test_what_the_model_sees_comes_back_bit_for_bit(tmp_path: Path, name: str):
     assert filled.shape == array.shape == kept.shape
     assert np.array_equal(filled[kept], array[kept])
     np.testing.assert_allclose(filled, array, rtol=1e-6)
-    assert filled.dtype == array.dtype
+    assert filled.dtype == array.dtype.newbyteorder("=")
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -67,8 +72,10 @@ def test_means_are_real_numbers_in_the_scale_of_the_source(tmp_path: Path, name:
     seen, mean = unseen(rows), np.full(rows.x.shape, 0.3, np.float32)
     filled, kept = as_file.fill(mean, seen), as_file.mask(seen)
     white = 255 if name.startswith("bytes") and not name.endswith("1") else 1
-    assert filled.dtype == (np.float64 if array.dtype.itemsize == 8 else np.float32)
-    np.testing.assert_allclose(filled[~kept], 0.3 * white, rtol=1e-6)
+    real = np.float32 if np.can_cast(array.dtype, np.float32) else np.float64
+    assert filled.dtype == (array.dtype.newbyteorder("=") if array.dtype.kind == "f" else real)
+    precision = max(np.finfo(filled.dtype).eps, np.finfo(np.float32).eps)
+    np.testing.assert_allclose(filled[~kept], 0.3 * white, rtol=4 * precision)
     assert np.array_equal(filled[kept], array[kept].astype(filled.dtype))
     spread = as_file.spread(mean, seen)
     np.testing.assert_allclose(spread[~kept], 0.3 * white, rtol=1e-6)
@@ -85,6 +92,13 @@ def test_draws_of_levels_are_bytes_and_only_if_all_of_them_are_whole(tmp_path: P
     assert np.array_equal(drawn[:, ~as_file.mask(seen)], levels[..., ~seen].astype(np.uint8))
     for other in (levels / 255 + 0.1, levels / 255 * 2):  # between levels; beyond 255
         assert as_file.fill(other.astype(np.float32), seen).dtype == np.float32
+
+
+def test_means_beyond_the_range_of_the_source_are_kept_in_more_bits(tmp_path: Path):
+    as_file, rows = stored(tmp_path / "x", x=np.full((30, 7), 6e4, np.float16) + GREY[:, :1, 0])
+    filled = as_file.fill(np.full(rows.x.shape, 7e4, np.float32), unseen(rows))
+    assert filled.dtype == np.float32
+    assert filled.max() == 7e4
 
 
 def test_rows_are_those_of_the_part_and_of_its_array(tmp_path: Path):

@@ -42,7 +42,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def fit(model: Any, part: Any, train: Any, *, objective: Any) -> BatchSize:
         called["fit"] = (model, part, train, objective)
-        return BatchSize(64, 1, 2)
+        return BatchSize(64, 1, 2, "images")
 
     def epochs(minutes: Any, model: Any, data: Any, train: Any, *, objective: Any) -> int:
         called["epochs"] = (minutes, model, data, train, objective)
@@ -92,7 +92,7 @@ def test_a_config_of_numbers_is_returned_as_it_is(mnist: Dataset):
 def test_each_choice_has_a_reason(mnist: Dataset, limits: dict[str, Any]):
     reasons = module.resolve_run(CONFIG, mnist).reasons
     assert list(reasons) == ["batches", "memory", "epochs"]
-    assert reasons["batches"] == str(BatchSize(64, 1, 2))
+    assert reasons["batches"] == str(BatchSize(64, 1, 2, "images"))
     assert reasons["epochs"] == "7, as many as fit into 2 minutes, or all of --epochs"
     only_minutes = replace(CONFIG, train=TrainConfig())
     assert list(module.resolve_run(only_minutes, mnist).reasons) == ["memory", "epochs"]

@@ -1,4 +1,4 @@
-"""Inference of many images in batches, with a progress bar."""
+"""Inference of many rows in batches, with a progress bar."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Batch:
-    """Images that are inferred together, on the device of the model.
+    """Rows that are inferred together, on the device of the model.
 
     Attributes:
         x: (B, *event).
@@ -39,7 +39,7 @@ def run_in_batches(
     model: VAE,
     selection: Selection,
     *,
-    images_at_a_time: int,
+    rows_at_a_time: int,
     seed: int,
     purpose: str,
     quiet: bool,
@@ -49,8 +49,8 @@ def run_in_batches(
     Args:
         infer_batch: function of the model and a batch.
         model: moved to the device.
-        selection: the images.
-        images_at_a_time: the size of a batch.
+        selection: the rows.
+        rows_at_a_time: the size of a batch.
         seed: seed of the random streams.
         purpose: name of the random streams; each batch has one.
         quiet: show no progress bar.
@@ -58,14 +58,14 @@ def run_in_batches(
     keep_freed_memory()
     device = resolve_device("auto")
     model, results = model.to(device), []
-    with counting(len(selection), quiet=quiet) as advance:
-        for number, (x, mask) in enumerate(selection.batches(images_at_a_time)):
+    with counting(len(selection), selection.chosen.rows.nouns, quiet=quiet) as advance:
+        for number, (x, mask) in enumerate(selection.batches(rows_at_a_time)):
             noise = stream(seed, purpose, number, device=device)
             on_step = partial(_advance_by_step, advance, len(x))
             results.append(infer_batch(model, Batch(x.to(device), mask.to(device), noise, on_step)))
     return results
 
 
-def _advance_by_step(advance: Callable[[float], None], images: int, _: int, steps: int) -> None:
+def _advance_by_step(advance: Callable[[float], None], rows: int, _: int, steps: int) -> None:
     """Advance the bar by one of `steps` equal steps of a batch."""
-    advance(images / steps)
+    advance(rows / steps)

@@ -60,10 +60,10 @@ class RunCommand(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuringCommand(RunCommand):
-    """The options of every command that measures many images and prints the results."""
+    """The options of every command that measures many rows and prints the results."""
 
     quiet: FlagCreatePairsOff[bool] = False
-    """Show no progress."""
+    """Show no progress; results, notes and warnings are printed all the same."""
     json: FlagCreatePairsOff[bool] = False
     """Print the results as JSON."""
 
@@ -94,7 +94,7 @@ class Train(Command, TrainDefaults):
     out: Path | None = None
     """The new run folder; by default runs/PRESET-DATE-TIME."""
     quiet: FlagCreatePairsOff[bool] = False
-    """Show no progress."""
+    """Print neither what was read nor progress; only notes on the data, warnings and errors."""
     explain: FlagCreatePairsOff[bool] = False
     """Print how this machine would train, and why, and make no run; times --minutes first."""
     config: Annotated[Config, arg(name="")] = field(default_factory=Config)
@@ -156,6 +156,8 @@ class Figures(RunCommand):
     """Draw the figures of a run into RUN/figures, as PNG and SVG.
 
     Example: elboroom figures runs/first --only samples contours
+
+    Figures of rows are named latent-PART for another --part, and latent-new-FILE for new --data.
     """
 
     config: Annotated[FiguresConfig, arg(name="")] = field(default_factory=FiguresConfig)
@@ -222,7 +224,7 @@ class Gaps(MeasuringCommand):
 
     Example: elboroom gaps runs/first --mask top --images 200
 
-    Fitting a q of the encoder's family to each image closes the amortisation gap. Only another
+    Fitting a q of the encoder's family to each row closes the amortisation gap. Only another
     family closes the approximation gap. With one or two latents log p(x) is exact.
     """
 
@@ -243,7 +245,7 @@ class Report(RunCommand):
     Example: elboroom report runs/first
 
     Draws the figures that are missing or show another checkpoint. It also evaluates with 20
-    samples per image if needed; such an evaluation never replaces one with more.
+    samples per row if needed; such an evaluation never replaces one with more.
     """
 
     data: str | None = None

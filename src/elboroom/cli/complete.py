@@ -1,4 +1,4 @@
-"""`elboroom complete`: partly observed images, completed by one method or several."""
+"""`elboroom complete`: partly observed rows, completed by one method or several."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,8 +88,10 @@ def complete(run: Run, config: CompleteConfig, *, best: bool, as_json: bool) -> 
 
 def _load_images(run: Run, config: CompleteConfig) -> _Images:
     if config.image is not None:
-        mask, x = load_mask_of(run, config.mask), load_picture(run, config.image)
-        return _Images(x, masks.seen(x, mask), [{"image": config.image.name, "source": ""}], "")
+        mask, (x, notes) = load_mask_of(run, config.mask), load_picture(run, config.image)
+        for note in notes:
+            plain_console(stderr=True).print(note)
+        return _Images(x, masks.seen(x, mask), [{"name": config.image.name, "source": ""}], "")
     selection = Selection.from_options(
         run, config, mask=config.mask, index=config.index, default_images=COMPLETED_BY_DEFAULT
     )
@@ -98,7 +100,7 @@ def _load_images(run: Run, config: CompleteConfig) -> _Images:
     name = "" if chosen == "all" else f"{chosen} "
     x = part.rows(selection.index).x
     names = [
-        {"image": f"{name}{part.noun} {i}", "source": row_name(part, i)} | row_table(part, i)
+        {"name": f"{name}{part.noun} {i}", "source": row_name(part, i)} | row_table(part, i)
         for i in selection.index
     ]
     caption = f"{name}{part.nouns}, by their row in {part.origin or 'the source'}"
@@ -150,7 +152,7 @@ def _figure(
     """Draw the completions; only values that are no grey levels are stretched to their range."""
     arrays = {name: (c.mean, c.draws) for name, c in completions.items()}
     look = {
-        "names": [str(name.get("row", name["image"])) for name in images.names],
+        "names": [str(name.get("row", name["name"])) for name in images.names],
         "caption": images.caption,
         "value_range": None if values == "real" else (0.0, 1.0),
     }

@@ -95,7 +95,7 @@ def evaluate_with_progress(
     keep_freed_memory()
     model.to(resolve_device("auto"))
     options = {"k": config.k, "seed": config.seed, "precision": config.precision, "part": part}
-    with counting(len(data.part(part)), quiet=quiet) as advance:
+    with counting(len(data.part(part)), data.nouns, quiet=quiet) as advance:
         return evaluate_model(model, data, **options, on_images=advance)
 
 
@@ -104,7 +104,7 @@ def _anneal(
 ) -> dict[str, Any]:
     """Estimate log p(x) of the first rows by annealed importance sampling."""
     clock = time.perf_counter()
-    with counting(config.ais, quiet=quiet) as advance:
+    with counting(config.ais, data.nouns, quiet=quiet) as advance:
         found = annealed_likelihood(
             model,
             data,
@@ -120,7 +120,7 @@ def _anneal(
 
 
 def _certify(model: VAE, config: EvaluateConfig) -> dict[str, Any]:
-    """Bound log p(x) from both sides on images that the model draws."""
+    """Bound log p(x) from both sides on rows that the model draws."""
     clock = time.perf_counter()
     found = certify(
         model,

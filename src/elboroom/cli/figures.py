@@ -1,6 +1,8 @@
 """`elboroom figures`."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from rich.console import Console
 
@@ -37,7 +39,7 @@ def draw(
 ) -> None:
     """Draw the figures `names` of the model at a step.
 
-    One that cannot be drawn is left out, with a line on the console, unless it was chosen.
+    Those that cannot be drawn are left out, with a line on the console, unless they were chosen.
 
     Args:
         run: the run.
@@ -49,7 +51,7 @@ def draw(
         left_out: the errors of a figure that leave it out.
     """
     keep_freed_memory()
-    load, part = _data_to_show(run, config)
+    load, part, rows = _data_to_show(run, config)
     subject = gallery.Subject(
         model.cpu(),
         load,
@@ -62,25 +64,37 @@ def draw(
         in_unit_interval=_in_unit_interval(run),
     )
     chosen = config.only != FiguresConfig().only
+    errors = dict[FigureName, ElboroomError]()
     for name in names:
         try:
             figure = gallery.draw(name, subject)
         except left_out as error:
             if chosen:
                 raise
-            console.print(_left_out(name, error))
+            errors[name] = error
             continue
-        # Only figures of the test part are the run's own, which a report shows.
-        file = name if part == "test" else f"{name}-{part}"
+        # Figures of other rows stand beside those of the test part, which a report shows.
+        file = f"{name}{rows}" if name in gallery.OF_ROWS else name
         png, svg = run.results.write_figure(file, figure, step)
         console.print(f"{png} and {svg.suffix}")
+    for line in _left_out(errors):
+        console.print(line)
 
 
-def _left_out(name: FigureName, error: ElboroomError) -> str:
-    """Report why a figure is left out, and for data that were moved what to do."""
+def _left_out(errors: Mapping[FigureName, ElboroomError]) -> Iterator[str]:
+    """Yield a line for each reason why figures are left out."""
+    names = defaultdict[str, list[FigureName]](list)
+    for name, error in errors.items():
+        names[_reason(error)].append(name)
+    for reason, left_out in names.items():
+        yield f"left out: {', '.join(left_out)}, because {reason}"
+
+
+def _reason(error: ElboroomError) -> str:
+    """Return why a figure cannot be drawn, and for data that were moved what to do."""
     if isinstance(error, DataMovedError):
-        return f"left out: the {name} figure, because {error.what}; {error.fix}"
-    return f"left out: {error.what}, because {error.why}"
+        return f"{error.what}; {error.fix}"
+    return error.why if isinstance(error, NotDrawableError) else f"{error.what}: {error.why}"
 
 
 def _in_unit_interval(run: Run) -> bool:
@@ -90,13 +104,23 @@ def _in_unit_interval(run: Run) -> bool:
     return run.identity.values != "real"
 
 
-def _data_to_show(run: Run, config: FiguresConfig) -> tuple[Callable[[], Dataset], str]:
-    """Return a function that loads the data whose test part is shown, and the name of that part.
+def _data_to_show(run: Run, config: FiguresConfig) -> tuple[Callable[[], Dataset], str, str]:
+    """Return the data to show, the name of their part, and the end of the names of its figures.
 
-    New data are loaded at once, because they may be the run's own; the run's data when asked for.
+    The first is a function that loads the data whose test part is shown. New data are loaded at
+    once, because they may be the run's own; the run's data when asked for.
     """
-    part = config.part or "test"
     if config.data is None:
-        return lambda: run.load_data().with_test(part), part
+        part = config.part or "test"
+        return lambda: run.load_data().with_test(part), part, _ending(part)
     chosen = run.choose_part(config.part, config.data)
-    return lambda: chosen.data.with_test(chosen.name), "new" if chosen.is_new else chosen.name
+    part, ending = (
+        ("new", f"-new-{Path(config.data).resolve().stem}")
+        if chosen.is_new
+        else (chosen.name, _ending(chosen.name))
+    )
+    return lambda: chosen.data.with_test(chosen.name), part, ending
+
+
+def _ending(part: str) -> str:
+    return "" if part == "test" else f"-{part}"

@@ -49,8 +49,15 @@ def fill(
     if as_json:
         console.print(atomic.as_json(summary | {"file": str(out)}))
         return
-    console.print(f"filled in {unseen:,} values of {len(selection):,} rows by {config.method[0]}")
+    more = "; --part all fills in every row" if _is_default_part(config) else ""
+    rows = selection.rows_title
+    console.print(f"filled in {unseen:,} values of {rows} by {config.method[0]}{more}")
     console.print(out)
+
+
+def _is_default_part(config: CompleteConfig) -> bool:
+    """Return True if the rows are those of the test part, which the user did not ask for."""
+    return config.data is None and config.part is None and config.index is None
 
 
 def _complete(
@@ -63,7 +70,7 @@ def _complete(
         partial(_complete_batch, method=method, draws=draws, kept=config.draws),
         model,
         selection,
-        images_at_a_time=min(at_a_time, REGISTRY[method].rows_at_a_time),
+        rows_at_a_time=min(at_a_time, REGISTRY[method].rows_at_a_time),
         seed=config.seed,
         purpose="fill",
         quiet=quiet,

@@ -14,7 +14,7 @@ from elboroom.model.vae import VAE
 from elboroom.runs import atomic
 from elboroom.runs.run import Run
 
-_IMAGES_AT_A_TIME = 50
+_ROWS_AT_A_TIME = 50
 
 
 def gaps(run: Run, config: GapsConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
@@ -32,7 +32,7 @@ def gaps(run: Run, config: GapsConfig, *, best: bool, quiet: bool, as_json: bool
         partial(_gaps_of_batch, config=config),
         model,
         selection,
-        images_at_a_time=_IMAGES_AT_A_TIME,
+        rows_at_a_time=_ROWS_AT_A_TIME,
         seed=config.seed,
         purpose="gaps",
         quiet=quiet,

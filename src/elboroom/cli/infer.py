@@ -33,7 +33,7 @@ def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bo
         partial(_posterior_arrays, config=config),
         model,
         selection,
-        images_at_a_time=REGISTRY[config.method].rows_at_a_time,
+        rows_at_a_time=REGISTRY[config.method].rows_at_a_time,
         seed=config.seed,
         purpose="infer",
         quiet=quiet,

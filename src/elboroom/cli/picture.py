@@ -1,5 +1,6 @@
 """A picture of the user's, made into a row of the run's data."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import torch
 from torch import Tensor
 
 from elboroom.data.binarisation import Binarisation
-from elboroom.data.formats.png import read_picture
+from elboroom.data.formats.png import Pixels, read_event
+from elboroom.data.formats.values import require_scale_of_pictures
 from elboroom.errors import DataError
 from elboroom.model.likelihoods import likelihood_class, require_values
 from elboroom.runs.run import Run
@@ -15,22 +17,37 @@ from elboroom.runs.run import Run
 _STREAM = 2  # of static draws: those of the data are 0 and 1
 
 
-def load_picture(run: Run, path: Path) -> Tensor:
-    """Load a PNG as one row of the run's data, (1, *event).
+def load_picture(run: Run, path: Path) -> tuple[Tensor, list[str]]:
+    """Load a PNG as one row of the run's data, (1, *event), with notes on what reading changed.
 
     Grey levels become values in [0, 1], and then 0 or 1 if the run's data were made so.
 
     Raises:
-        DataError: if it is no such picture, or its values are not such as the run's data have.
+        DataError: if it is no such picture, its scale is in doubt, or its values are not such as
+            the run's data have.
     """
+    pixels = read_event(path, run.event_shape)
+    require_scale_of_pictures(str(path), [pixels.values], pixels.highest, run.config.data)
     method = Binarisation(run.identity.binarisation).held_out(stream=_STREAM)  # type: ignore[arg-type]
-    grey = torch.from_numpy(read_picture(path, run.event_shape))[None]
+    grey = torch.from_numpy(pixels.values / np.float32(255))[None]
     x = method.scale(method.read(grey, np.zeros(1, int)))
     kind = likelihood_class(run.config.model)
     require_values(kind, x, str(path), DataError, lambda unfit: "give a picture in black and white")
     if not kind.bounded:
         _require_levels(run, path)
-    return x
+    return x, [f"note: {path}: {change}" for change in _changes(pixels)]
+
+
+def _changes(pixels: Pixels) -> Iterator[str]:
+    """Yield what reading a picture changed, in short phrases."""
+    if pixels.lost_colours:
+        yield "its colours are made grey, by 0.299 R + 0.587 G + 0.114 B"
+    if pixels.repeated_grey:
+        yield "it is grey, and its three channels are made alike"
+    if pixels.has_alpha:
+        yield "its transparency is dropped"
+    if pixels.highest is not None:
+        yield "of its 16 bits the upper 8 are kept"
 
 
 def _require_levels(run: Run, path: Path) -> None:

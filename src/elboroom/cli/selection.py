@@ -81,10 +81,19 @@ class Selection:
     def title(self, model: str) -> str:
         """Name the data, the rows, the mask and the model, in one line."""
         part = self.chosen.rows
-        nouns = part.noun if len(self) == 1 else part.nouns
-        rows = self.chosen.identity.title(len(self), self.chosen.name, nouns)
+        rows = self.chosen.identity.title(len(self), self.chosen.name, self._nouns)
         every = "all but missing values" if part.missing else "all"
         return f"{rows}, {self.mask_name or every} seen, {model}"
+
+    @property
+    def _nouns(self) -> str:
+        return self.chosen.rows.noun if len(self) == 1 else self.chosen.rows.nouns
+
+    @property
+    def rows_title(self) -> str:
+        """Words for the number of the rows and their part, such as "20 test rows"."""
+        part = "" if self.chosen.name == "all" else f"{self.chosen.name} "
+        return f"{len(self):,} {part}{self._nouns}"
 
     def describe(self, *, step: int, seed: int) -> dict[str, Any]:
         """Return the data, mask, seed and checkpoint that a stored result states."""

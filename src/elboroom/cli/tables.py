@@ -122,7 +122,7 @@ def completions(found: list[dict[str, Any]], noun: str, mask: str, model: str) -
     for row in found:
         known = next((f"{text} {row[n]:.2f}" for n, text in _SEEN.items() if n in row), "")
         cells = (_score(row, "score"), _score(row, "own_score")) if scored else ()
-        table.add_row(row["image"], row["source"], row["method"], known, *cells)
+        table.add_row(row["name"], row["source"], row["method"], known, *cells)
     return table
 
 
@@ -132,11 +132,11 @@ def _score(row: dict[str, Any], name: str) -> str:
 
 
 def unmixed(found: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield a line for each image and method whose chains have not mixed."""
+    """Yield a line for each row and method whose chains have not mixed."""
     for row in found:
         rhat = row.get("own_score_rhat", math.nan)
         if rhat >= MIXED_RHAT:
-            yield f"{row['image']}, {row['method']}: its chains have not mixed, R̂ {rhat:.2f}"
+            yield f"{row['name']}, {row['method']}: its chains have not mixed, R̂ {rhat:.2f}"
 
 
 def posteriors(

@@ -25,26 +25,27 @@ def plain_console(*, stderr: bool = False) -> Console:
 
 
 @contextmanager
-def counting(total: int, *, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """Count images with a bar on stderr if that is a terminal.
+def counting(total: int, nouns: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """Count rows with a bar on stderr if that is a terminal.
 
     Args:
-        total: number of images.
+        total: number of rows.
+        nouns: the word for several rows of the data.
         quiet: show nothing.
 
     Yields:
-        A function to call with each number of images that is done; fractions are allowed.
+        A function to call with each number of rows that is done; fractions are allowed.
     """
     console = plain_console(stderr=True)
     shown = console.is_terminal and not quiet
     with _bar(console, disable=not shown, transient=True) as bar:
-        task = bar.add_task("images", total=total)
-        yield lambda images: bar.update(task, advance=images)
+        task = bar.add_task(nouns, total=total)
+        yield lambda rows: bar.update(task, advance=rows)
 
 
 @contextmanager
 def epoch_progress(
-    console: Console, config: TrainConfig, part: str, *, quiet: bool, nouns: str = "images"
+    console: Console, config: TrainConfig, part: str, nouns: str, *, quiet: bool
 ) -> Iterator[Callable[[EpochMetrics], None]]:
     """Show training: a bar on a terminal, else one line per epoch.
 
@@ -52,8 +53,8 @@ def epoch_progress(
         console: where to write.
         config: options with the number of epochs.
         part: name of the held-out part.
+        nouns: the word for several rows of the data.
         quiet: show nothing.
-        nouns: what the rows of the data are called.
 
     Yields:
         A function to call with the metrics of each epoch.

@@ -10,7 +10,7 @@ from elboroom.cli.signals import Interrupted, Stop, interruptible
 from elboroom.cli.terminal import epoch_progress, plain_console
 from elboroom.config import Config
 from elboroom.data import Dataset, load_data, noun
-from elboroom.data.summary import summary
+from elboroom.data.summary import notes, summary
 from elboroom.device import resolve_device
 from elboroom.errors import UsageError, command
 from elboroom.model.factory import NetworkFactory, import_factory
@@ -53,10 +53,11 @@ def train(
     """
     opened = _existing_run(config, resume, out, trust) if resume else _new_run(config, preset, out)
     with opened as (run, data, begin), interruptible() as stop:
-        if not resume and not quiet:
-            _print_summary(data, config, run.config, stderr=True)
+        if not resume:
+            lines = _summary(data, config, run.config, quiet=quiet)
+            plain_console(stderr=True).print("\n".join(lines), end="\n" * bool(lines))
         if config.train.batch_size == "auto" and not quiet:
-            batches = f"--batch-size auto: {run.config.train.batch_size} images a step"
+            batches = f"--batch-size auto: {run.config.train.batch_size} {data.nouns} a step"
             plain_console(stderr=True).print(batches)
         model, state = begin()
         _train(run, model, state, data, stop, quiet=quiet)
@@ -74,7 +75,7 @@ def _train(
 ) -> None:
     """Train until the last step or a signal, and save the run."""
     console, held_out = plain_console(stderr=True), data.held_out[0]
-    with epoch_progress(console, run.config.train, held_out, quiet=quiet, nouns=data.nouns) as show:
+    with epoch_progress(console, run.config.train, held_out, data.nouns, quiet=quiet) as show:
         try:
             train_and_save(
                 run,
@@ -95,7 +96,7 @@ def explain(config: Config) -> None:
     network = _own_network(config)
     found = resolve_run(config, data, network)
     resolved = found.config
-    _print_summary(data, config, resolved)
+    plain_console().print("\n".join(_summary(data, config, resolved)))
     for part in data.parts.values():
         require_support(likelihood_class(resolved.model), part, data.identity.source)
     machine = explained(found.model.decoder, data.train, resolved.train, resolved.objective)
@@ -109,10 +110,9 @@ def _own_network(config: Config) -> NetworkFactory | None:
     return import_factory(config.model.network) if config.model.has_own_network else None
 
 
-def _print_summary(data: Dataset, asked: Config, config: Config, *, stderr: bool = False) -> None:
-    console = plain_console(stderr=stderr)
-    for line in summary(data, config.model, asked=asked.model.likelihood):
-        console.print(line)
+def _summary(data: Dataset, asked: Config, config: Config, *, quiet: bool = False) -> list[str]:
+    """Describe the data in lines; quiet, in the notes alone, which may tell of a mistake."""
+    return notes(data) if quiet else summary(data, config.model, asked=asked.model.likelihood)
 
 
 @contextmanager

@@ -60,17 +60,17 @@ class EvaluateConfig(RowsConfig):
     """Options of an evaluation."""
 
     k: int = 5_000
-    """Samples of z for each image; the IWAE bound tightens with k. With 5,000 samples 10,000 images
+    """Samples of z for each row; the IWAE bound tightens with k. With 5,000 samples 10,000 images
     take some minutes on two cores."""
     ais: int = 0
     """Number of rows, from the first on, that annealed importance sampling evaluates too."""
     certify: int = 0
-    """Number of images drawn from the model whose log p(x) is bounded from both sides by
+    """Number of rows drawn from the model whose log p(x) is bounded from both sides by
     bidirectional Monte Carlo, which shows how far annealing falls short."""
     distributions: int = 1_000
     """Annealing steps for --ais and --certify."""
     chains: int = 16
-    """Annealing chains for each image."""
+    """Annealing chains for each row."""
     schedule: Annotated[
         AnnealingSchedule,
         arg(help=listed("Inverse temperature over the steps.", ANNEALING_SCHEDULES)),
@@ -80,7 +80,7 @@ class EvaluateConfig(RowsConfig):
         arg(
             help=listed(
                 "Precision of the decoder's matrix products. bf16 takes half the time or less; the "
-                "shift of the IWAE bound is measured on the first images and reported.",
+                "shift of the IWAE bound is measured on the first rows and reported.",
                 PRECISIONS,
             )
         ),
@@ -115,7 +115,7 @@ class FiguresConfig(RowsConfig):
     have hyphens: a pair is split at the first one between two classes. None takes three pairs of
     the classes that are there."""
     mask: str = "top"
-    """Observed pixels in contours and completion; as in `elboroom complete`."""
+    """Observed values in contours and completion; as in `elboroom complete`."""
     seed: int = 0
     """Seed of every draw."""
 
@@ -127,10 +127,10 @@ class FiguresConfig(RowsConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class CompleteConfig(RowsConfig):
-    """Options of a completion: images, observed pixels and methods."""
+    """Options of a completion: rows, observed values and methods."""
 
     mask: str | None = None
-    """Observed pixels: top, bottom, left, right, a boolean .npy, or a .png that is white there.
+    """Observed values: top, bottom, left, right, a boolean .npy, or a .png that is white there.
     None observes all that is there: only values that are missing in the data are filled in."""
     method: Annotated[
         tuple[MethodName, ...],
@@ -148,13 +148,14 @@ class CompleteConfig(RowsConfig):
     ] = None
     image: Path | None = None
     """PNG to complete instead, of the size of the data. It is made 0/1 only if the run's data were,
-    and in the same way; grey levels are divided by 255."""
+    and in the same way; grey levels are divided by 255. A note tells of colours that are made grey,
+    of grey that is given three channels, and of transparency that is dropped."""
     out: Path | None = None
     """Fill in all rows of the part, and write them to this .npz (means, draws, standard deviations,
     rows and files) or .npy (means alone), in the scale, the type and the shape of the source. Seen
     values are those of the source, bit for bit. Nothing is drawn or scored."""
     draws: int = 3
-    """Completions drawn for each image by each method."""
+    """Completions drawn for each row by each method."""
     seed: int = 0
     """Seed of the inference and the draws."""
 
@@ -177,19 +178,19 @@ class CompleteConfig(RowsConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class InferConfig(RowsConfig):
-    """Options of inference: images, observed pixels, method and output."""
+    """Options of inference: rows, observed values, method and output."""
 
     out: Path
     """The .npz file to write; an existing file is never overwritten."""
     mask: str | None = None
-    """Observed pixels, as in `elboroom complete`; None observes all."""
+    """Observed values, as in `elboroom complete`; None observes all."""
     method: Annotated[MethodName, arg(help=listed("Method of inference.", METHODS))] = "svi"
     index: tuple[int, ...] | None = None
     """Rows to infer, counted within the part; None takes all of them."""
     images: int | None = None
     """Number of rows of the part to take, from the first on; None takes all of them."""
     draws: int = 100
-    """Draws of z to keep for each image; with MCMC, for each of its chains."""
+    """Draws of z to keep for each row; with MCMC, for each of its chains."""
     seed: int = 0
     """Seed of the inference and the draws."""
 
@@ -206,10 +207,10 @@ class InferConfig(RowsConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class GapsConfig(RowsConfig):
-    """Options of the inference gap: images, observed pixels and fits."""
+    """Options of the inference gap: rows, observed values and fits."""
 
     mask: str | None = None
-    """Observed pixels, as in `elboroom complete`; None observes all."""
+    """Observed values, as in `elboroom complete`; None observes all."""
     images: Annotated[
         int | None,
         arg(
@@ -220,7 +221,7 @@ class GapsConfig(RowsConfig):
     method: tuple[FitName, ...] = ("svi-full", "svi-mixture")
     """Fits of richer families to compare; `elboroom infer --help` lists them."""
     k: int = 1_000
-    """Samples of z for each image and fit; with three latents or more also for log p(x)."""
+    """Samples of z for each row and fit; with three latents or more also for log p(x)."""
     seed: int = 0
     """Seed of the fits and the samples."""
 

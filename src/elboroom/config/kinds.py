@@ -12,8 +12,8 @@ BINARISATIONS: dict[BinarisationName, str] = {
     "auto": "threshold for mnist, none for other data",
     "threshold": "x > 0.5",
     "dynamic": "a fresh Bernoulli draw at every visit in training; the test set is drawn once",
-    "static": "every image is drawn once",
-    "none": "images stay as they are",
+    "static": "every row is drawn once",
+    "none": "values stay as they are",
 }
 
 ValueKind = Literal["binary", "bytes", "unit", "real"]
@@ -53,8 +53,8 @@ ACTIVATIONS: dict[Activation, str] = {
 Normalisation = Literal["none", "layer", "batch"]
 NORMALISATIONS: dict[Normalisation, str] = {
     "none": "no normalisation",
-    "layer": "over the units of each image",
-    "batch": "of each unit over the images of a step; after training by running statistics",
+    "layer": "over the units of each row",
+    "batch": "of each unit over the rows of a step; after training by running statistics",
 }
 
 Objective = Literal["elbo", "elbo-sampled", "iwae", "renyi"]

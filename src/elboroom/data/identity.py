@@ -36,7 +36,13 @@ class Identity:
         """Name the data, and some rows of a part, in one line."""
         split = "" if self.split == WHOLE else f"{self.split} split, "
         which = f"all {rows:,}" if part == "all" else f"{rows:,} {part}"
-        return f"{self.source}, {self.binarisation} binarisation, {split}{which} {nouns}"
+        return f"{self.source}, {self.reading}, {split}{which} {nouns}"
+
+    @property
+    def reading(self) -> str:
+        """Words for what was made of the values."""
+        is_kept = self.binarisation == "none"
+        return "values as they are" if is_kept else f"{self.binarisation} binarisation"
 
     def require_same(
         self,

@@ -20,7 +20,8 @@ class Reading:
         scan: their range and digest, and how many are missing.
         size: the number of values.
         white: the value that stands for 1.
-        notes: further facts, each a short phrase.
+        uses: what each array was read as, if there are several; else empty.
+        notes: facts that the user should check, each a short phrase.
         chosen: how the rows of each part were chosen.
     """
 
@@ -29,6 +30,7 @@ class Reading:
     scan: Scan
     size: int
     white: float
+    uses: str
     notes: tuple[str, ...]
     chosen: Mapping[PartName, str]
 
@@ -42,6 +44,7 @@ class Reading:
             scan=source.scan,
             size=sum(int(np.prod(part.images.shape)) for part in source.parts),
             white=source.white,
+            uses=source.uses,
             notes=(*source.notes, *column_notes(source)),
             chosen=chosen,
         )

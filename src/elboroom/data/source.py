@@ -67,7 +67,8 @@ class Source:
         classes: the name of each class, in the order of the labels; None without labels.
         white: the value that stands for 1.
         mapped: True if the images stay on disk because they are larger than the memory allowed.
-        notes: facts found while reading that the user should see, each a short phrase.
+        uses: what each array was read as, if there are several; else empty.
+        notes: facts found while reading that the user should check, each a short phrase.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Source:
     classes: tuple[str, ...] | None = None
     white: float = 1.0
     mapped: bool = False
+    uses: str = ""
     notes: tuple[str, ...] = ()
 
     @property

@@ -36,7 +36,7 @@ class StoredRows:
 
     @property
     def real_type(self) -> np.dtype:
-        """The type of real numbers that holds every stored value exactly."""
+        """The type in which new values are computed: real, and exact for every stored value."""
         small = np.can_cast(self.values.dtype, np.float32)
         return np.dtype(np.float32 if small else np.float64)
 
@@ -48,12 +48,13 @@ class StoredRows:
             seen: (N, *event), True where the stored value is kept, bit for bit.
 
         Returns:
-            (..., N, ...) in the layout of the file: in its type if that is of whole numbers and all
-            new values are whole and in its range, else in `real_type`.
+            (..., N, ...) in the layout of the file: in its type if all new values are in its range
+            and, for a type of whole numbers, whole; else in `real_type`.
         """
         filled, stored = self._in_unit(x), _as_events(self.values, self.event_shape)
-        if _are_whole(filled[..., ~seen], self.values.dtype):
-            filled = np.where(seen, 0, np.rint(filled)).astype(self.values.dtype)
+        if _fit(filled[..., ~seen], self.values.dtype):
+            whole = np.rint(filled) if self.values.dtype.kind in "bui" else filled
+            filled = np.where(seen, 0, whole).astype(self.values.dtype)
         return self._in_layout(np.where(seen, stored.astype(filled.dtype), filled))
 
     def spread(self, deviation: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -97,10 +98,10 @@ def _unit(values: np.ndarray, x: np.ndarray) -> float:
     return 1.0 if top == 0 else float(np.rint(np.abs(values[known].astype(float)).max() / top))
 
 
-def _are_whole(new: np.ndarray, dtype: np.dtype) -> bool:
-    """Return True if all values are whole numbers that a type of whole numbers can hold."""
-    if dtype.kind not in "bui":
-        return False
+def _fit(new: np.ndarray, dtype: np.dtype) -> bool:
+    """Return True if a type can hold all values, which must be whole for one of whole numbers."""
+    if dtype.kind == "f":
+        return bool(np.abs(new).max(initial=0) <= np.finfo(dtype).max)
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     whole = np.rint(new)
     return bool(((np.abs(new - whole) <= _WHOLE) & (low <= whole) & (whole <= high)).all())

@@ -11,7 +11,7 @@ _MOST_CLASSES = 6  # named in a line
 
 
 def summary(data: Dataset, model: ModelConfig, *, asked: LikelihoodName) -> list[str]:
-    """Describe the data of a run in lines: what was read, and what was made of it.
+    """Describe the data of a run in lines: what was read, what was made of it, and notes.
 
     Args:
         data: the data; those made by hand are described by their parts alone.
@@ -20,11 +20,18 @@ def summary(data: Dataset, model: ModelConfig, *, asked: LikelihoodName) -> list
     """
     reading = data.reading
     lines = [f"read: {_rows(data, reading)}"]
+    if reading is not None and reading.uses:
+        lines.append(f"arrays: {reading.uses}")
     if reading is not None:
         lines.append(f"values: {_values(data, reading)}")
     lines += [f"labels: {_labels(data)}", f"split: {_split(data, reading)}"]
     lines.append(f"likelihood: {_likelihood(data, model, asked)}")
-    return lines + [f"note: {note}" for note in ([] if reading is None else reading.notes)]
+    return lines + notes(data)
+
+
+def notes(data: Dataset) -> list[str]:
+    """Return the facts of the data that a user should check, in a line each."""
+    return [] if data.reading is None else [f"note: {note}" for note in data.reading.notes]
 
 
 def _rows(data: Dataset, reading: Reading | None) -> str:

@@ -24,6 +24,15 @@ def keep_freed_memory() -> None:
         mallopt(mmap_threshold, keep)
 
 
+def readable(size: float) -> str:
+    """Write a number of bytes for people, such as "1.5 GiB"."""
+    for unit in ("KiB", "MiB"):
+        size /= 1024
+        if size < 1024:
+            return f"{size:,.1f} {unit}"
+    return f"{size / 1024:,.1f} GiB"
+
+
 _GROUP = Path("/sys/fs/cgroup")
 
 

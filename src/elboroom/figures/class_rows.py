@@ -71,7 +71,7 @@ def _pairs_of_rows(part: Part, part_name: str) -> tuple[list[int], list[Pair]]:
     if count == 0:
         raise NotDrawableError(
             "the interpolation figure needs two images",
-            why=f"the {part_name} part has one",
+            why=f"it goes from one image to another, and the {part_name} part has one",
             fix="draw another --part, or other figures with --only",
         )
     numbers = [f"#{number}" for number in part.numbers[: 2 * count]]

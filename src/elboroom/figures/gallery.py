@@ -27,7 +27,7 @@ from elboroom.infer.methods import infer_each
 from elboroom.model.priors import StandardNormal
 from elboroom.model.vae import VAE
 
-__all__ = ["FIGURES", "Subject", "draw", "require_images"]
+__all__ = ["FIGURES", "OF_ROWS", "Subject", "draw", "require_images"]
 
 _GENERATED_IMAGES = 20
 _INTERPOLATION_STEPS = 10
@@ -40,6 +40,10 @@ _COMPLETION_DRAWS = 3
 _MANIFOLD_SIDE = 20
 _PRIOR_DRAWS = 10_000
 _SCATTERED_IMAGES = 10_000
+OF_ROWS: tuple[FigureName, ...] = (
+    *("reconstructions", "latent", "interpolation", "contours", "posteriors", "completion"),
+)
+"""The figures that show rows of the data; the others show the model or its training alone."""
 _NEEDS_IMAGES = (
     *("samples", "reconstructions", "interpolation", "traversal"),
     *("contours", "posteriors", "completion", "manifold"),
@@ -292,7 +296,7 @@ def _require_plane(model: VAE, name: str) -> None:
     if model.latents != 2:
         raise NotDrawableError(
             f"the {name} figure needs a two-dimensional latent space",
-            why=f"this model has {model.latents} latents",
+            why=f"this model has {model.latents} latents, not a plane of two",
             fix="train with --latents 2, or draw other figures with --only",
         )
 

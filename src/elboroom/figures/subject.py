@@ -99,6 +99,6 @@ def require_images(event_shape: tuple[int, ...], name: str) -> None:
     if len(event_shape) != 3 or event_shape[0] not in (1, 3):
         raise NotDrawableError(
             f"the {name} figure needs images",
-            why=f"events have shape {event_shape}, not (C, H, W) with C = 1 or 3",
-            fix="draw other figures with --only, or save the data as images",
+            why=f"rows of shape {event_shape} are not images (C, H, W) with C = 1 or 3",
+            fix="choose the figures that need none: --only latent curves",
         )

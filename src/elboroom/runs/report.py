@@ -21,7 +21,8 @@ _LARGEST_FIGURE = 8 << 20  # bytes
 _CAPTIONS = {
     "samples": "Generated: z drawn from the prior. Above, the means of p(x|z); below, one draw.",
     "reconstructions": "Images, and below them the means of p(x|z) at their posterior means.",
-    "latent": "The encoder's posterior means of the images, coloured by class.",
+    "latent": "The encoder's posterior means of z, one point for each {noun}, coloured by class "
+    "if there are classes.",
     "interpolation": "Means of p(x|z) along the line between two posterior means.",
     "traversal": "Means of p(x|z) as one latent after another is walked through the prior, the "
     "others at its mean. The latents that change the image most come first.",
@@ -87,14 +88,15 @@ def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:
     evaluation = run.results.read_evaluation() if evaluation is None else evaluation
     summary = None if evaluation is None else summarise(run, evaluation)
     step = listing.newest_step(run.checkpoints) if summary is None else summary.step
-    figures = [(n, _CAPTIONS[n], _data_url(path)) for n, path in _figures(run, step).items()]
+    word, paths = noun(run.event_shape), _figures(run, step)
+    figures = [(n, _CAPTIONS[n].format(noun=word), _data_url(p)) for n, p in paths.items()]
     return environment.get_template("report.html.j2").render(
         name=run.path.resolve().name,
         evaluation=summary,
         rows=_rows(run, summary),
         provenance=None if summary is None else run.results.made_from(summary.step).description,
-        identity=asdict(run.identity),
-        noun=noun(run.event_shape),
+        identity=run.identity,
+        noun=word,
         epochs=len(run.metrics.history()),
         figures=figures,
         options=_options(run),

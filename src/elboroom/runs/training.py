@@ -69,7 +69,7 @@ def train_and_save(
         autosave.on_epoch(state)
         on_epoch(state)
 
-    with memory_errors(config.train):
+    with memory_errors(config.train, data.nouns):
         try:
             train(
                 model,

@@ -103,7 +103,7 @@ def _fit_into_memory(config: Config, model: VAE, data: Dataset) -> tuple[Config,
 def _fit_into_minutes(
     config: Config, minutes: float, model: VAE, data: Dataset
 ) -> tuple[Config, str]:
-    with memory_errors(config.train):
+    with memory_errors(config.train, data.nouns):
         epochs = epochs_within(minutes, model, data, config.train, objective=config.objective)
     reason = f"{epochs:,}, as many as fit into {minutes:g} minutes, or all of --epochs"
     return replace(config, train=replace(config.train, epochs=epochs), minutes=None), reason

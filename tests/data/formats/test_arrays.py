@@ -437,8 +437,17 @@ def test_names_of_parts_are_known_in_any_case_and_order(train: str, validation: 
     for number, part in enumerate((source.train, source.validation, source.test)):
         np.testing.assert_array_equal(part.images, GREY[:, None] + number)
     assert [part.origin for part in source.parts] == [train, validation, test]
-    assert source.notes == (
-        f"read {test} as test images, {train} as images, {validation} as validation images",
+    assert source.uses == (
+        f"{test} as test images, {train} as images, {validation} as validation images"
+    )
+
+
+def test_arrays_of_a_table_are_read_as_rows():
+    source = source_of("my.npz", {"X": GREY.reshape(len(GREY), -1)}, DataConfig())
+    assert source.uses == ""
+    arrays = {"X_test": GREY[:, 0], "X": GREY[:, 0], "y": np.arange(len(GREY))}
+    assert source_of("my.npz", arrays, DataConfig()).uses == (
+        "X_test as test rows, X as rows, y as labels"
     )
 
 

@@ -369,7 +369,7 @@ def test_pictures_that_unpack_to_much_more_than_images_do_are_refused(tmp_path: 
     size = 2 * (tmp_path / "1.png").stat().st_size
     assert refusal(tmp_path) == [
         f"the pictures in {tmp_path} are too large for their files",
-        f"its {size:,} bytes unpack to 16,820,000; images do not compress so well",
+        f"its {size:,} bytes unpack to 16,820,000; data do not compress so well",
         "save the images as one .npy of uint8, which can stay on disk",
     ]
 

@@ -110,7 +110,7 @@ def test_the_state_of_a_module_has_no_images(tmp_path: Path):
 
 def test_too_many_values_are_refused_before_they_are_made(tmp_path: Path):
     path = saved(tmp_path, torch.ones(1).expand(1 << 20, 1 << 20))
-    with pytest.raises(DataError, match="unpack to 4,398,046,511,104; images do not compress so"):
+    with pytest.raises(DataError, match="unpack to 4,398,046,511,104; data do not compress so"):
         load_pt(path, 2.0)
     path = saved(tmp_path, {"x": torch.ones(1_000), "y": torch.ones(500)})
     with pytest.raises(DataError, match="does not fit into --memory 1e-06"):

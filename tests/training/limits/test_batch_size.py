@@ -56,7 +56,7 @@ def test_no_more_images_are_taken_than_there_are_nor_than_512(monkeypatch, image
 def test_the_largest_that_needs_half_of_the_free_memory_is_taken(monkeypatch, size: int):
     each, fixed = needed(part_of(1_000))
     enough = 2 * (fixed + size * each)
-    assert fit(enough, monkeypatch) == BatchSize(size, fixed + size * each, enough)
+    assert fit(enough, monkeypatch) == BatchSize(size, fixed + size * each, enough, "images")
     if size > 1:
         assert fit(enough - 2, monkeypatch).size == size // 2
     else:
@@ -137,7 +137,7 @@ def test_training_refuses_auto():
 def test_a_run_with_auto_is_the_run_with_the_number_that_was_found(
     elboroom: Command, small: list[str], trained: Path, tmp_path: Path, monkeypatch
 ):
-    fit = BatchSize(50, 1, 2)
+    fit = BatchSize(50, 1, 2, "images")
     monkeypatch.setattr("elboroom.training.resolve.largest_fit", lambda *_, **__: fit)
     run = tmp_path / "run"
     outcome = elboroom("train", *small, "--batch-size", "auto", "--out", run)
@@ -158,12 +158,12 @@ def test_a_resumed_run_keeps_its_number(elboroom: Command, run: Path):
 
 
 def test_the_choice_is_explained(elboroom: Command, small: list[str], monkeypatch):
-    found = BatchSize(128, 5 << 20, 3 << 30)
+    found = BatchSize(128, 5 << 20, 3 << 30, "images")
     monkeypatch.setattr("elboroom.training.resolve.largest_fit", lambda *_, **__: found)
     lines = elboroom("train", *small, "--batch-size", "auto", "--explain").out.splitlines()
     first, second = lines[-8:-6]
     assert first == (
-        "batches: 128 images a step, which takes about 5.0 MiB; 3,072 MiB are free; the "
-        "limits are 50% of them and 512 images"
+        "batches: 128 images a step, which takes about 5.0 MiB; 3.0 GiB is free; the "
+        "limits are 50% of it and 512 images"
     )
     assert second.startswith("memory: ")

@@ -62,18 +62,24 @@ def test_a_run_is_refused_as_soon_as_a_byte_is_missing(
 
 
 @pytest.mark.parametrize(
-    ("weights", "step", "fix"),
-    [(100 * MIB, MIB, "--hidden, or smaller images"), (MIB, 9_999 * MIB, "smaller --batch-size")],
+    ("weights", "step", "event_shape", "fix"),
+    [
+        (100 * MIB, MIB, (1, 8, 8), "--hidden, or smaller images"),
+        (100 * MIB, MIB, (64,), "--hidden, or rows of fewer values"),
+        (MIB, 9_999 * MIB, (1, 8, 8), "smaller --batch-size"),
+    ],
 )
-def test_the_fix_names_what_is_large(weights: int, step: int, fix: str):
+def test_the_fix_names_what_is_large(
+    weights: int, step: int, event_shape: tuple[int, ...], fix: str
+):
     with pytest.raises(UsageError) as found:
-        Memory(weights, 15, step, 100 * MIB).require_fit()
+        Memory(weights, 15, step, 100 * MIB, event_shape).require_fit()
     assert fix in found.value.fix
     assert "100.0 MiB is free" in found.value.what
 
 
 def test_a_system_that_hides_its_memory_is_trusted():
-    Memory(2**50, 15, 0, None).require_fit()
+    Memory(2**50, 15, 0, None, (4,)).require_fit()
 
 
 @pytest.fixture

@@ -38,9 +38,9 @@ def in_python() -> None:
     ],
 )
 def test_memory_that_runs_out_is_an_error_of_the_batch_size(exhaust, why: str):
-    with pytest.raises(TrainingError) as found, memory_errors(CONFIG):
+    with pytest.raises(TrainingError) as found, memory_errors(CONFIG, "rows"):
         exhaust()
-    assert found.value.what == "memory ran out in training with batches of 200 images"
+    assert found.value.what == "memory ran out in training with batches of 200 rows"
     assert re.fullmatch(why, found.value.why)
     assert found.value.fix == (
         "train a new run with --batch-size 100 or less, or auto, which chooses a size that "
@@ -50,13 +50,13 @@ def test_memory_that_runs_out_is_an_error_of_the_batch_size(exhaust, why: str):
 
 def test_one_image_that_is_too_large_suggests_a_smaller_model():
     said = "a new run with a smaller --hidden, or resume this one"
-    with pytest.raises(TrainingError, match=said), memory_errors(TrainConfig(batch_size=1)):
+    with pytest.raises(TrainingError, match=said), memory_errors(TrainConfig(batch_size=1), "rows"):
         on_a_card()
 
 
 @pytest.mark.parametrize("other", [RuntimeError("shapes"), DiskError("a", why="b", fix="c")])
 def test_other_errors_pass(other: Exception):
-    with pytest.raises(type(other)) as found, memory_errors(CONFIG):
+    with pytest.raises(type(other)) as found, memory_errors(CONFIG, "rows"):
         raise other
     assert found.value is other
 

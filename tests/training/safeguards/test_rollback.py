@@ -195,7 +195,7 @@ def test_after_five_rollbacks_training_ends_at_the_last_good_state(data: Dataset
     assert str(error.value) == (
         "training cannot continue from step 100\n"
         f"  why: {SAID}, after 5 rollbacks\n"
-        "  fix: look at those images and that layer, or train a new run with a lower "
+        "  fix: look at those rows and that layer, or train a new run with a lower "
         "--learning-rate, a --warmup of the KL, or --precision fp32"
     )
     assert [str(w.message).split("step 100 ")[1] for w in found] == [

@@ -59,8 +59,9 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         classes=classes,
         white=white,
         mapped=isinstance(images["train"], np.memmap),
+        uses=_uses(used, noun(parts["train"].images.shape[1:])),
         notes=(
-            *_read_note(used, config.unused, noun(parts["train"].images.shape[1:])),
+            *_left_out(config.unused),
             *_axis_note(images["train"]),
             *grey_level_note(images["train"]),
             *notes,
@@ -91,13 +92,17 @@ def _in_units_of_white(
     return {part: _apply_mask(a, masks.get(part), white) for part, a in stored.items()}, 1.0
 
 
-def _read_note(roles: Mapping[Role, str], unused: Collection[str], row: str) -> list[str]:
-    """Return which array was read as what, if there was a choice; `row` is the word for one."""
+def _uses(roles: Mapping[Role, str], row: str) -> str:
+    """Return which array was read as what, if there are several; `row` is the word for one."""
     words = {role: f"{row}s" if role.kind == "images" else role.kind for role in roles}
     parts = {role: "" if role.part == "train" else f"{role.part} " for role in roles}
     uses = [f"{array} as {parts[role]}{words[role]}" for role, array in roles.items()]
-    left_out = [f"left out {', '.join(unused)}"] if unused else []
-    return ["read " + ", ".join(uses), *left_out] if len(uses) > 1 else left_out
+    return ", ".join(uses) if len(uses) > 1 else ""
+
+
+def _left_out(unused: Collection[str]) -> list[str]:
+    """Return a note on the arrays that the user leaves out."""
+    return [f"left out {', '.join(unused)}"] if unused else []
 
 
 def _require_rows(

@@ -63,15 +63,24 @@ class Pixels:
         values: uint8, (1, H, W) or (3, H, W).
         highest: the largest value if the picture has 16 bits, else None.
         has_alpha: True if some pixels are not opaque.
+        lost_colours: True if it has colours, which were made grey.
+        repeated_grey: True if it has grey levels, which were given three channels.
     """
 
     values: np.ndarray
     highest: int | None
     has_alpha: bool
+    lost_colours: bool
+    repeated_grey: bool
 
 
 def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
-    """Read a picture as float32 in [0, 1] of `event_shape` (C, H, W).
+    """Read a picture as `read_event` does, as float32 in [0, 1] of `event_shape` (C, H, W)."""
+    return read_event(path, event_shape).values / np.float32(255)
+
+
+def read_event(path: Path, event_shape: tuple[int, ...]) -> Pixels:
+    """Read a picture as an event of the data.
 
     The size is checked before a pixel is decoded. An animation gives its still image. Transparency
     is dropped: a transparent pixel has the colour that it hides.
@@ -86,7 +95,7 @@ def read_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
             fix="give the event as an array",
         )
     with picture_errors(path, fix="give the path of a PNG file"):
-        return read_pixels(path, event_shape).values / np.float32(255)
+        return read_pixels(path, event_shape)
 
 
 @contextmanager
@@ -122,10 +131,17 @@ def read_pixels(path: Path, event_shape: tuple[int, ...]) -> Pixels:
             picture.verify()  # all checksums, which decoding ignores
         with PngImageFile(BytesIO(content)) as picture:
             highest = int(np.asarray(picture).max()) if picture.mode.startswith("I") else None
-            has_alpha = _is_transparent(path, picture)
+            has_alpha, is_grey = _is_transparent(path, picture), picture.mode in _GREY
+            lost_colours = channels == 1 and not is_grey and _has_colours(picture)
             pixels = np.asarray(_to_8_bits(picture).convert(_MODES[channels]))
     values = np.moveaxis(pixels.reshape(height, width, channels), -1, 0)
-    return Pixels(values, highest, has_alpha)
+    return Pixels(values, highest, has_alpha, lost_colours, is_grey and channels == 3)
+
+
+def _has_colours(picture: Image.Image) -> bool:
+    """Return True if some pixel is not grey."""
+    colours = np.asarray(picture.convert("RGB"))
+    return bool((colours != colours[..., :1]).any())
 
 
 def _is_transparent(path: Path, picture: Image.Image) -> bool:

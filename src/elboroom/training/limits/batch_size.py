@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
-from elboroom.device import free_memory, resolve_device
+from elboroom.device import free_memory, readable, resolve_device
 from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
 from elboroom.training.limits.memory import parameter_copies, step_bytes, weight_bytes
@@ -18,18 +18,20 @@ class BatchSize:
     """The batch size that fits, the memory that its step needs, and the free memory."""
 
     size: int
-    """Images in a step."""
+    """Rows in a step."""
     needed: int
     """Estimated bytes that a step takes."""
     free: int
     """Free bytes."""
+    nouns: str
+    """The word for several rows of the data."""
 
     def __str__(self) -> str:
         """Return the sentence that `elboroom train --explain` prints."""
-        needed, free = (number / 2**20 for number in (self.needed, self.free))
         return (
-            f"{self.size} images a step, which takes about {needed:,.1f} MiB; {free:,.0f} MiB are "
-            f"free; the limits are {_SHARE:.0%} of them and {_SIZES[-1]} images"
+            f"{self.size} {self.nouns} a step, which takes about {readable(self.needed)}; "
+            f"{readable(self.free)} is free; the limits are {_SHARE:.0%} of it and "
+            f"{_SIZES[-1]} {self.nouns}"
         )
 
 
@@ -42,12 +44,12 @@ def largest_fit(
 
     Args:
         model: left unchanged.
-        part: the images to train on.
+        part: the rows to train on.
         config: options of training, among them the device.
         objective: the bound that training will maximise.
 
     Raises:
-        UsageError: if the free memory is unknown, or not even one image fits.
+        UsageError: if the free memory is unknown, or not even one row fits.
     """
     device = resolve_device(config.device)
     free = free_memory(device)
@@ -58,9 +60,9 @@ def largest_fit(
     sizes = [size for size in _SIZES if size <= max(1, len(part))]
     fitting = [size for size in sizes if fixed + size * each <= _SHARE * free]
     if not fitting:
-        need = f"a step on one image takes about {(fixed + each) / 2**20:,.0f} MiB"
-        raise _refusal(f"{need}; half of the free memory is {_SHARE * free / 2**20:,.0f} MiB")
-    return BatchSize(fitting[-1], fixed + fitting[-1] * each, free)
+        need = f"a step on one {part.noun} takes about {readable(fixed + each)}"
+        raise _refusal(f"{need}; half of the free memory is {readable(_SHARE * free)}")
+    return BatchSize(fitting[-1], fixed + fitting[-1] * each, free, part.nouns)
 
 
 def _refusal(why: str) -> UsageError:

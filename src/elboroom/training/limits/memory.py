@@ -8,20 +8,21 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from elboroom.config import Config, ObjectiveConfig, TrainConfig
-from elboroom.data import Dataset, Part
-from elboroom.device import free_memory, resolve_device
+from elboroom.data import Dataset, Part, noun
+from elboroom.device import free_memory, readable, resolve_device
 from elboroom.errors import UsageError
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
 from elboroom.training.objective import bound
 
 _FLOAT = 4  # bytes
-_PROBES = 8, 16  # two batch sizes; the difference gives the memory of one image
+_PROBES = 8, 16  # two batch sizes; the difference gives the memory of one row
 _ACTIVATION_COPIES = 2  # saved activations, and the gradients that replace them
 # Copies of the parameters: gradient, two moments, and the last good weights and moments.
 _PARAMETER_COPIES = 6
 # Further copies in the processor's memory: the best checkpoint, and one that is being written.
 _CHECKPOINT_COPIES = 9
+_SMALLER = {"image": "smaller images", "row": "rows of fewer values"}
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,16 @@ class Memory:
         weights: bytes of one copy of the weights.
         copies: number of copies: weights, gradients, moments, and checkpoints in the processor's
             memory.
-        step: bytes of a step for its batch, and of images that move to the device.
+        step: bytes of a step for its batch, and of rows that move to the device.
         free: free bytes; None if the system does not report them.
+        event_shape: shape of one row.
     """
 
     weights: int
     copies: int
     step: int
     free: int | None
+    event_shape: tuple[int, ...]
 
     @property
     def needed(self) -> int:
@@ -48,11 +51,11 @@ class Memory:
 
     def __str__(self) -> str:
         """Return the sentence that `elboroom train --explain` prints."""
-        free = "an unknown amount" if self.free is None else _readable(self.free)
+        free = "an unknown amount" if self.free is None else readable(self.free)
         return (
-            f"training takes about {_readable(self.needed)}: {self.copies} copies of "
-            f"{_readable(self.weights)} of weights, for gradients, moments and checkpoints, and "
-            f"{_readable(self.step)} for a step; {free} is free"
+            f"training takes about {readable(self.needed)}: {self.copies} copies of "
+            f"{readable(self.weights)} of weights, for gradients, moments and checkpoints, and "
+            f"{readable(self.step)} for a step; {free} is free"
         )
 
     def require_fit(self) -> None:
@@ -65,10 +68,10 @@ class Memory:
             return
         is_weights = self.copies * self.weights > self.step
         raise UsageError(
-            f"this run needs about {_readable(self.needed)} of memory, and "
-            f"{_readable(self.free)} is free",
+            f"this run needs about {readable(self.needed)} of memory, and "
+            f"{readable(self.free)} is free",
             why=str(self),
-            fix="take a smaller --hidden, or smaller images"
+            fix=f"take a smaller --hidden, or {_SMALLER[noun(self.event_shape)]}"
             if is_weights
             else "take a smaller --batch-size, or auto, which chooses one that fits; or a smaller "
             "--hidden",
@@ -83,7 +86,8 @@ def require_memory_for_weights(config: Config, event_shape: tuple[int, ...]) -> 
     """
     device = resolve_device(config.train.device)
     weights = _FLOAT * least_weights(config.model, event_shape)
-    Memory(weights, parameter_copies(device), 0, free_memory(device)).require_fit()
+    copies, free = parameter_copies(device), free_memory(device)
+    Memory(weights, copies, 0, free, event_shape).require_fit()
 
 
 def require_memory(
@@ -96,10 +100,11 @@ def require_memory(
     """
     device = resolve_device(config.device)
     each, fixed = step_bytes(model, data.train, config, objective)
-    images = min(config.resolved_batch_size, len(data.train))
+    rows = min(config.resolved_batch_size, len(data.train))
     # The model exists already: its own copy of the weights is no longer to be allocated.
     copies = parameter_copies(device)
-    memory = Memory(weight_bytes(model), copies, fixed + images * each, free_memory(device))
+    step, free = fixed + rows * each, free_memory(device)
+    memory = Memory(weight_bytes(model), copies, step, free, data.event_shape)
     memory.require_fit()
     return memory
 
@@ -117,13 +122,13 @@ def weight_bytes(model: VAE) -> int:
 def step_bytes(
     model: VAE, part: Part, config: TrainConfig, objective: ObjectiveConfig
 ) -> tuple[int, int]:
-    """Estimate the bytes that a step takes for each image, and those for any batch.
+    """Estimate the bytes that a step takes for each row, and those for any batch.
 
     This is an estimate in float32. The bytes that a step saves for its backward pass are counted at
-    two batch sizes, and grow in proportion to the images. The images of the part count if they
+    two batch sizes, and grow in proportion to the rows. The rows of the part count if they
     move to another device.
     """
-    few, more = (_saved_bytes(model, part, config, objective, images) for images in _PROBES)
+    few, more = (_saved_bytes(model, part, config, objective, rows) for rows in _PROBES)
     each = (more - few) // (_PROBES[1] - _PROBES[0])
     fixed = _ACTIVATION_COPIES * (few - _PROBES[0] * each)
     if resolve_device(config.device).type != "cpu" and isinstance(part.images, Tensor):
@@ -132,11 +137,11 @@ def step_bytes(
 
 
 def _saved_bytes(
-    model: VAE, part: Part, config: TrainConfig, objective: ObjectiveConfig, images: int
+    model: VAE, part: Part, config: TrainConfig, objective: ObjectiveConfig, rows: int
 ) -> int:
-    """Count the bytes that a step on some images saves for its backward pass, on the processor."""
+    """Count the bytes that a step on some rows saves for its backward pass, on the processor."""
     trial, noise = deepcopy(model).cpu().train(), stream(config.seed, "batch size")
-    x = part.batch(torch.arange(images, device=part.device) % len(part), noise)
+    x = part.batch(torch.arange(rows, device=part.device) % len(part), noise)
     saved: dict[int, torch.UntypedStorage] = {}  # keeping them keeps their addresses unique
 
     def keep(tensor: Tensor) -> Tensor:
@@ -148,7 +153,3 @@ def _saved_bytes(
     with apart, saved_tensors_hooks(keep, lambda tensor: tensor):
         bound(trial, x, part.seen(x), config=objective, generator=noise)
     return sum(storage.nbytes() for storage in saved.values())
-
-
-def _readable(size: int) -> str:
-    return f"{size / 2**20:,.1f} MiB" if size < 2**30 else f"{size / 2**30:,.1f} GiB"

@@ -13,8 +13,12 @@ _MESSAGES = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 
 @contextmanager
-def memory_errors(config: TrainConfig) -> Iterator[None]:
+def memory_errors(config: TrainConfig, nouns: str) -> Iterator[None]:
     """Report running out of memory in this block as an error that suggests a smaller batch.
+
+    Args:
+        config: options with the batch size.
+        nouns: the word for several rows of the data.
 
     Raises:
         TrainingError: if PyTorch or Python could not allocate memory.
@@ -32,7 +36,7 @@ def memory_errors(config: TrainConfig) -> Iterator[None]:
             else "a smaller --hidden"
         )
         raise TrainingError(
-            f"memory ran out in training with batches of {size:,} images",
+            f"memory ran out in training with batches of {size:,} {nouns}",
             why=why,
             fix=f"train a new run with {advice}, or resume this one on a machine with more memory",
         ) from error

@@ -114,6 +114,6 @@ def _require_recoverable(state: TrainState, fault: Fault) -> None:
     raise TrainingError(
         f"training cannot continue from step {state.step:,}",
         why=f"{fault}, {tried}",
-        fix="look at those images and that layer, or train a new run with a lower --learning-rate, "
+        fix="look at those rows and that layer, or train a new run with a lower --learning-rate, "
         "a --warmup of the KL, or --precision fp32",
     )

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
-from elboroom.device import describe_device, resolve_device, resolve_precision
+from elboroom.device import describe_device, readable, resolve_device, resolve_precision
 from elboroom.training.speed.compilation import (
     MEASURED_ON,
     is_compiled,
@@ -96,7 +96,7 @@ def _networks(
 def _steps(part: Part, device: torch.device) -> str:
     if uses_cuda_graph(part, device):
         return "recorded as a CUDA graph and replayed: launching kernels takes longer than they run"
-    why = ": a CUDA graph cannot read images from disk" if device.type == "cuda" else ""
+    why = ": a CUDA graph cannot read from disk" if device.type == "cuda" else ""
     return f"run one by one{why}"
 
 
@@ -104,6 +104,6 @@ def _data(part: Part, device: torch.device) -> str:
     drawn = f", its pixels drawn on {device.type} at every visit" if part.redraw else ""
     if not isinstance(part.images, Tensor):
         return f"{len(part):,} {part.nouns} on disk, too large for --memory, read in batches{drawn}"
-    size = part.images.numel() * part.images.element_size() / 2**20
+    size = readable(part.images.numel() * part.images.element_size())
     kind = str(part.images.dtype).removeprefix("torch.")
-    return f"{len(part):,} {part.nouns} as {kind}, {size:,.0f} MiB, all on {device.type}{drawn}"
+    return f"{len(part):,} {part.nouns} as {kind}, {size}, all on {device.type}{drawn}"
