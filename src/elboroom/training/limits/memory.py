@@ -1,7 +1,7 @@
 """The memory that training takes, counted before a run is made and compared with what is free."""
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from elboroom.training.objective import bound
 
 _FLOAT = 4  # bytes
 _PROBES = 8, 16  # two batch sizes; the difference gives the memory of one image
+_MOST_SAMPLES = 32  # that a probe draws of each image
 _ACTIVATION_COPIES = 2  # saved activations, and the gradients that replace them
 # Copies of the parameters: gradient, two moments, and the last good weights and moments.
 _PARAMETER_COPIES = 6
@@ -71,7 +72,7 @@ class Memory:
             fix="take a smaller --hidden, or smaller images"
             if is_weights
             else "take a smaller --batch-size, or auto, which chooses one that fits; or a smaller "
-            "--hidden",
+            "--hidden or --k",
         )
 
 
@@ -123,12 +124,26 @@ def step_bytes(
     two batch sizes, and grow in proportion to the images. The images of the part count if they
     move to another device.
     """
-    few, more = (_saved_bytes(model, part, config, objective, images) for images in _PROBES)
+    few, more = (_saved_by_samples(model, part, config, objective, images) for images in _PROBES)
     each = (more - few) // (_PROBES[1] - _PROBES[0])
     fixed = _ACTIVATION_COPIES * (few - _PROBES[0] * each)
     if resolve_device(config.device).type != "cpu" and isinstance(part.images, Tensor):
         fixed += part.images.nbytes
     return _ACTIVATION_COPIES * each, fixed
+
+
+def _saved_by_samples(
+    model: VAE, part: Part, config: TrainConfig, objective: ObjectiveConfig, images: int
+) -> int:
+    """Return the bytes that `_saved_bytes` counts, which grow in proportion to many samples."""
+    samples = objective.k * objective.m
+    if samples <= _MOST_SAMPLES:
+        return _saved_bytes(model, part, config, objective, images)
+    half, whole = (
+        _saved_bytes(model, part, config, replace(objective, k=k, m=1), images)
+        for k in (_MOST_SAMPLES // 2, _MOST_SAMPLES)
+    )
+    return whole + (samples - _MOST_SAMPLES) * (whole - half) // (_MOST_SAMPLES // 2)
 
 
 def _saved_bytes(
