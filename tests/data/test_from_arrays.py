@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
 from elboroom import (
@@ -184,11 +185,30 @@ def test_a_config_or_a_part_in_the_place_of_a_dataset_is_refused():
 
 @pytest.mark.parametrize(
     ("given", "fix"),
-    [("x.npy", "load_data"), ({"x": 1}, "one array"), ([[1.0], [1.0, 2.0]], "equal rows")],
+    [
+        ("x.npy", "load_data"),
+        ({"x": 1}, "one array"),
+        ([[1.0], [1.0, 2.0]], "equal rows"),
+        ((TABLE, TABLE), "its arrays one by one"),
+        ((TABLE, LABELS), "its arrays one by one"),
+        (torch.utils.data.TensorDataset(torch.ones(9, 4)), "in dataset"),
+        (torch.utils.data.DataLoader([1]), "in loader.dataset"),  # type: ignore[arg-type]
+        (scipy.sparse.csr_matrix(TABLE), "toarray"),
+        (torch.tensor(TABLE).to_sparse(), "one array of numbers"),
+        (torch.ones(9, 4, device="meta"), "one array of numbers"),
+        (object(), "one array of numbers"),
+    ],
+    ids=lambda given: type(given).__name__,
 )
 def test_what_is_no_array_is_refused(given: Any, fix: str):
-    with pytest.raises(DataError, match=fix):
+    with pytest.raises(DataError, match="x_train is not an array") as error:
         Dataset.from_arrays(given)
+    assert fix in error.value.fix
+
+
+def test_names_of_classes_and_groups_may_be_tuples():
+    data = Dataset.from_arrays(TABLE, y_train=(0,) * 50, class_names=("cat",), groups=(1, 2) * 25)
+    assert data.train.classes == ("cat",)
 
 
 @pytest.mark.filterwarnings("ignore:the matrix subclass")

@@ -36,5 +36,10 @@ def _kind_of(values: Tensor) -> ValueKind:
         return "binary"
     if not ((values >= 0) & (values <= 1)).all():
         return "real"
-    level = values * _STEPS
-    return "bytes" if ((level - level.round()).abs() < _STEPS * _ROUNDING).all() else "unit"
+    return "bytes" if _are_levels(values * _STEPS).all() else "unit"
+
+
+def _are_levels(level: Tensor) -> Tensor:
+    """Return True where a value is a level of a byte; small numbers are not the level 0."""
+    nearest = level.round()
+    return ((level - nearest).abs() < _STEPS * _ROUNDING) & ((nearest > 0) | (level == 0))

@@ -97,7 +97,16 @@ def test_twelve_numbers_are_counted(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("train", "test"), [("train", "test"), ("TRAIN", "Test"), ("Training", "Testing")]
+    ("train", "test"),
+    [
+        ("train", "test"),
+        ("TRAIN", "Test"),
+        ("Training", "Testing"),
+        ("train_images", "test_images"),
+        ("images-train", "images-test"),
+        ("training_set", "test_set"),
+        ("trainData", "testData"),
+    ],
 )
 def test_train_and_test_are_parts(tmp_path: Path, train: str, test: str):
     names = f"{train}/b/1.png", f"{test}/a/1.png", f"{train}/a/1.png", f"{test}/b/1.png"
@@ -151,6 +160,30 @@ def test_a_class_may_be_named_like_a_part_among_others(tmp_path: Path):
     source = read_folder(save(tmp_path, "bus/1.png", "train/1.png", "tram/1.png"))
     assert source.train.labels is not None
     assert source.train.labels.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["seg_test", "seg_train"], "which may be parts"),
+        (["letters train 2", "letters val 2"], "which may be parts"),
+        (["other", "train_big", "test_big"], "which may be parts"),
+        (["images", "masks"], "which may not be classes"),
+        (["annotations", "Imgs"], "which may not be classes"),
+    ],
+)
+@pytest.mark.parametrize("within", ["", "train/"])
+def test_folders_that_may_be_no_classes_are_refused(
+    tmp_path: Path, names: list[str], said: str, within: str
+):
+    parts = ["train/", "test/"] if within else [""]
+    save(tmp_path, *(f"{part}{name}/1.png" for part in parts for name in names))
+    assert said in refusal(tmp_path)[1]
+
+
+@pytest.mark.parametrize("names", [["bus", "train"], ["a", "x", "y"], ["images"], ["test", "vase"]])
+def test_folders_that_may_be_classes_are(tmp_path: Path, names: list[str]):
+    assert read_folder(save(tmp_path, *(f"{n}/1.png" for n in names))).classes == tuple(names)
 
 
 def test_hidden_names_are_passed_over_with_their_number(tmp_path: Path):
@@ -331,6 +364,18 @@ def test_a_shape_in_the_transparency_alone_is_refused(tmp_path: Path, mode: str,
         assert what == f"{tmp_path / 'b.png'} has its shape in its transparency alone"
         assert why == f"all pixels have the colour {(colour,) * 3}, and unlike opacity"
         assert fix.startswith("blend the pictures with a background, such as Image.alpha_composite")
+
+
+@pytest.mark.parametrize("how", ["auto", "none", "threshold"])
+def test_pictures_of_0_and_1_beside_0_and_255_are_refused(tmp_path: Path, how: str):
+    bits = (GREY[:2] > 99).astype("u1")
+    save(save(tmp_path, "train/1.png", images=255 * bits), "test/1.png", images=bits)
+    what, why, fix = refusal(tmp_path, binarisation=how)
+    assert (what, fix) == (
+        f"the parts of {tmp_path.name} differ in scale",
+        "save both with 255 for white",
+    )
+    assert why == "found 0 to 255 of type uint8 in train; 0 to 1 of type uint8 in test"
 
 
 def test_transparency_beside_colours_is_dropped_and_said(tmp_path: Path):

@@ -1,5 +1,6 @@
 """Files that are not read are named for what they are, and the fix makes a file that is read."""
 
+import codecs
 import gzip
 import io
 import json
@@ -62,6 +63,11 @@ CONVERTED: dict[str, tuple[bytes, str]] = {
     "semicolons.csv": (text(";", "age;rate;x"), "a CSV table"),
     "t.tsv": (text("\t"), "a TSV table"),
     "head.tsv": (text("\t", "age\trate\tx"), "a TSV table"),
+    "quoted.csv": (text('","').replace(b"\n", b'"\n"')[:-1].join([b'"', b""]), "a CSV table"),
+    "names, quoted.csv": (text(",", '"age, years",rate,x'), "a CSV table"),
+    "decimal commas.csv": (text(";", "a;b;c").replace(b".", b","), "a CSV table"),
+    "decimal commas.tsv": (text("\t").replace(b".", b","), "a TSV table"),
+    "mark.csv": (codecs.BOM_UTF8 + text(","), "a CSV table"),
     "t.amat": (text(" "), "a text of numbers"),
     "t.json": (json.dumps(TABLE.tolist()).encode(), "a JSON file"),
     "t.pkl": (pickle.dumps(TABLE), "a pickle, whose code would run"),
@@ -92,11 +98,19 @@ def test_an_empty_cell_becomes_nan_as_the_fix_says(tmp_path: Path):
 
 
 def test_a_packed_npy_is_unpacked_by_the_fix(tmp_path: Path):
-    (tmp_path / "t.npy.gz").write_bytes(gzip.compress(npy()))
-    why, fix = refusal(tmp_path / "t.npy.gz")
+    (tmp_path / "my t.npy.gz").write_bytes(gzip.compress(npy()))
+    why, fix = refusal(tmp_path / "my t.npy.gz")
     assert why == "it is a .npy packed by gzip"
     subprocess.run(shlex.split(fix), check=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "t.npy"), TABLE)
+    np.testing.assert_array_equal(np.load(tmp_path / "my t.npy"), TABLE)
+
+
+def test_a_text_of_excel_is_in_utf_8_by_the_fix(tmp_path: Path):
+    (tmp_path / "t.txt").write_text(text(",").decode(), "utf-16")
+    why, fix = refusal(tmp_path / "t.txt")
+    assert why == "it is a text in UTF-16"
+    exec(shlex.split(fix)[2], {})
+    assert (tmp_path / "t.txt").read_bytes() == text(",")
 
 
 def test_an_old_pt_is_saved_anew_by_the_fix(tmp_path: Path):
@@ -132,6 +146,17 @@ NAMED: dict[str, tuple[bytes, str, str]] = {
     "x.gif": (picture("GIF"), "a single GIF picture", "give the folder that holds"),
     "x.webp": (picture("WEBP"), "a single WebP picture", "give the folder that holds"),
     "x.tif": (picture("TIFF"), "a TIFF picture", "ImageSequence"),
+    "x.sav": (b"$FL2@(#) SPSS DATA FILE", "an SPSS table", "pandas.read_spss"),
+    "x.dta": (b"<stata_dta><header>", "a Stata table", "pandas.read_stata"),
+    "x.rds": (gzip.compress(b"X\n\0\0\0\3"), "an R file", "write.csv"),
+    "x.lfs": (
+        b"version https://git-lfs.github.com/spec/v1\n",
+        "a pointer of Git LFS, not the file itself",
+        "lfs pull",
+    ),
+    "x.jsonl": (b'{"a": 1}\n{"a": 2}\n', "JSON lines", "lines=True"),
+    "x.json": (b'[{"a": 1}, {"a": 2}]', "a JSON table", "pandas.read_json"),
+    "x.arff": (b"@relation r\n@data\n1,2\n", "a text", "numpy.save"),
     "x.fits": (b"SIMPLE  =                    T", "a FITS file", "fits.getdata"),
     "x.nii": (bytes(344) + b"n+1\0", "a NIfTI volume", "nibabel.load"),
     "x.dcm": (bytes(128) + b"DICM", "a DICOM picture", "pydicom.dcmread"),

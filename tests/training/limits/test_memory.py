@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from elboroom import VAE, ModelConfig, TrainConfig
+from elboroom.config import ObjectiveConfig
 from elboroom.data import Dataset, Identity, Part
 from elboroom.errors import UsageError
 from elboroom.randomness import stream
@@ -44,6 +45,20 @@ def test_the_need_is_weights_times_copies_and_a_step(monkeypatch: pytest.MonkeyP
     # 6 copies: gradient, two moments, and the last good state; 9 of checkpoints
     assert 2 * layers < found.step < 6 * layers + 3 * weights
     assert found.needed == 15 * weights + found.step
+
+
+@pytest.mark.parametrize(("k", "m"), [(400, 1), (20, 20), (10**9, 1)])
+def test_many_samples_are_counted_without_being_drawn(
+    monkeypatch: pytest.MonkeyPatch, k: int, m: int
+):
+    free(monkeypatch, None)
+    model, data, config = model_of(40, 30), data_of(40), TrainConfig(batch_size=10, device="cpu")
+    few, more, found = (
+        require_memory(model, data, config, ObjectiveConfig("iwae", k=k, m=m)).step
+        for k, m in ((3, 1), (4, 1), (k, m))
+    )
+    each = more - few  # of one sample of ten images
+    assert found == pytest.approx(few + (k * m - 3) * each, rel=0.02)
 
 
 @pytest.mark.parametrize(("missing", "fits"), [(0, True), (1, False)])

@@ -48,7 +48,7 @@ def read_folder(path: Path, config: DataConfig) -> Source:
     decoded = {part: _decode(each, event_shape) for part, each in folder.parts.items()}
     highest = max((d.highest for d in decoded.values() if d.highest is not None), default=None)
     images = {part: each.images for part, each in decoded.items()}
-    require_scale_of_pictures(path.name, list(images.values()), highest, config)
+    require_scale_of_pictures(path.name, images, highest, config)
     is_grey = event_shape[0] > 1 and all(_are_equal(array) for array in images.values())
     images = {part: array[:, :1] if is_grey else array for part, array in images.items()}
     parts = {

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from elboroom.data.formats.names import part_of
+from elboroom.data.formats.names import part_of, parts_within
 from elboroom.data.labels import in_natural_order
 
 _MOST_NAMES = 1_000_000
@@ -16,6 +16,8 @@ _LITTER = {
 }
 """Names that systems leave in folders, in lower case."""
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+_PICTURE_FOLDERS = ("image", "images", "img", "imgs", "pictures")
+"""Names of folders whose neighbours hold something else, such as masks, in lower case."""
 _LAYOUT = (
     "put only .png files in it, or one folder of them for each class; parts are folders `train`, "
     "`val` and `test`, of which only `train` is needed beside another"
@@ -130,6 +132,7 @@ def _listing(folder: Path, listed: tuple[list[str], list[str]], names: _Names) -
     folders, pictures = listed
     if not folders:
         return Listing([os.path.join(folder, name) for name in pictures], None)
+    _require_classes(folders)
     files, classes = [], []
     for name in folders:
         deeper, pictures = names.listed(folder / name)
@@ -159,6 +162,22 @@ def _parts(folders: Sequence[str]) -> dict[str, str]:
             "give that folder itself, of which a part is then held out",
         )
     return {part: parts[part] for part in ("train", "validation", "test") if part in parts}
+
+
+def _require_classes(folders: Sequence[str]) -> None:
+    """Check that folders are not named as parts, nor as pictures beside their masks."""
+    named = set().union(*map(parts_within, folders))
+    if "train" in named and len(named) > 1:
+        raise LayoutError(
+            f"found {_joined(folders)}, which may be parts; expected `train`, `val`, `test`",
+            "name them so if they are parts, and otherwise by classes",
+        )
+    images = next((name for name in folders if name.lower() in _PICTURE_FOLDERS), None)
+    if images is not None and len(folders) > 1:
+        raise LayoutError(
+            f"found {_joined(folders)}, which may not be classes",
+            f"give the folder {images} alone, or name each folder by its class",
+        )
 
 
 def _is_litter(name: str) -> bool:

@@ -15,7 +15,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "test": ("test", "testing", "t10k"),
 }
 _KINDS: dict[str, tuple[str, ...]] = {
-    "images": ("x", "images", "image", "data", "features", "samples", "inputs", "arr0", ""),
+    "images": ("x", "images", "image", "data", "features", "samples", "inputs", "set", "arr0", ""),
     "labels": ("y", "labels", "label", "targets", "target"),
     "mask": ("mask",),
 }
@@ -52,8 +52,19 @@ _ROLES = _spellings()
 
 
 def part_of(name: str) -> str | None:
-    """Return the part that a folder of this name holds; None if it is not named as one."""
-    return next((part for part, words in _PARTS.items() if name.lower() in words), None)
+    """Return the part that a folder of this name holds, such as `test` or `Test_Images`, or None.
+
+    A name of images alone, such as `images`, may be that of a class.
+    """
+    role = role_of(name)
+    is_part = role is not None and role.kind == "images" and _plain(name) not in _KINDS["images"]
+    return role.part if role is not None and is_part else None
+
+
+def parts_within(name: str) -> set[str]:
+    """Return the parts that words within a name are those of, such as test in `seg_test_2`."""
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    return {part for part, known in _PARTS.items() if not set(known).isdisjoint(words)}
 
 
 class AbsentArraysError(DataError):
@@ -74,7 +85,11 @@ class AbsentArraysError(DataError):
 
 def role_of(name: str) -> Role | None:
     """Return the role that a name has in any case and with any separators; None if it has none."""
-    return _ROLES.get(re.sub(r"[ _.-]", "", name.lower()))
+    return _ROLES.get(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[ _.-]", "", name.lower())
 
 
 def assign_roles(

@@ -1,5 +1,8 @@
 """Files that are not read: what each is, by its first bytes, and the line that converts it."""
 
+import codecs
+import re
+import shlex
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -24,7 +27,7 @@ class Unreadable:
         name: the kind, with its article.
         recognises: called with the path and the first 4,096 bytes.
         fix: the way to make it a file that is read; `{path}` is the file, `{out}` the same name as
-            a `.npy`.
+            a `.npy`, `{shell}` the file as a shell reads it.
     """
 
     name: str
@@ -44,9 +47,8 @@ def describe(path: Path, why: str = "its first bytes are of no known format") ->
     kind = next((kind for kind in UNREADABLE if kind.recognises(path, start)), None)
     if kind is None:
         return cannot_read(path, why)
-    return cannot_read(
-        path, f"it is {kind.name}", kind.fix.format(path=path, out=path.with_suffix(".npy"))
-    )
+    names = {"path": path, "out": path.with_suffix(".npy"), "shell": shlex.quote(str(path))}
+    return cannot_read(path, f"it is {kind.name}", kind.fix.format(**names))
 
 
 def _python(code: str) -> str:
@@ -76,9 +78,9 @@ def _names(path: Path) -> list[str]:
         return []
 
 
-def _unpacks_to(word: bytes) -> Callable[[Path, bytes], bool]:
-    """Return a test for a gzip whose content begins with `word`."""
-    return lambda path, start: start.startswith(_GZIP) and _unpacked(start).startswith(word)
+def _unpacks_to(*words: bytes) -> Callable[[Path, bytes], bool]:
+    """Return a test for a gzip whose content begins with one of these words."""
+    return lambda path, start: start.startswith(_GZIP) and _unpacked(start).startswith(words)
 
 
 def _unpacked(start: bytes) -> bytes:
@@ -92,6 +94,10 @@ def _is_text(path: Path, start: bytes) -> bool:
     return b"\0" not in start and all(b >= 32 or b in b"\t\n\r\f" for b in start)
 
 
+def _matches(pattern: bytes) -> Callable[[Path, bytes], bool]:
+    return lambda path, start: _is_text(path, start) and bool(re.match(pattern, start))
+
+
 def _is_table(delimiter: bytes) -> Callable[[Path, bytes], bool]:
     return lambda path, start: _is_text(path, start) and delimiter in start.split(b"\n")[0]
 
@@ -100,11 +106,15 @@ def _is_headed(delimiter: bytes) -> Callable[[Path, bytes], bool]:
     """Return a test for a table whose first line is not of numbers."""
 
     def recognises(path: Path, start: bytes) -> bool:
-        return _is_table(delimiter)(path, start) and not _are_numbers(
-            start.split(b"\n")[0].split(delimiter)
-        )
+        return _is_table(delimiter)(path, start) and not _are_numbers(_cells(start, delimiter))
 
     return recognises
+
+
+def _cells(start: bytes, delimiter: bytes) -> list[bytes]:
+    """Return the cells of the first line, without quotes; cells of others than `,` may hold it."""
+    line = start.removeprefix(codecs.BOM_UTF8).split(b"\n")[0].replace(b'"', b"")
+    return (line if delimiter == b"," else line.replace(b",", b".")).split(delimiter)
 
 
 def _are_numbers(cells: list[bytes]) -> bool:
@@ -116,14 +126,19 @@ def _are_numbers(cells: list[bytes]) -> bool:
 
 
 def _table(delimiter: str, *, header: bool) -> str:
+    """Return the line for a table; where `,` does not part cells, it is the decimal point."""
     skip = ", skip_header=1" if header else ""
-    read = f"numpy.genfromtxt('{{path}}', delimiter={delimiter!r}{skip})"
-    line = _python(f"import numpy; numpy.save('{{out}}', {read})")
+    cut = "" if delimiter == "," else f", delimiter={delimiter!r}"
+    lines = "pathlib.Path('{path}').read_text('utf-8-sig').splitlines()"
+    rows = f"csv.reader({lines}{cut})"
+    row = "'\\t'.join(r)" if delimiter == "," else "'\\t'.join(r).replace(',', '.')"
+    read = f"numpy.genfromtxt([{row} for r in {rows}], delimiter='\\t'{skip})"
+    line = _python(f"import csv, numpy, pathlib; numpy.save('{{out}}', {read})")
     return f"{line}; text and empty cells become NaN, so leave out columns of text"
 
 
-def _pandas(function: str) -> str:
-    read = f"pandas.{function}('{{path}}').to_numpy('float32')"
+def _pandas(function: str, options: str = "") -> str:
+    read = f"pandas.{function}('{{path}}'{options}).to_numpy('float32')"
     return _python(f"import numpy, pandas; numpy.save('{{out}}', {read})")
 
 
@@ -150,6 +165,26 @@ UNREADABLE = [
     Unreadable("an HDF5 file", _begins(b"\x89HDF\r\n\x1a\n"), _HDF5),
     Unreadable("a Parquet table", _begins(b"PAR1"), _pandas("read_parquet")),
     Unreadable("a Feather table", _begins(b"ARROW1"), _pandas("read_feather")),
+    Unreadable("an SPSS table", _begins(b"$FL2", b"$FL3"), _pandas("read_spss")),
+    Unreadable("a Stata table", _begins(b"<stata_dta>"), _pandas("read_stata")),
+    Unreadable(
+        "an R file",
+        _unpacks_to(b"X\n", b"RDX"),
+        "save it in R by write.csv(x, 'x.csv', row.names = FALSE)",
+    ),
+    Unreadable(
+        "a pointer of Git LFS, not the file itself",
+        _begins(b"version https://git-lfs"),
+        "fetch the file: git lfs pull",
+    ),
+    Unreadable(
+        "a text in UTF-16",
+        _begins(codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+        _python(
+            "import pathlib; p = pathlib.Path('{path}'); p.write_text(p.read_text('utf-16'), "
+            "'utf-8')"
+        ),
+    ),
     Unreadable(
         "a SQLite database",
         _begins(b"SQLite format 3\0"),
@@ -217,16 +252,20 @@ UNREADABLE = [
     ),
     Unreadable("an Excel workbook", _holds("[content_types].xml"), _pandas("read_excel")),
     Unreadable("a zip of pictures", _holds(*_PICTURES), f"{_UNPACK}, and give the folder"),
-    Unreadable("a .npy packed by gzip", _unpacks_to(b"\x93NUMPY"), "gunzip {path}"),
-    Unreadable("a file packed by gzip", _begins(_GZIP), "gunzip {path}"),
-    Unreadable("a file packed by bzip2", _begins(b"BZh"), "bunzip2 {path}"),
-    Unreadable("a file packed by xz", _begins(b"\xfd7zXZ\0"), "unxz {path}"),
-    Unreadable("a file packed by Zstandard", _begins(b"\x28\xb5\x2f\xfd"), "unzstd {path}"),
+    Unreadable("a .npy packed by gzip", _unpacks_to(b"\x93NUMPY"), "gunzip {shell}"),
+    Unreadable("a file packed by gzip", _begins(_GZIP), "gunzip {shell}"),
+    Unreadable("a file packed by bzip2", _begins(b"BZh"), "bunzip2 {shell}"),
+    Unreadable("a file packed by xz", _begins(b"\xfd7zXZ\0"), "unxz {shell}"),
+    Unreadable("a file packed by Zstandard", _begins(b"\x28\xb5\x2f\xfd"), "unzstd {shell}"),
     Unreadable("a 7-Zip archive", _begins(b"7z\xbc\xaf\x27\x1c"), _UNPACK),
-    Unreadable("a tar archive", _at(257, b"ustar"), "tar -xf {path}, and give what it holds"),
+    Unreadable("a tar archive", _at(257, b"ustar"), "tar -xf {shell}, and give what it holds"),
+    Unreadable(
+        "JSON lines", _matches(rb"\s*\{[^\n]*\}\s*\n\s*\{"), _pandas("read_json", ", lines=True")
+    ),
+    Unreadable("a JSON table", _matches(rb"\s*(\{|\[\s*\{)"), _pandas("read_json")),
     Unreadable(
         "a JSON file",
-        lambda path, start: _is_text(path, start) and start.lstrip()[:1] in (b"{", b"["),
+        _matches(rb"\s*\["),
         _python(
             "import json, numpy, pathlib; numpy.save('{out}', numpy.array(json.loads("
             "pathlib.Path('{path}').read_text()), 'float32'))"
@@ -243,4 +282,5 @@ UNREADABLE = [
         lambda path, start: _is_text(path, start) and _are_numbers(start.split(b"\n")[0].split()),
         _python("import numpy; numpy.save('{out}', numpy.loadtxt('{path}'))"),
     ),
+    Unreadable("a text", _is_text, "save its numbers as an array: numpy.save('{out}', x)"),
 ]

@@ -99,19 +99,19 @@ def _are_whole(array: np.ndarray) -> bool:
 
 
 def require_scale_of_pictures(
-    source: str, images: Sequence[np.ndarray], highest: int | None, config: DataConfig
+    source: str, images: Mapping[str, np.ndarray], highest: int | None, config: DataConfig
 ) -> None:
     """Check that pictures use the range of their bits.
 
     Args:
         source: the folder, for errors.
-        images: the pixels of each part, uint8.
+        images: the pixels of each part by its name, uint8.
         highest: the largest value of pictures of 16 bits; None if there are none.
         config: its binarisation; `auto` asks for values whose scale is not in doubt.
 
     Raises:
-        DataError: if they have 16 bits and use at most 12, or if they may be of another scale than
-            0…255.
+        DataError: if they have 16 bits and use at most 12, if white is 1 in one part and more in
+            another, or if they may be of another scale than 0…255.
     """
     if highest is not None and highest < _TWELVE_BITS:
         bits = max(1, highest.bit_length())
@@ -121,7 +121,9 @@ def require_scale_of_pictures(
             fix=f"multiply them by {2 ** (16 - bits)}, so that white of {bits} bits is that of 16; "
             "or save real values as one .npy of float32",
         )
-    high = max(int(array.max()) for array in images)
+    ranges = [ValueRange.of(name, array) for name, array in images.items()]
+    _require_one_white(source, ranges)
+    high = max(int(found.high) for found in ranges)
     if config.binarisation == "auto" and 0 < high < _DARK:
         raise DataError(
             f"the scale of the pictures in {source} is in doubt",
@@ -196,8 +198,7 @@ def _is_binary(array: np.ndarray) -> bool:
 def _require_one_scale(source: str, ranges: Sequence[ValueRange], config: DataConfig) -> None:
     low, high = min(r.low for r in ranges), max(r.high for r in ranges)
     if all(r.is_bytes for r in ranges):
-        if high > 1 and any(r.high == 1 or r.dtype == np.bool_ for r in ranges):
-            raise _two_scales(source, ranges, "save both with 255 for white")
+        _require_one_white(source, ranges)
         if config.binarisation == "auto" and 1 < high < _DARK:
             raise _doubtful_bytes(source, high)
         return
@@ -208,6 +209,14 @@ def _require_one_scale(source: str, ranges: Sequence[ValueRange], config: DataCo
             ranges,
             "divide all parts by the same number, or keep them by --binarisation none",
         )
+
+
+def _require_one_white(source: str, ranges: Sequence[ValueRange]) -> None:
+    """Check that bytes do not have the white 1 in one part, and another white in another part."""
+    if max(r.high for r in ranges) > 1 and any(
+        r.high == 1 or r.dtype == np.bool_ for r in ranges
+    ):
+        raise _two_scales(source, ranges, "save both with 255 for white")
 
 
 def _two_scales(source: str, ranges: Sequence[ValueRange], fix: str) -> DataError:

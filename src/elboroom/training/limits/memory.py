@@ -1,7 +1,7 @@
 """The memory that training takes, counted before a run is made and compared with what is free."""
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -74,7 +74,7 @@ class Memory:
             fix=f"take a smaller --hidden, or {_SMALLER[noun(self.event_shape)]}"
             if is_weights
             else "take a smaller --batch-size, or auto, which chooses one that fits; or a smaller "
-            "--hidden",
+            "--hidden or --k",
         )
 
 
