@@ -1,51 +1,67 @@
-"""Notes on the columns of a table: empty, constant, binary, or with a value that means missing."""
+"""Notes on the columns of a table: empty, constant, binary, or with values that mean missing."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
+from itertools import islice, product
 
 import numpy as np
 
 from elboroom.data.source import Source, in_chunks
 
 _LEAST_COUNT = 3  # times that a sentinel occurs in a column
+_MOST_SENTINELS = 3  # at each end of a column
 _GAP = 2.0  # its distance from the other values, in ranges of these
 
 
 def column_notes(source: Source) -> list[str]:
     """Describe the columns of the training rows that a user should look at, for reals.
 
-    The rows, which may be on disk, are read once.
+    The rows, which may be on disk, are read once. Of pictures some millions of values are looked
+    at, and their channels are the columns.
     """
     rows = source.train.images
-    if rows.ndim != 2 or rows.dtype.kind != "f":
+    if rows.dtype.kind != "f":
         return []
-    found = reduce(_Columns.joined, map(_Columns.of, in_chunks(rows)))
-    notes = _empty(found) + _constant(found)
-    notes += _sentinels(1.0, found.low, -found.high.value, len(rows))
-    notes += _sentinels(-1.0, found.high, -found.low.value, len(rows))
-    return notes + _binary(found)
+    if rows.ndim != 2:
+        first = map(_by_channel, islice(in_chunks(rows), 1))
+        return _sentinels(_columns(first), "channel")
+    found = _columns(in_chunks(rows))
+    return [*_empty(found), *_constant(found), *_sentinels(found, "column"), *_binary(found)]
+
+
+def _by_channel(images: np.ndarray) -> np.ndarray:
+    """Return all values of each channel, (N × H × W, C)."""
+    return np.moveaxis(images, 1, -1).reshape(-1, images.shape[1])
 
 
 @dataclass(frozen=True)
-class _Extreme:
-    """The least value of each column, how often it occurs, and the least value above it, (D,)."""
+class _Extremes:
+    """The least distinct values of each column in ascending order, and how often each occurs.
 
-    value: np.ndarray
-    count: np.ndarray
-    second: np.ndarray
+    Attributes:
+        values: (K, D), NaN where there are no more.
+        counts: (K, D).
+    """
+
+    values: np.ndarray
+    counts: np.ndarray
 
     @classmethod
-    def of(cls, rows: np.ndarray) -> "_Extreme":
-        value = np.fmin.reduce(rows, axis=0)
-        second = np.fmin.reduce(np.where(rows > value, rows, np.nan), axis=0)
-        return cls(value, (rows == value).sum(0), second)
+    def of(cls, rows: np.ndarray, counts: np.ndarray | int = 1) -> "_Extremes":
+        """Find the least values of rows (N, D), each of which occurs `counts` times."""
+        values, numbers = [], []
+        for _ in range(_MOST_SENTINELS + 1):
+            values.append(np.fmin.reduce(rows, axis=0))
+            numbers.append(np.where(rows == values[-1], counts, 0).sum(0))
+            rows = np.where(rows > values[-1], rows, np.nan)
+        return cls(np.array(values), np.array(numbers))
 
-    def joined(self, other: "_Extreme") -> "_Extreme":
-        value, both = np.fmin(self.value, other.value), (self, other)
-        count = sum(np.where(one.value == value, one.count, 0) for one in both)
-        above = [np.where(one.value > value, one.value, np.nan) for one in both]
-        second = np.fmin.reduce([self.second, other.second, *above])
-        return _Extreme(value, np.asarray(count), second)
+    def joined(self, other: "_Extremes") -> "_Extremes":
+        return _Extremes.of(
+            np.concatenate([self.values, other.values]),
+            np.concatenate([self.counts, other.counts]),
+        )
 
 
 @dataclass(frozen=True)
@@ -53,70 +69,94 @@ class _Columns:
     """The facts that one pass over rows finds of each column.
 
     Attributes:
-        low: the least value.
+        number: the number of rows.
+        low: the least values.
         high: the least of the negated values.
-        counts: (3, D), how many values are 0, are 1, and are known.
     """
 
-    low: _Extreme
-    high: _Extreme
-    counts: np.ndarray
+    number: int
+    low: _Extremes
+    high: _Extremes
 
     @classmethod
     def of(cls, rows: np.ndarray) -> "_Columns":
-        counts = [found.sum(0) for found in (rows == 0, rows == 1, ~np.isnan(rows))]
-        return cls(_Extreme.of(rows), _Extreme.of(-rows), np.array(counts))
+        return cls(len(rows), _Extremes.of(rows), _Extremes.of(-rows))
 
     def joined(self, other: "_Columns") -> "_Columns":
-        low, high = self.low.joined(other.low), self.high.joined(other.high)
-        return _Columns(low, high, self.counts + other.counts)
+        number = self.number + other.number
+        return _Columns(number, self.low.joined(other.low), self.high.joined(other.high))
+
+
+def _columns(chunks: Iterable[np.ndarray]) -> _Columns:
+    return reduce(_Columns.joined, map(_Columns.of, chunks))
 
 
 def _empty(found: _Columns) -> list[str]:
-    columns = np.flatnonzero(np.isnan(found.low.value))
+    columns = np.flatnonzero(np.isnan(found.low.values[0]))
     if not len(columns):
         return []
     return [f"no row has a value in {_named(columns)}: what is filled in there is made up"]
 
 
 def _constant(found: _Columns) -> list[str]:
-    columns = np.flatnonzero(found.low.value == -found.high.value)
+    columns = np.flatnonzero(found.low.values[0] == -found.high.values[0])
     if not len(columns):
         return []
-    first = f"{_named(columns)} never varies, from {found.low.value[columns[0]]:g}"
+    first = f"{_named(columns)} never varies, from {found.low.values[0, columns[0]]:g}"
     return [f"{first}: it adds an arbitrary constant to log p(x), so leave it out"]
 
 
-def _sentinels(sign: float, least: _Extreme, most: np.ndarray, rows: int) -> list[str]:
-    """Describe values that are the least of a column (sign 1), recur, and are far below the rest.
+def _sentinels(found: _Columns, noun: str) -> list[str]:
+    """Describe values such as −999, which recur far from the rest and may stand for missing ones.
 
-    With sign −1, and negated values, they are the largest and far above. A value such as −999
-    stands where others are missing.
+    A column may have a few of them, at either end, beside lone outliers.
     """
-    far = (least.count >= _LEAST_COUNT) & (most > least.second)
-    far &= least.second - least.value > _GAP * (most - least.second)
+    values = np.concatenate([found.low.values, -found.high.values])
+    counts = np.concatenate([found.low.counts, found.high.counts])
+    far = _far(found) & (counts >= _LEAST_COUNT)
     return [
-        f"{sign * value:g} stands in {100 * least.count[columns].mean() / rows:.3g} % of "
-        f"{_named(np.flatnonzero(columns))}, far from the other values: if it means missing, "
-        "save NaN in its place"
-        for value in np.unique(least.value[far])
-        for columns in [far & (least.value == value)]
+        f"{value:g} stands in {100 * counts[here].mean() / found.number:.3g} % of "
+        f"{_named(np.flatnonzero(here.any(0)), noun)}, far from the other values: if it means "
+        "missing, save NaN in its place"
+        for value in np.unique(values[far])
+        for here in [far & (values == value)]
     ]
+
+
+def _far(found: _Columns) -> np.ndarray:
+    """Mark the fewest extreme values whose removal leaves a rest far from them, (2 K, D).
+
+    They are far if each gap to the rest is wider than `_GAP` ranges of the rest. At least one of
+    them recurs.
+    """
+    low, high = found.low, found.high
+    far = np.zeros((2, *low.values.shape), bool)
+    ends = product(range(_MOST_SENTINELS + 1), repeat=2)
+    for i, j in sorted(ends, key=sum)[1:]:
+        spread = -high.values[j] - low.values[i]
+        recurs = np.concatenate([low.counts[:i], high.counts[:j]]).max(0) >= _LEAST_COUNT
+        is_far = ~far.any((0, 1)) & recurs & (spread > 0)
+        for extremes, k in ((low, i), (high, j)):
+            if k:
+                is_far &= extremes.values[k] - extremes.values[k - 1] > _GAP * spread
+        far[0, :i] |= is_far
+        far[1, :j] |= is_far
+    return far.reshape(-1, far.shape[-1])
 
 
 def _binary(found: _Columns) -> list[str]:
-    """Describe columns of 0 and 1, such as one-hot categories, beside columns of real numbers."""
-    zeros, ones, known = found.counts
-    binary = (zeros > 0) & (ones > 0) & (zeros + ones == known)
+    """Describe columns of two values, such as one-hot categories, beside columns of reals."""
+    low, high = found.low.values, -found.high.values
+    binary = (low[1] == high[0]) & (low[0] == high[1])
     if not binary.any() or binary.all():
         return []
     return [
-        f"only 0 and 1 stand in {_named(np.flatnonzero(binary))}, beside real numbers: all columns "
-        "have one likelihood, which takes these as real numbers too"
+        f"only two values stand in {_named(np.flatnonzero(binary))}, beside real numbers: all "
+        "columns have one likelihood, which takes these as real numbers too"
     ]
 
 
-def _named(columns: np.ndarray) -> str:
+def _named(columns: np.ndarray, noun: str = "column") -> str:
     """Name the first of some columns, and count the others."""
     more = f" and {len(columns) - 1} others" if len(columns) > 1 else ""
-    return f"column {columns[0]}{more}"
+    return f"{noun} {columns[0]}{more}"
