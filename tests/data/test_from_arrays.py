@@ -182,9 +182,23 @@ def test_a_config_or_a_part_in_the_place_of_a_dataset_is_refused():
         assert fix in error.value.fix
 
 
+TENSORS = torch.utils.data.TensorDataset(torch.tensor(TABLE))
+
+
 @pytest.mark.parametrize(
     ("given", "fix"),
-    [("x.npy", "load_data"), ({"x": 1}, "one array"), ([[1.0], [1.0, 2.0]], "equal rows")],
+    [
+        ("x.npy", "load_data"),
+        ({"x": 1}, "one array"),
+        ([[1.0], [1.0, 2.0]], "equal rows"),
+        (iter(TABLE), "list_of_rows"),
+        (Dataset.from_arrays(TABLE).train, "one array"),
+        (torch.tensor(TABLE).to_sparse(), "one array"),
+        (TENSORS, "dataset.tensors"),
+        (torch.utils.data.Subset(TENSORS, range(9)), "for row, label in dataset"),
+        (torch.utils.data.DataLoader(TENSORS), "for rows, labels in loader"),
+    ],
+    ids=lambda given: type(given).__name__,
 )
 def test_what_is_no_array_is_refused(given: Any, fix: str):
     with pytest.raises(DataError, match=fix):

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from elboroom.errors import DataError
 
@@ -29,24 +30,36 @@ def _to_numpy(name: str, values: ArrayLike | Tensor) -> np.ndarray:
 
 
 def _converted(values: ArrayLike | Tensor) -> np.ndarray:
-    if isinstance(values, str | PathLike | Mapping):
-        raise TypeError(f"found a {type(values).__name__}; expected an array")
-    if not isinstance(values, Tensor):
-        found = np.asanyarray(values)
-        return np.asarray(found) if isinstance(found, np.matrix) else found
-    values = values.detach().cpu()
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    if isinstance(values, str | PathLike | Mapping | Dataset | DataLoader):
+        raise _no_array(values)
+    found = np.asanyarray(values)
+    if found.shape == () and found.dtype == object:
+        raise _no_array(values)
+    return np.asarray(found) if isinstance(found, np.matrix) else found
+
+
+def _no_array(values: object) -> TypeError:
+    return TypeError(f"found a {type(values).__name__}; expected an array")
 
 
 def _not_an_array(name: str, values: object, why: str) -> DataError:
-    is_path = isinstance(values, str | PathLike)
-    return DataError(
-        f"{name} is not an array",
-        why=why,
-        fix="read a file by load_data(DataConfig(source=…))"
-        if is_path
-        else "give one array of numbers with equal rows, such as numpy.stack(list_of_rows)",
-    )
+    return DataError(f"{name} is not an array", why=why, fix=_fix(values))
+
+
+def _fix(values: object) -> str:
+    """Return how to give as one array what stands in its place."""
+    if isinstance(values, str | PathLike):
+        return "read a file by load_data(DataConfig(source=…))"
+    if isinstance(values, TensorDataset):
+        return "give one of its tensors, such as dataset.tensors[0]"
+    if isinstance(values, Dataset):
+        return "stack its rows, such as torch.stack([row for row, label in dataset])"
+    if isinstance(values, DataLoader):
+        return "join its batches, such as torch.cat([rows for rows, labels in loader])"
+    return "give one array of numbers with equal rows, such as numpy.stack(list_of_rows)"
 
 
 def _without_masked(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
