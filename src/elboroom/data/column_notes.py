@@ -27,7 +27,8 @@ def column_notes(source: Source) -> list[str]:
         first = map(_by_channel, islice(in_chunks(rows), 1))
         return _sentinels(_columns(first), "channel")
     found = _columns(in_chunks(rows))
-    return [*_empty(found), *_constant(found), *_sentinels(found, "column"), *_binary(found)]
+    notes = _empty(found) + (_constant(found) if len(rows) > 1 else [])
+    return notes + _sentinels(found, "column") + _binary(found)
 
 
 def _by_channel(images: np.ndarray) -> np.ndarray:
@@ -102,7 +103,8 @@ def _constant(found: _Columns) -> list[str]:
     columns = np.flatnonzero(found.low.values[0] == -found.high.values[0])
     if not len(columns):
         return []
-    first = f"{_named(columns)} never varies, from {found.low.values[0, columns[0]]:g}"
+    verb = "never varies" if len(columns) == 1 else "never vary"
+    first = f"{_named(columns)} {verb}, from {found.low.values[0, columns[0]]:g}"
     return [f"{first}: it adds an arbitrary constant to log p(x), so leave it out"]
 
 

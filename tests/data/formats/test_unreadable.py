@@ -22,7 +22,6 @@ from elboroom.data.formats.registry import read_data
 from elboroom.errors import DataError
 
 TABLE = np.array([[0.5, -2.0, 7.0], [1.5, 3.0, 9.25], [0.0, 1.0, 2.0]])
-RECORDS = [dict(zip("abc", row, strict=True)) for row in TABLE.tolist()]
 COUNTS = np.random.default_rng(0).poisson(0.5, (9, 7))
 
 
@@ -65,9 +64,6 @@ CONVERTED: dict[str, tuple[bytes, str]] = {
     "head.tsv": (text("\t", "age\trate\tx"), "a TSV table"),
     "t.amat": (text(" "), "a text of numbers"),
     "t.json": (json.dumps(TABLE.tolist()).encode(), "a JSON file"),
-    "records.json": (json.dumps(RECORDS, indent=1).encode(), "a JSON file"),
-    "t.jsonl": ("\n".join(map(json.dumps, TABLE.tolist())).encode(), "a file of JSON lines"),
-    "records.jsonl": ("\n".join(map(json.dumps, RECORDS)).encode(), "a file of JSON lines"),
     "t.pkl": (pickle.dumps(TABLE), "a pickle, whose code would run"),
     "list.pickle": (pickle.dumps(TABLE.tolist(), 2), "a pickle, whose code would run"),
 }
@@ -147,11 +143,6 @@ NAMED: dict[str, tuple[bytes, str, str]] = {
     "x.7z": (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it"),
     "x.nc": (b"CDF\x01" + bytes(99), "a netCDF file", "scipy.io.netcdf_file"),
     "x.pgm": (b"P5\n4 4\n255\n" + bytes(16), "a single PNM picture", "give the folder that holds"),
-    "x.npy": (
-        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
-        "a pointer of Git LFS, without the content",
-        "git lfs pull",
-    ),
     "x.npz": (b"\n<!DOCTYPE html><html>", "a web page, not the file that it links to", "download"),
     "x.tar": (bytes(257) + b"ustar\0", "a tar archive", "tar -xf"),
 }

@@ -115,20 +115,6 @@ def _are_numbers(cells: list[bytes]) -> bool:
     return True
 
 
-def _are_json_lines(lines: list[bytes]) -> bool:
-    """Return whether the first two lines are lists or objects of JSON."""
-    begins = [line[:1] in (b"{", b"[") for line in lines[:2]]
-    return begins == [True, True] and lines[0].rstrip()[-1:] in (b"}", b"]")
-
-
-def _records(rows: str) -> str:
-    """Return the line that saves rows of JSON, which are lists or records of numbers."""
-    values = f"[[*r.values()] if isinstance(r, dict) else r for r in {rows}]"
-    return _python(
-        f"import json, numpy, pathlib; numpy.save('{{out}}', numpy.array({values}, 'float32'))"
-    )
-
-
 def _table(delimiter: str, *, header: bool) -> str:
     skip = ", skip_header=1" if header else ""
     read = f"numpy.genfromtxt('{{path}}', delimiter={delimiter!r}{skip})"
@@ -241,11 +227,6 @@ UNREADABLE = [
         ),
     ),
     Unreadable(
-        "a pointer of Git LFS, without the content",
-        _begins(b"version https://git-lfs"),
-        "run `git lfs pull` in its repository",
-    ),
-    Unreadable(
         "a web page, not the file that it links to",
         lambda path, start: start.lstrip().lower().startswith((b"<!doctype html", b"<html")),
         "download the file itself",
@@ -260,14 +241,12 @@ UNREADABLE = [
     Unreadable("a 7-Zip archive", _begins(b"7z\xbc\xaf\x27\x1c"), _UNPACK),
     Unreadable("a tar archive", _at(257, b"ustar"), "tar -xf {path}, and give what it holds"),
     Unreadable(
-        "a file of JSON lines",
-        lambda path, start: _is_text(path, start) and _are_json_lines(start.split(b"\n")),
-        _records("[json.loads(line) for line in pathlib.Path('{path}').read_text().splitlines()]"),
-    ),
-    Unreadable(
         "a JSON file",
         lambda path, start: _is_text(path, start) and start.lstrip()[:1] in (b"{", b"["),
-        _records("json.loads(pathlib.Path('{path}').read_text())"),
+        _python(
+            "import json, numpy, pathlib; numpy.save('{out}', numpy.array(json.loads("
+            "pathlib.Path('{path}').read_text()), 'float32'))"
+        ),
     ),
     Unreadable("a TSV table", _is_headed(b"\t"), _table("\t", header=True)),
     Unreadable("a TSV table", _is_table(b"\t"), _table("\t", header=False)),
