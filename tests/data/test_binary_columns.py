@@ -1,4 +1,4 @@
-"""Columns of 0 and 1 beside columns of real numbers."""
+"""Columns of two values beside columns of real numbers."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ RNG = np.random.default_rng(0)
 
 def notes(x: np.ndarray) -> list[str]:
     found = column_notes(Source("t", SourcePart(x)))
-    return [note for note in found if note.startswith("only 0 and 1")]
+    return [note for note in found if note.startswith("only two values")]
 
 
 def reals(rows: int = 60) -> np.ndarray:
@@ -24,12 +24,13 @@ def bits(rows: int = 60) -> np.ndarray:
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_categories_beside_reals_are_named(missing: bool):
-    x = np.c_[reals(), bits()]
+@pytest.mark.parametrize("codes", [(0, 1), (1, 2), (-1, 1)])
+def test_categories_beside_reals_are_named(missing: bool, codes: tuple[int, int]):
+    x = np.c_[reals(), np.where(bits() > 0, *codes[::-1]).astype("f4")]
     if missing:
         x[RNG.random(x.shape) < 0.2] = np.nan
     expected = (
-        "only 0 and 1 stand in column 3 and 3 others, beside real numbers: all columns have one "
+        "only two values stand in column 3 and 3 others, beside real numbers: all columns have one "
         "likelihood, which takes these as real numbers too"
     )
     assert notes(x) == [expected]
@@ -44,7 +45,7 @@ def test_categories_beside_reals_are_named(missing: bool):
         reals(),
         bits(),
         np.c_[reals(), np.zeros((60, 2), "f4")],
-        np.c_[reals(), 2 * bits()],
+        np.c_[reals(), 2 * bits() + reals()[:, :1].round()],
         np.full((60, 3), np.nan, "f4"),
         bits().astype("u1"),
         bits().reshape(15, 4, 4),

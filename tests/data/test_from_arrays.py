@@ -183,6 +183,9 @@ def test_a_config_or_a_part_in_the_place_of_a_dataset_is_refused():
         assert fix in error.value.fix
 
 
+TENSORS = torch.utils.data.TensorDataset(torch.tensor(TABLE))
+
+
 @pytest.mark.parametrize(
     ("given", "fix"),
     [

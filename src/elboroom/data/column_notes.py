@@ -1,55 +1,67 @@
-"""Notes on columns: empty, constant, binary, numbers of rows, or with a value for missing ones."""
+"""Notes on columns: empty, constant, binary, numbers of rows, or with values that mean missing."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
+from itertools import product
 
 import numpy as np
 
 from elboroom.data.source import Source, in_chunks
 
 _LEAST_COUNT = 3  # times that a sentinel occurs in a column
+_MOST_SENTINELS = 3  # at each end of a column
 _GAP = 2.0  # its distance from the other values, in ranges of these
 
 
 def column_notes(source: Source) -> list[str]:
     """Describe the columns of tables of reals, and the channels of images, worth a look.
 
-    The rows, which may be on disk, are read once.
+    The rows, which may be on disk, are read once. Of images of reals some millions of values are
+    looked at, and their channels are the columns.
     """
-    if source.train.images.ndim != 2:
-        return _constant_channels(source.train.images)
-    if source.train.images.dtype.kind != "f":
+    rows = source.train.images
+    if rows.ndim != 2:
+        return _constant_channels(rows) + _sentinels_of_channels(rows)
+    if rows.dtype.kind != "f":
         return []
-    found, rows = _Columns.all_of(source.train.images), len(source.train)
+    found = _columns(in_chunks(rows))
     notes = _empty(found)
-    notes += _constant(found) + _row_numbers(found) if rows > 1 else []
+    notes += _constant(found) + _row_numbers(found) if len(rows) > 1 else []
     for part in source.parts:
         place = "" if part is source.train else f" of {part.origin or 'a held-out part'}"
-        columns = found if part is source.train else _Columns.all_of(part.images)
-        notes += _sentinels(columns, len(part), place)
+        columns = found if part is source.train else _columns(in_chunks(part.images))
+        notes += _sentinels(columns, "column", place)
     return notes + _binary(found)
 
 
 @dataclass(frozen=True)
-class _Extreme:
-    """The least value of each column, how often it occurs, and the least value above it, (D,)."""
+class _Extremes:
+    """The least distinct values of each column in ascending order, and how often each occurs.
 
-    value: np.ndarray
-    count: np.ndarray
-    second: np.ndarray
+    Attributes:
+        values: (K, D), NaN where there are no more.
+        counts: (K, D).
+    """
+
+    values: np.ndarray
+    counts: np.ndarray
 
     @classmethod
-    def of(cls, rows: np.ndarray) -> "_Extreme":
-        value = np.fmin.reduce(rows, axis=0)
-        second = np.fmin.reduce(np.where(rows > value, rows, np.nan), axis=0)
-        return cls(value, (rows == value).sum(0), second)
+    def of(cls, rows: np.ndarray, counts: np.ndarray | int = 1) -> "_Extremes":
+        """Find the least values of rows (N, D), each of which occurs `counts` times."""
+        values, numbers = [], []
+        for _ in range(_MOST_SENTINELS + 1):
+            values.append(np.fmin.reduce(rows, axis=0))
+            numbers.append(np.where(rows == values[-1], counts, 0).sum(0))
+            rows = np.where(rows > values[-1], rows, np.nan)
+        return cls(np.array(values), np.array(numbers))
 
-    def joined(self, other: "_Extreme") -> "_Extreme":
-        value, both = np.fmin(self.value, other.value), (self, other)
-        count = sum(np.where(one.value == value, one.count, 0) for one in both)
-        above = [np.where(one.value > value, one.value, np.nan) for one in both]
-        second = np.fmin.reduce([self.second, other.second, *above])
-        return _Extreme(value, np.asarray(count), second)
+    def joined(self, other: "_Extremes") -> "_Extremes":
+        return _Extremes.of(
+            np.concatenate([self.values, other.values]),
+            np.concatenate([self.counts, other.counts]),
+        )
 
 
 @dataclass(frozen=True)
@@ -57,48 +69,47 @@ class _Columns:
     """The facts that one pass over rows finds of each column.
 
     Attributes:
-        low: the least value.
+        number: the number of rows.
+        low: the least values.
         high: the least of the negated values.
-        counts: (3, D), how many values are 0, are 1, and are known.
         ends: (2, D), the first and the last value.
         counting: (D,), True where each value is 1 more than the one before.
     """
 
-    low: _Extreme
-    high: _Extreme
-    counts: np.ndarray
+    number: int
+    low: _Extremes
+    high: _Extremes
     ends: np.ndarray
     counting: np.ndarray
 
     @classmethod
-    def all_of(cls, rows: np.ndarray) -> "_Columns":
-        return reduce(cls.joined, map(cls.of, in_chunks(rows)))
-
-    @classmethod
     def of(cls, rows: np.ndarray) -> "_Columns":
-        counts = [found.sum(0) for found in (rows == 0, rows == 1, ~np.isnan(rows))]
         counting = (rows[1:] - rows[:-1] == 1).all(0)
-        return cls(_Extreme.of(rows), _Extreme.of(-rows), np.array(counts), rows[[0, -1]], counting)
+        return cls(len(rows), _Extremes.of(rows), _Extremes.of(-rows), rows[[0, -1]], counting)
 
     def joined(self, other: "_Columns") -> "_Columns":
+        number = self.number + other.number
         low, high = self.low.joined(other.low), self.high.joined(other.high)
         counting = self.counting & other.counting & (other.ends[0] - self.ends[1] == 1)
-        ends = np.array([self.ends[0], other.ends[1]])
-        return _Columns(low, high, self.counts + other.counts, ends, counting)
+        return _Columns(number, low, high, np.array([self.ends[0], other.ends[1]]), counting)
+
+
+def _columns(chunks: Iterable[np.ndarray]) -> _Columns:
+    return reduce(_Columns.joined, map(_Columns.of, chunks))
 
 
 def _empty(found: _Columns) -> list[str]:
-    columns = np.flatnonzero(np.isnan(found.low.value))
+    columns = np.flatnonzero(np.isnan(found.low.values[0]))
     if not len(columns):
         return []
     return [f"no row has a value in {_named(columns)}: what is filled in there is made up"]
 
 
 def _constant(found: _Columns) -> list[str]:
-    columns = np.flatnonzero(found.low.value == -found.high.value)
+    columns = np.flatnonzero(found.low.values[0] == -found.high.values[0])
     if not len(columns):
         return []
-    first = _named_constants(columns, found.low.value[columns[0]])
+    first = _named_constants(columns, found.low.values[0, columns[0]])
     return [f"{first}: it adds an arbitrary constant to log p(x), so leave it out"]
 
 
@@ -121,57 +132,71 @@ def _constant_channels(images: np.ndarray) -> list[str]:
     return [_named_constants(channels, first[channels[0], 0, 0], "channel") + ": leave it out"]
 
 
-def _sentinels(found: _Columns, rows: int, place: str) -> list[str]:
-    """Describe values at an end of a column that recur far from the rest, such as -999.
+def _sentinels_of_channels(images: np.ndarray) -> list[str]:
+    if images.dtype.kind != "f":
+        return []
+    first = next(in_chunks(images))
+    values = np.moveaxis(first, 1, -1).reshape(-1, images.shape[1])
+    return _sentinels(_Columns.of(values), "channel", "")
 
-    Such a value stands where others are missing.
+
+def _sentinels(found: _Columns, noun: str, place: str) -> list[str]:
+    """Describe values such as −999, which recur far from the rest and may stand for missing ones.
+
+    A column may have a few of them, at either end, beside lone outliers. `place` is the part of the
+    data, in words.
+    """
+    values = np.concatenate([found.low.values, -found.high.values])
+    counts = np.concatenate([found.low.counts, found.high.counts])
+    far = _far(found) & (counts >= _LEAST_COUNT)
+    return [
+        f"{value:g} stands in {100 * counts[here].mean() / found.number:.3g} % of "
+        f"{_named(np.flatnonzero(here.any(0)), noun)}{place}, far from the other values: if "
+        "it means missing, save NaN in its place"
+        for value in np.unique(values[far])
+        for here in [far & (values == value)]
+    ]
+
+
+def _far(found: _Columns) -> np.ndarray:
+    """Mark the fewest extreme values whose removal leaves a rest far from them, (2 K, D).
+
+    They are far if each gap to the rest is wider than `_GAP` ranges of the rest. At least one of
+    them recurs.
     """
     low, high = found.low, found.high
-    notes = _sentinels_below(1.0, low, -high.value, rows, place)
-    return notes + _sentinels_below(-1.0, high, -low.value, rows, place)
-
-
-def _sentinels_below(
-    sign: float, least: _Extreme, most: np.ndarray, rows: int, place: str
-) -> list[str]:
-    """Describe values that are the least of a column; the largest if `sign` is -1 and all are so.
-
-    Args:
-        sign: factor of all values.
-        least: the least values.
-        most: the largest values, (D,).
-        rows: number of rows.
-        place: the part of the data, in words.
-    """
-    far = (least.count >= _LEAST_COUNT) & (most > least.second)
-    far &= least.second - least.value > _GAP * (most - least.second)
-    return [
-        f"{sign * value:g} stands in {100 * least.count[columns].mean() / rows:.3g} % of "
-        f"{_named(np.flatnonzero(columns))}{place}, far from the other values: if it means "
-        "missing, save NaN in its place"
-        for value in np.unique(least.value[far])
-        for columns in [far & (least.value == value)]
-    ]
+    far = np.zeros((2, *low.values.shape), bool)
+    ends = product(range(_MOST_SENTINELS + 1), repeat=2)
+    for i, j in sorted(ends, key=sum)[1:]:
+        spread = -high.values[j] - low.values[i]
+        recurs = np.concatenate([low.counts[:i], high.counts[:j]]).max(0) >= _LEAST_COUNT
+        is_far = ~far.any((0, 1)) & recurs & (spread > 0)
+        for extremes, k in ((low, i), (high, j)):
+            if k:
+                is_far &= extremes.values[k] - extremes.values[k - 1] > _GAP * spread
+        far[0, :i] |= is_far
+        far[1, :j] |= is_far
+    return far.reshape(-1, far.shape[-1])
 
 
 def _binary(found: _Columns) -> list[str]:
-    """Describe columns of 0 and 1, such as one-hot categories, beside columns of real numbers."""
-    zeros, ones, known = found.counts
-    binary = (zeros > 0) & (ones > 0) & (zeros + ones == known)
+    """Describe columns of two values, such as one-hot categories, beside columns of reals."""
+    low, high = found.low.values, -found.high.values
+    binary = (low[1] == high[0]) & (low[0] == high[1])
     if not binary.any() or binary.all():
         return []
     return [
-        f"only 0 and 1 stand in {_named(np.flatnonzero(binary))}, beside real numbers: all columns "
-        "have one likelihood, which takes these as real numbers too"
+        f"only two values stand in {_named(np.flatnonzero(binary))}, beside real numbers: all "
+        "columns have one likelihood, which takes these as real numbers too"
     ]
 
 
-def _named_constants(columns: np.ndarray, first: float, word: str = "column") -> str:
+def _named_constants(columns: np.ndarray, first: float, noun: str = "column") -> str:
     verb = "varies" if len(columns) == 1 else "vary"
-    return f"{_named(columns, word)} never {verb}, from {first:g}"
+    return f"{_named(columns, noun)} never {verb}, from {first:g}"
 
 
-def _named(columns: np.ndarray, word: str = "column") -> str:
+def _named(columns: np.ndarray, noun: str = "column") -> str:
     """Name the first of some columns, and count the others."""
     more = f" and {len(columns) - 1} others" if len(columns) > 1 else ""
-    return f"{word} {columns[0]}{more}"
+    return f"{noun} {columns[0]}{more}"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from elboroom.errors import DataError
 
-_NO_ARRAYS = (str, PathLike, Mapping, torch.utils.data.Dataset)
+_NO_ARRAYS = (str, PathLike, Mapping, Dataset)
 """Types of which numpy makes an array, or none, with other axes than those of rows."""
 
 
@@ -58,8 +58,8 @@ def _not_an_array(name: str, values: object, why: str) -> DataError:
         fix = "read a file by load_data(DataConfig(source=…))"
     elif isinstance(values, tuple):
         fix = "give its arrays one by one: Dataset.from_arrays(x_train, x_test, y_train, y_test)"
-    elif isinstance(values, torch.utils.data.Dataset | torch.utils.data.DataLoader):
-        rows = "loader.dataset" if isinstance(values, torch.utils.data.DataLoader) else "dataset"
+    elif isinstance(values, Dataset | DataLoader):
+        rows = "loader.dataset" if isinstance(values, DataLoader) else "dataset"
         fix = f"give its rows: Dataset.from_arrays(torch.stack([x for x, *_ in {rows}]))"
     elif "sparse" in type(values).__module__:
         fix = "give it dense: x.toarray()"

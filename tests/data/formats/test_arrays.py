@@ -290,15 +290,32 @@ def test_floats_can_be_made_binary_exactly_if_those_that_are_known_lie_between_0
         assert refusal(path, binarisation="threshold")[0].startswith("the values in v.npy cannot")
 
 
-@pytest.mark.parametrize("shape", [(5,), (), (0, 4), (3, 0), (3, 4, 0)])
-def test_an_array_that_is_no_stack_of_images_is_refused(tmp_path: Path, shape: tuple[int, ...]):
+EMPTY = "give at least two rows of at least one value"
+
+
+@pytest.mark.parametrize(
+    ("shape", "fix"),
+    [
+        ((5,), "give each number a row of its own by x[:, None], or all of them one by x[None]"),
+        ((), "stack the images along a first axis"),
+        ((0,), EMPTY),
+        ((0, 4), EMPTY),
+        ((3, 0), EMPTY),
+        ((3, 4, 0), EMPTY),
+        (
+            (3, 2, 2, 2, 2),
+            "make each event a vector by x.reshape(len(x), -1), or give images (C, H, W)",
+        ),
+    ],
+)
+def test_an_array_that_is_no_stack_of_images_is_refused(
+    tmp_path: Path, shape: tuple[int, ...], fix: str
+):
     path = saved(tmp_path / "my.npy", np.zeros(shape))
     assert refusal(path) == [
         "my.npy is not an array of images",
         f"found shape {shape}; expected (N, D), (N, H, W) or (N, C, H, W), not empty",
-        "give each number a row of its own by x[:, None], or all of them one by x[None]"
-        if shape == (5,)
-        else "stack the images along a first axis",
+        fix,
     ]
 
 
@@ -499,13 +516,25 @@ def test_two_arrays_of_one_role_are_refused():
     ]
 
 
-def test_a_list_of_images_is_refused_and_stacked_in_the_fix(tmp_path: Path):
-    np.savez(tmp_path / "my.npz", *GREY)
-    what, _, fix = refusal(tmp_path / "my.npz")
-    assert what == "my.npz has arrays that would not be used: arr_1"
+@pytest.mark.parametrize(
+    ("stem", "what"),
+    [
+        ("arr_", "my.npz has arrays that would not be used: arr_1"),
+        ("img_", "my.npz has no images"),
+        ("", "my.npz has no images"),
+    ],
+)
+def test_a_list_of_images_is_refused_and_stacked_in_the_fix(tmp_path: Path, stem: str, what: str):
+    arrays: dict[str, Any] = {f"{stem}{i}": image for i, image in enumerate(GREY)}
+    np.savez(tmp_path / "my.npz", **arrays)
+    found, _, fix = refusal(tmp_path / "my.npz")
+    assert found == what
     assert fix == (
         "save a list of images as one array: numpy.savez(file, images=numpy.stack(images))"
     )
+
+
+def test_arrays_of_unlike_shape_are_no_list(tmp_path: Path):
     np.savez(tmp_path / "my.npz", GREY, np.arange(2))
     assert refusal(tmp_path / "my.npz")[2] == "rename it, or leave it out with --unused arr_1"
 

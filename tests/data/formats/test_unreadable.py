@@ -166,6 +166,9 @@ NAMED: dict[str, tuple[bytes, str, str]] = {
     "x.xz": (b"\xfd7zXZ\0\0", "a file packed by xz", "unxz"),
     "x.zst": (b"\x28\xb5\x2f\xfd\0", "a file packed by Zstandard", "unzstd"),
     "x.7z": (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it"),
+    "x.nc": (b"CDF\x01" + bytes(99), "a netCDF file", "scipy.io.netcdf_file"),
+    "x.pgm": (b"P5\n4 4\n255\n" + bytes(16), "a single PNM picture", "give the folder that holds"),
+    "x.npz": (b"\n<!DOCTYPE html><html>", "a web page, not the file that it links to", "download"),
     "x.tar": (bytes(257) + b"ustar\0", "a tar archive", "tar -xf"),
 }
 
@@ -183,7 +186,7 @@ def test_a_file_is_named_by_its_first_bytes(
     why, fix = refusal(path)
     assert why == f"it is {kind}"
     assert part in fix
-    assert "{" not in fix.replace("{k: v[()]", "")
+    assert "{" not in fix.replace("{k: v[()]", "").replace("{k: numpy.array", "")
 
 
 @pytest.mark.parametrize(

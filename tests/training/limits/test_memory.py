@@ -1,6 +1,7 @@
 """Memory is counted before a run is made, and compared with what is free."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,13 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from elboroom import VAE, ModelConfig, TrainConfig
-from elboroom.config import ObjectiveConfig
+from elboroom import VAE, ModelConfig, ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset, Identity, Part
 from elboroom.errors import UsageError
 from elboroom.randomness import stream
 from elboroom.training.limits import memory
-from elboroom.training.limits.memory import Memory, require_memory
+from elboroom.training.limits.memory import Memory, require_memory, step_bytes
 from elboroom.training.loop import ELBO
 from tests.support.command import Command
 from tests.support.outcomes import error
@@ -47,20 +47,6 @@ def test_the_need_is_weights_times_copies_and_a_step(monkeypatch: pytest.MonkeyP
     assert found.needed == 15 * weights + found.step
 
 
-@pytest.mark.parametrize(("k", "m"), [(400, 1), (20, 20), (10**9, 1)])
-def test_many_samples_are_counted_without_being_drawn(
-    monkeypatch: pytest.MonkeyPatch, k: int, m: int
-):
-    free(monkeypatch, None)
-    model, data, config = model_of(40, 30), data_of(40), TrainConfig(batch_size=10, device="cpu")
-    few, more, found = (
-        require_memory(model, data, config, ObjectiveConfig("iwae", k=k, m=m)).step
-        for k, m in ((3, 1), (4, 1), (k, m))
-    )
-    each = more - few  # of one sample of ten images
-    assert found == pytest.approx(few + (k * m - 3) * each, rel=0.02)
-
-
 @pytest.mark.parametrize(("missing", "fits"), [(0, True), (1, False)])
 def test_a_run_is_refused_as_soon_as_a_byte_is_missing(
     monkeypatch: pytest.MonkeyPatch, missing: int, fits: bool
@@ -91,6 +77,25 @@ def test_the_fix_names_what_is_large(
         Memory(weights, 15, step, 100 * MIB, event_shape).require_fit()
     assert fix in found.value.fix
     assert "100.0 MiB is free" in found.value.what
+
+
+@pytest.mark.parametrize("number", [50, 10**7])
+@pytest.mark.parametrize("option", ["k", "m"])
+def test_many_samples_are_counted_without_drawing_them(
+    monkeypatch: pytest.MonkeyPatch, option: str, number: int
+):
+    free(monkeypatch, 2**30)
+    model, data, config = model_of(40, 30), data_of(40), TrainConfig(batch_size=10, device="cpu")
+    few, more, many = (
+        replace(ObjectiveConfig(objective="iwae", k=3, m=3), **{option: n}) for n in (3, 5, number)
+    )
+    a, b = (sum(step_bytes(model, data.train, config, o)) for o in (few, more))
+    each = (b - a) / 2
+    assert sum(step_bytes(model, data.train, config, many)) == a + each * (number - 3)
+    if number == 10**7:
+        with pytest.raises(UsageError, match="this run needs about") as found:
+            require_memory(model, data, config, many)
+        assert found.value.fix.endswith("or fewer samples by --k and --m")
 
 
 def test_a_system_that_hides_its_memory_is_trusted():

@@ -114,14 +114,23 @@ def _require_rows(
         raise DataError(
             f"{name} is not an array of images",
             why=f"found shape {array.shape}; expected (N, D), (N, H, W) or (N, C, H, W), not empty",
-            fix="give each number a row of its own by x[:, None], or all of them one by x[None]"
-            if array.ndim == 1 and len(array)
-            else "stack the images along a first axis",
+            fix=_stacked(array),
         )
     owner = roles.get(Role(part, "labels"))
     if owner is not None:
         _require_rows_first(name, array, arrays[owner])
     return array
+
+
+def _stacked(array: np.ndarray) -> str:
+    """Return how to make a stack of events of an array that is none."""
+    if 0 in array.shape:
+        return "give at least two rows of at least one value"
+    if array.ndim == 1:
+        return "give each number a row of its own by x[:, None], or all of them one by x[None]"
+    if array.ndim == 0:
+        return "stack the images along a first axis"
+    return "make each event a vector by x.reshape(len(x), -1), or give images (C, H, W)"
 
 
 def _require_rows_first(name: str, images: np.ndarray, labels: np.ndarray) -> None:

@@ -24,6 +24,7 @@ KNOWN = (
     "images, x or data; labels, y or target; mask; class_names; each alone or with train, val or "
     "test, such as x_val"
 )
+_STACK = "save a list of images as one array: numpy.savez(file, images=numpy.stack(images))"
 
 
 class Role(NamedTuple):
@@ -119,7 +120,7 @@ def assign_roles(
         if role is not None:
             roles[role] = name
     if Role("train", "images") not in roles:
-        raise _no_images(source, names)
+        raise _no_images(source, {name: arrays[name] for name in names})
     left = [n for n in names if n not in roles.values() or _is_orphan(n, roles)]
     if left:
         raise _left_over(source, left, roles, arrays)
@@ -142,12 +143,19 @@ def _require_present(
         raise AbsentArraysError(source, absent, arrays)
 
 
-def _no_images(source: str, names: Collection[str]) -> DataError:
+def _no_images(source: str, arrays: Mapping[str, np.ndarray]) -> DataError:
     return DataError(
         f"{source} has no images",
-        why=f"found {_joined(sorted(names)) or 'no arrays'}; expected x_train, images, x or data",
-        fix="rename the array of images or rows to x_train",
+        why=f"found {_joined(sorted(arrays)) or 'no arrays'}; expected x_train, images, x or data",
+        fix=_STACK if _is_list(arrays) else "rename the array of images or rows to x_train",
     )
+
+
+def _is_list(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Return whether these are arrays of one shape that are counted by their names."""
+    stems = {re.sub("[0-9]+$", "", name) for name in arrays}
+    shapes = {array.shape for array in arrays.values()}
+    return len(arrays) > 1 and len(stems) == len(shapes) == 1 and not stems & arrays.keys()
 
 
 def _twice(source: str, role: Role, first: str, second: str) -> DataError:
@@ -162,15 +170,11 @@ def _left_over(
     source: str, left: list[str], roles: Mapping[Role, str], arrays: Mapping[str, np.ndarray]
 ) -> DataError:
     images = roles[Role("train", "images")]
-    is_list = all(re.fullmatch(r"arr_[0-9]+", name) for name in [images, *left])
-    if is_list and all(arrays[name].shape == arrays[images].shape for name in left):
-        fix = "save a list of images as one array: numpy.savez(file, images=numpy.stack(images))"
-    else:
-        fix = f"rename it, or leave it out with --unused {' '.join(left)}"
+    rename = f"rename it, or leave it out with --unused {' '.join(left)}"
     return DataError(
         f"{source} has arrays that would not be used: {_joined(left)}",
         why=f"{images} is read as the images; known names are {KNOWN}",
-        fix=fix,
+        fix=_STACK if _is_list({name: arrays[name] for name in [images, *left]}) else rename,
     )
 
 

@@ -217,6 +217,9 @@ UNREADABLE = [
             "numpy.stack([numpy.asarray(i) for i in ImageSequence.Iterator(Image.open('{path}'))]))"
         ),
     ),
+    Unreadable(
+        "a single PNM picture", _begins(*(b"P%d\n" % kind for kind in range(1, 8))), _PICTURE
+    ),
     Unreadable("a single WebP picture", _at(8, b"WEBP"), _PICTURE),
     Unreadable(
         "a WAV sound",
@@ -249,6 +252,19 @@ UNREADABLE = [
             "import numpy, pydicom; numpy.save('{out}', pydicom.dcmread('{path}').pixel_array["
             "None].astype('float32'))"
         ),
+    ),
+    Unreadable(
+        "a netCDF file",
+        _begins(b"CDF\x01", b"CDF\x02"),
+        _python(
+            "import numpy, scipy.io; numpy.savez('{path}.npz', **{{k: numpy.array(v[:]) for k, v "
+            "in scipy.io.netcdf_file('{path}').variables.items()}})"
+        ),
+    ),
+    Unreadable(
+        "a web page, not the file that it links to",
+        lambda path, start: start.lstrip().lower().startswith((b"<!doctype html", b"<html")),
+        "download the file itself",
     ),
     Unreadable("an Excel workbook", _holds("[content_types].xml"), _pandas("read_excel")),
     Unreadable("a zip of pictures", _holds(*_PICTURES), f"{_UNPACK}, and give the folder"),

@@ -213,9 +213,7 @@ def _require_one_scale(source: str, ranges: Sequence[ValueRange], config: DataCo
 
 def _require_one_white(source: str, ranges: Sequence[ValueRange]) -> None:
     """Check that bytes do not have the white 1 in one part, and another white in another part."""
-    if max(r.high for r in ranges) > 1 and any(
-        r.high == 1 or r.dtype == np.bool_ for r in ranges
-    ):
+    if max(r.high for r in ranges) > 1 and any(r.high == 1 or r.dtype == np.bool_ for r in ranges):
         raise _two_scales(source, ranges, "save both with 255 for white")
 
 

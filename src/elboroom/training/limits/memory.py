@@ -17,6 +17,7 @@ from elboroom.training.objective import bound
 
 _FLOAT = 4  # bytes
 _PROBES = 8, 16  # two batch sizes; the difference gives the memory of one row
+_SAMPLES = 4, 8  # two numbers of samples; the difference gives the memory of one sample
 _ACTIVATION_COPIES = 2  # saved activations, and the gradients that replace them
 # Copies of the parameters: gradient, two moments, and the last good weights and moments.
 _PARAMETER_COPIES = 6
@@ -74,7 +75,7 @@ class Memory:
             fix=f"take a smaller --hidden, or {_SMALLER[noun(self.event_shape)]}"
             if is_weights
             else "take a smaller --batch-size, or auto, which chooses one that fits; or a smaller "
-            "--hidden or --k",
+            "--hidden, or fewer samples by --k and --m",
         )
 
 
@@ -139,7 +140,15 @@ def step_bytes(
 def _saved_bytes(
     model: VAE, part: Part, config: TrainConfig, objective: ObjectiveConfig, rows: int
 ) -> int:
-    """Count the bytes that a step on some rows saves for its backward pass, on the processor."""
+    """Count the bytes that a step on some rows saves for its backward pass, on the processor.
+
+    With many samples a step might not fit itself. Its bytes grow in proportion to the samples.
+    """
+    for name, number in (("k", objective.k), ("m", objective.m)):
+        if number > _SAMPLES[1]:
+            smaller = (replace(objective, **{name: n}) for n in _SAMPLES)
+            few, more = (_saved_bytes(model, part, config, o, rows) for o in smaller)
+            return few + (more - few) * (number - _SAMPLES[0]) // (_SAMPLES[1] - _SAMPLES[0])
     trial, noise = deepcopy(model).cpu().train(), stream(config.seed, "batch size")
     x = part.batch(torch.arange(rows, device=part.device) % len(part), noise)
     saved: dict[int, torch.UntypedStorage] = {}  # keeping them keeps their addresses unique
