@@ -39,7 +39,7 @@ def assert_moments(draws, mean, covariance):
 
 def assert_linear_moments(latents, warmup=80, **options):
     exact, x, mask = linear(latents)
-    options |= {"chains": 16, "warmup": warmup, "draws": 125}
+    options |= {"chains": 24, "warmup": warmup, "draws": 125}
     found = hmc(exact.model, x, mask, generator=generator(), **options)
     mean, precision = exact.posterior(x, mask)
     assert_moments(found.draws, mean, precision.inverse())
