@@ -1,7 +1,9 @@
+import gc
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Generator
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
@@ -18,6 +20,17 @@ from tests.support.small_run import small_options, write_digits
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without a search for garbage, which never looks again at what is imported here."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,6 +74,12 @@ def elboroom(capsys: pytest.CaptureFixture[str]) -> Command:
         return Outcome(code, printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture
+def short_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let methods that nobody gives a length keep 200 draws of a chain."""
+    monkeypatch.setattr("elboroom.infer.methods._CHAIN_LENGTH", 200)
 
 
 @pytest.fixture(scope="session")

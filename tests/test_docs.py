@@ -76,12 +76,12 @@ def long_paragraphs(text: str) -> list[str]:
 
 @pytest.fixture
 def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut each part of MNIST to its first 2,000 images, which are enough to run the code."""
+    """Cut each part of MNIST to its first 500 images, which are enough to run the code."""
 
     def few(**options: Any) -> elboroom.Dataset:
         data = load_mnist(**options)
         parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
-        rows = range(2_000)
+        rows = range(500)
         return replace(data, **{name: part and part.rows(rows) for name, part in parts.items()})
 
     monkeypatch.setattr(elboroom, "load_mnist", few)

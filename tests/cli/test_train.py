@@ -88,8 +88,11 @@ def test_the_same_command_gives_the_same_model(
     assert metrics(tmp_path / "run") == metrics(trained)
 
 
-def test_a_run_that_ends_before_its_warmup_warns(shell: Command, small: list[str], tmp_path: Path):
-    outcome = shell("train", *small, "--warmup", "8", "--quiet", "--out", tmp_path / "run")
+@pytest.mark.filterwarnings("always:training ends at")
+def test_a_run_that_ends_before_its_warmup_warns(
+    elboroom: Command, small: list[str], tmp_path: Path
+):
+    outcome = elboroom("train", *small, "--warmup", "8", "--quiet", "--out", tmp_path / "run")
     assert (outcome.code, outcome.out) == (0, "")
     assert outcome.err.startswith(
         "warning: training ends at β = 0.25, before the end of the warm-up, so its objective "
@@ -97,8 +100,9 @@ def test_a_run_that_ends_before_its_warmup_warns(shell: Command, small: list[str
     )
 
 
-def test_a_run_below_its_marginals_says_so(shell: Command, small: list[str], tmp_path: Path):
-    outcome = shell("train", *small, "--quiet", "--out", tmp_path / "run")
+@pytest.mark.filterwarnings("always:.* is below that of")
+def test_a_run_below_its_marginals_says_so(elboroom: Command, small: list[str], tmp_path: Path):
+    outcome = elboroom("train", *small, "--quiet", "--out", tmp_path / "run")
     assert outcome.code == 0
     assert "is below that of independent values with their own means" in outcome.err
     assert "train with more --epochs" in outcome.err
@@ -137,9 +141,8 @@ def test_less_time_than_an_epoch_takes_leaves_no_run(
     assert not (tmp_path / "run").exists()
 
 
-def test_training_that_cannot_continue_keeps_its_last_good_state(
-    elboroom: Command, shell: Command, tmp_path: Path
-):
+@pytest.mark.filterwarnings("always:at step")
+def test_training_that_cannot_continue_keeps_its_last_good_state(elboroom: Command, tmp_path: Path):
     row = int(torch.randperm(270, generator=stream(0, "order", 0))[2 * 50])  # comes in step 2
     images = np.random.default_rng(0).random((300, 8, 8), dtype=np.float32)
     images[row] = 1e25  # a square is not finite
@@ -147,7 +150,7 @@ def test_training_that_cannot_continue_keeps_its_last_good_state(
     options = ["--data", tmp_path / "huge.npz", "--preset", "reference", "--binarisation", "none"]
     options += ["--standardise", "none"]
     options += ["--noise", 1, "--likelihood", "gaussian", "--hidden", "16", "--batch-size", "50"]
-    outcome = shell("train", *options, "--threads", 1, "--quiet", "--out", tmp_path / "run")
+    outcome = elboroom("train", *options, "--threads", 1, "--quiet", "--out", tmp_path / "run")
     assert (outcome.code, outcome.out) == (1, "")
     *rollbacks, what, why, fix = outcome.err.splitlines()
     fault = (

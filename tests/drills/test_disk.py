@@ -4,10 +4,8 @@ import errno
 import math
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -273,12 +271,16 @@ def files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-LIMITED = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
-from elboroom.cli.main import main
-main(sys.argv[1:])
-"""
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the limit is one of POSIX")
@@ -286,11 +288,11 @@ def test_files_that_may_not_be_as_large_as_a_checkpoint(
     elboroom: Command, small: list[str], trained: Path, tmp_path: Path
 ):
     run = tmp_path / "run"
-    line = [sys.executable, "-B", "-c", LIMITED, "train", *small, "--quiet", "--out", str(run)]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert f"error: {run}/checkpoints/step-000012 cannot be written\n" in done.stderr
-    assert "  why: files may not be that large here: [Errno 27] File too large\n" in done.stderr
+    with files_of_at_most(8192):
+        outcome = elboroom("train", *small, "--quiet", "--out", run)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"error: {run}/checkpoints/step-000012 cannot be written\n" in outcome.err
+    assert "  why: files may not be that large here: [Errno 27] File too large\n" in outcome.err
     assert unfinished(run) == []
     assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
     assert last_checkpoint(run) == last_checkpoint(trained)

@@ -145,6 +145,7 @@ def test_posteriors_show_each_method_beside_the_truth_with_its_exact_kl(shown, s
     assert (kl["laplace"] <= kl["svi"] + 0.02).all()
 
 
+@pytest.mark.usefixtures("short_chains")
 def test_beyond_the_plane_posteriors_are_draws_of_one_image(shown, subject):
     model = VAE.from_config(ModelConfig(3, ()), subject.data.event_shape, generator=stream(1, "w"))
     (draws,) = shown("posteriors", replace(subject, model=model), "corner")

@@ -37,9 +37,9 @@ def assert_moments(draws, mean, covariance):
     assert z.abs().max() < 4.5, f"{z.abs().max():.1f} standard errors away"
 
 
-def assert_linear_moments(latents, warmup=120, **options):
+def assert_linear_moments(latents, warmup=80, **options):
     exact, x, mask = linear(latents)
-    options |= {"chains": 8, "warmup": warmup, "draws": 250}
+    options |= {"chains": 24, "warmup": warmup, "draws": 125}
     found = hmc(exact.model, x, mask, generator=generator(), **options)
     mean, precision = exact.posterior(x, mask)
     assert_moments(found.draws, mean, precision.inverse())
@@ -69,7 +69,7 @@ def test_a_walk_without_metropolis_is_noticed(monkeypatch):
 def test_single_precision_gives_the_same_moments():
     exact, x, mask = linear(2)
     mean, precision = exact.posterior(x, mask)
-    options = {"chains": 8, "warmup": 120, "draws": 250}
+    options = {"chains": 16, "warmup": 80, "draws": 125}
     found = hmc(exact.model.float(), x.float(), mask, generator=generator(), **options)
     assert found.draws.dtype == torch.float32
     assert_moments(found.draws, mean, precision.inverse())
@@ -78,7 +78,7 @@ def test_single_precision_gives_the_same_moments():
 def test_moments_of_a_small_decoder_are_those_of_the_grid():
     model = small_vae(seed=3, spread=3)
     x, mask = images(6, seed=4)
-    found = hmc(model, x, mask, generator=generator(), chains=8, warmup=160, draws=400)
+    found = hmc(model, x, mask, generator=generator(), chains=16, warmup=100, draws=200)
     assert found.converged.all()
     exact = grid(model, x, mask, generator=generator())
     reference = moments(exact.sample(40_000).double(), exact.mean)
@@ -96,7 +96,7 @@ def test_moments_of_a_small_decoder_are_those_of_the_grid():
 def test_a_row_that_sees_nothing_gets_the_prior():
     model = small_vae(seed=3, spread=3)
     x, mask = images(2, seed=4)
-    options = {"chains": 8, "warmup": 64, "draws": 250}
+    options = {"chains": 16, "warmup": 64, "draws": 125}
     draws = hmc(model, x, mask, generator=generator(), **options).draws[:, :, :1]
     zero, identity = torch.zeros(1, 2).double(), torch.eye(2).double()[None]
     assert_moments(draws, zero, identity)
@@ -171,7 +171,7 @@ def assert_jumps_find_the_masses():
     """Of modes at 1 − shift and −1 − shift, all chains beginning in the lower one."""
     start = At(torch.tensor([[-1.4]]).double())
     model, x = two_modes(0.4)
-    options = {"chains": 16, "warmup": 40, "draws": 500}
+    options = {"chains": 32, "warmup": 40, "draws": 250}
     found = hmc(model, x, generator=generator(), start=start, **options)
     assert found.converged.all()
     upper = (found.draws > -0.4).double()
@@ -201,7 +201,7 @@ def test_chains_jump_to_modes_that_none_begins_in(monkeypatch):
 def test_the_posterior_of_another_method_is_a_start():
     exact, x, mask = linear(2)
     start = laplace(exact.model, x, mask, generator=generator())
-    options = {"chains": 8, "warmup": 0, "draws": 250}
+    options = {"chains": 16, "warmup": 0, "draws": 125}
     found = hmc(exact.model, x, mask, generator=generator(), start=start, **options)
     mean, precision = exact.posterior(x, mask)
     assert_moments(found.draws, mean, precision.inverse())

@@ -44,9 +44,9 @@ def reference():
 
     sampler = numpyro.infer.MCMC(
         numpyro.infer.NUTS(program),
-        num_warmup=500,
-        num_samples=750,
-        num_chains=8,
+        num_warmup=250,
+        num_samples=375,
+        num_chains=16,
         chain_method="vectorized",
         progress_bar=False,
     )
@@ -58,7 +58,7 @@ def reference():
 def test_means_and_variances_are_those_of_nuts(reference):
     model, x, mask = problem()
     g = torch.Generator().manual_seed(0)
-    found = hmc(model, x, mask, generator=g, chains=8, warmup=200, draws=750)
+    found = hmc(model, x, mask, generator=g, chains=16, warmup=100, draws=375)
     assert found.converged.all()
     assert (split_rhat(reference) < 1.01).all()
     centre = reference.mean((0, 1))
