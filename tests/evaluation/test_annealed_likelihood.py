@@ -1,10 +1,13 @@
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from elboroom import VAE, DataConfig, Dataset, ModelConfig, evaluate, infer, load_data
 from elboroom.data import Identity, Part
-from elboroom.errors import UsageError
+from elboroom.errors import IncomparableError, UsageError
 from elboroom.evaluation import annealed_likelihood
 from elboroom.infer.chains.noise import Noise
 from elboroom.randomness import stream
@@ -68,6 +71,17 @@ def test_images_must_be_in_the_test_part(evaluated, images):
     model, data, evaluation = evaluated
     with pytest.raises(UsageError, match="images"):
         annealed_likelihood(model, data, evaluation, images=images, **QUICK)
+
+
+def test_bounds_of_another_model_or_of_other_data_are_refused(evaluated):
+    model, data, evaluation = evaluated
+    other = copy.deepcopy(model)
+    other.decoder.output_bias.data[0] += 1e-6
+    with pytest.raises(UsageError, match="bounds are of another model"):
+        annealed_likelihood(other, data, evaluation, images=7, **QUICK)
+    elsewhere = replace(data, identity=replace(IDENTITY, sha256="cd34"))
+    with pytest.raises(IncomparableError, match="bounds are of other data"):
+        annealed_likelihood(model, elsewhere, evaluation, images=7, **QUICK)
 
 
 def ratio_of_variances():

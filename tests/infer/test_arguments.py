@@ -93,6 +93,13 @@ def test_numbers_of_numpy_and_of_tensors_count(k):
     assert len(found.sample(k)) == 3
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_error_of_one_particle_is_infinite_and_not_nan():
+    posterior = call(infer.sir, particles=1)
+    assert posterior.log_evidence_standard_error.tolist() == [math.inf] * 2
+    assert not any(value.isnan().any() for value in posterior.diagnostics.values())
+
+
 @pytest.mark.parametrize("method", ["encoder", "sir", "pseudo_gibbs", "grid"])
 def test_every_posterior_draws_a_positive_number(method):
     few = {"sweeps": 4, "burn_in": 0} if method == "pseudo_gibbs" else {}

@@ -8,6 +8,7 @@ import torch
 
 from elboroom import infer
 from elboroom.config import ModelConfig
+from elboroom.data import Dataset
 from elboroom.errors import DataError, UsageError
 from elboroom.evaluation.inference_gap import gaps
 from elboroom.infer.exact_elbo import exact_elbo
@@ -173,3 +174,12 @@ def test_a_target_remembers_the_rows_that_it_is_of():
     found, seen = posterior.target.rows(index).given.data
     assert torch.equal(seen, mask[index])
     assert torch.equal(found, (x * mask)[index])
+
+
+@pytest.mark.parametrize("method", [infer.encoder, gaps])
+def test_a_dataset_is_refused_with_the_name_of_its_rows(method):
+    data = Dataset.from_arrays(torch.arange(16).view(4, 2, 2) % 2 == 0)
+    model = VAE.from_config(ModelConfig(2, (4,)), data.event_shape, generator=generator())
+    for x, rows in ((data, "data.test.x"), (data.test, "part.x")):
+        with pytest.raises(UsageError, match=f"give its rows, as {rows}"):
+            method(model, x, generator=generator())

@@ -13,6 +13,7 @@ from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.likelihood import Evaluation
 from elboroom.infer.ais import ais
 from elboroom.infer.arguments import checked
+from elboroom.model.fingerprint import fingerprint
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
@@ -75,9 +76,12 @@ def annealed_likelihood(
         on_images: called with the number of images of each part that is finished.
 
     Raises:
-        UsageError: if a count is not positive, or there are fewer than N images.
+        UsageError: if a count is not positive, there are fewer than N images, or the evaluation is
+            of another model.
+        IncomparableError: if the evaluation is of other data.
     """
     require_positive(images=images)
+    _require_evaluation(evaluation, model, data)
     data = data.with_test(evaluation.part)
     _require_images(images, len(data.test))
     device, parts = next(model.parameters()).device, []
@@ -97,6 +101,18 @@ def annealed_likelihood(
         on_images(len(rows))
     iwae = evaluation.per_image["iwae"][:images]
     return AnnealedLikelihood(torch.cat(parts), iwae, data.noun)
+
+
+def _require_evaluation(evaluation: Evaluation, model: VAE, data: Dataset) -> None:
+    """Check that an evaluation is of this model and these data."""
+    fix = "evaluate the model on these data first, and give the result"
+    data.identity.require_same(evaluation.identity, what="these bounds are of other data", fix=fix)
+    if evaluation.fingerprint != fingerprint(model):
+        raise UsageError(
+            "these bounds are of another model",
+            why="the weights of the model are not those that were evaluated",
+            fix=fix,
+        )
 
 
 def _require_images(images: int, count: int) -> None:

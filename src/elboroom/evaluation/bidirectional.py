@@ -18,7 +18,7 @@ from elboroom.infer.chains.annealing import Annealing
 from elboroom.infer.chains.annealing_path import Path
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.laplace import laplace
-from elboroom.infer.observed import Array
+from elboroom.infer.observed import Array, check_data_and_mask
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model.bounds import iwae
@@ -93,7 +93,8 @@ def certify(
     """
     require_positive(rows=rows, distributions=distributions, chains=chains)
     z = model.prior(rows).sample(1, generator)[0]
-    x, noise = model.decode(z).sample(generator), Noise(fork(generator), shared=False)
+    x, mask = check_data_and_mask(model, model.decode(z).sample(generator), mask)
+    noise = Noise(fork(generator), shared=False)
     target = Target.of(model, x, mask)
     keep_freed_memory()
     start = start or partial(laplace, generator=generator, mixture=True)

@@ -19,6 +19,7 @@ from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
 from elboroom.model.bounds import iwae
 from elboroom.model.decoding import decoded_at_a_time
+from elboroom.model.fingerprint import fingerprint
 from elboroom.model.likelihoods import require_support
 from elboroom.model.networks.layers import require_eval_mode
 from elboroom.model.vae import VAE
@@ -60,6 +61,7 @@ class Evaluation:
         rounding: the change of the IWAE bound by bfloat16 products, on the first images; None if
             everything was in float32.
         noun: the word for one row of the data, "image" or "row".
+        fingerprint: that of the model, by which it is recognised.
     """
 
     identity: Identity
@@ -73,6 +75,7 @@ class Evaluation:
     measure: str = "probability"
     rounding: Estimate | None = None
     noun: str = "image"
+    fingerprint: str = ""
 
     @property
     def unit(self) -> str:
@@ -206,8 +209,8 @@ def evaluate(
     data = data.with_test(part)
     require_eval_mode(model)
     require_support(model.likelihood.density, data.test, data.identity.source)
+    clock, found = time.perf_counter(), fingerprint(model)
     model = model.fixed()
-    clock = time.perf_counter()
     device = next(model.parameters()).device
     generator = stream(seed, "evaluate", device=device)
     dtype = resolve_precision(precision, device)
@@ -229,7 +232,7 @@ def evaluate(
         per_image["bits"] = _bits(per_image["iwae"], _known_pixels(data.test))
     measure = "density" if kind.is_density else "probability"
     sampled = model.prior.kl(densities[0]) is None
-    parts = per_image, information, sampled, measure, rounding, data.noun
+    parts = per_image, information, sampled, measure, rounding, data.noun, found
     return Evaluation(data.identity, part, k, seed, seconds, *parts)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elboroom.data import Dataset, Part
 from elboroom.errors import UsageError
 from elboroom.model.likelihoods import require_values
 from elboroom.model.networks import decoder_network
@@ -153,6 +154,9 @@ def _as_numbers(x: Array, model: VAE) -> Tensor:
     dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
     if isinstance(x, np.ndarray):
         return torch.from_numpy(_numbers(x, _name(dtype))).to(like.device)
+    if isinstance(x, Dataset | Part):
+        rows = "data.test.x" if isinstance(x, Dataset) else "part.x"
+        raise _bad_data(f"it is a {type(x).__name__}", f"give its rows, as {rows}")
     if not isinstance(x, Tensor):
         raise _bad_data(f"it is a {type(x).__name__}", "convert it by numpy.asarray")
     if x.is_complex() or x.layout != torch.strided:

@@ -57,8 +57,10 @@ class ParticlePosterior(Posterior):
     def log_evidence_standard_error(self) -> Tensor:
         """The standard error of `log_evidence`, (B,), by the delta method.
 
-        It is meaningful where `pareto_k` is below 0.7.
+        It is meaningful where `pareto_k` is below 0.7, and infinite for one particle.
         """
+        if len(self.z) == 1:
+            return torch.full_like(self.log_weights[0], math.inf)
         # SE(log w̄) ≈ SE(w̄) / w̄
         relative = len(self.z) * self.weights
         return relative.std(0) / math.sqrt(len(self.z))

@@ -21,4 +21,4 @@ def fingerprint(model: nn.Module) -> str:
 
 def _bytes(value: Tensor) -> memoryview:
     flat = value.detach().to("cpu").flatten().contiguous()
-    return memoryview(flat.view(torch.uint8).numpy())
+    return flat.view(torch.uint8).numpy().data
