@@ -59,7 +59,9 @@ def test_results_json_lists_the_step_and_the_weights_of_each_file(made: Run):
         for step in (1, 2)
     }
     assert listed(made) == {
-        **{name: {"step": 2, "model": weights[2], "newest": 2, "weights_step": 2} for name in FILES},
+        **{
+            name: {"step": 2, "model": weights[2], "newest": 2, "weights_step": 2} for name in FILES
+        },
         "report.html": {"step": 1, "model": weights[1], "newest": 2, "weights_step": 1},
     }
     description = f"elboroom, step 2 of the run, model {weights[2]}".encode()
