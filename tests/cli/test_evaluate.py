@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from elboroom.runs.checkpoints import capture
+from elboroom.runs.run import Run
+from elboroom.training.state import Snapshot
 from tests.support.command import Command
 from tests.support.outcomes import error
+from tests.support.small_run import small_run
 
 
 def test_evaluation_prints_a_table_and_stores_it(elboroom: Command, run: Path):
@@ -92,3 +96,27 @@ def test_more_images_than_there_are_cannot_be_annealed(elboroom: Command, run: P
         "the test part has rows 0 to 29",
         "name rows within it, or another --part",
     ]
+
+
+def with_older_weights(path: Path) -> Path:
+    """Return a run whose training ended at step 3 with the weights of step 1."""
+    run = Run(small_run(path))
+    model, state = run.load_training(run.load_data())
+    state.step, state.best = 3, Snapshot(1, model.state_dict())
+    run.write_checkpoint(capture(model, state))
+    return run.path
+
+
+def test_weights_that_training_kept_are_named(
+    elboroom: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run = with_older_weights(tmp_path / "kept")
+    monkeypatch.chdir(tmp_path)
+    outcome = elboroom("evaluate", run.name, "--k", 2)
+    assert "kept, step 3 with the weights of step 1 ┃" in outcome.out
+    for file in ("evaluation.json", "results.json"):
+        found = json.loads((run / file).read_text())
+        found = found.get("evaluation.json", found)
+        assert (found["step"], found["weights_step"]) == (3, 1)
+    out = elboroom("infer", run, "--method", "encoder", "--images", 1, "--out", "z.npz").out
+    assert "seen, step 3 with the weights of step 1, encoder" in " ".join(out.split())

@@ -216,3 +216,21 @@ def test_any_part_is_evaluated_from_python(table_run: Run):
     assert [found.part for found in parts.values()] == ["train", "all"]
     test = evaluate(model, data, k=5, seed=0)
     assert (test.part, len(test.per_image["elbo"])) == ("test", 30)
+
+
+@pytest.mark.parametrize("there", [(), ("ids",), ("ids", "day")])
+def test_new_data_need_not_have_the_arrays_that_the_run_leaves_unused(
+    elboroom: Command, tmp_path: Path, there: tuple[str, ...]
+):
+    arrays = {"x": table(60, seed=1), "ids": np.arange(60), "day": np.arange(60)}
+    np.savez(tmp_path / "a.npz", **arrays)
+    run = brief_run(tmp_path / "run", tmp_path / "a.npz", data={"unused": ("ids", "day")})
+    x = table(9, seed=2)
+    x[0, 0] = np.nan
+    np.savez(tmp_path / "b.npz", x=x, **{name: arrays[name] for name in there})
+    options = ["--data", tmp_path / "b.npz", "--quiet", "--out", tmp_path / "filled.npz"]
+    outcome = elboroom("complete", run.path, *options)
+    assert outcome.code == 0, outcome.err
+    filled = np.load(tmp_path / "filled.npz")["mean"]
+    assert np.array_equal(filled[1:], x[1:])
+    assert np.isfinite(filled).all()

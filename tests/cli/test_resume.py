@@ -97,9 +97,15 @@ def test_a_second_ctrl_c_ends_at_once(
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
+@pytest.mark.filterwarnings("always:training starts from the beginning")
 def test_a_run_without_a_checkpoint_can_be_resumed(elboroom: Command, trained: Path, run: Path):
     shutil.rmtree(run / "checkpoints")
-    assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
+    outcome = elboroom("train", "--resume", run, "--quiet")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err == (
+        f"warning: training starts from the beginning: {run}/metrics.jsonl has lines of 2 epochs, "
+        "and there is no checkpoint of them\n"
+    )
     assert last_checkpoint(run) == last_checkpoint(trained)
     assert metrics(run) == metrics(trained)
 

@@ -75,6 +75,10 @@ def test_a_config_comes_back_from_its_tables(config: Config):
     assert Config.from_dict(listed(asdict(config))) == config
 
 
+def test_missing_tables_are_the_defaults():
+    assert Config.from_dict({}) == Config()
+
+
 WRITTEN = listed(asdict(Config()))
 PLACES = [
     *((table, None) for table, found in WRITTEN.items() if isinstance(found, dict)),
@@ -88,11 +92,12 @@ def test_a_table_or_an_option_that_was_deleted_is_missed_unless_it_is_none(
 ):
     tables = copy.deepcopy(WRITTEN)
     lost = tables.pop(table) if option is None else tables[table].pop(option)
+    assert Config.from_dict(tables) == Config()
     if lost is None:
-        assert Config.from_dict(tables) == Config()
+        Config.require_complete(tables)
         return
     with pytest.raises(UsageError, match=f"^{option or table} is missing from "):
-        Config.from_dict(tables)
+        Config.require_complete(tables)
 
 
 @pytest.mark.parametrize("unknown", [{"epochs": 3}, {"trian": {"epochs": 3}}])
@@ -103,7 +108,7 @@ def test_an_unknown_table_is_refused(unknown):
 
 def test_an_unknown_option_is_refused():
     with pytest.raises(UsageError) as error:
-        Config.from_dict(WRITTEN | {"model": {"latent": 2, "depth": 3}})
+        Config.from_dict({"model": {"latent": 2, "depth": 3}})
     assert str(error.value) == (
         "unknown option depth, latent in a config\n"
         "  why: ModelConfig has activation, components, data_bias, hidden, latents, likelihood, "

@@ -95,6 +95,22 @@ def test_an_option_that_is_none_is_left_out_of_config_toml(run: Run, config: Con
     assert Run(run.path).config.objective == config.objective
 
 
+@pytest.mark.parametrize("option", ["binarisation", "latents", "epochs", "checkpoint_minutes"])
+def test_an_option_that_was_deleted_from_config_toml_does_not_take_its_default(
+    run: Run, option: str
+):
+    path = run.path / "config.toml"
+    lines = path.read_text().splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.startswith(f"{option} = "))
+    path.write_text(text)
+    with pytest.raises(RunError) as error:
+        Run(run.path)
+    assert error.value.why.startswith(f"{option} is missing from ")
+    path.write_text(text.replace(f'elboroom = "{version}"', 'elboroom = "0.1.0"'))
+    if option != "binarisation":  # the identity of the data has one too
+        assert Run(run.path).config.model.hidden == (5,)
+
+
 def test_a_path_of_data_with_any_character_comes_back(tmp_path: Path, config: Config):
     odd = replace(config, data=replace(config.data, source='a "β"\\\n[x].npz'))
     data = load_data(config.data)
@@ -304,7 +320,7 @@ def test_a_run_from_before_there_were_priors_loads(run: Run):
     lines = path.read_text().splitlines(keepends=True)
     kept = [line for line in lines if not line.startswith(("prior =", "components ="))]
     assert len(kept) == len(lines) - 2
-    path.write_text("".join(kept))
+    path.write_text("".join(kept).replace(f'elboroom = "{version}"', 'elboroom = "0.1.0"'))
     assert bits(Run(run.path).load_model()) == bits(run.load_model())
 
 
@@ -370,7 +386,8 @@ def test_lines_of_metrics_that_cannot_be_read_are_lost_and_training_goes_on_bit_
 
 def test_a_run_stopped_before_its_first_checkpoint_starts_again_on_resuming(run: Run):
     run.metrics.record(metrics(1))
-    model, state = run.load_training(run.load_data())
+    with pytest.warns(UserWarning, match="starts from the beginning: .* has lines of 1 epoch"):
+        model, state = run.load_training(run.load_data())
     assert (state.step, state.history, run.metrics.history()) == (0, [], [])
     assert bits(model) == bits(run.new_training(run.load_data())[0])
 

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from elboroom import Config, DataConfig, ModelConfig, Run, TrainConfig, load_data, train, train_run
+from elboroom import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    Run,
+    TrainConfig,
+    load_data,
+    resolve,
+    train,
+    train_run,
+)
 from elboroom.data import Dataset
 from elboroom.errors import DataMovedError, IncomparableError, RunError, UsageError
 from elboroom.runs.checkpoints import listing
 from elboroom.training.interrupts import TrainingInterrupted
+from elboroom.training.resolve import resolve_run
 from tests.support.outcomes import last_checkpoint, metrics
 
 QUICK = TrainConfig(epochs=3, batch_size=50, threads=1, device="cpu", precision="fp32")
@@ -182,11 +193,57 @@ def test_weights_of_another_model_are_refused(
         run.new_training(data)
 
 
-def test_other_data_than_the_run_s_are_refused(tmp_path: Path, config: Config):
+@pytest.mark.parametrize("begin", [train_run, Run.new_training, Run.load_training])
+def test_other_data_than_the_run_s_are_refused(
+    tmp_path: Path, config: Config, begin: Callable[[Run, Dataset], object]
+):
     run, data = created(tmp_path / "run", config)
     other = replace(data, identity=replace(data.identity, sha256="0" * 64))
     with pytest.raises(IncomparableError):
-        train_run(run, other)
+        begin(run, other)
+
+
+@pytest.mark.parametrize(
+    ("call", "found", "fix"),
+    [
+        (lambda r, d: Run.create(r.path, r.config.train, d), "a TrainConfig", "Config(train="),
+        (lambda r, d: Run.create(r.path, Config, d), "the class Config", "Config(…)"),
+        (lambda r, d: Run.create(r.path, r.config, d.train.x), "a Tensor", "Dataset.from_arrays"),
+        (lambda r, d: Run.create(r.path, r.config, d, network="a:b"), "a str", "a function"),
+        (lambda r, d: Run.create(None, r.config, d), "a NoneType", "the folder of the run"),
+        (lambda r, d: Run(7), "a int", "the folder of the run"),
+        (lambda r, d: r.new_training(d.train), "a Part", "the Dataset that the part is of"),
+        (lambda r, d: r.load_training(r.config.data), "a DataConfig", "load_data(config)"),
+        (lambda r, d: train_run(r.path, d), "Path", "Run(path)"),
+        (lambda r, d: train_run(r, r.identity.source), "a str", "load_data("),
+        (lambda r, d: train_run(r, d, on_epoch=[].clear()), "a NoneType", "a function"),
+        (lambda r, d: r.extend("9"), "epochs cannot be '9'", "of that type"),
+        (lambda r, d: r.extend(9.0), "epochs cannot be 9.0", "of that type"),
+        (lambda r, d: resolve(r.config.model, d), "a ModelConfig", "Config(model="),
+        (lambda r, d: resolve(r.config, [d]), "a list", "Dataset.from_arrays"),
+    ],
+)
+def test_an_argument_of_another_type_is_named_with_the_fix(
+    tmp_path: Path, config: Config, call: Callable[..., object], found: str, fix: str
+):
+    run, data = created(tmp_path / "run", config)
+    with pytest.raises(UsageError) as error:
+        call(run, data)
+    assert found in f"{error.value.what}: {error.value.why}"
+    assert fix in error.value.fix
+    assert Run(run.path).config == run.config == config
+
+
+def test_a_run_goes_on_from_the_model_that_its_options_were_resolved_with(
+    tmp_path: Path, config: Config
+):
+    data = load_data(config.data)
+    found = resolve_run(config, data)
+    run = Run.create(tmp_path / "run", found.config, data)
+    (started, state), (made, _) = run.start(found.model), run.new_training(data)
+    assert state.step == 0
+    for name, tensor in made.state_dict().items():
+        assert torch.equal(tensor, started.state_dict()[name]), name
 
 
 def test_a_vamp_prior_on_real_values_reopens(tmp_path: Path):

@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from elboroom.config import DataConfig, ModelConfig, ObjectiveConfig, TrainConfig
+from elboroom.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset, Identity, Part, load_data
 from elboroom.data.binarisation import Binarisation
-from elboroom.errors import TrainingError
+from elboroom.errors import TrainingError, UsageError
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.training.held_out import held_out_elbo
 from elboroom.training.loop import train
 from elboroom.training.objective import bound
+from elboroom.training.state import TrainState
 
 QUICK = TrainConfig(epochs=3, batch_size=64, evaluate_every=1, device="cpu", precision="fp32")
 
@@ -228,3 +229,93 @@ def test_any_event_shape_can_be_trained_on():
     data = Dataset(identity, Part(bits[:40], None), None, Part(bits[40:], None))
     _, state = trained(data, replace(QUICK, batch_size=16))
     assert [m.step for m in state.history] == [3, 6, 9]
+
+
+@pytest.fixture(scope="module")
+def few() -> Dataset:
+    """Return 20 binary rows of 4 to train on, 10 to test on."""
+    x = torch.rand(30, 4, generator=torch.Generator().manual_seed(0)) < 0.5
+    return Dataset.from_arrays(x[:20], x[20:])
+
+
+def begun(few: Dataset) -> tuple[VAE, TrainState]:
+    """Train a small model for an epoch of two steps."""
+    model = new_model(few, hidden=(3,))
+    return model, train(model, few, SHORT)
+
+
+SHORT = TrainConfig(epochs=1, batch_size=10, threads=1, device="cpu", precision="fp32")
+LONGER = replace(SHORT, epochs=2)
+
+
+def of_another_run(model, state, few):
+    other, _ = begun(few)
+    return other, few, LONGER, state
+
+
+def of_a_copy(model, state, few):
+    return copy.deepcopy(model), few, LONGER, state
+
+
+def of_a_larger_model(model, state, few):
+    model.encoder.extra = torch.nn.Linear(1, 1)
+    return model, few, LONGER, state
+
+
+def of_fewer_rows(model, state, few):
+    return model, replace(few, train=few.train.rows(list(range(10)))), LONGER, state
+
+
+def of_another_batch_size(model, state, few):
+    return model, few, replace(LONGER, batch_size=4), state
+
+
+@pytest.mark.parametrize(
+    ("case", "what"),
+    [
+        (of_another_run, "this state is of another model"),
+        (of_a_copy, "this state is of another model"),
+        (of_a_larger_model, "this state is of another model"),
+        (of_fewer_rows, "this state is of a training on other data, or with another batch size"),
+        (of_another_batch_size, "this state is of a training on other data"),
+    ],
+)
+def test_a_state_that_is_not_of_this_training_is_refused(few, case, what):
+    model, data, config, state = case(*begun(few), few)
+    before = weights(model)
+    with pytest.raises(UsageError, match=f"^{what}"):
+        train(model, data, config, state=state)
+    assert torch.equal(weights(model), before)
+    assert (state.step, model.training) == (2, False)
+
+
+def test_a_model_and_its_state_are_copied_together(few):
+    model, state = begun(few)
+    copied, its_state = copy.deepcopy((model, state))
+    train(model, few, LONGER, state=state)
+    train(copied, few, LONGER, state=its_state)
+    assert torch.equal(weights(copied), weights(model))
+
+
+@pytest.mark.parametrize(
+    ("change", "found", "fix"),
+    [
+        ({"config": Config(train=SHORT)}, "a Config; expected a TrainConfig", "config.train"),
+        ({"config": TrainConfig}, "the class TrainConfig", "TrainConfig(…)"),
+        ({"config": {"epochs": 3}}, "a dict", "TrainConfig(…)"),
+        ({"objective": Config()}, "a Config; expected a ObjectiveConfig", "config.objective"),
+        ({"objective": "iwae"}, "a str", "ObjectiveConfig(…)"),
+        ({"model": torch.nn.Linear(4, 2)}, "a Linear; expected a VAE", "VAE(encoder, decoder"),
+        ({"model": VAE}, "the class VAE", "VAE(encoder, decoder"),
+        ({"data": torch.zeros(9, 4)}, "a Tensor of shape (9, 4)", "Dataset.from_arrays"),
+        ({"state": {}}, "a dict; expected a TrainState", "what `train` returned"),
+        ({"on_step": [].append(0)}, "a NoneType; expected a function", "or omit it"),
+        ({"stop": 5}, "a int; expected a function", "or omit it"),
+    ],
+)
+def test_an_argument_of_another_type_is_named_with_the_fix(few, change, found, fix):
+    arguments = {"model": new_model(few, hidden=(3,)), "data": few, "config": SHORT} | change
+    with pytest.raises(UsageError) as error:
+        train(**arguments)
+    assert found in f"{error.value.what}: {error.value.why}"
+    assert fix in error.value.fix

@@ -50,20 +50,32 @@ class Config:
 
     @classmethod
     def from_dict(cls, tables: dict[str, Any]) -> "Config":
-        """Read back what `dataclasses.asdict` wrote, with or without the options that are None.
+        """Read back what `dataclasses.asdict` wrote; an option that is absent has its default.
 
         Raises:
-            UsageError: if an option is unknown or missing, or its value cannot be used.
+            UsageError: if an option is unknown or its value cannot be used.
         """
         require_known(cls, tables)
-        require_complete(cls, tables)
         kinds = {f.name: f.default_factory for f in fields(cls) if f.default is MISSING}
-        parts = {name: read(kind, tables[name]) for name, kind in kinds.items()}  # type: ignore[arg-type]
-        for name, kind in kinds.items():
-            require_complete(kind, tables[name])  # type: ignore[arg-type]
+        parts = {name: read(kind, tables.get(name, {})) for name, kind in kinds.items()}  # type: ignore[arg-type]
         require_type("minutes", tables.get("minutes"), float | None)
         require_type("init_from", tables.get("init_from"), str | None)
         return cls(**parts, minutes=tables.get("minutes"), init_from=tables.get("init_from"))
+
+    @classmethod
+    def require_complete(cls, tables: dict[str, Any]) -> None:
+        """Check that tables have every option of this version that is not None.
+
+        Args:
+            tables: what `from_dict` reads.
+
+        Raises:
+            UsageError: if an option is missing.
+        """
+        require_complete(cls, tables)
+        for part in fields(cls):
+            if part.default is MISSING:
+                require_complete(part.default_factory, tables[part.name])  # type: ignore[arg-type]
 
 
 def require_options(found: object, kind: type) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import tomli_w
 
+from elboroom import __version__
 from elboroom.config import Config
 from elboroom.config.typed_tables import read, require_type
 from elboroom.data import Dataset, Identity
@@ -32,7 +33,10 @@ def read_config(run: Path) -> tuple[Config, Identity, tuple[int, ...], dict[str,
         identity = read(Identity, tables.pop("identity"))
         shape = _event_shape(tables.pop("event")["shape"])
         versions = dict(tables.pop("environment"))
-        return Config.from_dict(tables), identity, shape, versions
+        config = Config.from_dict(tables)
+        if versions.get("elboroom") == __version__:  # another version has other options
+            Config.require_complete(tables)
+        return config, identity, shape, versions
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
             f"{run} is not a run",

@@ -97,15 +97,7 @@ def require_state(state: object, model: VAE, steps_per_epoch: int) -> None:
     require_instance("state", state, TrainState, fix=fix)
     assert isinstance(state, TrainState)
     _require_moments(state, [p for p in model.parameters() if p.requires_grad])
-    for epoch in state.history:
-        if epoch.step != epoch.epoch * steps_per_epoch:
-            raise UsageError(
-                "this state is of a training on other data, or with another batch size",
-                why=f"found epoch {epoch.epoch} after step {epoch.step:,}; "
-                f"expected {steps_per_epoch:,} steps an epoch",
-                fix="give the data and the batch size that the training began with, or omit the "
-                "state: a new training starts from the model's weights",
-            )
+    _require_steps(state, steps_per_epoch)
 
 
 def _require_moments(state: TrainState, trained: list[nn.Parameter]) -> None:
@@ -117,4 +109,21 @@ def _require_moments(state: TrainState, trained: list[nn.Parameter]) -> None:
             why=f"found Adam's moments for {found} of the model's {len(trained)} parameters",
             fix="give the model that was trained with this state: Run.load_training(data) loads "
             "both, and copy.deepcopy((model, state)) copies both",
+        )
+
+
+def _require_steps(state: TrainState, steps_per_epoch: int) -> None:
+    """Check that the epochs of a state had this number of steps.
+
+    One that fits is enough, since a run whose metrics are damaged goes on, too.
+    """
+    epochs = state.history
+    if epochs and not any(m.step == m.epoch * steps_per_epoch for m in epochs):
+        last = epochs[-1]
+        raise UsageError(
+            "this state is of a training on other data, or with another batch size",
+            why=f"found epoch {last.epoch} after step {last.step:,}; "
+            f"expected {steps_per_epoch:,} steps an epoch",
+            fix="give the data and the batch size that the training began with, or omit the "
+            "state: a new training starts from the model's weights",
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from elboroom.runs.checkpoints import load
+from elboroom.runs.checkpoints import load, manifest
 from tests.support.checkpoint_cases import FILES, flip, fresh
 
 
@@ -19,12 +19,13 @@ def load_older(folder: Path, *training: Any, broken: int = 2) -> int:
 
 
 def test_the_manifest_gives_the_step_and_the_size_and_digest_of_each_file(copy: Path):
-    manifest = json.loads((copy / "step-000002" / "manifest.json").read_text())
-    assert manifest["step"] == 2
+    content = json.loads((copy / "step-000002" / "manifest.json").read_text())
+    assert content.keys() == {"step", "held_out_elbo", "files", "sha256"}
+    assert content["step"] == 2
     for name in FILES[1:]:
         path = copy / "step-000002" / name
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        assert manifest["files"][name] == {"size": path.stat().st_size, "sha256": digest}
+        assert content["files"][name] == {"size": path.stat().st_size, "sha256": digest}
 
 
 @pytest.mark.parametrize("name", ["step-000003", "step-000002-1", "step-000002-02", "step-0000002"])
@@ -42,9 +43,20 @@ def test_a_flipped_bit_in_any_byte_of_a_manifest_is_noticed(copy: Path):
         assert load_older(copy, model) == 1, f"bit {bit}"
 
 
-@pytest.mark.parametrize("manifest", ["[]", "null", "7", '{"step": 2, "files": []}'])
-def test_a_file_that_is_not_a_manifest_makes_its_checkpoint_broken(copy: Path, manifest: str):
-    (copy / "step-000002" / "manifest.json").write_text(manifest)
+@pytest.mark.parametrize(
+    ("step", "broken"), [(0, False), (1, False), (3, True), (-1, True), (True, True), (1.0, True)]
+)
+def test_the_step_of_older_weights_is_read_and_checked(copy: Path, step: Any, broken: bool):
+    path = copy / "step-000002"
+    found = manifest.read(path)
+    assert found.weights_step == 2
+    (path / "manifest.json").write_bytes(manifest.encode(2, None, found.files, step))
+    assert manifest.weights_step(path) == (None if broken else step)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "7", '{"step": 2, "files": []}'])
+def test_a_file_that_is_not_a_manifest_makes_its_checkpoint_broken(copy: Path, content: str):
+    (copy / "step-000002" / "manifest.json").write_text(content)
     assert load_older(copy, *fresh()) == 1
 
 

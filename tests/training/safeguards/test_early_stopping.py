@@ -10,6 +10,7 @@ from elboroom.config import ModelConfig, TrainConfig
 from elboroom.data import Dataset, Identity, Part
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
+from elboroom.runs.checkpoints import capture
 from elboroom.runs.checkpoints.tensors import expected_tensors, from_tensors, to_tensors
 from elboroom.training.loop import train
 from elboroom.training.safeguards.early_stopping import (
@@ -145,12 +146,13 @@ def test_a_stop_changes_nothing_about_the_weights_that_are_kept(stop_at: int):
 
 def test_the_weights_that_are_kept_are_saved_with_the_state():
     model, state = overfitted(KEPT)
+    assert state.best is not None
+    assert capture(model, state).weights_step == state.best.step < state.step
     saved = {name: tensor.clone() for name, tensor in to_tensors(model, state).items()}
     other = VAE.from_config(ModelConfig(2, (32,)), (1, 4, 4), generator=stream(1, "weights"))
     back = new_state(other)
     assert any(saved.keys() == expected.keys() for expected in expected_tensors(other, back))
     from_tensors(other, back, state.step, saved)
-    assert state.best is not None
     assert back.best is not None
     assert back.best.step == state.best.step
     for name, weight in state.best.tensors.items():
