@@ -204,7 +204,7 @@ def test_figures_that_need_data_are_left_out_where_all_are_asked_for(
     outcome = elboroom("figures", table_run.path)
     assert (outcome.code, outcome.err) == (0, "")
     left_out = [line for line in outcome.out.splitlines() if "is no longer at" in line]
-    assert left_out[0].startswith("left out: the latent figure, because the data of ")
+    assert left_out[0].startswith("left out: latent, because the data of ")
     assert "--data" in left_out[0]
     assert (table_run.path / "figures" / "curves.png").exists()
 

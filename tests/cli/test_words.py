@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.command import Command, Outcome
+from tests.support.command import Command
 
 OPTIONS = ["--hidden", 4, "--epochs", 1, "--threads", 1, "--batch-size", "auto"]
 
@@ -22,10 +22,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def words(outcome: Outcome) -> str:
-    """Return what a command printed, without what it says of figures that need images."""
-    lines = (outcome.out + outcome.err).splitlines()
-    return "\n".join(line for line in lines if not line.startswith("left out: "))
+def of_pictures(text: str) -> list[str]:
+    """Return the lines that speak of images, but for those on figures that need them."""
+    lines = [line for line in text.splitlines() if not line.startswith("left out: ")]
+    return [line for line in lines if any(w in line for w in ("image", "picture", "pixel"))]
 
 
 def test_tables_have_rows_in_the_words_of_every_command(
@@ -37,16 +37,16 @@ def test_tables_have_rows_in_the_words_of_every_command(
     for command in (
         ["train", *data, *OPTIONS, "--explain"],
         ["train", *data, *OPTIONS, "--latents", 2, "--out", run],
-        ["evaluate", run, "--k", 5, "--ais", 2, "--certify", 2, "--distributions", 5],
+        ["evaluate", run, "--k", 5, "--ais", 2, "--distributions", 2, "--chains", 1],
         ["complete", run, *mask, *fast],
         ["complete", run, *fast, "--out", tmp_path / "f.npz"],
         ["infer", run, *fast, "--out", tmp_path / "z.npz"],
-        ["gaps", run, "--images", 2, "--k", 100, "--method", "svi-full"],
+        ["gaps", run, "--images", 2, "--k", 100, "--method"],
         ["figures", run],
         ["report", run],
     ):
         outcome = elboroom(*command)
         assert outcome.code == 0, outcome.err
-        assert not re.findall(r".*(?:image|picture|pixel).*", words(outcome))
-    page = re.sub(r"data:image/png|<style>.*?</style>", "", (run / "report.html").read_text())
-    assert not re.findall(r".*(?:image|picture|pixel).*", page)
+        assert of_pictures(outcome.out + outcome.err) == []
+    page = (run / "report.html").read_text()
+    assert of_pictures(re.sub(r'"data:image/png[^"]*"', "", page)) == []

@@ -51,6 +51,12 @@ def test_everything_that_was_read_of_a_table_is_said():
         "likelihood: gaussian, as asked; the values are real numbers; each value is standardised "
         "inside the model"
     )
+    assert set(found[5].removeprefix("arrays: ").split(", ")) == {
+        "x_train as rows",
+        "x_test as test rows",
+        "y_train as labels",
+        "y_test as test labels",
+    }
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ def summary(data: Dataset, model: ModelConfig, *, asked: LikelihoodName) -> list
     """
     reading = data.reading
     lines = [f"read: {_rows(data, reading)}"]
-    if reading is not None and reading.uses:
-        lines.append(f"arrays: {reading.uses}")
     if reading is not None:
         lines.append(f"values: {_values(data, reading)}")
     lines += [f"labels: {_labels(data)}", f"split: {_split(data, reading)}"]
     lines.append(f"likelihood: {_likelihood(data, model, asked)}")
+    if reading is not None and reading.uses:
+        lines.append(f"arrays: {reading.uses}")
     return lines + notes(data)
 
 

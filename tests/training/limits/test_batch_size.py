@@ -56,11 +56,11 @@ def test_no_more_images_are_taken_than_there_are_nor_than_512(monkeypatch, image
 def test_the_largest_that_needs_half_of_the_free_memory_is_taken(monkeypatch, size: int):
     each, fixed = needed(part_of(1_000))
     enough = 2 * (fixed + size * each)
-    assert fit(enough, monkeypatch) == BatchSize(size, fixed + size * each, enough, "images")
+    assert fit(enough, monkeypatch) == BatchSize(size, fixed + size * each, enough, "rows")
     if size > 1:
         assert fit(enough - 2, monkeypatch).size == size // 2
     else:
-        with pytest.raises(UsageError, match="a step on one image takes about"):
+        with pytest.raises(UsageError, match="a step on one row takes about"):
             fit(enough - 2, monkeypatch)
 
 
