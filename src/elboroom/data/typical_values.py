@@ -9,7 +9,7 @@ from elboroom.data.part import Part
 from elboroom.data.source import rows_at_once
 
 LEVELS = np.array([0.01, *np.arange(0.05, 0.96, 0.05), 0.99])
-_MOST_ROWS = 1024  # compared: more hardly move a quantile
+MOST_ROWS = 1024  # compared: more hardly move a quantile
 _FALSE_ALARMS = 1e-4  # at most, over all columns, for rows that are drawn like those of training
 _MOST, _NEARLY_ALL = 0.5, 0.9  # shares of the rows, above which a column is told
 _MOST_NAMED = 4  # columns
@@ -144,7 +144,7 @@ def _log_beta(a: float, b: float) -> float:
 def _columns(part: Part) -> np.ndarray:
     """Return what is compared of some rows, (N, columns), NaN where it is missing."""
     shape = tuple(part.images.shape[1:])
-    most = _MOST_ROWS if len(shape) > 1 else min(_MOST_ROWS, rows_at_once(shape))
+    most = MOST_ROWS if len(shape) > 1 else min(MOST_ROWS, rows_at_once(shape))
     index = np.linspace(0, len(part) - 1, min(len(part), most)).round().astype(int)
     chunks = np.array_split(index, -(-len(index) // rows_at_once(shape)))
     return np.concatenate([_summarised(part, chunk.tolist()) for chunk in chunks])
