@@ -129,9 +129,9 @@ def _log_chance(count: int, rows: int, gaps: int, known: int) -> float:
     Which of all values are new is random, so the probability p of these gaps is distributed as
     Beta(gaps, known + 1 - gaps) (Wilks, *Annals of Mathematical Statistics* 12 (1941)).
     """
-    if gaps > known:  # every value is there
-        return 0.0
     a, b = max(1, gaps), known + 1 - max(1, gaps)
+    if b < 1:  # every value is there
+        return 0.0
     # P(at least k of N) <= C(N, k) E[p^k]
     choices = lgamma(rows + 1) - lgamma(count + 1) - lgamma(rows - count + 1)
     return choices + _log_beta(a + count, b) - _log_beta(a, b)
