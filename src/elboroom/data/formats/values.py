@@ -121,7 +121,14 @@ def require_scale_of_pictures(
             fix=f"multiply them by {2 ** (16 - bits)}, so that white of {bits} bits is that of 16; "
             "or save real values as one .npy of float32",
         )
-    high = max(int(array.max()) for array in images)
+    highs = [int(array.max()) for array in images]
+    high = max(highs)
+    if high > 1 and 1 in highs:
+        raise DataError(
+            f"the parts of {source} differ in scale",
+            why=f"found parts with values up to {', '.join(map(str, highs))}",
+            fix="save all pictures with 255 for white",
+        )
     if config.binarisation == "auto" and 0 < high < _DARK:
         raise DataError(
             f"the scale of the pictures in {source} is in doubt",
