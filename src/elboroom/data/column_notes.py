@@ -12,10 +12,7 @@ _GAP = 2.0  # its distance from the other values, in ranges of these
 
 
 def column_notes(source: Source) -> list[str]:
-    """Describe the columns of tables of reals, and the channels of images, worth a look.
-
-    The rows, which may be on disk, are read once.
-    """
+    """Describe the columns of tables of reals, and the channels of images, worth a look."""
     if source.train.images.ndim != 2:
         return _constant_channels(source.train.images)
     if source.train.images.dtype.kind != "f":
@@ -70,9 +67,10 @@ class _Columns:
     ends: np.ndarray
     counting: np.ndarray
 
-    @classmethod
-    def all_of(cls, rows: np.ndarray) -> "_Columns":
-        return reduce(cls.joined, map(cls.of, in_chunks(rows)))
+    @staticmethod
+    def all_of(rows: np.ndarray) -> "_Columns":
+        """Find the facts of rows that may be on disk, reading them once."""
+        return reduce(_Columns.joined, map(_Columns.of, in_chunks(rows)))
 
     @classmethod
     def of(cls, rows: np.ndarray) -> "_Columns":
@@ -98,7 +96,7 @@ def _constant(found: _Columns) -> list[str]:
     columns = np.flatnonzero(found.low.value == -found.high.value)
     if not len(columns):
         return []
-    first = _named_constants(columns, found.low.value[columns[0]])
+    first = _named_constants(columns, float(found.low.value[columns[0]]))
     return [f"{first}: it adds an arbitrary constant to log p(x), so leave it out"]
 
 
@@ -118,7 +116,9 @@ def _constant_channels(images: np.ndarray) -> list[str]:
     channels = np.flatnonzero(~varies)
     if not len(channels):
         return []
-    return [_named_constants(channels, first[channels[0], 0, 0], "channel") + ": leave it out"]
+    return [
+        _named_constants(channels, float(first[channels[0], 0, 0]), "channel") + ": leave it out"
+    ]
 
 
 def _sentinels(found: _Columns, rows: int, place: str) -> list[str]:
