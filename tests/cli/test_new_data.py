@@ -127,7 +127,8 @@ def test_bytes_stand_for_bytes(elboroom: Command, tmp_path: Path):
     np.save(tmp_path / "a.npy", grey)
     np.save(tmp_path / "dark.npy", np.minimum(grey, 1))  # 0 and 1 of 255, and not black and white
     run = brief_run(tmp_path / "run", tmp_path / "a.npy")
-    chosen = run.choose_part(None, str(tmp_path / "dark.npy"))
+    with pytest.warns(UserWarning, match=r"dark.npy may be in other units .* in channel 0 most"):
+        chosen = run.choose_part(None, str(tmp_path / "dark.npy"))
     assert chosen.rows.x.max() == pytest.approx(1 / 255)
 
 

@@ -232,3 +232,9 @@ def test_the_share_of_whole_groups_is_said():
     data = Dataset.from_arrays(x, groups=np.repeat([0, 1], 50))
     assert data.reading is not None
     assert data.reading.chosen["test"].startswith("50 % of the rows")
+
+
+def test_options_that_are_no_data_config_are_refused():
+    for config in ({"validation": 2}, Config(), "none"):
+        with pytest.raises(UsageError, match="expected a DataConfig"):
+            Dataset.from_arrays(np.eye(4), config=config)  # type: ignore[arg-type]

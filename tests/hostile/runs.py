@@ -219,6 +219,7 @@ LINKS = (
     *("config.toml", "checkpoints", "checkpoints/step-000002", "metrics.jsonl", "figures"),
     *(f"checkpoints/step-000001/{name}" for name in (MODEL, OPTIMISER, MANIFEST)),
     *("evaluation.json", "evaluation.npz", "figures/samples.png", "results.json"),
+    "training_values.npz",
 )
 PLANTED = (
     ".config.toml.part",

@@ -53,7 +53,7 @@ def test_a_run_from_before_the_file_compares_nothing(run: Run):
         ({"quantiles": np.zeros((21, 3), "f4")}, "known"),
         ({"quantiles": np.zeros((21, 9), "f4"), "known": np.ones(9, int)}, "of shape (21, 9)"),
         ({"quantiles": np.zeros((21, 3), "f8"), "known": np.ones(3, int)}, "found float64"),
-        ({"quantiles": np.zeros((21, 3), "f4"), "known": -np.ones(3, int)}, "below 0"),
+        ({"quantiles": np.zeros((21, 3), "f4"), "known": -np.ones(3, int)}, "outside 0 to"),
     ],
 )
 def test_a_file_that_does_not_fit_is_named(run: Run, arrays: dict[str, np.ndarray], why: str):
@@ -68,3 +68,14 @@ def test_a_file_that_does_not_fit_is_named(run: Run, arrays: dict[str, np.ndarra
 def test_a_run_that_was_killed_before_its_config_was_written_may_be_made_again(run: Run):
     (run.path / "config.toml").unlink()
     Run.create("run", run.config, run.load_data())
+
+
+def test_any_quantiles_of_the_right_types_are_taken_without_a_crash(run: Run):
+    die, data = np.random.default_rng(0), run.load_data()
+    special = np.array([np.nan, np.inf, -np.inf, 0, 3e38, 20, 21], "f4")
+    for _ in range(40):
+        arrays = {"quantiles": die.choice(special, (21, 3)), "known": die.integers(0, 1025, 3)}
+        arrays["known"][0] = die.integers(0, 3)
+        np.savez(run.path / training_values.FILE, **arrays)
+        found = training_values.read(run.path, (3,)).differences(data.test)
+        assert all(words.startswith("in column") for words in found)

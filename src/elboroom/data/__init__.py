@@ -7,8 +7,9 @@ from elboroom.data.dataset import Dataset, not_data, require_dataset
 from elboroom.data.formats.groups import with_groups
 from elboroom.data.identity import Identity
 from elboroom.data.load import load_new, read_source
-from elboroom.data.part import Part, noun
+from elboroom.data.part import Part
 from elboroom.data.reading import Reading
+from elboroom.data.source import noun
 
 __all__ = [
     "Dataset",

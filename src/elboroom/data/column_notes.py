@@ -109,7 +109,7 @@ def _constant(found: _Columns) -> list[str]:
     columns = np.flatnonzero(found.low.values[0] == -found.high.values[0])
     if not len(columns):
         return []
-    first = _named_constants(columns, found.low.values[0, columns[0]])
+    first = _named_constants(columns, float(found.low.values[0, columns[0]]))
     return [f"{first}: it adds an arbitrary constant to log p(x), so leave it out"]
 
 
@@ -129,7 +129,9 @@ def _constant_channels(images: np.ndarray) -> list[str]:
     channels = np.flatnonzero(~varies)
     if not len(channels):
         return []
-    return [_named_constants(channels, first[channels[0], 0, 0], "channel") + ": leave it out"]
+    return [
+        _named_constants(channels, float(first[channels[0], 0, 0]), "channel") + ": leave it out"
+    ]
 
 
 def _sentinels_of_channels(images: np.ndarray) -> list[str]:

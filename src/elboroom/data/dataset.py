@@ -16,9 +16,9 @@ from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.groups import with_groups
 from elboroom.data.given_arrays import as_arrays
 from elboroom.data.identity import Identity
-from elboroom.data.part import Part, join, noun, read_part
+from elboroom.data.part import Part, join, read_part
 from elboroom.data.reading import Reading
-from elboroom.data.source import Source
+from elboroom.data.source import Source, noun
 from elboroom.data.splits import divide
 from elboroom.data.typical_values import TypicalValues
 from elboroom.data.value_kind import value_kind
@@ -153,6 +153,12 @@ class Dataset:
                 "class_names": class_names,
             }
         )
+        if config is not None and not isinstance(config, DataConfig):
+            raise UsageError(
+                f"found a {type(config).__name__} for `config`; expected a DataConfig",
+                why="it holds the options of binarisation, split and validation",
+                fix="give config=DataConfig(validation=…)",
+            )
         config = replace(config or DataConfig(), source=name)
         if groups is not None:
             config = replace(config, group_by="groups")

@@ -11,7 +11,7 @@ from elboroom.data import masks
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.lazy_images import JoinedImages, LazyImages
 from elboroom.data.rows import Rows
-from elboroom.data.source import Source, rows_at_once
+from elboroom.data.source import Source, noun, rows_at_once
 
 
 @dataclass(frozen=True)
@@ -164,11 +164,6 @@ def read_part(rows: Rows, source: Source, binarisation: Binarisation) -> Part:
         classes=source.classes,
         origin=rows.part.origin,
     )
-
-
-def noun(event_shape: tuple[int, ...]) -> str:
-    """Return the word for one row of the data: image for (C, H, W), else row."""
-    return "image" if len(event_shape) == 3 else "row"
 
 
 def join(parts: list[Part]) -> Part:

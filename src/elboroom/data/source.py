@@ -127,6 +127,11 @@ class Source:
             yield from in_chunks(part.images)
 
 
+def noun(event_shape: tuple[int, ...]) -> str:
+    """Return the word for one row of the data: image for (C, H, W), else row."""
+    return "image" if len(event_shape) == 3 else "row"
+
+
 def rows_at_once(event_shape: tuple[int, ...]) -> int:
     """Return the number of rows to process together when all of them might not fit in memory."""
     return max(1, _VALUES_AT_ONCE // math.prod(event_shape))

@@ -9,7 +9,7 @@ from elboroom.data.part import Part
 from elboroom.data.source import rows_at_once
 
 LEVELS = np.array([0.01, *np.arange(0.05, 0.96, 0.05), 0.99])
-_MOST_ROWS = 1024  # compared: more hardly move a quantile
+MOST_ROWS = 1024  # compared: more hardly move a quantile
 _FALSE_ALARMS = 1e-4  # at most, over all columns, for rows that are drawn like those of training
 _MOST, _NEARLY_ALL = 0.5, 0.9  # shares of the rows, above which a column is told
 _MOST_NAMED = 4  # columns
@@ -129,9 +129,9 @@ def _log_chance(count: int, rows: int, gaps: int, known: int) -> float:
     Which of all values are new is random, so the probability p of these gaps is distributed as
     Beta(gaps, known + 1 - gaps) (Wilks, *Annals of Mathematical Statistics* 12 (1941)).
     """
-    if gaps > known:  # every value is there
-        return 0.0
     a, b = max(1, gaps), known + 1 - max(1, gaps)
+    if b < 1:  # every value is there
+        return 0.0
     # P(at least k of N) <= C(N, k) E[p^k]
     choices = lgamma(rows + 1) - lgamma(count + 1) - lgamma(rows - count + 1)
     return choices + _log_beta(a + count, b) - _log_beta(a, b)
@@ -144,7 +144,7 @@ def _log_beta(a: float, b: float) -> float:
 def _columns(part: Part) -> np.ndarray:
     """Return what is compared of some rows, (N, columns), NaN where it is missing."""
     shape = tuple(part.images.shape[1:])
-    most = _MOST_ROWS if len(shape) > 1 else min(_MOST_ROWS, rows_at_once(shape))
+    most = MOST_ROWS if len(shape) > 1 else min(MOST_ROWS, rows_at_once(shape))
     index = np.linspace(0, len(part) - 1, min(len(part), most)).round().astype(int)
     chunks = np.array_split(index, -(-len(index) // rows_at_once(shape)))
     return np.concatenate([_summarised(part, chunk.tolist()) for chunk in chunks])

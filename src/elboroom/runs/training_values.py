@@ -7,7 +7,7 @@ import numpy as np
 
 from elboroom.data import Dataset, Part
 from elboroom.data.formats.array_files import load_arrays
-from elboroom.data.typical_values import LEVELS, TypicalValues
+from elboroom.data.typical_values import LEVELS, MOST_ROWS, TypicalValues
 from elboroom.runs.out_file import write_arrays
 from elboroom.runs.read_errors import read_errors
 
@@ -35,7 +35,7 @@ def warn_of_other_units(run: Path, data: Dataset) -> None:
     """
     if not (run / FILE).exists():
         return
-    for difference in _read(run / FILE, data.event_shape).differences(data.test):
+    for difference in read(run, data.event_shape).differences(data.test):
         warnings.warn(
             f"{data.identity.source} may be in other units than the data that {run} was trained "
             f"on: {difference}",
@@ -43,14 +43,19 @@ def warn_of_other_units(run: Path, data: Dataset) -> None:
         )
 
 
-def _read(path: Path, event_shape: tuple[int, ...]) -> TypicalValues:
-    with read_errors(path):
-        found = load_arrays(path, _LARGEST)
+def read(run: Path, event_shape: tuple[int, ...]) -> TypicalValues:
+    """Read the usual values of the training part of a run.
+
+    Raises:
+        RunError: if the file cannot be read, or does not fit events of that shape.
+    """
+    with read_errors(run / FILE):
+        found = load_arrays(run / FILE, _LARGEST)
         quantiles, known = found["quantiles"], found["known"]
         _require(quantiles, np.float32, (len(LEVELS), event_shape[0]))
         _require(known, np.int64, (event_shape[0],))
-        if (known < 0).any():
-            raise ValueError("a number of rows is below 0")
+        if not ((known >= 0) & (known <= MOST_ROWS)).all():
+            raise ValueError(f"found a number of rows outside 0 to {MOST_ROWS:,}")
         return TypicalValues(quantiles, known, event_shape)
 
 

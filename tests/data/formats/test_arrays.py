@@ -226,17 +226,20 @@ def test_a_mask_says_which_pixels_are_known(npz: Callable[..., Path]):
 
 
 @pytest.mark.parametrize(
-    ("mask", "found"),
-    [(np.ones((2, 2)), "float64 (2, 2)"), (np.ones((2, 3), bool), "bool (2, 3)")],
+    ("mask", "found", "fix"),
+    [
+        (np.ones((2, 2)), "float64 (2, 2)", "mask.astype(bool)"),
+        (np.ones((2, 3), bool), "bool (2, 3)", "a mask shaped like the images"),
+    ],
 )
 def test_a_mask_that_does_not_fit_is_refused(
-    npz: Callable[..., Path], mask: np.ndarray, found: str
+    npz: Callable[..., Path], mask: np.ndarray, found: str, fix: str
 ):
     path = npz(images=np.zeros((2, 2)), mask=mask)
     assert refusal(path) == [
         "mask in my.npz does not fit its images",
         f"found {found}; expected booleans of shape (2, 2)",
-        "save a mask shaped like the images, True where a value is known",
+        f"save {fix}, True where a value is known",
     ]
 
 
@@ -821,3 +824,12 @@ def test_the_fix_in_a_note_on_axes_gives_the_other_reading():
         "read as 7 grey images of 9 × 3; give one colour picture as x[None], signals of 3 channels "
         "as numpy.moveaxis(x, -1, 1)[:, :, None]"
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "noted"),
+    [((9, 9, 40), True), ((9, 9, 3, 40), True), ((9, 9, 9), False), ((9, 8, 40), False)],
+)
+def test_images_that_may_be_the_last_axis_are_noted(shape: tuple[int, ...], noted: bool):
+    found = source_of("x.npy", {"x": np.random.default_rng(0).random(shape)}, DataConfig()).notes
+    assert any("numpy.moveaxis(x, -1, 0)" in note for note in found) == noted

@@ -621,3 +621,18 @@ def test_the_command_line_refuses_what_is_no_folder_of_pictures(
     outcome = elboroom("train", "--data", run, "--out", tmp_path / "new")
     assert error(outcome, 2)[0] == f"{run} is a run, not a folder of pictures"
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("dark", ["train", "test"])
+def test_pictures_of_0_and_1_beside_others_are_refused(tmp_path: Path, dark: str):
+    for part in ("train", "test"):
+        (tmp_path / "p" / part).mkdir(parents=True)
+        for number in range(3):
+            pixels = np.arange(16, dtype=np.uint8).reshape(4, 4) * 16
+            Image.fromarray(pixels // 128 if part == dark else pixels).save(
+                tmp_path / "p" / part / f"{number}.png"
+            )
+    with pytest.raises(DataError) as error:
+        load_data(DataConfig(str(tmp_path / "p")))
+    assert error.value.what == "the parts of p differ in scale"
+    assert error.value.fix == "save all pictures with 255 for white"

@@ -9,8 +9,7 @@ from elboroom.data.formats.names import Role, assign_roles
 from elboroom.data.formats.values import grey_level_note, white_value
 from elboroom.data.groups import group_numbers
 from elboroom.data.labels import NotClassesError, RawLabels, read_labels_of_parts
-from elboroom.data.part import noun
-from elboroom.data.source import Source, SourcePart, to_bytes_or_floats
+from elboroom.data.source import Source, SourcePart, noun, to_bytes_or_floats
 from elboroom.errors import DataError
 
 _PARTS = ("train", "validation", "test")
@@ -167,6 +166,12 @@ def _as_events(array: np.ndarray) -> np.ndarray:
 
 def _axis_note(array: np.ndarray) -> list[str]:
     """Return how axes were read that another reader might take otherwise."""
+    is_square = array.ndim > 2 and array.shape[0] == array.shape[1]
+    if is_square and _MOST_CHANNELS < array.shape[-1] != array.shape[0]:
+        return [
+            f"read as {len(array):,} images; if they are the last axis, as MATLAB has them, move "
+            "it to the front by numpy.moveaxis(x, -1, 0)"
+        ]
     if array.ndim == 3:
         return _signal_note(*array.shape)
     events = _as_events(array)
