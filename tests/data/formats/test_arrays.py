@@ -172,7 +172,11 @@ LEAVE = "leave out --binarisation {}, so that they are read as real values"
     ("array", "found", "fix"),
     [
         (np.array([[0.0, 255.0]]), "0 to 255 of type float64", "divide by 255, or "),
-        (np.array([[0, 9]], np.int32), "0 to 9 of type int32", "divide by 255, or "),
+        (
+            np.array([[0, 9]], np.int32),
+            "0 to 9 of type int32",
+            "divide by the largest possible value, at least 9, or ",
+        ),
         (
             np.array([[0, 999]], np.uint16),
             "0 to 999 of type uint16",

@@ -132,6 +132,28 @@ def test_too_much_is_refused_before_a_run_is_made(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    "wide",
+    [
+        ["--hidden", "8", "--latents", "100000"],
+        ["--latents", "2", "--hidden", "8", "500000"],
+        ["--latents", "2", "--hidden", "8", "--prior", "vamp", "--components", "500"],
+        ["--latents", "2", "--hidden", "8", "--prior", "mixture", "--components", "400000"],
+    ],
+    ids=" ".join,
+)
+def test_weights_of_every_part_are_counted(
+    elboroom: Command, pictures: Path, monkeypatch: pytest.MonkeyPatch, wide: list[str]
+):
+    def unwanted(*_: object, **__: object) -> None:
+        raise AssertionError("a model was made")
+
+    monkeypatch.setattr("elboroom.training.resolve.new_model", unwanted)
+    free(monkeypatch, 64 * MIB)
+    options = [*wide, "--data", pictures, "--device", "cpu"]
+    assert "needs about" in error(elboroom("train", *options, "--explain"), 2)[0]
+
+
 def test_a_resumed_run_is_counted_too(
     elboroom: Command, run: Path, monkeypatch: pytest.MonkeyPatch
 ):

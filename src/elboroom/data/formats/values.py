@@ -239,7 +239,8 @@ def _require_unit_interval(source: str, ranges: Sequence[ValueRange], binarisati
     if low >= 0 and high <= 1:
         return
     leave = f"leave out --binarisation {binarisation}, so that they are read as real values"
-    scale = "255" if high <= 255 else f"the largest possible value, at least {high:g}"
+    is_grey = _DARK <= high <= 255
+    scale = "255" if is_grey else f"the largest possible value, at least {high:g}"
     raise DataError(
         f"the values in {source} cannot be made binary by {binarisation}",
         why="found " + "; ".join(map(str, ranges)) + "; expected uint8 in 0…255, booleans, or "
