@@ -1,6 +1,7 @@
 """Options, data and folders that `elboroom train` refuses, and its errors."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,19 @@ def test_an_unexpected_error_has_no_traceback(elboroom: Command, monkeypatch: py
         "",
         "error: ZeroDivisionError: by nothing\n  fix: run it again with --debug to see where\n",
     )
+
+
+@pytest.mark.parametrize(
+    "allocate", [lambda: torch.empty(1 << 58), lambda: np.empty(1 << 58), lambda: bytes(1 << 60)]
+)
+def test_memory_that_runs_out_in_any_command_is_named(
+    elboroom: Command, monkeypatch: pytest.MonkeyPatch, allocate: Callable[[], Any]
+):
+    monkeypatch.setattr(commands.Version, "run", lambda _: allocate())
+    what, why, fix = error(elboroom("version"), 1)
+    assert what == "memory ran out"
+    assert "Error: " in why
+    assert fix == "ask for fewer rows, --draws or samples at a time, or free memory"
 
 
 def test_debug_shows_the_traceback(elboroom: Command, monkeypatch: pytest.MonkeyPatch):

@@ -252,6 +252,25 @@ def test_where_only_the_rest_is_badly_covered_the_score_is_a_lower_bound(monkeyp
     assert (found.log_prob < truth(*problem)).all()
 
 
+@pytest.mark.parametrize(
+    ("ess", "k_hat", "kind"),
+    [
+        ((50.0, 50.0), (0.69, 0.69), "estimate"),
+        ((49.0, 50.0), (0.69, 0.69), "unreliable"),
+        ((50.0, 50.0), (0.71, 0.69), "unreliable"),
+        ((50.0, 49.0), (0.69, 0.69), "lower bound"),
+        ((50.0, 50.0), (0.69, 0.71), "lower bound"),
+    ],
+)
+def test_a_small_ess_or_a_large_k_hat_alone_is_enough(monkeypatch, ess, k_hat, kind):
+    for name, values in (("importance_ess", ess), ("pareto_k", k_hat)):
+        each = iter(values)  # of the weights, and of their products with p(x_unseen | z)
+        found = lambda weights, each=each: torch.full_like(weights[0], next(each))  # noqa: E731
+        monkeypatch.setattr(MODULE, name, found)
+    problem = linear()
+    assert set(predicted(problem, draws_of(problem)).kinds[:-1]) == {kind}
+
+
 def test_particles_of_a_useless_proposal_predict_nothing_reliable():
     exact, x, mask = linear()
     options = {"proposal": fit(exact, x, mask, 6.0, 0.1), "particles": 500}

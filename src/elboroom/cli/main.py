@@ -78,7 +78,12 @@ def _message_and_code(error: Exception) -> tuple[str, int]:
     """Return the message of an error and the exit code."""
     if isinstance(error, ElboroomError):
         return str(error), error.exit_code
-    what = f"{type(error).__name__}: {error}"
+    what = printable(f"{type(error).__name__}: {error}")
+    from elboroom.training.limits.out_of_memory import is_out_of_memory
+
+    if is_out_of_memory(error):
+        fix = "ask for fewer rows, --draws or samples at a time, or free memory"
+        return f"memory ran out\n  why: {what}\n  fix: {fix}", 1
     return f"{what}\n  fix: run it again with --debug to see where", 1
 
 

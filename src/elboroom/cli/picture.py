@@ -27,7 +27,9 @@ def load_picture(run: Run, path: Path) -> tuple[Tensor, list[str]]:
             the run's data have.
     """
     pixels = read_event(path, run.event_shape)
-    require_scale_of_pictures(str(path), [pixels.values], pixels.highest, run.config.data)
+    require_scale_of_pictures(
+        str(path), {path.name: pixels.values}, pixels.highest, run.config.data
+    )
     method = Binarisation(run.identity.binarisation).held_out(stream=_STREAM)  # type: ignore[arg-type]
     grey = torch.from_numpy(pixels.values / np.float32(255))[None]
     x = method.scale(method.read(grey, np.zeros(1, int)))

@@ -26,7 +26,7 @@ def memory_errors(config: TrainConfig, nouns: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         size = config.resolved_batch_size
         why = str(error).strip().partition("\n")[0] or type(error).__name__
@@ -42,6 +42,7 @@ def memory_errors(config: TrainConfig, nouns: str) -> Iterator[None]:
         ) from error
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether PyTorch or Python could not allocate memory."""
     known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     return known or any(message in str(error) for message in _MESSAGES)
