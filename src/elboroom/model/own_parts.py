@@ -295,7 +295,7 @@ def _called(function: Callable[..., _T], given: Any, part: str, words: str, must
             why=f"{type(error).__name__}: {error}",
             fix=f"let the {part} {must}",
         ) from error
-    if before is not None and not torch.equal(before.nan_to_num(), given.nan_to_num()):
+    if before is not None and not torch.allclose(before, given, rtol=0, atol=0, equal_nan=True):
         raise UsageError(
             f"the {part} changes its input in place",
             why="x and z are used again, to compute densities",
