@@ -346,6 +346,16 @@ def test_a_model_of_another_type_computes_the_same_numbers(name: str, prior: str
     assert model.generate(2, generator=noise())[1].shape == (2, *EVENT)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_prior_with_an_inverted_transform_is_moved_with_the_model(dtype: torch.dtype):
+    gumbel = torch.distributions.Gumbel(torch.zeros(2), torch.ones(2))
+    model = VAE(Encoder(2, 2), Kept(), 2, prior=gumbel).to(dtype)
+    z = torch.randn(3, 2, dtype=dtype, generator=noise())
+    # log p(z) = −z − exp(−z)
+    expected = (-z - (-z).exp()).sum(-1)
+    torch.testing.assert_close(model.prior(3).log_prob(z), expected)
+
+
 def test_a_model_without_trained_parameters_is_not_trained():
     data = Dataset.from_arrays(np.random.default_rng(0).random((40, 8, 8)) < 0.5)
     model = VAE(Encoder(2, 2), Kept(), 2).requires_grad_(False)

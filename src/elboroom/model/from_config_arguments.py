@@ -57,7 +57,7 @@ def _described(found: object) -> str:
 
 def _event_shape(found: Any) -> tuple[int, ...]:
     sizes = tuple(found) if isinstance(found, Sequence) and not isinstance(found, str) else ()
-    if not sizes or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+    if not sizes or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
         raise UsageError(
             f"event_shape cannot be {found if isinstance(found, Sequence) else _described(found)}",
             why="expected the shape of one x, a tuple of integers of 1 or more",

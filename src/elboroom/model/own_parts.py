@@ -286,7 +286,8 @@ def _rounding(rows: Tensor) -> float:
 
 def _called(function: Callable[..., _T], given: Any, part: str, words: str, must: str) -> _T:
     """Call code of the user's, which may raise anything, and check that it keeps its input."""
-    before = given.clone() if isinstance(given, Tensor) else None
+    tensor = given if isinstance(given, Tensor) else torch.empty(0)
+    before = tensor.clone()
     try:
         found = function(*given) if isinstance(given, list) else function(given)
     except Exception as error:
@@ -295,7 +296,7 @@ def _called(function: Callable[..., _T], given: Any, part: str, words: str, must
             why=f"{type(error).__name__}: {error}",
             fix=f"let the {part} {must}",
         ) from error
-    if before is not None and not torch.equal(before.nan_to_num(), given.nan_to_num()):
+    if not torch.allclose(before, tensor, rtol=0, atol=0, equal_nan=True):
         raise UsageError(
             f"the {part} changes its input in place",
             why="x and z are used again, to compute densities",
