@@ -12,7 +12,13 @@ from elboroom.data.statistics import Statistics
 from elboroom.errors import UsageError, require_instance
 from elboroom.model.factory import NetworkFactory, made_by, name_of
 from elboroom.model.initial_images import require_images
-from elboroom.model.likelihoods import Bernoulli, Likelihood, ObservationModel, observation_model
+from elboroom.model.likelihoods import (
+    Bernoulli,
+    Likelihood,
+    ObservationModel,
+    likelihood_class,
+    observation_model,
+)
 from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, EncoderNetwork, decoder_network
 from elboroom.model.networks.layers import at_least_float32
 from elboroom.model.own_parts import check_parts, example_of, require_parts
@@ -33,7 +39,8 @@ class VAE(nn.Module):
     Args:
         encoder: x (B, *event) → the parameters of q. For a diagonal Gaussian these are its mean
             and log standard deviation, each (B, D).
-        decoder: z (..., D) → the likelihood's parameter (..., *event).
+        decoder: z (..., D) → the likelihood's parameter, (..., *parameter). Its shape is that of x
+            for most likelihoods: see `Likelihood.parameter_shape`.
         latents: D.
         likelihood: the decoder's output → density of x: an `ObservationModel`, which knows the
             data's units, or a class or function, which is wrapped in one.
@@ -42,7 +49,7 @@ class VAE(nn.Module):
         family: the encoder's parameters → q; a diagonal Gaussian by default.
 
     Attributes:
-        event_shape: shape of x, as the decoder returns it.
+        event_shape: shape of x.
         widest_activation: the largest number of values that a layer of the user's own decoder has
             for one z; 0 for a decoder that states it.
 
@@ -216,11 +223,11 @@ class VAE(nn.Module):
         return self.likelihood(self.decoder_output(z))
 
     def decoder_output(self, z: Tensor) -> Tensor:
-        """Compute the parameter of the likelihood, z (..., D) → (..., *event)."""
+        """Compute the parameter of the likelihood, z (..., D) → (..., *parameter)."""
         return at_least_float32(self.decoder(z))
 
     def decoder_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the same at z (B, D), and its derivative by each latent, (D, B, *event)."""
+        """Compute the same at z (B, D), and its derivative by each latent, (D, B, *parameter)."""
         parameter, jacobian = decoder_network(self.decoder).jacobian(z)
         return at_least_float32(parameter), at_least_float32(jacobian)
 
@@ -256,7 +263,9 @@ def least_weights(config: ModelConfig, event_shape: tuple[int, ...]) -> int:
     if config.has_own_network:
         return 0
     kind, family = NETWORK_KINDS[config.network], POSTERIOR_FAMILIES[config.posterior]
-    networks = kind.least_weights(config, event_shape, sum(family.sizes(config.latents)))
+    parameter_shape = likelihood_class(config).parameter_shape(event_shape)
+    outputs = sum(family.sizes(config.latents))
+    networks = kind.least_weights(config, event_shape, parameter_shape, outputs)
     prior = PRIOR_CLASSES[config.prior].least_weights(config, event_shape)
     return networks + prior + family.least_weights(config.latents)
 
@@ -267,7 +276,8 @@ def _built_in(
     kind = NETWORK_KINDS[config.network]
     sizes = POSTERIOR_FAMILIES[config.posterior].sizes(config.latents)
     encoder = kind.encoder(config, event_shape, sizes, generator)
-    return encoder, kind.decoder(config, event_shape, generator)
+    parameter_shape = likelihood_class(config).parameter_shape(event_shape)
+    return encoder, kind.decoder(config, parameter_shape, generator)
 
 
 def _pair(made: object, network: NetworkFactory) -> tuple[nn.Module, nn.Module]:

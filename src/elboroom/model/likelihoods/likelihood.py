@@ -41,6 +41,11 @@ class Likelihood(ABC):
         """Return True where the likelihood accepts a value of x; by default everywhere."""
         return torch.ones_like(x, dtype=torch.bool)
 
+    @classmethod
+    def parameter_shape(cls, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the decoder's output for one event; by default the event's own."""
+        return event_shape
+
     @staticmethod
     def parameter_of(mean: Tensor) -> Tensor:
         """Compute the parameter whose mean is a given image; by default the image itself."""
