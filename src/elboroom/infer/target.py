@@ -1,5 +1,6 @@
 """The target of inference: log p(x_seen, z) of a batch of rows, as a function of z alone."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -29,9 +30,9 @@ class Target:
     Unseen pixels are integrated out; pixels that no row sees are not decoded.
 
     Attributes:
-        model: the model, its decoder restricted to the P pixels that some row sees.
-        x: (B, P).
-        mask: (B, P), True where seen; None if all are.
+        model: the model, its decoder restricted to the pixels that some row sees.
+        x: (B, *event), in most cases (B, P) with the P pixels.
+        mask: like x, True where seen; None if all are.
         given: the data and the mask (B, *event) that the target was made from.
         source: the model that the target was made from.
         products: data type of the decoder's matrix products.
@@ -150,11 +151,11 @@ class Target:
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the gradient (B, D) and the Gauss–Newton precision (B, D, D) at z (B, D).
 
-        With l the decoder's output and J = ∂l/∂z, the precision is P + Jᵀ W J, where W is the
+        With l (L,) the decoder's output and J = ∂l/∂z, the precision is P + Jᵀ W J, where W is the
         likelihood's Fisher information (Schraudolph, 2002) and P the prior's precision. It is
         −∇² log p(x_seen, z) without the decoder's second derivatives, and is positive definite.
         """
-        rows = max(1, _JACOBIAN // (self.latents * self.x.shape[1:].numel()))
+        rows = max(1, _JACOBIAN // (self.latents * math.prod(self.model.parameter_shape)))
         chunks = torch.arange(len(z), device=z.device).split(rows)
         parts = [self.rows(chunk)._curvature(z[chunk]) for chunk in chunks]
         gradient, precision = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -167,7 +168,7 @@ class Target:
         likelihood = self.model.likelihood(parameter)
         score = likelihood.score(self.x, self.mask).flatten(1)
         information = likelihood.information(self.mask).flatten(1)
-        jacobian = jacobian.flatten(2).transpose(0, 1)  # (B, D, P)
+        jacobian = jacobian.flatten(2).transpose(0, 1)  # (B, D, L)
         slope, prior_precision = self.model.prior.curvature(z)
         # ∇ log p(x, z) = Jᵀ ∂ log p(x | l)/∂l + ∇ log p(z)
         gradient = (jacobian @ score[..., None])[..., 0] + slope

@@ -13,7 +13,13 @@ from elboroom.errors import UsageError, require_instance
 from elboroom.model.factory import NetworkFactory, made_by, name_of, named_factory
 from elboroom.model.from_config_arguments import require_arguments
 from elboroom.model.initial_images import require_images
-from elboroom.model.likelihoods import Bernoulli, Likelihood, ObservationModel, observation_model
+from elboroom.model.likelihoods import (
+    Bernoulli,
+    Likelihood,
+    ObservationModel,
+    likelihood_class,
+    observation_model,
+)
 from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, EncoderNetwork, decoder_network
 from elboroom.model.networks.layers import as_input_of, at_least_float32, widen
 from elboroom.model.own_parts import check_parts, example_of, require_parts
@@ -35,7 +41,8 @@ class VAE(nn.Module):
     Args:
         encoder: x (B, *event) → the parameters of q. For a diagonal Gaussian these are its mean
             and log standard deviation, each (B, D).
-        decoder: z (..., D) → the likelihood's parameter (..., *event).
+        decoder: z (..., D) → the likelihood's parameter, (..., *parameter). Its shape is that of x
+            for most likelihoods: see `Likelihood.parameter_shape`.
         latents: D.
         likelihood: the decoder's output → density of x: an `ObservationModel`, which knows the
             data's units, or a class or function, which is wrapped in one.
@@ -44,7 +51,7 @@ class VAE(nn.Module):
         family: the encoder's parameters → q; a diagonal Gaussian by default.
 
     Attributes:
-        event_shape: shape of x, as the decoder returns it.
+        event_shape: shape of x.
         widest_activation: the largest number of values that a layer of the user's own decoder has
             for one z; 0 for a decoder that states it.
 
@@ -122,9 +129,7 @@ class VAE(nn.Module):
             likelihood.measure(statistics)
         has_bias = network is None or decoder_network(decoder).output_bias is not None
         if config.data_bias and has_bias:
-            mean = None if statistics is None else statistics.mean.float()
-            mean = require_images(mean, event_shape, "decoder's output", likelihood.middle)
-            start = likelihood.density.parameter_of(likelihood.standardise(mean))
+            start = _start(likelihood, statistics, event_shape)
             _set_output_bias(decoder_network(decoder), start)
         if images is not None:
             _require_units(likelihood)
@@ -177,6 +182,11 @@ class VAE(nn.Module):
         for part in self.children():
             part._apply(fn if part is self.encoder or part is self.decoder else wide, recurse)
         return self
+
+    @property
+    def parameter_shape(self) -> tuple[int, ...]:
+        """The shape of the decoder's output for one z, as the class of the densities states it."""
+        return self.likelihood.density.parameter_shape(self.event_shape)
 
     @property
     def draws_globally(self) -> bool:
@@ -237,11 +247,11 @@ class VAE(nn.Module):
         return self.likelihood(self.decoder_output(z))
 
     def decoder_output(self, z: Tensor) -> Tensor:
-        """Compute the parameter of the likelihood, z (..., D) → (..., *event)."""
+        """Compute the parameter of the likelihood, z (..., D) → (..., *parameter)."""
         return self.decoder(as_input_of(self.decoder, z)).to(at_least_float32(z))
 
     def decoder_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the same at z (B, D), and its derivative by each latent, (D, B, *event)."""
+        """Compute the same at z (B, D), and its derivative by each latent, (D, B, *parameter)."""
         given, like = as_input_of(self.decoder, z), at_least_float32(z)
         parameter, jacobian = decoder_network(self.decoder).jacobian(given)
         return parameter.to(like), jacobian.to(like)
@@ -278,7 +288,9 @@ def least_weights(config: ModelConfig, event_shape: tuple[int, ...]) -> int:
     if config.has_own_network:
         return 0
     kind, family = NETWORK_KINDS[config.network], POSTERIOR_FAMILIES[config.posterior]
-    networks = kind.least_weights(config, event_shape, sum(family.sizes(config.latents)))
+    parameter_shape = likelihood_class(config).parameter_shape(event_shape)
+    outputs = sum(family.sizes(config.latents))
+    networks = kind.least_weights(config, event_shape, parameter_shape, outputs)
     prior = PRIOR_CLASSES[config.prior].least_weights(config, event_shape)
     return networks + prior + family.least_weights(config.latents)
 
@@ -289,7 +301,8 @@ def _built_in(
     kind = NETWORK_KINDS[config.network]
     sizes = POSTERIOR_FAMILIES[config.posterior].sizes(config.latents)
     encoder = kind.encoder(config, event_shape, sizes, generator)
-    return encoder, kind.decoder(config, event_shape, generator)
+    parameter_shape = likelihood_class(config).parameter_shape(event_shape)
+    return encoder, kind.decoder(config, parameter_shape, generator)
 
 
 def _pair(made: object, network: NetworkFactory) -> tuple[nn.Module, nn.Module]:
@@ -342,6 +355,18 @@ def _require_units(likelihood: ObservationModel) -> None:
             why="the encoder sees standardised values, and the units of the data are not known",
             fix="give VAE.from_config the statistics of the training part",
         )
+
+
+def _start(
+    likelihood: ObservationModel, statistics: Statistics | None, event_shape: tuple[int, ...]
+) -> Tensor:
+    """Return the parameter of independent values with the means of the training part."""
+    mean = None if statistics is None else statistics.mean.float()
+    mean = require_images(mean, event_shape, "decoder's output", likelihood.middle)
+    assert statistics is not None
+    scale = 1.0 if likelihood.units is None else likelihood.units.scale
+    std = statistics.std.float().nan_to_num() / scale
+    return likelihood.density.parameter_of(likelihood.standardise(mean), std)
 
 
 def _set_output_bias(decoder: DecoderNetwork, parameter: Tensor) -> None:

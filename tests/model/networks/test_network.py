@@ -155,5 +155,5 @@ def test_a_network_without_an_output_bias_cannot_start_at_the_mean(monkeypatch):
 def test_a_kind_has_its_least_weights_or_more(name):
     config = ModelConfig(3, (9, 9), network=name)
     built = VAE.from_config(config, EVENT, generator=generator())
-    least = NETWORK_KINDS[name].least_weights(config, EVENT, 6)
+    least = NETWORK_KINDS[name].least_weights(config, EVENT, EVENT, 6)
     assert 9 * (math.prod(EVENT) + 3) * 2 < least < sum(p.numel() for p in built.parameters())

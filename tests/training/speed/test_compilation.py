@@ -62,7 +62,7 @@ class ManyValues(DecoderNetwork):
     def forward(self, z: Tensor) -> Tensor:
         return z
 
-    def values_outside_products(self, event_shape: tuple[int, ...]) -> int:
+    def values_outside_products(self, parameter_shape: tuple[int, ...]) -> int:
         return 10_000
 
 

@@ -10,7 +10,7 @@ class DecoderAdapter(DecoderNetwork):
     """The members of `DecoderNetwork` for any module, which is not changed.
 
     Args:
-        module: z (..., D) → the parameter of the likelihood, (..., *event).
+        module: z (..., D) → the parameter of the likelihood, (..., *parameter).
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -28,7 +28,7 @@ class DecoderAdapter(DecoderNetwork):
         return max((a.out_features for a in layers if isinstance(a, nn.Linear)), default=0)
 
     def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, *event)."""
+        """Compute the parameter at z (B, D), and its derivatives by z, (D, B, *parameter)."""
         return push(self._module[0], z, tangent_basis(z))
 
 

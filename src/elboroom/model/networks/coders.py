@@ -43,21 +43,21 @@ class Encoder(EncoderNetwork):
 
 
 class Decoder(DecoderNetwork):
-    """z (..., D) → the parameter of the likelihood, (..., *event).
+    """z (..., D) → the parameter of the likelihood, (..., *parameter).
 
     Args:
         trunk: the network; its last layer is linear.
-        event_shape: shape of x.
+        parameter_shape: shape of the output, that of x for most likelihoods.
     """
 
-    def __init__(self, trunk: nn.Sequential, event_shape: tuple[int, ...]) -> None:
+    def __init__(self, trunk: nn.Sequential, parameter_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.trunk = trunk
-        self.event_shape = event_shape
+        self.parameter_shape = parameter_shape
 
     def forward(self, z: Tensor) -> Tensor:
         """Compute the parameter, in float32 even where layers compute in bfloat16."""
-        return at_least_float32(self.trunk(z)).unflatten(-1, self.event_shape)
+        return at_least_float32(self.trunk(z)).unflatten(-1, self.parameter_shape)
 
     @property
     def widest_activation(self) -> int:
@@ -66,33 +66,33 @@ class Decoder(DecoderNetwork):
 
     @property
     def output_bias(self) -> nn.Parameter:
-        """The bias of the last layer, one value for each pixel."""
+        """The bias of the last layer, one value for each entry of the output."""
         return self._output.bias
 
     def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, *event).
+        """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, *parameter).
 
         Raises:
             UsageError: a batch normalisation is in training mode.
         """
         require_eval_mode(self)
         value, tangents = push(self.trunk, z, tangent_basis(z))
-        shape = self.event_shape
+        shape = self.parameter_shape
         return (
             at_least_float32(value).unflatten(-1, shape),
             at_least_float32(tangents).unflatten(-1, shape),
         )
 
-    def restricted_to(self, pixels: Tensor) -> "Decoder":
-        """Return the decoder of some pixels, z (..., D) → (..., P), without gradients.
+    def restricted_to(self, entries: Tensor) -> "Decoder":
+        """Return the decoder of some entries of the flat output, without gradients.
 
-        The last layer keeps only the rows of these pixels, so the others cost nothing.
+        The last layer keeps only the rows of these entries, so the others cost nothing.
         """
-        last = self._output
-        rows = empty_linear(last.in_features, len(pixels))
-        rows.weight = nn.Parameter(last.weight.detach()[pixels], requires_grad=False)
-        rows.bias = nn.Parameter(last.bias.detach()[pixels], requires_grad=False)
-        return Decoder(nn.Sequential(*list(self.trunk)[:-1], rows), (len(pixels),))
+        last, flat = self._output, entries.flatten()
+        rows = empty_linear(last.in_features, len(flat))
+        rows.weight = nn.Parameter(last.weight.detach()[flat], requires_grad=False)
+        rows.bias = nn.Parameter(last.bias.detach()[flat], requires_grad=False)
+        return Decoder(nn.Sequential(*list(self.trunk)[:-1], rows), tuple(entries.shape))
 
     @property
     def _output(self) -> nn.Linear:
@@ -121,11 +121,11 @@ class FullyConnected(NetworkKind):
         return Encoder(self.trunk(widths, config, generator), sizes)
 
     def decoder(
-        self, config: ModelConfig, event_shape: tuple[int, ...], generator: torch.Generator
+        self, config: ModelConfig, parameter_shape: tuple[int, ...], generator: torch.Generator
     ) -> Decoder:
-        """Build a decoder."""
-        widths = _decoder_widths(config, event_shape)
-        return Decoder(self.trunk(widths, config, generator), event_shape)
+        """Build a decoder whose output has the shape of the likelihood's parameter."""
+        widths = _decoder_widths(config, parameter_shape)
+        return Decoder(self.trunk(widths, config, generator), parameter_shape)
 
     def trunk(
         self, widths: Sequence[int], config: ModelConfig, generator: torch.Generator
@@ -134,10 +134,16 @@ class FullyConnected(NetworkKind):
         hidden = self.hidden(widths[:-1], config, generator)
         return nn.Sequential(*hidden, linear(widths[-2], widths[-1], generator))
 
-    def least_weights(self, config: ModelConfig, event_shape: tuple[int, ...], outputs: int) -> int:
+    def least_weights(
+        self,
+        config: ModelConfig,
+        event_shape: tuple[int, ...],
+        parameter_shape: tuple[int, ...],
+        outputs: int,
+    ) -> int:
         """Count one matrix for each layer; gated and residual layers have more."""
         encoder = _encoder_widths(config, event_shape, outputs)
-        decoder = _decoder_widths(config, event_shape)
+        decoder = _decoder_widths(config, parameter_shape)
         return sum(a * b for a, b in (*pairwise(encoder), *pairwise(decoder)))
 
 
@@ -182,5 +188,5 @@ def _encoder_widths(config: ModelConfig, event_shape: tuple[int, ...], outputs: 
     return [math.prod(event_shape), *config.hidden, outputs]
 
 
-def _decoder_widths(config: ModelConfig, event_shape: tuple[int, ...]) -> list[int]:
-    return [config.latents, *config.hidden[::-1], math.prod(event_shape)]
+def _decoder_widths(config: ModelConfig, parameter_shape: tuple[int, ...]) -> list[int]:
+    return [config.latents, *config.hidden[::-1], math.prod(parameter_shape)]

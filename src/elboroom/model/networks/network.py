@@ -24,10 +24,11 @@ class EncoderNetwork(nn.Module, ABC):
 
 
 class DecoderNetwork(nn.Module, ABC):
-    """z (..., D) → the parameter of the likelihood, (..., *event).
+    """z (..., D) → the parameter of the likelihood, (..., *parameter).
 
-    Any number of leading axes must work, and each z is computed alone in evaluation mode. The
-    output may have 16 bits: `VAE` widens it.
+    *parameter is `Likelihood.parameter_shape(event_shape)`, for most likelihoods the event's. Any
+    number of leading axes must work, and each z is computed alone in evaluation mode. The output
+    may have 16 bits: `VAE` widens it.
     """
 
     @abstractmethod
@@ -44,26 +45,27 @@ class DecoderNetwork(nn.Module, ABC):
 
     @property
     def output_bias(self) -> nn.Parameter | None:
-        """The bias added to the output, as a flat event, which `data_bias` sets; None if none."""
+        """The bias added to the flat output, which `data_bias` sets; None if none."""
         return None
 
-    def restricted_to(self, pixels: Tensor) -> "DecoderNetwork | None":
-        """Return a decoder of some pixels only, z (..., D) → (..., P); None if there is none.
+    def restricted_to(self, entries: Tensor) -> "DecoderNetwork | None":
+        """Return a decoder of some entries of the output only; None if there is none.
 
-        `pixels` (P,) index the flat event. Without such a decoder, inference decodes all pixels.
+        `entries` index the flat output, and their shape is that of the new one. Without such a
+        decoder, inference decodes all pixels.
         """
         return None
 
-    def values_outside_products(self, event_shape: tuple[int, ...]) -> int:
+    def values_outside_products(self, parameter_shape: tuple[int, ...]) -> int:
         """Count the values for one z that are computed outside of matrix products.
 
         Compiling saves passes over these values, and `--compile auto` decides by them. By default
-        they are the decoded pixels, as in fully connected networks.
+        they are the outputs, as in fully connected networks.
         """
-        return math.prod(event_shape)
+        return math.prod(parameter_shape)
 
     def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, *event).
+        """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, *parameter).
 
         By default PyTorch differentiates it.
 
@@ -99,12 +101,18 @@ class NetworkKind(ABC):
 
     @abstractmethod
     def decoder(
-        self, config: ModelConfig, event_shape: tuple[int, ...], generator: torch.Generator
+        self, config: ModelConfig, parameter_shape: tuple[int, ...], generator: torch.Generator
     ) -> DecoderNetwork:
-        """Build a decoder."""
+        """Build a decoder whose output has the shape of the likelihood's parameter."""
 
     @abstractmethod
-    def least_weights(self, config: ModelConfig, event_shape: tuple[int, ...], outputs: int) -> int:
+    def least_weights(
+        self,
+        config: ModelConfig,
+        event_shape: tuple[int, ...],
+        parameter_shape: tuple[int, ...],
+        outputs: int,
+    ) -> int:
         """Count the weights of both networks, at least, without building them.
 
         `outputs` is the number of values that the encoder computes for a row.
