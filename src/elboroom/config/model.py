@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import arg
 
@@ -47,6 +47,9 @@ class ModelConfig:
             metavar=f"{{{','.join(NETWORKS)},{FACTORY}}}",
         ),
     ] = "mlp"
+    channels: tuple[int, ...] | Literal["auto"] = "auto"
+    """Channels of a conv network after each halving of a picture's sides. auto halves them until
+    both are 8 or less: 32 channels, which the last two halvings double."""
     normalisation: Annotated[
         Normalisation, arg(help=listed("Normalisation before each activation.", NORMALISATIONS))
     ] = "none"
@@ -104,6 +107,16 @@ class ModelConfig:
             "hidden",
             self.hidden,
             "the same width for every block with --network residual",
+        )
+        is_conv = self.network == "conv"
+        wide = self.channels == "auto" or (is_conv and all(c >= 1 for c in self.channels or (0,)))
+        require(wide, "channels", self.channels, "auto, or widths of 1 or more with --network conv")
+        fits = self.normalisation != ("batch" if is_conv else "group")
+        require(
+            fits or self.has_own_network,
+            "normalisation",
+            self.normalisation,
+            "none, layer or group with --network conv, and none, layer or batch with any other",
         )
         require(
             self.prior != "vamp" or self.normalisation != "batch",

@@ -1,6 +1,7 @@
 """The layers of networks. A given generator draws all initial weights."""
 
 from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
 
+_Layer = TypeVar("_Layer", bound=nn.Module)
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
@@ -16,6 +18,7 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "softplus": nn.Softplus,
     "identity": nn.Identity,
 }
+_CHANNELS_OF_A_GROUP = 16
 
 
 def linear(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
@@ -23,9 +26,22 @@ def linear(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Linear:
 
     In the reference experiment this ends 5 nats above N(0, 0.01²) initial weights.
     """
-    layer = empty_linear(fan_in, fan_out)
+    return _drawn(empty_linear(fan_in, fan_out), generator)
+
+
+def convolution(
+    fan_in: int, fan_out: int, kernel: int, generator: torch.Generator, **options: Any
+) -> nn.Conv2d:
+    """Return a convolution whose initial weights and biases are drawn like those of `linear`."""
+    layer = nn.Conv2d(fan_in, fan_out, kernel, device="meta", **options).to_empty(device="cpu")
+    return _drawn(layer, generator)
+
+
+def _drawn(layer: _Layer, generator: torch.Generator) -> _Layer:
+    """Draw the parameters of a layer uniform on ±1/√n, for n inputs of each output."""
+    bound = cast(Tensor, layer.weight)[0].numel() ** -0.5
     for parameter in layer.parameters():
-        nn.init.uniform_(parameter, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
     return layer
 
 
@@ -55,8 +71,26 @@ class BatchNorm(nn.BatchNorm1d):
 
 def nonlinearity(config: ModelConfig, width: int) -> list[nn.Module]:
     """Return the normalisation of `width` units, if any, and the activation."""
-    norms = {"none": [], "layer": [nn.LayerNorm], "batch": [BatchNorm]}[config.normalisation]
-    return [*(norm(width) for norm in norms), _ACTIVATIONS[config.activation]()]
+    norms = {"none": [], "layer": [nn.LayerNorm], "batch": [BatchNorm], "group": [group_norm]}
+    layers = [norm(width) for norm in norms[config.normalisation]]
+    return [*layers, _ACTIVATIONS[config.activation]()]
+
+
+def map_nonlinearity(config: ModelConfig, channels: int) -> list[nn.Module]:
+    """Return the same for feature maps (B, channels, h, w), where a row's units are all values."""
+    if config.normalisation == "layer":
+        return [nn.GroupNorm(1, channels), _ACTIVATIONS[config.activation]()]
+    return nonlinearity(config, channels)
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Return a normalisation of equal groups of channels, (B, channels, ...) → the same shape.
+
+    Wu & He, *Group Normalization* (2018). A group has 16 channels, or more where they do not divide
+    evenly. On processors, smaller groups take several times as long.
+    """
+    most = max(1, channels // _CHANNELS_OF_A_GROUP)
+    return nn.GroupNorm(next(g for g in range(most, 0, -1) if channels % g == 0), channels)
 
 
 class Gated(nn.Module):
