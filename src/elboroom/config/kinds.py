@@ -121,7 +121,12 @@ FACTORY_HELP = (
 )
 
 LikelihoodName = Literal[
-    "auto", "bernoulli", "continuous-bernoulli", "gaussian", "discretized-logistic"
+    "auto",
+    "bernoulli",
+    "continuous-bernoulli",
+    "gaussian",
+    "discretized-logistic",
+    "discretized-logistic-mixture",
 ]
 LIKELIHOODS: dict[LikelihoodName, str] = {
     "auto": "by the values: bernoulli for 0 and 1, discretized-logistic for bytes, else gaussian",
@@ -129,6 +134,8 @@ LIKELIHOODS: dict[LikelihoodName, str] = {
     "continuous-bernoulli": "values in [0, 1]",
     "gaussian": "real values",
     "discretized-logistic": "the 256 grey levels",
+    "discretized-logistic-mixture": "the same as ten components for each pixel, whose channels "
+    "share the component, for colour",
 }
 
 LIKELIHOOD_OF_VALUES: dict[ValueKind, LikelihoodName] = {

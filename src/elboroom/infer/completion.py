@@ -41,7 +41,7 @@ def complete(
 ) -> Completion:
     """Fill in the unseen pixels of `x` (B, *event), through draws of z from `posterior`.
 
-    p(x_unseen | x_seen) = ∫ p(x_unseen | z) p(z | x_seen) dz: each draw has its own z.
+    p(x_unseen | x_seen) = ∫ p(x_unseen | z, x_seen) p(z | x_seen) dz: each draw has its own z.
 
     Raises:
         UsageError: if data or mask do not fit the model, `mask` is None, the posterior was inferred
@@ -57,8 +57,9 @@ def complete(
     mean, invented = x.clone(), x.expand(draws, *x.shape).clone()
     z = posterior.sample(_MEAN_DRAWS)
     for rows in chunks(model, x, z):
-        mean[rows] = model.decode(z[:, rows]).mean.mean(0)
+        mean[rows] = model.decode(z[:, rows]).given(x[rows], mask[rows]).mean.mean(0)
     z = posterior.sample(draws)
     for rows in chunks(model, x, z):
-        invented[:, rows] = model.decode(z[:, rows]).sample(generator)
+        unseen = model.decode(z[:, rows]).given(x[rows], mask[rows])
+        invented[:, rows] = unseen.sample(generator)
     return Completion(torch.where(mask, x, mean), torch.where(mask, x, invented))

@@ -280,11 +280,14 @@ class _Case:
         )
 
     def score(self, parts: list[_Draws], mixed: Tensor | None = None) -> CompletionScore:
-        """Compute log Σ_k w_k p(x_unseen | z_k) / Σ_k w_k; `mixed` is False for stuck chains."""
-        unseen = Target.of(self.model, self.x, self.known & ~self.seen)
+        """Compute log Σ_k w_k p(x_unseen | z_k, x_seen) / Σ_k w_k.
+
+        `mixed` is False for stuck chains.
+        """
         log_w = [part.log_weights - math.log(part.count) for part in parts]
-        # log w_k + log p(x_unseen | z_k)
-        log_wp = [w + _log_likelihood(unseen, part.z) for part, w in zip(parts, log_w, strict=True)]
+        # log w_k + log p(x_unseen | z_k, x_seen)
+        log_p = (self._log_likelihood(part.z) for part in parts)
+        log_wp = [w + p for w, p in zip(log_w, log_p, strict=True)]
         log_terms, log_weights = _pooled(log_wp), _pooled(log_w)
         total = log_weights.logsumexp(0)
         log_prob = log_terms.logsumexp(0) - total
@@ -302,6 +305,16 @@ class _Case:
         return CompletionScore(
             log_prob, variance.sqrt(), kinds, ess.amin(0), k_hat.amax(0), self.rhat
         )
+
+    def _log_likelihood(self, z: Tensor) -> Tensor:
+        """Compute log p(x_unseen | z, x_seen) in nats, z (T, C, B, D) → (T, C, B)."""
+        sites = self.model.likelihood.density.sites(self.known & ~self.seen)
+        whole = _log_likelihood(Target.of(self.model, self.x, sites & self.known), z)
+        beside = sites & self.seen
+        if not beside.any():
+            return whole
+        # log p(x_unseen | z, x_seen) = log p(x | z) − log p(x_seen | z), on sites with both
+        return whole - _log_likelihood(Target.of(self.model, self.x, beside), z)
 
     @property
     def _complete(self) -> Tensor:

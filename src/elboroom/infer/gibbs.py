@@ -126,13 +126,14 @@ class _Images:
     def completed(
         self, z: Tensor, parameter: Tensor, accepted: Tensor, generator: torch.Generator
     ) -> "_Walkers":
-        """Return walkers at z, their unseen pixels drawn from p(x_unseen | z)."""
+        """Return walkers at z, their unseen pixels drawn from p(x_unseen | z, x_seen)."""
 
-        def invent(parameter: Tensor) -> Tensor:
-            return self.model.likelihood(parameter).sample(generator)
+        def invent(parameter: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+            return self.model.likelihood(parameter).given(x[None], mask[None]).sample(generator)
 
         # Mapping over rows draws all of them with the same noise.
-        invented = torch.vmap(invent, in_dims=1, out_dims=1, randomness="same")(parameter)
+        each_row = torch.vmap(invent, in_dims=(1, 0, 0), out_dims=1, randomness="same")
+        invented = each_row(parameter, self.x, self.mask)
         return _Walkers(torch.where(self.mask, self.x, invented), z, parameter, accepted)
 
     def encode(self, x: Tensor) -> "_Encoded":

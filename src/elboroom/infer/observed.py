@@ -129,24 +129,23 @@ def require_seen_values(model: VAE, values: Tensor, name: str = "seen") -> None:
 def restrict_to_observed(
     model: VAE, x: Tensor, mask: Tensor | None
 ) -> tuple[VAE, Tensor, Tensor | None]:
-    """Restrict model, data and mask to the pixels that some row sees, as vectors (B, P).
+    """Restrict model, data and mask to the pixels that some row sees, in most cases (B, P).
 
     A pixel that no row sees adds nothing to any density, so it need not be decoded. If nothing is
     seen at all, one unseen pixel is kept, because empty tensors would need special cases later.
     """
     if mask is None:
         return model.fixed(), x, mask
-    flat = mask.flatten(1)
-    needed = flat.any(0)
-    needed[0] |= ~needed.any()
-    pixels = needed.nonzero()[:, 0]
-    decoder = decoder_network(model.decoder).restricted_to(pixels)
-    likelihood = model.likelihood.restricted_to(pixels, tuple(x.shape[1:]))
+    needed = mask.any(0)
+    needed.view(-1)[0] |= ~needed.any()
+    values, entries = model.likelihood.density.restriction(needed)
+    decoder = decoder_network(model.decoder).restricted_to(entries)
+    likelihood = model.likelihood.restricted_to(values, tuple(x.shape[1:]))
     if decoder is None or likelihood is None:
         return model.fixed(), x, mask
-    small = model.fixed(decoder, likelihood, (len(pixels),))
-    seen = flat[:, pixels]
-    return small, x.flatten(1)[:, pixels], None if seen.all() else seen
+    small = model.fixed(decoder, likelihood, tuple(values.shape))
+    seen = mask.flatten(1)[:, values]
+    return small, x.flatten(1)[:, values], None if seen.all() else seen
 
 
 def _as_numbers(x: Array, model: VAE) -> Tensor:

@@ -29,9 +29,9 @@ class Target:
     Unseen pixels are integrated out; pixels that no row sees are not decoded.
 
     Attributes:
-        model: the model, its decoder restricted to the P pixels that some row sees.
-        x: (B, P).
-        mask: (B, P), True where seen; None if all are.
+        model: the model, its decoder restricted to the pixels that some row sees.
+        x: (B, *event), in most cases (B, P) with the P pixels.
+        mask: like x, True where seen; None if all are.
         given: the data and the mask (B, *event) that the target was made from.
         source: the model that the target was made from.
         products: data type of the decoder's matrix products.
@@ -138,7 +138,7 @@ class Target:
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the gradient (B, D) and the Gauss–Newton precision (B, D, D) at z (B, D).
 
-        With l the decoder's output and J = ∂l/∂z, the precision is P + Jᵀ W J, where W is the
+        With l (L,) the decoder's output and J = ∂l/∂z, the precision is P + Jᵀ W J, where W is the
         likelihood's Fisher information (Schraudolph, 2002) and P the prior's precision. It is
         −∇² log p(x_seen, z) without the decoder's second derivatives, and is positive definite.
         """
@@ -155,7 +155,7 @@ class Target:
         likelihood = self.model.likelihood(parameter)
         score = likelihood.score(self.x, self.mask).flatten(1)
         information = likelihood.information(self.mask).flatten(1)
-        jacobian = jacobian.flatten(2).transpose(0, 1)  # (B, D, P)
+        jacobian = jacobian.flatten(2).transpose(0, 1)  # (B, D, L)
         slope, prior_precision = self.model.prior.curvature(z)
         # ∇ log p(x, z) = Jᵀ ∂ log p(x | l)/∂l + ∇ log p(z)
         gradient = (jacobian @ score[..., None])[..., 0] + slope

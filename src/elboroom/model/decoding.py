@@ -1,5 +1,6 @@
 """The number of z that are decoded together."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -22,8 +23,9 @@ def decoded_at_a_time(model: VAE, x: Tensor) -> int:
 
 def values_of_one(model: VAE, x: Tensor) -> int:
     """Return the largest number of values that x (B, *event) or a layer has for one z."""
+    outer = x.shape[1:].numel(), math.prod(model.parameter_shape)
     decoder = decoder_network(model.decoder)
-    return max(x.shape[1:].numel(), decoder.widest_activation, model.widest_activation)
+    return max(*outer, decoder.widest_activation, model.widest_activation)
 
 
 def chunks(model: VAE, x: Tensor, z: Tensor) -> Iterator[Tensor]:

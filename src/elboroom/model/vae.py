@@ -123,9 +123,7 @@ class VAE(nn.Module):
             likelihood.measure(statistics)
         has_bias = network is None or decoder_network(decoder).output_bias is not None
         if config.data_bias and has_bias:
-            mean = None if statistics is None else statistics.mean.float()
-            mean = require_images(mean, event_shape, "decoder's output", likelihood.middle)
-            start = likelihood.density.parameter_of(likelihood.standardise(mean))
+            start = _start(likelihood, statistics, event_shape)
             _set_output_bias(decoder_network(decoder), start)
         if images is not None:
             _require_units(likelihood)
@@ -164,6 +162,11 @@ class VAE(nn.Module):
         model = cls.__new__(cls)
         model._assemble(event_shape, *parts)
         return model
+
+    @property
+    def parameter_shape(self) -> tuple[int, ...]:
+        """The shape of the decoder's output for one z, as the class of the densities states it."""
+        return self.likelihood.density.parameter_shape(self.event_shape)
 
     @property
     def draws_globally(self) -> bool:
@@ -328,6 +331,18 @@ def _require_units(likelihood: ObservationModel) -> None:
             why="the encoder sees standardised values, and the units of the data are not known",
             fix="give VAE.from_config the statistics of the training part",
         )
+
+
+def _start(
+    likelihood: ObservationModel, statistics: Statistics | None, event_shape: tuple[int, ...]
+) -> Tensor:
+    """Return the parameter of independent values with the means of the training part."""
+    mean = None if statistics is None else statistics.mean.float()
+    mean = require_images(mean, event_shape, "decoder's output", likelihood.middle)
+    assert statistics is not None
+    scale = 1.0 if likelihood.units is None else likelihood.units.scale
+    std = statistics.std.float().nan_to_num() / scale
+    return likelihood.density.parameter_of(likelihood.standardise(mean), std)
 
 
 def _set_output_bias(decoder: DecoderNetwork, parameter: Tensor) -> None:

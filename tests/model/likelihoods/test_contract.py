@@ -22,10 +22,14 @@ from elboroom.model.likelihoods import (
     observation_model,
     require_support,
 )
+from elboroom.model.vae import VAE
 from tests.support.oracles import assert_rejected
 
-each_name = pytest.mark.parametrize("name", LIKELIHOOD_CLASSES)
 EVENT = (1, 4, 4)
+each_name = pytest.mark.parametrize("name", LIKELIHOOD_CLASSES)
+# Those whose values are independent given z, and have an entry of the parameter each.
+APART = [name for name, kind in LIKELIHOOD_CLASSES.items() if kind.parameter_shape(EVENT) == EVENT]
+each_name_apart = pytest.mark.parametrize("name", APART)
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def assert_per_value(likelihood, x, mask):
         torch.testing.assert_close(found.flatten(2)[..., place], expected)
 
 
-@each_name
+@each_name_apart
 @pytest.mark.parametrize("scale", [(), (2, 1, 1), (2, 2, 3)])
 @pytest.mark.parametrize("standardised", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
@@ -136,6 +140,30 @@ def test_a_planted_bug_in_the_log_densities_of_values_is_noticed(monkeypatch):
     assert_rejected(lambda: assert_per_value(Standardised(inner, units), x, None))
 
 
+@each_name
+@pytest.mark.parametrize("event", [(3, 2, 5), (1, 4, 4), (7,)])
+def test_a_decoder_returns_the_shape_that_the_likelihood_states(name, event):
+    g = torch.Generator().manual_seed(0)
+    config = ModelConfig(hidden=(4,), likelihood=name)
+    model = VAE.from_config(config, event, generator=g)
+    kind = model.likelihood.density
+    assert model.decoder_output(torch.zeros(3, 2)).shape == (3, *model.parameter_shape)
+    density = model.decode(torch.zeros(4, 3, 2))
+    assert density.mean.shape == (4, 3, *event)
+    x = density.sample(g)[0]
+    mask = torch.rand(3, *event, generator=g) < 0.5
+    torn = x.masked_fill(~mask, torch.nan)
+    assert kind.parameter_mask(mask).shape == (3, *model.parameter_shape)
+    assert density.score(torn, mask).shape == (4, 3, *model.parameter_shape)
+    information = density.information(mask)
+    assert (information[:, ~kind.parameter_mask(mask)] == 0).all()
+    assert (information >= 0).all()
+    assert kind.sites(mask)[mask].all()
+    # p(x) = p(x_seen) p(x_unseen | x_seen)
+    whole = density.log_prob(torn, mask) + density.given(torn, mask).log_prob(x, ~mask)
+    torch.testing.assert_close(whole, density.log_prob(x))
+
+
 def test_the_class_of_a_function_is_unknown():
     assert ObservationModel(lambda logits: Bernoulli(logits)).density is Likelihood
 
@@ -151,7 +179,7 @@ def test_defaults(part):
     assert defaults == (False, False, True, False)
     image = torch.tensor([0.2, torch.inf])
     assert Laplace.fits(image).all()
-    assert Laplace.parameter_of(image) is image
+    assert Laplace.parameter_of(image, image) is image
     require_support(Laplace, part, "data")
 
 

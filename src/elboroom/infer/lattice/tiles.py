@@ -188,11 +188,12 @@ def _possible_rise(target: Target, z: Tensor, parameter: Tensor, spacing: float)
     at = (probes * strides).sum(-1)
     information = target.model.likelihood(parameter[at]).information().flatten(1)
     steps = torch.stack([parameter[at + s] - parameter[at - s] for s in strides]).flatten(2) / 2
-    pixels = information * steps.square().sum(0)  # (probes, P): h² tr Jᵀ W J, pixel by pixel
+    entries = information * steps.square().sum(0)  # (probes, L): h² tr Jᵀ W J, entry by entry
     if target.mask is None:
-        seen = pixels.sum(1, keepdim=True).expand(-1, len(target))
+        seen = entries.sum(1, keepdim=True).expand(-1, len(target))
     else:
-        seen = pixels @ target.mask.flatten(1).to(pixels).T
+        mask = target.model.likelihood.density.parameter_mask(target.mask)
+        seen = entries @ mask.flatten(1).to(entries).T
     precision = target.model.prior.curvature(z[at])[1].diagonal(dim1=-2, dim2=-1).sum(-1)
     # ½ δᵀ Λ δ ≤ ⅛ D h² tr Λ for |δ_d| ≤ ½ h, with Λ = Jᵀ W J + P
     rise = _CAUTION * latents / 8 * (seen + spacing**2 * precision[:, None])

@@ -9,6 +9,10 @@ from elboroom.errors import UsageError
 from elboroom.model.likelihoods.bernoulli import Bernoulli
 from elboroom.model.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from elboroom.model.likelihoods.discretized_logistic import DiscretizedLogistic
+from elboroom.model.likelihoods.discretized_logistic_mixture import (
+    DiscretizedLogisticMixture,
+    VectorMixture,
+)
 from elboroom.model.likelihoods.gaussian import GaussianPixels
 from elboroom.model.likelihoods.likelihood import Likelihood
 from elboroom.model.likelihoods.noise import LEAST_NOISE, FixedNoise, LearnedNoise
@@ -22,6 +26,7 @@ __all__ = [
     "Bernoulli",
     "ContinuousBernoulli",
     "DiscretizedLogistic",
+    "DiscretizedLogisticMixture",
     "FixedNoise",
     "GaussianPixels",
     "LearnedNoise",
@@ -29,6 +34,7 @@ __all__ = [
     "ObservationModel",
     "Standardised",
     "Units",
+    "VectorMixture",
     "likelihood_class",
     "observation_model",
     "require_support",
@@ -40,6 +46,7 @@ LIKELIHOOD_CLASSES: dict[LikelihoodName, type[Likelihood]] = {
     "continuous-bernoulli": ContinuousBernoulli,
     "gaussian": GaussianPixels,
     "discretized-logistic": DiscretizedLogistic,
+    "discretized-logistic-mixture": DiscretizedLogisticMixture,
 }
 
 
@@ -52,9 +59,11 @@ def observation_model(config: ModelConfig, event_shape: tuple[int, ...]) -> Obse
     """Build the observation model of `config`, whose units are not measured yet.
 
     Raises:
-        UsageError: if channels are to be standardised, and x is a vector.
+        UsageError: if channels are to be standardised, and x is a vector; or the likelihood does
+            not take events of this shape.
     """
-    kind, shared = likelihood_class(config), _shared_by(config.standardise, event_shape)
+    kind = likelihood_class(config).for_events(event_shape)
+    shared = _shared_by(config.standardise, event_shape)
     units = Units(shared) if _is_standardised(config, kind) else None
     if not kind.has_scale:
         return ObservationModel(kind, None, units)

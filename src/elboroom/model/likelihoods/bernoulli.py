@@ -20,8 +20,8 @@ class Bernoulli(ExponentialFamily):
         """Return True where the likelihood accepts a value of x."""
         return (x == 0) | (x == 1)
 
-    @staticmethod
-    def parameter_of(mean: Tensor) -> Tensor:
+    @classmethod
+    def parameter_of(cls, mean: Tensor, std: Tensor) -> Tensor:
         """Compute the logits of a mean image, kept away from 0 and 1."""
         # l = logit E[x]
         return torch.logit(mean.clamp(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))

@@ -26,8 +26,8 @@ class ContinuousBernoulli(ExponentialFamily):
         """Return True where the likelihood accepts a value of x."""
         return (x >= 0) & (x <= 1)
 
-    @staticmethod
-    def parameter_of(mean: Tensor) -> Tensor:
+    @classmethod
+    def parameter_of(cls, mean: Tensor, std: Tensor) -> Tensor:
         """Compute the logits of a mean image by bisection."""
         low, high = torch.full_like(mean, -_LARGEST_LOGIT), torch.full_like(mean, _LARGEST_LOGIT)
         for _ in range(_HALVINGS):

@@ -11,11 +11,12 @@ from torch import Tensor
 class Likelihood(ABC):
     """A density of events x, made from the output of a decoder, the parameter.
 
-    Parameters broadcast over leading axes: (K, B, *event) against data (B, *event).
+    Parameters broadcast over leading axes: (K, B, *parameter) against data (B, *event). *parameter
+    is `parameter_shape(event_shape)`, by default the event's shape with one entry for each value.
 
     Implementing a likelihood:
-        Derive a frozen dataclass from this class. Its first field is the parameter (..., *event);
-        with `has_scale`, its second is a scale that broadcasts to the event. Write the six abstract
+        Derive a frozen dataclass from this class. Its first field is the parameter; with
+        `has_scale`, its second is a scale that broadcasts to the event. Write the six abstract
         members. `mask` is True where a pixel is seen: use `seen` and `total`, so that the value of
         an unseen pixel, which may be NaN, reaches no sum and no gradient.
 
@@ -42,13 +43,45 @@ class Likelihood(ABC):
         return torch.ones_like(x, dtype=torch.bool)
 
     @classmethod
+    def for_events(cls, event_shape: tuple[int, ...]) -> "type[Likelihood]":
+        """Return the class for events of a shape; by default this one."""
+        return cls
+
+    @classmethod
     def parameter_shape(cls, event_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the decoder's output for one event; by default the event's own."""
         return event_shape
 
-    @staticmethod
-    def parameter_of(mean: Tensor) -> Tensor:
-        """Compute the parameter whose mean is a given image; by default the image itself."""
+    @classmethod
+    def parameter_mask(cls, mask: Tensor) -> Tensor:
+        """Return True where an entry of the parameter bears on a seen value, (B, *parameter)."""
+        return mask
+
+    @classmethod
+    def sites(cls, mask: Tensor) -> Tensor:
+        """Return True for the values that depend, given z, on one where `mask` is True.
+
+        By default these are the same: values are independent given z.
+        """
+        return mask
+
+    @classmethod
+    def restriction(cls, needed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what of an event remains where only some values are needed, True, (*event).
+
+        These are the indices of values in the flat event, and those of their entries in the flat
+        parameter. The shapes of both are those of the smaller event and its parameter. By default
+        they are the needed values, as vectors.
+        """
+        values = needed.flatten().nonzero()[:, 0]
+        return values, values
+
+    @classmethod
+    def parameter_of(cls, mean: Tensor, std: Tensor) -> Tensor:
+        """Compute the parameter whose mean is a given image; by default the image itself.
+
+        `std` are standard deviations of the values, for a parameter that has their scale.
+        """
         return mean
 
     @staticmethod
@@ -76,8 +109,8 @@ class Likelihood(ABC):
     def log_prob_per_value(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_i | z) in nats of each seen value, (..., B, *event); 0 where unseen.
 
-        Values are independent given z, so those of an event add up to `log_prob`. By default each
-        value is scored as an event of its own.
+        By default each value is scored as an event of its own. Values are independent given z, so
+        those of an event add up to `log_prob`.
         """
         values: list[Tensor] = [getattr(self, f.name) for f in fields(cast(Any, self))]
         shape = torch.broadcast_shapes(values[0].shape, x.shape)
@@ -86,13 +119,23 @@ class Likelihood(ABC):
         column = None if mask is None else mask.expand_as(x).reshape(-1, 1)
         return alone.log_prob(x.reshape(-1, 1), column).reshape(shape)
 
+    def given(self, x: Tensor, mask: Tensor) -> "Likelihood":
+        """Return the density of unseen values given z and the seen ones of x (B, *event).
+
+        By default it is this density: values are independent given z.
+        """
+        return self
+
     @abstractmethod
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Compute ∂ log p(x_seen | z) by the parameter, (..., B, *event)."""
+        """Compute ∂ log p(x_seen | z) by the parameter, (..., B, *parameter)."""
 
     @abstractmethod
     def information(self, mask: Tensor | None = None) -> Tensor:
-        """Compute the Fisher information of seen pixels on the parameter, (..., B, *event)."""
+        """Compute the Fisher information of seen pixels on the parameter, (..., B, *parameter).
+
+        Only its diagonal is used: entries of the parameter count as independent.
+        """
 
 
 def total(pixels: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:

@@ -73,7 +73,7 @@ class ObservationModel(nn.Module):
         self.is_measured.fill_(True)
 
     def forward(self, parameter: Tensor) -> Likelihood:
-        """Return the density of x for each output of the decoder, (..., *event)."""
+        """Return the density of x for each output of the decoder, (..., *parameter)."""
         inner = (
             self.kind(parameter) if self.noise is None else self.kind(parameter, self.noise.scale)
         )
@@ -84,9 +84,11 @@ class ObservationModel(nn.Module):
         return x if self.units is None else self.units.standardise(x)
 
     def restricted_to(
-        self, pixels: Tensor, event_shape: tuple[int, ...]
+        self, values: Tensor, event_shape: tuple[int, ...]
     ) -> "ObservationModel | None":
-        """Return the model of some values, (P,), of the flat event, for constant parameters.
+        """Return the model of some values of the flat event, for constant parameters.
+
+        The shape of their indices is that of the smaller event: see `Likelihood.restriction`.
 
         Return None if the densities are made by a function, which may know of the event's shape.
         """
@@ -95,9 +97,9 @@ class ObservationModel(nn.Module):
         noise = units = None
         if self.noise is not None:
             scale = self.noise.scale.detach().expand(event_shape)
-            noise = FixedNoise(scale.flatten()[pixels])
+            noise = FixedNoise(scale.flatten()[values])
         if self.units is not None:
-            units = self.units.restricted_to(pixels, event_shape)
+            units = self.units.restricted_to(values, event_shape)
         return ObservationModel(self.kind, noise, units)
 
     __call__: Callable[[Tensor], Likelihood]

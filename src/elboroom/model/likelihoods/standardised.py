@@ -55,11 +55,11 @@ class Units(nn.Module):
         """Compute x = location + scale · y, (..., *event)."""
         return self.location + self.scale * y
 
-    def restricted_to(self, pixels: Tensor, event_shape: tuple[int, ...]) -> "Units":
-        """Return the units of some values, (P,), of the flat event."""
-        small = Units((len(pixels),))
-        small.location = self.location.expand(event_shape).flatten()[pixels]
-        small.scale = self.scale.expand(event_shape).flatten()[pixels]
+    def restricted_to(self, values: Tensor, event_shape: tuple[int, ...]) -> "Units":
+        """Return the units of some values of the flat event, in the shape of their indices."""
+        small = Units(tuple(values.shape))
+        small.location = self.location.expand(event_shape).flatten()[values]
+        small.scale = self.scale.expand(event_shape).flatten()[values]
         return small
 
 
@@ -98,12 +98,16 @@ class Standardised(Likelihood):
         inner = self.inner.log_prob_per_value(self.units.standardise(x), mask)
         return inner - seen(self.units.scale.log().expand_as(x), mask)
 
+    def given(self, x: Tensor, mask: Tensor) -> "Standardised":
+        """Return the density of unseen values given z and the seen ones of x (B, *event)."""
+        return Standardised(self.inner.given(self.units.standardise(x), mask), self.units)
+
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Compute ∂ log p(x_seen | z) by the decoder's output, (..., B, *event)."""
+        """Compute ∂ log p(x_seen | z) by the decoder's output, (..., B, *parameter)."""
         return self.inner.score(self.units.standardise(x), mask)
 
     def information(self, mask: Tensor | None = None) -> Tensor:
-        """Compute the Fisher information of seen values on the output, (..., B, *event)."""
+        """Compute the Fisher information of seen values on the output, (..., B, *parameter)."""
         return self.inner.information(mask)
 
     def _volume(self, x: Tensor, mask: Tensor | None) -> Tensor:

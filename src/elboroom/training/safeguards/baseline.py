@@ -94,10 +94,10 @@ def marginals_of(likelihood: ObservationModel, statistics: Statistics) -> Likeli
     if not kind.has_scale:
         # One row more, half of each kind, keeps probabilities away from 0 and 1.
         mean = (mean.nan_to_num(0.5) * count + 0.5) / (count + 1)
-        return make(kind.parameter_of(mean)[None])
+        return make(kind.parameter_of(mean, statistics.std.nan_to_num())[None])
     scale = kind.scale_of(statistics.std.nan_to_num().maximum(LEAST_NOISE * statistics.scale))
     if kind.bounded:
-        return make(kind.parameter_of(statistics.location)[None], scale)
+        return make(kind.parameter_of(statistics.location, statistics.std)[None], scale)
     units = Units(tuple(mean.shape)).double()
     units.measure(statistics)
     parameter = torch.zeros_like(mean)[None]
