@@ -47,12 +47,12 @@ class ModelConfig:
             metavar=f"{{{','.join(NETWORKS)},{FACTORY}}}",
         ),
     ] = "mlp"
-    channels: tuple[int, ...] | Literal["auto"] = "auto"
-    """Channels of a conv network after each halving of a picture's sides. auto halves them until
-    both are 8 or less: 32 channels, which the last two halvings double."""
     normalisation: Annotated[
         Normalisation, arg(help=listed("Normalisation before each activation.", NORMALISATIONS))
     ] = "none"
+    channels: tuple[int, ...] | Literal["auto"] = "auto"
+    """Channels of a conv network after each halving of a picture's sides. auto halves them until
+    both are 8 or less: 32 channels, which the last two halvings double."""
     data_bias: bool = False
     """Initialise the mean of p(x | z) at the mean of the training part, except with networks of
     your own."""
@@ -108,16 +108,7 @@ class ModelConfig:
             self.hidden,
             "the same width for every block with --network residual",
         )
-        is_conv = self.network == "conv"
-        wide = self.channels == "auto" or (is_conv and all(c >= 1 for c in self.channels or (0,)))
-        require(wide, "channels", self.channels, "auto, or widths of 1 or more with --network conv")
-        fits = self.normalisation != ("batch" if is_conv else "group")
-        require(
-            fits or self.has_own_network,
-            "normalisation",
-            self.normalisation,
-            "none, layer or group with --network conv, and none, layer or batch with any other",
-        )
+        self._require_network_options()
         require(
             self.prior != "vamp" or self.normalisation != "batch",
             "normalisation",
@@ -126,6 +117,19 @@ class ModelConfig:
         )
         diagonal = self.prior != "vamp" or self.posterior == "diagonal"
         require(diagonal, "posterior", self.posterior, "diagonal with --prior vamp")
+
+    def _require_network_options(self) -> None:
+        """Check that the network has the options that are given.
+
+        Raises:
+            UsageError: it has not.
+        """
+        is_conv, found = self.network == "conv", self.channels
+        wide = found == "auto" or (is_conv and min(found, default=0) >= 1)
+        require(wide, "channels", found, "auto, or widths of 1 or more with --network conv")
+        known = self.normalisation != ("batch" if is_conv else "group") or self.has_own_network
+        norms = "none, layer or group with" if is_conv else "none, layer or batch except with"
+        require(known, "normalisation", self.normalisation, f"{norms} --network conv")
 
     @property
     def has_own_network(self) -> bool:

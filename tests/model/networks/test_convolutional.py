@@ -113,7 +113,7 @@ def test_a_picture_cannot_be_halved_for_ever():
         ({"network": "mlp"}, "with --network conv"),
         ({"network": "package.module:factory"}, "with --network conv"),
         ({"normalisation": "batch"}, "none, layer or group with --network conv"),
-        ({"network": "gated", "channels": "auto", "normalisation": "group"}, "batch with any oth"),
+        ({"network": "gated", "channels": "auto", "normalisation": "group"}, "except with --netw"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(changes, said):
