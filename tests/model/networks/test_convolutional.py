@@ -12,7 +12,8 @@ from torch.distributions import MultivariateNormal
 from elboroom.config import ModelConfig, ObjectiveConfig
 from elboroom.config.typed_tables import read
 from elboroom.errors import UsageError
-from elboroom.infer import hmc, laplace
+from elboroom.evaluation.calibration import sbc_ranks, uniformity
+from elboroom.infer import VariationalPosterior, hmc, laplace
 from elboroom.model.likelihoods import FixedNoise, GaussianPixels, ObservationModel
 from elboroom.model.networks import NETWORK_KINDS, convolutional
 from elboroom.model.networks.convolutional import ConvDecoder
@@ -289,6 +290,26 @@ def test_linear_convolutions_have_the_posterior_of_factor_analysis():
     torch.testing.assert_close(found.elbo, evidence, atol=1e-4, rtol=0)
     torch.testing.assert_close(found.mean, mean, atol=1e-3, rtol=0)
     torch.testing.assert_close(found.q.covariance, covariance, atol=1e-3, rtol=0)
+
+
+def test_posteriors_under_linear_convolutions_are_calibrated():
+    """Rows that the model draws, and the planted bug: a posterior half as wide."""
+    oracle, g = LinearConvolution(), generator(6)
+    mask = torch.arange(math.prod(oracle.event)).view(oracle.event) % 3 > 0
+
+    def ranks(widen: float) -> Tensor:
+        def method(model: VAE, x: Tensor, mask: Tensor) -> VariationalPosterior:
+            fit = laplace(model, x, mask, generator=g, refine=False, starts=1)
+            return replace(fit, q=fit.q.widened(widen))
+
+        return sbc_ranks(oracle.model, method, rows=400, draws=99, generator=g, mask=mask)
+
+    assert_uniform(ranks(1.0))
+    assert_rejected(lambda: assert_uniform(ranks(0.5)))
+
+
+def assert_uniform(ranks: Tensor) -> None:
+    assert uniformity(ranks, 99).min() > 1e-3
 
 
 @pytest.mark.full
