@@ -111,8 +111,8 @@ def test_an_unknown_option_is_refused():
         Config.from_dict({"model": {"latent": 2, "depth": 3}})
     assert str(error.value) == (
         "unknown option depth, latent in a config\n"
-        "  why: ModelConfig has activation, components, data_bias, hidden, latents, likelihood, "
-        "network, noise, normalisation, posterior, prior, standardise\n"
+        "  why: ModelConfig has activation, channels, components, data_bias, hidden, latents, "
+        "likelihood, network, noise, normalisation, posterior, prior, standardise\n"
         "  fix: remove it, or read the run with the version of elboroom that wrote it"
     )
 
@@ -133,8 +133,18 @@ def test_an_unknown_option_is_refused():
         (ModelConfig, "latents", 0, "1 or more"),
         (ModelConfig, "hidden", (5, 0), "widths of 1 or more"),
         (ModelConfig, "activation", "sine", "in ('tanh', 'relu', 'silu', 'softplus', 'identity')"),
-        (ModelConfig, "network", "rnn", "one of mlp, gated, residual, or package.module:factory"),
-        (ModelConfig, "normalisation", "group", "in ('none', 'layer', 'batch')"),
+        (
+            ModelConfig,
+            "network",
+            "rnn",
+            "one of mlp, gated, residual, conv, or package.module:factory",
+        ),
+        (
+            ModelConfig,
+            "normalisation",
+            "group",
+            "none, layer or batch except with --network conv",
+        ),
         (TrainConfig, "epochs", 0, "auto, or 1 or more"),
         (TrainConfig, "batch_size", 0, "auto, or 1 or more"),
         (TrainConfig, "evaluate_every", 0, "1 or more"),

@@ -50,11 +50,13 @@ ACTIVATIONS: dict[Activation, str] = {
     "identity": "x",
 }
 
-Normalisation = Literal["none", "layer", "batch"]
+Normalisation = Literal["none", "layer", "batch", "group"]
 NORMALISATIONS: dict[Normalisation, str] = {
     "none": "no normalisation",
     "layer": "over the units of each row",
-    "batch": "of each unit over the rows of a step; after training by running statistics",
+    "batch": "of each unit over the rows of a step; after training by running statistics; not for "
+    "conv",
+    "group": "over groups of 16 channels or more of each row; for conv alone",
 }
 
 Objective = Literal["elbo", "elbo-sampled", "iwae", "renyi"]
@@ -103,12 +105,14 @@ COMPILE: dict[Compile, str] = {
     "off": "the networks run uncompiled",
 }
 
-NetworkName = Literal["mlp", "gated", "residual"]
+NetworkName = Literal["mlp", "gated", "residual", "conv"]
 NETWORKS: dict[NetworkName, str] = {
     "mlp": "h = act(W x + b)",
     "gated": "h = act(W x + b) σ(V x + c); with --activation identity the gated linear unit",
     "residual": "a linear layer, then one block x + W₂ act(W₁ act(x) + b₁) + b₂ for each width; "
     "all widths are the same",
+    "conv": "residual convolutions for pictures of any size; --hidden are the fully connected "
+    "layers between their smallest feature maps and the latents",
 }
 FACTORY = "package.module:factory"
 """The form of a network's name that stands for a function of the user's own."""

@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import arg
 
@@ -50,6 +50,9 @@ class ModelConfig:
     normalisation: Annotated[
         Normalisation, arg(help=listed("Normalisation before each activation.", NORMALISATIONS))
     ] = "none"
+    channels: tuple[int, ...] | Literal["auto"] = "auto"
+    """Channels of a conv network after each halving of a picture's sides. auto halves them until
+    both are 8 or less: 32 channels, which the last two halvings double."""
     data_bias: bool = False
     """Initialise the mean of p(x | z) at the mean of the training part, except with networks of
     your own."""
@@ -105,6 +108,7 @@ class ModelConfig:
             self.hidden,
             "the same width for every block with --network residual",
         )
+        self._require_network_options()
         require(
             self.prior != "vamp" or self.normalisation != "batch",
             "normalisation",
@@ -113,6 +117,19 @@ class ModelConfig:
         )
         diagonal = self.prior != "vamp" or self.posterior == "diagonal"
         require(diagonal, "posterior", self.posterior, "diagonal with --prior vamp")
+
+    def _require_network_options(self) -> None:
+        """Check that the network has the options that are given.
+
+        Raises:
+            UsageError: it has not.
+        """
+        is_conv, found = self.network == "conv", self.channels
+        wide = found == "auto" or (is_conv and min(found, default=0) >= 1)
+        require(wide, "channels", found, "auto, or widths of 1 or more with --network conv")
+        known = self.normalisation != ("batch" if is_conv else "group") or self.has_own_network
+        norms = "none, layer or group with" if is_conv else "none, layer or batch except with"
+        require(known, "normalisation", self.normalisation, f"{norms} --network conv")
 
     @property
     def has_own_network(self) -> bool:

@@ -1,6 +1,5 @@
 """The target of inference: log p(x_seen, z) of a batch of rows, as a function of z alone."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -16,11 +15,11 @@ from elboroom.infer.observed import (
     check_data_and_mask,
     restrict_to_observed,
 )
-from elboroom.model.decoding import decoded_at_a_time
+from elboroom.model.decoding import decoded_at_a_time, values_of_one
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 
-_JACOBIAN = 1 << 25  # largest number of floats in the Jacobians of one chunk of rows
+_JACOBIAN = 1 << 25  # largest number of floats in the derivatives of a layer, for a chunk of rows
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ class Target:
         likelihood's Fisher information (Schraudolph, 2002) and P the prior's precision. It is
         −∇² log p(x_seen, z) without the decoder's second derivatives, and is positive definite.
         """
-        rows = max(1, _JACOBIAN // (self.latents * math.prod(self.model.parameter_shape)))
+        rows = max(1, _JACOBIAN // (self.latents * values_of_one(self.model, self.x)))
         chunks = torch.arange(len(z), device=z.device).split(rows)
         parts = [self.rows(chunk)._curvature(z[chunk]) for chunk in chunks]
         gradient, precision = (torch.cat(part) for part in zip(*parts, strict=True))

@@ -1,5 +1,6 @@
 """The number of z that are decoded together."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -16,9 +17,15 @@ _BUDGET_ELSEWHERE = 12 << 20
 
 def decoded_at_a_time(model: VAE, x: Tensor) -> int:
     """Return how many z to decode together against data like `x` (B, *event), at least one."""
+    size = x.element_size() * values_of_one(model, x)
+    return max(1, _BUDGET.get(x.device.type, _BUDGET_ELSEWHERE) // size)
+
+
+def values_of_one(model: VAE, x: Tensor) -> int:
+    """Return the largest number of values that x (B, *event) or a layer has for one z."""
+    outer = x.shape[1:].numel(), math.prod(model.parameter_shape)
     decoder = decoder_network(model.decoder)
-    widest = max(x.shape[1:].numel(), decoder.widest_activation, model.widest_activation)
-    return max(1, _BUDGET.get(x.device.type, _BUDGET_ELSEWHERE) // (x.element_size() * widest))
+    return max(*outer, decoder.widest_activation, model.widest_activation)
 
 
 def chunks(model: VAE, x: Tensor, z: Tensor) -> Iterator[Tensor]:

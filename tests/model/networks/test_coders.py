@@ -20,14 +20,19 @@ from elboroom.training.state import new_state
 from tests.support.fit_cases import EVENT, generator, pictures
 from tests.support.oracles import assert_rejected
 
-KINDS = list(itertools.product(["mlp", "gated", "residual"], ["none", "layer", "batch"]))
+VECTORS = list(itertools.product(["mlp", "gated", "residual"], ["none", "layer", "batch"]))
+CONV = [("conv", normalisation) for normalisation in ("none", "layer", "group")]
+KINDS = VECTORS + CONV
+CHANNELS = {"none": (4, 6), "layer": (4, 6), "group": (32,)}  # of two groups
 ACTIVATIONS = ["tanh", "relu", "silu", "softplus", "identity"]
 every_kind = pytest.mark.parametrize("kind", KINDS, ids="-".join)
-# each network and each norm once; the other pairs repeat them
+every_kind_of_vectors = pytest.mark.parametrize("kind", VECTORS, ids="-".join)
+# each network and each norm once; the other pairs repeat them, and the last one has posteriors that
+# quadrature does not resolve
 FIRST = [("mlp", "batch"), ("gated", "none"), ("residual", "layer")]
 every_kind_in_full = pytest.mark.parametrize(
     "kind",
-    [pytest.param(k, marks=[] if k in FIRST else pytest.mark.full) for k in KINDS],
+    [pytest.param(k, marks=[] if k in FIRST else pytest.mark.full) for k in KINDS[:-1]],
     ids="-".join,
 )
 with_batch_norm = pytest.mark.parametrize("kind", [k for k in KINDS if k[1] == "batch"])
@@ -35,6 +40,8 @@ with_batch_norm = pytest.mark.parametrize("kind", [k for k in KINDS if k[1] == "
 
 def options(kind, latents=3, hidden=(9, 9), activation="silu", **more):
     name, normalisation = kind
+    if name == "conv":
+        more = {"channels": CHANNELS[normalisation]} | more
     return ModelConfig(latents, hidden, activation, name, normalisation, **more)
 
 
@@ -47,7 +54,8 @@ def lived_in(kind, seed=0, **more):
     model = built(kind, seed, **more).double()
     g = generator(seed + 1)
     for p in model.parameters():
-        p.data += 0.4 * torch.randn(p.shape, generator=g, dtype=p.dtype)
+        scale = 0.4 if p.ndim < 4 else 0.6 * p[0].numel() ** -0.5
+        p.data += scale * torch.randn(p.shape, generator=g, dtype=p.dtype)
     for _ in range(5):
         x = (torch.rand(50, *EVENT, generator=g) < 0.4).double()
         model.log_weights(x, 2, generator=g)
@@ -216,7 +224,7 @@ def test_tangents_go_on_from_where_they_are():
     torch.testing.assert_close(push(layer, z, tangents)[1], torch.stack(expected))
 
 
-@every_kind
+@every_kind_of_vectors
 def test_a_decoder_of_some_pixels_gives_those_pixels(kind):
     decoder, z = lived_in(kind).decoder, points()
     pixels = torch.tensor([7, 0, 12])

@@ -3,6 +3,7 @@
 import os
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -29,6 +30,7 @@ from elboroom.training.step import Step
 
 CPU = torch.device("cpu")
 CONFIG = TrainConfig(epochs=2, batch_size=64, device="cpu", threads=1)
+CONV = {"network": "conv", "channels": (4, 8), "activation": "silu"}
 MANY = ObjectiveConfig("iwae", k=50)
 
 
@@ -79,13 +81,18 @@ def new_compiled(data: Dataset, **options: object) -> CompiledStep:
 @pytest.mark.skipif(why_not_compilable(CPU) is not None, reason=str(why_not_compilable(CPU)))
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 @pytest.mark.parametrize(
-    ("precision", "objective"), [("fp32", MANY), ("bf16", ELBO)], ids=["fp32 IWAE", "bf16 ELBO"]
+    ("precision", "objective", "options"),
+    [
+        pytest.param("fp32", MANY, {}, id="fp32 IWAE"),
+        pytest.param("bf16", ELBO, {}, id="bf16 ELBO"),
+        pytest.param("fp32", ELBO, CONV, id="convolutions", marks=pytest.mark.full),
+    ],
 )
 def test_compiled_and_eager_train_alike(
-    digits: Dataset, precision: Precision, objective: ObjectiveConfig
+    digits: Dataset, precision: Precision, objective: ObjectiveConfig, options: dict[str, Any]
 ):
     """A compiler may fail under a lowered ATEN_CPU_CAPABILITY; steps must fall back then."""
-    eager, compiled = new_model(digits), new_model(digits)
+    eager, compiled, start = (new_model(digits, **options) for _ in range(3))
     config = replace(CONFIG, precision=precision)
     if os.environ.get("ATEN_CPU_CAPABILITY") is None:
         warnings.filterwarnings("error", message="training continues uncompiled")
@@ -93,7 +100,7 @@ def test_compiled_and_eager_train_alike(
         train(model, digits, replace(config, compile=how), objective=objective).history[-1]
         for model, how in ((eager, "off"), (compiled, "on"))
     ]
-    moved = weights(eager) - weights(new_model(digits))
+    moved = weights(eager) - weights(start)
     apart = weights(compiled) - weights(eager)
     # Adam makes a step of a gradient that is all rounding: that may turn one weight in 10,000.
     assert apart.norm() < moved.norm() / 100

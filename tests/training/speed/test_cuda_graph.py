@@ -1,5 +1,6 @@
 """A recorded step draws, returns and changes what an unrecorded one does. Runs where CUDA is."""
 
+import itertools
 import warnings
 from copy import deepcopy
 from dataclasses import replace
@@ -78,8 +79,13 @@ def test_under_every_objective(digits, objective):
     agree(new_model(Config(model=SMALL), digits), digits, objective)
 
 
-@pytest.mark.parametrize("network", ["mlp", "gated", "residual"])
-@pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+@pytest.mark.parametrize(
+    ("network", "normalisation"),
+    [
+        *itertools.product(["mlp", "gated", "residual"], ["none", "layer", "batch"]),
+        *itertools.product(["conv"], ["none", "layer", "group"]),
+    ],
+)
 def test_with_every_network(digits, network, normalisation):
     config = replace(SMALL, hidden=(40, 40), network=network, normalisation=normalisation)
     agree(new_model(Config(model=config), digits), digits, ObjectiveConfig())

@@ -2,6 +2,7 @@
 
 from elboroom.model.networks.adapter import decoder_network
 from elboroom.model.networks.coders import FullyConnected, gated_layers, mlp_layers, residual_layers
+from elboroom.model.networks.convolutional import Convolutional
 from elboroom.model.networks.network import DecoderNetwork, EncoderNetwork, NetworkKind
 
 __all__ = ["NETWORK_KINDS", "DecoderNetwork", "EncoderNetwork", "NetworkKind", "decoder_network"]
@@ -10,4 +11,5 @@ NETWORK_KINDS: dict[str, NetworkKind] = {
     "mlp": FullyConnected(mlp_layers),
     "gated": FullyConnected(gated_layers),
     "residual": FullyConnected(residual_layers),
+    "conv": Convolutional(),
 }

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elboroom.model.networks.layers import BatchNorm, Gated, Residual
+from elboroom.model.networks.maps import Output, ToMap
 
 Pushed = tuple[Tensor, Tensor]
 """A value, and its derivatives along D directions."""
@@ -34,6 +35,23 @@ def _linear(layer: nn.Linear, value: Tensor, tangents: Tensor) -> Pushed:
     return layer(value), F.linear(tangents, layer.weight)
 
 
+def _linear_map(layer: nn.Module, value: Tensor, tangents: Tensor) -> Pushed:
+    moved = layer(tangents.flatten(0, 1))
+    return layer(value), moved.unflatten(0, tangents.shape[:2])
+
+
+def _convolution(layer: nn.Module, value: Tensor, tangents: Tensor) -> Pushed:
+    if layer.bias is None:
+        return _linear_map(layer, value, tangents)
+    unbiased = {"bias": torch.zeros_like(cast(Tensor, layer.bias))}
+    moved = torch.func.functional_call(layer, unbiased, tangents.flatten(0, 1))
+    return layer(value), moved.unflatten(0, tangents.shape[:2])
+
+
+def _output(layer: Output, value: Tensor, tangents: Tensor) -> Pushed:
+    return layer(value), layer.crop(tangents)
+
+
 def _elementwise(layer: nn.Module, value: Tensor, tangents: Tensor) -> Pushed:
     with torch.enable_grad():
         x = value.detach().requires_grad_()
@@ -49,14 +67,27 @@ def _sequential(layers: nn.Sequential, value: Tensor, tangents: Tensor) -> Pushe
 
 
 def _layer_norm(layer: nn.LayerNorm, value: Tensor, tangents: Tensor) -> Pushed:
-    unit, _, precision = torch.native_layer_norm(
-        value, layer.normalized_shape, None, None, layer.eps
-    )
-    axes = tuple(range(-len(layer.normalized_shape), 0))
-    along = (unit * tangents).mean(axes, keepdim=True)
-    # ∂u = (∂x − mean ∂x − u mean(u ∂x)) / σ
-    moved = (tangents - tangents.mean(axes, keepdim=True) - unit * along) * precision
+    moved = _standardised(value, tangents, len(layer.normalized_shape), layer.eps)
     return layer(value), (moved * layer.weight if layer.elementwise_affine else moved).to(tangents)
+
+
+def _group_norm(layer: nn.GroupNorm, value: Tensor, tangents: Tensor) -> Pushed:
+    inner = value.ndim - 1  # axes of a row: channels first
+    groups = (layer.num_groups, -1)
+    x, dx = value.unflatten(1, groups), tangents.unflatten(2, groups)
+    moved = _standardised(x, dx, inner, layer.eps).flatten(2, 3)
+    if layer.affine:
+        moved = moved * layer.weight.view(-1, *[1] * (inner - 1))
+    return layer(value), moved.to(tangents)
+
+
+def _standardised(value: Tensor, tangents: Tensor, axes: int, eps: float) -> Tensor:
+    """Return the derivatives of u = (x − mean x) / σ over the last axes."""
+    unit, _, precision = torch.native_layer_norm(value, value.shape[-axes:], None, None, eps)
+    last = tuple(range(-axes, 0))
+    along = (unit * tangents).mean(last, keepdim=True)
+    # ∂u = (∂x − mean ∂x − u mean(u ∂x)) / σ
+    return (tangents - tangents.mean(last, keepdim=True) - unit * along) * precision
 
 
 def _batch_norm(layer: BatchNorm, value: Tensor, tangents: Tensor) -> Pushed:
@@ -109,13 +140,37 @@ def _forward_mode(layer: nn.Module, value: Tensor, tangents: Tensor) -> Pushed:
     return output[0], moved
 
 
+_LINEAR_MAPS = (
+    nn.Flatten,
+    nn.Unflatten,
+    nn.PixelShuffle,
+    nn.PixelUnshuffle,
+    nn.Upsample,
+    nn.AvgPool1d,
+    nn.AvgPool2d,
+    nn.AvgPool3d,
+    ToMap,
+)
+_CONVOLUTIONS = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
+
 # The type must match exactly: a subclass may compute something else.
 _RULES: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], Pushed]] = {
     nn.Linear: _linear,
     nn.Sequential: _sequential,
     nn.LayerNorm: _layer_norm,
     BatchNorm: _batch_norm,
+    nn.GroupNorm: _group_norm,
     Gated: _gated,
     Residual: _residual,
+    Output: _output,
+    **dict.fromkeys(_CONVOLUTIONS, _convolution),
+    **dict.fromkeys(_LINEAR_MAPS, _linear_map),
     **dict.fromkeys((nn.Tanh, nn.ReLU, nn.SiLU, nn.Softplus, nn.Identity), _elementwise),
 }

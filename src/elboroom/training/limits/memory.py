@@ -23,7 +23,10 @@ _ACTIVATION_COPIES = 2  # saved activations, and the gradients that replace them
 _PARAMETER_COPIES = 6
 # Further copies in the processor's memory: the best checkpoint, and one that is being written.
 _CHECKPOINT_COPIES = 9
-_SMALLER = {"image": "smaller images", "row": "rows of fewer values"}
+_SMALLER = {
+    "image": "--hidden or --channels, or smaller images",
+    "row": "--hidden, or rows of fewer values",
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Memory:
             f"this run needs about {readable(self.needed)} of memory, and "
             f"{readable(self.free)} is free",
             why=str(self),
-            fix=f"take a smaller --hidden, or {_SMALLER[noun(self.event_shape)]}"
+            fix=f"take a smaller {_SMALLER[noun(self.event_shape)]}"
             if is_weights
             else "take a smaller --batch-size, or auto, which chooses one that fits; or a smaller "
             "--hidden, or fewer samples by --k and --m",
