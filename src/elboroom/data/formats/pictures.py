@@ -90,19 +90,26 @@ def open_picture(content: bytes) -> Image.Image:
     if kind is None:
         raise ValueError("it is no JPEG, PNG, WebP, TIFF, BMP or GIF")
     if kind == "PNG":
-        _require_sound_chunks(content)
-    try:
-        picture = Image.open(BytesIO(content), formats=[kind])
-    except UnidentifiedImageError as error:  # whose text has an address in memory
-        raise ValueError(f"it begins as a {kind}, and is none") from error
+        _require_few_chunks(content)
+    picture = _open(content, kind)
+    require_dense(len(content), _unpacked(picture))
     if kind == "PNG":
         _require_whole(picture)
-    require_dense(len(content), _unpacked(picture))
+        _open(content, kind).verify()  # all checksums, which decoding ignores
     return picture
+
+
+def _open(content: bytes, kind: str) -> Image.Image:
+    try:
+        return Image.open(BytesIO(content), formats=[kind])
+    except UnidentifiedImageError as error:  # its text has an address in memory
+        raise ValueError(f"it begins as a {kind}, and its header is damaged") from error
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
     """Return width and height of a picture that is not decoded, as they are once it is upright."""
+    if isinstance(picture, PngImagePlugin.PngImageFile) and "exif" not in picture.info:
+        return picture.size  # it would be decoded to find EXIF at its end
     return picture.size[::-1] if _orientation(picture)[0] in _TURNED else picture.size
 
 
@@ -185,6 +192,9 @@ class Recipe:
     def apply(self, picture: Image.Image) -> Prepared:
         """Make an array of a picture, with what was done to it; see `prepare`."""
         more_frames = isinstance(picture, _FRAMES) and picture.is_animated
+        if not isinstance(picture, JpegImagePlugin.JpegImageFile):
+            _require_few_pixels(picture)
+            picture.load()
         turn, lost_turn = _orientation(picture)
         size = self.size[::-1] if self.size and turn in _TURNED else self.size
         extent = _shrink(picture, size)
@@ -241,18 +251,22 @@ def _as_event(picture: Image.Image) -> np.ndarray:
 
 
 def _shrink(picture: Image.Image, size: tuple[int, int] | None) -> tuple[float, float]:
-    """Let a JPEG be decoded at a smaller scale, and check the number of pixels.
+    """Let a JPEG be decoded at a smaller scale.
 
     Returns:
         Width and height of the picture in pixels of its scale, perhaps with a part of a pixel.
     """
-    drafted = None
-    if size is not None and isinstance(picture, JpegImagePlugin.JpegImageFile):
-        drafted = picture.draft(None, (_GAP * size[0], _GAP * size[1]))
+    if not isinstance(picture, JpegImagePlugin.JpegImageFile):
+        return picture.size
+    drafted = None if size is None else picture.draft(None, (_GAP * size[0], _GAP * size[1]))
+    _require_few_pixels(picture)
+    return picture.size if drafted is None else drafted[1][2:]
+
+
+def _require_few_pixels(picture: Image.Image) -> None:
     pixels = picture.width * picture.height
     if pixels > _MOST_PIXELS:
         raise ValueError(f"it has {pixels:,} pixels; at most {_MOST_PIXELS:,} are decoded")
-    return picture.size if drafted is None else drafted[1][2:]
 
 
 def _centre(
@@ -284,17 +298,14 @@ def _unpacked(picture: Image.Image) -> int:
     return bits * picture.width * picture.height // 8
 
 
-def _require_sound_chunks(content: bytes) -> None:
-    """Check the chunks of a PNG: their number, on which Pillow spends seconds, and checksums."""
+def _require_few_chunks(content: bytes) -> None:
+    """Check the number of chunks of a PNG: Pillow spends seconds on some hundred thousand."""
     start = 8
     for _ in range(_CHUNKS):
         start += 12 + int.from_bytes(content[start : start + 4], "big")
         if start >= len(content) or content[start + 4 : start + 8] == b"IEND":
-            break
-    else:
-        raise ValueError(f"it has more than {_CHUNKS:,} chunks")
-    with Image.open(BytesIO(content), formats=["PNG"]) as picture:
-        picture.verify()  # all checksums, which decoding ignores
+            return
+    raise ValueError(f"it has more than {_CHUNKS:,} chunks")
 
 
 def _require_whole(picture: Image.Image) -> None:

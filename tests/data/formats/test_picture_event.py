@@ -2,12 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from elboroom.data.formats.png import read_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from elboroom.data.formats.png import read_picture
 from elboroom.errors import DataError
 
 SIDE = st.integers(1, 6)
