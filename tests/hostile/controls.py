@@ -15,7 +15,6 @@ from elboroom.data.formats import (
     mat,
     npy,
     picture_archives,
-    picture_event,
     picture_files,
     pictures,
     pt,
@@ -63,8 +62,13 @@ CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
     ),
     "bombs of tensors": (pt, "require_dense", nothing, ["pt gigabytes in many tensors"]),
     "pickles of tensors": (pt, "_LARGEST_PICKLE", 1 << 30, ["pt a pickle of a MiB"]),
-    "sizes of pictures": (picture_event, "_require_size", nothing, ["png 10^10 pixels"]),
     "pixels of pictures": (
+        pictures,
+        "_require_few_pixels",
+        nothing,
+        ["folder more pixels than are decoded"],
+    ),
+    "parts of pictures": (
         pictures,
         "_require_whole",
         nothing,
