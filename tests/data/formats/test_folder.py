@@ -1,10 +1,7 @@
 """A folder of pictures is the array of them."""
 
 import os
-import shlex
 import shutil
-import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -361,7 +358,10 @@ def test_one_part_alone_is_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     ("names", "why"),
     [
-        (["a.png", "train/1.png", "test/1.png"], "found the parts test, train beside pictures" + PARTS),
+        (
+            ["a.png", "train/1.png", "test/1.png"],
+            "found the parts test, train beside pictures" + PARTS,
+        ),
         (["val/1.png", "test/1.png"], "found the parts test, val" + PARTS),
         (
             [f"{n}/1.png" for n in ("test", "train", *"abcdefgh")],

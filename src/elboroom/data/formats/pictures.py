@@ -110,7 +110,7 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
     """Return width and height of a picture that is not decoded, as they are once it is upright."""
     if isinstance(picture, PngImagePlugin.PngImageFile) and "exif" not in picture.info:
         return picture.size  # it would be decoded to find EXIF at its end
-    return picture.size[::-1] if _orientation(picture)[0] in _TURNED else picture.size
+    return picture.size[::-1] if _orientation(picture) in _TURNED else picture.size
 
 
 @contextmanager
@@ -134,7 +134,6 @@ class Prepared:
         vanished: True if all pixels are alike only since they were blended.
         lost_colours: True if it has colours, which were made grey.
         more_frames: True if there are frames or pages after the first, which is read.
-        lost_turn: True if its EXIF is damaged, so that its orientation is not known.
     """
 
     values: np.ndarray
@@ -143,14 +142,13 @@ class Prepared:
     vanished: bool = False
     lost_colours: bool = False
     more_frames: bool = False
-    lost_turn: bool = False
 
 
 @dataclass(frozen=True)
 class Recipe:
     """The way from a picture to an array.
 
-    The first frame is turned upright by its EXIF. Colours become RGB by Pillow's formulas, without
+    The first frame is turned upright by its EXIF, if that can be read. Colours become RGB by Pillow's formulas, without
     colour profiles; of 16 bits the upper 8 are kept. Pixels that are not opaque are blended over
     the background. Then the picture is cut or padded, and resized by bicubic interpolation, which
     averages where it shrinks. A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size if that is at
@@ -195,7 +193,7 @@ class Recipe:
         if not isinstance(picture, JpegImagePlugin.JpegImageFile):
             _require_few_pixels(picture)
             picture.load()
-        turn, lost_turn = _orientation(picture)
+        turn = _orientation(picture)
         size = self.size[::-1] if self.size and turn in _TURNED else self.size
         extent = _shrink(picture, size)
         flat = flatten(picture, self.background)
@@ -205,9 +203,7 @@ class Recipe:
         values = _as_event(fitted if turn not in _TURNS else fitted.transpose(_TURNS[turn]))
         if self.colour == "auto" and (values == values[:1]).all():
             values = values[:1]
-        return Prepared(
-            values, flat.highest, flat.blended, flat.vanished, lost, more_frames, lost_turn
-        )
+        return Prepared(values, flat.highest, flat.blended, flat.vanished, lost, more_frames)
 
     def _in_colour(self, picture: Image.Image) -> Image.Image:
         """Return a picture in grey or in RGB as its channels and its surroundings ask for."""
@@ -234,7 +230,7 @@ class Recipe:
         width, height = (max(1, round(scale * side)) for side in extent)
         padded = Image.new(picture.mode, size, in_mode(self.background, picture.mode))
         within = picture.resize((width, height), Image.Resampling.BICUBIC, (0, 0, *extent))
-        padded.paste(within, ((size[0] - width) // 2, (size[1] - height) // 2))
+        padded.paste(within, (round((size[0] - width) / 2), round((size[1] - height) / 2)))
         return padded
 
 
@@ -278,17 +274,17 @@ def _centre(
     return left, top, found[0] - left, found[1] - top
 
 
-def _orientation(picture: Image.Image) -> tuple[int, bool]:
-    """Return the orientation by EXIF, 1 for upright, and True if the EXIF cannot be read.
+def _orientation(picture: Image.Image) -> int:
+    """Return the orientation by EXIF; 1, which is upright, if there is none or it is damaged.
 
     Pillow turns a TIFF itself when it is decoded.
     """
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        return 1, False
+        return 1
     try:
-        return picture.getexif().get(_ORIENTATION, 1), False
-    except Exception:  # noqa: BLE001  # damaged EXIF raises an error of any type; it is told
-        return 1, True
+        return picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001  # damaged EXIF raises an error of any type
+        return 1
 
 
 def _unpacked(picture: Image.Image) -> int:
