@@ -165,10 +165,7 @@ TARS: list[tuple[str, bytes, str]] = [
 NOISE = bytes(range(256)) * 400
 
 CASES = [
-    *(
-        Case(f"zip {n}", writing("x.zip", content), held, told)
-        for n, content, told in ZIPS
-    ),
+    *(Case(f"zip {n}", writing("x.zip", content), held, told) for n, content, told in ZIPS),
     *(Case(f"tar {name}", writing("x.tar", content), held, told) for name, content, told in TARS),
     Case(
         "tar packed, of more than --memory",

@@ -17,8 +17,9 @@ from elboroom.config import BinarisationName
 from elboroom.data.formats import folder, picture_files
 from elboroom.data.formats.picture_event import read_event
 from elboroom.data.formats.pictures import Recipe
+from elboroom.data.load import load_new
 from elboroom.data.source import Source
-from elboroom.errors import DataError
+from elboroom.errors import DataError, UsageError
 from tests.support.command import Command
 from tests.support.outcomes import error, last_checkpoint, metrics
 
@@ -264,6 +265,158 @@ def test_colours_in_the_test_part_alone_count_too(tmp_path: Path):
     assert source.test is not None
     np.testing.assert_array_equal(source.test.images[0], np.moveaxis(RGB, -1, 0))
     assert source.train.images.shape == (1, 3, 8, 6)
+
+
+def test_unlike_sizes_are_counted_and_brought_to_one_by_the_recipe(tmp_path: Path):
+    save(save(tmp_path, "train/a.png", "train/b.png"), "test/z.png", images=GREY[:1, :5])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(GREY[0].T).save(tmp_path / "train" / "turned.png", exif=exif)
+    what, why, fix = refusal(tmp_path)
+    assert what == f"the pictures in {tmp_path} have different sizes"
+    assert why == "found 3 of 6 × 8, such as train/a.png; 1 of 6 × 5, such as test/z.png"
+    assert fix.startswith("bring them to one size: --size 64 of `elboroom train`")
+    source = read_folder(tmp_path, size="6x8")
+    np.testing.assert_array_equal(source.train.images[:2], GREY[:2, None])
+    assert [part.images.shape for part in source.parts] == [(3, 1, 8, 6), (1, 1, 8, 6)]
+
+
+def test_what_is_no_picture_is_passed_over_with_its_kinds(tmp_path: Path):
+    save(tmp_path, "a/1.png", "a/deep/2.png", "b/3.png")
+    for name in ("notes.txt", "a/labels.CSV", "b/film.mp4", "b/README", "b/preview.nef", "c/x.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"II*\0" if "nef" in name else b"x")
+    source = read_folder(tmp_path)
+    assert source.train.files == ("a/1.png", "a/deep/2.png", "b/3.png")
+    assert (source.classes, len(source.train)) == (("a", "b"), 3)
+    assert source.notes == (
+        "passed over 6 files that are no pictures: 2 .txt, 1 .csv, 1 .mp4, 1 .nef, "
+        "1 without an ending",
+    )
+
+
+@pytest.mark.parametrize(("names", "found"), [([], "no files"), (["a.txt", "b/c.txt"], "2 .txt")])
+def test_a_folder_without_pictures_is_refused(tmp_path: Path, names: list[str], found: str):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert refusal(tmp_path) == [
+        f"{tmp_path} is not a folder of pictures",
+        f"found {found}; expected pictures",
+        "give a folder of JPEG, PNG, WebP, TIFF, BMP or GIF",
+    ]
+
+
+def test_pictures_beside_folders_have_no_classes(tmp_path: Path):
+    source = read_folder(save(tmp_path, "2.png", "b/1.png", "a/c/3.png"))
+    assert source.train.files == ("2.png", "a/c/3.png", "b/1.png")
+    assert (source.train.labels, source.classes) == (None, None)
+    assert source.notes == (
+        "pictures lie beside the folders a, b, which are therefore not read as classes",
+    )
+
+
+def test_a_file_is_a_picture_by_its_content_or_its_ending(tmp_path: Path):
+    Image.fromarray(GREY[0]).save(tmp_path / "hash", "PNG")
+    Image.fromarray(GREY[1]).save(tmp_path / "lies.jpg", "PNG")
+    source = read_folder(tmp_path)
+    np.testing.assert_array_equal(source.train.images, GREY[:2, None])
+    assert source.notes == ("1 picture of another kind than the name says: lies.jpg (PNG)",)
+
+
+def broken(folder: Path) -> Path:
+    """Save four pictures in two classes, one of each of which is cut short."""
+    save(folder, "a/1.png", "a/2.png", "b/3.png", "b/4.png")
+    for name in ("a/2.png", "b/3.png"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:40])
+    return folder
+
+
+def test_a_broken_picture_is_named_or_left_out(tmp_path: Path):
+    path = broken(tmp_path)
+    assert refusal(path)[0] == f"cannot read the picture {path}/a/2.png"
+    source = read_folder(path, broken="skip")
+    np.testing.assert_array_equal(source.train.images, GREY[[0, 3], None])
+    assert source.train.labels is not None
+    assert (source.train.labels.tolist(), source.train.files) == ([0, 1], ("a/1.png", "b/4.png"))
+    assert source.notes[0].startswith("2 pictures left out, which cannot be read: a/2.png (")
+    for name in ("a/1.png", "b/4.png"):
+        (path / name).unlink()
+    assert refusal(path, broken="skip")[0] == f"no picture of the train part of {path} can be read"
+
+
+@pytest.mark.parametrize("form", ["zip", "tar", "gztar"])
+def test_an_archive_is_read_as_the_folder_in_it(tmp_path: Path, form: str):
+    names = [
+        "train/猫/1.png",
+        "train/кот/ж.png",
+        "train/a b/é.png",
+        "test/猫/z.png",
+        "test/a b/0.png",
+    ]
+    save(tmp_path / "my", *names)
+    (tmp_path / "my/train/notes.txt").write_bytes(b"x")
+    (tmp_path / "my/.DS_Store").write_bytes(b"x")
+    expected = read_folder(tmp_path / "my")
+    for inner in (".", "my"):
+        root = tmp_path / "my" if inner == "." else tmp_path
+        archive = shutil.make_archive(str(tmp_path / "packed" / "x"), form, root, inner)
+        found = read_folder(Path(archive))
+        Path(archive).unlink()
+        assert (found.sha256, found.notes, found.classes) == (
+            expected.sha256,
+            expected.notes,
+            expected.classes,
+        )
+        assert [p.files for p in found.parts] == [p.files for p in expected.parts]
+        assert [p.labels.tolist() for p in found.parts] == [
+            p.labels.tolist() for p in expected.parts
+        ]
+
+
+def test_the_recipe_makes_the_same_of_pictures_in_any_number_of_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(40):
+        side = 20 + number
+        image = np.random.default_rng(number).integers(0, 256, (side, 31, 3), dtype=np.uint8)
+        Image.fromarray(image).save(tmp_path / f"{number}.jpg")
+    found = set()
+    for count in (1, 2, 64):
+        monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
+        found.add(read_folder(tmp_path, size="9x7", crop="pad").sha256)
+    assert len(found) == 1
+
+
+def test_options_of_pictures_are_refused_for_arrays(tmp_path: Path):
+    np.save(tmp_path / "x.npy", GREY)
+    for source in (str(tmp_path / "x.npy"), "mnist"):
+        with pytest.raises(UsageError) as error:
+            load_data(DataConfig(source, size="64", colour="grey"))
+        assert error.value.what.startswith("--size 64 --colour grey cannot be used with ")
+    with pytest.raises(UsageError, match="--broken skip cannot be used with arrays"):
+        Dataset.from_arrays(GREY, config=DataConfig(broken="skip"))
+
+
+def test_new_data_are_prepared_as_those_of_the_run(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for name, mode in (("own", "L"), ("new", "RGB")):
+        (tmp_path / name).mkdir()
+        for number in range(20):
+            image = rng.integers(0, 256, (9, 8 + number, 3), dtype=np.uint8)
+            Image.fromarray(image).convert(mode).save(tmp_path / name / f"{number:02}.png")
+    config = DataConfig(str(tmp_path / "own"), size="5x4")
+    own = load_data(config)
+    assert own.event_shape == (1, 4, 5)
+    new = load_new(str(tmp_path / "new"), config, own.identity, own.event_shape)
+    expected = read_folder(tmp_path / "new", size="5x4", colour="grey").train.images
+    np.testing.assert_array_equal((new.test.x * 255).numpy().round(), expected)
+    (tmp_path / "own").rename(tmp_path / "moved")
+    moved = load_new(str(tmp_path / "moved"), config, own.identity, own.event_shape)
+    assert len(moved.test) == len(own.test)
+    np.save(tmp_path / "x.npy", expected)
+    same = load_new(str(tmp_path / "x.npy"), config, own.identity, own.event_shape)
+    assert torch.equal(same.test.x, new.test.x)
 
 
 def test_many_sizes_are_counted(tmp_path: Path):

@@ -55,7 +55,7 @@ def _misnamed(name: str, kind: str | None) -> str:
 
 @dataclass
 class Changes:
-    """What reading changed: the number of pictures for each kind of change, and some names.
+    """Changes that reading made: the number of pictures for each kind, and some names.
 
     Attributes:
         source: the folder or the file that the pictures are in, for errors.
