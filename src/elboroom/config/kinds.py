@@ -33,6 +33,26 @@ SPLITS: dict[Split, str] = {
     "reference": "the first 10,000 rows of train, tested on the next 10,000",
 }
 
+Crop = Literal["centre", "none", "pad"]
+CROPS: dict[Crop, str] = {
+    "centre": "cover the size, and cut off what is over at two sides",
+    "none": "stretch to the size",
+    "pad": "fit into the size, and fill up with the background",
+}
+
+Colour = Literal["auto", "grey", "rgb"]
+COLOURS: dict[Colour, str] = {
+    "auto": "grey if every pixel of every picture is grey, else rgb",
+    "grey": "one channel, 0.299 R + 0.587 G + 0.114 B",
+    "rgb": "three channels",
+}
+
+Broken = Literal["stop", "skip"]
+BROKEN: dict[Broken, str] = {
+    "stop": "the first one is an error that names it",
+    "skip": "they are left out, counted, and some named",
+}
+
 PartName = Literal["train", "validation", "test", "all"]
 PARTS: dict[PartName, str] = {
     "train": "the rows that the model is trained on",
@@ -227,15 +247,17 @@ FIGURES: dict[FigureName, str] = {
     "curves": "ELBO, reconstruction and KL over epochs",
 }
 
-FormatName = Literal["npy", "pt", "npz", "mat", "idx", "folder"]
+FormatName = Literal["npy", "pt", "zip", "npz", "mat", "idx", "folder", "tar"]
 FORMATS: dict[FormatName, str] = {
     "npy": "one array of images or rows, a .npy written by numpy.save",
     "pt": "tensors, a .pt written by torch.save",
+    "zip": "a folder of pictures in a .zip",
     "npz": "images, labels and masks by name, a .npz written by numpy.savez",
     "mat": "numeric arrays by name, a .mat of MATLAB 5 to 7.2",
     "idx": "images as those of MNIST, an IDX file or a folder of them, packed by gzip or not",
-    "folder": "a folder of PNG pictures, or of one folder for each class, or of `train`, `val` and "
-    "`test`",
+    "folder": "a folder of pictures (JPEG, PNG, WebP, TIFF, BMP, GIF), or of one folder for each "
+    "class, or of `train`, `val` and `test`",
+    "tar": "a folder of pictures in a .tar, packed by gzip or not",
 }
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from elboroom.config import DataConfig
 from elboroom.config.kinds import FormatName
+from elboroom.data.formats.archive_kinds import is_tar, is_zip_of_files
 from elboroom.data.formats.array_files import is_npy, is_npz, load_arrays
 from elboroom.data.formats.arrays import source_of
-from elboroom.data.formats.errors import cannot_read
+from elboroom.data.formats.errors import cannot_read, require_no_recipe
 from elboroom.data.formats.idx import is_idx, is_idx_folder, load_idx, load_idx_folder
 from elboroom.data.formats.mat import is_mat, load_mat
 from elboroom.data.formats.pt import is_pt, load_pt
@@ -43,10 +44,13 @@ class Format:
             returns an array that reads rows when it is indexed, with `mapped=True`, if the images
             do not fit `memory`; any other raises by `require_fit`. `binarisation` "none" permits
             floats outside [0, 1]. An option of one format is a field of `DataConfig`.
+        prepares: True if the reader prepares pictures by the options that do so; data of other
+            formats refuse these options.
     """
 
     recognises: Callable[[Path, bytes], bool]
     read: Callable[[Path, DataConfig], Source]
+    prepares: bool = False
 
 
 def read_data(path: Path, config: DataConfig) -> Source:
@@ -54,10 +58,13 @@ def read_data(path: Path, config: DataConfig) -> Source:
 
     Raises:
         DataError: if there is nothing at `path`, no format recognises it, or its reader refuses it.
+        NoPicturesError: if an option prepares pictures, which the format does not hold.
     """
     start = _first_bytes(path)
     for form in FORMATS.values():
         if form.recognises(path, start):
+            if not form.prepares:
+                require_no_recipe(path.name, config)
             return form.read(path, config)
     raise describe(path)
 
@@ -95,7 +102,7 @@ def _read_idx(path: Path, config: DataConfig) -> Source:
     return source_of(path.name, {"images": load_idx(path, config.memory)}, config)
 
 
-def _read_folder(path: Path, config: DataConfig) -> Source:
+def _read_pictures(path: Path, config: DataConfig) -> Source:
     from elboroom.data.formats.folder import read_folder  # needs Pillow, which no other format does
 
     return read_folder(path, config)
@@ -104,8 +111,10 @@ def _read_folder(path: Path, config: DataConfig) -> Source:
 FORMATS: dict[FormatName, Format] = {
     "npy": Format(lambda path, start: is_npy(start), read_array),
     "pt": Format(lambda path, start: is_pt(start), _read_pt),
+    "zip": Format(lambda path, start: is_zip_of_files(start), _read_pictures, prepares=True),
     "npz": Format(lambda path, start: is_npz(start), read_array),
     "mat": Format(lambda path, start: is_mat(start), _read_mat),
     "idx": Format(lambda path, start: is_idx(start) or is_idx_folder(path), _read_idx),
-    "folder": Format(lambda path, start: path.is_dir(), _read_folder),
+    "folder": Format(lambda path, start: path.is_dir(), _read_pictures, prepares=True),
+    "tar": Format(lambda path, start: is_tar(start), _read_pictures, prepares=True),
 }
