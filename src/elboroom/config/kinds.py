@@ -216,12 +216,13 @@ FIGURES: dict[FigureName, str] = {
     "curves": "ELBO, reconstruction and KL over epochs",
 }
 
-FormatName = Literal["npy", "pt", "npz", "mat", "idx", "folder"]
+FormatName = Literal["npy", "pt", "npz", "mat", "hdf5", "idx", "folder"]
 FORMATS: dict[FormatName, str] = {
     "npy": "one array of images or rows, a .npy written by numpy.save",
     "pt": "tensors, a .pt written by torch.save",
     "npz": "images, labels and masks by name, a .npz written by numpy.savez",
     "mat": "numeric arrays by name, a .mat of MATLAB 5 to 7.2",
+    "hdf5": "arrays by path, an HDF5 file or a .mat of MATLAB 7.3, by the extra hdf5",
     "idx": "images as those of MNIST, an IDX file or a folder of them, packed by gzip or not",
     "folder": "a folder of PNG pictures, or of one folder for each class, or of `train`, `val` and "
     "`test`",

@@ -10,6 +10,7 @@ from elboroom.config.kinds import FormatName
 from elboroom.data.formats.array_files import is_npy, is_npz, load_arrays
 from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.errors import cannot_read
+from elboroom.data.formats.extras import is_hdf5, library_of
 from elboroom.data.formats.idx import is_idx, is_idx_folder, load_idx, load_idx_folder
 from elboroom.data.formats.mat import is_mat, load_mat
 from elboroom.data.formats.pt import is_pt, load_pt
@@ -89,6 +90,12 @@ def _read_pt(path: Path, config: DataConfig) -> Source:
     return source_of(path.name, load_pt(path, config.memory, config.unused), config)
 
 
+def _read_hdf5(path: Path, config: DataConfig) -> Source:
+    with library_of(path, "h5py", "hdf5"):
+        from elboroom.data.formats.hdf5 import load_hdf5
+    return source_of(path.name, load_hdf5(path, config.memory, config.unused), config)
+
+
 def _read_idx(path: Path, config: DataConfig) -> Source:
     if path.is_dir():
         return source_of(path.resolve().name, load_idx_folder(path, config.memory), config)
@@ -106,6 +113,7 @@ FORMATS: dict[FormatName, Format] = {
     "pt": Format(lambda path, start: is_pt(start), _read_pt),
     "npz": Format(lambda path, start: is_npz(start), read_array),
     "mat": Format(lambda path, start: is_mat(start), _read_mat),
+    "hdf5": Format(is_hdf5, _read_hdf5),
     "idx": Format(lambda path, start: is_idx(start) or is_idx_folder(path), _read_idx),
     "folder": Format(lambda path, start: path.is_dir(), _read_folder),
 }
