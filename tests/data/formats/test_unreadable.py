@@ -132,8 +132,7 @@ def test_a_sparse_matrix_is_named(tmp_path: Path, kind: str):
 
 
 NAMED: dict[str, tuple[bytes, str, str]] = {
-    "x.parquet": (b"PAR1" + bytes(99), "a Parquet table", "pandas.read_parquet"),
-    "x.feather": (b"ARROW1\0\0", "a Feather table", "pandas.read_feather"),
+    "x.feather": (b"FEA1\0\0", "a Feather table of version 1", "pandas.read_feather"),
     "x.sqlite": (b"SQLite format 3\0" + bytes(99), "a SQLite database", "pandas.read_sql"),
     "x.xlsx": (zipped("[Content_Types].xml"), "an Excel workbook", "pandas.read_excel"),
     "x.zip": (zipped("a/1.png"), "a zip of pictures", "unpack it, and give the folder"),

@@ -4,15 +4,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from elboroom.data.formats.shards import is_table_folder
 from elboroom.errors import DataError
 
 _HDF5, _OF_MATLAB = b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3"
+_ARROW_STREAM = b"\xff\xff\xff\xff"
 _ANNDATA = ".h5ad"  # whose arrays are parts of something else
 
 
 def is_hdf5(path: Path, start: bytes) -> bool:
     """Return whether a file that begins with `start` is HDF5 of plain arrays, as MATLAB 7.3 is."""
     return start.startswith((_HDF5, _OF_MATLAB)) and path.suffix != _ANNDATA
+
+
+def is_table(path: Path, start: bytes) -> bool:
+    """Return whether a path is a table in Parquet or Arrow, or a folder of its shards."""
+    return start.startswith((b"PAR1", b"ARROW1", _ARROW_STREAM)) or is_table_folder(path)
 
 
 @contextmanager
