@@ -14,7 +14,7 @@ from elboroom.data.formats.errors import cannot_read, require_fit, require_no_re
 from elboroom.data.formats.names import Role, role_of
 from elboroom.data.formats.shards import shards_of
 from elboroom.data.formats.table_columns import Columns, joined
-from elboroom.data.formats.table_values import arrays, class_names, groups, labels, numbers
+from elboroom.data.formats.table_values import arrays, class_names, groups, known, labels, numbers
 from elboroom.data.formats.tables import Table, readable, require_same_columns
 from elboroom.data.source import Source
 from elboroom.untrusted import require_dense
@@ -73,8 +73,8 @@ def _read_values(
         found |= {prefix + key: values for key, values in read.items()}
     if columns.groups is not None:
         found[columns.groups] = groups(parts["train"], columns.groups)
-    if columns.classes is not None:
-        given = [values for key, values in found.items() if key.endswith(_LABELS)]
+    given = [values for key, values in found.items() if key.endswith(_LABELS)]
+    if columns.classes is not None and given:
         found["class_names"] = class_names(columns.classes, given)
     source = source_of(name, found, replace(config, unused=()))
     return replace(source, columns=columns.names, uses=_uses(columns, source))
@@ -93,8 +93,10 @@ def _read(path: Path, table: Table, columns: Columns, memory: float) -> dict[str
             require_dense(table.size, held)
     if not pieces:
         raise cannot_read(path, "it has no rows", "give a table with at least two rows")
+    given = known(pieces.pop(_LABELS, []), columns.classes)
     with readable(path):
-        return {key: np.concatenate(read) for key, read in pieces.items()}
+        found = {key: np.concatenate(read) for key, read in pieces.items()}
+    return found if given is None else found | {_LABELS: given}
 
 
 def _converted(batch: pa.RecordBatch, columns: Columns) -> dict[str, np.ndarray]:

@@ -75,10 +75,10 @@ class Columns:
             raise _twice(source, "images", pictures if pictures else of_rows)
         used = {*pictures, *values, mask, labels, groups}
         unused = [name for name in types if name not in used]
-        if unused and not pictures:
-            raise _left_over(source, unused, values, types)
         if not pictures and not values:
             raise _nothing(source, schema)
+        if unused and not pictures:
+            raise _left_over(source, unused, values, types)
         return cls(
             pictures[0] if pictures else None,
             values,
@@ -194,7 +194,7 @@ def _left_over(
     found = ", ".join(f"{name} of type {str(types[name])[:80]}" for name in left[:_MOST_SHOWN])
     return DataError(
         f"{source} has columns that would not be used: {joined(left)}",
-        why=f"{joined(values) or 'none'} are read as the values; found {found}",
+        why=f"{joined(values)} are read as the values; found {found}",
         fix=f"write numbers in their place, or leave them out: --unused {' '.join(left)}",
     )
 

@@ -14,7 +14,7 @@ from elboroom.data.formats.picture_layout import Layout, Listing
 from elboroom.data.formats.picture_rows import PictureRow
 from elboroom.data.formats.pictures import Recipe, open_picture, upright_size, without_warnings
 from elboroom.data.formats.table_columns import Columns
-from elboroom.data.formats.table_values import class_names, groups, labels
+from elboroom.data.formats.table_values import class_names, groups, known, labels
 from elboroom.data.formats.tables import Table, readable
 from elboroom.data.groups import group_numbers
 from elboroom.data.labels import NotClassesError, RawLabels, read_labels_of_parts
@@ -47,10 +47,12 @@ class TablePictures:
         classes, positions, self._notes = _classes(columns, {p: y for p, (_, y) in named.items()})
         self.layout = Layout(
             {
-                part: Listing(names, [classes[p] for p in positions[part]] if classes else None)
+                part: Listing(
+                    names, [classes[p] for p in positions[part]] if part in positions else None
+                )
                 for part, (names, _) in named.items()
             },
-            classes,
+            classes or None,
             [],
         )
 
@@ -115,7 +117,7 @@ def _names_and_labels(table: Table, columns: Columns) -> tuple[list[str], np.nda
         if columns.labels is not None:
             with readable(file):
                 found.append(labels(batch.column(columns.labels), columns.classes))
-    return names, np.concatenate(found) if found else None
+    return names, known(found, columns.classes)
 
 
 def _beside(table: Table, columns: Columns) -> list[str]:
@@ -138,18 +140,18 @@ def _paths(batch: pa.RecordBatch, columns: Columns) -> Iterator[str | None]:
 
 def _classes(
     columns: Columns, given: Mapping[str, np.ndarray | None]
-) -> tuple[tuple[str, ...] | None, dict[str, np.ndarray], list[str]]:
+) -> tuple[tuple[str, ...], dict[str, np.ndarray], list[str]]:
     """Return the classes, the place of each picture's class among them, and a note if none is."""
     raw = {part: values for part, values in given.items() if values is not None}
     if columns.labels is None or not raw:
-        return None, {}, []
+        return (), {}, []
     names = None if columns.classes is None else class_names(columns.classes, raw.values())
     try:
         positions, classes = read_labels_of_parts(
             [RawLabels(values, len(values), columns.labels) for values in raw.values()], names
         )
     except NotClassesError as error:
-        return None, {}, [f"{error.what}, and are left out: {error.why}"]
+        return (), {}, [f"{error.what}, and are left out: {error.why}"]
     return classes, dict(zip(raw, positions, strict=True)), []
 
 

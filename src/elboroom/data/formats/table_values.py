@@ -50,12 +50,20 @@ def labels(values: pa.Array, classes: Sequence[str] | None) -> np.ndarray:
             without a label.
 
     Raises:
-        ValueError: if a text is too long for the name of a class.
+        ValueError: if a text is too long for the name of a class, or there is no such class.
     """
     if is_text(values.type):
         return _texts(values)
     found = numbers(values)
-    return found if classes is None else np.where(_is_unknown(found), len(classes), found)
+    return found if classes is None else _positions(found, len(classes))
+
+
+def known(pieces: Sequence[np.ndarray], classes: Sequence[str] | None) -> np.ndarray | None:
+    """Join the labels of a part; None if there are none, or no row has one."""
+    if not pieces:
+        return None
+    found = np.concatenate(pieces)
+    return None if classes is not None and (found == len(classes)).all() else found
 
 
 def class_names(classes: Sequence[str], found: Iterable[np.ndarray]) -> np.ndarray:
@@ -78,8 +86,13 @@ def groups(table: Table, column: str) -> np.ndarray:
     return values.astype(str) if values.dtype == object else values
 
 
-def _is_unknown(labels: np.ndarray) -> np.ndarray:
-    return (labels == -1) | (labels != labels)
+def _positions(found: np.ndarray, classes: int) -> np.ndarray:
+    """Return labels of known classes, with the number of classes where there is none."""
+    has_none = (found == -1) | (found != found)
+    others = found[~has_none]
+    if ((others < 0) | (others >= classes)).any():
+        raise ValueError(f"it has labels {others.min()} to {others.max()} of {classes} classes")
+    return np.where(has_none, classes, found)
 
 
 def _is_leaf(values: pa.Array) -> bool:
