@@ -3,7 +3,6 @@
 The library pyarrow parses the files. See "Apache Arrow Columnar Format" and "Apache Parquet".
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as parquet
 
 from elboroom.data.formats.errors import cannot_read
+from elboroom.data.formats.table_sizes import require_true_arrow, require_true_parquet
 from elboroom.errors import DataError
-from elboroom.untrusted import open_file, parse_json, require_dense
+from elboroom.untrusted import open_file, parse_json
 
 _PARQUET, _FILE = b"PAR1", b"ARROW1"
-_LARGEST_FOOTER = 16 << 20  # bytes of the metadata of a Parquet file, and of one note in it
+_LARGEST_NOTE = 16 << 20  # bytes of one text in the metadata of a Parquet file, and its lists
 _MOST_COLUMNS = 100_000
 _BUFFER = 1 << 20  # bytes that are read of a Parquet file at once
 _REPAIR = "write it again, such as by df.to_parquet or dataset.to_parquet"
@@ -138,18 +138,8 @@ def _is_parquet(path: Path) -> bool:
 
 def _schema_of_parquet(path: Path) -> pa.Schema:
     """Read the schema, after checking the sizes that the file declares."""
-    with open_file(path) as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 8))
-        length = int.from_bytes(file.read(4), "little")
-    if length > _LARGEST_FOOTER:
-        raise ValueError(
-            f"its footer is {length:,} bytes long; at most {_LARGEST_FOOTER:,} are read"
-        )
+    require_true_parquet(path)
     with _parquet(path) as opened:
-        groups = map(opened.metadata.row_group, range(opened.metadata.num_row_groups))
-        chunks = [group.column(n) for group in groups for n in range(group.num_columns)]
-        require_dense(size, sum(max(0, chunk.total_uncompressed_size) for chunk in chunks))
         return opened.schema_arrow
 
 
@@ -168,13 +158,14 @@ def _parquet(path: Path, texts: Sequence[str] = ()) -> parquet.ParquetFile:
         read_dictionary=list(texts),
         buffer_size=_BUFFER,
         pre_buffer=False,
-        thrift_string_size_limit=_LARGEST_FOOTER,
-        thrift_container_size_limit=_LARGEST_FOOTER,
+        thrift_string_size_limit=_LARGEST_NOTE,
+        thrift_container_size_limit=_LARGEST_NOTE,
         page_checksum_verification=True,
     )
 
 
 def _schema_of_arrow(path: Path) -> pa.Schema:
+    require_true_arrow(path)
     with pa.memory_map(str(path)) as file, _arrow(file) as reader:
         return reader.schema
 
