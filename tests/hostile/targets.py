@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 import scipy.io
 import torch
+from elboroom.data.formats.png import read_picture
 from PIL import Image
 
 from elboroom import VAE, DataConfig
 from elboroom.config import BinarisationName
 from elboroom.data.formats.folder import read_folder
 from elboroom.data.formats.idx import read_idx
-from elboroom.data.formats.png import read_picture
 from elboroom.data.formats.registry import read_data
 from elboroom.data.masks import load_mask
 from elboroom.data.source import Source
@@ -141,6 +141,24 @@ def _seeds_of_hdf5() -> dict[str, bytes]:
     if find_spec("h5py") is None:
         return {}
     return {"one piece": _hdf5(), "packed": _hdf5(chunks=(1, 3, 4), compression="gzip")}
+
+
+def _seeds_of_tables() -> dict[str, bytes]:
+    """Return whole tables of numbers, of lists and of pictures; none without their library."""
+    if find_spec("pyarrow") is None:
+        return {}
+    import pyarrow as pa
+    from pyarrow import feather, parquet
+
+    picture = pa.array([{"bytes": _png("L"), "path": f"{n}.png"} for n in range(3)])
+    pictures = pa.table({"image": picture, "label": ["a", "b", "a"]})
+    lists = pa.table({"x": pa.array(GREY.tolist()), "label": [0, 1]})
+    numbers = pa.table({"a": [1.0, 2.0, None], "b": [1, 2, 3]})
+    return {
+        "pictures": _saved(lambda file, table: parquet.write_table(table, file), pictures),
+        "lists": _saved(lambda file, table: parquet.write_table(table, file), lists),
+        "numbers": _saved(lambda file, table: feather.write_feather(table, file), numbers),
+    }
 
 
 def _pickle_of_pt() -> bytes:
@@ -361,6 +379,7 @@ _PICTURES = {mode: _png(mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "
 _WEIGHTS, _MOMENTS = _of_template(f"{STEP}/{MODEL}"), _of_template(f"{STEP}/{OPTIMISER}")
 TARGETS_OF_EXTRAS = {
     "HDF5": Target(_seeds_of_hdf5(), _arrays),
+    "tables": Target(_seeds_of_tables(), _arrays),
 }
 TARGETS = {
     **{name: target for name, target in TARGETS_OF_EXTRAS.items() if target.seeds},
