@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from elboroom import DataConfig, load_data
+from elboroom.config.kinds import FORMATS
 from elboroom.data.formats import registry
 from elboroom.data.formats.arrays import source_of
 from elboroom.data.source import Source, to_bytes_or_floats
@@ -344,14 +345,7 @@ def test_parts_of_unlike_shape_are_refused(npz: Callable[..., Path]):
     ]
 
 
-READERS = (
-    "give `mnist`, or the path of one array of images or rows, a .npy written by numpy.save; of "
-    "tensors, a .pt written by torch.save; of images, labels and masks by name, a .npz written by"
-    " numpy.savez; of numeric arrays by name, a .mat of MATLAB 5 to 7.2; of arrays by path, an "
-    "HDF5 file or a .mat of MATLAB 7.3, by the extra hdf5; of images as those of MNIST, an IDX "
-    "file or a folder of them, packed by gzip or not; of a folder of PNG pictures, or of one "
-    "folder for each class, or of `train`, `val` and `test`"
-)
+READERS = f"give `mnist`, or the path of {'; of '.join(FORMATS.values())}"
 
 
 def test_a_missing_file_is_refused(tmp_path: Path):
@@ -815,8 +809,8 @@ def test_grey_levels_that_are_not_bytes_are_noted(images: np.ndarray, is_noted: 
 
 def test_rows_of_a_table_are_not_called_images():
     table = np.arange(12.0).reshape(3, 4)
-    notes = source_of("my.npz", {"x": table, "x_val": table}, DataConfig()).notes
-    assert notes == ("read x as rows, x_val as validation rows",)
+    uses = source_of("my.npz", {"x": table, "x_val": table}, DataConfig()).uses
+    assert uses == "x as rows, x_val as validation rows"
 
 
 def test_the_fix_in_a_note_on_axes_gives_the_other_reading():

@@ -1,6 +1,9 @@
 """Every format that has a name has a reader, and errors list them all."""
 
+import io
 import struct
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, get_args
@@ -42,15 +45,47 @@ def write_hdf5(file: BinaryIO) -> None:
         arrays["x"] = GREY
 
 
-NEEDS = {"hdf5": "h5py"}
+def write_table(file: BinaryIO) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(
+        pa.table({"x": pa.array(GREY.tolist(), pa.list_(pa.list_(pa.uint8())))}), file
+    )
+
+
+def png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def zipped(file: BinaryIO) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for number, image in enumerate(GREY):
+            archive.writestr(f"{number}.png", png(image))
+
+
+def tarred(file: BinaryIO) -> None:
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for number, image in enumerate(GREY):
+            info = tarfile.TarInfo(f"{number}.png")
+            info.size = len(png(image))
+            archive.addfile(info, io.BytesIO(png(image)))
+
+
+NEEDS = {"hdf5": "h5py", "table": "pyarrow"}
 
 
 WRITE: dict[str, Callable[[BinaryIO], object]] = {
     "npy": lambda file: np.save(file, GREY),
     "pt": lambda file: torch.save(torch.tensor(GREY), file),
+    "zip": zipped,
+    "tar": tarred,
     "npz": lambda file: np.savez(file, GREY),
     "mat": lambda file: scipy.io.savemat(file, {"x": GREY}),
     "hdf5": write_hdf5,
+    "table": write_table,
     "idx": lambda file: file.write(struct.pack(">HBBIII", 0, 8, 3, *GREY.shape) + GREY.tobytes()),
 }
 
