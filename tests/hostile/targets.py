@@ -151,6 +151,8 @@ def _seeds_of_tables() -> dict[str, bytes]:
     import pyarrow as pa
     from pyarrow import feather, parquet
 
+    import elboroom.data.formats.table_pictures  # noqa: F401  # else the first read would load it
+
     picture = pa.array([{"bytes": _png("L"), "path": f"{n}.png"} for n in range(3)])
     pictures = pa.table({"image": picture, "label": ["a", "b", "a"]})
     lists = pa.table({"x": pa.array(GREY.tolist()), "label": [0, 1]})
