@@ -31,9 +31,27 @@ def example(name: str, folder: Path) -> Path:
         for number, image in enumerate(GREY):
             Image.fromarray(image).save(path / f"{number}.png")
         return path
-    with path.open("wb") as file:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    with path.open("w+b") as file:
         WRITE[name](file)
     return path
+
+
+def write_hdf5(file: BinaryIO) -> None:
+    import h5py
+
+    with h5py.File(file, "w") as arrays:
+        arrays["x"] = GREY
+
+
+def write_table(file: BinaryIO) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(
+        pa.table({"x": pa.array(GREY.tolist(), pa.list_(pa.list_(pa.uint8())))}), file
+    )
 
 
 def png(image: np.ndarray) -> bytes:
@@ -56,6 +74,9 @@ def tarred(file: BinaryIO) -> None:
             archive.addfile(info, io.BytesIO(png(image)))
 
 
+NEEDS = {"hdf5": "h5py", "table": "pyarrow"}
+
+
 WRITE: dict[str, Callable[[BinaryIO], object]] = {
     "npy": lambda file: np.save(file, GREY),
     "pt": lambda file: torch.save(torch.tensor(GREY), file),
@@ -63,6 +84,8 @@ WRITE: dict[str, Callable[[BinaryIO], object]] = {
     "tar": tarred,
     "npz": lambda file: np.savez(file, GREY),
     "mat": lambda file: scipy.io.savemat(file, {"x": GREY}),
+    "hdf5": write_hdf5,
+    "table": write_table,
     "idx": lambda file: file.write(struct.pack(">HBBIII", 0, 8, 3, *GREY.shape) + GREY.tobytes()),
 }
 

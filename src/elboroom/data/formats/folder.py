@@ -1,15 +1,17 @@
 """Pictures of a folder or an archive as arrays of one size."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from elboroom.config import DataConfig
 from elboroom.data.formats.errors import require_fit
-from elboroom.data.formats.picture_layout import Listing
-from elboroom.data.formats.picture_rows import Changes
-from elboroom.data.formats.picture_set import PictureSet, open_pictures
+from elboroom.data.formats.picture_layout import Layout, Listing
+from elboroom.data.formats.picture_rows import Changes, PictureRow
+from elboroom.data.formats.picture_set import open_pictures
 from elboroom.data.formats.pictures import Prepared, Recipe
 from elboroom.data.formats.values import require_scale_of_pictures
 from elboroom.data.source import Source, SourcePart
@@ -35,10 +37,39 @@ def read_folder(path: Path, config: DataConfig) -> Source:
     if (path / "config.toml").is_file():
         raise _run_error(path)
     with open_pictures(path, config.memory) as pictures:
-        return _read(pictures, config)
+        return read_pictures(pictures, config)
 
 
-def _read(pictures: PictureSet, config: DataConfig) -> Source:
+class Pictures(Protocol):
+    """Pictures that become rows, in a folder, an archive or a table.
+
+    Attributes:
+        path: their source.
+        layout: their parts and classes.
+    """
+
+    path: Path
+    layout: Layout
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        ...
+
+    def read(self, part: str, recipe: Recipe) -> Iterator[PictureRow]:
+        """Read the pictures of a part in their order."""
+        ...
+
+    def sizes(self) -> tuple[Counter[tuple[int, int]], dict[tuple[int, int], str]]:
+        """Count the sizes of all pictures, with the first name of each."""
+        ...
+
+    def notes(self) -> list[str]:
+        """Return what the user should know of the source, in short phrases."""
+        ...
+
+
+def read_pictures(pictures: Pictures, config: DataConfig) -> Source:
+    """Read pictures as `read_folder` does."""
     layout, name = pictures.layout, pictures.path.resolve().name
     stack, changes = _Stack(pictures, config), Changes(str(pictures.path), config.background)
     recipe, places = Recipe.of(config), dict[str, list[int]]()
@@ -90,7 +121,7 @@ class _Stack:
         config: its `memory`.
     """
 
-    def __init__(self, pictures: PictureSet, config: DataConfig) -> None:
+    def __init__(self, pictures: Pictures, config: DataConfig) -> None:
         self._pictures, self._memory = pictures, config.memory
         self._images, self._filled = np.empty((0, 0, 0, 0), np.uint8), 0
 
@@ -152,7 +183,7 @@ def _none_left(path: Path, part: str, changes: Changes) -> DataError:
     )
 
 
-def _sizes_error(pictures: PictureSet) -> DataError:
+def _sizes_error(pictures: Pictures) -> DataError:
     """Return the error for pictures of several sizes, with how many have each."""
     sizes, first = pictures.sizes()
     common = sizes.most_common(_MOST_SIZES)
