@@ -12,6 +12,7 @@ from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.errors import cannot_read
 from elboroom.data.formats.idx import is_idx, is_idx_folder, load_idx, load_idx_folder
 from elboroom.data.formats.mat import is_mat, load_mat
+from elboroom.data.formats.packed import is_packed, read_packed
 from elboroom.data.formats.pt import is_pt, load_pt
 from elboroom.data.formats.unreadable import describe
 from elboroom.data.source import Source
@@ -76,8 +77,10 @@ def read_array(path: Path, config: DataConfig) -> Source:
     """Read the images of a `.npy`, or the arrays of an `.npz` by their names.
 
     Raises:
-        DataError: as `load_arrays` and `source_of` do.
+        DataError: as `load_arrays`, `source_of` and `read_packed` do.
     """
+    if is_packed(path):
+        return read_packed(path, config)
     return source_of(path.name, load_arrays(path, config.memory, config.unused), config)
 
 
