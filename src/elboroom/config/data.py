@@ -1,5 +1,6 @@
 """Options of the data."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,11 +8,25 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from elboroom.config.checks import require, require_choices
-from elboroom.config.kinds import BINARISATIONS, FORMATS, SPLITS, BinarisationName, Split, listed
+from elboroom.config.kinds import (
+    BINARISATIONS,
+    BROKEN,
+    COLOURS,
+    CROPS,
+    FORMATS,
+    SPLITS,
+    BinarisationName,
+    Broken,
+    Colour,
+    Crop,
+    Split,
+    listed,
+)
 from elboroom.config.typed_tables import require_types
 
 MNIST = "mnist"
 """The name of the embedded data."""
+_SIZE = r"([1-9][0-9]{0,4})(?:x([1-9][0-9]{0,4}))?"  # at most 99,999, of one digit at least
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,16 @@ class DataConfig:
     subject. Rows of one value stay together when a part is drawn."""
     unused: tuple[str, ...] = ()
     """Arrays of the file that are left out; any other that has no known name is an error."""
+    size: str | None = None
+    """Width and height of pictures, N or WxH. None keeps them, and needs pictures of one size."""
+    crop: Annotated[
+        Crop, arg(help=listed("The way to --size from another ratio of width and height.", CROPS))
+    ] = "centre"
+    colour: Annotated[Colour, arg(help=listed("Channels of pictures.", COLOURS))] = "auto"
+    background: str = "white"
+    """Colour behind pixels of pictures that are not opaque, and beside pictures that --crop pad
+    fits in: a name, or #rrggbb."""
+    broken: Annotated[Broken, arg(help=listed("Pictures that cannot be read.", BROKEN))] = "stop"
     memory: float = 2.0
     """Budget for the images in GiB; reading needs twice their size at its peak. A larger .npy stays
     on disk and is read in batches, with the same result. A larger .npz or folder is refused."""
@@ -40,9 +65,22 @@ class DataConfig:
     def __post_init__(self) -> None:
         require_types(self)
         require_choices(self, binarisation=BinarisationName, split=Split)
+        require_choices(self, crop=Crop, colour=Colour, broken=Broken)
         some = self.validation == "auto" or self.validation >= 0
         require(some, "validation", self.validation, "auto, or 0 or more")
         require(self.memory >= 0, "memory", self.memory, "0 or more")
+        is_size = self.size is None or re.fullmatch(_SIZE, self.size)
+        require(bool(is_size), "size", self.size, "N or WxH in pixels, such as 64 or 64x48")
+        is_used = self.size is not None or self.crop == "centre"
+        require(is_used, "crop", self.crop, "centre without --size, since nothing is then cut")
+        is_colour = re.fullmatch(r"#[0-9a-fA-F]{6}|[a-z]+", self.background)
+        require(bool(is_colour), "background", self.background, "a name such as white, or #rrggbb")
+
+    @property
+    def picture_size(self) -> tuple[int, int] | None:
+        """Width and height that pictures are brought to; None if they keep theirs."""
+        found = None if self.size is None else re.fullmatch(_SIZE, self.size)
+        return None if found is None else (int(found[1]), int(found[2] or found[1]))
 
     def resolved(self) -> "DataConfig":
         """Return the same data, with "auto" replaced by the names that it stands for."""

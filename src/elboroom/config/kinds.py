@@ -33,6 +33,26 @@ SPLITS: dict[Split, str] = {
     "reference": "the first 10,000 rows of train, tested on the next 10,000",
 }
 
+Crop = Literal["centre", "none", "pad"]
+CROPS: dict[Crop, str] = {
+    "centre": "cover the size, and cut off what is over at two sides",
+    "none": "stretch to the size",
+    "pad": "fit into the size, and fill up with the background",
+}
+
+Colour = Literal["auto", "grey", "rgb"]
+COLOURS: dict[Colour, str] = {
+    "auto": "grey if every pixel of every picture is grey, else rgb",
+    "grey": "one channel, 0.299 R + 0.587 G + 0.114 B",
+    "rgb": "three channels",
+}
+
+Broken = Literal["stop", "skip"]
+BROKEN: dict[Broken, str] = {
+    "stop": "the first one is an error that names it",
+    "skip": "they are left out, counted, and some named",
+}
+
 PartName = Literal["train", "validation", "test", "all"]
 PARTS: dict[PartName, str] = {
     "train": "the rows that the model is trained on",

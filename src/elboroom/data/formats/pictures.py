@@ -1,0 +1,348 @@
+"""One picture of any kind: opened within limits, and made an array by a recipe."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+import numpy as np
+from PIL import (
+    GifImagePlugin,
+    Image,
+    ImageColor,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from elboroom.config import DataConfig
+from elboroom.config.kinds import Colour, Crop
+from elboroom.errors import UsageError
+
+LARGEST_FILE = 256 << 20
+"""Bytes of a picture's file at most."""
+_MOST_PIXELS = 89_478_485  # of a picture when it is decoded, 256 MiB of three bytes
+_CHUNKS = 10_000  # of a PNG
+_GAP = 2  # times the wanted size that a JPEG has at least after its decoding at a smaller scale
+_FRAMES = (
+    GifImagePlugin.GifImageFile,
+    PngImagePlugin.PngImageFile,
+    TiffImagePlugin.TiffImageFile,
+    WebPImagePlugin.WebPImageFile,
+)
+_ORIENTATION = 0x0112  # tag of EXIF
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""The operation that shows a picture upright, by its orientation in EXIF."""
+_TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
+
+
+def kind_of(start: bytes) -> str | None:
+    """Return the kind of a picture by its first 32 bytes, such as "JPEG"; None if it is none."""
+    if start.startswith(b"BM") and len(start) >= 18:
+        header = int.from_bytes(start[14:18], "little")
+        return "BMP" if header in (12, 16, 40, 52, 56, 64, 108, 124) else None
+    if start.startswith(b"RIFF"):
+        return "WEBP" if start[8:12] == b"WEBP" else None
+    return next((kind for begin, kind in _BEGINNINGS.items() if start.startswith(begin)), None)
+
+
+_BEGINNINGS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+}
+
+
+def open_picture(content: bytes) -> Image.Image:
+    """Open a JPEG, PNG, WebP, TIFF, BMP or GIF, told by its first bytes; decode no pixel.
+
+    Call it, and use its result, within `without_warnings`.
+
+    Raises:
+        ValueError: if it is no such picture, or has too many pixels or chunks.
+        Exception: if it is damaged; Pillow may raise an error of any type.
+    """
+    kind = kind_of(content[:32])
+    if kind is None:
+        raise ValueError("it is no JPEG, PNG, WebP, TIFF, BMP or GIF")
+    if kind == "PNG":
+        _require_sound_chunks(content)
+    picture = Image.open(BytesIO(content), formats=[kind])
+    if kind == "PNG":
+        _require_whole(picture)
+    return picture
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Silence Pillow's warnings in this block, for all threads.
+
+    They are of metadata that is not read, and of sizes that are checked here.
+    """
+    with warnings.catch_warnings(action="ignore"):
+        yield
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture as an event of the data, and what was done to make it one.
+
+    Attributes:
+        values: uint8, (1, H, W) or (3, H, W).
+        highest: the largest value if the picture has 16 bits of grey, else None.
+        blended: True if some pixels were not opaque.
+        vanished: True if all pixels are alike only since they were blended.
+        lost_colours: True if it has colours, which were made grey.
+        more_frames: True if there are frames or pages after the first, which is read.
+        lost_turn: True if its EXIF is damaged, so that its orientation is not known.
+    """
+
+    values: np.ndarray
+    highest: int | None = None
+    blended: bool = False
+    vanished: bool = False
+    lost_colours: bool = False
+    more_frames: bool = False
+    lost_turn: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The way from a picture to an array.
+
+    The first frame is turned upright by its EXIF. Colours become RGB by Pillow's formulas, without
+    colour profiles; of 16 bits the upper 8 are kept. Pixels that are not opaque are blended over
+    the background. Then the picture is cut or padded, and resized by bicubic interpolation, which
+    averages where it shrinks. A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size if that is at
+    least twice the wanted one.
+
+    Attributes:
+        size: width and height; None to keep them.
+        crop: the way to another ratio of width and height.
+        colour: grey gives one channel, rgb three; auto one if all pixels are grey.
+        background: colour, as red, green and blue in 0…255.
+    """
+
+    size: tuple[int, int] | None
+    crop: Crop
+    colour: Colour
+    background: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, config: DataConfig) -> "Recipe":
+        """Return the recipe of the options of data.
+
+        Raises:
+            UsageError: if there is no such colour for the background.
+        """
+        return cls(config.picture_size, config.crop, config.colour, _colour(config.background))
+
+    def for_event(self, event_shape: tuple[int, int, int]) -> "Recipe":
+        """Return the same recipe with the channels of an event (C, H, W)."""
+        return replace(self, colour="grey" if event_shape[0] == 1 else "rgb")
+
+    def prepare(self, picture: Image.Image) -> np.ndarray:
+        """Make an array of a picture that `open_picture` opened: uint8, (C, H, W).
+
+        Raises:
+            Exception: if it is damaged, or of a mode without a rule; an error of any type.
+        """
+        return self.apply(picture).values
+
+    def apply(self, picture: Image.Image) -> Prepared:
+        """Make an array of a picture, with what was done to it; see `prepare`."""
+        more_frames = isinstance(picture, _FRAMES) and picture.is_animated
+        turn, lost_turn = _orientation(picture)
+        size = self.size[::-1] if self.size and turn in _TURNED else self.size
+        extent = _shrink(picture, size)
+        flat = _flatten(picture, self.background)
+        coloured = self._in_colour(flat.picture)
+        lost = self.colour == "grey" and flat.picture.mode == "RGB" and _has_colours(flat.picture)
+        fitted = coloured if size is None else self._fit(coloured, extent, size)
+        values = _as_event(fitted if turn not in _TURNS else fitted.transpose(_TURNS[turn]))
+        if self.colour == "auto" and (values == values[:1]).all():
+            values = values[:1]
+        return Prepared(
+            values, flat.highest, flat.blended, flat.vanished, lost, more_frames, lost_turn
+        )
+
+    def _in_colour(self, picture: Image.Image) -> Image.Image:
+        """Return a picture in grey or in RGB as its channels and its surroundings ask for."""
+        has_colours = self.crop == "pad" and len(set(self.background)) > 1
+        if self.colour == "grey":
+            return picture.convert("L")
+        if self.colour == "rgb" or (self.size is not None and has_colours):
+            return picture.convert("RGB")
+        return picture
+
+    def _fit(
+        self, picture: Image.Image, extent: tuple[float, float], size: tuple[int, int]
+    ) -> Image.Image:
+        """Return a picture, of which `extent` is the width and height, at another size."""
+        if self.crop == "pad":
+            return self._pad(picture, extent, size)
+        box = _centre(extent, size) if self.crop == "centre" else (0, 0, *extent)
+        return picture.resize(size, Image.Resampling.BICUBIC, box)
+
+    def _pad(
+        self, picture: Image.Image, extent: tuple[float, float], size: tuple[int, int]
+    ) -> Image.Image:
+        scale = min(size[0] / extent[0], size[1] / extent[1])
+        width, height = (max(1, round(scale * side)) for side in extent)
+        padded = Image.new(picture.mode, size, _in_mode(self.background, picture.mode))
+        within = picture.resize((width, height), Image.Resampling.BICUBIC, (0, 0, *extent))
+        padded.paste(within, ((size[0] - width) // 2, (size[1] - height) // 2))
+        return padded
+
+
+@dataclass(frozen=True)
+class _Flat:
+    """An opaque picture in L or RGB; the other attributes are those of `Prepared`."""
+
+    picture: Image.Image
+    highest: int | None = None
+    blended: bool = False
+    vanished: bool = False
+
+
+def _flatten(picture: Image.Image, background: tuple[int, int, int]) -> _Flat:
+    """Return a picture of any mode in 8 bits, blended over the background."""
+    if picture.mode in ("F", "LAB"):
+        raise ValueError(f"its pixels are of mode {picture.mode}, which is not read")
+    if picture.mode.startswith("I"):
+        return _flatten_16_bits(picture, background)
+    if not picture.has_transparency_data:
+        return _Flat(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
+    is_grey = picture.mode in ("1", "L", "LA", "La")
+    with_alpha = picture.convert("LA" if is_grey else "RGBA")
+    colours, alpha = with_alpha.convert("L" if is_grey else "RGB"), with_alpha.getchannel("A")
+    return _blend(colours, alpha, background)
+
+
+def _flatten_16_bits(picture: Image.Image, background: tuple[int, int, int]) -> _Flat:
+    """Keep the upper 8 bits of 16, which Pillow would clip."""
+    levels = np.asarray(picture)
+    if levels.min() < 0 or levels.max() > 0xFFFF:
+        raise ValueError("its pixels have 32 bits, whose white is not known")
+    grey, highest = Image.fromarray((levels >> 8).astype(np.uint8)), int(levels.max())
+    if "transparency" not in picture.info:
+        return _Flat(grey, highest)
+    opaque = (levels != picture.info["transparency"]).astype(np.uint8) * 255
+    return replace(_blend(grey, Image.fromarray(opaque), background), highest=highest)
+
+
+def _blend(colours: Image.Image, alpha: Image.Image, background: tuple[int, int, int]) -> _Flat:
+    """Return α x + (1 − α) b for colours x over a background b, in grey if both are grey."""
+    lowest, highest = alpha.getextrema()
+    if lowest == 255:
+        return _Flat(colours)
+    mode = "RGB" if len(set(background)) > 1 else colours.mode
+    blended = Image.new(mode, colours.size, _in_mode(background, mode))
+    blended.paste(colours.convert(mode), mask=alpha)
+    return _Flat(blended, blended=True, vanished=lowest != highest and _is_plain(blended))
+
+
+def _is_plain(picture: Image.Image) -> bool:
+    """Return True if all pixels are alike."""
+    bands = np.asarray(picture).reshape(picture.width * picture.height, -1)
+    return bool((bands == bands[0]).all())
+
+
+def _has_colours(picture: Image.Image) -> bool:
+    """Return True if some pixel of an RGB picture is not grey."""
+    colours = np.asarray(picture)
+    return bool((colours != colours[..., :1]).any())
+
+
+def _as_event(picture: Image.Image) -> np.ndarray:
+    """Return the pixels (H, W) or (H, W, C) as (C, H, W)."""
+    pixels = np.asarray(picture)
+    return np.ascontiguousarray(np.moveaxis(np.atleast_3d(pixels), -1, 0))
+
+
+def _shrink(picture: Image.Image, size: tuple[int, int] | None) -> tuple[float, float]:
+    """Let a JPEG be decoded at a smaller scale, and check the number of pixels.
+
+    Returns:
+        Width and height of the picture in pixels of its scale, perhaps with a part of a pixel.
+    """
+    drafted = None
+    if size is not None and isinstance(picture, JpegImagePlugin.JpegImageFile):
+        drafted = picture.draft(None, (_GAP * size[0], _GAP * size[1]))
+    pixels = picture.width * picture.height
+    if pixels > _MOST_PIXELS:
+        raise ValueError(f"it has {pixels:,} pixels; at most {_MOST_PIXELS:,} are decoded")
+    return picture.size if drafted is None else drafted[1][2:]
+
+
+def _centre(
+    found: tuple[float, float], wanted: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Return the largest box of the ratio of `wanted` in the centre: left, top, right, bottom."""
+    scale = min(found[0] / wanted[0], found[1] / wanted[1])
+    left, top = ((f - scale * w) / 2 for f, w in zip(found, wanted, strict=True))
+    return left, top, found[0] - left, found[1] - top
+
+
+def _orientation(picture: Image.Image) -> tuple[int, bool]:
+    """Return the orientation by EXIF, 1 for upright, and True if the EXIF cannot be read.
+
+    Pillow turns a TIFF itself when it is decoded.
+    """
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return 1, False
+    try:
+        return picture.getexif().get(_ORIENTATION, 1), False
+    except Exception:  # noqa: BLE001  # damaged EXIF raises an error of any type; it is told
+        return 1, True
+
+
+def _colour(name: str) -> tuple[int, int, int]:
+    try:
+        return ImageColor.getrgb(name)[:3]
+    except ValueError as error:
+        raise UsageError(
+            f"--background {name} cannot be used",
+            why="it is no known colour",
+            fix="give a name such as white or black, or #rrggbb",
+        ) from error
+
+
+def _in_mode(colour: tuple[int, int, int], mode: str) -> int | tuple[int, int, int]:
+    """Return a colour as a pixel of mode L or RGB."""
+    return Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0)) if mode == "L" else colour  # type: ignore[return-value]
+
+
+def _require_sound_chunks(content: bytes) -> None:
+    """Check the chunks of a PNG: their number, on which Pillow spends seconds, and checksums."""
+    start = 8
+    for _ in range(_CHUNKS):
+        start += 12 + int.from_bytes(content[start : start + 4], "big")
+        if start >= len(content) or content[start + 4 : start + 8] == b"IEND":
+            break
+    else:
+        raise ValueError(f"it has more than {_CHUNKS:,} chunks")
+    with Image.open(BytesIO(content), formats=["PNG"]) as picture:
+        picture.verify()  # all checksums, which decoding ignores
+
+
+def _require_whole(picture: Image.Image) -> None:
+    """Check that pixels cover a whole PNG, and not a part, as a frame of an animation."""
+    assert isinstance(picture, PngImagePlugin.PngImageFile)
+    if [tile[1] for tile in picture.tile] != [(0, 0, *picture.size)]:
+        raise ValueError("it has no pixels, or not for its whole size")
