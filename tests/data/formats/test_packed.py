@@ -26,9 +26,9 @@ ROWS = PackedRows(
 )
 
 
-def saved(folder: Path, images: np.ndarray = IMAGES, **arrays: Any) -> Path:
+def saved(folder: Path, stored: np.ndarray = IMAGES, **arrays: Any) -> Path:
     """A packed array whose rows have some other arrays; None leaves one out."""
-    np.save(folder / "my.npy", images)
+    np.save(folder / "my.npy", stored)
     arrays = ROWS.arrays() | arrays
     with ZipFile(folder / "my.rows.npz", "w") as archive:
         for name in [name for name, array in arrays.items() if array is not None]:
@@ -86,8 +86,10 @@ def test_a_part_may_have_no_classes(tmp_path: Path):
 def test_dark_pictures_are_divided_by_255_as_those_of_a_folder(tmp_path: Path):
     dark = IMAGES % 2
     digest = hashlib.sha256(dark.tobytes()).hexdigest()
-    source = read_data(saved(tmp_path, dark, sha256=digest), DataConfig())
-    assert source.white == 255
+    path = saved(tmp_path, dark, sha256=digest)
+    with pytest.raises(DataError, match=r"the scale of the pictures in my\.npy is in doubt"):
+        read_data(path, DataConfig())
+    assert read_data(path, DataConfig(binarisation="none")).white == 255
 
 
 def test_its_arrays_are_plain_and_read_by_numpy(tmp_path: Path):
