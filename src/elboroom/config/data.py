@@ -27,6 +27,7 @@ from elboroom.config.typed_tables import require_types
 MNIST = "mnist"
 """The name of the embedded data."""
 _SIZE = r"([1-9][0-9]{0,4})(?:x([1-9][0-9]{0,4}))?"  # at most 99,999, of one digit at least
+_OF_PICTURES = ("size", "crop", "colour", "background", "broken")
 
 SizeOption = Annotated[
     str | None,
@@ -96,6 +97,18 @@ class DataConfig:
         """Width and height that pictures are brought to; None if they keep theirs."""
         found = None if self.size is None else re.fullmatch(_SIZE, self.size)
         return None if found is None else (int(found[1]), int(found[2] or found[1]))
+
+    @property
+    def picture_options(self) -> list[str]:
+        """Options that prepare pictures, as a command line names them, if they are not default."""
+        default = DataConfig()
+        asked = [n for n in _OF_PICTURES if getattr(self, n) != getattr(default, n)]
+        return [f"--{name} {getattr(self, name)}" for name in asked]
+
+    def without_picture_options(self) -> "DataConfig":
+        """Return the same options, with those that prepare pictures as by default."""
+        default = DataConfig()
+        return replace(self, **{name: getattr(default, name) for name in _OF_PICTURES})
 
     def resolved(self) -> "DataConfig":
         """Return the same data, with "auto" replaced by the names that it stands for."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from elboroom.config import DataConfig, PartName, ValueKind
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.formats.arrays import source_of
+from elboroom.data.formats.errors import require_no_recipe
 from elboroom.data.formats.groups import with_groups
 from elboroom.data.given_arrays import as_arrays
 from elboroom.data.identity import Identity
@@ -160,6 +161,7 @@ class Dataset:
                 fix="give config=DataConfig(validation=…)",
             )
         config = replace(config or DataConfig(), source=name)
+        require_no_recipe("arrays", config)
         if groups is not None:
             config = replace(config, group_by="groups")
         source = source_of(name, arrays, config).with_origins()

@@ -7,9 +7,10 @@ import numpy as np
 
 from elboroom.config import DataConfig, ValueKind
 from elboroom.config.data import MNIST
-from elboroom.config.kinds import VALUE_KINDS
+from elboroom.config.kinds import VALUE_KINDS, Colour
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.dataset import TEST_STREAM, Dataset
+from elboroom.data.formats.errors import NoPicturesError, require_no_recipe
 from elboroom.data.formats.groups import with_groups
 from elboroom.data.formats.names import AbsentArraysError
 from elboroom.data.formats.registry import read_data
@@ -25,16 +26,36 @@ from elboroom.errors import DataError
 
 def read_source(config: DataConfig) -> Source:
     """Read the source of some options, without the groups of another file."""
-    return read_mnist() if config.source == MNIST else read_data(config.path, config).with_origins()
+    if config.source == MNIST:
+        require_no_recipe(MNIST, config)
+        return read_mnist()
+    return read_data(config.path, config).with_origins()
 
 
-def read_new(config: DataConfig) -> Source:
-    """Read the source of new data, which need not have the arrays that a run leaves unused."""
+def read_new(config: DataConfig, event_shape: tuple[int, ...]) -> Source:
+    """Read the source of new data for a run, of which they need not have the unused arrays.
+
+    Pictures are prepared as those of the run were; arrays are taken as they are.
+
+    Args:
+        config: options of the run's data, with the source of the new data.
+        event_shape: shape of one row of the run's data.
+    """
     try:
-        return read_source(config)
+        return read_source(_in_channels(config, event_shape))
+    except NoPicturesError:
+        return read_new(config.without_picture_options(), ())
     except AbsentArraysError as error:
         unused = tuple(name for name in config.unused if name not in error.names)
-        return read_source(replace(config, unused=unused))
+        return read_new(replace(config, unused=unused), event_shape)
+
+
+def _in_channels(config: DataConfig, event_shape: tuple[int, ...]) -> DataConfig:
+    """Return options that give pictures the channels of an event (C, H, W), if they are open."""
+    colours: dict[int, Colour] = {1: "grey", 3: "rgb"}
+    if config.colour != "auto" or len(event_shape) != 3 or event_shape[0] not in colours:
+        return config
+    return replace(config, colour=colours[event_shape[0]])
 
 
 def load_new(
@@ -58,7 +79,7 @@ def load_new(
     """
     ways = {"binarisation": identity.binarisation, "split": identity.split}
     config = replace(config, source=source, **ways)
-    found = read_new(config)
+    found = read_new(config, event_shape)
     _require_shape(found, event_shape)
     if found.sha256 == identity.sha256:
         data = Dataset.of(with_groups(found, config.group_by), config)

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elboroom.config import DataConfig
 from elboroom.data.formats.npy import NpyHeader, read_array, read_header
 from elboroom.errors import DataError
 from elboroom.untrusted import open_file
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_GREY = 127  # the brightest level that is not observed
 
 Half = Literal["top", "bottom", "left", "right"]
 
@@ -95,9 +97,17 @@ def _read(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _of_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
-    from elboroom.data.formats.png import read_picture  # needs Pillow, which training does not
+    from elboroom.data.formats.picture_event import read_event  # needs Pillow
+    from elboroom.data.formats.pictures import Recipe
 
-    return read_picture(path, event_shape) > 0.5
+    found = read_event(path, Recipe.of(DataConfig()), event_shape)
+    if found.blended:
+        raise DataError(
+            f"{path} is not a mask",
+            why="it has pixels that are not opaque",
+            fix="save it without transparency, white where a value is observed",
+        )
+    return found.values > _GREY
 
 
 def _require_mask(path: Path, found: NpyHeader, event_shape: tuple[int, ...]) -> None:

@@ -109,7 +109,8 @@ class RunData:
         """
         if source is None:
             return StoredRows.of(read_source(self._config), chosen.rows)
-        return StoredRows.of(read_new(replace(self._config, source=source)), chosen.rows)
+        config = replace(self._config, source=source)
+        return StoredRows.of(read_new(config, self.event_shape), chosen.rows)
 
     def _in_memory(self) -> DataMovedError:
         return DataMovedError(

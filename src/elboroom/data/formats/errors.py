@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from elboroom.config import DataConfig
 from elboroom.config.kinds import FORMATS
-from elboroom.errors import DataError
+from elboroom.errors import DataError, UsageError
 
 COPIES = 2  # images are in memory as they are read, and in the parts that are made of them
 
@@ -14,6 +15,24 @@ class UnreadableArrayError(ValueError):
     def __init__(self, why: str, fix: str) -> None:
         super().__init__(why)
         self.fix = fix
+
+
+class NoPicturesError(UsageError):
+    """Options that prepare pictures, for data that are none."""
+
+
+def require_no_recipe(source: str, config: DataConfig) -> None:
+    """Check that no option asks for a change of pictures, for data that are none.
+
+    Raises:
+        NoPicturesError: if one does.
+    """
+    if config.picture_options:
+        raise NoPicturesError(
+            f"{' '.join(config.picture_options)} cannot be used with {source}",
+            why="it holds arrays, which are taken as they are; these options prepare pictures",
+            fix="leave them out",
+        )
 
 
 def cannot_read(path: Path, why: str, fix: str | None = None) -> DataError:

@@ -1,185 +1,139 @@
-"""A folder of PNG pictures. All headers are checked before a pixel is decoded."""
+"""Pictures of a folder as arrays of one size."""
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from elboroom.config import DataConfig
 from elboroom.data.formats.errors import require_fit
-from elboroom.data.formats.folder_listing import (
-    Folder,
-    LayoutError,
-    Listing,
-    convert_line,
-    list_folder,
-)
-from elboroom.data.formats.png import PngHeader, picture_errors, read_header, read_pixels
+from elboroom.data.formats.picture_layout import Listing
+from elboroom.data.formats.picture_rows import Changes
+from elboroom.data.formats.picture_set import PictureSet, open_pictures
+from elboroom.data.formats.pictures import Prepared, Recipe
 from elboroom.data.formats.values import require_scale_of_pictures
 from elboroom.data.source import Source, SourcePart
 from elboroom.errors import DataError
-from elboroom.untrusted import require_dense
 
-_REPAIR = "save it again as a PNG, or take it out of the folder"
-_AS_ARRAY = "save the images as one .npy of uint8, which can stay on disk"
 _MOST_SIZES = 3  # in an error
 
 
 def read_folder(path: Path, config: DataConfig) -> Source:
     """Read pictures as uint8 (N, C, H, W): grey if all of them are, else RGB.
 
-    The pictures are in the folder itself, or in one folder for each class. A label is the position
-    of the class among the names in natural order, in which 2 comes before 10. If the folder holds
-    `train` and `val` or `test`, these are parts: each is such a folder. Hidden names and those that
-    systems leave are passed over.
+    A label is the position of the class among the names in natural order, in which 2 comes before
+    10. Files that are no pictures, hidden names and those that systems leave are passed over.
 
     Args:
         path: the folder. It may be a symbolic link, but nothing in it may.
-        config: its `memory` is the GiB that the images may take; reading takes twice their size.
+        config: its recipe for pictures; its `memory` is the GiB that the images may take.
 
     Raises:
-        DataError: if it holds anything else, pictures of different sizes, or more than `memory`.
+        DataError: if no pictures are left, if they differ in size and the recipe keeps sizes, if
+            one is broken, or if they do not fit into `memory`.
     """
-    folder = _listed(path)
-    files = [file for part in folder.parts.values() for file in part.files]
-    event_shape = _event_shape(path, files, config.memory)
-    decoded = {part: _decode(each, event_shape) for part, each in folder.parts.items()}
-    highest = max((d.highest for d in decoded.values() if d.highest is not None), default=None)
-    images = {part: each.images for part, each in decoded.items()}
-    require_scale_of_pictures(path.name, images, highest, config)
-    is_grey = event_shape[0] > 1 and all(_are_equal(array) for array in images.values())
-    images = {part: array[:, :1] if is_grey else array for part, array in images.items()}
+    if (path / "config.toml").is_file():
+        raise _run_error(path)
+    with open_pictures(path) as pictures:
+        return _read(pictures, config)
+
+
+def _read(pictures: PictureSet, config: DataConfig) -> Source:
+    layout, name = pictures.layout, pictures.path.resolve().name
+    stack, changes = _Stack(pictures, config), Changes(str(pictures.path), config.background)
+    recipe, places = Recipe.of(config), dict[str, list[int]]()
+    for part in layout.parts:
+        rows = changes.kept(pictures.read(part, recipe), config.broken)
+        places[part] = _fill(stack, rows)
+        if not places[part]:
+            raise _none_left(pictures.path, part, changes)
+    images = stack.divided({part: len(kept) for part, kept in places.items()})
+    require_scale_of_pictures(name, images, changes.highest, config)
     parts = {
         part: SourcePart(
             images[part],
-            _labels(each, folder.classes),
-            tuple(str(Path(file).relative_to(path)) for file in each.files),
+            _labels(listing, places[part], layout.classes),
+            tuple(listing.files[place] for place in places[part]),
             origin=part if len(images) > 1 else "",
         )
-        for part, each in folder.parts.items()
+        for part, listing in layout.parts.items()
     }
     return Source(
-        name=path.resolve().name,
+        name=name,
         train=parts["train"],
         validation=parts.get("validation"),
         test=parts.get("test"),
-        classes=folder.classes,
+        classes=layout.classes,
         white=255.0,
-        notes=tuple(_notes(folder, decoded, is_grey=is_grey)),
+        notes=(*changes.notes(), *pictures.notes()),
     )
 
 
-@dataclass(frozen=True)
-class _Decoded:
-    """The pixels of a part.
+def _fill(stack: "_Stack", rows: Iterable[Prepared | None]) -> list[int]:
+    """Put pictures on a stack; return the places of those that were not left out."""
+    places = []
+    for place, prepared in enumerate(rows):
+        if prepared is not None:
+            stack.add(prepared.values)
+            places.append(place)
+    return places
 
-    Attributes:
-        images: (N, C, H, W), uint8.
-        highest: the largest value in pictures of 16 bits; None if there are none.
-        transparent: number of pictures with pixels that are not opaque.
+
+class _Stack:
+    """Pictures of one size, one after another.
+
+    Grey ones get three channels as soon as one has colours. The memory is asked for at once, and
+    taken as it is filled.
+
+    Args:
+        pictures: the pictures, for their number and for errors.
+        config: its `memory`.
     """
 
-    images: np.ndarray
-    highest: int | None
-    transparent: int
+    def __init__(self, pictures: PictureSet, config: DataConfig) -> None:
+        self._pictures, self._memory = pictures, config.memory
+        self._images, self._filled = np.empty((0, 0, 0, 0), np.uint8), 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Add a picture (C, H, W).
+
+        Raises:
+            DataError: if its size is another, or if all pictures do not fit into memory.
+        """
+        if self._filled == 0:
+            self._images = self._allocated(values.shape)
+        channels, *size = self._images.shape[1:]
+        if list(values.shape[1:]) != size:
+            raise _sizes_error(self._pictures)
+        if len(values) > channels:
+            grey, self._images = self._images, self._allocated(values.shape)
+            self._images[: self._filled] = grey[: self._filled]
+        self._images[self._filled] = values
+        self._filled += 1
+
+    def divided(self, counts: dict[str, int]) -> dict[str, np.ndarray]:
+        """Return the pictures of each part, by the number of its pictures."""
+        ends = np.cumsum(list(counts.values()))
+        return dict(zip(counts, np.split(self._images[: self._filled], ends[:-1]), strict=True))
+
+    def _allocated(self, event_shape: tuple[int, ...]) -> np.ndarray:
+        path, shape = self._pictures.path, (len(self._pictures), *event_shape)
+        size = int(np.prod(shape, dtype=np.int64))
+        require_fit(path, size, self._memory, what="its pictures", fix=_pack(path))
+        return np.empty(shape, np.uint8)
 
 
-def _listed(path: Path) -> Folder:
-    try:
-        if (path / "config.toml").is_file():
-            raise _run_error(path)
-        return list_folder(path)
-    except LayoutError as error:
-        raise _layout_error(path, str(error), error.fix) from error
-    except (OSError, ValueError) as error:
-        raise _layout_error(path, str(error), "make it readable, or give another folder") from error
-
-
-def _layout_error(path: Path, why: str, fix: str) -> DataError:
-    return DataError(f"{path} is not a folder of pictures", why=why, fix=fix)
-
-
-def _notes(folder: Folder, decoded: Mapping[str, _Decoded], *, is_grey: bool) -> list[str]:
-    """Return what the user should know of the pictures, in short phrases."""
-    notes = []
-    if is_grey:
-        notes.append("all colours are grey, so that one channel is kept")
-    transparent = sum(each.transparent for each in decoded.values())
-    if transparent:
-        notes.append(f"the transparency of {transparent:,} pictures is dropped")
-    if any(each.highest is not None for each in decoded.values()):
-        notes.append("of pictures of 16 bits the upper 8 are kept")
-    if folder.unlike_classes:
-        notes.append(f"some parts lack the classes {_joined(folder.unlike_classes)}")
-    unlabelled = [part for part, each in folder.parts.items() if each.classes is None]
-    if folder.classes and unlabelled:
-        notes.append(f"no classes in {_joined(unlabelled)}")
-    if folder.passed_over:
-        kinds = _joined(sorted(set(folder.passed_over)))
-        notes.append(f"passed over {len(folder.passed_over):,} hidden or system files: {kinds}")
-    return notes
-
-
-def _joined(names: list[str]) -> str:
-    return ", ".join(names[:_MOST_SIZES]) + (", …" if len(names) > _MOST_SIZES else "")
-
-
-def _labels(listing: Listing, classes: tuple[str, ...] | None) -> np.ndarray | None:
+def _labels(
+    listing: Listing, places: list[int], classes: tuple[str, ...] | None
+) -> np.ndarray | None:
     if listing.classes is None or classes is None:
         return None
     positions = {name: position for position, name in enumerate(classes)}
-    return np.array([positions[name] for name in listing.classes], np.int64)
+    return np.array([positions[listing.classes[place]] for place in places], np.int64)
 
 
-def _event_shape(path: Path, files: list[str], memory: float) -> tuple[int, int, int]:
-    """Return the shape of every picture, (C, H, W), from the headers alone."""
-    channels, unpacked, packed = 1, 0, 0
-    sizes, first = Counter[tuple[int, int]](), dict[tuple[int, int], str]()
-    for file in files:
-        header = _header(file)
-        sizes[header.size] += 1
-        first.setdefault(header.size, file)
-        channels = max(channels, header.channels)
-        unpacked, packed = unpacked + header.unpacked, packed + header.packed
-    if len(sizes) > 1:
-        raise _sizes_error(path, sizes, first)
-    ((width, height),) = sizes
-    size = len(files) * channels * height * width
-    require_fit(path, size, memory, what="its pictures", fix=_AS_ARRAY)
-    _require_dense(path, packed, unpacked)
-    return channels, height, width
-
-
-def _header(file: str) -> PngHeader:
-    with picture_errors(file, fix=_REPAIR):
-        return read_header(Path(file))
-
-
-def _decode(listing: Listing, event_shape: tuple[int, ...]) -> _Decoded:
-    images = np.empty((len(listing.files), *event_shape), np.uint8)
-    highest, transparent = list[int](), 0
-    for image, file in zip(images, listing.files, strict=True):
-        with picture_errors(file, fix=_REPAIR):
-            pixels = read_pixels(Path(file), event_shape)
-        image[:] = pixels.values
-        highest += [] if pixels.highest is None else [pixels.highest]
-        transparent += pixels.has_alpha
-    return _Decoded(images, max(highest, default=None), transparent)
-
-
-def _are_equal(images: np.ndarray) -> bool:
-    """Return whether all channels of all images are equal."""
-    return all((image == image[:1]).all() for image in images)
-
-
-def _require_dense(path: Path, packed: int, unpacked: int) -> None:
-    try:
-        require_dense(packed, unpacked)
-    except ValueError as error:
-        what = f"the pictures in {path} are too large for their files"
-        raise DataError(what, why=str(error), fix=_AS_ARRAY) from error
+def _pack(path: Path) -> str:
+    return f"pack them into an array, which can stay on disk: elboroom pack {path} {path.stem}.npy"
 
 
 def _run_error(path: Path) -> DataError:
@@ -190,18 +144,26 @@ def _run_error(path: Path) -> DataError:
     )
 
 
-def _sizes_error(
-    path: Path, sizes: Counter[tuple[int, int]], first: Mapping[tuple[int, int], str]
-) -> DataError:
+def _none_left(path: Path, part: str, changes: Changes) -> DataError:
+    return DataError(
+        f"no picture of the {part} part of {path} can be read",
+        why="; ".join(changes.notes()),
+        fix="give pictures that other programs can open",
+    )
+
+
+def _sizes_error(pictures: PictureSet) -> DataError:
     """Return the error for pictures of several sizes, with how many have each."""
+    sizes, first = pictures.sizes()
     common = sizes.most_common(_MOST_SIZES)
     found = [
-        f"{n:,} of {width} × {height}, such as {Path(first[width, height]).relative_to(path)}"
+        f"{n:,} of {width} × {height}, such as {first[width, height]}"
         for (width, height), n in common
     ]
     more = f"; and {len(sizes) - len(common):,} other sizes" if len(sizes) > len(common) else ""
     return DataError(
-        f"the pictures in {path} have different sizes",
+        f"the pictures in {pictures.path} have different sizes",
         why=f"found {'; '.join(found)}{more}",
-        fix=f"bring them to one size: {convert_line(path, common[0][0])}",
+        fix="bring them to one size: --size 64 of `elboroom train` or `elboroom pack`, or --size "
+        f"{common[0][0][0]}x{common[0][0][1]}",
     )

@@ -10,19 +10,28 @@ import numpy as np
 from PIL import (
     GifImagePlugin,
     Image,
-    ImageColor,
+    ImageMode,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
 from elboroom.config import DataConfig
 from elboroom.config.kinds import Colour, Crop
-from elboroom.errors import UsageError
+from elboroom.data.formats.picture_modes import colour_of, flatten, in_mode
+from elboroom.untrusted import require_dense
 
-LARGEST_FILE = 256 << 20
-"""Bytes of a picture's file at most."""
+SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+}
+"""Kinds of pictures that are read, with the endings of their names."""
 _MOST_PIXELS = 89_478_485  # of a picture when it is decoded, 256 MiB of three bytes
 _CHUNKS = 10_000  # of a PNG
 _GAP = 2  # times the wanted size that a JPEG has at least after its decoding at a smaller scale
@@ -82,10 +91,19 @@ def open_picture(content: bytes) -> Image.Image:
         raise ValueError("it is no JPEG, PNG, WebP, TIFF, BMP or GIF")
     if kind == "PNG":
         _require_sound_chunks(content)
-    picture = Image.open(BytesIO(content), formats=[kind])
+    try:
+        picture = Image.open(BytesIO(content), formats=[kind])
+    except UnidentifiedImageError as error:  # whose text has an address in memory
+        raise ValueError(f"it begins as a {kind}, and is none") from error
     if kind == "PNG":
         _require_whole(picture)
+    require_dense(len(content), _unpacked(picture))
     return picture
+
+
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Return width and height of a picture that is not decoded, as they are once it is upright."""
+    return picture.size[::-1] if _orientation(picture)[0] in _TURNED else picture.size
 
 
 @contextmanager
@@ -150,11 +168,11 @@ class Recipe:
         Raises:
             UsageError: if there is no such colour for the background.
         """
-        return cls(config.picture_size, config.crop, config.colour, _colour(config.background))
+        return cls(config.picture_size, config.crop, config.colour, colour_of(config.background))
 
-    def for_event(self, event_shape: tuple[int, int, int]) -> "Recipe":
-        """Return the same recipe with the channels of an event (C, H, W)."""
-        return replace(self, colour="grey" if event_shape[0] == 1 else "rgb")
+    def with_channels(self, channels: int) -> "Recipe":
+        """Return the same recipe for pictures of one channel, or of three."""
+        return replace(self, colour="grey" if channels == 1 else "rgb")
 
     def prepare(self, picture: Image.Image) -> np.ndarray:
         """Make an array of a picture that `open_picture` opened: uint8, (C, H, W).
@@ -170,7 +188,7 @@ class Recipe:
         turn, lost_turn = _orientation(picture)
         size = self.size[::-1] if self.size and turn in _TURNED else self.size
         extent = _shrink(picture, size)
-        flat = _flatten(picture, self.background)
+        flat = flatten(picture, self.background)
         coloured = self._in_colour(flat.picture)
         lost = self.colour == "grey" and flat.picture.mode == "RGB" and _has_colours(flat.picture)
         fitted = coloured if size is None else self._fit(coloured, extent, size)
@@ -204,63 +222,10 @@ class Recipe:
     ) -> Image.Image:
         scale = min(size[0] / extent[0], size[1] / extent[1])
         width, height = (max(1, round(scale * side)) for side in extent)
-        padded = Image.new(picture.mode, size, _in_mode(self.background, picture.mode))
+        padded = Image.new(picture.mode, size, in_mode(self.background, picture.mode))
         within = picture.resize((width, height), Image.Resampling.BICUBIC, (0, 0, *extent))
         padded.paste(within, ((size[0] - width) // 2, (size[1] - height) // 2))
         return padded
-
-
-@dataclass(frozen=True)
-class _Flat:
-    """An opaque picture in L or RGB; the other attributes are those of `Prepared`."""
-
-    picture: Image.Image
-    highest: int | None = None
-    blended: bool = False
-    vanished: bool = False
-
-
-def _flatten(picture: Image.Image, background: tuple[int, int, int]) -> _Flat:
-    """Return a picture of any mode in 8 bits, blended over the background."""
-    if picture.mode in ("F", "LAB"):
-        raise ValueError(f"its pixels are of mode {picture.mode}, which is not read")
-    if picture.mode.startswith("I"):
-        return _flatten_16_bits(picture, background)
-    if not picture.has_transparency_data:
-        return _Flat(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
-    is_grey = picture.mode in ("1", "L", "LA", "La")
-    with_alpha = picture.convert("LA" if is_grey else "RGBA")
-    colours, alpha = with_alpha.convert("L" if is_grey else "RGB"), with_alpha.getchannel("A")
-    return _blend(colours, alpha, background)
-
-
-def _flatten_16_bits(picture: Image.Image, background: tuple[int, int, int]) -> _Flat:
-    """Keep the upper 8 bits of 16, which Pillow would clip."""
-    levels = np.asarray(picture)
-    if levels.min() < 0 or levels.max() > 0xFFFF:
-        raise ValueError("its pixels have 32 bits, whose white is not known")
-    grey, highest = Image.fromarray((levels >> 8).astype(np.uint8)), int(levels.max())
-    if "transparency" not in picture.info:
-        return _Flat(grey, highest)
-    opaque = (levels != picture.info["transparency"]).astype(np.uint8) * 255
-    return replace(_blend(grey, Image.fromarray(opaque), background), highest=highest)
-
-
-def _blend(colours: Image.Image, alpha: Image.Image, background: tuple[int, int, int]) -> _Flat:
-    """Return α x + (1 − α) b for colours x over a background b, in grey if both are grey."""
-    lowest, highest = alpha.getextrema()
-    if lowest == 255:
-        return _Flat(colours)
-    mode = "RGB" if len(set(background)) > 1 else colours.mode
-    blended = Image.new(mode, colours.size, _in_mode(background, mode))
-    blended.paste(colours.convert(mode), mask=alpha)
-    return _Flat(blended, blended=True, vanished=lowest != highest and _is_plain(blended))
-
-
-def _is_plain(picture: Image.Image) -> bool:
-    """Return True if all pixels are alike."""
-    bands = np.asarray(picture).reshape(picture.width * picture.height, -1)
-    return bool((bands == bands[0]).all())
 
 
 def _has_colours(picture: Image.Image) -> bool:
@@ -312,20 +277,11 @@ def _orientation(picture: Image.Image) -> tuple[int, bool]:
         return 1, True
 
 
-def _colour(name: str) -> tuple[int, int, int]:
-    try:
-        return ImageColor.getrgb(name)[:3]
-    except ValueError as error:
-        raise UsageError(
-            f"--background {name} cannot be used",
-            why="it is no known colour",
-            fix="give a name such as white or black, or #rrggbb",
-        ) from error
-
-
-def _in_mode(colour: tuple[int, int, int], mode: str) -> int | tuple[int, int, int]:
-    """Return a colour as a pixel of mode L or RGB."""
-    return Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0)) if mode == "L" else colour  # type: ignore[return-value]
+def _unpacked(picture: Image.Image) -> int:
+    """Return the bytes of all pixels, of which eight take a byte in black and white."""
+    mode = ImageMode.getmode(picture.mode)
+    bits = 1 if mode.mode == "1" else 8 * len(mode.bands) * np.dtype(mode.typestr).itemsize
+    return bits * picture.width * picture.height // 8
 
 
 def _require_sound_chunks(content: bytes) -> None:

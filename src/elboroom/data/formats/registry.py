@@ -9,7 +9,7 @@ from elboroom.config import DataConfig
 from elboroom.config.kinds import FormatName
 from elboroom.data.formats.array_files import is_npy, is_npz, load_arrays
 from elboroom.data.formats.arrays import source_of
-from elboroom.data.formats.errors import cannot_read
+from elboroom.data.formats.errors import cannot_read, require_no_recipe
 from elboroom.data.formats.idx import is_idx, is_idx_folder, load_idx, load_idx_folder
 from elboroom.data.formats.mat import is_mat, load_mat
 from elboroom.data.formats.packed import is_packed, read_packed
@@ -44,10 +44,13 @@ class Format:
             returns an array that reads rows when it is indexed, with `mapped=True`, if the images
             do not fit `memory`; any other raises by `require_fit`. `binarisation` "none" permits
             floats outside [0, 1]. An option of one format is a field of `DataConfig`.
+        prepares: True if the reader prepares pictures by the options that do so; data of other
+            formats refuse these options.
     """
 
     recognises: Callable[[Path, bytes], bool]
     read: Callable[[Path, DataConfig], Source]
+    prepares: bool = False
 
 
 def read_data(path: Path, config: DataConfig) -> Source:
@@ -55,10 +58,13 @@ def read_data(path: Path, config: DataConfig) -> Source:
 
     Raises:
         DataError: if there is nothing at `path`, no format recognises it, or its reader refuses it.
+        NoPicturesError: if an option prepares pictures, which the format does not hold.
     """
     start = _first_bytes(path)
     for form in FORMATS.values():
         if form.recognises(path, start):
+            if not form.prepares:
+                require_no_recipe(path.name, config)
             return form.read(path, config)
     raise describe(path)
 
@@ -110,5 +116,5 @@ FORMATS: dict[FormatName, Format] = {
     "npz": Format(lambda path, start: is_npz(start), read_array),
     "mat": Format(lambda path, start: is_mat(start), _read_mat),
     "idx": Format(lambda path, start: is_idx(start) or is_idx_folder(path), _read_idx),
-    "folder": Format(lambda path, start: path.is_dir(), _read_folder),
+    "folder": Format(lambda path, start: path.is_dir(), _read_folder, prepares=True),
 }

@@ -1,0 +1,132 @@
+"""The pictures of a folder or an archive: found, arranged, and read one after the other."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from elboroom.data.formats.parallel import in_order
+from elboroom.data.formats.picture_files import LayoutError, PictureFiles, files_in
+from elboroom.data.formats.picture_layout import Layout, counted
+from elboroom.data.formats.picture_rows import PictureRow
+from elboroom.data.formats.pictures import (
+    SUFFIXES,
+    Recipe,
+    kind_of,
+    open_picture,
+    upright_size,
+    without_warnings,
+)
+from elboroom.errors import DataError
+
+_START = 32  # bytes that tell the kind of a picture
+_RAW = (".arw", ".cr2", ".dng", ".erf", ".kdc", ".nef", ".nrw", ".orf", ".pef", ".rw2", ".srw")
+"""Endings of raw photographs, which begin as a TIFF whose first picture is a preview."""
+_MOST_SHOWN = 3  # names and sizes in a note or an error
+
+
+class PictureSet:
+    """The pictures of a folder or an archive.
+
+    Attributes:
+        path: the folder or the archive.
+        layout: their parts and classes.
+    """
+
+    def __init__(self, path: Path, files: PictureFiles) -> None:
+        """Tell pictures from other files by their endings, and those of others by first bytes.
+
+        Raises:
+            DataError: if there are no pictures.
+            LayoutError: if their folders may be neither parts nor classes.
+        """
+        self.path, self._files = path, files
+        is_picture = {name: _is_picture(files, name) for name in files.names}
+        self._others = [name for name, found in is_picture.items() if not found]
+        if len(self._others) == len(is_picture):
+            raise self._nothing()
+        self.layout = Layout.of(name for name, found in is_picture.items() if found)
+
+    def __len__(self) -> int:
+        return sum(len(part.files) for part in self.layout.parts.values())
+
+    def read(self, part: str, recipe: Recipe) -> Iterator[PictureRow]:
+        """Read the pictures of a part in their order, on all processors."""
+        with without_warnings():
+            yield from in_order(partial(self._row, recipe), self.layout.parts[part].files)
+
+    def sizes(self) -> tuple[Counter[tuple[int, int]], dict[tuple[int, int], str]]:
+        """Count the sizes of all pictures by their headers, with the first name of each."""
+        sizes, first = Counter[tuple[int, int]](), dict[tuple[int, int], str]()
+        names = [name for part in self.layout.parts.values() for name in part.files]
+        with without_warnings():
+            for name, size in zip(names, in_order(self._size, names), strict=True):
+                if size is not None:
+                    sizes[size] += 1
+                    first.setdefault(size, name)
+        return sizes, first
+
+    def notes(self) -> list[str]:
+        """Return what the user should know of the files, in short phrases."""
+        notes = self.layout.notes()
+        if self._others:
+            notes.append(f"passed over {_count(self._others)} no pictures: {counted(self._others)}")
+        if self._files.litter:
+            litter = sorted({PurePosixPath(name).name for name in self._files.litter})
+            shown = ", ".join(litter[:_MOST_SHOWN]) + (", …" if len(litter) > _MOST_SHOWN else "")
+            count = len(self._files.litter)
+            notes.append(f"passed over {count:,} hidden or system files: {shown}")
+        return notes
+
+    def _row(self, recipe: Recipe, name: str) -> PictureRow:
+        return PictureRow.read(name, partial(self._files.content, name), recipe)
+
+    def _size(self, name: str) -> tuple[int, int] | None:
+        try:
+            with open_picture(self._files.content(name)) as picture:
+                return upright_size(picture)
+        except Exception:  # noqa: BLE001  # a damaged picture has no size; reading it tells why
+            return None
+
+    def _nothing(self) -> DataError:
+        found = counted(self._others) or "no files"
+        return layout_error(self.path, LayoutError(f"found {found}; expected pictures", _FIX))
+
+
+_FIX = "give a folder of JPEG, PNG, WebP, TIFF, BMP or GIF"
+
+
+def _is_picture(files: PictureFiles, name: str) -> bool:
+    """Return True for a name that ends as that of a picture, and for other files that are one."""
+    ending = PurePosixPath(name).suffix.lower()
+    if ending in _RAW:
+        return False
+    return any(ending in of for of in SUFFIXES.values()) or bool(kind_of(files.read(name, _START)))
+
+
+def _count(names: list[str]) -> str:
+    return "1 file that is" if len(names) == 1 else f"{len(names):,} files that are"
+
+
+@contextmanager
+def open_pictures(path: Path) -> Iterator[PictureSet]:
+    """Open the pictures of a folder.
+
+    Raises:
+        DataError: if it is no folder of pictures that can be read.
+    """
+    try:
+        files = files_in(path)
+        pictures = PictureSet(path, files)
+    except LayoutError as error:
+        raise layout_error(path, error) from error
+    except (OSError, ValueError) as error:
+        fix = "make it readable, or give another folder"
+        raise layout_error(path, LayoutError(str(error), fix)) from error
+    yield pictures
+
+
+def layout_error(path: Path, error: LayoutError) -> DataError:
+    """Return the error for names that cannot be used."""
+    return DataError(f"{path} is not a folder of pictures", why=str(error), fix=error.fix)
