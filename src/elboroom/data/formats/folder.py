@@ -1,21 +1,16 @@
 """Pictures of a folder as arrays of one size."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from elboroom.config import DataConfig
 from elboroom.data.formats.errors import require_fit
-from elboroom.data.formats.picture_layout import Listing
-from elboroom.data.formats.picture_rows import Changes
+from elboroom.data.formats.gathered import gather
 from elboroom.data.formats.picture_set import PictureSet, open_pictures
-from elboroom.data.formats.pictures import Prepared, Recipe
 from elboroom.data.formats.values import require_scale_of_pictures
 from elboroom.data.source import Source, SourcePart
 from elboroom.errors import DataError
-
-_MOST_SIZES = 3  # in an error
 
 
 def read_folder(path: Path, config: DataConfig) -> Source:
@@ -39,44 +34,25 @@ def read_folder(path: Path, config: DataConfig) -> Source:
 
 
 def _read(pictures: PictureSet, config: DataConfig) -> Source:
-    layout, name = pictures.layout, pictures.path.resolve().name
-    stack, changes = _Stack(pictures, config), Changes(str(pictures.path), config.background)
-    recipe, places = Recipe.of(config), dict[str, list[int]]()
-    for part in layout.parts:
-        rows = changes.kept(pictures.read(part, recipe), config.broken)
-        places[part] = _fill(stack, rows)
-        if not places[part]:
-            raise _none_left(pictures.path, part, changes)
-    images = stack.divided({part: len(kept) for part, kept in places.items()})
-    require_scale_of_pictures(name, images, changes.highest, config)
+    stack, name = _Stack(pictures, config), pictures.path.resolve().name
+    found = gather(pictures, config, stack.add)
+    images = stack.divided({part: len(each.files) for part, each in found.parts.items()})
+    require_scale_of_pictures(name, images, found.highest, config)
     parts = {
         part: SourcePart(
-            images[part],
-            _labels(listing, places[part], layout.classes),
-            tuple(listing.files[place] for place in places[part]),
-            origin=part if len(images) > 1 else "",
+            images[part], each.labels, each.files, origin=part if len(images) > 1 else ""
         )
-        for part, listing in layout.parts.items()
+        for part, each in found.parts.items()
     }
     return Source(
         name=name,
         train=parts["train"],
         validation=parts.get("validation"),
         test=parts.get("test"),
-        classes=layout.classes,
+        classes=found.classes,
         white=255.0,
-        notes=(*changes.notes(), *pictures.notes()),
+        notes=found.notes,
     )
-
-
-def _fill(stack: "_Stack", rows: Iterable[Prepared | None]) -> list[int]:
-    """Put pictures on a stack; return the places of those that were not left out."""
-    places = []
-    for place, prepared in enumerate(rows):
-        if prepared is not None:
-            stack.add(prepared.values)
-            places.append(place)
-    return places
 
 
 class _Stack:
@@ -95,17 +71,14 @@ class _Stack:
         self._images, self._filled = np.empty((0, 0, 0, 0), np.uint8), 0
 
     def add(self, values: np.ndarray) -> None:
-        """Add a picture (C, H, W).
+        """Add a picture (C, H, W) of the same height and width.
 
         Raises:
-            DataError: if its size is another, or if all pictures do not fit into memory.
+            DataError: if all pictures do not fit into memory.
         """
         if self._filled == 0:
             self._images = self._allocated(values.shape)
-        channels, *size = self._images.shape[1:]
-        if list(values.shape[1:]) != size:
-            raise _sizes_error(self._pictures)
-        if len(values) > channels:
+        if len(values) > self._images.shape[1]:
             grey, self._images = self._images, self._allocated(values.shape)
             self._images[: self._filled] = grey[: self._filled]
         self._images[self._filled] = values
@@ -123,15 +96,6 @@ class _Stack:
         return np.empty(shape, np.uint8)
 
 
-def _labels(
-    listing: Listing, places: list[int], classes: tuple[str, ...] | None
-) -> np.ndarray | None:
-    if listing.classes is None or classes is None:
-        return None
-    positions = {name: position for position, name in enumerate(classes)}
-    return np.array([positions[listing.classes[place]] for place in places], np.int64)
-
-
 def _pack(path: Path) -> str:
     return f"pack them into an array, which can stay on disk: elboroom pack {path} {path.stem}.npy"
 
@@ -141,29 +105,4 @@ def _run_error(path: Path) -> DataError:
         f"{path} is a run, not a folder of pictures",
         why="it contains a config.toml",
         fix=f"give the folder of the pictures, or resume the run with --resume {path}",
-    )
-
-
-def _none_left(path: Path, part: str, changes: Changes) -> DataError:
-    return DataError(
-        f"no picture of the {part} part of {path} can be read",
-        why="; ".join(changes.notes()),
-        fix="give pictures that other programs can open",
-    )
-
-
-def _sizes_error(pictures: PictureSet) -> DataError:
-    """Return the error for pictures of several sizes, with how many have each."""
-    sizes, first = pictures.sizes()
-    common = sizes.most_common(_MOST_SIZES)
-    found = [
-        f"{n:,} of {width} × {height}, such as {first[width, height]}"
-        for (width, height), n in common
-    ]
-    more = f"; and {len(sizes) - len(common):,} other sizes" if len(sizes) > len(common) else ""
-    return DataError(
-        f"the pictures in {pictures.path} have different sizes",
-        why=f"found {'; '.join(found)}{more}",
-        fix="bring them to one size: --size 64 of `elboroom train` or `elboroom pack`, or --size "
-        f"{common[0][0][0]}x{common[0][0][1]}",
     )

@@ -29,7 +29,8 @@ class PackedRows:
         labels: (N,) int64, positions among the classes, -1 in a part without classes; None if
             there are no classes.
         classes: the name of each class; None if there are none.
-        recipe: how pictures were made rows, as JSON.
+        recipe: how pictures were made rows, as JSON: the options of `DataConfig` that prepare
+            them, the source, and the versions of the programs.
         sha256: digest of the values of the array, in the order of its rows.
     """
 
