@@ -1,4 +1,4 @@
-"""Pictures of a folder as arrays of one size."""
+"""Pictures of a folder or an archive as arrays of one size."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def read_folder(path: Path, config: DataConfig) -> Source:
     10. Files that are no pictures, hidden names and those that systems leave are passed over.
 
     Args:
-        path: the folder. It may be a symbolic link, but nothing in it may.
+        path: the folder, the `.zip` or the `.tar`; a symbolic link may lead to it, but not within.
         config: its recipe for pictures; its `memory` is the GiB that the images may take.
 
     Raises:
@@ -29,7 +29,7 @@ def read_folder(path: Path, config: DataConfig) -> Source:
     """
     if (path / "config.toml").is_file():
         raise _run_error(path)
-    with open_pictures(path) as pictures:
+    with open_pictures(path, config.memory) as pictures:
         return _read(pictures, config)
 
 

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from elboroom.data.formats.parallel import in_order
+from elboroom.data.formats.picture_archives import files_of_tar, files_of_zip
 from elboroom.data.formats.picture_files import LayoutError, PictureFiles, files_in
 from elboroom.data.formats.picture_layout import Layout, counted
 from elboroom.data.formats.picture_rows import PictureRow
@@ -18,8 +19,12 @@ from elboroom.data.formats.pictures import (
     upright_size,
     without_warnings,
 )
+from elboroom.data.formats.unreadable import describe
 from elboroom.errors import DataError
+from elboroom.untrusted import open_file
 
+_ZIP = b"PK"
+_OFFICE = "[Content_Types].xml"  # of a document of Office, which may hold pictures
 _START = 32  # bytes that tell the kind of a picture
 _RAW = (".arw", ".cr2", ".dng", ".erf", ".kdc", ".nef", ".nrw", ".orf", ".pef", ".rw2", ".srw")
 """Endings of raw photographs, which begin as a TIFF whose first picture is a preview."""
@@ -42,6 +47,8 @@ class PictureSet:
             LayoutError: if their folders may be neither parts nor classes.
         """
         self.path, self._files = path, files
+        if _OFFICE in files.names:
+            raise describe(path)
         is_picture = {name: _is_picture(files, name) for name in files.names}
         self._others = [name for name, found in is_picture.items() if not found]
         if len(self._others) == len(is_picture):
@@ -91,7 +98,10 @@ class PictureSet:
 
     def _nothing(self) -> DataError:
         found = counted(self._others) or "no files"
-        return layout_error(self.path, LayoutError(f"found {found}; expected pictures", _FIX))
+        why = f"found {found}; expected pictures"
+        if not self.path.is_dir():
+            return describe(self.path, why)
+        return layout_error(self.path, LayoutError(why, _FIX))
 
 
 _FIX = "give a folder of JPEG, PNG, WebP, TIFF, BMP or GIF"
@@ -110,23 +120,38 @@ def _count(names: list[str]) -> str:
 
 
 @contextmanager
-def open_pictures(path: Path) -> Iterator[PictureSet]:
-    """Open the pictures of a folder.
+def open_pictures(path: Path, memory: float) -> Iterator[PictureSet]:
+    """Open the pictures of a folder, of a `.zip` or of a `.tar`, which may be packed by gzip.
+
+    Args:
+        path: the folder or the file.
+        memory: GiB that a packed `.tar` may take once it is unpacked.
 
     Raises:
-        DataError: if it is no folder of pictures that can be read.
+        DataError: if there are no pictures that can be read, or it is hostile or damaged.
     """
-    try:
-        files = files_in(path)
-        pictures = PictureSet(path, files)
-    except LayoutError as error:
-        raise layout_error(path, error) from error
-    except (OSError, ValueError) as error:
-        fix = "make it readable, or give another folder"
-        raise layout_error(path, LayoutError(str(error), fix)) from error
-    yield pictures
+    with ExitStack() as opened:
+        try:
+            pictures = PictureSet(path, opened.enter_context(_files(path, memory)))
+        except LayoutError as error:
+            raise layout_error(path, error) from error
+        except (DataError, MemoryError):
+            raise
+        except Exception as error:  # a damaged archive raises errors of many types
+            why, fix = str(error) or "it is damaged", "make it readable, or give another folder"
+            raise layout_error(path, LayoutError(why, fix)) from error
+        yield pictures
+
+
+def _files(path: Path, memory: float) -> AbstractContextManager[PictureFiles]:
+    if path.is_dir():
+        return nullcontext(files_in(path))
+    with open_file(path) as file:
+        is_zip = file.read(len(_ZIP)) == _ZIP
+    return files_of_zip(path) if is_zip else files_of_tar(path, memory)
 
 
 def layout_error(path: Path, error: LayoutError) -> DataError:
     """Return the error for names that cannot be used."""
-    return DataError(f"{path} is not a folder of pictures", why=str(error), fix=error.fix)
+    what = "a folder" if path.is_dir() else "an archive"
+    return DataError(f"{path} is not {what} of pictures", why=str(error), fix=error.fix)

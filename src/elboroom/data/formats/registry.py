@@ -7,6 +7,7 @@ from pathlib import Path
 
 from elboroom.config import DataConfig
 from elboroom.config.kinds import FormatName
+from elboroom.data.formats.archive_kinds import is_tar, is_zip_of_files
 from elboroom.data.formats.array_files import is_npy, is_npz, load_arrays
 from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.errors import cannot_read, require_no_recipe
@@ -104,7 +105,7 @@ def _read_idx(path: Path, config: DataConfig) -> Source:
     return source_of(path.name, {"images": load_idx(path, config.memory)}, config)
 
 
-def _read_folder(path: Path, config: DataConfig) -> Source:
+def _read_pictures(path: Path, config: DataConfig) -> Source:
     from elboroom.data.formats.folder import read_folder  # needs Pillow, which no other format does
 
     return read_folder(path, config)
@@ -113,8 +114,10 @@ def _read_folder(path: Path, config: DataConfig) -> Source:
 FORMATS: dict[FormatName, Format] = {
     "npy": Format(lambda path, start: is_npy(start), read_array),
     "pt": Format(lambda path, start: is_pt(start), _read_pt),
+    "zip": Format(lambda path, start: is_zip_of_files(start), _read_pictures, prepares=True),
     "npz": Format(lambda path, start: is_npz(start), read_array),
     "mat": Format(lambda path, start: is_mat(start), _read_mat),
     "idx": Format(lambda path, start: is_idx(start) or is_idx_folder(path), _read_idx),
-    "folder": Format(lambda path, start: path.is_dir(), _read_folder, prepares=True),
+    "folder": Format(lambda path, start: path.is_dir(), _read_pictures, prepares=True),
+    "tar": Format(lambda path, start: is_tar(start), _read_pictures, prepares=True),
 }

@@ -15,7 +15,6 @@ from elboroom.untrusted import open_file
 
 _START = 4096  # bytes that tell one format from another
 _GZIP = b"\x1f\x8b"
-_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 _MOST_NAMES = 50  # of a zip that are looked at
 
 
@@ -147,7 +146,7 @@ _HDF5 = _python(
     "h5py.File('{path}').items() if hasattr(v, 'shape')}})"
 )
 _UNPACK = "unpack it"
-_PICTURE = "give the folder that holds the pictures, all of one size and saved as PNG"
+_PICTURE = "give the folder that holds the pictures"
 UNREADABLE = [
     Unreadable(
         "a MATLAB 7.3 file",
@@ -267,14 +266,12 @@ UNREADABLE = [
         "download the file itself",
     ),
     Unreadable("an Excel workbook", _holds("[content_types].xml"), _pandas("read_excel")),
-    Unreadable("a zip of pictures", _holds(*_PICTURES), f"{_UNPACK}, and give the folder"),
     Unreadable("a .npy packed by gzip", _unpacks_to(b"\x93NUMPY"), "gunzip {shell}"),
     Unreadable("a file packed by gzip", _begins(_GZIP), "gunzip {shell}"),
     Unreadable("a file packed by bzip2", _begins(b"BZh"), "bunzip2 {shell}"),
     Unreadable("a file packed by xz", _begins(b"\xfd7zXZ\0"), "unxz {shell}"),
     Unreadable("a file packed by Zstandard", _begins(b"\x28\xb5\x2f\xfd"), "unzstd {shell}"),
     Unreadable("a 7-Zip archive", _begins(b"7z\xbc\xaf\x27\x1c"), _UNPACK),
-    Unreadable("a tar archive", _at(257, b"ustar"), "tar -xf {shell}, and give what it holds"),
     Unreadable(
         "JSON lines", _matches(rb"\s*\{[^\n]*\}\s*\n\s*\{"), _pandas("read_json", ", lines=True")
     ),

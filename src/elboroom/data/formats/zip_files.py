@@ -53,9 +53,11 @@ def open_zip(
         ValueError: if it is hostile.
         OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile: if it is damaged.
     """
-    with _BoundedReader(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
+    with BoundedReader(io.FileIO(path), _LARGEST_READ) as file, zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        _require_plain(members)
+        _require_few(members)
+        for member in members:
+            require_plain(member)
         chosen = [member for member in members if wanted(member.filename)]
         total = sum(member.file_size for member in chosen)
         fix = "save the images alone with numpy.save, as a .npy"
@@ -64,12 +66,20 @@ def open_zip(
         yield ZipFile(archive, chosen, [m.filename for m in members if not wanted(m.filename)])
 
 
-class _BoundedReader(io.BufferedReader):
+class BoundedReader(io.BufferedReader):
     """A file that refuses large reads, and so a huge directory.
 
     `zipfile` makes an object of some hundred bytes for every entry of the directory before
     `infolist` can be counted: a directory of some MB would take GB of memory.
+
+    Args:
+        raw: the file.
+        most: bytes that may be read at once.
     """
+
+    def __init__(self, raw: io.FileIO, most: int) -> None:
+        super().__init__(raw)
+        self._most = most
 
     @property
     def size(self) -> int:
@@ -80,28 +90,35 @@ class _BoundedReader(io.BufferedReader):
         """Read at most `size` bytes.
 
         Raises:
-            ValueError: if that is more than is read at once of an archive of arrays.
+            ValueError: if that is more than may be read at once.
         """
         left = max(0, self.size - self.tell())
         wanted = left if size is None or size < 0 else min(size, left)
-        if wanted > _LARGEST_READ:
+        if wanted > self._most:
             raise ValueError(
-                f"its directory is {wanted:,} bytes long; at most {_LARGEST_READ:,} are allowed"
+                f"its directory is {wanted:,} bytes long; at most {self._most:,} are allowed"
             )
         return super().read(wanted)
 
 
-def _require_plain(members: list[zipfile.ZipInfo]) -> None:
-    """Check that all members are named once and packed as numpy does."""
+def _require_few(members: list[zipfile.ZipInfo]) -> None:
+    """Check that members are few, and named once."""
     names = [member.filename for member in members]
     if len(members) > _MEMBERS:
         raise ValueError(f"it has {len(members):,} members; at most {_MEMBERS:,} are allowed")
     if len(set(names)) < len(names):
         raise ValueError("it has two arrays of the same name")
-    for member in members:
-        if member.flag_bits & _ENCRYPTED:
-            raise ValueError(f"{member.filename[:80]} is encrypted")
-        if member.compress_type not in _METHODS:
-            raise ValueError(
-                f"{member.filename[:80]} is compressed by a method that numpy does not use"
-            )
+
+
+def require_plain(member: zipfile.ZipInfo) -> None:
+    """Check that a member is packed as numpy packs, and as most programs do.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if member.flag_bits & _ENCRYPTED:
+        raise ValueError(f"{member.filename[:80]} is encrypted")
+    if member.compress_type not in _METHODS:
+        raise ValueError(
+            f"{member.filename[:80]} is compressed by a method that numpy does not use"
+        )
