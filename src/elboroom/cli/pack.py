@@ -25,7 +25,7 @@ def pack(config: PackConfig, *, quiet: bool) -> None:
     """Write the array of some pictures, and beside it the file of their rows."""
     out_file.require_absent(config.out)
     out_file.require_absent(rows_file(config.out))
-    with open_pictures(config.data.path) as pictures, _both_or_none(config.out):
+    with open_pictures(config.data.path, config.data.memory) as pictures, _both_or_none(config.out):
         found = _write(pictures, config, quiet=quiet)
     console = plain_console()
     for note in found.notes:
