@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -123,6 +124,23 @@ def _pt(value: Any) -> bytes:
     buffer = io.BytesIO()
     torch.save(tensors if isinstance(value, dict) else tensors[""], buffer)
     return buffer.getvalue()
+
+
+def _hdf5(**options: Any) -> bytes:
+    import h5py
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.create_dataset("images", data=GREY, **options)
+        file["labels"] = ["a", "b"]
+    return buffer.getvalue()
+
+
+def _seeds_of_hdf5() -> dict[str, bytes]:
+    """Return whole HDF5 files; none without its library."""
+    if find_spec("h5py") is None:
+        return {}
+    return {"one piece": _hdf5(), "packed": _hdf5(chunks=(1, 3, 4), compression="gzip")}
 
 
 def _pickle_of_pt() -> bytes:
@@ -341,7 +359,11 @@ _ARCHIVES = {
 }
 _PICTURES = {mode: _png(mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")}
 _WEIGHTS, _MOMENTS = _of_template(f"{STEP}/{MODEL}"), _of_template(f"{STEP}/{OPTIMISER}")
+TARGETS_OF_EXTRAS = {
+    "HDF5": Target(_seeds_of_hdf5(), _arrays),
+}
 TARGETS = {
+    **{name: target for name, target in TARGETS_OF_EXTRAS.items() if target.seeds},
     ".npy": Target(_ARRAYS, _arrays),
     ".npz": Target(_ARCHIVES, _arrays),
     "an array within a .npz": Target(_ARRAYS, _member),

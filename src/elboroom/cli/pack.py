@@ -12,9 +12,9 @@ import PIL
 from elboroom import __version__
 from elboroom.cli.terminal import counting, plain_console
 from elboroom.config import PackConfig
-from elboroom.data.formats.gathered import Gathered, gather
+from elboroom.data.formats.gathered import Gathered, Pictures, gather
 from elboroom.data.formats.packed_rows import PackedRows, rows_file
-from elboroom.data.formats.picture_set import PictureSet, open_pictures
+from elboroom.data.formats.picture_set import open_pictures
 from elboroom.data.formats.values import require_used_bits
 from elboroom.errors import DiskError
 from elboroom.runs import out_file
@@ -34,7 +34,7 @@ def pack(config: PackConfig, *, quiet: bool) -> None:
     console.print(config.out)
 
 
-def _write(pictures: PictureSet, config: PackConfig, *, quiet: bool) -> Gathered:
+def _write(pictures: Pictures, config: PackConfig, *, quiet: bool) -> Gathered:
     with (
         array_file(config.out) as array,
         counting(len(pictures), "pictures", quiet=quiet) as advance,

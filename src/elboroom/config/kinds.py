@@ -236,14 +236,17 @@ FIGURES: dict[FigureName, str] = {
     "curves": "ELBO, reconstruction and KL over epochs",
 }
 
-FormatName = Literal["npy", "pt", "zip", "npz", "mat", "idx", "folder", "tar"]
+FormatName = Literal["npy", "pt", "zip", "npz", "mat", "hdf5", "idx", "table", "folder", "tar"]
 FORMATS: dict[FormatName, str] = {
     "npy": "one array of images or rows, a .npy written by numpy.save",
     "pt": "tensors, a .pt written by torch.save",
     "zip": "a folder of pictures in a .zip",
     "npz": "images, labels and masks by name, a .npz written by numpy.savez",
     "mat": "numeric arrays by name, a .mat of MATLAB 5 to 7.2",
+    "hdf5": "arrays by path, an HDF5 file or a .mat of MATLAB 7.3, by the extra hdf5",
     "idx": "images as those of MNIST, an IDX file or a folder of them, packed by gzip or not",
+    "table": "pictures, arrays or numbers by column, a table of Parquet, Arrow or Feather or a "
+    "folder of its shards, by the extra arrow",
     "folder": "a folder of pictures (JPEG, PNG, WebP, TIFF, BMP, GIF), or of one folder for each "
     "class, or of `train`, `val` and `test`",
     "tar": "a folder of pictures in a .tar, packed by gzip or not",

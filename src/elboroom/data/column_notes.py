@@ -1,7 +1,7 @@
 """Notes on columns: empty, constant, binary, numbers of rows, or with values that mean missing."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import product
 
@@ -25,12 +25,14 @@ def column_notes(source: Source) -> list[str]:
         return _constant_channels(rows) + _sentinels_of_channels(rows)
     if rows.dtype.kind != "f":
         return []
-    found = _columns(in_chunks(rows))
+    found = _columns(in_chunks(rows), source.columns)
     notes = _empty(found)
     notes += _constant(found) + _row_numbers(found) if len(rows) > 1 else []
     for part in source.parts:
         place = "" if part is source.train else f" of {part.origin or 'a held-out part'}"
-        columns = found if part is source.train else _columns(in_chunks(part.images))
+        columns = (
+            found if part is source.train else _columns(in_chunks(part.images), source.columns)
+        )
         notes += _sentinels(columns, "column", place)
     return notes + _binary(found)
 
@@ -74,6 +76,7 @@ class _Columns:
         high: the least of the negated values.
         ends: (2, D), the first and the last value.
         counting: (D,), True where each value is 1 more than the one before.
+        names: the name of each column, (D,); empty if they have none.
     """
 
     number: int
@@ -81,6 +84,7 @@ class _Columns:
     high: _Extremes
     ends: np.ndarray
     counting: np.ndarray
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, rows: np.ndarray) -> "_Columns":
@@ -94,22 +98,23 @@ class _Columns:
         return _Columns(number, low, high, np.array([self.ends[0], other.ends[1]]), counting)
 
 
-def _columns(chunks: Iterable[np.ndarray]) -> _Columns:
-    return reduce(_Columns.joined, map(_Columns.of, chunks))
+def _columns(chunks: Iterable[np.ndarray], names: tuple[str, ...]) -> _Columns:
+    return replace(reduce(_Columns.joined, map(_Columns.of, chunks)), names=names)
 
 
 def _empty(found: _Columns) -> list[str]:
     columns = np.flatnonzero(np.isnan(found.low.values[0]))
     if not len(columns):
         return []
-    return [f"no row has a value in {_named(columns)}: what is filled in there is made up"]
+    named = _named(columns, names=found.names)
+    return [f"no row has a value in {named}: what is filled in there is made up"]
 
 
 def _constant(found: _Columns) -> list[str]:
     columns = np.flatnonzero(found.low.values[0] == -found.high.values[0])
     if not len(columns):
         return []
-    first = _named_constants(columns, float(found.low.values[0, columns[0]]))
+    first = _named_constants(columns, float(found.low.values[0, columns[0]]), names=found.names)
     return [f"{first}: it adds an arbitrary constant to log p(x), so leave it out"]
 
 
@@ -117,7 +122,8 @@ def _row_numbers(found: _Columns) -> list[str]:
     columns = np.flatnonzero(found.counting)
     if not len(columns):
         return []
-    return [f"{_named(columns)} counts the rows, from {found.ends[0, columns[0]]:g}: leave it out"]
+    named, first = _named(columns, names=found.names), found.ends[0, columns[0]]
+    return [f"{named} counts the rows, from {first:g}: leave it out"]
 
 
 def _constant_channels(images: np.ndarray) -> list[str]:
@@ -153,8 +159,8 @@ def _sentinels(found: _Columns, noun: str, place: str) -> list[str]:
     far = _far(found) & (counts >= _LEAST_COUNT)
     return [
         f"{value:g} stands in {100 * counts[here].mean() / found.number:.3g} % of "
-        f"{_named(np.flatnonzero(here.any(0)), noun)}{place}, far from the other values: if "
-        "it means missing, save NaN in its place"
+        f"{_named(np.flatnonzero(here.any(0)), noun, found.names)}{place}, far from the other "
+        "values: if it means missing, save NaN in its place"
         for value in np.unique(values[far])
         for here in [far & (values == value)]
     ]
@@ -187,18 +193,21 @@ def _binary(found: _Columns) -> list[str]:
     binary = (low[1] == high[0]) & (low[0] == high[1])
     if not binary.any() or binary.all():
         return []
+    named = _named(np.flatnonzero(binary), names=found.names)
     return [
-        f"only two values stand in {_named(np.flatnonzero(binary))}, beside real numbers: all "
+        f"only two values stand in {named}, beside real numbers: all "
         "columns have one likelihood, which takes these as real numbers too"
     ]
 
 
-def _named_constants(columns: np.ndarray, first: float, noun: str = "column") -> str:
+def _named_constants(
+    columns: np.ndarray, first: float, noun: str = "column", names: Sequence[str] = ()
+) -> str:
     verb = "varies" if len(columns) == 1 else "vary"
-    return f"{_named(columns, noun)} never {verb}, from {first:g}"
+    return f"{_named(columns, noun, names)} never {verb}, from {first:g}"
 
 
-def _named(columns: np.ndarray, noun: str = "column") -> str:
+def _named(columns: np.ndarray, noun: str = "column", names: Sequence[str] = ()) -> str:
     """Name the first of some columns, and count the others."""
     more = f" and {len(columns) - 1} others" if len(columns) > 1 else ""
-    return f"{noun} {columns[0]}{more}"
+    return f"{noun} {names[columns[0]] if names else columns[0]}{more}"

@@ -8,7 +8,8 @@ import numpy as np
 
 from elboroom.errors import DataError
 
-_UNLABELLED = "unlabelled"  # the class of rows whose label is NaN or None
+UNLABELLED = "unlabelled"
+"""The class of rows whose label is NaN or None."""
 _NO_INTEGER = np.iinfo(np.int64).min  # its place among classes that are integers
 
 
@@ -77,7 +78,7 @@ def read_labels_of_parts(
     rank = {key: position for position, key in enumerate(order)}
     position = np.array([rank[key] for key in present.tolist()], np.int64)
     positions = [position[np.searchsorted(present, key)] for key in keys]
-    return positions, tuple(_UNLABELLED if key == _NO_INTEGER else str(key) for key in order)
+    return positions, tuple(UNLABELLED if key == _NO_INTEGER else str(key) for key in order)
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:
@@ -91,7 +92,7 @@ def _sort_key(key: int | str) -> tuple[object, ...]:
         return (key == _NO_INTEGER, key)
     pieces = re.split(r"([0-9]+)", key)
     numbers = [(int(p), "") if n % 2 else (-1, p) for n, p in enumerate(pieces)]
-    return (key == _UNLABELLED, *numbers, (-2, key))
+    return (key == UNLABELLED, *numbers, (-2, key))
 
 
 def _named(names: np.ndarray, present: np.ndarray, parts: Sequence[RawLabels]) -> tuple[str, ...]:
@@ -162,7 +163,7 @@ def _without_objects(labels: np.ndarray, where: str) -> np.ndarray:
     if known and all(isinstance(k, int | float | np.number | np.bool_) for k in known):
         return np.array([np.nan if _is_missing(k) else k for k in labels.tolist()], np.float64)
     if all(isinstance(k, str) for k in known):
-        return np.array([_UNLABELLED if _is_missing(k) else k for k in labels.tolist()], str)
+        return np.array([UNLABELLED if _is_missing(k) else k for k in labels.tolist()], str)
     other = next((k for k in known if not isinstance(k, str)), None)
     raise _not_classes(where, f"objects of type {type(other).__name__}")
 

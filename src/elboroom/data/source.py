@@ -68,6 +68,7 @@ class Source:
         white: the value that stands for 1.
         mapped: True if the images stay on disk because they are larger than the memory allowed.
         uses: what each array was read as, if there are several; else empty.
+        columns: the name of each value of a row, (D,); empty if they have none.
         notes: facts found while reading that the user should check, each a short phrase.
     """
 
@@ -79,6 +80,7 @@ class Source:
     white: float = 1.0
     mapped: bool = False
     uses: str = ""
+    columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

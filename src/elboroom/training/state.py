@@ -69,7 +69,17 @@ class TrainState:
 
 
 def new_state(model: VAE) -> TrainState:
-    """Return the state before the first step."""
+    """Return the state before the first step.
+
+    Raises:
+        UsageError: the model has nothing to train.
+    """
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UsageError(
+            "this model has nothing to train",
+            why="none of its parameters requires a gradient",
+            fix="use model.requires_grad_(True), or networks that have parameters",
+        )
     return TrainState(Adam(model.parameters()))
 
 

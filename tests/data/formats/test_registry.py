@@ -28,9 +28,21 @@ def example(name: str, folder: Path) -> Path:
         for number, image in enumerate(GREY):
             Image.fromarray(image).save(path / f"{number}.png")
         return path
-    with path.open("wb") as file:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    with path.open("w+b") as file:
         WRITE[name](file)
     return path
+
+
+def write_hdf5(file: BinaryIO) -> None:
+    import h5py
+
+    with h5py.File(file, "w") as arrays:
+        arrays["x"] = GREY
+
+
+NEEDS = {"hdf5": "h5py"}
 
 
 WRITE: dict[str, Callable[[BinaryIO], object]] = {
@@ -38,6 +50,7 @@ WRITE: dict[str, Callable[[BinaryIO], object]] = {
     "pt": lambda file: torch.save(torch.tensor(GREY), file),
     "npz": lambda file: np.savez(file, GREY),
     "mat": lambda file: scipy.io.savemat(file, {"x": GREY}),
+    "hdf5": write_hdf5,
     "idx": lambda file: file.write(struct.pack(">HBBIII", 0, 8, 3, *GREY.shape) + GREY.tobytes()),
 }
 

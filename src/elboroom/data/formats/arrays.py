@@ -57,7 +57,7 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         test=parts.get("test"),
         classes=classes,
         white=white,
-        mapped=isinstance(images["train"], np.memmap),
+        mapped=any(isinstance(array, np.memmap) for array in images.values()),
         uses=_uses(used, noun(parts["train"].images.shape[1:])),
         notes=(
             *_left_out(config.unused),
@@ -84,6 +84,8 @@ def _in_units_of_white(
     Masked images are in units of 1 and NaN where they are not known.
     """
     masks = _masks(name, stored, roles, arrays)
+    if masks:
+        _require_in_memory(name, stored)
     known = {roles[Role(p, "images")]: _known(a, masks.get(p)) for p, a in stored.items()}
     white = white_value(name, known, config)
     if not masks:
@@ -217,6 +219,16 @@ def _masks(
     for part, owner in owners.items():
         _require_mask(name, owner, arrays[owner], images[part])
     return {part: arrays[owner] for part, owner in owners.items()}
+
+
+def _require_in_memory(name: str, images: Mapping[str, np.ndarray]) -> None:
+    """Check that no images that have a mask stay on disk: both are made one array of floats."""
+    if any(isinstance(array, np.memmap) for array in images.values()):
+        raise DataError(
+            f"{name} does not fit into --memory",
+            why="images that have a mask beside them cannot stay on disk",
+            fix="write NaN into the images where a value is missing, or allow more --memory",
+        )
 
 
 def _require_mask(name: str, owner: str, mask: np.ndarray, images: np.ndarray) -> None:

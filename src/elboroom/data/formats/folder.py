@@ -6,8 +6,8 @@ import numpy as np
 
 from elboroom.config import DataConfig
 from elboroom.data.formats.errors import require_fit
-from elboroom.data.formats.gathered import gather
-from elboroom.data.formats.picture_set import PictureSet, open_pictures
+from elboroom.data.formats.gathered import Pictures, gather
+from elboroom.data.formats.picture_set import open_pictures
 from elboroom.data.formats.values import require_scale_of_pictures
 from elboroom.data.source import Source, SourcePart
 from elboroom.errors import DataError
@@ -30,10 +30,11 @@ def read_folder(path: Path, config: DataConfig) -> Source:
     if (path / "config.toml").is_file():
         raise _run_error(path)
     with open_pictures(path, config.memory) as pictures:
-        return _read(pictures, config)
+        return read_pictures(pictures, config)
 
 
-def _read(pictures: PictureSet, config: DataConfig) -> Source:
+def read_pictures(pictures: Pictures, config: DataConfig) -> Source:
+    """Read pictures as `read_folder` does."""
     stack, name = _Stack(pictures, config), pictures.path.resolve().name
     found = gather(pictures, config, stack.add)
     images = stack.divided({part: len(each.files) for part, each in found.parts.items()})
@@ -66,7 +67,7 @@ class _Stack:
         config: its `memory`.
     """
 
-    def __init__(self, pictures: PictureSet, config: DataConfig) -> None:
+    def __init__(self, pictures: Pictures, config: DataConfig) -> None:
         self._pictures, self._memory = pictures, config.memory
         self._images, self._filled = np.empty((0, 0, 0, 0), np.uint8), 0
 

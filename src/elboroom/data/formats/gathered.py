@@ -1,19 +1,48 @@
 """All pictures of a set, gathered as rows of one size; a caller keeps them where it likes."""
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from elboroom.config import DataConfig
-from elboroom.data.formats.picture_layout import Listing
-from elboroom.data.formats.picture_rows import Changes
-from elboroom.data.formats.picture_set import PictureSet
+from elboroom.data.formats.picture_layout import Layout, Listing
+from elboroom.data.formats.picture_rows import Changes, PictureRow
 from elboroom.data.formats.pictures import Prepared, Recipe
 from elboroom.errors import DataError
 
 _MOST_SIZES = 3  # in an error
+
+
+class Pictures(Protocol):
+    """Pictures that become rows, in a folder, an archive or a table.
+
+    Attributes:
+        path: their source.
+        layout: their parts and classes.
+    """
+
+    path: Path
+    layout: Layout
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        ...
+
+    def read(self, part: str, recipe: Recipe) -> Iterator[PictureRow]:
+        """Read the pictures of a part in their order."""
+        ...
+
+    def sizes(self) -> tuple[Counter[tuple[int, int]], dict[tuple[int, int], str]]:
+        """Count the sizes of all pictures, with the first name of each."""
+        ...
+
+    def notes(self) -> list[str]:
+        """Return what the user should know of the source, in short phrases."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +77,7 @@ class Gathered:
     notes: tuple[str, ...]
 
 
-def gather(pictures: PictureSet, config: DataConfig, add: Callable[[np.ndarray], None]) -> Gathered:
+def gather(pictures: Pictures, config: DataConfig, add: Callable[[np.ndarray], None]) -> Gathered:
     """Read pictures as uint8 of one height and width, with one or three channels.
 
     Args:
@@ -80,7 +109,7 @@ class _OneSize:
         event_shape: (C, H, W) of the pictures so far, with the most channels of one of them.
     """
 
-    def __init__(self, pictures: PictureSet, add: Callable[[np.ndarray], None]) -> None:
+    def __init__(self, pictures: Pictures, add: Callable[[np.ndarray], None]) -> None:
         self._pictures, self._add = pictures, add
         self.event_shape: tuple[int, ...] = ()
 
@@ -116,7 +145,7 @@ def _none_left(path: Path, part: str, changes: Changes) -> DataError:
     )
 
 
-def _sizes_error(pictures: PictureSet) -> DataError:
+def _sizes_error(pictures: Pictures) -> DataError:
     """Return the error for pictures of several sizes, with how many have each."""
     sizes, first = pictures.sizes()
     common = sizes.most_common(_MOST_SIZES)

@@ -90,7 +90,7 @@ def role_of(name: str) -> Role | None:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[ _.-]", "", name.lower())
+    return re.sub(r"[ _.-]|(?<=\w)/", "", name.lower())
 
 
 def assign_roles(

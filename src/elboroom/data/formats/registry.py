@@ -11,6 +11,7 @@ from elboroom.data.formats.archive_kinds import is_tar, is_zip_of_files
 from elboroom.data.formats.array_files import is_npy, is_npz, load_arrays
 from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.errors import cannot_read, require_no_recipe
+from elboroom.data.formats.extras import is_hdf5, is_table, library_of
 from elboroom.data.formats.idx import is_idx, is_idx_folder, load_idx, load_idx_folder
 from elboroom.data.formats.mat import is_mat, load_mat
 from elboroom.data.formats.packed import is_packed, read_packed
@@ -99,10 +100,22 @@ def _read_pt(path: Path, config: DataConfig) -> Source:
     return source_of(path.name, load_pt(path, config.memory, config.unused), config)
 
 
+def _read_hdf5(path: Path, config: DataConfig) -> Source:
+    with library_of(path, "h5py", "hdf5"):
+        from elboroom.data.formats.hdf5 import load_hdf5
+    return source_of(path.name, load_hdf5(path, config.memory, config.unused), config)
+
+
 def _read_idx(path: Path, config: DataConfig) -> Source:
     if path.is_dir():
         return source_of(path.resolve().name, load_idx_folder(path, config.memory), config)
     return source_of(path.name, {"images": load_idx(path, config.memory)}, config)
+
+
+def _read_table(path: Path, config: DataConfig) -> Source:
+    with library_of(path, "pyarrow", "arrow"):
+        from elboroom.data.formats.table import read_table
+    return read_table(path, config)
 
 
 def _read_pictures(path: Path, config: DataConfig) -> Source:
@@ -117,7 +130,9 @@ FORMATS: dict[FormatName, Format] = {
     "zip": Format(lambda path, start: is_zip_of_files(start), _read_pictures, prepares=True),
     "npz": Format(lambda path, start: is_npz(start), read_array),
     "mat": Format(lambda path, start: is_mat(start), _read_mat),
+    "hdf5": Format(is_hdf5, _read_hdf5),
     "idx": Format(lambda path, start: is_idx(start) or is_idx_folder(path), _read_idx),
+    "table": Format(is_table, _read_table, prepares=True),
     "folder": Format(lambda path, start: path.is_dir(), _read_pictures, prepares=True),
     "tar": Format(lambda path, start: is_tar(start), _read_pictures, prepares=True),
 }

@@ -141,18 +141,9 @@ def _pandas(function: str, options: str = "") -> str:
     return _python(f"import numpy, pandas; numpy.save('{{out}}', {read})")
 
 
-_HDF5 = _python(
-    "import h5py, numpy; numpy.savez('{path}.npz', **{{k: v[()] for k, v in "
-    "h5py.File('{path}').items() if hasattr(v, 'shape')}})"
-)
 _UNPACK = "unpack it"
 _PICTURE = "give the folder that holds the pictures"
 UNREADABLE = [
-    Unreadable(
-        "a MATLAB 7.3 file",
-        _begins(b"MATLAB 7.3"),
-        "save it in MATLAB by save(..., '-v7'), or " + _HDF5,
-    ),
     Unreadable(
         "an AnnData file",
         lambda path, start: path.suffix == ".h5ad",
@@ -161,9 +152,7 @@ UNREADABLE = [
             "anndata.read_h5ad('{path}').to_df().to_numpy('float32'))"
         ),
     ),
-    Unreadable("an HDF5 file", _begins(b"\x89HDF\r\n\x1a\n"), _HDF5),
-    Unreadable("a Parquet table", _begins(b"PAR1"), _pandas("read_parquet")),
-    Unreadable("a Feather table", _begins(b"ARROW1"), _pandas("read_feather")),
+    Unreadable("a Feather table of version 1", _begins(b"FEA1"), _pandas("read_feather")),
     Unreadable("an SPSS table", _begins(b"$FL2", b"$FL3"), _pandas("read_spss")),
     Unreadable("a Stata table", _begins(b"<stata_dta>"), _pandas("read_stata")),
     Unreadable(

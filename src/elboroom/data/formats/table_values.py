@@ -1,0 +1,114 @@
+"""The values of a column of a table as arrays of numpy."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as compute
+
+from elboroom.data.formats.table_columns import is_text
+from elboroom.data.formats.tables import Table, readable
+from elboroom.data.labels import UNLABELLED
+
+_ROWS_AT_ONCE = 1 << 16
+_LONGEST_NAME = 1_000  # bytes of a class
+
+
+def numbers(values: pa.Array) -> np.ndarray:
+    """Return real numbers or booleans (N,), with NaN where one is missing."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_decimal(values.type):
+        values = values.cast(pa.float64())
+    if pa.types.is_boolean(values.type) and values.null_count:
+        values = values.cast(pa.uint8())
+    return values.to_numpy(zero_copy_only=False)
+
+
+def arrays(values: pa.Array) -> np.ndarray:
+    """Return lists of numbers, and lists of such lists, as one array (N, …).
+
+    Raises:
+        ValueError: if the lists differ in length, or one is missing.
+    """
+    shape = [len(values)]
+    while not _is_leaf(values := _storage(values)):
+        lengths = compute.list_value_length(values)
+        if values.null_count or compute.count_distinct(lengths).as_py() > 1:
+            raise ValueError("its lists differ in length, or some are missing")
+        shape.append(lengths[0].as_py() if len(lengths) else 0)
+        values = values.flatten()
+    return numbers(values).reshape(shape)
+
+
+def labels(values: pa.Array, classes: Sequence[str] | None) -> np.ndarray:
+    """Return labels (N,) in a usual form; those of known classes as positions among them.
+
+    Args:
+        values: numbers or text; null is no label, and so is −1 for known classes.
+        classes: the classes that labels count from 0; the position after the last is that of rows
+            without a label.
+
+    Raises:
+        ValueError: if a text is too long for the name of a class, or there is no such class.
+    """
+    if is_text(values.type):
+        return _texts(values)
+    found = numbers(values)
+    return found if classes is None else _positions(found, len(classes))
+
+
+def known(pieces: Sequence[np.ndarray], classes: Sequence[str] | None) -> np.ndarray | None:
+    """Join the labels of a part; None if there are none, or no row has one."""
+    if not pieces:
+        return None
+    found = np.concatenate(pieces)
+    return None if classes is not None and (found == len(classes)).all() else found
+
+
+def class_names(classes: Sequence[str], found: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the names of known classes, with one for rows without a label if there are any."""
+    has_unlabelled = any((labels == len(classes)).any() for labels in found)
+    return np.array([*classes, *([UNLABELLED] if has_unlabelled else [])])
+
+
+def groups(table: Table, column: str) -> np.ndarray:
+    """Return the values of the groups of all rows, numbers or text (N,).
+
+    Raises:
+        DataError: if the file is damaged, or a text is too long for a name.
+    """
+    read = list[np.ndarray]()
+    for file, batch in table.batches([column], _ROWS_AT_ONCE):
+        with readable(file):
+            read.append(labels(batch.column(0), None))
+    values = np.concatenate(read) if read else np.empty(0)
+    return values.astype(str) if values.dtype == object else values
+
+
+def _positions(found: np.ndarray, classes: int) -> np.ndarray:
+    """Return labels of known classes, with the number of classes where there is none."""
+    has_none = (found == -1) | (found != found)
+    others = found[~has_none]
+    if ((others < 0) | (others >= classes)).any():
+        raise ValueError(f"it has labels {others.min()} to {others.max()} of {classes} classes")
+    return np.where(has_none, classes, found)
+
+
+def _is_leaf(values: pa.Array) -> bool:
+    return not pa.types.is_nested(values.type)
+
+
+def _storage(values: pa.Array) -> pa.Array:
+    return values.storage if isinstance(values, pa.ExtensionArray) else values
+
+
+def _texts(values: pa.Array) -> np.ndarray:
+    """Return texts as objects, None where one is missing."""
+    if not pa.types.is_dictionary(values.type):
+        values = values.dictionary_encode()
+    longest = compute.max(compute.binary_length(values.dictionary)).as_py() or 0
+    if longest > _LONGEST_NAME:
+        raise ValueError(f"a label is {longest:,} bytes long; at most {_LONGEST_NAME:,} are read")
+    names = np.array([*values.dictionary.to_pylist(), None], object)
+    return names[values.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)]
