@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,5 +35,5 @@ def in_processes(
     """Write `out` by all processes of a pool, each of which takes as many files as another."""
     np.lib.format.open_memmap(out, "w+", np.uint8, (len(files), 3, side, side)).flush()
     ends = np.linspace(0, len(files), pool._max_workers + 1).astype(int).tolist()
-    parts = [(files[a:b], out, a, side, drafted) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [(files[a:b], out, a, side, drafted) for a, b in pairwise(ends)]
     assert sum(pool.map(loop, parts)) == len(files)

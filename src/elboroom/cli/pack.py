@@ -14,7 +14,7 @@ from elboroom.cli.terminal import counting, plain_console
 from elboroom.config import PackConfig
 from elboroom.data.formats.gathered import Gathered, Pictures, gather
 from elboroom.data.formats.packed_rows import PackedRows, rows_file
-from elboroom.data.formats.picture_set import open_pictures
+from elboroom.data.formats.registry import open_pictures
 from elboroom.data.formats.values import require_used_bits
 from elboroom.errors import DiskError
 from elboroom.runs import out_file
@@ -25,7 +25,7 @@ def pack(config: PackConfig, *, quiet: bool) -> None:
     """Write the array of some pictures, and beside it the file of their rows."""
     out_file.require_absent(config.out)
     out_file.require_absent(rows_file(config.out))
-    with open_pictures(config.data.path, config.data.memory) as pictures, _both_or_none(config.out):
+    with open_pictures(config.data.path, config.data) as pictures, _both_or_none(config.out):
         found = _write(pictures, config, quiet=quiet)
     console = plain_console()
     for note in found.notes:
@@ -61,8 +61,8 @@ class _Sink:
     def __init__(
         self, out: Path, array: ArrayFile, most: int, advance: Callable[[float], None]
     ) -> None:
-        self._out, self._array, self._left, self._advance = out, array, most, advance
-        self._channels = 0
+        self._out, self._array, self._advance = out, array, advance
+        self._done, self._left, self._size = 0, most, 0
 
     def add(self, values: np.ndarray) -> None:
         """Take a picture (C, H, W).
@@ -70,11 +70,12 @@ class _Sink:
         Raises:
             DiskError: if there is no room for all pictures of its size and channels.
         """
-        if len(values) > self._channels:
-            self._channels = len(values)
-            _require_room(self._out, self._left * values.nbytes)
+        if values.nbytes > self._size:  # the first, or the first with colours
+            grown = self._done * (values.nbytes - self._size)
+            _require_room(self._out, self._left * values.nbytes + grown)
+            self._size = values.nbytes
         self._array.add(values)
-        self._left -= 1
+        self._done, self._left = self._done + 1, self._left - 1
         self._advance(1)
 
 

@@ -15,6 +15,7 @@ from elboroom.config.checks import (
     require_seed,
 )
 from elboroom.config.data import (
+    MNIST,
     BackgroundOption,
     BrokenOption,
     ColourOption,
@@ -257,6 +258,7 @@ class PackConfig:
 
     def __post_init__(self) -> None:
         _require_suffix(self.out, ".npy")
+        require(self.source != MNIST, "source", MNIST, "the path of pictures")
         _ = self.data
 
     @property

@@ -1,5 +1,6 @@
 """Pictures of a folder or an archive as arrays of one size."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,19 @@ def read_folder(path: Path, config: DataConfig) -> Source:
         DataError: if no pictures are left, if they differ in size and the recipe keeps sizes, if
             one is broken, or if they do not fit into `memory`.
     """
+    with open_folder(path, config) as pictures:
+        return read_pictures(pictures, config)
+
+
+def open_folder(path: Path, config: DataConfig) -> AbstractContextManager[Pictures]:
+    """Open the pictures of a folder, of a `.zip` or of a `.tar`, as `read_folder` reads them.
+
+    Raises:
+        DataError: if there are no pictures, or it is a run.
+    """
     if (path / "config.toml").is_file():
         raise _run_error(path)
-    with open_pictures(path, config.memory) as pictures:
-        return read_pictures(pictures, config)
+    return open_pictures(path, config.memory)
 
 
 def read_pictures(pictures: Pictures, config: DataConfig) -> Source:
