@@ -10,7 +10,16 @@ from safetensors.torch import load
 
 from elboroom import untrusted
 from elboroom.config import typed_tables
-from elboroom.data.formats import folder, folder_listing, idx, mat, npy, png, pt, zip_files
+from elboroom.data.formats import (
+    idx,
+    mat,
+    npy,
+    picture_archives,
+    picture_files,
+    pictures,
+    pt,
+    zip_files,
+)
 from elboroom.data.formats.npy import NpyHeader
 from elboroom.runs import checkpoints, config_file, provenance, results
 from elboroom.runs.checkpoints import checkpoint, manifest
@@ -35,7 +44,8 @@ def believing(content: bytes, *, finite: bool = True) -> Any:
 # what is taken out of which module, and files that must then do harm
 CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
     "headers": (npy, "read_header", of_numpy, ["npy promises terabytes", "npy holds a byte more"]),
-    "members": (zip_files, "_require_plain", nothing, ["npz a name twice", "npz bzip2"]),
+    "members": (zip_files, "_require_few", nothing, ["npz a name twice"]),
+    "methods of members": (zip_files, "require_plain", nothing, ["npz bzip2"]),
     "bombs": (
         untrusted,
         "_MAX_RATIO",
@@ -52,29 +62,46 @@ CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
     ),
     "bombs of tensors": (pt, "require_dense", nothing, ["pt gigabytes in many tensors"]),
     "pickles of tensors": (pt, "_LARGEST_PICKLE", 1 << 30, ["pt a pickle of a MiB"]),
-    "sizes of pictures": (png, "_require_size", nothing, ["png 10^10 pixels"]),
     "pixels of pictures": (
-        png,
-        "_require_pixels",
+        pictures,
+        "_require_few_pixels",
+        nothing,
+        ["folder more pixels than are decoded"],
+    ),
+    "parts of pictures": (
+        pictures,
+        "_require_whole",
         nothing,
         ["png an animation whose first frame is empty", "png no data"],
     ),
     "checksums of pictures": (
-        png.PngImageFile,
+        pictures.PngImagePlugin.PngImageFile,
         "verify",
         nothing,
         ["png a wrong checksum of its data", "png no end"],
     ),
-    "bombs in folders": (folder, "require_dense", nothing, ["folder a bomb"]),
+    "bombs in folders": (pictures, "require_dense", nothing, ["folder a bomb"]),
     "names": (
-        folder_listing,
+        picture_files,
         "_require_plain",
         nothing,
         [
             "folder a link to a picture",
             "folder a class that is a link",
-            "folder a name that says why",
         ],
+    ),
+    "line breaks": (picture_files, "require_name", nothing, ["folder a name that says why"]),
+    "names in archives": (
+        picture_archives,
+        "_require_inside",
+        nothing,
+        ["zip a name that leads up", "tar a name from the root"],
+    ),
+    "bombs in archives": (
+        picture_archives,
+        "require_dense",
+        nothing,
+        ["tar packed, of 64 MiB of nothing"],
     ),
     "options": (typed_tables, "require_type", nothing, ["config latents that are text"]),
     "evaluations": (

@@ -9,7 +9,9 @@ from typing import Any
 
 from PIL import Image
 
-from elboroom.data.formats.png import read_picture
+from elboroom.config import DataConfig
+from elboroom.data.formats.picture_event import read_event
+from elboroom.data.formats.pictures import Recipe
 from elboroom.data.masks import load_mask
 from tests.hostile.case import Case, writing
 
@@ -18,7 +20,7 @@ SIDE = 4
 
 
 def picture(path: Path) -> Any:
-    return read_picture(path, (1, SIDE, SIDE))
+    return read_event(path, Recipe.of(DataConfig()), (1, SIDE, SIDE))
 
 
 def chunk(name: bytes, content: bytes = b"", length: int | None = None) -> bytes:
@@ -55,8 +57,8 @@ def within(*chunks: bytes) -> bytes:
     return start() + b"".join(chunks) + DATA + END
 
 
-NO_PNG, SIZE, TORN = "(not a PNG file)", "has the wrong size", "cannot read the picture"
-NO_HEADER, CUT = "(not identified by this driver)", "Truncated File Read"
+NO_PICTURE, TORN = "it is no JPEG, PNG, WebP, TIFF, BMP or GIF", "cannot read the picture"
+NO_HEADER, CUT, LARGE = "its header is damaged", "Truncated File Read", "exceeds limit"
 TOO_LARGE = "Decompressed data too large"
 FRAMES = chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0))
 
@@ -67,20 +69,21 @@ def frame(width: int, height: int) -> bytes:
 
 
 PNG: list[tuple[str, bytes, str]] = [
-    ("10^10 pixels", start(100_000, 100_000) + DATA + END, SIZE),
-    ("2^62 pixels", start(2**31 - 1, 2**31 - 1) + DATA + END, SIZE),
-    ("2^64 pixels", start(2**32 - 1, 2**32 - 1) + DATA + END, SIZE),
+    ("10^10 pixels", start(100_000, 100_000) + DATA + END, LARGE),
+    ("2^62 pixels", start(2**31 - 1, 2**31 - 1) + DATA + END, LARGE),
+    ("2^64 pixels", start(2**32 - 1, 2**32 - 1) + DATA + END, LARGE),
     ("no pixels", start(0, 0) + END, NO_HEADER),
-    ("another size later", start() + head(100_000, 100_000) + DATA + END, SIZE),
-    ("nothing", b"", NO_PNG),
-    ("text", b"<svg xmlns='http://www.w3.org/2000/svg'/>", NO_PNG),
-    *((f"{kind} within", other(kind), NO_PNG) for kind in ("JPEG", "GIF", "BMP", "TIFF", "PPM")),
+    ("another size later", start() + head(100_000, 100_000) + DATA + END, LARGE),
+    ("nothing", b"", NO_PICTURE),
+    ("text", b"<svg xmlns='http://www.w3.org/2000/svg'/>", NO_PICTURE),
+    *((f"{kind} within", other(kind), "") for kind in ("JPEG", "GIF", "BMP", "TIFF", "WEBP")),
+    ("PPM within", other("PPM"), NO_PICTURE),
     (
         "an EPS, which Ghostscript would run",
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n",
-        NO_PNG,
+        NO_PICTURE,
     ),
-    ("the signature of MNG", b"\x8aMNG" + WHOLE[4:], NO_PNG),
+    ("the signature of MNG", b"\x8aMNG" + WHOLE[4:], NO_PICTURE),
     ("no header", SIGNATURE + DATA + END, NO_HEADER),
     ("a header of 12 bytes", SIGNATURE + chunk(b"IHDR", bytes(12)) + DATA + END, "Truncated IHDR"),
     ("no data", start() + END, "it has no pixels"),
@@ -101,14 +104,14 @@ PNG: list[tuple[str, bytes, str]] = [
         start() + DATA[:-1] + b"\0" + END,
         "bad header checksum in b'IDAT'",
     ),
-    ("a wrong checksum of its header", start()[:-1] + b"\0" + DATA + END, "checksum in b'IHDR'"),
+    ("a wrong checksum of its header", start()[:-1] + b"\0" + DATA + END, NO_HEADER),
     ("three bits", start(SIDE, SIDE, 3) + DATA + END, TORN),
     ("colours of type 9", start(SIDE, SIDE, 8, 9) + DATA + END, TORN),
     ("16 bits of a palette", start(SIDE, SIDE, 16, 3) + DATA + END, TORN),
     ("an unknown compression", start(SIDE, SIDE, 8, 0, 1) + DATA + END, ""),
     ("an unknown filter", start(SIDE, SIDE, 8, 0, 0, 1) + DATA + END, TORN),
     ("a palette of 7 bytes", start(SIDE, SIDE, 8, 3) + chunk(b"PLTE", bytes(7)) + DATA + END, ""),
-    ("a name that is none", start() + chunk(b"\0\xff\0\xff", b"x") + DATA + END, "broken PNG"),
+    ("a name that is none", start() + chunk(b"\0\xff\0\xff", b"x") + DATA + END, NO_HEADER),
     ("10,001 chunks", start() + chunk(b"tEXt") * 10_001 + DATA + END, "more than 10,000 chunks"),
     ("300,000 chunks", start() + chunk(b"abCd") * 300_000 + DATA + END, "more than 10,000 chunks"),
     ("300,000 chunks after its end", WHOLE + chunk(b"abCd") * 300_000, ""),
@@ -121,13 +124,13 @@ PNG: list[tuple[str, bytes, str]] = [
     ("a text of 64 MiB", within(chunk(b"zTXt", b"a\0\0" + BOMB)), TOO_LARGE),
     ("an international text of 64 MiB", within(chunk(b"iTXt", b"a\0\1\0\0\0" + BOMB)), TOO_LARGE),
     ("a colour profile of 64 MiB", within(chunk(b"iCCP", b"a\0\0" + BOMB)), TOO_LARGE),
-    ("a colour profile that is none", within(chunk(b"iCCP", b"x")), "iCCP chunk"),
+    ("a colour profile that is none", within(chunk(b"iCCP", b"x")), NO_HEADER),
     ("transparency that is none", within(chunk(b"tRNS", b"")), "Truncated tRNS"),
     ("physical units that are none", within(chunk(b"pHYs", b"\0")), "Truncated pHYs"),
     ("an animation of 2^31 frames", within(FRAMES, frame(SIDE, SIDE)), ""),
     ("an animation of frames after its still image", within(FRAMES), ""),
     ("an animation whose first frame is empty", within(FRAMES, frame(0, 0)), "its whole size"),
-    ("an animation whose first frame is large", within(FRAMES, frame(99, 99)), "invalid frames"),
+    ("an animation whose first frame is large", within(FRAMES, frame(99, 99)), NO_HEADER),
     ("an animation of no frames", within(chunk(b"acTL", bytes(8))), ""),
     ("more after its end", WHOLE + b"PK\3\4" * 99, ""),
 ]
@@ -150,6 +153,6 @@ CASES = [
     Case("png 8 GiB of nothing", _large, picture, "x.png is 8,589,934,592 bytes long"),
     Case("png a pipe", _pipe, picture, "a pipe or a device"),
     Case(
-        "png as a mask", writing("x.png", PNG[0][1]), lambda p: load_mask(str(p), (1, 4, 4)), SIZE
+        "png as a mask", writing("x.png", PNG[0][1]), lambda p: load_mask(str(p), (1, 4, 4)), LARGE
     ),
 ]

@@ -30,7 +30,8 @@ from elboroom import VAE, DataConfig
 from elboroom.config import BinarisationName
 from elboroom.data.formats.folder import read_folder
 from elboroom.data.formats.idx import read_idx
-from elboroom.data.formats.png import read_picture
+from elboroom.data.formats.picture_event import read_event
+from elboroom.data.formats.pictures import Recipe
 from elboroom.data.formats.registry import read_data
 from elboroom.data.masks import load_mask
 from elboroom.data.source import Source
@@ -206,9 +207,8 @@ def _pictures(seal: Callable[[bytes], bytes], folder: Path) -> Read:
 
     def read(content: bytes) -> None:
         path.write_bytes(seal(content))
-        found = read_picture(path, (1, 3, 4))
-        right = found.dtype == np.float32 and found.shape == (1, 3, 4)
-        require(right and 0 <= found.min() <= found.max() <= 1, found)
+        found = read_event(path, Recipe.of(DataConfig()), (1, 3, 4)).values
+        require(found.dtype == np.uint8 and found.shape == (1, 3, 4), found)
 
     return read
 

@@ -1,10 +1,7 @@
 """A folder of pictures is the array of them."""
 
 import os
-import shlex
 import shutil
-import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +14,12 @@ from PIL import Image
 
 from elboroom import DataConfig, Dataset, load_data
 from elboroom.config import BinarisationName
-from elboroom.data.formats import folder, folder_listing
-from elboroom.data.formats.png import PngHeader, read_header, read_picture
+from elboroom.data.formats import folder, picture_files
+from elboroom.data.formats.picture_event import read_event
+from elboroom.data.formats.pictures import Recipe
+from elboroom.data.load import load_new
 from elboroom.data.source import Source
-from elboroom.errors import DataError
+from elboroom.errors import DataError, UsageError
 from tests.support.command import Command
 from tests.support.outcomes import error, last_checkpoint, metrics
 
@@ -28,8 +27,8 @@ GREY = np.random.default_rng(0).integers(0, 256, (60, 8, 6), dtype=np.uint8)
 RGB = np.random.default_rng(1).integers(0, 256, (8, 6, 3), dtype=np.uint8)
 MODES = {"1": 1, "L": 1, "LA": 1, "I;16": 1, "P": 3, "RGB": 3, "RGBA": 3}
 LAYOUT = (
-    "put only .png files in it, or one folder of them for each class; parts are folders `train`, "
-    "`val` and `test`, of which only `train` is needed beside another"
+    "put pictures in it, or one folder of them for each class; parts are folders `train`, `val` "
+    "and `test`, of which only `train` is needed beside another"
 )
 
 
@@ -75,7 +74,7 @@ def test_the_order_is_not_that_of_the_file_system(tmp_path: Path, monkeypatch: p
         def sorted_by(path: Path, key: Any = key) -> Any:
             yield sorted(scandir(path), key=key)
 
-        monkeypatch.setattr(folder_listing.os, "scandir", sorted_by)
+        monkeypatch.setattr(picture_files.os, "scandir", sorted_by)
         found.add(read_folder(tmp_path).sha256)
     assert len(found) == 1
 
@@ -232,8 +231,8 @@ def test_a_picture_of_any_mode_is_read_as_pictures_are(tmp_path: Path, mode: str
     (Image.fromarray(RGB) if mode != "I;16" else wide(RGB)).convert(mode).save(tmp_path / "x.png")
     images = read_folder(tmp_path).train.images
     assert images.shape == (1, MODES[mode], 8, 6)
-    expected = read_picture(tmp_path / "x.png", images.shape[1:])
-    np.testing.assert_array_equal(images[0] / np.float32(255), expected)
+    event = read_event(tmp_path / "x.png", Recipe.of(DataConfig()), images.shape[1:])
+    np.testing.assert_array_equal(images[0], event.values)
     assert images.max() > 99
 
 
@@ -254,7 +253,7 @@ def test_pictures_whose_colours_are_all_grey_have_one_channel(tmp_path: Path, mo
         Image.fromarray(grey).convert(mode).save(tmp_path / f"{number}.png")
     source = read_folder(tmp_path)
     np.testing.assert_array_equal(source.train.images, GREY[:3, None])
-    assert source.notes == ("all colours are grey, so that one channel is kept",)
+    assert source.notes == ()
     Image.fromarray(RGB).save(tmp_path / "3.png")
     assert read_folder(tmp_path).train.images.shape == (4, 3, 8, 6)
 
@@ -268,18 +267,156 @@ def test_colours_in_the_test_part_alone_count_too(tmp_path: Path):
     assert source.train.images.shape == (1, 3, 8, 6)
 
 
-@pytest.mark.parametrize("other", ["z.png", "test/z.png"])
-def test_pictures_of_unlike_sizes_are_counted_and_resized_by_the_fix(tmp_path: Path, other: str):
-    path, part = tmp_path / "my", "train/" * ("/" in other)
-    save(save(path, f"{part}a.png", f"{part}b.png"), other, images=GREY[:1, :5])
-    what, why, fix = refusal(path)
-    assert what == f"the pictures in {path} have different sizes"
-    assert why == f"found 2 of 6 × 8, such as {part}a.png; 1 of 6 × 5, such as {other}"
-    run(fix.removeprefix("bring them to one size: "))
-    source = read_folder(tmp_path / "my-png")
-    assert source.train.images.shape[1:] == (1, 8, 6)
+def test_unlike_sizes_are_counted_and_brought_to_one_by_the_recipe(tmp_path: Path):
+    save(save(tmp_path, "train/a.png", "train/b.png"), "test/z.png", images=GREY[:1, :5])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(GREY[0].T).save(tmp_path / "train" / "turned.png", exif=exif)
+    what, why, fix = refusal(tmp_path)
+    assert what == f"the pictures in {tmp_path} have different sizes"
+    assert why == "found 3 of 6 × 8, such as train/a.png; 1 of 6 × 5, such as test/z.png"
+    assert fix.startswith("bring them to one size: --size 64 of `elboroom train`")
+    source = read_folder(tmp_path, size="6x8")
     np.testing.assert_array_equal(source.train.images[:2], GREY[:2, None])
-    assert sum(map(len, source.parts)) == 3
+    assert [part.images.shape for part in source.parts] == [(3, 1, 8, 6), (1, 1, 8, 6)]
+
+
+def test_what_is_no_picture_is_passed_over_with_its_kinds(tmp_path: Path):
+    save(tmp_path, "a/1.png", "a/deep/2.png", "b/3.png")
+    for name in ("notes.txt", "a/labels.CSV", "b/film.mp4", "b/README", "b/preview.nef", "c/x.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"II*\0" if "nef" in name else b"x")
+    source = read_folder(tmp_path)
+    assert source.train.files == ("a/1.png", "a/deep/2.png", "b/3.png")
+    assert (source.classes, len(source.train)) == (("a", "b"), 3)
+    assert source.notes == (
+        "passed over 6 files that are no pictures: 2 .txt, 1 .csv, 1 .mp4, 1 .nef, "
+        "1 without an ending",
+    )
+
+
+@pytest.mark.parametrize(("names", "found"), [([], "no files"), (["a.txt", "b/c.txt"], "2 .txt")])
+def test_a_folder_without_pictures_is_refused(tmp_path: Path, names: list[str], found: str):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert refusal(tmp_path) == [
+        f"{tmp_path} is not a folder of pictures",
+        f"found {found}; expected pictures",
+        "give a folder of JPEG, PNG, WebP, TIFF, BMP or GIF",
+    ]
+
+
+def test_pictures_beside_folders_have_no_classes(tmp_path: Path):
+    source = read_folder(save(tmp_path, "2.png", "b/1.png", "a/c/3.png"))
+    assert source.train.files == ("2.png", "a/c/3.png", "b/1.png")
+    assert (source.train.labels, source.classes) == (None, None)
+    assert source.notes == (
+        "pictures lie beside the folders a, b, which are therefore not read as classes",
+    )
+
+
+def test_a_file_is_a_picture_by_its_content_or_its_ending(tmp_path: Path):
+    Image.fromarray(GREY[0]).save(tmp_path / "hash", "PNG")
+    Image.fromarray(GREY[1]).save(tmp_path / "lies.jpg", "PNG")
+    source = read_folder(tmp_path)
+    np.testing.assert_array_equal(source.train.images, GREY[:2, None])
+    assert source.notes == ("1 picture of another kind than the name says: lies.jpg (PNG)",)
+
+
+def broken(folder: Path) -> Path:
+    """Save four pictures in two classes, one of each of which is cut short."""
+    save(folder, "a/1.png", "a/2.png", "b/3.png", "b/4.png")
+    for name in ("a/2.png", "b/3.png"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:40])
+    return folder
+
+
+def test_a_broken_picture_is_named_or_left_out(tmp_path: Path):
+    path = broken(tmp_path)
+    assert refusal(path)[0] == f"cannot read the picture {path}/a/2.png"
+    source = read_folder(path, broken="skip")
+    np.testing.assert_array_equal(source.train.images, GREY[[0, 3], None])
+    assert source.train.labels is not None
+    assert (source.train.labels.tolist(), source.train.files) == ([0, 1], ("a/1.png", "b/4.png"))
+    assert source.notes[0].startswith("2 pictures left out, which cannot be read: a/2.png (")
+    for name in ("a/1.png", "b/4.png"):
+        (path / name).unlink()
+    assert refusal(path, broken="skip")[0] == f"no picture of the train part of {path} can be read"
+
+
+@pytest.mark.parametrize("form", ["zip", "tar", "gztar"])
+def test_an_archive_is_read_as_the_folder_in_it(tmp_path: Path, form: str):
+    names = [
+        "train/猫/1.png",
+        "train/кот/ж.png",
+        "train/a b/é.png",
+        "test/猫/z.png",
+        "test/a b/0.png",
+    ]
+    save(tmp_path / "my", *names)
+    (tmp_path / "my/train/notes.txt").write_bytes(b"x")
+    (tmp_path / "my/.DS_Store").write_bytes(b"x")
+    expected = read_folder(tmp_path / "my")
+    for inner in (".", "my"):
+        root = tmp_path / "my" if inner == "." else tmp_path
+        archive = shutil.make_archive(str(tmp_path / "packed" / "x"), form, root, inner)
+        found = read_folder(Path(archive))
+        Path(archive).unlink()
+        assert (found.sha256, found.notes, found.classes) == (
+            expected.sha256,
+            expected.notes,
+            expected.classes,
+        )
+        assert [p.files for p in found.parts] == [p.files for p in expected.parts]
+        assert [p.labels.tolist() for p in found.parts] == [
+            p.labels.tolist() for p in expected.parts
+        ]
+
+
+def test_the_recipe_makes_the_same_of_pictures_in_any_number_of_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(40):
+        side = 20 + number
+        image = np.random.default_rng(number).integers(0, 256, (side, 31, 3), dtype=np.uint8)
+        Image.fromarray(image).save(tmp_path / f"{number}.jpg")
+    found = set()
+    for count in (1, 2, 64):
+        monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
+        found.add(read_folder(tmp_path, size="9x7", crop="pad").sha256)
+    assert len(found) == 1
+
+
+def test_options_of_pictures_are_refused_for_arrays(tmp_path: Path):
+    np.save(tmp_path / "x.npy", GREY)
+    for source in (str(tmp_path / "x.npy"), "mnist"):
+        with pytest.raises(UsageError) as error:
+            load_data(DataConfig(source, size="64", colour="grey"))
+        assert error.value.what.startswith("--size 64 --colour grey cannot be used with ")
+    with pytest.raises(UsageError, match="--broken skip cannot be used with arrays"):
+        Dataset.from_arrays(GREY, config=DataConfig(broken="skip"))
+
+
+def test_new_data_are_prepared_as_those_of_the_run(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for name, mode in (("own", "L"), ("new", "RGB")):
+        (tmp_path / name).mkdir()
+        for number in range(20):
+            image = rng.integers(0, 256, (9, 8 + number, 3), dtype=np.uint8)
+            Image.fromarray(image).convert(mode).save(tmp_path / name / f"{number:02}.png")
+    config = DataConfig(str(tmp_path / "own"), size="5x4")
+    own = load_data(config)
+    assert own.event_shape == (1, 4, 5)
+    new = load_new(str(tmp_path / "new"), config, own.identity, own.event_shape)
+    expected = read_folder(tmp_path / "new", size="5x4", colour="grey").train.images
+    np.testing.assert_array_equal((new.test.x * 255).numpy().round(), expected)
+    (tmp_path / "own").rename(tmp_path / "moved")
+    moved = load_new(str(tmp_path / "moved"), config, own.identity, own.event_shape)
+    assert len(moved.test) == len(own.test)
+    np.save(tmp_path / "x.npy", expected)
+    same = load_new(str(tmp_path / "x.npy"), config, own.identity, own.event_shape)
+    assert torch.equal(same.test.x, new.test.x)
 
 
 def test_many_sizes_are_counted(tmp_path: Path):
@@ -289,30 +426,6 @@ def test_many_sizes_are_counted(tmp_path: Path):
         "found 1 of 1 × 4, such as 1.png; 1 of 2 × 4, such as 2.png; 1 of 3 × 4, such as 3.png; "
         "and 5 other sizes"
     )
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "webp"])
-def test_other_pictures_are_converted_by_the_fix(tmp_path: Path, kind: str):
-    path = tmp_path / "photos"
-    for number, label in enumerate("aabb"):
-        (path / label).mkdir(parents=True, exist_ok=True)
-        image = np.random.default_rng(number).integers(0, 256, (30 + number, 40, 3), np.uint8)
-        Image.fromarray(image).save(path / label / f"{number}.{kind}")
-    what, why, fix = refusal(path)
-    assert what == f"{path} is not a folder of pictures"
-    assert why == f"{path / 'a' / f'0.{kind}'} is not a .png"
-    line = fix.removeprefix("save all pictures as PNG of one size that you choose: ")
-    run(line)
-    source = read_folder(tmp_path / "photos-png")
-    assert source.train.images.shape == (4, 3, 64, 64)
-    assert source.classes == ("a", "b")
-
-
-def run(line: str) -> None:
-    """Run the Python of a line for a shell."""
-    program, _, code = shlex.split(line)
-    assert program == "python"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_pictures_of_12_bits_in_16_are_refused(tmp_path: Path):
@@ -347,25 +460,6 @@ def test_dark_pictures_are_refused_unless_they_are_asked_for(tmp_path: Path, hig
     assert read_folder(tmp_path / "my", binarisation="none").white == 255
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-@pytest.mark.parametrize("colour", [0, 90, 255])
-def test_a_shape_in_the_transparency_alone_is_refused(tmp_path: Path, mode: str, colour: int):
-    save(tmp_path, "a.png")
-    alpha = np.where(np.arange(48).reshape(8, 6) % 5, 255, 0).astype(np.uint8)
-    if mode == "P":
-        picture = Image.fromarray((alpha > 0).astype(np.uint8), "P")
-        picture.putpalette([colour] * 6)
-        picture.save(tmp_path / "b.png", transparency=bytes([0, 255]))
-    else:
-        bands = [np.full_like(alpha, colour)] * (len(mode) - 1)
-        Image.fromarray(np.stack([*bands, alpha], -1), mode).save(tmp_path / "b.png")
-    for how in ("auto", "none"):
-        what, why, fix = refusal(tmp_path, binarisation=how)
-        assert what == f"{tmp_path / 'b.png'} has its shape in its transparency alone"
-        assert why == f"all pixels have the colour {(colour,) * 3}, and unlike opacity"
-        assert fix.startswith("blend the pictures with a background, such as Image.alpha_composite")
-
-
 @pytest.mark.parametrize("how", ["auto", "none", "threshold"])
 def test_pictures_of_0_and_1_beside_0_and_255_are_refused(tmp_path: Path, how: str):
     bits = (GREY[:2] > 99).astype("u1")
@@ -378,60 +472,30 @@ def test_pictures_of_0_and_1_beside_0_and_255_are_refused(tmp_path: Path, how: s
     assert why == "found 0 to 255 of type uint8 in train; 0 to 1 of type uint8 in test"
 
 
-def test_transparency_beside_colours_is_dropped_and_said(tmp_path: Path):
+def test_transparency_is_blended_over_white_and_told(tmp_path: Path):
     save(tmp_path, "a.png")
     rgba = np.random.default_rng(0).integers(0, 256, (8, 6, 4), dtype=np.uint8)
     Image.fromarray(rgba).save(tmp_path / "b.png")
     opaque = np.dstack([rgba[..., :3], np.full((8, 6), 255, np.uint8)])
     Image.fromarray(opaque).save(tmp_path / "c.png")
     source = read_folder(tmp_path)
-    np.testing.assert_array_equal(source.train.images[1], np.moveaxis(rgba[..., :3], -1, 0))
-    assert source.notes == ("the transparency of 1 pictures is dropped",)
+    alpha = rgba[..., 3:] / 255
+    blended = np.moveaxis(alpha * rgba[..., :3] + (1 - alpha) * 255, -1, 0)
+    assert np.abs(source.train.images[1] - blended).max() <= 0.51
+    assert source.notes == ("1 picture blended over white where not opaque: b.png",)
 
 
-def test_too_many_pixels_are_refused_before_one_is_decoded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_too_many_pixels_are_refused(tmp_path: Path):
     save(tmp_path, *(f"{n}.png" for n in range(10)))
     save(tmp_path, "x.png", images=RGB[None])
     size = 2 * 11 * RGB.size  # twice, as of other data
     assert read_folder(tmp_path, memory=size / 2**30).train.images.shape == (11, 3, 8, 6)
-    monkeypatch.setattr(folder, "read_pixels", None)
     assert refusal(tmp_path, memory=(size - 1) / 2**30) == [
         f"{tmp_path} does not fit into --memory {(size - 1) / 2**30:g}",
         "its pictures are 1.48e-06 GiB, which reading doubles, and no part of it can stay on disk",
-        "save the images as one .npy of uint8, which can stay on disk, or allow more --memory",
+        f"pack them into an array, which can stay on disk: elboroom pack {tmp_path} "
+        f"{tmp_path.stem}.npy, or allow more --memory",
     ]
-
-
-@pytest.mark.parametrize("side", [2_896, 2_900])
-def test_pictures_that_unpack_to_much_more_than_images_do_are_refused(tmp_path: Path, side: int):
-    Image.new("L", (side, side)).save(tmp_path / "1.png")
-    shutil.copy(tmp_path / "1.png", tmp_path / "2.png")
-    if side == 2_896:  # 16 MiB, which may be
-        assert not read_folder(tmp_path).train.images.any()
-        return
-    size = 2 * (tmp_path / "1.png").stat().st_size
-    assert refusal(tmp_path) == [
-        f"the pictures in {tmp_path} are too large for their files",
-        f"its {size:,} bytes unpack to 16,820,000; data do not compress so well",
-        "save the images as one .npy of uint8, which can stay on disk",
-    ]
-
-
-def test_a_picture_that_changes_while_the_folder_is_read_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(folder, "read_header", lambda path: PngHeader((5, 4), 1, 20, 99))
-    assert refusal(save(tmp_path, "1.png"))[0] == f"{tmp_path / '1.png'} has the wrong size"
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_a_header_tells_what_values_take_in_whole_bytes(tmp_path: Path, mode: str):
-    Image.new(mode, (21, 9)).save(tmp_path / "x.png")
-    row = {"1": 21, "L": 21, "P": 21, "LA": 42, "I;16": 42, "RGB": 63, "RGBA": 84}[mode]
-    size = (tmp_path / "x.png").stat().st_size
-    assert read_header(tmp_path / "x.png") == PngHeader((21, 9), MODES[mode], 9 * row, size)
 
 
 PARTS = "; expected `train`, `val`, `test`"
@@ -444,27 +508,13 @@ def test_one_part_alone_is_refused(tmp_path: Path):
     ]
 
 
-@pytest.mark.parametrize("name", ["labels.csv", "data.npy", "notes"])
-def test_another_file_is_refused(tmp_path: Path, name: str):
-    (save(tmp_path, "1.png") / name).write_bytes(b"0.png,1")
-    assert refusal(tmp_path)[1:] == [
-        f"{tmp_path / name} is not a .png",
-        f"take it out of the folder; {LAYOUT}",
-    ]
-
-
 @pytest.mark.parametrize(
     ("names", "why"),
     [
-        ([], "{} holds no pictures"),
-        ([".hidden.png"], "{} holds no pictures"),
-        (["a.png", "b/1.png"], "{} holds both pictures (a.png) and folders (b)"),
         (
             ["a.png", "train/1.png", "test/1.png"],
-            "{} holds both pictures (a.png) and folders (test)",
+            "found the parts test, train beside pictures" + PARTS,
         ),
-        (["a/1.png", "b/c/1.png"], "{}/b/c is a folder within a class"),
-        (["train/a/b/1.png", "test/a/1.png"], "{}/train/a/b is a folder within a class"),
         (["val/1.png", "test/1.png"], "found the parts test, val" + PARTS),
         (
             [f"{n}/1.png" for n in ("test", "train", *"abcdefgh")],
@@ -486,16 +536,12 @@ def test_another_layout_is_refused(tmp_path: Path, names: list[str], why: str):
     assert refusal(tmp_path) == expected
 
 
-def test_a_class_without_pictures_is_refused(tmp_path: Path):
-    (save(tmp_path, "a/1.png") / "b").mkdir()
-    assert refusal(tmp_path)[1] == f"{tmp_path / 'b'} holds no pictures"
-
-
 def test_a_link_is_refused(tmp_path: Path):
     save(tmp_path, "1.png")
     (tmp_path / "2.png").symlink_to("1.png")
     why = f"{tmp_path / '2.png'} is a symbolic link, which may lead out of the folder"
-    assert refusal(tmp_path) == [f"{tmp_path} is not a folder of pictures", why, LAYOUT]
+    fix = "put the file itself in its place"
+    assert refusal(tmp_path) == [f"{tmp_path} is not a folder of pictures", why, fix]
 
 
 @pytest.mark.parametrize("name", ["x\ny.png", "x.png\n", "x\r.png", "x\u2028.png"])
@@ -508,7 +554,7 @@ def test_a_folder_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: p
     def forbid(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(folder_listing.os, "scandir", forbid)
+    monkeypatch.setattr(picture_files.os, "scandir", forbid)
     why = f"[Errno 13] Permission denied: '{tmp_path}'"
     fix = "make it readable, or give another folder"
     assert refusal(tmp_path) == [f"{tmp_path} is not a folder of pictures", why, fix]
@@ -526,9 +572,9 @@ def test_too_many_files_are_refused(
     tmp_path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     save(tmp_path, *names)
-    monkeypatch.setattr(folder_listing, "_MOST_NAMES", 4)
+    monkeypatch.setattr(picture_files, "_MOST_NAMES", 4)
     read_folder(tmp_path)
-    monkeypatch.setattr(folder_listing, "_MOST_NAMES", 3)
+    monkeypatch.setattr(picture_files, "_MOST_NAMES", 3)
     assert refusal(tmp_path) == [
         f"{tmp_path} is not a folder of pictures",
         "it contains more than 3 names",
@@ -549,8 +595,8 @@ def test_a_damaged_picture_is_refused(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:-5])
     assert refusal(tmp_path) == [
         f"cannot read the picture {path}",
-        "it is not a valid PNG (broken PNG file (chunk b'IEN'))",
-        "save it again as a PNG, or take it out of the folder",
+        "broken PNG file (chunk b'IEN')",
+        "save it again, or take it out; --broken skip leaves such pictures out",
     ]
 
 
@@ -635,4 +681,4 @@ def test_pictures_of_0_and_1_beside_others_are_refused(tmp_path: Path, dark: str
     with pytest.raises(DataError) as error:
         load_data(DataConfig(str(tmp_path / "p")))
     assert error.value.what == "the parts of p differ in scale"
-    assert error.value.fix == "save all pictures with 255 for white"
+    assert error.value.fix == "save both with 255 for white"

@@ -1,6 +1,9 @@
 """Every format that has a name has a reader, and errors list them all."""
 
+import io
 import struct
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, get_args
@@ -45,9 +48,31 @@ def write_hdf5(file: BinaryIO) -> None:
 NEEDS = {"hdf5": "h5py"}
 
 
+def png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def zipped(file: BinaryIO) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for number, image in enumerate(GREY):
+            archive.writestr(f"{number}.png", png(image))
+
+
+def tarred(file: BinaryIO) -> None:
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for number, image in enumerate(GREY):
+            info = tarfile.TarInfo(f"{number}.png")
+            info.size = len(png(image))
+            archive.addfile(info, io.BytesIO(png(image)))
+
+
 WRITE: dict[str, Callable[[BinaryIO], object]] = {
     "npy": lambda file: np.save(file, GREY),
     "pt": lambda file: torch.save(torch.tensor(GREY), file),
+    "zip": zipped,
+    "tar": tarred,
     "npz": lambda file: np.savez(file, GREY),
     "mat": lambda file: scipy.io.savemat(file, {"x": GREY}),
     "hdf5": write_hdf5,

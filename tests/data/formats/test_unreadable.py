@@ -135,7 +135,6 @@ NAMED: dict[str, tuple[bytes, str, str]] = {
     "x.feather": (b"FEA1\0\0", "a Feather table of version 1", "pandas.read_feather"),
     "x.sqlite": (b"SQLite format 3\0" + bytes(99), "a SQLite database", "pandas.read_sql"),
     "x.xlsx": (zipped("[Content_Types].xml"), "an Excel workbook", "pandas.read_excel"),
-    "x.zip": (zipped("a/1.png"), "a zip of pictures", "unpack it, and give the folder"),
     "x.png": (picture("PNG"), "a single PNG picture", "give the folder that holds"),
     "x.jpg": (picture("JPEG"), "a single JPEG picture", "give the folder that holds"),
     "x.bmp": (picture("BMP"), "a single BMP picture", "give the folder that holds"),
@@ -165,7 +164,6 @@ NAMED: dict[str, tuple[bytes, str, str]] = {
     "x.nc": (b"CDF\x01" + bytes(99), "a netCDF file", "scipy.io.netcdf_file"),
     "x.pgm": (b"P5\n4 4\n255\n" + bytes(16), "a single PNM picture", "give the folder that holds"),
     "x.npz": (b"\n<!DOCTYPE html><html>", "a web page, not the file that it links to", "download"),
-    "x.tar": (bytes(257) + b"ustar\0", "a tar archive", "tar -xf"),
 }
 
 

@@ -43,6 +43,8 @@ def read_event(path: Path, recipe: Recipe, event_shape: tuple[int, ...]) -> Prep
         row = PictureRow.read(str(path), content, recipe.with_channels(channels))
     if row.prepared is None:
         raise _unreadable(path, row.why)
+    if row.prepared.values.shape != event_shape:  # EXIF at the end of the file has turned it
+        raise _wrong_size(path, row.prepared.values.shape[:0:-1], (width, height))
     return row.prepared
 
 
@@ -53,12 +55,16 @@ def _require_size(path: Path, expected: tuple[int, int]) -> None:
     except Exception as error:  # a damaged picture raises an error of any type
         raise _unreadable(path, str(error) or "it is damaged") from error
     if found != expected:
-        raise DataError(
-            f"{path} has the wrong size",
-            why=f"found {found[0]} × {found[1]} pixels; "
-            f"expected {expected[0]} × {expected[1]}, the size of the model's images",
-            fix="resize it first; a model that was trained by --size takes pictures of any size",
-        )
+        raise _wrong_size(path, found, expected)
+
+
+def _wrong_size(path: Path, found: tuple[int, ...], expected: tuple[int, int]) -> DataError:
+    return DataError(
+        f"{path} has the wrong size",
+        why=f"found {found[0]} × {found[1]} pixels; "
+        f"expected {expected[0]} × {expected[1]}, the size of the model's images",
+        fix="resize it first; a model that was trained by --size takes pictures of any size",
+    )
 
 
 def _unreadable(path: Path, why: str) -> DataError:

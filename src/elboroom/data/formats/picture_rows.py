@@ -55,7 +55,7 @@ def _misnamed(name: str, kind: str | None) -> str:
 
 @dataclass
 class Changes:
-    """What reading changed: the number of pictures for each kind of change, and some names.
+    """Changes that reading made: the number of pictures for each kind, and some names.
 
     Attributes:
         source: the folder or the file that the pictures are in, for errors.
@@ -120,8 +120,6 @@ def changes(prepared: Prepared, background: str) -> Iterator[str]:
         yield "with colours that are made grey, by 0.299 R + 0.587 G + 0.114 B"
     if prepared.more_frames:
         yield "with several frames or pages, of which the first is read"
-    if prepared.lost_turn:
-        yield "with damaged EXIF, taken as upright"
 
 
 def _broken_error(name: str, why: str) -> DataError:

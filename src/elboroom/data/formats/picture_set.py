@@ -79,7 +79,7 @@ class PictureSet:
         """Return what the user should know of the files, in short phrases."""
         notes = self.layout.notes()
         if self._others:
-            notes.append(f"passed over {_count(self._others)} no pictures: {counted(self._others)}")
+            notes.append(f"passed over {_count(self._others)}: {counted(self._others)}")
         if self._files.litter:
             litter = sorted({PurePosixPath(name).name for name in self._files.litter})
             shown = ", ".join(litter[:_MOST_SHOWN]) + (", …" if len(litter) > _MOST_SHOWN else "")
@@ -117,7 +117,8 @@ def _is_picture(files: PictureFiles, name: str) -> bool:
 
 
 def _count(names: list[str]) -> str:
-    return "1 file that is" if len(names) == 1 else f"{len(names):,} files that are"
+    one = len(names) == 1
+    return "1 file that is no picture" if one else f"{len(names):,} files that are no pictures"
 
 
 @contextmanager

@@ -90,20 +90,27 @@ def open_picture(content: bytes) -> Image.Image:
     if kind is None:
         raise ValueError("it is no JPEG, PNG, WebP, TIFF, BMP or GIF")
     if kind == "PNG":
-        _require_sound_chunks(content)
-    try:
-        picture = Image.open(BytesIO(content), formats=[kind])
-    except UnidentifiedImageError as error:  # whose text has an address in memory
-        raise ValueError(f"it begins as a {kind}, and is none") from error
+        _require_few_chunks(content)
+    picture = _open(content, kind)
+    require_dense(len(content), _unpacked(picture))
     if kind == "PNG":
         _require_whole(picture)
-    require_dense(len(content), _unpacked(picture))
+        _open(content, kind).verify()  # all checksums, which decoding ignores
     return picture
+
+
+def _open(content: bytes, kind: str) -> Image.Image:
+    try:
+        return Image.open(BytesIO(content), formats=[kind])
+    except UnidentifiedImageError as error:  # its text has an address in memory
+        raise ValueError(f"it begins as a {kind}, and its header is damaged") from error
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
     """Return width and height of a picture that is not decoded, as they are once it is upright."""
-    return picture.size[::-1] if _orientation(picture)[0] in _TURNED else picture.size
+    if isinstance(picture, PngImagePlugin.PngImageFile) and "exif" not in picture.info:
+        return picture.size  # it would be decoded to find EXIF at its end
+    return picture.size[::-1] if _orientation(picture) in _TURNED else picture.size
 
 
 @contextmanager
@@ -127,7 +134,6 @@ class Prepared:
         vanished: True if all pixels are alike only since they were blended.
         lost_colours: True if it has colours, which were made grey.
         more_frames: True if there are frames or pages after the first, which is read.
-        lost_turn: True if its EXIF is damaged, so that its orientation is not known.
     """
 
     values: np.ndarray
@@ -136,14 +142,13 @@ class Prepared:
     vanished: bool = False
     lost_colours: bool = False
     more_frames: bool = False
-    lost_turn: bool = False
 
 
 @dataclass(frozen=True)
 class Recipe:
     """The way from a picture to an array.
 
-    The first frame is turned upright by its EXIF. Colours become RGB by Pillow's formulas, without
+    The first frame is turned upright by its EXIF, if that can be read. Colours become RGB by Pillow's formulas, without
     colour profiles; of 16 bits the upper 8 are kept. Pixels that are not opaque are blended over
     the background. Then the picture is cut or padded, and resized by bicubic interpolation, which
     averages where it shrinks. A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size if that is at
@@ -185,7 +190,10 @@ class Recipe:
     def apply(self, picture: Image.Image) -> Prepared:
         """Make an array of a picture, with what was done to it; see `prepare`."""
         more_frames = isinstance(picture, _FRAMES) and picture.is_animated
-        turn, lost_turn = _orientation(picture)
+        if not isinstance(picture, JpegImagePlugin.JpegImageFile):
+            _require_few_pixels(picture)
+            picture.load()
+        turn = _orientation(picture)
         size = self.size[::-1] if self.size and turn in _TURNED else self.size
         extent = _shrink(picture, size)
         flat = flatten(picture, self.background)
@@ -195,9 +203,7 @@ class Recipe:
         values = _as_event(fitted if turn not in _TURNS else fitted.transpose(_TURNS[turn]))
         if self.colour == "auto" and (values == values[:1]).all():
             values = values[:1]
-        return Prepared(
-            values, flat.highest, flat.blended, flat.vanished, lost, more_frames, lost_turn
-        )
+        return Prepared(values, flat.highest, flat.blended, flat.vanished, lost, more_frames)
 
     def _in_colour(self, picture: Image.Image) -> Image.Image:
         """Return a picture in grey or in RGB as its channels and its surroundings ask for."""
@@ -224,7 +230,7 @@ class Recipe:
         width, height = (max(1, round(scale * side)) for side in extent)
         padded = Image.new(picture.mode, size, in_mode(self.background, picture.mode))
         within = picture.resize((width, height), Image.Resampling.BICUBIC, (0, 0, *extent))
-        padded.paste(within, ((size[0] - width) // 2, (size[1] - height) // 2))
+        padded.paste(within, (round((size[0] - width) / 2), round((size[1] - height) / 2)))
         return padded
 
 
@@ -241,18 +247,22 @@ def _as_event(picture: Image.Image) -> np.ndarray:
 
 
 def _shrink(picture: Image.Image, size: tuple[int, int] | None) -> tuple[float, float]:
-    """Let a JPEG be decoded at a smaller scale, and check the number of pixels.
+    """Let a JPEG be decoded at a smaller scale.
 
     Returns:
         Width and height of the picture in pixels of its scale, perhaps with a part of a pixel.
     """
-    drafted = None
-    if size is not None and isinstance(picture, JpegImagePlugin.JpegImageFile):
-        drafted = picture.draft(None, (_GAP * size[0], _GAP * size[1]))
+    if not isinstance(picture, JpegImagePlugin.JpegImageFile):
+        return picture.size
+    drafted = None if size is None else picture.draft(None, (_GAP * size[0], _GAP * size[1]))
+    _require_few_pixels(picture)
+    return picture.size if drafted is None else drafted[1][2:]
+
+
+def _require_few_pixels(picture: Image.Image) -> None:
     pixels = picture.width * picture.height
     if pixels > _MOST_PIXELS:
         raise ValueError(f"it has {pixels:,} pixels; at most {_MOST_PIXELS:,} are decoded")
-    return picture.size if drafted is None else drafted[1][2:]
 
 
 def _centre(
@@ -264,17 +274,17 @@ def _centre(
     return left, top, found[0] - left, found[1] - top
 
 
-def _orientation(picture: Image.Image) -> tuple[int, bool]:
-    """Return the orientation by EXIF, 1 for upright, and True if the EXIF cannot be read.
+def _orientation(picture: Image.Image) -> int:
+    """Return the orientation by EXIF; 1, which is upright, if there is none or it is damaged.
 
     Pillow turns a TIFF itself when it is decoded.
     """
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        return 1, False
+        return 1
     try:
-        return picture.getexif().get(_ORIENTATION, 1), False
-    except Exception:  # noqa: BLE001  # damaged EXIF raises an error of any type; it is told
-        return 1, True
+        return picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001  # damaged EXIF raises an error of any type
+        return 1
 
 
 def _unpacked(picture: Image.Image) -> int:
@@ -284,17 +294,14 @@ def _unpacked(picture: Image.Image) -> int:
     return bits * picture.width * picture.height // 8
 
 
-def _require_sound_chunks(content: bytes) -> None:
-    """Check the chunks of a PNG: their number, on which Pillow spends seconds, and checksums."""
+def _require_few_chunks(content: bytes) -> None:
+    """Check the number of chunks of a PNG: Pillow spends seconds on some hundred thousand."""
     start = 8
     for _ in range(_CHUNKS):
         start += 12 + int.from_bytes(content[start : start + 4], "big")
         if start >= len(content) or content[start + 4 : start + 8] == b"IEND":
-            break
-    else:
-        raise ValueError(f"it has more than {_CHUNKS:,} chunks")
-    with Image.open(BytesIO(content), formats=["PNG"]) as picture:
-        picture.verify()  # all checksums, which decoding ignores
+            return
+    raise ValueError(f"it has more than {_CHUNKS:,} chunks")
 
 
 def _require_whole(picture: Image.Image) -> None:
