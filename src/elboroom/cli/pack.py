@@ -13,7 +13,7 @@ from elboroom import __version__
 from elboroom.cli.terminal import counting, plain_console
 from elboroom.config import PackConfig
 from elboroom.data.formats.gathered import Gathered, Pictures, gather
-from elboroom.data.formats.packed_rows import PackedRows, rows_file
+from elboroom.data.formats.packed_rows import RECIPE, PackedRows, rows_file
 from elboroom.data.formats.registry import open_pictures
 from elboroom.data.formats.values import require_used_bits
 from elboroom.errors import DiskError
@@ -101,7 +101,7 @@ def _both_or_none(out: Path) -> Iterator[None]:
 
 def _rows(found: Gathered, config: PackConfig, *, sha256: str) -> PackedRows:
     recipe = {"source": config.source, "elboroom": __version__, "pillow": PIL.__version__}
-    recipe |= {name: getattr(config, name) for name in ("size", "crop", "colour", "background")}
+    recipe |= {name: getattr(config, name) for name in RECIPE}
     return PackedRows(
         parts={name: len(part.files) for name, part in found.parts.items()},
         files=tuple(file for part in found.parts.values() for file in part.files),

@@ -1,6 +1,7 @@
 """A packed array is read with the parts, classes and names of the file beside it."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 from elboroom import DataConfig, load_data
+from elboroom.data.formats.packed import as_packed
 from elboroom.data.formats.packed_rows import PackedRows, rows_file
 from elboroom.data.formats.registry import read_data
-from elboroom.errors import DataError
+from elboroom.errors import DataError, UsageError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 3, 4, 5), dtype=np.uint8)
 FILES = tuple(f"{name}/{number}.jpg" for name in ("cat", "ß", "犬") for number in range(4))
@@ -166,6 +168,22 @@ def test_without_its_rows_it_is_any_array(tmp_path: Path):
 def test_it_has_no_array_to_leave_unused(tmp_path: Path):
     with pytest.raises(DataError, match=r"my\.npy has no array label to leave unused"):
         read_data(saved(tmp_path), DataConfig(unused=("label",)))
+
+
+@pytest.mark.parametrize("recipe", ["", "[]", "{}", '{"size": "8"}', "[" * 10_000])
+def test_a_recipe_that_is_none_is_refused_where_it_is_needed(tmp_path: Path, recipe: str):
+    path = saved(tmp_path, recipe=recipe)
+    assert read_data(path, DataConfig()).classes == ROWS.classes
+    with pytest.raises(DataError, match=r"my\.rows\.npz does not hold the rows of my\.npy"):
+        as_packed(DataConfig(str(path)))
+
+
+@pytest.mark.parametrize("option", [{"size": "0"}, {"crop": "all"}, {"colour": 3}])
+def test_a_recipe_of_options_that_there_are_not_is_refused(tmp_path: Path, option: dict[str, Any]):
+    recipe = {"size": "8", "crop": "pad", "colour": "grey", "background": "black"} | option
+    path = saved(tmp_path, recipe=json.dumps(recipe))
+    with pytest.raises(UsageError, match=f"{next(iter(option))}"):
+        as_packed(DataConfig(str(path)))
 
 
 def test_a_name_that_is_too_long_is_refused_before_it_is_written():

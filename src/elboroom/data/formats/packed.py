@@ -1,13 +1,21 @@
 """A packed array: pictures that `elboroom pack` made a `.npy`, with their rows beside it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from elboroom.config import DataConfig
+from elboroom.config.data import MNIST
 from elboroom.data.formats.array_files import load_arrays
 from elboroom.data.formats.names import AbsentArraysError
-from elboroom.data.formats.packed_rows import PackedRows, not_of, read_rows, rows_file
+from elboroom.data.formats.packed_rows import (
+    PackedRows,
+    not_of,
+    read_recipe,
+    read_rows,
+    rows_file,
+)
 from elboroom.data.formats.values import require_scale_of_pictures
 from elboroom.data.source import Source, SourcePart
 
@@ -34,6 +42,17 @@ def read_packed(path: Path, config: DataConfig) -> Source:
     )
     _require_values(path, source, rows)
     return source
+
+
+def as_packed(config: DataConfig) -> DataConfig:
+    """Return options of data with those by which pictures were packed into them, if they were.
+
+    Raises:
+        DataError: if the file of their rows is damaged.
+    """
+    if config.source == MNIST or not is_packed(config.path):
+        return config
+    return replace(config, **read_recipe(config.path))
 
 
 def _require_pictures(path: Path, images: np.ndarray) -> None:

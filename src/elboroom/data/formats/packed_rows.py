@@ -3,17 +3,21 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from elboroom.data.formats.npz import read_archive
 from elboroom.errors import DataError
+from elboroom.untrusted import parse_json
 
 _PARTS = ("train", "validation", "test")
 _UNLABELLED = -1
 _LONGEST_NAME = 1_000  # characters of a file's name
 _LARGEST_ROW = 4 * (_LONGEST_NAME + len("validation")) + 8  # bytes
 _LARGEST_REST = 16 << 20  # bytes of the recipe, the digest, and the names of the classes
+RECIPE = ("size", "crop", "colour", "background")
+"""Options of `DataConfig` that prepare pictures."""
 _REQUIRED = {"part", "file", "recipe", "sha256"}
 _LABELS = {"label", "class_names"}
 
@@ -100,6 +104,23 @@ def read_rows(array: Path, rows: int) -> PackedRows:
     path = rows_file(array)
     try:
         return _parsed(_arrays(path, rows), rows)
+    except Exception as error:  # a damaged file also raises errors of zlib, zipfile and struct
+        raise not_of(array, str(error) or "it is damaged") from error
+
+
+def read_recipe(array: Path) -> dict[str, Any]:
+    """Read the options by which the pictures of a packed array were prepared, by name.
+
+    Raises:
+        DataError: if the file of its rows is damaged.
+    """
+    path = rows_file(array)
+    try:
+        others = (_REQUIRED | _LABELS) - {"recipe"}
+        found = read_archive(path, _LARGEST_REST / 2**30, copies=1, unused=others)["recipe"]
+        _require("recipe", found, "U", ())
+        recipe = parse_json(str(found).encode())
+        return {name: recipe[name] for name in RECIPE}
     except Exception as error:  # a damaged file also raises errors of zlib, zipfile and struct
         raise not_of(array, str(error) or "it is damaged") from error
 
