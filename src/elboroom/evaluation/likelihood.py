@@ -15,8 +15,8 @@ from elboroom.device import autocast, require_room, resolve_precision
 from elboroom.errors import IncomparableError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.evaluation.latent_usage import Information
-from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
+from elboroom.model.arguments import checked
 from elboroom.model.bounds import iwae
 from elboroom.model.decoding import decoded_at_a_time
 from elboroom.model.fingerprint import fingerprint

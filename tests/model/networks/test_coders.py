@@ -240,7 +240,7 @@ def test_products_in_bfloat16_give_float32_near_the_same(kind):
 
 @every_kind
 def test_every_number_of_a_model_is_kept_with_it(kind, tmp_path):
-    model, x = lived_in(kind).float(), pictures(4, seed=2)[0].float()
+    model, x = lived_in(kind).float().requires_grad_(), pictures(4, seed=2)[0].float()
     checkpoints.write(tmp_path, checkpoints.capture(model, new_state(model)))
     again = built(kind, seed=9).eval()
     checkpoints.load(tmp_path, again)
