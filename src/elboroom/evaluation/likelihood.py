@@ -26,6 +26,7 @@ from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
 _IMAGES_AT_A_TIME = 100  # images whose importance weights are in memory together
+_HELD = 5  # arrays of k values for each of them: two terms, in parts and joined, and their sum
 _LEAST_K_FOR_K_HAT = 100  # samples; fewer have no tail that k̂ could be fitted to
 _BOUNDS = ("elbo", "reconstruction", "kl", "iwae")
 _LABELS = {
@@ -213,7 +214,7 @@ def evaluate(
     model = model.fixed()
     device = next(model.parameters()).device
     rows = min(_IMAGES_AT_A_TIME, len(data.test))
-    require_room((k, rows), next(model.parameters()), k=k)
+    require_room((_HELD, k, rows), next(model.parameters()), k=k)
     generator = stream(seed, "evaluate", device=device)
     dtype = resolve_precision(precision, device)
     terms, densities = [], []

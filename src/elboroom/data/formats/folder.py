@@ -110,9 +110,7 @@ def _notes(folder: Folder, decoded: Mapping[str, _Decoded], *, is_grey: bool) ->
         notes.append("all colours are grey, so that one channel is kept")
     repeated_grey = sum(each.repeated_grey for each in decoded.values())
     if repeated_grey and not is_grey:
-        notes.append(
-            f"{repeated_grey:,} grey pictures beside colours: their three channels are made alike"
-        )
+        notes.append(f"{repeated_grey:,} are grey beside colours, with three channels made alike")
     transparent = sum(each.transparent for each in decoded.values())
     if transparent:
         notes.append(f"the transparency of {transparent:,} pictures is dropped")
