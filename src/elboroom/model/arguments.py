@@ -10,6 +10,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.jit._trace import is_tracing
 
 from elboroom.config.typed_tables import require_type
 from elboroom.data import Dataset, require_dataset
@@ -117,7 +118,7 @@ def require_latents_of(z: Tensor, x: Tensor) -> None:
     Raises:
         UsageError: it has not.
     """
-    if torch.jit.is_tracing() or z.ndim < 2 or 1 in (z.shape[-2], len(x)):
+    if is_tracing() or z.ndim < 2 or 1 in (z.shape[-2], len(x)):
         return
     if z.shape[-2] != len(x):
         raise _unfit("z", z, f"a tensor (..., {len(x)}, {z.shape[-1]}), for the {len(x)} rows of x")
@@ -139,14 +140,14 @@ def require_rows(x: Tensor, event: tuple[int, ...], mask: Tensor | None) -> None
 
 def _are(found: torch.Size, expected: tuple[int, ...]) -> bool:
     """Return whether sizes are as expected; in a trace they are symbols, and may be any."""
-    return torch.jit.is_tracing() or found == expected
+    return is_tracing() or tuple(found) == expected
 
 
 def _broadcasts(mask: Tensor, x: Tensor) -> bool:
-    if torch.jit.is_tracing():
+    if is_tracing():
         return True
     sizes = zip(reversed(mask.shape), reversed(x.shape), strict=False)
-    return mask.ndim <= x.ndim and all(one in (1, size) for one, size in sizes)
+    return mask.ndim <= x.ndim and all(one == 1 or one == size for one, size in sizes)
 
 
 def _unfit(name: str, found: object, expected: str) -> UsageError:
