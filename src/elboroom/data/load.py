@@ -12,7 +12,7 @@ from elboroom.data.binarisation import Binarisation
 from elboroom.data.dataset import TEST_STREAM, Dataset
 from elboroom.data.formats.errors import NoPicturesError, require_no_recipe
 from elboroom.data.formats.groups import with_groups
-from elboroom.data.formats.names import AbsentArraysError
+from elboroom.data.formats.names import AbsentArraysError, LeftOverArraysError
 from elboroom.data.formats.registry import read_data
 from elboroom.data.identity import WHOLE, Identity
 from elboroom.data.mnist import read_mnist
@@ -40,6 +40,9 @@ def read_new(config: DataConfig, event_shape: tuple[int, ...]) -> Source:
     Args:
         config: options of the run's data, with the source of the new data.
         event_shape: shape of one row of the run's data.
+
+    Raises:
+        DataError: if it cannot be read. Its fix is one of new data, which have no `--unused`.
     """
     try:
         return read_source(_in_channels(config, event_shape))
@@ -48,6 +51,9 @@ def read_new(config: DataConfig, event_shape: tuple[int, ...]) -> Source:
     except AbsentArraysError as error:
         unused = tuple(name for name in config.unused if name not in error.names)
         return read_new(replace(config, unused=unused), event_shape)
+    except LeftOverArraysError as error:
+        fix = f"save a copy without {', '.join(error.names)}, with the arrays of the run's data"
+        raise DataError(error.what, why=error.why, fix=fix) from error
 
 
 def _in_channels(config: DataConfig, event_shape: tuple[int, ...]) -> DataConfig:

@@ -14,7 +14,6 @@ from elboroom.errors import DataError
 from elboroom.untrusted import open_file
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_GREY = 127  # the brightest level that is not observed
 
 Half = Literal["top", "bottom", "left", "right"]
 
@@ -64,8 +63,8 @@ def load_mask(name: str, event_shape: tuple[int, ...]) -> Tensor:
     """Load the mask called `name` as a bool tensor of `event_shape`.
 
     Args:
-        name: a half, or the path of a boolean `.npy` or of a `.png` whose white pixels are
-            observed.
+        name: a half, or the path of a boolean `.npy`, or of a `.png` of black and of white
+            pixels, which are observed.
         event_shape: shape of one row of the data.
 
     Raises:
@@ -107,7 +106,16 @@ def _of_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
             why="it has pixels that are not opaque",
             fix="save it without transparency, white where a value is observed",
         )
-    return found.values > _GREY
+    between = np.unique(found.values[(found.values > 0) & (found.values < 255)])
+    if len(between):
+        raise DataError(
+            f"the mask {path} has other pixels than black and white",
+            why=f"found {len(between):,} levels in between, such as {between[0]} of 255; "
+            "white stands for observed, black for not",
+            fix="make it black and white: Image.open(…).convert('L').point(lambda v: 255 * (v > "
+            "127)).save(…)",
+        )
+    return found.values == 255
 
 
 def _require_mask(path: Path, found: NpyHeader, event_shape: tuple[int, ...]) -> None:

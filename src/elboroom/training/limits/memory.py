@@ -24,8 +24,8 @@ _PARAMETER_COPIES = 6
 # Further copies in the processor's memory: the best checkpoint, and one that is being written.
 _CHECKPOINT_COPIES = 9
 _SMALLER = {
-    "image": "--hidden or --channels, or smaller images",
-    "row": "--hidden, or rows of fewer values",
+    "image": "--hidden, --channels, --latents or --components, or smaller images",
+    "row": "--hidden, --latents or --components, or rows of fewer values",
 }
 
 
