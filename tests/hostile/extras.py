@@ -189,7 +189,7 @@ def _tables() -> list[tuple[str, bytes, str]]:
         (
             "a bomb of a dictionary",
             parquet(pa.table({"x": [1, 2] * 1_000, "label": long}), **plainly),
-            "is 3,000,000 bytes",
+            "is 3,000,000 characters",
         ),
         (
             "many pictures from one",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -94,7 +95,7 @@ class _Reader:
             raise _uneven(self._config.source, part, found)
         return found
 
-    def _event(self, name: str, values: object) -> np.ndarray | None:
+    def _event(self, name: str, values: Any) -> np.ndarray | None:
         """Return a row as an array; None for a picture that is left out since it is broken."""
         is_picture = isinstance(values, Image.Image)
         if self.are_pictures not in (None, is_picture):

@@ -158,8 +158,12 @@ def _paths(batch: pa.RecordBatch, columns: Columns) -> Iterator[str | None]:
     if columns.pictures not in batch.schema.names:
         return
     for path in batch.column(columns.pictures).field("path").to_pylist():
-        is_name = path is not None and path.isprintable() and len(path) <= _LONGEST_NAME
-        yield PurePosixPath(path).name or None if is_name else None
+        yield _name(path) if isinstance(path, str) else None
+
+
+def _name(path: str) -> str | None:
+    is_name = path.isprintable() and len(path) <= _LONGEST_NAME
+    return PurePosixPath(path).name or None if is_name else None
 
 
 def _classes(
