@@ -192,25 +192,25 @@ class DiscretizedLogisticMixture(Likelihood):
         The channels of a pixel go together, so that these do not add up to `log_prob`.
         """
         log_weights, locations, scales = self._components
-        log_mass = levels.log_mass(self._edges(x, mask, locations, scales), scales)
+        x, wide = self._beside_components(x, mask)
+        log_mass = levels.log_mass(x, locations, scales, wide)
         values = (self._per_channel(log_weights) + log_mass).logsumexp(-2 - self.site_axes)
         return seen(self._without_channels(values), mask)
 
     def given(self, x: Tensor, mask: Tensor) -> "DiscretizedLogisticMixture":
         """Return p(x_unseen | z, x_seen): the seen channels of a pixel weigh its components."""
-        logits = self._joint(x, mask)
-        axis = -1 - self.site_axes
-        rest = self.parameter.narrow(
-            axis, self.components, self.parameter.shape[axis] - self.components
-        )
+        logits, axis = self._joint(x, mask), -1 - self.site_axes
+        rest = self.parameter.tensor_split([self.components], axis)[1]
         rest = rest.expand(*logits.shape[:axis], *rest.shape[axis:])
         return type(self)(torch.cat([logits, rest], axis))
 
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute ∂ log p(x_seen | z) by the parameter, (..., B, *parameter)."""
         log_weights, locations, scales = self._components
-        shares = self._joint(x, mask).softmax(-1 - self.site_axes)
-        by_location, by_log_scale = levels.slopes(self._edges(x, mask, locations, scales), scales)
+        x, wide_mask = self._beside_components(x, mask)
+        log_mass, by_location, by_log_scale = levels.mass(x, locations, scales, wide_mask)
+        axis = -1 - self.site_axes
+        shares = (log_weights + log_mass.sum(axis)).softmax(axis)
         # ∂ log Σ_k π_k p_k = Σ_k r_k ∂ log (π_k p_k), with the shares r_k = π_k p_k / Σ_j π_j p_j
         wide = self._per_channel(shares)
         moved = wide * by_location * _HALF_RANGE, wide * by_log_scale * self._log_scale_slope
@@ -261,16 +261,15 @@ class DiscretizedLogisticMixture(Likelihood):
     def _joint(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Compute log π_k + Σ_{c seen} log P(x_c | k), (..., B, K, *sites)."""
         log_weights, locations, scales = self._components
-        log_mass = levels.log_mass(self._edges(x, mask, locations, scales), scales)
+        x, mask = self._beside_components(x, mask)
+        log_mass = levels.log_mass(x, locations, scales, mask)
         return log_weights + log_mass.sum(-1 - self.site_axes)
 
-    def _edges(
-        self, x: Tensor, mask: Tensor | None, locations: Tensor, scales: Tensor
-    ) -> levels.Edges:
+    def _beside_components(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return x, 0 where unseen, and mask in shapes that broadcast to (..., K, C, *sites)."""
         axis = -2 - self.site_axes
-        x = self._with_channels(seen(x, mask)).unsqueeze(axis)
-        mask = None if mask is None else self._with_channels(mask).unsqueeze(axis)
-        return levels.Edges.of(x, locations, scales, mask)
+        wide = None if mask is None else self._with_channels(mask).unsqueeze(axis)
+        return self._with_channels(seen(x, mask)).unsqueeze(axis), wide
 
     def _joined(self, logits: Tensor, shift: Tensor, raw: Tensor) -> Tensor:
         """Join entries in the order of the parameter."""
