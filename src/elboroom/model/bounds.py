@@ -1,7 +1,7 @@
 """Lower bounds of log p(x), computed from `log_weights`, (K, ...) → (...)."""
 
 import math
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -37,4 +37,4 @@ def renyi(log_weights: Tensor, alpha: float) -> Tensor:
 
 def bits_per_dimension(log_prob: _T, values: int | Tensor) -> _T:
     """Convert log p in nats of an event with so many values to bits per value."""
-    return -log_prob / (values * math.log(2))
+    return cast(_T, -log_prob / (values * math.log(2)))

@@ -61,8 +61,7 @@ class DiscretizedLogisticMixture(Likelihood):
 
     def __post_init__(self) -> None:
         sizes = tuple(self.parameter.shape[-1 - self.site_axes :])
-        each, rest = divmod(sizes[0], self.components) if len(sizes) > self.site_axes else (0, 0)
-        if rest or each < 3 or not self._takes_channels((each - 1) / 2):
+        if len(sizes) <= self.site_axes or not self._takes(*divmod(sizes[0], self.components)):
             raise UsageError(
                 f"the decoder's output {tuple(self.parameter.shape)} is no parameter of a mixture",
                 why=f"expected (..., {self.components} (1 + 2 C), H, W) for pictures (C, H, W), or "
@@ -71,8 +70,9 @@ class DiscretizedLogisticMixture(Likelihood):
             )
 
     @staticmethod
-    def _takes_channels(count: float) -> bool:
-        return count.is_integer()
+    def _takes(each: int, rest: int) -> bool:
+        """Return whether 1 + 2 C entries for each component, and some more, are a parameter."""
+        return rest == 0 and each >= 3 and each % 2 == 1
 
     @classmethod
     def for_events(cls, event_shape: tuple[int, ...]) -> type[Likelihood]:
@@ -139,7 +139,7 @@ class DiscretizedLogisticMixture(Likelihood):
             first = torch.arange(channels, device=needed.device) * needed[0].numel()
             return (first[:, None] + sites).view(shape)
 
-        (entries,) = cls.parameter_shape((len(needed), 0))[:1]
+        entries = cls.components * (1 + 2 * len(needed))
         return cls._without_channels(indices(len(needed))), indices(entries)
 
     @staticmethod
@@ -161,13 +161,14 @@ class DiscretizedLogisticMixture(Likelihood):
         log_weights, locations, scales = self._components
         axis = -1 - self.site_axes
         u = uniforms(log_weights.narrow(axis, 0, 1).shape, log_weights, generator)
+        # The last cumulated weight is 1 but for rounding.
         below = (log_weights.exp().cumsum(axis) < u).sum(axis, keepdim=True)
         chosen = self._per_channel(below.clamp(max=self.components - 1))
         chosen = chosen.expand_as(locations.narrow(axis - 1, 0, 1))
-        picked = (
-            values.gather(axis - 1, chosen).squeeze(axis - 1) for values in (locations, scales)
+        location, scale = (
+            v.gather(axis - 1, chosen).squeeze(axis - 1) for v in (locations, scales)
         )
-        return self._without_channels(levels.draw(*picked, generator))
+        return self._without_channels(levels.draw(location, scale, generator))
 
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats of x (B, *event), (..., B)."""
@@ -310,8 +311,8 @@ class VectorMixture(DiscretizedLogisticMixture):
     site_axes = 1
 
     @staticmethod
-    def _takes_channels(count: float) -> bool:
-        return count == 1
+    def _takes(each: int, rest: int) -> bool:
+        return (each, rest) == (3, 0)
 
     @classmethod
     def _with_channels(cls, values: Tensor) -> Tensor:

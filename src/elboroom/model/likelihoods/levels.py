@@ -117,7 +117,8 @@ class _LogMass(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        gradient = gradients[0]  # the derivatives have none
         by_location, by_log_scale, scale = ctx.saved_tensors
         on_location = (gradient * by_location).sum_to_size(ctx.shape)
         on_scale = (gradient * by_log_scale / scale).sum_to_size(scale.shape)
