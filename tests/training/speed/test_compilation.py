@@ -74,7 +74,7 @@ def weights(model: VAE) -> Tensor:
 
 def new_compiled(data: Dataset, **options: object) -> CompiledStep:
     model = new_model(data, **options)
-    step = Step(model, data.train, new_state(model).optimiser, ELBO, torch.float32)
+    step = Step(model, data.train, new_state(model), CONFIG, ELBO, torch.float32)
     return CompiledStep(step, CONFIG.batch_size)
 
 
@@ -125,6 +125,19 @@ def test_all_batches_run_compiled_but_one_of_another_size(
     train(plain, digits, replace(CONFIG, compile="off", precision="fp32"))
     assert sizes == [64] * (1 + 2 * 2)  # the rehearsal, and two steps of each epoch
     assert torch.equal(weights(model), weights(plain))
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_compiled_step_clips_skips_averages_and_moves_images_as_any_other(digits: Dataset):
+    recipe = replace(
+        CONFIG, precision="fp32", optimiser="adamax", clip=20.0, skip=40.0, ema=0.8, shift=1
+    )
+    model, plain = (new_model(digits, normalisation="batch") for _ in range(2))
+    state = train(model, digits, replace(recipe, compile="on"))
+    same = train(plain, digits, replace(recipe, compile="off"))
+    assert torch.equal(weights(model), weights(plain))
+    assert [m.skipped for m in state.history] == [m.skipped for m in same.history]
+    assert 0 < sum(m.skipped for m in state.history) < 6
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -198,7 +211,7 @@ def test_without_a_compiler_auto_trains_and_on_says_what_is_missing(
     monkeypatch.delenv("CXX", raising=False)
     long = replace(CONFIG, epochs=10_000)
     model = new_model(digits)
-    step = Step(model, digits.train, new_state(model).optimiser, MANY, torch.float32)
+    step = Step(model, digits.train, new_state(model), CONFIG, MANY, torch.float32)
     assert type(fastest_step(step, long)) is Step
     with pytest.raises(UsageError, match=r"--compile on is not possible here") as refusal:
         train(new_model(digits), digits, replace(CONFIG, compile="on"))
