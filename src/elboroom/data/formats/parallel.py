@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
-_MOST_WORKERS = 16  # threads beyond it wait for the interpreter
+_MOST_WORKERS = 8  # threads beyond them wait for the interpreter
 _AHEAD = 4  # items for each thread that may wait to be taken
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
