@@ -4,9 +4,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
-_MOST_WORKERS = 16  # threads beyond it wait for the interpreter
+_MOST_WORKERS = 8  # threads beyond them wait for the interpreter
 _AHEAD = 4  # items for each thread that may wait to be taken
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -19,7 +20,7 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
     """
     workers = min(_MOST_WORKERS, os.cpu_count() or 1)
     waiting = deque[Future[Result]]()
-    pool = ThreadPoolExecutor(workers)
+    pool = _pool(workers, os.getpid())
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
@@ -28,4 +29,14 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
         while waiting:
             yield waiting.popleft().result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        for future in waiting:
+            future.cancel()
+
+
+@cache
+def _pool(workers: int, process: int) -> ThreadPoolExecutor:
+    """Return the threads of a process, which live as long as it does.
+
+    An error may keep an iterator alive, and threads of its own with it.
+    """
+    return ThreadPoolExecutor(workers)
