@@ -11,7 +11,8 @@ _MOST_WORKERS = 16  # threads beyond it wait for the interpreter
 _TOGETHER = 4  # items that a thread takes at once, as taking one costs some 20 µs
 _AHEAD = 2  # times as many, for each thread, that may wait to be yielded
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
