@@ -10,6 +10,7 @@ import io
 import json
 import shutil
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.io
@@ -80,10 +81,28 @@ def _saved(save: Callable[..., Any], *arrays: Any, **named: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _png(mode: str) -> bytes:
+def _picture(mode: str, kind: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     levels = GREY[0].astype(np.uint16) << 12 if mode == "I;16" else 20 * GREY[0]
-    Image.fromarray(levels).convert(mode).save(buffer, "PNG")
+    Image.fromarray(levels).convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _zip_of_pictures() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, picture in enumerate(_KINDS.values()):
+            archive.writestr(f"my/{number % 2}/{number}.jpg", picture)
+    return buffer.getvalue()
+
+
+def _tar_of_pictures(mode: Literal["w", "w:gz"]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for number, picture in enumerate(_KINDS.values()):
+            info = tarfile.TarInfo(f"my/{number % 2}/{number}.jpg")
+            info.size = len(picture)
+            archive.addfile(info, io.BytesIO(picture))
     return buffer.getvalue()
 
 
@@ -251,7 +270,7 @@ def _folder(seal: Callable[[bytes], bytes], place: Path) -> Read:
     classes = [place / "alone" / "class", place / "beside" / "class"]
     for pictures in classes:
         pictures.mkdir(parents=True)
-    (classes[1] / "y.png").write_bytes(_png("L"))
+    (classes[1] / "y.png").write_bytes(_picture("L"))
 
     def read(content: bytes) -> None:
         refusals = list[ElboroomError]()
@@ -390,7 +409,22 @@ _ARCHIVES = {
     "stored": _saved(np.savez, images=GREY, labels=np.arange(2), mask=GREY > 3),
     "deflated": _saved(np.savez_compressed, x_train=GREY, x_test=GREY, y_test=np.arange(2)),
 }
-_PICTURES = {mode: _png(mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")}
+_PICTURES = {mode: _picture(mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")}
+_EXIF = Image.Exif()
+_EXIF[0x0112] = 3
+_KINDS = {
+    "JPEG": _picture("RGB", "JPEG", exif=_EXIF),
+    "progressive": _picture("L", "JPEG", progressive=True),
+    "CMYK": _picture("CMYK", "JPEG"),
+    "GIF": _picture("P", "GIF", save_all=True, append_images=[Image.new("P", (4, 3), 1)]),
+    "BMP": _picture("P", "BMP"),
+    "TIFF": _picture("RGB", "TIFF", exif=_EXIF),
+    "16 bits": _picture("I;16", "TIFF", compression="tiff_lzw"),
+    "bits": _picture("1", "TIFF", compression="group4"),
+    "JPEG in TIFF": _picture("RGB", "TIFF", compression="jpeg"),
+    "WebP": _picture("RGBA", "WEBP", lossless=True),
+    "lossy": _picture("RGB", "WEBP", exif=_EXIF),
+}
 _WEIGHTS, _MOMENTS = _of_template(f"{STEP}/{MODEL}"), _of_template(f"{STEP}/{OPTIMISER}")
 TARGETS_OF_EXTRAS = {
     "HDF5": Target(_seeds_of_hdf5(), _arrays),
@@ -410,6 +444,15 @@ TARGETS = {
     "packed IDX": Target({"whole": gzip.compress(IDX)}, _packed_idx),
     "PNG": Target(_PICTURES, partial(_pictures, bytes)),
     "PNG with true checksums": Target(_PICTURES, partial(_pictures, _sealed)),
+    "other pictures": Target(_KINDS, partial(_pictures, bytes)),
+    "an archive of pictures": Target(
+        {
+            "zip": _zip_of_pictures(),
+            "tar": _tar_of_pictures("w"),
+            "packed": _tar_of_pictures("w:gz"),
+        },
+        _arrays,
+    ),
     "a folder of PNG": Target(_PICTURES, partial(_folder, _sealed)),
     "config.toml": _target("config.toml", model, _is_model),
     "metrics.jsonl": _target("metrics.jsonl", history, _is_history),

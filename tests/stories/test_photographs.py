@@ -31,28 +31,28 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(COUNT):
         photograph(number).save(folder / f"IMG_{number:04}.JPG", quality=90)
     (folder / "Thumbs.db").write_bytes(b"litter")
+    (folder / "about.txt").write_text("holidays")
     return folder
 
 
 @pytest.mark.full
 def test_from_the_folder_to_reconstructions(elboroom: Command, photos: Path, tmp_path: Path):
     run = tmp_path / "run"
-    # 1. JPEG is named for what it is, with a line that makes PNG of one size.
+    # 1. Sizes are counted, and the option that makes one of them is named.
     what, why, fix = error(elboroom("train", "--data", photos, "--out", run), 2)
     assert str(photos) in what
-    assert "JPEG" in why + fix or ".JPG" in why
-    # 2. Pictures of one size, made by the user.
-    small = tmp_path / "small"
-    small.mkdir()
-    for file in sorted(photos.glob("*.JPG")):
-        with Image.open(file) as picture:
-            picture.resize((SIDE, SIDE)).save(small / f"{file.stem}.png")
-    # 3. Colour pictures are not thresholded: what was made of the values is printed.
-    outcome = elboroom("train", "--data", small, "--threads", 1, "--out", run)
+    assert "other sizes" in why
+    assert "--size" in fix
+    # 2. Colour pictures are not thresholded: what was made of the values is printed.
+    options = ["--size", SIDE, "--threads", 1, "--out", run]
+    outcome = elboroom("train", "--data", photos, *options)
     assert outcome.code == 0, outcome.err
-    for words in (f"{COUNT} images", "divided by 255", "discretized-logistic"):
+    for words in (f"{COUNT} images", "divided by 255", "discretized-logistic", "1 .txt"):
         assert words in outcome.err, words
     assert "below" not in outcome.err
+    # 3. A photograph of another size is prepared as they were.
+    options = ["--image", photos / "IMG_0007.JPG", "--mask", "top", "--method", "encoder"]
+    assert elboroom("complete", run, *options).code == 0
     # 4. Uniform noise takes 8 bits for each value; smooth pictures take far fewer.
     outcome = elboroom("evaluate", run, "--k", 20, "--quiet", "--json")
     assert outcome.code == 0, outcome.err

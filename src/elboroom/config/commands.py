@@ -156,9 +156,10 @@ class CompleteConfig(RowsConfig):
         ),
     ] = None
     image: Path | None = None
-    """PNG to complete instead, of the size of the data. It is made 0/1 only if the run's data were,
-    and in the same way; grey levels are divided by 255. A note tells of colours that are made grey,
-    of grey that is given three channels, and of transparency that is dropped."""
+    """Picture to complete instead, JPEG, PNG, WebP, TIFF, BMP or GIF. It is resized as the run's
+    pictures were; without --size it must have the size of the data. It is made 0/1 only if the
+    run's data were, and in the same way; grey levels are divided by 255. A note tells what is
+    changed."""
     out: Path | None = None
     """Fill in all rows of the part, and write them to this .npz (means, draws, standard deviations,
     rows and files) or .npy (means alone), in the scale, the type and the shape of the source. Seen

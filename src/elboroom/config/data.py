@@ -76,7 +76,8 @@ class DataConfig:
     broken: BrokenOption = "stop"
     memory: float = 2.0
     """Budget for the images in GiB; reading needs twice their size at its peak. A larger .npy stays
-    on disk and is read in batches, with the same result. A larger .npz or folder is refused."""
+    on disk and is read in batches, with the same result. A larger .npz, folder or archive is
+    refused."""
 
     def __post_init__(self) -> None:
         require_types(self)

@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from itertools import islice
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
     """
     workers = min(_MOST_WORKERS, os.cpu_count() or 1)
     waiting, items = deque[Future[list[Result]]](), iter(items)
-    pool = ThreadPoolExecutor(workers)
+    pool = _pool(workers, os.getpid())
     try:
         while some := list(islice(items, _TOGETHER)):
             waiting.append(pool.submit(_each, function, some))
@@ -31,7 +32,17 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
         while waiting:
             yield from waiting.popleft().result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        for future in waiting:
+            future.cancel()
+
+
+@cache
+def _pool(workers: int, process: int) -> ThreadPoolExecutor:
+    """Return the threads of a process, which live as long as it does.
+
+    An error may keep an iterator alive, and threads of its own with it.
+    """
+    return ThreadPoolExecutor(workers)
 
 
 def _each(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:

@@ -61,18 +61,16 @@ class PictureSet:
 
     def read(self, part: str, recipe: Recipe) -> Iterator[PictureRow]:
         """Read the pictures of a part in their order, on all processors."""
-        with without_warnings():
-            yield from in_order(partial(self._row, recipe), self.layout.parts[part].files)
+        yield from in_order(partial(self._row, recipe), self.layout.parts[part].files)
 
     def sizes(self) -> tuple[Counter[tuple[int, int]], dict[tuple[int, int], str]]:
         """Count the sizes of all pictures by their headers, with the first name of each."""
         sizes, first = Counter[tuple[int, int]](), dict[tuple[int, int], str]()
         names = [name for part in self.layout.parts.values() for name in part.files]
-        with without_warnings():
-            for name, size in zip(names, in_order(self._size, names), strict=True):
-                if size is not None:
-                    sizes[size] += 1
-                    first.setdefault(size, name)
+        for name, size in zip(names, in_order(self._size, names), strict=True):
+            if size is not None:
+                sizes[size] += 1
+                first.setdefault(size, name)
         return sizes, first
 
     def notes(self) -> list[str]:
@@ -125,6 +123,8 @@ def _count(names: list[str]) -> str:
 def open_pictures(path: Path, memory: float) -> Iterator[PictureSet]:
     """Open the pictures of a folder, of a `.zip` or of a `.tar`, which may be packed by gzip.
 
+    Warnings are silenced in the block, as `without_warnings` does.
+
     Args:
         path: the folder or the file.
         memory: GiB that a packed `.tar` may take once it is unpacked.
@@ -132,7 +132,7 @@ def open_pictures(path: Path, memory: float) -> Iterator[PictureSet]:
     Raises:
         DataError: if there are no pictures that can be read, or it is hostile or damaged.
     """
-    with ExitStack() as opened:
+    with ExitStack() as opened, without_warnings():
         try:
             pictures = PictureSet(path, opened.enter_context(_files(path, memory)))
         except LayoutError as error:
