@@ -194,8 +194,8 @@ TENSORS = torch.utils.data.TensorDataset(torch.tensor(TABLE))
         ([[1.0], [1.0, 2.0]], "equal rows"),
         ((TABLE, TABLE), "its arrays one by one"),
         ((TABLE, LABELS), "its arrays one by one"),
-        (torch.utils.data.TensorDataset(torch.ones(9, 4)), "in dataset"),
-        (torch.utils.data.DataLoader([1]), "in loader.dataset"),  # type: ignore[arg-type]
+        (torch.utils.data.TensorDataset(torch.ones(9, 4)), "Dataset.from_rows(dataset)"),
+        (torch.utils.data.DataLoader([1]), "Dataset.from_rows(loader.dataset)"),  # type: ignore[arg-type]
         (scipy.sparse.csr_matrix(TABLE), "toarray"),
         (torch.tensor(TABLE).to_sparse(), "one array of numbers"),
         (torch.ones(9, 4, device="meta"), "one array of numbers"),

@@ -8,13 +8,14 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from elboroom.config import DataConfig
 from elboroom.data.formats.registry import read_data
+from elboroom.data.formats.thrift import ThriftReader
 from tests.hostile.case import Case, writing
 
 held = partial(read_data, config=DataConfig(binarisation="none"))
-mapped = partial(read_data, config=DataConfig(binarisation="none", memory=0))
 
 # HDF5
 
@@ -113,7 +114,118 @@ def _hdf5() -> list[tuple[str, bytes, str]]:
     ]
 
 
+# Parquet and Arrow
+
+
+def parquet(table: Any, **options: Any) -> bytes:
+    import pyarrow.parquet
+
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(table, buffer, **options)
+    return buffer.getvalue()
+
+
+def feather(table: Any) -> bytes:
+    import pyarrow.feather
+
+    buffer = io.BytesIO()
+    pyarrow.feather.write_feather(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def thrift(number: int) -> bytes:
+    """Write an integer as the compact protocol of Thrift does."""
+    coded, found = (number << 1) ^ (number >> 63), b""
+    while coded > 0x7F:
+        found, coded = found + bytes([coded & 0x7F | 0x80]), coded >> 7
+    return found + bytes([coded])
+
+
+def repeating(pa: Any, value: str | bytes, rows: int) -> Any:
+    """Return a column whose rows are all one value, which it has once."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([value]))
+
+
+def with_page(whole: bytes, unpacked: int, packed: int) -> bytes:
+    """Let the first page claim to have other sizes; a longer header takes the place of values."""
+    reader, start = ThriftReader(whole, 4), b"\x15\x00\x15"  # a page of data, and two sizes
+    reader.struct({})
+    sizes = thrift(1_607) + b"\x15" + thrift(1_607)
+    rest = whole[4 : reader.place].removeprefix(start + sizes)
+    header = start + thrift(unpacked) + b"\x15" + thrift(packed) + rest
+    return whole[:4] + header + whole[4 + len(header) :]
+
+
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _tables() -> list[tuple[str, bytes, str]]:
+    import pyarrow as pa
+
+    grey = pa.table({name: pa.array(range(400), pa.int32()) for name in "ab"})
+    plain = {"use_dictionary": False, "compression": "none", "write_statistics": False}
+    whole = parquet(grey, **plain)
+    zeros = pa.array(np.zeros(20 << 20, np.uint8))
+    long = repeating(pa, "a" * 3_000_000, 2_000)
+    picture = repeating(pa, b"\x89PNG\r\n\x1a\n" + bytes(1 << 20), 2_000)
+    nulls = pa.ListArray.from_arrays([0, len(zeros)], pa.nulls(len(zeros), pa.int8()))
+    plainly = {"store_schema": False}  # what is written as a dictionary is read as a column
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    elsewhere = pa.array([{"bytes": None, "path": "/etc/passwd"}] * 2, kind)
+    moves = pa.table({"\x1b[2J": ["a", "b"], "x": [1, 2]})
+    packed = feather(pa.table({"x": np.zeros(2_000, np.int16)}))
+    size = struct.pack("<q", 4_000)
+    return [
+        ("whole", whole, ""),
+        ("packed", parquet(grey), ""),
+        ("pictures", parquet(pa.table({"image": [png()] * 2})), ""),
+        ("feather", feather(grey), ""),
+        ("a page of 2 GB", with_page(whole, 2**31 - 1, 1_604), "do not compress so well"),
+        ("a page of a negative size", with_page(whole, 1_607, -9), "a negative size"),
+        ("a bomb", parquet(pa.table({"x": zeros})), "do not compress so well"),
+        (
+            "a bomb of a dictionary",
+            parquet(pa.table({"x": [1, 2] * 1_000, "label": long}), **plainly),
+            "is 3,000,000 characters",
+        ),
+        (
+            "many pictures from one",
+            parquet(pa.table({"image": picture}), **plainly),
+            "cannot read the picture",
+        ),
+        ("many missing numbers", parquet(pa.table({"x": nulls})), "do not compress so well"),
+        ("a bomb of feather", feather(pa.table({"x": zeros})), "do not compress so well"),
+        ("feather of 4 EB", patched(packed, size, struct.pack("<q", 2**62)), "do not compress so"),
+        (
+            "feather of a negative size",
+            patched(packed, size, struct.pack("<q", -7)),
+            "negative size",
+        ),
+        ("a path of another file", parquet(pa.table({"image": elsewhere})), "no bytes of it"),
+        ("a column that moves the cursor", parquet(moves), r"\x1b[2J"),
+        ("half its bytes", whole[: len(whole) // 2], "footer is cut short"),
+        ("a footer of 4 GB", whole[:-8] + b"\xff" * 4 + b"PAR1", "footer is cut short"),
+        ("no more than its signature", b"PAR1", "cannot read"),
+        ("half of feather", packed[: len(packed) // 2], "cannot read"),
+        ("a stream of nothing", b"\xff" * 4 + bytes(4), "cannot read"),
+        (
+            "a note that is nested deeply",
+            parquet(grey.replace_schema_metadata({"huggingface": "[" * 9_999})),
+            "nested too deeply",
+        ),
+    ]
+
+
+FORMATS: dict[str, tuple[str, Callable[[], list[tuple[str, bytes, str]]]]] = {
+    "hdf5": ("h5py", _hdf5),
+    "table": ("pyarrow", _tables),
+}
 CASES = [
-    Case(f"hdf5 {name}", writing("x.h5", content), held, told)
-    for name, content, told in (_hdf5() if find_spec("h5py") else [])
+    Case(f"{form} {name}", writing("x", content), held, told)
+    for form, (library, cases) in FORMATS.items()
+    if find_spec(library) is not None
+    for name, content, told in cases()
 ]

@@ -166,6 +166,26 @@ def _seeds_of_hdf5() -> dict[str, bytes]:
     return {"one piece": _hdf5(), "packed": _hdf5(chunks=(1, 3, 4), compression="gzip")}
 
 
+def _seeds_of_tables() -> dict[str, bytes]:
+    """Return whole tables of numbers, of lists and of pictures; none without their library."""
+    if find_spec("pyarrow") is None:
+        return {}
+    import pyarrow as pa
+    from pyarrow import feather, parquet
+
+    import elboroom.data.formats.table_pictures  # noqa: F401  # else the first read would load it
+
+    picture = pa.array([{"bytes": _png("L"), "path": f"{n}.png"} for n in range(3)])
+    pictures = pa.table({"image": picture, "label": ["a", "b", "a"]})
+    lists = pa.table({"x": pa.array(GREY.tolist()), "label": [0, 1]})
+    numbers = pa.table({"a": [1.0, 2.0, None], "b": [1, 2, 3]})
+    return {
+        "pictures": _saved(lambda file, table: parquet.write_table(table, file), pictures),
+        "lists": _saved(lambda file, table: parquet.write_table(table, file), lists),
+        "numbers": _saved(lambda file, table: feather.write_feather(table, file), numbers),
+    }
+
+
 def _pickle_of_pt() -> bytes:
     with zipfile.ZipFile(io.BytesIO(_pt({"x": GREY}))) as archive:
         return archive.read("archive/data.pkl")
@@ -428,6 +448,7 @@ _KINDS = {
 _WEIGHTS, _MOMENTS = _of_template(f"{STEP}/{MODEL}"), _of_template(f"{STEP}/{OPTIMISER}")
 TARGETS_OF_EXTRAS = {
     "HDF5": Target(_seeds_of_hdf5(), _arrays),
+    "tables": Target(_seeds_of_tables(), _arrays),
 }
 TARGETS = {
     **{name: target for name, target in TARGETS_OF_EXTRAS.items() if target.seeds},

@@ -65,10 +65,10 @@ class DataConfig:
     """Rows of the training part to watch training by instead: drawn as --split says, or the last
     rows of mnist. auto takes a tenth, unless the data bring a validation part."""
     group_by: str | None = None
-    """Array of the .npz, or path of a .npy, with one value for each training row, such as the
-    subject. Rows of one value stay together when a part is drawn."""
+    """Array or column of the file, or path of a .npy, with one value for each training row, such as
+    the subject. Rows of one value stay together when a part is drawn."""
     unused: tuple[str, ...] = ()
-    """Arrays of the file that are left out; any other that has no known name is an error."""
+    """Arrays or columns of the file that are left out; any other without a use is an error."""
     size: SizeOption = None
     crop: CropOption = "centre"
     colour: ColourOption = "auto"

@@ -1,9 +1,9 @@
 """The Dataset: parts of one source, and its identity."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -154,17 +154,48 @@ class Dataset:
                 "class_names": class_names,
             }
         )
-        if config is not None and not isinstance(config, DataConfig):
-            raise UsageError(
-                f"found a {type(config).__name__} for `config`; expected a DataConfig",
-                why="it holds the options of binarisation, split and validation",
-                fix="give config=DataConfig(validation=…)",
-            )
-        config = replace(config or DataConfig(), source=name)
+        config = replace(_require_config(config), source=name)
         require_no_recipe("arrays", config)
         if groups is not None:
             config = replace(config, group_by="groups")
         source = source_of(name, arrays, config).with_origins()
+        return cls.of(with_groups(source, config.group_by), config.resolved())
+
+    @classmethod
+    def from_rows(
+        cls,
+        train: Iterable[Any],
+        test: Iterable[Any] | None = None,
+        *,
+        validation: Iterable[Any] | None = None,
+        class_names: Sequence[str] | None = None,
+        config: DataConfig | None = None,
+        name: str = "rows",
+    ) -> "Dataset":
+        """Make a dataset of what gives rows one by one; all of them are read into memory.
+
+        A row is x, (x, y), or a mapping such as {"image": x, "label": y}. An x is a picture of
+        Pillow, which is prepared as those of a folder are, or an array or a tensor, which is read
+        by the rules of an `.npz`. A y is the label.
+
+        Args:
+            train: a `torch.utils.data.Dataset`, a `datasets.Dataset` or any other iterable.
+            test: the same for testing; without it a tenth of `train` is held out.
+            validation: the same to watch training by.
+            class_names: names of the classes that labels count from 0.
+            config: options of pictures, memory, binarisation and split; its source is ignored.
+            name: the name that results give the data.
+
+        Raises:
+            DataError: if a row cannot be used, or rows do not fit each other or into memory; the
+                message names what was expected, what was found and the fix.
+        """
+        from elboroom.data.given_rows import source_of_rows  # needs Pillow
+
+        config = replace(_require_config(config), source=name)
+        parts = {"train": train, "validation": validation, "test": test}
+        given = {part: rows for part, rows in parts.items() if rows is not None}
+        source = source_of_rows(given, class_names, config)
         return cls.of(with_groups(source, config.group_by), config.resolved())
 
     @property
@@ -229,6 +260,17 @@ class Dataset:
         return self if name == "test" else replace(self, test=self.part(name))
 
 
+def _require_config(config: DataConfig | None) -> DataConfig:
+    """Return options, by default those of values that stay as they are."""
+    if config is not None and not isinstance(config, DataConfig):
+        raise UsageError(
+            f"found a {type(config).__name__} for `config`; expected a DataConfig",
+            why="it holds the options of binarisation, split and validation",
+            fix="give config=DataConfig(validation=…)",
+        )
+    return config or DataConfig()
+
+
 def require_dataset(data: object) -> None:
     """Check that `data` is a Dataset, and not what one is made of.
 
@@ -260,6 +302,8 @@ def _call_for(found: object) -> str:
         return "give the Dataset that the part is of"
     if isinstance(found, torch.utils.data.TensorDataset):
         return "give its tensors: Dataset.from_arrays(x_train) with x_train = dataset.tensors[0]"
+    if isinstance(found, torch.utils.data.Dataset):
+        return "make one of it: Dataset.from_rows(dataset)"
     return (
         "make one: Dataset.from_arrays(x), which holds out a tenth for testing, or "
         "Dataset.from_arrays(x_train, x_test)"

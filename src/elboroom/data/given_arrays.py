@@ -61,7 +61,7 @@ def _not_an_array(name: str, values: object, why: str) -> DataError:
         fix = "give its arrays one by one: Dataset.from_arrays(x_train, x_test, y_train, y_test)"
     elif isinstance(values, Dataset | DataLoader):
         rows = "loader.dataset" if isinstance(values, DataLoader) else "dataset"
-        fix = f"give its rows: Dataset.from_arrays(torch.stack([x for x, *_ in {rows}]))"
+        fix = f"give its rows: Dataset.from_rows({rows})"
     elif "sparse" in type(values).__module__:
         fix = "give it dense: x.toarray()"
     return DataError(f"{name} is not an array", why=why, fix=fix)

@@ -45,7 +45,13 @@ def write_hdf5(file: BinaryIO) -> None:
         arrays["x"] = GREY
 
 
-NEEDS = {"hdf5": "h5py"}
+def write_table(file: BinaryIO) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(
+        pa.table({"x": pa.array(GREY.tolist(), pa.list_(pa.list_(pa.uint8())))}), file
+    )
 
 
 def png(image: np.ndarray) -> bytes:
@@ -68,6 +74,9 @@ def tarred(file: BinaryIO) -> None:
             archive.addfile(info, io.BytesIO(png(image)))
 
 
+NEEDS = {"hdf5": "h5py", "table": "pyarrow"}
+
+
 WRITE: dict[str, Callable[[BinaryIO], object]] = {
     "npy": lambda file: np.save(file, GREY),
     "pt": lambda file: torch.save(torch.tensor(GREY), file),
@@ -76,6 +85,7 @@ WRITE: dict[str, Callable[[BinaryIO], object]] = {
     "npz": lambda file: np.savez(file, GREY),
     "mat": lambda file: scipy.io.savemat(file, {"x": GREY}),
     "hdf5": write_hdf5,
+    "table": write_table,
     "idx": lambda file: file.write(struct.pack(">HBBIII", 0, 8, 3, *GREY.shape) + GREY.tobytes()),
 }
 

@@ -31,8 +31,8 @@ def with_groups(source: Source, group_by: str | None) -> Source:
     if source.train.groups is None:
         raise DataError(
             f"{source.name} has no groups {group_by}",
-            why="--group-by takes the name of an array in a .npz, or the path of a .npy; names of "
-            "pictures are not read for groups",
+            why="--group-by takes the name of an array or a column of the file, or the path of a "
+            ".npy; names of pictures are not read for groups",
             fix="save one value for each training row, in their order, with numpy.save, and give "
             "that file to --group-by",
         )

@@ -61,10 +61,11 @@ def load_hdf5(path: Path, memory: float, unused: Collection[str] = ()) -> dict[s
 def _listed(file: h5py.File, unused: Collection[str]) -> dict[str, h5py.Dataset | None]:
     """Return the array at each path, None where it is left out."""
     found: dict[str, h5py.Dataset | None] = {}
-    groups, count = [("", file)], 0
+    groups: list[tuple[str, h5py.Group]] = [("", file)]
+    count = 0
     while groups:
         place, group = groups.pop(0)
-        for name in group:
+        for name in map(str, group):
             path, count = place + name, count + 1
             if count > _MOST_NAMES or path.count("/") > _DEEPEST:
                 raise ValueError(

@@ -110,7 +110,7 @@ def is_picture(kind: pa.DataType) -> bool:
     """Return whether a column is of encoded pictures, alone or with the path of each."""
     if pa.types.is_struct(kind):
         fields = {kind.field(n).name: kind.field(n).type for n in range(kind.num_fields)}
-        return {"bytes", "path"} >= fields.keys() and is_picture(fields.get("bytes", pa.null()))
+        return fields.keys() == {"bytes", "path"} and is_picture(fields["bytes"])
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 

@@ -1,7 +1,7 @@
 """The pictures of a table, encoded in one of its columns, read one after the other."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -22,6 +22,7 @@ from elboroom.data.source import Source
 
 _AT_ONCE = 16  # pictures that are read of a file
 _NAMES_AT_ONCE = 4_096
+_FEWEST_BYTES = 16  # of a picture in a file
 _LONGEST_NAME = 255  # characters
 
 
@@ -93,9 +94,13 @@ class TablePictures:
         return replace(source, train=replace(source.train, groups=numbers))
 
     def _rows(self, part: str) -> Iterator[_Row]:
-        names, place = self.layout.parts[part].files, 0
+        table, names = self._parts[part], self.layout.parts[part].files
         assert self._columns.pictures is not None
-        for _, batch in self._parts[part].batches([self._columns.pictures], _AT_ONCE):
+        place = 0
+        for file, batch in table.batches([self._columns.pictures], _AT_ONCE):
+            with readable(file):
+                if place + len(batch) > len(names):
+                    raise ValueError(f"it has more rows than it declares, {len(names):,}")
             for content in _contents(batch.column(self._columns.pictures)):
                 yield _Row(names[place], content)
                 place += 1
@@ -109,33 +114,56 @@ def _contents(pictures: pa.Array) -> Iterator[bytes | None]:
 
 def _names_and_labels(table: Table, columns: Columns) -> tuple[list[str], np.ndarray | None]:
     """Return the name of each picture, and its label if there are labels."""
-    names, found, rows = list[str](), list[np.ndarray](), Counter[Path]()
+    counts = table.rows()
+    for file, count in zip(table.files, counts, strict=True):
+        _require_few(file, count)
+    names, found = _numbered(table.files, counts), list[np.ndarray]()
+    start = 0
     for file, batch in table.batches(_beside(table, columns), _NAMES_AT_ONCE):
-        for path in _paths(batch, columns):
-            names.append(path or f"{file.name}:{rows[file]}")
-            rows[file] += 1
+        for number, path in enumerate(_paths(batch, columns), start):
+            names[number] = path or names[number]
+        start += len(batch)
         if columns.labels is not None:
             with readable(file):
                 found.append(labels(batch.column(columns.labels), columns.classes))
     return names, known(found, columns.classes)
 
 
+def _numbered(files: Sequence[Path], counts: Sequence[int]) -> list[str]:
+    """Name each row by its file and its number in it."""
+    return [
+        f"{file.name}:{number}"
+        for file, count in zip(files, counts, strict=True)
+        for number in range(count)
+    ]
+
+
+def _require_few(file: Path, rows: int) -> None:
+    """Check that a file is large enough for so many pictures, before they are named."""
+    size = file.stat().st_size
+    with readable(file):
+        if rows > size // _FEWEST_BYTES:
+            raise ValueError(f"it declares {rows:,} pictures in {size:,} bytes")
+
+
 def _beside(table: Table, columns: Columns) -> list[str]:
-    """Return the columns of the names and the labels of pictures."""
-    assert columns.pictures is not None
-    kind = table.schema.field(columns.pictures).type
-    has_path = pa.types.is_struct(kind) and kind.get_field_index("path") >= 0
-    wanted = f"{columns.pictures}.path" if has_path else columns.pictures
-    return [wanted] if columns.labels is None else [wanted, columns.labels]
+    """Return the columns of the paths and of the labels of pictures."""
+    has_path = pa.types.is_struct(table.schema.field(columns.pictures).type)
+    paths = [f"{columns.pictures}.path"] if has_path else []
+    return paths if columns.labels is None else [*paths, columns.labels]
 
 
 def _paths(batch: pa.RecordBatch, columns: Columns) -> Iterator[str | None]:
-    """Yield the name of each picture, None where it has none that can be printed."""
-    pictures = batch.column(columns.pictures)
-    has_path = pa.types.is_struct(pictures.type) and pictures.type.get_field_index("path") >= 0
-    for path in pictures.field("path").to_pylist() if has_path else [None] * len(pictures):
-        is_name = isinstance(path, str) and path.isprintable() and len(path) <= _LONGEST_NAME
-        yield PurePosixPath(path).name or None if is_name else None
+    """Yield the name of each picture by its path, None where it has none that can be printed."""
+    if columns.pictures not in batch.schema.names:
+        return
+    for path in batch.column(columns.pictures).field("path").to_pylist():
+        yield _name(path) if isinstance(path, str) else None
+
+
+def _name(path: str) -> str | None:
+    is_name = path.isprintable() and len(path) <= _LONGEST_NAME
+    return PurePosixPath(path).name or None if is_name else None
 
 
 def _classes(

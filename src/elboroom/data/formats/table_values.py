@@ -11,7 +11,7 @@ from elboroom.data.formats.tables import Table, readable
 from elboroom.data.labels import UNLABELLED
 
 _ROWS_AT_ONCE = 1 << 16
-_LONGEST_NAME = 1_000  # bytes of a class
+_LONGEST_NAME = 1_000  # characters of a class
 
 
 def numbers(values: pa.Array) -> np.ndarray:
@@ -33,10 +33,12 @@ def arrays(values: pa.Array) -> np.ndarray:
     """
     shape = [len(values)]
     while not _is_leaf(values := _storage(values)):
-        lengths = compute.list_value_length(values)
-        if values.null_count or compute.count_distinct(lengths).as_py() > 1:
+        lengths = compute.call_function("list_value_length", [values]).to_numpy(
+            zero_copy_only=False
+        )
+        if values.null_count or (lengths != lengths[:1]).any():
             raise ValueError("its lists differ in length, or some are missing")
-        shape.append(lengths[0].as_py() if len(lengths) else 0)
+        shape.append(int(lengths[0]) if len(lengths) else 0)
         values = values.flatten()
     return numbers(values).reshape(shape)
 
@@ -107,8 +109,11 @@ def _texts(values: pa.Array) -> np.ndarray:
     """Return texts as objects, None where one is missing."""
     if not pa.types.is_dictionary(values.type):
         values = values.dictionary_encode()
-    longest = compute.max(compute.binary_length(values.dictionary)).as_py() or 0
+    texts = values.dictionary.to_pylist()
+    longest = max((len(text) for text in texts if text is not None), default=0)
     if longest > _LONGEST_NAME:
-        raise ValueError(f"a label is {longest:,} bytes long; at most {_LONGEST_NAME:,} are read")
-    names = np.array([*values.dictionary.to_pylist(), None], object)
+        raise ValueError(
+            f"a label is {longest:,} characters long; at most {_LONGEST_NAME:,} are read"
+        )
+    names = np.array([*texts, None], object)
     return names[values.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)]

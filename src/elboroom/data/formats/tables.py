@@ -54,6 +54,18 @@ class Table:
         """Bytes of the files."""
         return sum(file.stat().st_size for file in self.files)
 
+    def rows(self) -> list[int]:
+        """Return the number of rows that each file declares.
+
+        Raises:
+            DataError: if a file is damaged.
+        """
+        found = list[int]()
+        for file in self.files:
+            with readable(file):
+                found.append(_rows(file))
+        return found
+
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[tuple[Path, pa.RecordBatch]]:
         """Yield some columns of all rows, at most `rows` at a time, with the file of each batch.
 
@@ -99,7 +111,7 @@ def require_same_columns(first: tuple[Path, pa.Schema], other: tuple[Path, pa.Sc
         column = min(unlike)
         types = [s.field(column).type if column in s.names else "missing" for s in (schema, found)]
         raise DataError(
-            f"the columns of {name} are not those of {path.name}",
+            f"the columns of {name.name} are not those of {path.name}",
             why=f"{column} is {types[0]} in {path.name}, and {types[1]} in {name.name}",
             fix="write all files with the same columns, or give one of them",
         )
@@ -124,6 +136,13 @@ def _schema(path: Path) -> pa.Schema:
         if len(set(names)) < len(names) or len(names) > _MOST_COLUMNS:
             raise ValueError(f"it has two columns of one name, or more than {_MOST_COLUMNS:,}")
         return schema
+
+
+def _rows(path: Path) -> int:
+    if _is_parquet(path):
+        with _parquet(path) as opened:
+            return opened.metadata.num_rows
+    return sum(batch.num_rows for batch in _batches_of_arrow(path, [], 1))
 
 
 def _batches(path: Path, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
