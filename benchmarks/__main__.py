@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 
 import tyro
 
-from benchmarks import inference, likelihood, reference, reliability, training
+from benchmarks import inference, likelihood, pictures, reference, reliability, training
 from benchmarks.results import Results
 
 AREAS = {
     "inference": inference.measure,
     "likelihood": likelihood.measure,
+    "pictures": pictures.measure,
     "reference": reference.measure,
     "reliability": reliability.measure,
     "training": training.measure,
@@ -19,7 +20,7 @@ AREAS = {
 
 def main(
     name: Annotated[
-        Literal["inference", "likelihood", "reference", "reliability", "training"],
+        Literal["inference", "likelihood", "pictures", "reference", "reliability", "training"],
         tyro.conf.Positional,
     ],
     quick: bool = False,

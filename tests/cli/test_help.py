@@ -23,6 +23,7 @@ from elboroom.config import (
     GapsConfig,
     InferConfig,
     ModelConfig,
+    PackConfig,
 )
 from tests.support.command import Command
 from tests.support.outcomes import error
@@ -35,9 +36,11 @@ COMMANDS = [
     "infer",
     "gaps",
     "report",
+    "pack",
     "doctor",
     "version",
 ]
+POSITIONAL = {"run_folder", "pack.source", "pack.out"}
 OPTIONS: dict[str, list[Any]] = {
     "train": [
         DataConfig,
@@ -53,6 +56,7 @@ OPTIONS: dict[str, list[Any]] = {
     "infer": [InferConfig, RunCommand],
     "gaps": [GapsConfig, RunCommand],
     "report": [RunCommand],
+    "pack": [PackConfig, cli.Command],
     "doctor": [cli.Command],
     "version": [cli.Command],
 }
@@ -74,7 +78,8 @@ def test_help_shows_type_meaning_and_default_of_every_option(elboroom: Command, 
     expected = {
         "--" + ("data" if name == "source" else name.replace("_", "-"))
         for kind in OPTIONS[command]
-        for name in kind.__dataclass_fields__.keys() - {"run_folder"}
+        for name in kind.__dataclass_fields__
+        if not {name, f"{command}.{name}"} & POSITIONAL
     }
     assert expected <= options.keys()
     for name in options.keys() - {"-h,"}:

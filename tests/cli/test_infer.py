@@ -154,7 +154,7 @@ def test_a_file_in_the_way_is_kept(elboroom: Command, run: Path, out: Path):
     assert refused(elboroom, run, out, code=1) == [
         f"{out} is in the way",
         "results are never written over another file",
-        "give another --out, or delete the file",
+        "give another path, or delete the file",
     ]
     assert out.read_bytes() == b"mine"
 
@@ -166,7 +166,7 @@ def test_a_folder_that_is_missing_is_refused_before_any_work(
     assert refused(elboroom, run, folder / "z.npz", code=1) == [
         f"{folder / 'z.npz'} cannot be written",
         f"the folder {folder} does not exist",
-        "create the folder, or give another --out",
+        "create the folder, or give another path",
     ]
 
 

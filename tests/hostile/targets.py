@@ -31,6 +31,8 @@ from elboroom import VAE, DataConfig
 from elboroom.config import BinarisationName
 from elboroom.data.formats.folder import read_folder
 from elboroom.data.formats.idx import read_idx
+from elboroom.data.formats.packed import as_packed
+from elboroom.data.formats.packed_rows import PackedRows, rows_file
 from elboroom.data.formats.picture_event import read_event
 from elboroom.data.formats.pictures import Recipe
 from elboroom.data.formats.registry import read_data
@@ -38,6 +40,7 @@ from elboroom.data.masks import load_mask
 from elboroom.data.source import Source
 from elboroom.errors import ElboroomError
 from elboroom.runs.checkpoints import manifest
+from elboroom.runs.out_file import npz
 from elboroom.runs.run import Run
 from elboroom.training.state import EpochMetrics
 from tests.hostile.runs import MANIFEST, MODEL, OPTIMISER, sign, training
@@ -172,7 +175,7 @@ def _seeds_of_tables() -> dict[str, bytes]:
 
     import elboroom.data.formats.table_pictures  # noqa: F401  # else the first read would load it
 
-    picture = pa.array([{"bytes": _png("L"), "path": f"{n}.png"} for n in range(3)])
+    picture = pa.array([{"bytes": _picture("L"), "path": f"{n}.png"} for n in range(3)])
     pictures = pa.table({"image": picture, "label": ["a", "b", "a"]})
     lists = pa.table({"x": pa.array(GREY.tolist()), "label": [0, 1]})
     numbers = pa.table({"a": [1.0, 2.0, None], "b": [1, 2, 3]})
@@ -215,6 +218,36 @@ def _texts(folder: Path) -> Read:
             return
 
     return refused
+
+
+def _packed_rows() -> bytes:
+    """Rows of the packed array GREY, of two classes."""
+    rows = PackedRows(
+        parts={"train": 1, "test": 1},
+        files=("a/1.png", "b/1.png"),
+        labels=LABELS,
+        classes=("a", "b"),
+        recipe='{"size": null, "crop": "centre", "colour": "auto", "background": "white"}',
+        sha256=hashlib.sha256(GREY.tobytes()).hexdigest(),
+    )
+    return npz(rows.arrays())
+
+
+def _rows_beside(folder: Path) -> Read:
+    """The rows beside a packed array that is whole."""
+    path = folder / "x.npy"
+    np.save(path, GREY[:, None])
+
+    def read(content: bytes) -> None:
+        rows_file(path).write_bytes(content)
+        found = read_data(path, DataConfig(binarisation="none"))
+        require(_is_source(found) and len(found.parts) == 2, found)
+        assert found.test is not None
+        labels = found.train.labels is None or found.train.labels.dtype == np.int64
+        require(labels and len(found.test.files or ()) == 1, found)
+        as_packed(DataConfig(str(path)))
+
+    return read
 
 
 def _member(folder: Path) -> Read:
@@ -422,6 +455,7 @@ TARGETS = {
     ".npy": Target(_ARRAYS, _arrays),
     ".npz": Target(_ARCHIVES, _arrays),
     "an array within a .npz": Target(_ARRAYS, _member),
+    "the rows of a packed array": Target({"whole": _packed_rows()}, _rows_beside),
     "a mask": Target({"bools": _ARRAYS["bools"]}, _masks),
     "IDX": Target({"vectors": IDX2, "images": IDX3, "packed": gzip.compress(IDX2)}, _arrays),
     ".mat": Target({"stored": _mat(False), "packed": _mat(True)}, _arrays),

@@ -20,6 +20,7 @@ from elboroom.config import (
     FiguresConfig,
     GapsConfig,
     InferConfig,
+    PackConfig,
     default_preset,
 )
 
@@ -260,6 +261,29 @@ class Report(RunCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pack(Command):
+    """Make one array of many pictures, which trains from disk and needs no decoding again.
+
+    Example: elboroom pack photos photos.npy --size 64 && elboroom train --data photos.npy
+
+    Writes OUT.npy, uint8 (N, C, H, W), and beside it OUT.rows.npz with the file, the part and the
+    class of each row, which readers of OUT.npy take up: keep them together. Memory holds some
+    pictures at a time. Both files appear whole or not at all.
+    """
+
+    quiet: FlagCreatePairsOff[bool] = False
+    """Show no progress; results, notes and warnings are printed all the same."""
+    config: Annotated[PackConfig, arg(name="")]
+
+    def run(self) -> int:
+        """Pack the pictures."""
+        from elboroom.cli import pack
+
+        pack.pack(self.config, quiet=self.quiet)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Doctor(Command):
     """Check this machine, and check that a run is complete and consistent.
 
@@ -294,4 +318,4 @@ class Version(Command):
         return 0
 
 
-COMMANDS = (Train, Evaluate, Figures, Complete, Infer, Gaps, Report, Doctor, Version)
+COMMANDS = (Train, Evaluate, Figures, Complete, Infer, Gaps, Report, Pack, Doctor, Version)

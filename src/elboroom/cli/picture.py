@@ -29,7 +29,7 @@ def load_picture(run: Run, path: Path) -> tuple[Tensor, list[str]]:
         DataError: if it is no such picture, its scale is in doubt, or its values are not such as
             the run's data have.
     """
-    options = run.config.data
+    options = run.data.options_of_new
     picture = read_event(path, Recipe.of(options), run.event_shape)
     require_scale_of_pictures(str(path), {path.name: picture.values}, picture.highest, options)
     method = Binarisation(run.identity.binarisation).held_out(stream=_STREAM)  # type: ignore[arg-type]

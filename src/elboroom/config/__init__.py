@@ -10,6 +10,7 @@ from elboroom.config.commands import (
     FiguresConfig,
     GapsConfig,
     InferConfig,
+    PackConfig,
 )
 from elboroom.config.data import DataConfig
 from elboroom.config.kinds import (
@@ -59,6 +60,7 @@ __all__ = [
     "ModelConfig",
     "NetworkName",
     "ObjectiveConfig",
+    "PackConfig",
     "PartName",
     "PosteriorName",
     "Precision",

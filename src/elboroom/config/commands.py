@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from elboroom.config.checks import (
     require,
@@ -13,6 +13,15 @@ from elboroom.config.checks import (
     require_images,
     require_rows,
     require_seed,
+)
+from elboroom.config.data import (
+    MNIST,
+    BackgroundOption,
+    BrokenOption,
+    ColourOption,
+    CropOption,
+    DataConfig,
+    SizeOption,
 )
 from elboroom.config.kinds import (
     ANNEALING_SCHEDULES,
@@ -232,6 +241,41 @@ class GapsConfig(RowsConfig):
         require_different(self.method)
         require(self.k >= 100, "k", self.k, "100 or more")
         require_seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackConfig:
+    """Options of packing: the pictures, the file, and the way from one to the other."""
+
+    source: Annotated[Positional[str], arg(metavar="SOURCE")]
+    """The pictures: a folder, an archive or a table of them, as --data of `elboroom train` is."""
+    out: Annotated[Positional[Path], arg(metavar="OUT.npy")]
+    """The .npy to write; an existing file is never overwritten."""
+    size: SizeOption = DataConfig.size
+    crop: CropOption = DataConfig.crop
+    colour: ColourOption = DataConfig.colour
+    background: BackgroundOption = DataConfig.background
+    broken: BrokenOption = DataConfig.broken
+    unused: tuple[str, ...] = ()
+    """Columns of a table that are left out; any other without a use is an error."""
+
+    def __post_init__(self) -> None:
+        _require_suffix(self.out, ".npy")
+        require(self.source != MNIST, "source", MNIST, "the path of pictures")
+        _ = self.data
+
+    @property
+    def data(self) -> DataConfig:
+        """The same pictures as data to train on."""
+        return DataConfig(
+            self.source,
+            size=self.size,
+            crop=self.crop,
+            colour=self.colour,
+            background=self.background,
+            broken=self.broken,
+            unused=self.unused,
+        )
 
 
 def _require_suffix(out: Path | None, *suffixes: str) -> None:

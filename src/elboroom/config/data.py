@@ -27,8 +27,27 @@ from elboroom.config.typed_tables import require_types
 MNIST = "mnist"
 """The name of the embedded data."""
 _SIZE = r"([1-9][0-9]{0,4})(?:x([1-9][0-9]{0,4}))?"  # at most 99,999, of one digit at least
-
 _OF_PICTURES = ("size", "crop", "colour", "background", "broken")
+
+SizeOption = Annotated[
+    str | None,
+    arg(
+        help="Width and height of pictures, N or WxH. None keeps them, and needs pictures of one "
+        "size."
+    ),
+]
+CropOption = Annotated[
+    Crop, arg(help=listed("The way to --size from another ratio of width and height.", CROPS))
+]
+ColourOption = Annotated[Colour, arg(help=listed("Channels of pictures.", COLOURS))]
+BackgroundOption = Annotated[
+    str,
+    arg(
+        help="Colour behind pixels of pictures that are not opaque, and beside pictures that "
+        "--crop pad fits in: a name, or #rrggbb."
+    ),
+]
+BrokenOption = Annotated[Broken, arg(help=listed("Pictures that cannot be read.", BROKEN))]
 
 
 @dataclass(frozen=True)
@@ -50,16 +69,11 @@ class DataConfig:
     the subject. Rows of one value stay together when a part is drawn."""
     unused: tuple[str, ...] = ()
     """Arrays or columns of the file that are left out; any other without a use is an error."""
-    size: str | None = None
-    """Width and height of pictures, N or WxH. None keeps them, and needs pictures of one size."""
-    crop: Annotated[
-        Crop, arg(help=listed("The way to --size from another ratio of width and height.", CROPS))
-    ] = "centre"
-    colour: Annotated[Colour, arg(help=listed("Channels of pictures.", COLOURS))] = "auto"
-    background: str = "white"
-    """Colour behind pixels of pictures that are not opaque, and beside pictures that --crop pad
-    fits in: a name, or #rrggbb."""
-    broken: Annotated[Broken, arg(help=listed("Pictures that cannot be read.", BROKEN))] = "stop"
+    size: SizeOption = None
+    crop: CropOption = "centre"
+    colour: ColourOption = "auto"
+    background: BackgroundOption = "white"
+    broken: BrokenOption = "stop"
     memory: float = 2.0
     """Budget for the images in GiB; reading needs twice their size at its peak. A larger .npy stays
     on disk and is read in batches, with the same result. A larger .npz, folder or archive is

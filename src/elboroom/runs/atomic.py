@@ -108,6 +108,66 @@ def write_file(path: Path, content: bytes) -> None:
         sync_folder(path.parent)
 
 
+class NewFile:
+    """A file that is written piece by piece before it takes its name.
+
+    Args:
+        path: its name.
+        file: open for reading and writing, without a buffer.
+    """
+
+    def __init__(self, path: Path, file: FileIO) -> None:
+        self._path, self._file = path, file
+
+    def write(self, start: int, content: bytes | memoryview) -> None:
+        """Write all of `content` from byte `start` on.
+
+        Raises:
+            DiskError: if it cannot be written.
+        """
+        with disk_errors(self._path):
+            self._file.seek(start)
+            _write_all(self._file, content)
+
+    def read(self, start: int, size: int) -> bytes:
+        """Read `size` bytes that were written from byte `start` on.
+
+        Raises:
+            DiskError: if they cannot be read.
+        """
+        with disk_errors(self._path):
+            self._file.seek(start)
+            content = bytearray()
+            while len(content) < size and (more := self._file.read(size - len(content))):
+                content += more
+            return bytes(content)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[NewFile]:
+    """Yield a file to write, which becomes `path` if the block ends without an error.
+
+    Raises:
+        DiskError: if it cannot be written, or another process has begun to write the same file.
+    """
+    with _temporary(path) as temporary:
+        with disk_errors(path):
+            file = temporary.open("w+b", buffering=0)
+        with file:
+            yield NewFile(path, file)
+            with disk_errors(path):
+                os.fsync(file.fileno())
+                _require_own(temporary, file)
+                temporary.replace(path)
+                sync_folder(path.parent)
+
+
+def _require_own(temporary: Path, file: FileIO) -> None:
+    """Check that a temporary name is still that of `file`."""
+    if not temporary.exists() or not os.path.samestat(temporary.stat(), os.fstat(file.fileno())):
+        raise FileExistsError(errno.EEXIST, "another process writes this file", str(temporary))
+
+
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """Create the folder `path`, filled by `fill(folder)`, whole or not at all.
 
@@ -171,10 +231,14 @@ def append_line(path: Path, line: str) -> None:
 
 def _write(file: FileIO, content: bytes) -> None:
     """Write all of `content` and sync it; `file` has no buffer that could be written later."""
+    _write_all(file, content)
+    os.fsync(file.fileno())
+
+
+def _write_all(file: FileIO, content: bytes | memoryview) -> None:
     left = memoryview(content)
     while left:
         left = left[file.write(left) :]
-    os.fsync(file.fileno())
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:

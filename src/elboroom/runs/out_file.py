@@ -22,13 +22,13 @@ def require_absent(path: Path) -> None:
         raise RunError(
             f"{path} is in the way",
             why="results are never written over another file",
-            fix="give another --out, or delete the file",
+            fix="give another path, or delete the file",
         )
     if not path.parent.is_dir():
         raise RunError(
             f"{path} cannot be written",
             why=f"the folder {path.parent} does not exist",
-            fix="create the folder, or give another --out",
+            fix="create the folder, or give another path",
         )
 
 

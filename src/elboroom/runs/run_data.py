@@ -6,6 +6,7 @@ from pathlib import Path
 from elboroom.config import DataConfig, ModelConfig, PartName
 from elboroom.config.data import MNIST
 from elboroom.data import Dataset, Identity, load_data, load_new, require_dataset
+from elboroom.data.formats.packed import as_packed
 from elboroom.data.identity import WHOLE
 from elboroom.data.load import read_new, read_source
 from elboroom.data.stored_rows import StoredRows
@@ -42,6 +43,15 @@ class RunData:
         self._run, self._config, self._model = run, config, model
         self.identity, self.event_shape = identity, event_shape
 
+    @property
+    def options_of_new(self) -> DataConfig:
+        """Options of other data, whose pictures are prepared as those of the run were.
+
+        Raises:
+            DataError: if the run's data were packed, and the file of their rows is damaged.
+        """
+        return as_packed(self._config)
+
     def load(self, source: str | None = None) -> Dataset:
         """Load the data that the run was made from.
 
@@ -53,7 +63,7 @@ class RunData:
             IncomparableError: if they are not the data of the run, by their SHA-256.
         """
         if source is not None:
-            data = load_new(source, self._config, self.identity, self.event_shape)
+            data = load_new(source, self.options_of_new, self.identity, self.event_shape)
         elif self._config.source == MNIST != self.identity.source:
             raise self._in_memory()
         elif self._config.source == MNIST or self._config.path.exists():
@@ -92,7 +102,7 @@ class RunData:
         """
         if source is None:
             return ChosenPart.of(self.load(), name or "test")
-        data = load_new(source, self._config, self.identity, self.event_shape)
+        data = load_new(source, self.options_of_new, self.identity, self.event_shape)
         if data.identity.split != WHOLE:
             return ChosenPart.of(data, name or "test")
         _require_whole(name, source)
@@ -109,7 +119,7 @@ class RunData:
         """
         if source is None:
             return StoredRows.of(read_source(self._config), chosen.rows)
-        config = replace(self._config, source=source)
+        config = replace(self.options_of_new, source=source)
         return StoredRows.of(read_new(config, self.event_shape), chosen.rows)
 
     def _in_memory(self) -> DataMovedError:

@@ -35,6 +35,15 @@ def require_no_recipe(source: str, config: DataConfig) -> None:
         )
 
 
+def no_pictures(path: Path) -> DataError:
+    """Return the error for data that are no pictures where only pictures can be used."""
+    return DataError(
+        f"{path} holds no pictures",
+        why="it holds arrays or numbers, which need no packing",
+        fix=f"train on it as it is: elboroom train --data {path}",
+    )
+
+
 def cannot_read(path: Path, why: str, fix: str | None = None) -> DataError:
     """Return the error for a file that cannot be read; without a `fix`, it lists all formats."""
     every = f"give `mnist`, or the path of {'; of '.join(FORMATS.values())}"

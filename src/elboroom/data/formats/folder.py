@@ -1,23 +1,18 @@
 """Pictures of a folder or an archive as arrays of one size."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from elboroom.config import DataConfig
 from elboroom.data.formats.errors import require_fit
-from elboroom.data.formats.picture_layout import Layout, Listing
-from elboroom.data.formats.picture_rows import Changes, PictureRow
+from elboroom.data.formats.gathered import Pictures, gather
+from elboroom.data.formats.names import AbsentArraysError
 from elboroom.data.formats.picture_set import open_pictures
-from elboroom.data.formats.pictures import Prepared, Recipe
 from elboroom.data.formats.values import require_scale_of_pictures
 from elboroom.data.source import Source, SourcePart
 from elboroom.errors import DataError
-
-_MOST_SIZES = 3  # in an error
 
 
 def read_folder(path: Path, config: DataConfig) -> Source:
@@ -34,80 +29,45 @@ def read_folder(path: Path, config: DataConfig) -> Source:
         DataError: if no pictures are left, if they differ in size and the recipe keeps sizes, if
             one is broken, or if they do not fit into `memory`.
     """
-    if (path / "config.toml").is_file():
-        raise _run_error(path)
-    with open_pictures(path, config.memory) as pictures:
+    with open_folder(path, config) as pictures:
         return read_pictures(pictures, config)
 
 
-class Pictures(Protocol):
-    """Pictures that become rows, in a folder, an archive or a table.
+def open_folder(path: Path, config: DataConfig) -> AbstractContextManager[Pictures]:
+    """Open the pictures of a folder, of a `.zip` or of a `.tar`, as `read_folder` reads them.
 
-    Attributes:
-        path: their source.
-        layout: their parts and classes.
+    Raises:
+        DataError: if there are no pictures, or it is a run.
+        AbsentArraysError: if the options leave arrays out, of which pictures have none.
     """
-
-    path: Path
-    layout: Layout
-
-    def __len__(self) -> int:
-        """Return the number of pictures."""
-        ...
-
-    def read(self, part: str, recipe: Recipe) -> Iterator[PictureRow]:
-        """Read the pictures of a part in their order."""
-        ...
-
-    def sizes(self) -> tuple[Counter[tuple[int, int]], dict[tuple[int, int], str]]:
-        """Count the sizes of all pictures, with the first name of each."""
-        ...
-
-    def notes(self) -> list[str]:
-        """Return what the user should know of the source, in short phrases."""
-        ...
+    if config.unused:
+        raise AbsentArraysError(path.name, config.unused, [])
+    if (path / "config.toml").is_file():
+        raise _run_error(path)
+    return open_pictures(path, config.memory)
 
 
 def read_pictures(pictures: Pictures, config: DataConfig) -> Source:
     """Read pictures as `read_folder` does."""
-    layout, name = pictures.layout, pictures.path.resolve().name
-    stack, changes = _Stack(pictures, config), Changes(str(pictures.path), config.background)
-    recipe, places = Recipe.of(config), dict[str, list[int]]()
-    for part in layout.parts:
-        rows = changes.kept(pictures.read(part, recipe), config.broken)
-        places[part] = _fill(stack, rows)
-        if not places[part]:
-            raise _none_left(pictures.path, part, changes)
-    images = stack.divided({part: len(kept) for part, kept in places.items()})
-    require_scale_of_pictures(name, images, changes.highest, config)
+    stack, name = _Stack(pictures, config), pictures.path.resolve().name
+    found = gather(pictures, config, stack.add)
+    images = stack.divided({part: len(each.files) for part, each in found.parts.items()})
+    require_scale_of_pictures(name, images, found.highest, config)
     parts = {
         part: SourcePart(
-            images[part],
-            _labels(listing, places[part], layout.classes),
-            tuple(listing.files[place] for place in places[part]),
-            origin=part if len(images) > 1 else "",
+            images[part], each.labels, each.files, origin=part if len(images) > 1 else ""
         )
-        for part, listing in layout.parts.items()
+        for part, each in found.parts.items()
     }
     return Source(
         name=name,
         train=parts["train"],
         validation=parts.get("validation"),
         test=parts.get("test"),
-        classes=layout.classes,
+        classes=found.classes,
         white=255.0,
-        notes=(*changes.notes(), *pictures.notes()),
+        notes=found.notes,
     )
-
-
-def _fill(stack: "_Stack", rows: Iterable[Prepared | None]) -> list[int]:
-    """Put pictures on a stack; return the places of those that were not left out."""
-    places = []
-    for place, prepared in enumerate(rows):
-        if prepared is not None:
-            stack.add(prepared.values)
-            places.append(place)
-    return places
 
 
 class _Stack:
@@ -126,17 +86,14 @@ class _Stack:
         self._images, self._filled = np.empty((0, 0, 0, 0), np.uint8), 0
 
     def add(self, values: np.ndarray) -> None:
-        """Add a picture (C, H, W).
+        """Add a picture (C, H, W) of the same height and width.
 
         Raises:
-            DataError: if its size is another, or if all pictures do not fit into memory.
+            DataError: if all pictures do not fit into memory.
         """
         if self._filled == 0:
             self._images = self._allocated(values.shape)
-        channels, *size = self._images.shape[1:]
-        if list(values.shape[1:]) != size:
-            raise _sizes_error(self._pictures)
-        if len(values) > channels:
+        if len(values) > self._images.shape[1]:
             grey, self._images = self._images, self._allocated(values.shape)
             self._images[: self._filled] = grey[: self._filled]
         self._images[self._filled] = values
@@ -154,15 +111,6 @@ class _Stack:
         return np.empty(shape, np.uint8)
 
 
-def _labels(
-    listing: Listing, places: list[int], classes: tuple[str, ...] | None
-) -> np.ndarray | None:
-    if listing.classes is None or classes is None:
-        return None
-    positions = {name: position for position, name in enumerate(classes)}
-    return np.array([positions[listing.classes[place]] for place in places], np.int64)
-
-
 def _pack(path: Path) -> str:
     return f"pack them into an array, which can stay on disk: elboroom pack {path} {path.stem}.npy"
 
@@ -172,29 +120,4 @@ def _run_error(path: Path) -> DataError:
         f"{path} is a run, not a folder of pictures",
         why="it contains a config.toml",
         fix=f"give the folder of the pictures, or resume the run with --resume {path}",
-    )
-
-
-def _none_left(path: Path, part: str, changes: Changes) -> DataError:
-    return DataError(
-        f"no picture of the {part} part of {path} can be read",
-        why="; ".join(changes.notes()),
-        fix="give pictures that other programs can open",
-    )
-
-
-def _sizes_error(pictures: Pictures) -> DataError:
-    """Return the error for pictures of several sizes, with how many have each."""
-    sizes, first = pictures.sizes()
-    common = sizes.most_common(_MOST_SIZES)
-    found = [
-        f"{n:,} of {width} × {height}, such as {first[width, height]}"
-        for (width, height), n in common
-    ]
-    more = f"; and {len(sizes) - len(common):,} other sizes" if len(sizes) > len(common) else ""
-    return DataError(
-        f"the pictures in {pictures.path} have different sizes",
-        why=f"found {'; '.join(found)}{more}",
-        fix="bring them to one size: --size 64 of `elboroom train` or `elboroom pack`, or --size "
-        f"{common[0][0][0]}x{common[0][0][1]}",
     )

@@ -84,7 +84,7 @@ def files_in(folder: Path) -> PictureFiles:
         names,
         litter,
         lambda name, size: _read(folder / name, size),
-        lambda name: (folder / name).stat().st_size,
+        lambda name: os.stat(os.path.join(folder, name)).st_size,
     )
 
 

@@ -1,8 +1,8 @@
 """Pictures that become rows: each read or left out, and what reading changed, counted."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from elboroom.config.kinds import Broken
 from elboroom.data.formats.pictures import SUFFIXES, Prepared, Recipe, kind_of, open_picture
@@ -48,7 +48,7 @@ class PictureRow:
 
 
 def _misnamed(name: str, kind: str | None) -> str:
-    ending = PurePosixPath(name).suffix.lower()
+    ending = os.path.splitext(name)[1].lower()
     says_another = kind is not None and ending not in SUFFIXES[kind]
     return kind or "" if says_another and any(ending in of for of in SUFFIXES.values()) else ""
 

@@ -1,5 +1,6 @@
 """The pictures of a folder or an archive: found, arranged, and read one after the other."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -107,7 +108,7 @@ _FIX = "give a folder of JPEG, PNG, WebP, TIFF, BMP or GIF"
 
 def _is_picture(files: PictureFiles, name: str) -> bool:
     """Return True for a name that ends as that of a picture, and for other files that are one."""
-    ending = PurePosixPath(name).suffix.lower()
+    ending = os.path.splitext(name)[1].lower()
     if ending in _RAW:
         return False
     return any(ending in of for of in SUFFIXES.values()) or bool(kind_of(files.read(name, _START)))

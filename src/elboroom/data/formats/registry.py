@@ -2,22 +2,28 @@
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from elboroom.config import DataConfig
 from elboroom.config.kinds import FormatName
 from elboroom.data.formats.archive_kinds import is_tar, is_zip_of_files
 from elboroom.data.formats.array_files import is_npy, is_npz, load_arrays
 from elboroom.data.formats.arrays import source_of
-from elboroom.data.formats.errors import cannot_read, require_no_recipe
+from elboroom.data.formats.errors import cannot_read, no_pictures, require_no_recipe
 from elboroom.data.formats.extras import is_hdf5, is_table, library_of
 from elboroom.data.formats.idx import is_idx, is_idx_folder, load_idx, load_idx_folder
 from elboroom.data.formats.mat import is_mat, load_mat
+from elboroom.data.formats.packed import is_packed, read_packed
 from elboroom.data.formats.pt import is_pt, load_pt
 from elboroom.data.formats.unreadable import describe
 from elboroom.data.source import Source
 from elboroom.untrusted import open_file
+
+if TYPE_CHECKING:
+    from elboroom.data.formats.gathered import Pictures
 
 _START = 512  # bytes: longer than the signature of any format
 
@@ -45,13 +51,14 @@ class Format:
             returns an array that reads rows when it is indexed, with `mapped=True`, if the images
             do not fit `memory`; any other raises by `require_fit`. `binarisation` "none" permits
             floats outside [0, 1]. An option of one format is a field of `DataConfig`.
-        prepares: True if the reader prepares pictures by the options that do so; data of other
-            formats refuse these options.
+        open: called like `read`; it returns a context in which there are pictures, none of which is
+            read yet. None for a format without pictures, with which options that prepare pictures
+            are refused.
     """
 
     recognises: Callable[[Path, bytes], bool]
     read: Callable[[Path, DataConfig], Source]
-    prepares: bool = False
+    open: "Callable[[Path, DataConfig], AbstractContextManager[Pictures]] | None" = None
 
 
 def read_data(path: Path, config: DataConfig) -> Source:
@@ -61,12 +68,30 @@ def read_data(path: Path, config: DataConfig) -> Source:
         DataError: if there is nothing at `path`, no format recognises it, or its reader refuses it.
         NoPicturesError: if an option prepares pictures, which the format does not hold.
     """
+    form = _format_of(path)
+    if form.open is None:
+        require_no_recipe(path.name, config)
+    return form.read(path, config)
+
+
+def open_pictures(path: Path, config: DataConfig) -> "AbstractContextManager[Pictures]":
+    """Open the pictures of a file or a folder to read them one after the other.
+
+    Raises:
+        DataError: if there is nothing at `path`, or it holds no pictures.
+    """
+    form = _format_of(path)
+    if form.open is None:
+        raise no_pictures(path)
+    return form.open(path, config)
+
+
+def _format_of(path: Path) -> Format:
+    """Return the first format that recognises a file or a folder."""
     start = _first_bytes(path)
     for form in FORMATS.values():
         if form.recognises(path, start):
-            if not form.prepares:
-                require_no_recipe(path.name, config)
-            return form.read(path, config)
+            return form
     raise describe(path)
 
 
@@ -84,8 +109,10 @@ def read_array(path: Path, config: DataConfig) -> Source:
     """Read the images of a `.npy`, or the arrays of an `.npz` by their names.
 
     Raises:
-        DataError: as `load_arrays` and `source_of` do.
+        DataError: as `load_arrays`, `source_of` and `read_packed` do.
     """
+    if is_packed(path):
+        return read_packed(path, config)
     return source_of(path.name, load_arrays(path, config.memory, config.unused), config)
 
 
@@ -115,21 +142,33 @@ def _read_table(path: Path, config: DataConfig) -> Source:
     return read_table(path, config)
 
 
+def _open_table(path: Path, config: DataConfig) -> "AbstractContextManager[Pictures]":
+    with library_of(path, "pyarrow", "arrow"):
+        from elboroom.data.formats.table import open_table
+    return open_table(path, config)
+
+
 def _read_pictures(path: Path, config: DataConfig) -> Source:
     from elboroom.data.formats.folder import read_folder  # needs Pillow, which no other format does
 
     return read_folder(path, config)
 
 
+def _open_pictures(path: Path, config: DataConfig) -> "AbstractContextManager[Pictures]":
+    from elboroom.data.formats.folder import open_folder
+
+    return open_folder(path, config)
+
+
 FORMATS: dict[FormatName, Format] = {
     "npy": Format(lambda path, start: is_npy(start), read_array),
     "pt": Format(lambda path, start: is_pt(start), _read_pt),
-    "zip": Format(lambda path, start: is_zip_of_files(start), _read_pictures, prepares=True),
+    "zip": Format(lambda path, start: is_zip_of_files(start), _read_pictures, _open_pictures),
     "npz": Format(lambda path, start: is_npz(start), read_array),
     "mat": Format(lambda path, start: is_mat(start), _read_mat),
     "hdf5": Format(is_hdf5, _read_hdf5),
     "idx": Format(lambda path, start: is_idx(start) or is_idx_folder(path), _read_idx),
-    "table": Format(is_table, _read_table, prepares=True),
-    "folder": Format(lambda path, start: path.is_dir(), _read_pictures, prepares=True),
-    "tar": Format(lambda path, start: is_tar(start), _read_pictures, prepares=True),
+    "table": Format(is_table, _read_table, _open_table),
+    "folder": Format(lambda path, start: path.is_dir(), _read_pictures, _open_pictures),
+    "tar": Format(lambda path, start: is_tar(start), _read_pictures, _open_pictures),
 }

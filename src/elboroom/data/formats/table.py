@@ -1,16 +1,18 @@
 """A table of pictures, of arrays or of numbers → Source."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from elboroom.config import DataConfig
 from elboroom.data.formats.arrays import source_of
-from elboroom.data.formats.errors import cannot_read, require_fit, require_no_recipe
+from elboroom.data.formats.errors import cannot_read, no_pictures, require_fit, require_no_recipe
 from elboroom.data.formats.names import Role, role_of
 from elboroom.data.formats.shards import shards_of
 from elboroom.data.formats.table_columns import Columns, joined
@@ -18,6 +20,9 @@ from elboroom.data.formats.table_values import arrays, class_names, groups, know
 from elboroom.data.formats.tables import Table, readable, require_same_columns
 from elboroom.data.source import Source
 from elboroom.untrusted import require_dense
+
+if TYPE_CHECKING:
+    from elboroom.data.formats.gathered import Pictures
 
 _LABELS = "labels"  # the name that the column of labels is given
 _VALUES_AT_ONCE = 1 << 20
@@ -37,17 +42,34 @@ def read_table(path: Path, config: DataConfig) -> Source:
         DataError: if it is damaged or hostile, does not fit into `memory`, has columns that would
             not be used or parts with other columns, or if pictures or values cannot be used.
     """
+    parts, columns = _opened(path, config)
+    read = _read_values if columns.pictures is None else _read_pictures
+    return read(path, parts, columns, config)
+
+
+@contextmanager
+def open_table(path: Path, config: DataConfig) -> "Iterator[Pictures]":
+    """Open the pictures of a table, as `read_table` reads them.
+
+    Raises:
+        DataError: if it holds no pictures, or as `read_table` does.
+    """
+    from elboroom.data.formats.table_pictures import TablePictures
+
+    parts, columns = _opened(path, config)
+    if columns.pictures is None:
+        raise no_pictures(path)
+    yield TablePictures(path, parts, columns)
+
+
+def _opened(path: Path, config: DataConfig) -> tuple[dict[str, Table], Columns]:
+    """Return the table of each part, and the columns that all of them have."""
     parts = {part: Table.open(files) for part, files in shards_of(path).items()}
     first = parts["train"]
     for other in parts.values():
         require_same_columns((first.files[0], first.schema), (other.files[0], other.schema))
     with readable(path):
-        columns = Columns.of(path.resolve().name, first.schema, config)
-    read = _read_values if columns.pictures is None else _read_pictures
-    source = read(path, parts, columns, config)
-    left_out = [*config.unused, *columns.left_out]
-    notes = [f"left out the columns {joined(left_out)}"] if left_out else []
-    return replace(source, notes=(*notes, *source.notes))
+        return parts, Columns.of(path.resolve().name, first.schema, config)
 
 
 def _read_pictures(
@@ -77,7 +99,8 @@ def _read_values(
     if columns.classes is not None and given:
         found["class_names"] = class_names(columns.classes, given)
     source = source_of(name, found, replace(config, unused=()))
-    return replace(source, columns=columns.names, uses=_uses(columns, source))
+    notes = (*columns.notes, *source.notes)
+    return replace(source, columns=columns.names, uses=_uses(columns, source), notes=notes)
 
 
 def _read(path: Path, table: Table, columns: Columns, memory: float) -> dict[str, np.ndarray]:

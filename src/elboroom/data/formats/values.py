@@ -113,14 +113,7 @@ def require_scale_of_pictures(
         DataError: if they have 16 bits and use at most 12, if white is 1 in one part and more in
             another, or if they may be of another scale than 0…255.
     """
-    if highest is not None and highest < _TWELVE_BITS:
-        bits = max(1, highest.bit_length())
-        raise DataError(
-            f"the scale of the pictures in {source} is in doubt",
-            why=f"found values up to {highest} in pictures of 16 bits, whose white is 65,535",
-            fix=f"multiply them by {2 ** (16 - bits)}, so that white of {bits} bits is that of 16; "
-            "or save real values as one .npy of float32",
-        )
+    require_used_bits(source, highest)
     ranges = [ValueRange.of(name, array) for name, array in images.items()]
     _require_one_white(source, ranges)
     high = max(int(found.high) for found in ranges)
@@ -131,6 +124,27 @@ def require_scale_of_pictures(
             fix=f"multiply them by {255 // high}, or save counts as one .npy of float32; "
             "--binarisation none takes value / 255",
         )
+
+
+def require_used_bits(source: str, highest: int | None) -> None:
+    """Check that pictures of 16 bits, of which the upper 8 are kept, use more than 12.
+
+    Args:
+        source: the folder, for errors.
+        highest: the largest value of pictures of 16 bits; None if there are none.
+
+    Raises:
+        DataError: if they do not.
+    """
+    if highest is None or highest >= _TWELVE_BITS:
+        return
+    bits = max(1, highest.bit_length())
+    raise DataError(
+        f"the scale of the pictures in {source} is in doubt",
+        why=f"found values up to {highest} in pictures of 16 bits, whose white is 65,535",
+        fix=f"multiply them by {2 ** (16 - bits)}, so that white of {bits} bits is that of 16; "
+        "or save real values as one .npy of float32",
+    )
 
 
 def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
