@@ -10,7 +10,8 @@ from typing import TypeVar
 _MOST_WORKERS = 8  # threads beyond them wait for the interpreter
 _AHEAD = 4  # items for each thread that may wait to be taken
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
