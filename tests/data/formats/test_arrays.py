@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from elboroom import DataConfig, load_data
+from elboroom.config.kinds import FORMATS
 from elboroom.data.formats import registry
 from elboroom.data.formats.arrays import source_of
 from elboroom.data.source import Source, to_bytes_or_floats
@@ -344,13 +345,7 @@ def test_parts_of_unlike_shape_are_refused(npz: Callable[..., Path]):
     ]
 
 
-READERS = (
-    "give `mnist`, or the path of one array of images or rows, a .npy written by numpy.save; of "
-    "tensors, a .pt written by torch.save; of images, labels and masks by name, a .npz written by "
-    "numpy.savez; of numeric arrays by name, a .mat of MATLAB 5 to 7.2; of images as those of "
-    "MNIST, an IDX file or a folder of them, packed by gzip or not; of a folder of PNG pictures, "
-    "or of one folder for each class, or of `train`, `val` and `test`"
-)
+READERS = f"give `mnist`, or the path of {'; of '.join(FORMATS.values())}"
 
 
 def test_a_missing_file_is_refused(tmp_path: Path):

@@ -5,10 +5,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from itertools import islice
 from typing import TypeVar
 
 _MOST_WORKERS = 8  # threads beyond them wait for the interpreter
-_AHEAD = 4  # items for each thread that may wait to be taken
+_TOGETHER = 4  # items that a thread takes at once, as taking one costs some 20 µs
+_AHEAD = 2  # times as many, for each thread, that may wait to be yielded
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,15 +22,15 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
     The function gains if it mostly runs code that releases the interpreter, such as decoding.
     """
     workers = min(_MOST_WORKERS, os.cpu_count() or 1)
-    waiting = deque[Future[Result]]()
+    waiting, items = deque[Future[list[Result]]](), iter(items)
     pool = _pool(workers, os.getpid())
     try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
+        while some := list(islice(items, _TOGETHER)):
+            waiting.append(pool.submit(_each, function, some))
             if len(waiting) >= _AHEAD * workers:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
     finally:
         for future in waiting:
             future.cancel()
@@ -41,3 +43,7 @@ def _pool(workers: int, process: int) -> ThreadPoolExecutor:
     An error may keep an iterator alive, and threads of its own with it.
     """
     return ThreadPoolExecutor(workers)
+
+
+def _each(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+    return [function(item) for item in items]
