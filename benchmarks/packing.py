@@ -36,11 +36,11 @@ def rows(quick: bool) -> Iterator[Row]:
         files = _written(Path(folder) / "jpeg", pictures)
         out = Path(folder) / "out.npy"
         loops = {
-            name: partial(in_processes, pool, files, out, side=_TO, drafted=drafted)
+            name: partial(in_processes, pool, workers, files, out, side=_TO, drafted=drafted)
             for name, drafted in (("decoded at a smaller scale", True), ("decoded whole", False))
         }
         programs = {"elboroom pack": partial(_pack, Path(folder) / "jpeg", out), **loops}
-        in_processes(pool, files[: 2 * workers], out, side=_TO, drafted=True)  # start them
+        in_processes(pool, workers, files[: 2 * workers], out, side=_TO, drafted=True)  # start them
         found = _paces(programs, out, pictures, repeats)
     what = f"{pictures:,} JPEGs of {_FROM}² packed to {_TO}²"
     ours = found["elboroom pack"]

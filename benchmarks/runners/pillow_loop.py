@@ -30,10 +30,16 @@ def loop(job: Job) -> int:
 
 
 def in_processes(
-    pool: ProcessPoolExecutor, files: Sequence[str], out: Path, *, side: int, drafted: bool
+    pool: ProcessPoolExecutor,
+    workers: int,
+    files: Sequence[str],
+    out: Path,
+    *,
+    side: int,
+    drafted: bool,
 ) -> None:
-    """Write `out` by all processes of a pool, each of which takes as many files as another."""
+    """Write `out` by the workers of a pool, each of which takes as many files as another."""
     np.lib.format.open_memmap(out, "w+", np.uint8, (len(files), 3, side, side)).flush()
-    ends = np.linspace(0, len(files), pool._max_workers + 1).astype(int).tolist()
+    ends = np.linspace(0, len(files), workers + 1).astype(int).tolist()
     parts = [(files[a:b], out, a, side, drafted) for a, b in pairwise(ends)]
     assert sum(pool.map(loop, parts)) == len(files)

@@ -135,6 +135,27 @@ def test_an_archive_is_packed_too(elboroom: Command, photos: Path, tmp_path: Pat
     assert (tmp_path / "photos.npy").read_bytes() == (tmp_path / "photos.zip.npy").read_bytes()
 
 
+def test_a_table_of_pictures_is_packed_too(elboroom: Command, photos: Path, tmp_path: Path):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    names = sorted(photos.glob("train/cat/*"))
+    rows = [{"bytes": name.read_bytes(), "path": name.name} for name in names]
+    table = pa.table({"image": rows, "label": ["a", "b", "c"] * 3, "caption": ["x"] * 9})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    out = tmp_path / "out.npy"
+    outcome = elboroom("pack", tmp_path / "t.parquet", out, "--size", "8", "--unused", "caption")
+    assert outcome.out.startswith("note: left out the columns caption\npacked 9 images of 3 × 8")
+    same(
+        load_data(DataConfig(str(out))),
+        load_data(DataConfig(str(tmp_path / "t.parquet"), size="8")),
+    )
+
+
+def test_a_folder_has_no_columns_to_leave_out(elboroom: Command, photos: Path, tmp_path: Path):
+    outcome = elboroom("pack", photos, tmp_path / "o.npy", "--size", "8", "--unused", "caption")
+    assert error(outcome, 2)[0] == "photos has no array caption to leave unused"
+
+
 @pytest.mark.parametrize("colours", [(), (0,), (8,), (2, 5)])
 def test_grey_pictures_have_one_channel_unless_one_has_colours(
     elboroom: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, colours: tuple[int, ...]

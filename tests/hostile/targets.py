@@ -175,7 +175,7 @@ def _seeds_of_tables() -> dict[str, bytes]:
 
     import elboroom.data.formats.table_pictures  # noqa: F401  # else the first read would load it
 
-    picture = pa.array([{"bytes": _png("L"), "path": f"{n}.png"} for n in range(3)])
+    picture = pa.array([{"bytes": _picture("L"), "path": f"{n}.png"} for n in range(3)])
     pictures = pa.table({"image": picture, "label": ["a", "b", "a"]})
     lists = pa.table({"x": pa.array(GREY.tolist()), "label": [0, 1]})
     numbers = pa.table({"a": [1.0, 2.0, None], "b": [1, 2, 3]})

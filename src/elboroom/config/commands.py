@@ -248,7 +248,7 @@ class PackConfig:
     """Options of packing: the pictures, the file, and the way from one to the other."""
 
     source: Annotated[Positional[str], arg(metavar="SOURCE")]
-    """The pictures: a folder or an archive of them, as --data of `elboroom train` takes it."""
+    """The pictures: a folder, an archive or a table of them, as --data of `elboroom train` is."""
     out: Annotated[Positional[Path], arg(metavar="OUT.npy")]
     """The .npy to write; an existing file is never overwritten."""
     size: SizeOption = DataConfig.size
@@ -256,6 +256,8 @@ class PackConfig:
     colour: ColourOption = DataConfig.colour
     background: BackgroundOption = DataConfig.background
     broken: BrokenOption = DataConfig.broken
+    unused: tuple[str, ...] = ()
+    """Columns of a table that are left out; any other without a use is an error."""
 
     def __post_init__(self) -> None:
         _require_suffix(self.out, ".npy")
@@ -272,6 +274,7 @@ class PackConfig:
             colour=self.colour,
             background=self.background,
             broken=self.broken,
+            unused=self.unused,
         )
 
 

@@ -13,7 +13,6 @@ from elboroom.data.source import rows_at_once
 from elboroom.runs.atomic import NewFile, new_file
 
 _HEADER = 128  # bytes, which numpy writes for pictures, however many there are
-Shape = tuple[int, int, int]
 
 
 class ArrayFile:
@@ -25,8 +24,8 @@ class ArrayFile:
 
     def __init__(self, file: NewFile) -> None:
         self._file, self._digest = file, hashlib.sha256()
-        self._rows, self._event_shape = 0, (0, 0, 0)
-        self._waiting = list[np.ndarray]()
+        self._rows, self._waiting = 0, list[np.ndarray]()
+        self._event_shape: tuple[int, ...] = (0, 0, 0)
 
     def add(self, values: np.ndarray) -> None:
         """Add a picture (C, H, W) of the same height and width after the others.
@@ -89,7 +88,7 @@ class ArrayFile:
         self._file.write(_HEADER + start * math.prod(self._event_shape), content)
         return content
 
-    def _read(self, start: int, most: int, event_shape: Shape) -> np.ndarray:
+    def _read(self, start: int, most: int, event_shape: tuple[int, ...]) -> np.ndarray:
         """Read up to `most` rows of some shape from row `start` on."""
         size, count = math.prod(event_shape), min(most, self._rows - start)
         content = self._file.read(_HEADER + start * size, count * size)

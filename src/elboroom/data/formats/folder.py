@@ -8,6 +8,7 @@ import numpy as np
 from elboroom.config import DataConfig
 from elboroom.data.formats.errors import require_fit
 from elboroom.data.formats.gathered import Pictures, gather
+from elboroom.data.formats.names import AbsentArraysError
 from elboroom.data.formats.picture_set import open_pictures
 from elboroom.data.formats.values import require_scale_of_pictures
 from elboroom.data.source import Source, SourcePart
@@ -37,7 +38,10 @@ def open_folder(path: Path, config: DataConfig) -> AbstractContextManager[Pictur
 
     Raises:
         DataError: if there are no pictures, or it is a run.
+        AbsentArraysError: if the options leave arrays out, of which pictures have none.
     """
+    if config.unused:
+        raise AbsentArraysError(path.name, config.unused, [])
     if (path / "config.toml").is_file():
         raise _run_error(path)
     return open_pictures(path, config.memory)

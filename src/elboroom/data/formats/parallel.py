@@ -8,11 +8,12 @@ from functools import cache
 from itertools import islice
 from typing import TypeVar
 
-_MOST_WORKERS = 16  # threads beyond it wait for the interpreter
+_MOST_WORKERS = 8  # threads beyond them wait for the interpreter
 _TOGETHER = 4  # items that a thread takes at once, as taking one costs some 20 µs
 _AHEAD = 2  # times as many, for each thread, that may wait to be yielded
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -35,10 +36,6 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
             future.cancel()
 
 
-def _each(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
-    return [function(item) for item in items]
-
-
 @cache
 def _pool(workers: int, process: int) -> ThreadPoolExecutor:
     """Return the threads of a process, which live as long as it does.
@@ -46,3 +43,7 @@ def _pool(workers: int, process: int) -> ThreadPoolExecutor:
     An error may keep an iterator alive, and threads of its own with it.
     """
     return ThreadPoolExecutor(workers)
+
+
+def _each(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+    return [function(item) for item in items]

@@ -44,10 +44,7 @@ def read_table(path: Path, config: DataConfig) -> Source:
     """
     parts, columns = _opened(path, config)
     read = _read_values if columns.pictures is None else _read_pictures
-    source = read(path, parts, columns, config)
-    left_out = [*config.unused, *columns.left_out]
-    notes = [f"left out the columns {joined(left_out)}"] if left_out else []
-    return replace(source, notes=(*notes, *source.notes))
+    return read(path, parts, columns, config)
 
 
 @contextmanager
@@ -102,7 +99,8 @@ def _read_values(
     if columns.classes is not None and given:
         found["class_names"] = class_names(columns.classes, given)
     source = source_of(name, found, replace(config, unused=()))
-    return replace(source, columns=columns.names, uses=_uses(columns, source))
+    notes = (*columns.notes, *source.notes)
+    return replace(source, columns=columns.names, uses=_uses(columns, source), notes=notes)
 
 
 def _read(path: Path, table: Table, columns: Columns, memory: float) -> dict[str, np.ndarray]:

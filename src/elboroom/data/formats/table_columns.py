@@ -87,8 +87,13 @@ class Columns:
             labels,
             classes.get(labels or ""),
             groups,
-            (*unused, *index),
+            (*config.unused, *unused, *index),
         )
+
+    @property
+    def notes(self) -> list[str]:
+        """The columns that are left out, in a phrase, if there are any."""
+        return [f"left out the columns {joined(self.left_out)}"] if self.left_out else []
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ class TablePictures:
 
     def notes(self) -> list[str]:
         """Return what the user should know of the table, in short phrases."""
-        return [*self._notes, *self.layout.notes()]
+        return [*self._columns.notes, *self._notes, *self.layout.notes()]
 
     def with_groups(self, source: Source) -> Source:
         """Return the source of these pictures with the groups of the training rows, if any.
