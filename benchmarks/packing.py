@@ -20,7 +20,7 @@ from benchmarks.results import Row
 from benchmarks.runners.pillow_loop import in_processes
 from elboroom.cli.main import main
 
-_PICTURES, _QUICK_PICTURES, _REPEATS = 10_000, 300, 5
+_PICTURES, _QUICK_PICTURES, _REPEATS = 10_000, 300, 3
 _FROM, _TO = 256, 64
 _DISTINCT = 500  # pictures; the others are copies, which take as long to decode
 

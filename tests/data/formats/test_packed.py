@@ -44,6 +44,7 @@ def test_parts_classes_and_names_are_those_of_the_rows(tmp_path: Path, memory: f
     source = read_data(saved(tmp_path), DataConfig(memory=memory))
     assert source.classes == ROWS.classes
     assert source.mapped == (memory == 0)
+    assert source.uses == "my.npy as images, my.rows.npz as their parts, classes, files"
     assert [part.origin for part in source.parts] == ["train", "validation", "test"]
     for part, place in zip(source.parts, (slice(6), slice(6, 8), slice(8, 12)), strict=True):
         np.testing.assert_array_equal(part.images, IMAGES[place])
@@ -70,6 +71,8 @@ def test_one_part_is_split_as_any_array(tmp_path: Path):
     data = load_data(DataConfig(str(saved(tmp_path, part=one, label=None, class_names=None))))
     expected = load_data(DataConfig(str(plain)))
     assert data.test.origin == ""
+    assert data.reading is not None
+    assert data.reading.uses == "my.npy as images, my.rows.npz as their files"
     assert data.train.labels is None
     np.testing.assert_array_equal(data.test.numbers, expected.test.numbers)
     np.testing.assert_array_equal(data.test.x, expected.test.x)

@@ -36,7 +36,7 @@ def read_packed(path: Path, config: DataConfig) -> Source:
         raise AbsentArraysError(path.name, config.unused, ["images"])
     _require_pictures(path, images)
     rows = read_rows(path, len(images))
-    source = _source(path.name, images, rows)
+    source = _source(path, images, rows)
     require_scale_of_pictures(
         path.name, {part: images[place] for part, place in rows.places.items()}, None, config
     )
@@ -61,7 +61,7 @@ def _require_pictures(path: Path, images: np.ndarray) -> None:
         raise not_of(path, f"{path.name} is {found}; expected uint8 of shape (N, C, H, W)")
 
 
-def _source(name: str, images: np.ndarray, rows: PackedRows) -> Source:
+def _source(path: Path, images: np.ndarray, rows: PackedRows) -> Source:
     parts = {
         part: SourcePart(
             images[place],
@@ -72,14 +72,21 @@ def _source(name: str, images: np.ndarray, rows: PackedRows) -> Source:
         for part, place in rows.places.items()
     }
     return Source(
-        name=name,
+        name=path.name,
         train=parts["train"],
         validation=parts.get("validation"),
         test=parts.get("test"),
         classes=rows.classes,
         white=255.0,
         mapped=isinstance(images, np.memmap),
+        uses=f"{path.name} as images, {rows_file(path).name} as their {_beside(rows)}",
     )
+
+
+def _beside(rows: PackedRows) -> str:
+    """Name the facts of the rows that are beside their array."""
+    found = {"parts": len(rows.parts) > 1, "classes": rows.classes is not None, "files": True}
+    return ", ".join(name for name, is_there in found.items() if is_there)
 
 
 def _require_values(path: Path, source: Source, rows: PackedRows) -> None:
