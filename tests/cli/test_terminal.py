@@ -46,9 +46,15 @@ def test_paths_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().out == path + "\n"
 
 
-def training_shown(*metrics: EpochMetrics, is_terminal: bool = False, quiet: bool = False) -> str:
+def training_shown(
+    *metrics: EpochMetrics,
+    is_terminal: bool = False,
+    quiet: bool = False,
+    values: int | None = None,
+) -> str:
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=140, soft_wrap=True)
-    with terminal.epoch_progress(console, CONFIG, "validation", "images", quiet=quiet) as show:
+    words = CONFIG, "validation", "images"
+    with terminal.epoch_progress(console, *words, quiet=quiet, values=values) as show:
         for m in metrics:
             show(m)
     assert isinstance(console.file, io.StringIO)
@@ -59,6 +65,13 @@ def test_where_there_is_no_terminal_every_epoch_is_a_plain_line():
     assert training_shown(FIRST, LAST) == (
         f"epoch 1/12  {TERMS}\nepoch 12/12  {TERMS}  validation ELBO -150.50\n"
     )
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_grey_levels_have_bits_per_dimension(is_terminal: bool):
+    shown = training_shown(FIRST, LAST, is_terminal=is_terminal, values=100)
+    words = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).split())
+    assert "validation ELBO -150.50, 2.171 bits per dimension" in words
 
 
 def test_plain_lines_are_not_cut_at_the_width_of_a_page():

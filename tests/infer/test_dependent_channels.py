@@ -1,5 +1,6 @@
 """Inference where the channels of a pixel depend on each other, given z."""
 
+import math
 from functools import cache
 
 import pytest
@@ -13,7 +14,7 @@ from elboroom.model.likelihoods import DiscretizedLogisticMixture
 from elboroom.model.vae import VAE
 from tests.support.oracles import assert_mean, assert_rejected
 
-EVENT = (3, 2, 2)
+EVENT = (3, 1, 3)
 LEVELS = torch.arange(256).double() / 255
 
 
@@ -32,24 +33,23 @@ def problem() -> tuple[VAE, Tensor, Tensor, infer.Posterior]:
     x = model.decode(z).sample(generator(5)).detach()
     mask = torch.rand(x.shape, generator=generator(2)) < 0.6
     mask[0], mask[3] = False, True
-    mask[:, :, 1, 1] = False  # a pixel that no row sees
+    mask[:, :, 0, 2] = False  # a pixel that no row sees
     mask[1, :, 0, 0] = torch.tensor([True, False, True])
     return model, x, mask, infer.grid(model, x, mask, generator=generator())
 
 
 def test_the_grid_integrates_unseen_channels_out():
     model, x, mask, exact = problem()
-    z = torch.linspace(-8, 8, 4_001).double()
-    x = x.masked_fill(~mask, torch.nan)
-    table = [model.log_joint(x, z[k, None, None].expand(4, 1), mask) for k in range(0, 4_001, 10)]
-    expected = torch.stack(table).logsumexp(0) + torch.tensor(16 / 400).double().log()
+    z = torch.linspace(-8, 8, 401).double().view(-1, 1, 1).expand(-1, 4, -1)
+    table = model.log_joint(x.masked_fill(~mask, torch.nan), z, mask)
+    expected = table.logsumexp(0) + math.log(16 / 400)
     torch.testing.assert_close(exact.log_evidence, expected.detach(), atol=1e-3, rtol=0)
 
 
 def test_the_target_decodes_the_pixels_of_seen_channels_alone():
     model, x, mask, _ = problem()
     target = Target.of(model, x, mask)
-    assert target.x.shape == (4, 3, 3, 1)
+    assert target.x.shape == (4, 3, 2, 1)
     z = torch.randn(5, 4, 1, generator=generator()).double()
     torch.testing.assert_close(target.log_joint(z), model.log_joint(x, z, mask))
     whole = Target.of(model, x, None)
@@ -69,13 +69,13 @@ def test_fits_lie_below_the_evidence_and_near_it(fit: str):
 
 def test_samplers_find_the_posterior():
     model, x, mask, exact = problem()
-    resampled = infer.sir(model, x, mask, particles=5_000, widen=1.5, generator=generator())
+    resampled = infer.sir(model, x, mask, particles=2_000, widen=1.5, generator=generator())
     torch.testing.assert_close(resampled.log_evidence, exact.log_evidence, atol=0.1, rtol=0)
     walk = infer.metropolis_within_gibbs(
-        model, x, mask, generator=generator(), chains=40, sweeps=100, burn_in=20
+        model, x, mask, generator=generator(), chains=30, sweeps=40, burn_in=10
     )
     assert_mean(walk.draws.mean(0), exact.mean, errors=5)
-    chains = infer.hmc(model, x, mask, generator=generator(), chains=16, warmup=40, draws=60)
+    chains = infer.hmc(model, x, mask, generator=generator(), chains=16, warmup=20, draws=30)
     assert_mean(chains.draws.mean(0), exact.mean, errors=6)
 
 
@@ -91,9 +91,9 @@ def conditional_mean(model: VAE, x: Tensor, exact: infer.Posterior) -> Tensor:
 
 def test_a_completion_follows_the_seen_channels_of_the_same_pixel():
     model, x, mask, exact = problem()
-    found = infer.complete(model, x, mask, exact, draws=4_000, generator=generator())
+    found = infer.complete(model, x, mask, exact, draws=2_000, generator=generator())
     expected = conditional_mean(model, x, exact)
-    torch.testing.assert_close(found.mean[1, 1, 0, 0], expected, atol=0.01, rtol=0)
+    torch.testing.assert_close(found.mean[1, 1, 0, 0], expected, atol=0.03, rtol=0)
     assert_mean(found.draws[:, 1, 1, 0, 0], expected)
     apart = model.decode(exact.sample(400)).mean[:, 1, 1, 0, 0].mean().detach()
     assert_rejected(lambda: assert_mean(found.draws[:, 1, 1, 0, 0], apart))
@@ -103,6 +103,6 @@ def test_a_completion_follows_the_seen_channels_of_the_same_pixel():
 def test_withheld_channels_are_scored_given_the_seen_ones(score):
     model, x, mask, exact = problem()
     expected = score(model, x, mask, exact, generator=generator()).log_prob
-    fit = infer.sir(model, x, mask, particles=4_000, widen=1.5, generator=generator())
-    found = score(model, x, mask, fit, generator=generator(), draws=4_000)
-    torch.testing.assert_close(found.log_prob, expected, atol=0.1, rtol=0)
+    fit = infer.sir(model, x, mask, particles=1_000, widen=1.5, generator=generator())
+    found = score(model, x, mask, fit, generator=generator(), draws=500)
+    assert ((found.log_prob - expected).abs() < 4.5 * found.standard_error + 0.01).all()

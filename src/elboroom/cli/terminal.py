@@ -16,6 +16,7 @@ from rich.progress import (
 from rich.table import Column
 
 from elboroom.config import TrainConfig
+from elboroom.model.bounds import bits_per_dimension
 from elboroom.training.state import EpochMetrics
 
 
@@ -45,7 +46,13 @@ def counting(total: int, nouns: str, *, quiet: bool) -> Iterator[Callable[[float
 
 @contextmanager
 def epoch_progress(
-    console: Console, config: TrainConfig, part: str, nouns: str, *, quiet: bool
+    console: Console,
+    config: TrainConfig,
+    part: str,
+    nouns: str,
+    *,
+    quiet: bool,
+    values: int | None = None,
 ) -> Iterator[Callable[[EpochMetrics], None]]:
     """Show training: a bar on a terminal, else one line per epoch.
 
@@ -55,6 +62,7 @@ def epoch_progress(
         part: name of the held-out part.
         nouns: the word for several rows of the data.
         quiet: show nothing.
+        values: the number of values of a row; None if bits per dimension are not shown.
 
     Yields:
         A function to call with the metrics of each epoch.
@@ -67,10 +75,10 @@ def epoch_progress(
         metrics_column = TextColumn(text, table_column=Column(no_wrap=False))
         with _bar(console, metrics_column) as bar:
             task = bar.add_task("epoch", total=config.resolved_epochs, metrics="", held_out="")
-            yield lambda metrics: _update(bar, task, metrics, part, nouns)
+            yield lambda metrics: _update(bar, task, metrics, part, nouns, values)
     else:
         yield lambda metrics: console.print(
-            _line(metrics, config.resolved_epochs, part, nouns), highlight=False
+            _line(metrics, config.resolved_epochs, part, nouns, values), highlight=False
         )
 
 
@@ -87,16 +95,18 @@ def _bar(
     return Progress(*columns, console=console, disable=disable, transient=transient)
 
 
-def _update(bar: Progress, task: TaskID, metrics: EpochMetrics, part: str, nouns: str) -> None:
+def _update(
+    bar: Progress, task: TaskID, metrics: EpochMetrics, part: str, nouns: str, values: int | None
+) -> None:
     bar.update(task, completed=metrics.epoch, metrics=_terms(metrics, nouns))
     if metrics.held_out_elbo is not None:
-        bar.update(task, held_out=_held_out(metrics.held_out_elbo, part))
+        bar.update(task, held_out=_held_out(metrics.held_out_elbo, part, values))
 
 
-def _line(metrics: EpochMetrics, epochs: int, part: str, nouns: str) -> str:
+def _line(metrics: EpochMetrics, epochs: int, part: str, nouns: str, values: int | None) -> str:
     held_out = metrics.held_out_elbo
     return f"epoch {metrics.epoch}/{epochs}  {_terms(metrics, nouns)}" + (
-        "" if held_out is None else _held_out(held_out, part)
+        "" if held_out is None else _held_out(held_out, part, values)
     )
 
 
@@ -108,5 +118,10 @@ def _terms(metrics: EpochMetrics, nouns: str) -> str:
     )
 
 
-def _held_out(elbo: float, part: str) -> str:
-    return f"  {part} ELBO {elbo:.2f}"
+def _held_out(elbo: float, part: str, values: int | None) -> str:
+    return f"  {part} ELBO {elbo:.2f}{in_bits(elbo, values)}"
+
+
+def in_bits(elbo: float, values: int | None) -> str:
+    """Write an ELBO in bits per dimension, after its nats; nothing without a number of values."""
+    return "" if values is None else f", {bits_per_dimension(elbo, values):.3f} bits per dimension"

@@ -1,5 +1,6 @@
 """`elboroom train`. It imports only what training needs, so that it starts sooner."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -7,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from elboroom.cli.signals import Interrupted, Stop, interruptible
-from elboroom.cli.terminal import epoch_progress, plain_console
+from elboroom.cli.terminal import epoch_progress, in_bits, plain_console
 from elboroom.config import Config
 from elboroom.data import Dataset, load_data, noun
 from elboroom.data.summary import notes, summary
@@ -65,7 +66,7 @@ def train(
     early = state.step < last_step and out_of_patience(state.history, run.config.train)
     finished = early or state.step == last_step
     if not quiet:
-        message = _closing_message(run, state, data.held_out[0], finished=finished, early=early)
+        message = _closing_message(run, state, data, finished=finished, early=early)
         plain_console(stderr=True).print(message)
     return 0 if finished else stop.exit_code
 
@@ -75,7 +76,8 @@ def _train(
 ) -> None:
     """Train until the last step or a signal, and save the run."""
     console, held_out = plain_console(stderr=True), data.held_out[0]
-    with epoch_progress(console, run.config.train, held_out, data.nouns, quiet=quiet) as show:
+    words = run.config.train, held_out, data.nouns
+    with epoch_progress(console, *words, quiet=quiet, values=_values_in_bits(run, data)) as show:
         try:
             train_and_save(
                 run,
@@ -99,7 +101,7 @@ def explain(config: Config) -> None:
     plain_console().print("\n".join(_summary(data, config, resolved)))
     for part in data.parts.values():
         require_support(likelihood_class(resolved.model), part, data.identity.source)
-    machine = explained(found.model.decoder, data.train, resolved.train, resolved.objective)
+    machine = explained(found.model, data.train, resolved.train, resolved.objective)
     reasons = found.reasons | machine
     for choice, reason in reasons.items():
         plain_console().print(f"{choice}: {reason}")
@@ -161,9 +163,10 @@ def _other_options(path: Path) -> UsageError:
 
 
 def _closing_message(
-    run: Run, state: TrainState, held_out: str, *, finished: bool, early: bool
+    run: Run, state: TrainState, data: Dataset, *, finished: bool, early: bool
 ) -> str:
     """Report how training ended, and the next command to run."""
+    held_out = data.held_out[0]
     trust = ["--trust"] if run.config.model.has_own_network else []
     if not finished:
         return (
@@ -173,19 +176,30 @@ def _closing_message(
     best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
         f"{_early_end(run, state, held_out) if early else ''}"
-        f"trained: {_last_elbo(state, held_out, run)}; the run is in {run.path}\n"
+        f"trained: {_last_elbo(state, data, run)}; the run is in {run.path}\n"
         f"next: {command('report', run.path, *trust)}{best}"
     )
 
 
-def _last_elbo(state: TrainState, held_out: str, run: Run) -> str:
+def _last_elbo(state: TrainState, data: Dataset, run: Run) -> str:
     """Report the ELBO of the final weights, or that the metrics of the last epoch are lost."""
     if not any(m.step == state.step for m in state.history):
         return f"step {state.step:,}, whose metrics are lost"
     final = final_epoch(state.history, run.config.train)
     assert final is not None
+    assert final.held_out_elbo is not None
     kept = f", the weights of epoch {final.epoch}" if final.step < state.step else ""
-    return f"{held_out} ELBO {final.held_out_elbo:.2f} nats per {noun(run.event_shape)}{kept}"
+    elbo, bits = final.held_out_elbo, in_bits(final.held_out_elbo, _values_in_bits(run, data))
+    return f"{data.held_out[0]} ELBO {elbo:.2f} nats per {noun(run.event_shape)}{bits}{kept}"
+
+
+def _values_in_bits(run: Run, data: Dataset) -> int | None:
+    """Return the number of values of a row; None if its bits per value are not known.
+
+    They are not for a density, and not where values are missing.
+    """
+    discrete = likelihood_class(run.config.model).in_bits
+    return math.prod(data.event_shape) if discrete and not data.train.missing else None
 
 
 def _early_end(run: Run, state: TrainState, held_out: str) -> str:

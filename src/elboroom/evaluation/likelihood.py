@@ -17,7 +17,7 @@ from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.evaluation.latent_usage import Information
 from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
-from elboroom.model.bounds import iwae
+from elboroom.model.bounds import bits_per_dimension, iwae
 from elboroom.model.decoding import decoded_at_a_time
 from elboroom.model.fingerprint import fingerprint
 from elboroom.model.likelihoods import require_support
@@ -249,8 +249,7 @@ def _rounding(iwae: Tensor, model: VAE, part: Part, k: int, seed: int) -> Estima
 
 def _bits(iwae: Tensor, known: Tensor) -> Tensor:
     """Compute bits per known pixel, (N,); NaN where an image has none."""
-    bits = -iwae / (known * math.log(2))
-    return bits.masked_fill(known == 0, math.nan)
+    return bits_per_dimension(iwae, known).masked_fill(known == 0, math.nan)
 
 
 def _known_pixels(part: Part) -> Tensor:

@@ -1,9 +1,12 @@
 """Lower bounds of log p(x), computed from `log_weights`, (K, ...) → (...)."""
 
 import math
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
+
+_T = TypeVar("_T", float, Tensor)
 
 
 def elbo(log_weights: Tensor) -> Tensor:
@@ -30,3 +33,8 @@ def renyi(log_weights: Tensor, alpha: float) -> Tensor:
         return elbo(log_weights)
     # L_α = 1/(1 − α) log 1/K Σ_k w_k^(1 − α)
     return iwae((1 - alpha) * log_weights) / (1 - alpha)
+
+
+def bits_per_dimension(log_prob: _T, values: int | Tensor) -> _T:
+    """Convert log p in nats of an event with so many values to bits per value."""
+    return cast(_T, -log_prob / (values * math.log(2)))

@@ -48,6 +48,8 @@ class EvaluationSummary:
         unit: unit of the estimates.
         kl_sampled: True if the KL divergence was estimated from samples.
         images: number of images or rows; 0 in evaluations that do not state it.
+        bits_per_dimension: mean and standard error, by the importance-weighted bound; None for a
+            density.
     """
 
     step: int
@@ -56,15 +58,18 @@ class EvaluationSummary:
     unit: str
     kl_sampled: bool
     images: int = 0
+    bits_per_dimension: dict[str, float | None] | None = None
 
     @property
     def rows(self) -> list[tuple[str, str]]:
         """The label and the estimate of each quantity."""
         reason = f"one {self.unit.split()[-1]}" if self.images == 1 else None
-        return [
-            (label(name, self.k, self.kl_sampled), str(Estimate.read(estimate, reason)))
-            for name, estimate in self.estimates.items()
-        ]
+        rows = {label(name, self.k, self.kl_sampled): e for name, e in self.estimates.items()}
+        found = [(name, str(Estimate.read(each, reason))) for name, each in rows.items()]
+        if self.bits_per_dimension is None:
+            return found
+        bits = format(Estimate.read(self.bits_per_dimension, reason), ".3f")
+        return [*found, ("bits per dimension", bits)]
 
 
 def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:

@@ -169,9 +169,9 @@ def test_training_falls_back_to_uncompiled_steps_if_the_compiler_fails(
 def test_what_compiling_saves(digits: Dataset, device: str, per_pixel: float, per_step: float):
     config = replace(CONFIG, epochs=1_000)  # of 3 steps, which decode 50 · 64 images of 784 pixels
     options = digits.train, config, MANY, torch.device(device)
-    found = seconds_saved(new_model(digits).decoder, *options)
+    found = seconds_saved(new_model(digits), *options)
     assert found == pytest.approx(3_000 * (per_pixel * 50 * 64 * 784 + per_step))
-    found = seconds_saved(ManyValues(), *options)
+    found = seconds_saved(new_model(digits).fixed(ManyValues()), *options)
     assert found == pytest.approx(3_000 * (per_pixel * 50 * 64 * 10_000 + per_step))
 
 
@@ -185,10 +185,10 @@ def test_auto_compiles_runs_that_gain_enough(
     monkeypatch.setattr(
         "elboroom.training.speed.compilation.shutil.which", lambda name: f"/usr/bin/{name}"
     )
-    config, decoder = replace(CONFIG, epochs=epochs), new_model(digits).decoder
-    assert is_compiled(decoder, digits.train, config, objective, CPU) == compiled
-    assert not is_compiled(decoder, digits.train, replace(config, compile="off"), objective, CPU)
-    assert is_compiled(decoder, digits.train, replace(config, compile="on"), objective, CPU)
+    config, model = replace(CONFIG, epochs=epochs), new_model(digits)
+    assert is_compiled(model, digits.train, config, objective, CPU) == compiled
+    assert not is_compiled(model, digits.train, replace(config, compile="off"), objective, CPU)
+    assert is_compiled(model, digits.train, replace(config, compile="on"), objective, CPU)
 
 
 def test_without_a_compiler_auto_trains_and_on_says_what_is_missing(

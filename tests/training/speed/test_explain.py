@@ -11,7 +11,7 @@ from elboroom import Dataset
 from elboroom.config import DataConfig, ModelConfig, ObjectiveConfig, TrainConfig
 from elboroom.data import Part, load_data
 from elboroom.data.binarisation import Binarisation
-from elboroom.model.networks import NETWORK_KINDS
+from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.training.loop import ELBO
 from elboroom.training.speed.explain import explain
@@ -19,7 +19,7 @@ from elboroom.training.speed.threads import restore_thread_count
 from tests.support.command import Command
 
 FREE = TrainConfig()
-DECODER = NETWORK_KINDS["mlp"].decoder(ModelConfig(), (1, 28, 28), stream(0, "weights"))
+MODEL = VAE.from_config(ModelConfig(), (1, 28, 28), generator=stream(0, "weights"))
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, bfloat16: bool = False) -> None:
@@ -37,7 +37,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, bfloat16: bo
 def test_a_processor_without_bfloat16(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch)
     torch.set_num_threads(4)
-    assert explain(DECODER, mnist.train, FREE, ELBO) == {
+    assert explain(MODEL, mnist.train, FREE, ELBO) == {
         "device": "cpu: PyTorch finds no CUDA device",
         "matrix products": "float32: cpu multiplies bfloat16 only by converting to float32; "
         "weights and sums stay float32",
@@ -50,19 +50,19 @@ def test_a_processor_without_bfloat16(mnist: Dataset, monkeypatch: pytest.Monkey
 
 def test_tables_have_rows(monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch)
-    found = explain(DECODER, Part(torch.zeros(40, 784), None), FREE, ELBO)["data"]
+    found = explain(MODEL, Part(torch.zeros(40, 784), None), FREE, ELBO)["data"]
     assert found == "40 rows as float32, 122.5 KiB, all on cpu"
 
 
 def test_a_processor_with_bfloat16(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch, bfloat16=True)
-    found = explain(DECODER, mnist.train, FREE, ELBO)["matrix products"]
+    found = explain(MODEL, mnist.train, FREE, ELBO)["matrix products"]
     assert found.startswith("bfloat16: cpu multiplies bfloat16 natively")
 
 
 def test_a_card(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch, cuda=True, bfloat16=True)
-    found = explain(DECODER, replace(mnist.train, binarisation=Binarisation("dynamic")), FREE, ELBO)
+    found = explain(MODEL, replace(mnist.train, binarisation=Binarisation("dynamic")), FREE, ELBO)
     assert found["device"] == "cuda (A100): PyTorch finds a CUDA device"
     assert found["matrix products"].startswith("bfloat16: cuda")
     assert found["threads"] == f"{torch.get_num_threads()}, the number that PyTorch chose"
@@ -73,7 +73,7 @@ def test_a_card(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
 def test_what_was_asked_for(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch, bfloat16=True)
     found = explain(
-        DECODER, mnist.train, TrainConfig(device="cpu", precision="fp32", threads=3), ELBO
+        MODEL, mnist.train, TrainConfig(device="cpu", precision="fp32", threads=3), ELBO
     )
     assert found["device"] == "cpu, as requested"
     assert found["matrix products"] == "float32, as requested"
@@ -84,12 +84,12 @@ def test_networks_that_are_worth_compiling(mnist: Dataset, monkeypatch: pytest.M
     machine(monkeypatch)
     config, iwae = TrainConfig(epochs=100, batch_size=100), ObjectiveConfig("iwae", k=50)
     # 100 epochs of 600 steps of 100 · 50 · 784 pixels at 1.3 ns, less 0.4 ms a step
-    assert explain(DECODER, mnist.train, config, iwae)["networks"] == (
+    assert explain(MODEL, mnist.train, config, iwae)["networks"] == (
         "compiled, which saves about 282 s in 100 epochs, by measurements on two cores with AVX-512"
     )
-    forbidden = explain(DECODER, mnist.train, replace(config, compile="off"), iwae)
+    forbidden = explain(MODEL, mnist.train, replace(config, compile="off"), iwae)
     assert forbidden["networks"] == "uncompiled, as requested"
-    wanted = explain(DECODER, mnist.train, replace(config, compile="on"), ELBO)
+    wanted = explain(MODEL, mnist.train, replace(config, compile="on"), ELBO)
     assert wanted["networks"] == "compiled, as requested"
 
 
@@ -97,7 +97,7 @@ def test_a_machine_without_a_compiler(mnist: Dataset, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     config, iwae = TrainConfig(epochs=100, device="cpu"), ObjectiveConfig("iwae", k=50)
-    found = explain(DECODER, mnist.train, config, iwae)["networks"]
+    found = explain(MODEL, mnist.train, config, iwae)["networks"]
     assert found.startswith("uncompiled: there is no C++ compiler ")
 
 
@@ -133,6 +133,6 @@ def test_images_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     np.save(tmp_path / "x.npy", np.arange(800, dtype=np.uint8).reshape(50, 4, 4))
     part = load_data(DataConfig(source=str(tmp_path / "x.npy"), memory=0.0)).train
     machine(monkeypatch, cuda=True, bfloat16=True)
-    found = explain(DECODER, part, FREE, ELBO)
+    found = explain(MODEL, part, FREE, ELBO)
     assert found["steps"] == "run one by one: a CUDA graph cannot read from disk"
     assert found["data"] == "45 images on disk, too large for --memory, read in batches"

@@ -41,7 +41,7 @@ class DiscretizedLogistic(Likelihood):
 
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats of x (B, *event), (..., B)."""
-        return total(levels.log_mass(self._edges(x, mask), self.scale), x, mask)
+        return total(levels.log_mass(seen(x, mask), self.location, self.scale, mask), x, mask)
 
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats of B events under each of G parameters, (G, B).
@@ -55,11 +55,9 @@ class DiscretizedLogistic(Likelihood):
 
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute ∂ log p(x_seen | z) by the location, (..., B, *event)."""
-        return seen(levels.slopes(self._edges(x, mask), self.scale)[0], mask)
+        found = levels.mass(seen(x, mask), self.location, self.scale, mask)
+        return seen(found.by_location, mask)
 
     def information(self, mask: Tensor | None = None) -> Tensor:
         """Compute the Fisher information of seen pixels on the location, (..., B, *event)."""
         return seen(levels.information(self.location, self.scale)[0], mask)
-
-    def _edges(self, x: Tensor, mask: Tensor | None) -> levels.Edges:
-        return levels.Edges.of(seen(x, mask), self.location, self.scale, mask)

@@ -61,8 +61,7 @@ class DiscretizedLogisticMixture(Likelihood):
 
     def __post_init__(self) -> None:
         sizes = tuple(self.parameter.shape[-1 - self.site_axes :])
-        each, rest = divmod(sizes[0], self.components) if len(sizes) > self.site_axes else (0, 0)
-        if rest or each < 3 or not self._takes_channels((each - 1) / 2):
+        if len(sizes) <= self.site_axes or not self._takes(*divmod(sizes[0], self.components)):
             raise UsageError(
                 f"the decoder's output {tuple(self.parameter.shape)} is no parameter of a mixture",
                 why=f"expected (..., {self.components} (1 + 2 C), H, W) for pictures (C, H, W), or "
@@ -71,8 +70,9 @@ class DiscretizedLogisticMixture(Likelihood):
             )
 
     @staticmethod
-    def _takes_channels(count: float) -> bool:
-        return count.is_integer()
+    def _takes(each: int, rest: int) -> bool:
+        """Return whether 1 + 2 C entries for each component, and some more, are a parameter."""
+        return rest == 0 and each >= 3 and each % 2 == 1
 
     @classmethod
     def for_events(cls, event_shape: tuple[int, ...]) -> type[Likelihood]:
@@ -139,7 +139,7 @@ class DiscretizedLogisticMixture(Likelihood):
             first = torch.arange(channels, device=needed.device) * needed[0].numel()
             return (first[:, None] + sites).view(shape)
 
-        (entries,) = cls.parameter_shape((len(needed), 0))[:1]
+        entries = cls.components * (1 + 2 * len(needed))
         return cls._without_channels(indices(len(needed))), indices(entries)
 
     @staticmethod
@@ -161,13 +161,14 @@ class DiscretizedLogisticMixture(Likelihood):
         log_weights, locations, scales = self._components
         axis = -1 - self.site_axes
         u = uniforms(log_weights.narrow(axis, 0, 1).shape, log_weights, generator)
+        # The last cumulated weight is 1 but for rounding.
         below = (log_weights.exp().cumsum(axis) < u).sum(axis, keepdim=True)
         chosen = self._per_channel(below.clamp(max=self.components - 1))
         chosen = chosen.expand_as(locations.narrow(axis - 1, 0, 1))
-        picked = (
-            values.gather(axis - 1, chosen).squeeze(axis - 1) for values in (locations, scales)
+        location, scale = (
+            v.gather(axis - 1, chosen).squeeze(axis - 1) for v in (locations, scales)
         )
-        return self._without_channels(levels.draw(*picked, generator))
+        return self._without_channels(levels.draw(location, scale, generator))
 
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats of x (B, *event), (..., B)."""
@@ -192,25 +193,25 @@ class DiscretizedLogisticMixture(Likelihood):
         The channels of a pixel go together, so that these do not add up to `log_prob`.
         """
         log_weights, locations, scales = self._components
-        log_mass = levels.log_mass(self._edges(x, mask, locations, scales), scales)
+        x, wide = self._beside_components(x, mask)
+        log_mass = levels.log_mass(x, locations, scales, wide)
         values = (self._per_channel(log_weights) + log_mass).logsumexp(-2 - self.site_axes)
         return seen(self._without_channels(values), mask)
 
     def given(self, x: Tensor, mask: Tensor) -> "DiscretizedLogisticMixture":
         """Return p(x_unseen | z, x_seen): the seen channels of a pixel weigh its components."""
-        logits = self._joint(x, mask)
-        axis = -1 - self.site_axes
-        rest = self.parameter.narrow(
-            axis, self.components, self.parameter.shape[axis] - self.components
-        )
+        logits, axis = self._joint(x, mask), -1 - self.site_axes
+        rest = self.parameter.tensor_split([self.components], axis)[1]
         rest = rest.expand(*logits.shape[:axis], *rest.shape[axis:])
         return type(self)(torch.cat([logits, rest], axis))
 
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute ∂ log p(x_seen | z) by the parameter, (..., B, *parameter)."""
         log_weights, locations, scales = self._components
-        shares = self._joint(x, mask).softmax(-1 - self.site_axes)
-        by_location, by_log_scale = levels.slopes(self._edges(x, mask, locations, scales), scales)
+        x, wide_mask = self._beside_components(x, mask)
+        log_mass, by_location, by_log_scale = levels.mass(x, locations, scales, wide_mask)
+        axis = -1 - self.site_axes
+        shares = (log_weights + log_mass.sum(axis)).softmax(axis)
         # ∂ log Σ_k π_k p_k = Σ_k r_k ∂ log (π_k p_k), with the shares r_k = π_k p_k / Σ_j π_j p_j
         wide = self._per_channel(shares)
         moved = wide * by_location * _HALF_RANGE, wide * by_log_scale * self._log_scale_slope
@@ -261,16 +262,15 @@ class DiscretizedLogisticMixture(Likelihood):
     def _joint(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Compute log π_k + Σ_{c seen} log P(x_c | k), (..., B, K, *sites)."""
         log_weights, locations, scales = self._components
-        log_mass = levels.log_mass(self._edges(x, mask, locations, scales), scales)
+        x, mask = self._beside_components(x, mask)
+        log_mass = levels.log_mass(x, locations, scales, mask)
         return log_weights + log_mass.sum(-1 - self.site_axes)
 
-    def _edges(
-        self, x: Tensor, mask: Tensor | None, locations: Tensor, scales: Tensor
-    ) -> levels.Edges:
+    def _beside_components(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return x, 0 where unseen, and mask in shapes that broadcast to (..., K, C, *sites)."""
         axis = -2 - self.site_axes
-        x = self._with_channels(seen(x, mask)).unsqueeze(axis)
-        mask = None if mask is None else self._with_channels(mask).unsqueeze(axis)
-        return levels.Edges.of(x, locations, scales, mask)
+        wide = None if mask is None else self._with_channels(mask).unsqueeze(axis)
+        return self._with_channels(seen(x, mask)).unsqueeze(axis), wide
 
     def _joined(self, logits: Tensor, shift: Tensor, raw: Tensor) -> Tensor:
         """Join entries in the order of the parameter."""
@@ -311,8 +311,8 @@ class VectorMixture(DiscretizedLogisticMixture):
     site_axes = 1
 
     @staticmethod
-    def _takes_channels(count: float) -> bool:
-        return count == 1
+    def _takes(each: int, rest: int) -> bool:
+        return (each, rest) == (3, 0)
 
     @classmethod
     def _with_channels(cls, values: Tensor) -> Tensor:

@@ -112,7 +112,10 @@ def _some(part: Part) -> Part:
 
 
 def _name(kind: type[Likelihood]) -> str:
-    names = {"GaussianPixels": "independent Gaussians"}
+    names = {
+        "GaussianPixels": "independent Gaussians",
+        "DiscretizedLogisticMixture": "independent pixels with their own means",
+    }
     return names.get(kind.__name__, "independent values with their own means")
 
 

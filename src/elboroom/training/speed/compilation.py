@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
@@ -99,7 +99,7 @@ def why_not_compilable(device: torch.device) -> str | None:
 
 
 def seconds_saved(
-    decoder: nn.Module,
+    model: VAE,
     part: Part,
     config: TrainConfig,
     objective: ObjectiveConfig,
@@ -111,14 +111,14 @@ def seconds_saved(
     an estimate, not a measurement here, so that a resumed run decides as the original one did.
     """
     batch = min(config.resolved_batch_size, len(part))
-    each = decoder_network(decoder).values_outside_products(tuple(part.images.shape[1:]))
+    each = decoder_network(model.decoder).values_outside_products(model.parameter_shape)
     decoded = objective.k * objective.m * batch * each
     per_value, per_step = _SAVED[device.type]
     return config.resolved_epochs * steps_per_epoch(config, part) * (per_value * decoded + per_step)
 
 
 def is_compiled(
-    decoder: nn.Module,
+    model: VAE,
     part: Part,
     config: TrainConfig,
     objective: ObjectiveConfig,
@@ -140,4 +140,4 @@ def is_compiled(
         return config.compile == "on"
     if obstacle is not None:
         return False
-    return seconds_saved(decoder, part, config, objective, device) > _LEAST_GAIN
+    return seconds_saved(model, part, config, objective, device) > _LEAST_GAIN

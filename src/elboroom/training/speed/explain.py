@@ -1,11 +1,12 @@
 """Explanations of the choices that training makes on this machine."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
 from elboroom.device import describe_device, readable, resolve_device, resolve_precision
+from elboroom.model.vae import VAE
 from elboroom.training.speed.compilation import (
     MEASURED_ON,
     is_compiled,
@@ -17,7 +18,7 @@ from elboroom.training.speed.threads import adapts_threads
 
 
 def explain(
-    decoder: nn.Module, part: Part, config: TrainConfig, objective: ObjectiveConfig
+    model: VAE, part: Part, config: TrainConfig, objective: ObjectiveConfig
 ) -> dict[str, str]:
     """Return each choice of `train` for `part` on this machine, with its reason.
 
@@ -26,7 +27,7 @@ def explain(
     """
     device = resolve_device(config.device)
     return machine_choices(config) | {
-        "networks": _networks(decoder, part, config, objective, device),
+        "networks": _networks(model, part, config, objective, device),
         "steps": _steps(part, device),
         "data": _data(part, device),
     }
@@ -74,17 +75,17 @@ def _threads(config: TrainConfig, device: torch.device) -> str:
 
 
 def _networks(
-    decoder: nn.Module,
+    model: VAE,
     part: Part,
     config: TrainConfig,
     objective: ObjectiveConfig,
     device: torch.device,
 ) -> str:
-    compiled = is_compiled(decoder, part, config, objective, device)
+    compiled = is_compiled(model, part, config, objective, device)
     if config.compile != "auto":
         return f"{'compiled' if compiled else 'uncompiled'}, as requested"
     if compiled:
-        saved = seconds_saved(decoder, part, config, objective, device)
+        saved = seconds_saved(model, part, config, objective, device)
         return (
             f"compiled, which saves about {saved:,.0f} s in {config.resolved_epochs:,} epochs, by "
             f"measurements on {MEASURED_ON[device.type]}"

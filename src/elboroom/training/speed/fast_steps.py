@@ -21,7 +21,7 @@ def fastest_step(step: Step, config: TrainConfig) -> FastStep:
     """
     device, batch_size = step.noise.device, min(config.resolved_batch_size, len(step.part))
     best = step
-    if is_compiled(step.model.decoder, step.part, config, step.objective, device):
+    if is_compiled(step.model, step.part, config, step.objective, device):
         best = _compiled_or_plain(step, batch_size)
     if uses_cuda_graph(step.part, device):
         return CudaGraphStep(best, batch_size)
