@@ -34,10 +34,14 @@ def describe_device(device: torch.device) -> str:
 
 
 def prepare(config: TrainConfig) -> tuple[torch.device, torch.dtype]:
-    """Set threads and memory for training; return the device and the type of matrix products."""
+    """Set threads, memory and kernels; return the device and the type of matrix products."""
     if config.threads != "auto":
         torch.set_num_threads(config.threads)
     device = resolve_device(config.device)
     if device.type == "cpu":
         keep_freed_memory()
+    if device.type == "cuda":
+        # Otherwise the gradients of convolutions are added up in any order, and a resumed run would
+        # not end at the same bits.
+        torch.backends.cudnn.deterministic = True
     return device, resolve_precision(config.precision, device)

@@ -360,3 +360,15 @@ def test_a_decoder_has_the_shape_that_it_is_asked_for():
     decoder = NETWORK_KINDS["conv"].decoder(options(), (7, 9, 5), generator())
     assert isinstance(decoder, ConvDecoder)
     assert decoder(torch.zeros(2, 3)).shape == (2, 7, 9, 5)
+
+
+@pytest.mark.parametrize("event", [(3, 45, 60), (1, 70, 2)], ids=str)
+def test_weights_are_counted_before_they_are_drawn(event):
+    """All but biases; at 35 rows a stage has no block."""
+    config = options(channels=(5, 6), hidden=(7, 8))
+    model = VAE.from_config(config, event, generator=generator())
+    matrices = sum(p.numel() for p in model.parameters() if p.ndim > 1)
+    assert NETWORK_KINDS["conv"].least_weights(config, event, event, 6) == matrices
+    for large in ((2**40, 1), (1, 2**40)):
+        huge = replace(config, channels=large)
+        assert NETWORK_KINDS["conv"].least_weights(huge, event, event, 6) > 2**40

@@ -149,17 +149,20 @@ class Convolutional(NetworkKind):
         parameter_shape: tuple[int, ...],
         outputs: int,
     ) -> int:
-        """Count the weights of the blocks and of the fully connected layers.
+        """Count all weights but biases and those of norms.
 
         Raises:
             UsageError: `stages_of` refuses a shape or the channels.
         """
         stages_of(config, parameter_shape)
         stages = stages_of(config, event_shape)
+        first, values = stages[0].channels, stages[-1].values
+        outer = first * (_FIRST_KERNEL**2 * event_shape[0] + 4 * 9 * parameter_shape[0])
+        pairs = pairwise(stage.channels for stage in stages)
+        between = sum((_KERNEL**2 + 1) * a * b for a, b in pairs)
         blocks = sum(4 * 9 * stage.blocks * stage.channels**2 for stage in stages)
-        values = stages[-1].values
         widths = [config.latents, *config.hidden[::-1], values, *config.hidden, outputs]
-        return blocks + sum(a * b for a, b in pairwise(widths))
+        return outer + between + blocks + sum(a * b for a, b in pairwise(widths))
 
 
 def _halving(
