@@ -15,6 +15,7 @@ from elboroom.data.summary import notes, summary
 from elboroom.device import resolve_device
 from elboroom.errors import UsageError, command
 from elboroom.model.factory import NetworkFactory, import_factory
+from elboroom.model.likelihoods import likelihood_class
 from elboroom.model.vae import VAE
 from elboroom.runs.run import RUNS, Run, require_values_of
 from elboroom.runs.training import train_and_save
