@@ -178,6 +178,13 @@ def test_its_gradient_agrees_with_finite_differences():
     assert torch.autograd.gradcheck(log_prob, shift, fast_mode=True)
 
 
+def test_a_second_derivative_is_refused():
+    entries = parameter(1).requires_grad_()
+    log_prob = DiscretizedLogisticMixture(entries).log_prob(levels(2, *COLOUR)[:1])
+    with pytest.raises(UsageError, match="no second derivative"):
+        torch.autograd.grad(log_prob.sum(), entries, create_graph=True)
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # of the forward mode
 def test_the_information_is_that_of_a_pixel_and_its_component():
     entries = parameter(1, 1, seed=3, wide=True)[0, :, 0, 0]

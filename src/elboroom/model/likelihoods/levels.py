@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from elboroom.errors import UsageError
 from elboroom.randomness import uniforms
 
 STEPS = 255
@@ -116,9 +116,15 @@ class _LogMass(torch.autograd.Function):
         ctx.shape = location.shape
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        gradient = gradients[0]  # the derivatives have none
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        # PyTorch's own `once_differentiable` lets `autograd.grad` pass, with a wrong result.
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            raise UsageError(
+                "the logistic of levels has no second derivative",
+                why="a gradient was asked for with create_graph=True",
+                fix="leave create_graph at False, or use `score` and `information`",
+            )
+        gradient = grad_outputs[0]
         by_location, by_log_scale, scale = ctx.saved_tensors
         on_location = (gradient * by_location).sum_to_size(ctx.shape)
         on_scale = (gradient * by_log_scale / scale).sum_to_size(scale.shape)
