@@ -36,7 +36,7 @@ def picture_of(run: Run, images: np.ndarray, path: Path) -> Path:
 def numbers(outcome: str) -> dict[str, float]:
     """Return what is known of the one completion of an output in JSON."""
     row = json.loads(outcome)["completions"][0]
-    names = ("name", "source", "row", "index", "method")
+    names = ("name", "source", "row", "index", "file", "method")
     return {name: value for name, value in row.items() if name not in names}
 
 
@@ -161,3 +161,19 @@ def test_a_picture_of_12_bits_in_16_is_refused(
     what, why, _ = error(elboroom("complete", runs["grey"].path, *options), 2)
     assert what == f"the scale of the pictures in {tmp_path / 'p.png'} is in doubt"
     assert "in pictures of 16 bits" in why
+
+
+def test_a_picture_of_any_kind_and_size_is_prepared_as_the_pictures_of_the_run(
+    elboroom: Command, tmp_path: Path
+):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number, pixels in enumerate(colourful(40)):
+        Image.fromarray(pixels).resize((20 + number, 30)).save(photos / f"{number:02}.jpg")
+    run = brief_run(tmp_path / "run", photos, data={"size": "8", "crop": "pad"})
+    name = run.load_data().test.files[0]
+    options = ["--mask", "top", "--method", "encoder", "--json"]
+    row = elboroom("complete", run.path, *options, "--index", 0)
+    same = elboroom("complete", run.path, *options, "--image", photos / name)
+    assert (same.code, same.err) == (0, "")
+    assert numbers(same.out) == numbers(row.out)

@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from elboroom.data.formats.parallel import in_order
 from elboroom.errors import ElboroomError
 from tests.support.watch import misdeeds
 
@@ -82,9 +84,16 @@ def fault(case: Case, folder: Path, bounds: Bounds = nullcontext) -> str | None:
     return None if is_clear else f"it says: {found.said}"
 
 
+@cache
+def _start_threads() -> None:
+    """Start all threads that decode pictures: each takes room for its stack on many processors."""
+    list(in_order(time.sleep, [1e-3] * 64))
+
+
 @contextmanager
 def bounded() -> Iterator[None]:
     """The process can have `ROOM` more than it has."""
+    _start_threads()
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM, hard))

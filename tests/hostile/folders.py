@@ -29,7 +29,7 @@ held = partial(read_folder, config=DataConfig(binarisation="none"))
 Make = Callable[[Path], Path]
 SIDE = 9_000  # whose square is decoded
 DENSE = "do not compress so well"
-FULL = chunk(b"IDAT", random.Random(0).randbytes(1 << 20))
+FULL = chunk(b"IDAT", random.Random(0).randbytes(2 << 20))
 
 
 def holding(**contents: bytes) -> Make:
@@ -109,7 +109,7 @@ FOLDERS: list[tuple[str, Make, str]] = [
     ("2^64 pixels", alone(start(2**32 - 1, 2**32 - 1) + DATA + END), LARGE),
     ("no pixels", alone(start(0, 4) + DATA + END), NO_HEADER),
     ("a bomb", alone(start(SIDE, SIDE) + chunk(b"IDAT", BOMB) + END), DENSE),
-    ("more pixels than are decoded", alone(start(9_500, 9_500) + FULL + END), "are decoded"),
+    ("more pixels than are decoded", alone(start(9_500, 9_500, 8, 2) + FULL + END), "are decoded"),
     ("a bomb of bits", alone(start(16_000, 11_000, 1) + DATA + END), DENSE),
     ("a bomb among pictures", holding(x=start() + chunk(b"IDAT", BOMB) + END), ""),
     (

@@ -46,9 +46,9 @@ WHOLE = start() + DATA + END
 BOMB = zlib.compress(bytes(64 << 20), 1)
 
 
-def other(kind: str) -> bytes:
+def other(kind: str, mode: str = "L") -> bytes:
     buffer = io.BytesIO()
-    Image.new("L", (SIDE, SIDE)).save(buffer, kind)
+    Image.new(mode, (SIDE, SIDE)).save(buffer, kind)
     return buffer.getvalue()
 
 
@@ -58,6 +58,7 @@ def within(*chunks: bytes) -> bytes:
 
 
 NO_PICTURE, TORN = "it is no JPEG, PNG, WebP, TIFF, BMP or GIF", "cannot read the picture"
+DENSE = "do not compress so well"
 NO_HEADER, CUT, LARGE = "its header is damaged", "Truncated File Read", "exceeds limit"
 TOO_LARGE = "Decompressed data too large"
 FRAMES = chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0))
@@ -136,6 +137,54 @@ PNG: list[tuple[str, bytes, str]] = [
 ]
 
 
+def patched(kind: str, at: int, field: str, *values: int, mode: str = "L") -> bytes:
+    """Write a picture with other numbers at a place of its header."""
+    content = bytearray(other(kind, mode))
+    struct.pack_into(field, content, at, *values)
+    return bytes(content)
+
+
+def tiff(*entries: tuple[int, int, int, int], following: int = 0, data: bytes = bytes(16)) -> bytes:
+    """Write a grey TIFF of 4 × 4 with some tags more; tags are (tag, type, count, value)."""
+    tags = {256: (256, 3, 1, SIDE), 257: (257, 3, 1, SIDE), 258: (258, 3, 1, 8)}
+    tags |= {259: (259, 3, 1, 1), 262: (262, 3, 1, 1), 273: (273, 4, 1, 8), 277: (277, 3, 1, 1)}
+    tags |= {278: (278, 3, 1, SIDE), 279: (279, 4, 1, len(data))}
+    tags |= {entry[0]: entry for entry in entries}
+    directory = b"".join(struct.pack("<HHII", *tags[tag]) for tag in sorted(tags))
+    start = struct.pack("<2sHI", b"II", 42, 8 + len(data)) + data
+    return start + struct.pack("<H", len(tags)) + directory + struct.pack("<I", following)
+
+
+SOF = other("JPEG").index(b"\xff\xc0") + 5
+OTHERS: list[tuple[str, bytes, str]] = [
+    ("JPEG of 65,535 × 65,535", patched("JPEG", SOF, ">HH", 65_535, 65_535), LARGE),
+    ("JPEG of no width", patched("JPEG", SOF, ">HH", SIDE, 0), TORN),
+    ("JPEG of more than it has", patched("JPEG", SOF, ">HH", 3_000, 3_000), "has the wrong size"),
+    ("JPEG without an end", other("JPEG")[:-2], TORN),
+    ("JPEG that is cut short", other("JPEG")[:-40], TORN),
+    ("JPEG of markers alone", b"\xff\xd8" + b"\xff\xe0\0\2" * 200_000, TORN),
+    ("GIF of 65,535 × 65,535", patched("GIF", 6, "<HH", 65_535, 65_535), LARGE),
+    ("GIF without a picture", other("GIF")[:13], TORN),
+    ("GIF of blocks alone", other("GIF")[:13] + b"!\xfe\1x\0" * 200_000, TORN),
+    ("BMP of 2^31 columns", patched("BMP", 18, "<ii", 2**31 - 1, SIDE), LARGE),
+    ("BMP of 2^31 rows upside down", patched("BMP", 18, "<ii", SIDE, -(2**31)), LARGE),
+    ("BMP of no bits", patched("BMP", 28, "<H", 0), TORN),
+    ("BMP whose pixels are elsewhere", patched("BMP", 10, "<I", 2**31), TORN),
+    ("WebP of 16,384 × 16,384", patched("WEBP", 24, "<HH", 0x3FFF, 0x3FFF, mode="RGB"), TORN),
+    ("WebP of 4 GiB", patched("WEBP", 4, "<I", 2**32 - 1, mode="RGB"), TORN),
+    ("TIFF", tiff(), ""),
+    ("TIFF of 2^62 pixels", tiff((256, 4, 1, 2**31 - 1), (257, 4, 1, 2**31 - 1)), LARGE),
+    ("TIFF of 10^8 pixels", tiff((256, 4, 1, 10_000), (257, 4, 1, 10_000)), DENSE),
+    ("TIFF whose pages come back", tiff(following=24), ""),
+    ("TIFF whose pixels are elsewhere", tiff((273, 4, 1, 2**31)), TORN),
+    ("TIFF of 2^31 strips", tiff((273, 4, 2**31 - 1, 8)), TORN),
+    ("TIFF of 2^31 bits", tiff((258, 3, 2**31 - 1, 8)), ""),
+    ("TIFF of floats", tiff((258, 3, 1, 32), (339, 3, 1, 3), data=bytes(64)), "of mode F"),
+    ("TIFF packed by an unknown method", tiff((259, 3, 1, 9_999)), TORN),
+    ("TIFF whose EXIF is elsewhere", tiff((34665, 4, 1, 2**31)), ""),
+]
+
+
 def _large(folder: Path) -> Path:
     path = folder / "x.png"
     path.write_bytes(WHOLE)
@@ -149,6 +198,7 @@ def _pipe(folder: Path) -> Path:
 
 
 CASES = [
+    *(Case(f"picture {n}", writing("x", content), picture, told) for n, content, told in OTHERS),
     *(Case(f"png {n}", writing("x.png", content), picture, told) for n, content, told in PNG),
     Case("png 8 GiB of nothing", _large, picture, "x.png is 8,589,934,592 bytes long"),
     Case("png a pipe", _pipe, picture, "a pipe or a device"),

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import islice
 from typing import TypeVar
 
-_MOST_WORKERS = 16  # threads beyond it wait for the interpreter
+_MOST_WORKERS = 8  # threads beyond them wait for the interpreter
 _TOGETHER = 4  # items that a thread takes at once, as taking one costs some 20 µs
 _AHEAD = 2  # times as many, for each thread, that may wait to be yielded
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO
+from typing import IO
 
 from elboroom.data.formats.errors import require_fit
 from elboroom.data.formats.names import part_of
@@ -108,17 +108,17 @@ class _ZipReader:
             return found
 
 
-def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:  # type: ignore[type-arg]
+def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
     while size > 0 and (piece := file.read(min(size, _PIECE))):
         size -= len(piece)
         yield piece
 
 
-def _tar_members(file: BinaryIO) -> Iterator[tuple[str, _Member]]:
+def _tar_members(file: IO[bytes]) -> Iterator[tuple[str, _Member]]:
     lock = Lock()
     with tarfile.open(fileobj=file, mode="r:") as tar:
         while (info := tar.next()) is not None:
-            tar.members.clear()  # of which each takes a KiB
+            tar.members.clear()  # type: ignore[attr-defined]  # each takes a KiB
             name = info.name.removeprefix("./")
             if info.issym() or info.islnk():
                 raise _link(name)
@@ -133,7 +133,7 @@ def _tar_members(file: BinaryIO) -> Iterator[tuple[str, _Member]]:
 class _TarReader:
     """Reads the first bytes of a member of a tar."""
 
-    file: BinaryIO
+    file: IO[bytes]
     offset: int
     size: int
     lock: Lock

@@ -110,7 +110,7 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
     """Return width and height of a picture that is not decoded, as they are once it is upright."""
     if isinstance(picture, PngImagePlugin.PngImageFile) and "exif" not in picture.info:
         return picture.size  # it would be decoded to find EXIF at its end
-    return picture.size[::-1] if _orientation(picture) in _TURNED else picture.size
+    return _turned(picture.size, _orientation(picture))
 
 
 @contextmanager
@@ -195,7 +195,7 @@ class Recipe:
             _require_few_pixels(picture)
             picture.load()
         turn = _orientation(picture)
-        size = self.size[::-1] if self.size and turn in _TURNED else self.size
+        size = None if self.size is None else _turned(self.size, turn)
         extent = _shrink(picture, size)
         flat = flatten(picture, self.background)
         coloured = self._in_colour(flat.picture)
@@ -245,6 +245,11 @@ def _as_event(picture: Image.Image) -> np.ndarray:
     """Return the pixels (H, W) or (H, W, C) as (C, H, W)."""
     pixels = np.asarray(picture)
     return np.ascontiguousarray(np.moveaxis(np.atleast_3d(pixels), -1, 0))
+
+
+def _turned(size: tuple[int, int], turn: int) -> tuple[int, int]:
+    """Return width and height of a picture before it is turned upright, or after that."""
+    return (size[1], size[0]) if turn in _TURNED else size
 
 
 def _shrink(picture: Image.Image, size: tuple[int, int] | None) -> tuple[float, float]:
