@@ -1,6 +1,8 @@
 """Readers from which a check is taken out: the corpus must find each of them."""
 
 import json
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -130,6 +132,28 @@ CONTROLS: dict[str, tuple[Any, str, Any, list[str]]] = {
         nothing,
         ["link checkpoints", "planted report.html"],
     ),
+}
+
+# the same for formats whose libraries are extras
+OF_EXTRAS: dict[str, tuple[str, str, str, list[str]]] = {
+    "bombs of HDF5": ("h5py", "hdf5", "require_dense", ["hdf5 a gigabyte of nothing"]),
+    "links of HDF5": (
+        "h5py",
+        "hdf5",
+        "_foreign",
+        ["hdf5 values of another file"],
+    ),
+    "bombs of tables": (
+        "pyarrow",
+        "table_sizes",
+        "require_dense",
+        ["table a page of 2 GB", "table feather of 4 EB"],
+    ),
+}
+CONTROLS |= {
+    name: (import_module(f"elboroom.data.formats.{module}"), check, nothing, harmful)
+    for name, (library, module, check, harmful) in OF_EXTRAS.items()
+    if find_spec(library) is not None
 }
 
 

@@ -77,7 +77,10 @@ def many(file: Any) -> None:
 
 
 def packed_zeros(file: Any) -> None:
-    file.create_dataset("x", data=np.zeros((4_096, 8_192), np.uint8), compression="gzip")
+    options = {"chunks": (64, 8_192), "compression": "gzip"}
+    array = file.create_dataset("x", (4_096, 8_192), "u1", **options)
+    for start in range(0, len(array), 64):  # large arrays would leave memory free in the process
+        array[start : start + 64] = np.zeros((64, 8_192), np.uint8)
 
 
 def _hdf5() -> list[tuple[str, bytes, str]]:
@@ -168,7 +171,7 @@ def _tables() -> list[tuple[str, bytes, str]]:
     grey = pa.table({name: pa.array(range(400), pa.int32()) for name in "ab"})
     plain = {"use_dictionary": False, "compression": "none", "write_statistics": False}
     whole = parquet(grey, **plain)
-    zeros = pa.array(np.zeros(20 << 20, np.uint8))
+    zeros = pa.repeat(pa.scalar(0, pa.uint8()), 20 << 20)
     long = repeating(pa, "a" * 3_000_000, 2_000)
     picture = repeating(pa, b"\x89PNG\r\n\x1a\n" + bytes(1 << 20), 2_000)
     nulls = pa.ListArray.from_arrays([0, len(zeros)], pa.nulls(len(zeros), pa.int8()))

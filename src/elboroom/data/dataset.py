@@ -74,6 +74,7 @@ class Dataset:
                 split=config.split,
                 test_images=len(division.test),
                 drawn_rows=division.digest,
+                columns=source.columns_digest,
             ),
             train=train_part,
             validation=None if validation is None else read_part(validation, source, held_out),

@@ -27,6 +27,8 @@ class Identity:
     """Digest of the rows of each part, if any part is drawn by classes or groups."""
     values: ValueKind | None = None
     """Kind of the values that the data are read with; None if they are made binary."""
+    columns: str | None = None
+    """Digest of the names of the values of a row, in their order; None if they have none."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the properties that there are by name, as files hold them."""

@@ -23,6 +23,8 @@ from elboroom.data.source import Source
 from elboroom.data.value_kind import value_kind
 from elboroom.errors import DataError
 
+_MOST_SHOWN = 9  # columns in an error
+
 
 def read_source(config: DataConfig) -> Source:
     """Read the source of some options, without the groups of another file."""
@@ -81,6 +83,7 @@ def load_new(
     config = replace(config, source=source, **ways)
     found = read_new(config, event_shape)
     _require_shape(found, event_shape)
+    _require_columns(found, identity)
     if found.sha256 == identity.sha256:
         data = Dataset.of(with_groups(found, config.group_by), config)
         identity.require_same(
@@ -119,6 +122,17 @@ def _require_shape(source: Source, event_shape: tuple[int, ...]) -> None:
             f"{source.name} does not fit the run",
             why=f"found rows of shape {found}; the run was trained on {event_shape}",
             fix="give data with the shape of the run's data",
+        )
+
+
+def _require_columns(source: Source, identity: Identity) -> None:
+    """Check that the columns have the names of those of the run, in their order, if both do."""
+    mine, found = identity.columns, source.columns_digest
+    if mine is not None and found is not None and mine != found:
+        raise DataError(
+            f"the columns of {source.name} are not those of the run's data",
+            why=f"found {', '.join(source.columns[:_MOST_SHOWN])}",
+            fix="write the columns that the run was trained on, in their order",
         )
 
 

@@ -98,6 +98,13 @@ class Source:
         """Digest of all images as uint8 or float32, in the order of the parts."""
         return self.scan.sha256
 
+    @property
+    def columns_digest(self) -> str | None:
+        """Digest of the names of the columns in their order; None if they have none."""
+        if not self.columns:
+            return None
+        return hashlib.sha256("\0".join(self.columns).encode()).hexdigest()[:16]
+
     @cached_property
     def scan(self) -> Scan:
         """The facts that one pass over all values finds."""

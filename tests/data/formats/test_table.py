@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from elboroom import DataConfig, load_data
+from elboroom.data import load_new
 from elboroom.data.formats.registry import read_data
 from elboroom.errors import DataError, UsageError
 
@@ -268,3 +269,36 @@ def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     error = refusal(tmp_path, table_of(a=[1.0, 2.0]))
     assert error.fix == "install it: pip install 'elboroom[arrow]'"
+
+
+def test_parts_of_numbers_keep_their_rows_labels_and_groups(tmp_path: Path):
+    for part, start in (("train", 0), ("validation", 6), ("test", 9)):
+        rows = np.arange(start, start + (6 if part == "train" else 3))
+        text = [None if n == 7 else "ab"[n % 2] for n in rows.tolist()]
+        table = table_of(a=rows / 2, b=rows**2, who=[f"p{n // 2}" for n in rows], label=text)
+        parquet.write_table(table, tmp_path / f"{part}.parquet")
+    source = read_data(tmp_path, DataConfig(group_by="who"))
+    assert source.validation is not None
+    assert source.test is not None
+    assert source.test.labels is not None
+    assert source.validation.images.tolist() == [[3, 36], [3.5, 49], [4, 64]]
+    assert source.test.labels.tolist() == [1, 0, 1]
+    assert source.train.groups is not None
+    assert source.train.groups.tolist() == [0, 0, 1, 1, 2, 2]
+    assert source.classes == ("a", "b", "unlabelled")
+    assert source.validation.labels is not None
+    assert source.validation.labels.tolist() == [0, 2, 0]
+
+
+def test_new_rows_with_columns_in_another_order_are_refused(tmp_path: Path):
+    table = table_of(a=DIE.normal(size=30), b=DIE.normal(size=30))
+    own, same, other = (tmp_path / f"{name}.parquet" for name in ("own", "same", "other"))
+    parquet.write_table(table, own)
+    parquet.write_table(table[:9], same)
+    parquet.write_table(table[:9].select(["b", "a"]), other)
+    config = DataConfig(str(own))
+    data = load_data(config)
+    found = load_new(str(same), config, data.identity, data.event_shape)
+    np.testing.assert_array_equal(found.test.x, data.part("all").x[:9])
+    with pytest.raises(DataError, match=r"columns of other\.parquet are not those of the run's"):
+        load_new(str(other), config, data.identity, data.event_shape)

@@ -166,9 +166,13 @@ def _batches_of_parquet(path: Path, columns: Sequence[str], rows: int) -> Iterat
     """Yield batches with text as dictionaries: one long text may recur in all rows."""
     with _parquet(path) as opened:
         schema = opened.schema_arrow
-    texts = [f.name for f in schema if f.name in columns and pa.types.is_string(f.type)]
+    texts = [f.name for f in schema if f.name in columns and _is_string(f.type)]
     with _parquet(path, texts) as opened:
         yield from opened.iter_batches(rows, columns=list(columns), use_threads=False)
+
+
+def _is_string(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _parquet(path: Path, texts: Sequence[str] = ()) -> parquet.ParquetFile:
