@@ -36,7 +36,7 @@ def taken(model: VAE, data: Dataset, objective: ObjectiveConfig, *, recorded: bo
     """The totals of 20 steps with a warm-up and a falling rate, and the weights after them."""
     model = deepcopy(model).cuda().train()
     part, state = data.train.to(torch.device("cuda")), new_state(model)
-    step = Step(model, part, state.optimiser, objective, torch.float32)
+    step = Step(model, part, state, TRAINING, objective, torch.float32)
     step = CudaGraphStep(step, 64) if recorded else step
     rows, totals = torch.arange(500, device="cuda").split(64), []
     for i in range(20):

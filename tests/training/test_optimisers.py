@@ -5,7 +5,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from elboroom.training.adam import Adam
+from elboroom.training.optimisers import Adam
 
 
 def network() -> nn.Sequential:
