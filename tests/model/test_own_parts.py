@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from elboroom import VAE, Dataset, TrainConfig, evaluate, train
+from elboroom import VAE, Config, Dataset, ModelConfig, TrainConfig, evaluate, train
+from elboroom.data.statistics import Statistics
 from elboroom.errors import UsageError
 from elboroom.model.likelihoods import GaussianPixels, LearnedNoise, ObservationModel
 from elboroom.model.posteriors import CholeskyGaussian, DiagonalGaussian
@@ -74,6 +75,13 @@ def test_the_same_decoder_with_its_leading_axes_gives_the_event_shape():
 
 
 BAD_DECODERS = {
+    "in place": (lambda m, z: decoded(m, z.tanh_()), "changes its input in place"),
+    "detached": (lambda m, z: decoded(m, z).detach(), "the decoder cannot be differentiated"),
+    "no gradients": (
+        lambda m, z: torch.no_grad()(decoded)(m, z),
+        "the decoder cannot be differentiated",
+    ),
+    "complex numbers": (lambda m, z: torch.complex(z, z), "of torch.complex64 for z (5, 2)"),
     "one sample only": (
         lambda m, z: decoded(m, z) if len(z) < 2 or z.ndim < 3 else decoded(m, z[:1]),
         "returned (1, 5, 1, 8, 8) for z (2, 5, 2)",
@@ -113,6 +121,9 @@ def linear(m, x):
 
 
 BAD_ENCODERS = {
+    "in place": (lambda m, x: linear(m, x.mul_(2)).chunk(2, -1), "changes its input in place"),
+    "another error": (lambda m, x: 1 / 0, "ZeroDivisionError: division by zero"),
+    "a dict": (lambda m, x: {"mean": linear(m, x)}, "returned a dict for x"),
     "one tensor": (linear, "returned one tensor (3, 4) of torch.float32 for x (3, 1, 8, 8)"),
     "stacked": (lambda m, x: torch.stack(linear(m, x).chunk(2, -1)), "one tensor (2, 3, 2)"),
     "a distribution": (
@@ -279,6 +290,12 @@ def test_fixed_models_and_built_in_ones_are_not_checked_again():
         ({"latents": 0}, "expected an integer of 1 or more"),
         ({"likelihood": "gaussian"}, "expected a map"),
         ({"likelihood": GaussianPixels}, "needs a scale of the noise"),
+        ({"likelihood": ObservationModel(GaussianPixels)}, "likelihood cannot be called"),
+        ({"likelihood": nn.BCEWithLogitsLoss()}, "likelihood cannot be called"),
+        (
+            {"likelihood": ObservationModel(GaussianPixels, LearnedNoise((5, 5)))},
+            "likelihood cannot be called",
+        ),
     ],
 )
 def test_a_part_of_another_type_is_refused(change: dict, said: str):
@@ -297,6 +314,90 @@ def test_an_encoder_in_float64_gives_densities_of_the_type_of_x():
     x = torch.zeros(3, *EVENT)
     assert model.posterior(x).mean.dtype == torch.float32
     assert model.log_weights(x, 4, generator=torch.Generator().manual_seed(0)).shape == (4, 3)
+
+
+TYPES = {
+    "float64": lambda model: model.double(),
+    "float16": lambda model: model.half(),
+    "bfloat16": lambda model: model.bfloat16(),
+    "encoder float64": lambda model: model.encoder.double(),
+    "decoder float64": lambda model: model.decoder.double(),
+    "encoder bfloat16": lambda model: model.encoder.bfloat16(),
+    "decoder float16": lambda model: model.decoder.half(),
+}
+
+
+@pytest.mark.parametrize("prior", ["standard", "mixture", "vamp", "flow"])
+@pytest.mark.parametrize("name", TYPES)
+def test_a_model_of_another_type_computes_the_same_numbers(name: str, prior: str):
+    config = ModelConfig(hidden=(4,), prior=prior, components=3, likelihood="gaussian")
+    options = {"statistics": Statistics.of_units(EVENT), "images": torch.rand(3, *EVENT)}
+    model = VAE.from_config(config, EVENT, generator=noise(), **options).eval()
+    model.likelihood.units.location.fill_(1.2345678)
+    x, z = torch.rand(3, *EVENT), torch.randn(3, config.latents)
+    expected = model.log_joint(x, z), model.posterior(x).mean
+    TYPES[name](model)
+    found = model.log_joint(x, z), model.posterior(x).mean
+    assert all(one.dtype in (torch.float32, torch.float64) for one in found)
+    for one, exact in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.to(exact), exact, rtol=0.01, atol=0.05)
+    assert abs(model.likelihood.units.location.float() - 1.2345678).max() < 1e-6
+    assert model.log_weights(x, 4, generator=noise()).shape == (4, 3)
+    assert model.generate(2, generator=noise())[1].shape == (2, *EVENT)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_prior_with_an_inverted_transform_is_moved_with_the_model(dtype: torch.dtype):
+    gumbel = torch.distributions.Gumbel(torch.zeros(2), torch.ones(2))
+    model = VAE(Encoder(2, 2), Kept(), 2, prior=gumbel).to(dtype)
+    z = torch.randn(3, 2, dtype=dtype, generator=noise())
+    # log p(z) = −z − exp(−z)
+    expected = (-z - (-z).exp()).sum(-1)
+    torch.testing.assert_close(model.prior(3).log_prob(z), expected)
+
+
+def test_a_model_without_trained_parameters_is_not_trained():
+    data = Dataset.from_arrays(np.random.default_rng(0).random((40, 8, 8)) < 0.5)
+    model = VAE(Encoder(2, 2), Kept(), 2).requires_grad_(False)
+    with pytest.raises(UsageError, match="this model has nothing to train"):
+        train(model, data, TrainConfig(epochs=1, device="cpu", threads=1))
+
+
+def noise() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"event_shape": 6}, "event_shape cannot be a int"),
+        ({"event_shape": "188"}, "event_shape cannot be 188"),
+        ({"event_shape": (0, 8)}, r"event_shape cannot be \(0, 8\)"),
+        ({"event_shape": (8.0,)}, r"event_shape cannot be \(8.0,\)"),
+        ({"event_shape": ()}, r"event_shape cannot be \(\)"),
+        ({"config": Config()}, "found a Config; expected a ModelConfig"),
+        ({"config": ModelConfig}, "found the class ModelConfig"),
+        ({"generator": 0}, "found a int; expected a Generator"),
+        ({"generator": None}, "found a NoneType"),
+        ({"images": np.zeros((3, 1, 8, 8))}, "found a ndarray; expected a Tensor"),
+        ({"statistics": 1.0}, "found a float; expected a Statistics"),
+        ({"statistics": Statistics.of_units((5,))}, "the statistics are not of such data"),
+        ({"network": "os:abort"}, "the network factory is not a function"),
+        ({"network": (Encoder(2, 2), Kept())}, "the network factory is not a function"),
+        ({"network": Kept()}, "the network factory is not a function"),
+    ],
+)
+def test_from_config_refuses_an_argument_of_another_type(change: dict, said: str):
+    arguments = {"config": ModelConfig(), "event_shape": EVENT, "generator": noise()} | change
+    with pytest.raises(UsageError, match=said):
+        VAE.from_config(**arguments)
+
+
+@pytest.mark.parametrize("shape", [[1, 8, 8], torch.Size(EVENT), tuple(np.array(EVENT))])
+def test_an_event_shape_may_be_any_sequence_of_integers(shape):
+    model = VAE.from_config(ModelConfig(hidden=(4,)), shape, generator=noise())
+    assert model.event_shape == EVENT
+    assert {type(size) for size in model.event_shape} == {int}
 
 
 def test_a_model_of_other_events_is_neither_trained_nor_evaluated():

@@ -183,6 +183,11 @@ BAD_FACTORIES = {
     "three": (lambda shape, d: (OwnEncoder(d), OwnDecoder(d), None), "returned a tuple"),
     "a flat decoder": (lambda shape, d: (OwnEncoder(d), FlatDecoder(d)), "for z (1, 3, 2)"),
     "other latents": (lambda shape, d: by_hand(shape, 3), "and 3 latents; expected (1, 8, 8)"),
+    "no arguments": (lambda: None, "TypeError"),
+    "an error": (lambda shape, d: {}[shape], "KeyError: (1, 8, 8)"),
+    "nothing": (lambda shape, d: None, "returned a NoneType"),
+    "classes": (lambda shape, d: (OwnEncoder, OwnDecoder), "returned a tuple"),
+    "swapped": (lambda shape, d: (OwnDecoder(d), OwnEncoder(d)), "the decoder cannot be called"),
 }
 
 
@@ -195,6 +200,7 @@ def test_a_factory_that_breaks_its_contract_is_refused(name):
             ModelConfig(likelihood="bernoulli"), (1, 8, 8), generator=generator, network=network
         )
     assert words in str(error.value)
+    assert name_of(network) in str(error.value)
 
 
 def test_networks_of_another_event_are_refused():
@@ -224,6 +230,14 @@ def test_names_are_those_that_can_be_imported():
         import_factory("tests.support.own_networks:missing")
     with pytest.raises(UsageError, match="No module named 'nowhere_to_be_found'"):
         import_factory("nowhere_to_be_found:own_pair")
+
+
+@pytest.mark.parametrize("code", ["1 / 0", "def own_pair(:"])
+def test_a_module_that_cannot_be_executed_is_refused_in_words(code, tmp_path, monkeypatch):
+    (tmp_path / "broken_networks.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UsageError, match="broken_networks:own_pair cannot be imported"):
+        import_factory("broken_networks:own_pair")
 
 
 def test_a_run_of_built_in_networks_takes_no_factory(source, tmp_path):

@@ -16,8 +16,7 @@ def brief_run(path: Path, source: Path, *, data: dict[str, Any] | None = None, *
     options = DataConfig(source=str(source), **(data or {})).with_absolute_path()
     train = TrainConfig(epochs=1, threads=1, device="cpu", precision="fp32", compile="off")
     loaded = load_data(options)
-    likelihood = {"binary": "bernoulli", "bytes": "discretized-logistic"}.get(loaded.kind)
-    defaults = {"hidden": (8,), "data_bias": True, "likelihood": likelihood or "gaussian"}
+    defaults = {"hidden": (8,), "data_bias": True}
     config = Config(data=options, model=ModelConfig(**defaults | model), train=train)
     run = Run.create(path, resolve(config, loaded), loaded)
     net, state = run.new_training(loaded)

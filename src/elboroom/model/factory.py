@@ -3,7 +3,8 @@
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from operator import attrgetter
 
@@ -22,14 +23,14 @@ def import_factory(name: str) -> NetworkFactory:
     The working directory is searched last, after every installed package.
 
     Raises:
-        UsageError: there is no such module or function.
+        UsageError: there is no such module or function, or its module cannot be executed.
     """
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     module, _, attribute = name.partition(":")
     try:
         return attrgetter(attribute)(import_module(module))
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # the module's code may raise anything
         raise UsageError(
             f"the network factory {name} cannot be imported",
             why=f"{type(error).__name__}: {error}",
@@ -53,8 +54,41 @@ def made_by(
     """Call a factory with PyTorch's global random state seeded from `generator`.
 
     Initial weights are therefore those of the run's seed. The global state is as before afterwards.
+
+    Raises:
+        UsageError: it is no function, or it raises an error.
     """
+    if not callable(factory) or isinstance(factory, nn.Module):
+        raise UsageError(
+            "the network factory is not a function",
+            why=f"found a {type(factory).__name__}; expected a function that makes the networks",
+            fix="give a function (event_shape, latents) → (encoder, decoder)",
+        )
     seed = int(torch.randint(1 << 62, (), generator=generator))
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
-        return factory(event_shape, latents)
+        try:
+            return factory(event_shape, latents)
+        except Exception as error:  # the user's code may raise anything
+            raise _failed(factory, event_shape, latents, error) from error
+
+
+@contextmanager
+def named_factory(factory: NetworkFactory) -> Iterator[None]:
+    """Name the factory in an error about the networks that it made."""
+    try:
+        yield
+    except UsageError as error:
+        what = f"of the networks that the factory {name_of(factory)} made, {error.what}"
+        raise UsageError(what, why=error.why, fix=error.fix) from error
+
+
+def _failed(
+    factory: NetworkFactory, event_shape: tuple[int, ...], latents: int, error: Exception
+) -> UsageError:
+    return UsageError(
+        f"the network factory {name_of(factory)} failed for {event_shape} and {latents} latents",
+        why=f"{type(error).__name__}: {error}",
+        fix="let it take the shape of x and the number of latents, factory(event_shape, latents), "
+        "and return an encoder and a decoder for them",
+    )

@@ -7,6 +7,8 @@ import torch
 import zuko
 from torch import Tensor, nn
 
+from elboroom.model.networks.layers import as_input_of
+
 CONTEXT = 32
 """Number of context values by which a row steers a Coupling."""
 _BINS = 5
@@ -35,6 +37,7 @@ class Spline(nn.Module):
 
     def forward(self, points: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         """Transform points (..., D) → (..., D), with the log-determinant (...)."""
+        points = as_input_of(self, points)
         with torch.autocast(points.device.type, enabled=False):
             transform = self.transform()
             return (transform.inv if inverse else transform).call_and_ladj(points)
@@ -74,6 +77,7 @@ class Coupling(nn.Module):
 
     def forward(self, points: Tensor, context: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         """Transform points (..., B, D) → (..., B, D), with the log-determinant (..., B)."""
+        points, context = (as_input_of(self, given) for given in (points, context))
         log_det = torch.zeros_like(points[..., 0])
         steps = list(self.transforms)[:: -1 if inverse else 1]
         with torch.autocast(points.device.type, enabled=False):

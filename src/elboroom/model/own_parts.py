@@ -31,7 +31,6 @@ _FAMILIES: dict[PosteriorName, tuple[str, type[Any]]] = {
 }
 _SHARE_OF_SPREAD = 0.01  # differences below this share of those between rows may be rounding
 _ROUNDING = {torch.bfloat16: 0.05, torch.float16: 0.01, torch.float32: 1e-4, torch.float64: 1e-9}
-_FAILURES = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
 _T = TypeVar("_T")
 
 
@@ -70,6 +69,7 @@ def check_parts(
         with _layer_sizes(decoder) as sizes:
             _decoded(decoder, z[0])
         parameter = _check_decoder(decoder, z)
+        _require_differentiable(decoder, z[0])
         x = _check_likelihood(likelihood, parameter)
         q = _check_encoder(encoder, family, x.to(example_of(encoder)), latents)
         _check_prior(prior, q, latents)
@@ -134,6 +134,18 @@ def _decoded(decoder: nn.Module, z: Tensor) -> Tensor:
     return _require_numbers(output, "decoder", f"z {_shape(z)}", "one tensor (..., *event)")
 
 
+def _require_differentiable(decoder: nn.Module, z: Tensor) -> None:
+    """Check that gradients can reach z through the decoder."""
+    with torch.enable_grad():
+        output = _decoded(decoder, z.clone().requires_grad_())
+    if not output.requires_grad:
+        raise UsageError(
+            "the decoder cannot be differentiated",
+            why="no gradient reaches z through its output, so neither training nor inference can",
+            fix="leave out .detach(), .numpy() and torch.no_grad() from its forward",
+        )
+
+
 def _decoder_shape(found: Tensor, z: Tensor, expected: str) -> UsageError:
     return UsageError(
         f"the decoder returned {_shape(found)} for z {_shape(z)}",
@@ -144,15 +156,20 @@ def _decoder_shape(found: Tensor, z: Tensor, expected: str) -> UsageError:
 
 def _check_likelihood(likelihood: Callable[[Tensor], Likelihood], parameter: Tensor) -> Tensor:
     """Check log p(x | z) for a parameter (K, B, *event); return some x (B, *event)."""
-    density = likelihood(at_least_float32(parameter))
+    words, must = f"the decoder's output {_shape(parameter)}", "take the output that it gets"
+    density = _called(likelihood, at_least_float32(parameter), "likelihood", words, must)
     if not isinstance(density, Likelihood):
         raise UsageError(
             f"the likelihood returned a {type(density).__name__}",
             why="expected a Likelihood, with the score and information that inference needs",
             fix="derive it from elboroom.model.likelihoods.Likelihood; docs/extending.md has one",
         )
-    x = density.sample(_generator(parameter.device))[0]
-    found, expected = density.log_prob(x), tuple(parameter.shape[:2])
+    must = "have units and noise that broadcast to the event"
+    x = _called(density.sample, _generator(parameter.device), "sample of likelihood", words, must)[
+        0
+    ]
+    found = _called(density.log_prob, x, "log_prob of the likelihood", f"x {_shape(x)}", must)
+    expected = tuple(parameter.shape[:2])
     if found.shape != expected:
         raise UsageError(
             f"log_prob of the likelihood returned {_shape(found)} for x {_shape(x)}",
@@ -268,14 +285,24 @@ def _rounding(rows: Tensor) -> float:
 
 
 def _called(function: Callable[..., _T], given: Any, part: str, words: str, must: str) -> _T:
+    """Call code of the user's, which may raise anything, and check that it keeps its input."""
+    tensor = given if isinstance(given, Tensor) else torch.empty(0)
+    before = tensor.clone()
     try:
-        return function(*given) if isinstance(given, list) else function(given)
-    except _FAILURES as error:
+        found = function(*given) if isinstance(given, list) else function(given)
+    except Exception as error:
         raise UsageError(
             f"the {part} cannot be called with {words}",
             why=f"{type(error).__name__}: {error}",
             fix=f"let the {part} {must}",
         ) from error
+    if not torch.allclose(before, tensor, rtol=0, atol=0, equal_nan=True):
+        raise UsageError(
+            f"the {part} changes its input in place",
+            why="x and z are used again, to compute densities",
+            fix="write x * 2 in the place of x.mul_(2), or begin with x = x.clone()",
+        )
+    return found
 
 
 def _require_numbers(found: Any, part: str, given: str, expected: str) -> Tensor:

@@ -10,11 +10,12 @@ from torch.distributions import Distribution
 from elboroom.config import ModelConfig
 from elboroom.data.statistics import Statistics
 from elboroom.errors import UsageError, require_instance
-from elboroom.model.factory import NetworkFactory, made_by, name_of
+from elboroom.model.factory import NetworkFactory, made_by, name_of, named_factory
+from elboroom.model.from_config_arguments import require_arguments
 from elboroom.model.initial_images import require_images
 from elboroom.model.likelihoods import Bernoulli, Likelihood, ObservationModel, observation_model
 from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, EncoderNetwork, decoder_network
-from elboroom.model.networks.layers import at_least_float32
+from elboroom.model.networks.layers import as_input_of, at_least_float32
 from elboroom.model.own_parts import check_parts, example_of, require_parts
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
 from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, prior_of
@@ -28,7 +29,8 @@ class VAE(nn.Module):
     independent given z, so unseen pixels integrate out exactly.
 
     The parts are checked once, with a few made-up rows: see `elboroom.model.own_parts`. Networks
-    may compute in bfloat16; their outputs are widened to float32.
+    may compute in bfloat16 or float64: what they take is converted to their type, and what they
+    return is widened to float32. Units, noise and prior stay in float32 under `half()`.
 
     Args:
         encoder: x (B, *event) → the parameters of q. For a diagonal Gaussian these are its mean
@@ -97,10 +99,11 @@ class VAE(nn.Module):
                 makes a whole `VAE`, that is the model, and `config` counts no more.
 
         Raises:
-            UsageError: required statistics or images are missing, or have another shape; or the
-                networks do not fit.
+            UsageError: an argument is of another type; required statistics or images are missing,
+                or have another shape; or the networks do not fit.
             DataError: the statistics have no scale.
         """
+        event_shape = require_arguments(config, event_shape, generator, statistics, images)
         if network is None and config.has_own_network:
             raise _missing_factory(config)
         family = POSTERIOR_FAMILIES[config.posterior]
@@ -109,7 +112,7 @@ class VAE(nn.Module):
         else:
             made = made_by(network, event_shape, config.latents, generator)
             if isinstance(made, VAE):
-                return _fitting(made, event_shape, config.latents)
+                return _fitting(made, event_shape, config.latents, network)
             encoder, decoder = _pair(made, network)
         likelihood = observation_model(config, event_shape)
         if statistics is not None:
@@ -130,7 +133,9 @@ class VAE(nn.Module):
         posterior = family.build(config.latents, generator)
         parts = encoder, decoder, config.latents, likelihood, prior, posterior
         if network is not None:
-            return _fitting(cls(*parts), event_shape, config.latents)
+            with named_factory(network):
+                model = cls(*parts)
+            return _fitting(model, event_shape, config.latents, network)
         return cls._of_checked(event_shape, *parts)
 
     def _assemble(
@@ -157,6 +162,18 @@ class VAE(nn.Module):
         model = cls.__new__(cls)
         model._assemble(event_shape, *parts)
         return model
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "VAE":
+        """Move the model, or convert it: only encoder and decoder to a type of 16 bits."""
+
+        def wide(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            is_narrow = moved.is_floating_point() and moved.dtype.itemsize < 4
+            return tensor.to(moved.device) if is_narrow else moved
+
+        for part in self.children():
+            part._apply(fn if part is self.encoder or part is self.decoder else wide, recurse)
+        return self
 
     @property
     def draws_globally(self) -> bool:
@@ -207,9 +224,10 @@ class VAE(nn.Module):
         has never met them.
         """
         x = self.likelihood.standardise(x)
-        parameters = self.encoder(x if mask is None else x.masked_fill(~mask, 0.0))
-        # q has the type of x, whatever the encoder computes in, and float32 at least.
-        return self.family(*(one.to(at_least_float32(x)) for one in parameters))
+        given = as_input_of(self.encoder, x if mask is None else x.masked_fill(~mask, 0.0))
+        # q has the wider type of x and of the encoder's weights, and float32 at least.
+        dtype = torch.promote_types(at_least_float32(x).dtype, given.dtype)
+        return self.family(*(one.to(dtype) for one in self.encoder(given)))
 
     def decode(self, z: Tensor) -> Likelihood:
         """Compute p(x | z), for z (..., D)."""
@@ -217,12 +235,13 @@ class VAE(nn.Module):
 
     def decoder_output(self, z: Tensor) -> Tensor:
         """Compute the parameter of the likelihood, z (..., D) → (..., *event)."""
-        return at_least_float32(self.decoder(z))
+        return self.decoder(as_input_of(self.decoder, z)).to(at_least_float32(z))
 
     def decoder_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the same at z (B, D), and its derivative by each latent, (D, B, *event)."""
-        parameter, jacobian = decoder_network(self.decoder).jacobian(z)
-        return at_least_float32(parameter), at_least_float32(jacobian)
+        given, like = as_input_of(self.decoder, z), at_least_float32(z)
+        parameter, jacobian = decoder_network(self.decoder).jacobian(given)
+        return parameter.to(like), jacobian.to(like)
 
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
@@ -286,7 +305,9 @@ def _pair(made: object, network: NetworkFactory) -> tuple[nn.Module, nn.Module]:
     )
 
 
-def _fitting(model: VAE, event_shape: tuple[int, ...], latents: int) -> VAE:
+def _fitting(
+    model: VAE, event_shape: tuple[int, ...], latents: int, network: NetworkFactory
+) -> VAE:
     """Check that a model which code of the user's made is of this data.
 
     Raises:
@@ -294,7 +315,7 @@ def _fitting(model: VAE, event_shape: tuple[int, ...], latents: int) -> VAE:
     """
     if (model.event_shape, model.latents) != (event_shape, latents):
         raise UsageError(
-            "the networks do not fit the data",
+            f"the networks of the factory {name_of(network)} do not fit the data",
             why=f"they have events {model.event_shape} and {model.latents} latents; expected "
             f"{event_shape} and {latents}",
             fix="let the factory build them for the event_shape and latents that it is given",

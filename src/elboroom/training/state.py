@@ -87,7 +87,16 @@ def new_state(model: VAE, config: TrainConfig = _DEFAULTS) -> TrainState:
     Args:
         model: the model that will be trained.
         config: options of training, among them the optimiser.
+
+    Raises:
+        UsageError: the model has nothing to train.
     """
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UsageError(
+            "this model has nothing to train",
+            why="none of its parameters requires a gradient",
+            fix="use model.requires_grad_(True), or networks that have parameters",
+        )
     return TrainState(
         new_optimiser(model, config),
         average=Average(model, config.ema) if config.ema else None,

@@ -39,6 +39,12 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+def as_input_of(module: nn.Module, x: Tensor) -> Tensor:
+    """Convert numbers to the floating-point type of a module's parameters, if it has any."""
+    types = (p.dtype for p in module.parameters() if p.is_floating_point())
+    return x.to(next(types, x.dtype))
+
+
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation over all leading axes, (..., C) → (..., C): Ioffe & Szegedy (2015)."""
 

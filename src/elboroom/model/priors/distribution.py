@@ -121,7 +121,7 @@ class DistributionPrior(Prior):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "DistributionPrior":
         """Move the distribution with the model: PyTorch's distributions are no modules."""
-        self.distribution = _mapped(self.distribution, fn)
+        self.distribution = _mapped(self.distribution, fn, {})
         return super()._apply(fn, recurse)
 
 
@@ -165,15 +165,22 @@ def _reach(draws: Tensor) -> float:
     return usual.maximum(far).max().item()
 
 
-def _mapped(value: Any, fn: Callable[[Tensor], Tensor]) -> Any:
-    """Copy a distribution with `fn` applied to its tensors, and to those of its parts."""
+def _mapped(value: Any, fn: Callable[[Tensor], Tensor], done: dict[int, Any]) -> Any:
+    """Copy a distribution with `fn` applied to its tensors, and to those of its parts.
+
+    `done` holds the copies by the identity of the original: a transform and its inverse refer to
+    each other.
+    """
+    if id(value) in done:
+        return done[id(value)]
     if isinstance(value, Tensor):
         return fn(value)
     if isinstance(value, list | tuple) and type(value) in (list, tuple):
-        return type(value)(_mapped(one, fn) for one in value)
+        return type(value)(_mapped(one, fn, done) for one in value)
     if isinstance(value, Distribution | Transform):
-        moved = copy.copy(value)
-        moved.__dict__.update({name: _mapped(one, fn) for name, one in vars(value).items()})
+        moved = done[id(value)] = copy.copy(value)
+        parts = {name: _mapped(one, fn, done) for name, one in vars(value).items()}
+        moved.__dict__.update(parts)
         return moved
     return value
 

@@ -69,7 +69,7 @@ class SharedMixture(Density):
         """Compute log π_c + log N(z; μ_c, σ_c²) of each component by matrix products, (..., C)."""
         origin, precision = self.means.detach().mean(0), (-2 * self.log_stds).exp()
         # Without the shift, the squares below would cancel far from 0.
-        z, means = z - origin, self.means - origin
+        z, means = z.to(origin) - origin, self.means - origin
         volume = (2 * self.log_stds + LOG_2PI + means.square() * precision).sum(-1)
         with torch.autocast(z.device.type, enabled=False):
             # −½ Σ_d [ z² λ − 2 z μ λ + μ² λ − log λ + log 2π ]

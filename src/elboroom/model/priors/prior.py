@@ -29,7 +29,7 @@ class PriorInputs:
 
     config: ModelConfig
     event_shape: tuple[int, ...]
-    encoder: Callable[[Tensor], tuple[Tensor, ...]]
+    encoder: nn.Module
     images: Tensor | None
     bounded: bool
     generator: torch.Generator

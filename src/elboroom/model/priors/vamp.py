@@ -1,14 +1,13 @@
 """The VampPrior: a mixture of the encoder's posteriors of learned images."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from elboroom.config import ModelConfig
 from elboroom.model.initial_images import require_images
-from elboroom.model.networks.layers import at_least_float32
+from elboroom.model.networks.layers import as_input_of, at_least_float32
 from elboroom.model.posteriors import DiagonalGaussian
 from elboroom.model.priors.mixture import MixturePrior, SharedMixture
 from elboroom.model.priors.prior import Prior, PriorInputs
@@ -30,7 +29,7 @@ class VampPrior(Prior):
 
     def __init__(
         self,
-        encoder: Callable[[Tensor], tuple[Tensor, ...]],
+        encoder: nn.Module,
         pseudo_inputs: Tensor,
         *,
         bounded: bool = True,
@@ -59,7 +58,8 @@ class VampPrior(Prior):
     def forward(self, batch: int) -> SharedMixture:
         """Return the mixture, repeated for each of `batch` rows."""
         images = self.pseudo_inputs.clamp(0, 1) if self.bounded else self.pseudo_inputs
-        means, log_stds = map(at_least_float32, self._encoder[0](images))
+        encoder = self._encoder[0]
+        means, log_stds = map(at_least_float32, encoder(as_input_of(encoder, images)))
         return SharedMixture(torch.zeros_like(means[:, 0]), means, log_stds, batch)
 
     @torch.no_grad()

@@ -1,0 +1,75 @@
+"""The check of the arguments of `VAE.from_config`, before anything is built from them."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elboroom.config import ModelConfig
+from elboroom.data.statistics import Statistics
+from elboroom.errors import UsageError
+
+_FIXES = {
+    "config": "give ModelConfig(…), or the `model` of a Config",
+    "generator": "give torch.Generator().manual_seed(0)",
+    "statistics": "give elboroom.data.statistics.statistics_of(data.train)",
+    "images": "give a tensor, as by torch.as_tensor(images)",
+}
+
+
+def require_arguments(
+    config: ModelConfig,
+    event_shape: Sequence[int],
+    generator: torch.Generator,
+    statistics: Statistics | None,
+    images: Tensor | None,
+) -> tuple[int, ...]:
+    """Check the types of the arguments, and return the shape as a tuple of integers.
+
+    Raises:
+        UsageError: an argument is of another type, or the statistics are of another shape.
+    """
+    _require(config, ModelConfig, "config")
+    _require(generator, torch.Generator, "generator")
+    event = _event_shape(event_shape)
+    if images is not None:
+        _require(images, Tensor, "images")
+    if statistics is not None:
+        _require(statistics, Statistics, "statistics")
+        _require_same_shape(tuple(statistics.mean.shape), event)
+    return event
+
+
+def _require(found: Any, expected: type, name: str) -> None:
+    if not isinstance(found, expected):
+        raise UsageError(
+            f"{name} has another type than VAE.from_config takes",
+            why=f"found {_described(found)}; expected a {expected.__name__}",
+            fix=_FIXES[name],
+        )
+
+
+def _described(found: object) -> str:
+    return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+
+
+def _event_shape(found: Any) -> tuple[int, ...]:
+    sizes = tuple(found) if isinstance(found, Sequence) and not isinstance(found, str) else ()
+    if not sizes or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
+        raise UsageError(
+            f"event_shape cannot be {found if isinstance(found, Sequence) else _described(found)}",
+            why="expected the shape of one x, a tuple of integers of 1 or more",
+            fix="give (D,) for rows of D values, (C, H, W) for pictures, or data.event_shape",
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def _require_same_shape(found: tuple[int, ...], event: tuple[int, ...]) -> None:
+    if found != event:
+        raise UsageError(
+            "the statistics are not of such data",
+            why=f"they are of values of shape {found}; event_shape is {event}",
+            fix="give the statistics and the event_shape of the same data",
+        )
