@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 import elboroom
 from elboroom import load_mnist
 from elboroom.cli import main as cli
+from elboroom.runs import run_data
 from tests.support.repository import ROOT
 
 README = ROOT / "README.md"
@@ -78,13 +79,16 @@ def long_paragraphs(text: str) -> list[str]:
 def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut each part of MNIST to its first 500 images, which are enough to run the code."""
 
-    def few(**options: Any) -> elboroom.Dataset:
-        data = load_mnist(**options)
-        parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
-        rows = range(500)
-        return replace(data, **{name: part and part.rows(rows) for name, part in parts.items()})
+    def few(load: Callable[..., elboroom.Dataset]) -> Callable[..., elboroom.Dataset]:
+        def cut(*given: Any, **options: Any) -> elboroom.Dataset:
+            data, rows = load(*given, **options), range(500)
+            parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
+            return replace(data, **{name: part and part.rows(rows) for name, part in parts.items()})
 
-    monkeypatch.setattr(elboroom, "load_mnist", few)
+        return cut
+
+    monkeypatch.setattr(elboroom, "load_mnist", few(load_mnist))
+    monkeypatch.setattr(run_data, "load_data", few(run_data.load_data))
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name)

@@ -82,7 +82,7 @@ def test_batches_give_the_result_of_the_whole(
 ):
     options = ["gaps", run, "--images", "7", "--json", "--method"]
     whole = json.loads(elboroom(*options).out)
-    monkeypatch.setattr(gaps_command, "_IMAGES_AT_A_TIME", 3)
+    monkeypatch.setattr(gaps_command, "_ROWS_AT_A_TIME", 3)
     parts = json.loads(elboroom(*options).out)
     assert [*parts["fits"]] == ["encoder", "svi"]
     for quantity in ("mean", "standard_error"):

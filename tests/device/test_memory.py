@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from elboroom.device import free_memory, memory
+from elboroom.device import free_memory, memory, require_room
+from elboroom.errors import UsageError
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells what is available")
@@ -66,3 +67,15 @@ def test_a_limit_of_addresses_leaves_what_is_not_in_use(monkeypatch: pytest.Monk
     assert (50 << 20) < free <= min(before, 100 << 20)
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (1 << 20, 1 << 20))
     assert free_memory(CPU) == 0
+
+
+def test_what_must_be_held_is_compared_with_what_is_free(monkeypatch: pytest.MonkeyPatch):
+    like = torch.empty(0, dtype=torch.float64)
+    monkeypatch.setattr(memory, "free_memory", lambda device: 800 << 20)
+    require_room((100, 1 << 20), like, k=100)
+    said = "k = 101: at least 808.0 MiB of memory is needed, and 800.0 MiB is free"
+    with pytest.raises(UsageError, match=said) as error:
+        require_room((101, 1 << 20), like, k=101)
+    assert "101 × 1,048,576 numbers of 8 bytes" in str(error.value)
+    monkeypatch.setattr(memory, "free_memory", lambda device: None)
+    require_room((1 << 60,), like, k=1 << 60)

@@ -224,6 +224,7 @@ def test_a_run_that_was_moved_away_is_not_started_again(run: Path):
     assert not run.exists()
 
 
+@pytest.mark.filterwarnings("always:training starts from the beginning")
 def test_training_whose_last_checkpoint_fails_can_be_resumed(
     elboroom: Command, small: list[str], trained: Path, tmp_path: Path
 ):
@@ -242,7 +243,9 @@ def test_training_whose_last_checkpoint_fails_can_be_resumed(
     assert what == f"{run}/checkpoints/step-000012 cannot be written"
     assert why == "the disk is full: [Errno 28] No space left on device"
     assert f"`elboroom train --resume {run}` then resumes from " in fix
-    assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
+    outcome = elboroom("train", "--resume", run, "--quiet")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err.startswith("warning: training starts from the beginning")
     assert last_checkpoint(run) == last_checkpoint(trained)
     assert metrics(run) == metrics(trained)
 
@@ -284,6 +287,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the limit is one of POSIX")
+@pytest.mark.filterwarnings("always:training starts from the beginning")
 def test_files_that_may_not_be_as_large_as_a_checkpoint(
     elboroom: Command, small: list[str], trained: Path, tmp_path: Path
 ):
@@ -294,7 +298,9 @@ def test_files_that_may_not_be_as_large_as_a_checkpoint(
     assert f"error: {run}/checkpoints/step-000012 cannot be written\n" in outcome.err
     assert "  why: files may not be that large here: [Errno 27] File too large\n" in outcome.err
     assert unfinished(run) == []
-    assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
+    outcome = elboroom("train", "--resume", run, "--quiet")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err.startswith("warning: training starts from the beginning")
     assert last_checkpoint(run) == last_checkpoint(trained)
 
 

@@ -11,6 +11,7 @@ import torch
 
 from elboroom import evaluation, infer
 from elboroom.data import Dataset
+from elboroom.device import memory
 from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
 from tests.support.fit_cases import generator, pictures, small_vae
@@ -157,3 +158,31 @@ def test_calibration_takes_a_mask_of_numpy():
 
     call(evaluation.sbc_ranks, model=model, method=method, mask=mask)
     assert torch.equal(found[0], torch.from_numpy(mask).expand(3, 1, 4, 4))
+
+
+TIME_ALONE = {"seed", "warmup", "burn_in", "max_steps", "rank", "images", "bins"}
+"""Integers that set how long a call takes, not what it holds, or that have a limit of their own."""
+
+HELD = [
+    pytest.param(function, name, id=f"{path} {name}")
+    for path, function in PUBLIC.items()
+    for name, hint in get_type_hints(function).items()
+    if hint is int and name not in TIME_ALONE
+]
+
+
+@pytest.mark.parametrize(("function", "name"), HELD)
+def test_a_number_of_draws_that_memory_cannot_hold_is_refused_first(function, name, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda device: 1 << 40)
+    with pytest.raises(UsageError, match=rf"{name} = 10,000,000,000,000.* of memory is needed"):
+        call(function, **{name: 10**13})
+
+
+@pytest.mark.parametrize("method", ["encoder", "sir", "pseudo_gibbs", "grid"])
+def test_a_posterior_refuses_more_draws_than_memory_can_hold(method, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda device: 1 << 40)
+    few = {"sweeps": 4, "burn_in": 0} if method == "pseudo_gibbs" else {}
+    posterior = call(getattr(infer, method), **few)
+    for draw in (posterior.sample, posterior.sample_chains):
+        with pytest.raises(UsageError, match="k = 10,000,000,000,000: at least"):
+            draw(10**13)

@@ -12,6 +12,8 @@ from elboroom.infer.chains.hamiltonian import State
 from elboroom.infer.diagnostics import chain_ess
 from elboroom.infer.hmc import hmc
 from elboroom.infer.laplace import mixture_of_modes
+from elboroom.infer.posterior import Posterior
+from elboroom.infer.target import Target
 from elboroom.model.vae import VAE
 from tests.support.chain_cases import EVENT, generator, images, linear, small_vae
 from tests.support.oracles import Constant, UnitNoise, assert_mean, assert_rejected
@@ -149,10 +151,18 @@ def test_modes_get_chains_in_proportion_to_their_mass():
 
 
 @dataclass(frozen=True)
-class At:
+class At(Posterior):
     """A start in one place, (B, D)."""
 
     z: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        return self.z
+
+    @property
+    def diagnostics(self) -> dict[str, Tensor]:
+        return {}
 
     def sample(self, k: int) -> Tensor:
         return self.z.expand(k, -1, -1)
@@ -160,7 +170,7 @@ class At:
 
 def test_chains_begin_at_their_start():
     model, x = two_modes()
-    start = At(torch.tensor([[-1.0]]).double())
+    start = At(Target.of(model, x, None), torch.tensor([[-1.0]]).double())
     options = {"warmup": 40, "draws": 400, "jumps": False}
     found = hmc(model, x, generator=generator(), start=start, **options)
     assert (found.draws < 0).all()
@@ -169,8 +179,8 @@ def test_chains_begin_at_their_start():
 
 def assert_jumps_find_the_masses():
     """Of modes at 1 − shift and −1 − shift, all chains beginning in the lower one."""
-    start = At(torch.tensor([[-1.4]]).double())
     model, x = two_modes(0.4)
+    start = At(Target.of(model, x, None), torch.tensor([[-1.4]]).double())
     options = {"chains": 32, "warmup": 40, "draws": 250}
     found = hmc(model, x, generator=generator(), start=start, **options)
     assert found.converged.all()
@@ -209,14 +219,17 @@ def test_the_posterior_of_another_method_is_a_start():
 
 def test_a_start_of_other_rows_is_refused():
     model, x = two_modes()
+    start = At(Target.of(model, x, None), torch.ones(2, 1).double())
     with pytest.raises(UsageError, match=r"shape is \(4, 2, 1\); expected \(4, 1, 1\)"):
-        hmc(model, x, generator=generator(), start=At(torch.ones(2, 1).double()))
+        hmc(model, x, generator=generator(), start=start)
 
 
 def test_divergences_are_counted():
     model, x = two_modes()
     model.decoder.weight.data *= 10
-    start = At(torch.tensor([[0.01]]).double())  # flat here, a precipice a step away
+    start = At(
+        Target.of(model, x, None), torch.tensor([[0.01]]).double()
+    )  # flat here, a precipice a step away
     options = {"warmup": 0, "draws": 20, "jumps": False}
     found = hmc(model, 10 * x, generator=generator(), start=start, **options)
     assert found.divergences > 0

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from elboroom import VAE, infer
 from elboroom.device import precision
 from elboroom.infer.target import Target
+from elboroom.model.networks import decoder_network
 from tests.support.own_networks import EVENT, OwnDecoder, OwnEncoder
 
 ROWS = 3
@@ -97,6 +98,48 @@ def test_jacobians_of_convolutions_are_those_of_reverse_mode():
     expected = torch.cat([row[:, ..., 0, :] for row in rows]).movedim(-1, 0)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(value, own.decoder(z))
+
+
+class Attending(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.first, self.layer, self.last = nn.Linear(3, 8), layer, nn.Linear(8, 6)
+
+    def forward(self, z: Tensor) -> Tensor:
+        sequence = self.layer(self.first(z).reshape(-1, 2, 4))
+        sequence = sequence[0] if isinstance(sequence, tuple) else sequence
+        return self.last(sequence.flatten(1)).reshape(*z.shape[:-1], 2, 3)
+
+
+class Counting(nn.Module):
+    calls: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        self.calls += 1
+        return sequence.sin()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.TransformerEncoderLayer(4, 2, 8, batch_first=True),
+        nn.LSTM(4, 4, batch_first=True),
+        Counting(),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_layers_without_a_forward_mode_are_differentiated_in_reverse(layer: nn.Module):
+    decoder = Attending(layer).eval().requires_grad_(False)
+    z = torch.randn(ROWS, 3, generator=noise())
+    with torch.no_grad():
+        value, found = decoder_network(decoder).jacobian(z)
+    rows = [torch.autograd.functional.jacobian(decoder, one[None])[0, :, :, 0] for one in z]
+    torch.testing.assert_close(found, torch.stack(rows).movedim(-1, 0))
+    torch.testing.assert_close(value, decoder(z))
 
 
 def test_the_curvature_in_bfloat16_is_near_that_in_float32(bfloat16):

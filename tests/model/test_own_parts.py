@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from elboroom import VAE, Config, Dataset, ModelConfig, TrainConfig, evaluate, train
+from elboroom import VAE, Config, Dataset, ModelConfig, TrainConfig, evaluate, infer, train
 from elboroom.data.statistics import Statistics
 from elboroom.errors import UsageError
 from elboroom.model.likelihoods import GaussianPixels, LearnedNoise, ObservationModel
@@ -344,6 +344,18 @@ def test_a_model_of_another_type_computes_the_same_numbers(name: str, prior: str
     assert abs(model.likelihood.units.location.float() - 1.2345678).max() < 1e-6
     assert model.log_weights(x, 4, generator=noise()).shape == (4, 3)
     assert model.generate(2, generator=noise())[1].shape == (2, *EVENT)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_model_of_narrow_parts_keeps_prior_and_noise_in_float32(dtype: torch.dtype):
+    noisy = ObservationModel(GaussianPixels, LearnedNoise(())).to(dtype)
+    for prior in (None, torch.distributions.Normal(torch.zeros(2, dtype=dtype), 1.0)):
+        model = VAE(Encoder(2, 2).to(dtype), Kept().to(dtype), 2, likelihood=noisy, prior=prior)
+        x = model.generate(3, generator=noise())[1]
+        kept = (*model.prior.buffers(), *model.likelihood.parameters())
+        assert {tensor.dtype for tensor in kept if tensor.is_floating_point()} == {torch.float32}
+        found = infer.laplace(model.eval(), x, generator=noise())
+        assert found.mean.dtype == found.sample(2).dtype == torch.float32
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -1,12 +1,18 @@
 """Memory: the free amount, and freed blocks that the process keeps."""
 
 import ctypes
+import math
 import os
 import re
 import sys
 from pathlib import Path
 
 import torch
+from torch import Tensor
+
+from elboroom.errors import UsageError
+
+_SMALL = 1 << 26  # bytes; free memory is not asked for below them
 
 
 def keep_freed_memory() -> None:
@@ -31,6 +37,30 @@ def readable(size: float) -> str:
         if size < 1024:
             return f"{size:,.1f} {unit}"
     return f"{size / 1024:,.1f} GiB"
+
+
+def require_room(shape: tuple[int, ...], like: Tensor, **counts: int) -> None:
+    """Check that an array can be held in free memory, before it is computed.
+
+    Args:
+        shape: shape of the array.
+        like: a tensor of its type and on its device.
+        counts: the caller's arguments that set its size, by name.
+
+    Raises:
+        UsageError: the memory is not free; a system that does not report free memory passes.
+    """
+    needed = math.prod(shape) * like.element_size()
+    free = free_memory(like.device) if needed > _SMALL else None
+    if free is None or needed <= free:
+        return
+    sizes = " × ".join(f"{size:,}" for size in shape)
+    raise UsageError(
+        f"{' and '.join(f'{name} = {count:,}' for name, count in counts.items())}: at least "
+        f"{readable(needed)} of memory is needed, and {readable(free)} is free",
+        why=f"{sizes} numbers of {like.element_size()} bytes would be held together",
+        fix=f"give a smaller {' or '.join(counts)}",
+    )
 
 
 _GROUP = Path("/sys/fs/cgroup")

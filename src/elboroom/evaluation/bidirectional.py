@@ -9,7 +9,7 @@ from torch import Tensor
 
 from elboroom.config import AnnealingSchedule, EvaluateConfig
 from elboroom.data import noun
-from elboroom.device import keep_freed_memory
+from elboroom.device import keep_freed_memory, require_room
 from elboroom.errors import require_positive
 from elboroom.evaluation.estimate import Estimate
 from elboroom.infer.ais import density
@@ -92,6 +92,10 @@ def certify(
             another family or other rows.
     """
     require_positive(rows=rows, distributions=distributions, chains=chains)
+    weight = next(model.parameters())
+    require_room((rows, *model.event_shape), weight, rows=rows)
+    require_room((chains, rows, model.latents), weight, chains=chains, rows=rows)
+    require_room((distributions, rows), weight, distributions=distributions, rows=rows)
     z = model.prior(rows).sample(1, generator)[0]
     x, mask = check_data_and_mask(model, model.decode(z).sample(generator), mask)
     noise = Noise(fork(generator), shared=False)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from elboroom.device import require_room
 from elboroom.errors import UsageError, require_positive
 from elboroom.infer.arguments import checked
 from elboroom.infer.observed import Array, check_data_and_mask
@@ -48,6 +49,9 @@ def sbc_ranks(
             their chains or particles.
     """
     require_positive(rows=rows, draws=draws)
+    weight = next(model.parameters())
+    require_room((rows, *model.event_shape), weight, rows=rows)
+    require_room((draws, rows, model.latents), weight, draws=draws, rows=rows)
     z = model.prior(rows).sample(1, generator)[0]
     x, mask = check_data_and_mask(model, model.decode(z).sample(generator), mask)
     posterior = method(model, _with_copy(x), None if mask is None else _with_copy(mask))
@@ -90,6 +94,8 @@ def uniformity(ranks: Tensor, draws: int, bins: int = 20) -> Tensor:
         UsageError: if the ranks are no integers in 0 … draws, or there are more bins than ranks.
     """
     _require_ranks(ranks, draws, bins)
+    require_room((draws + 1,), ranks, draws=draws)
+    require_room((*ranks.shape, bins), ranks, bins=bins)
     edges = torch.arange(draws + 1, device=ranks.device) * bins // (draws + 1)
     expected = torch.bincount(edges, minlength=bins) * len(ranks) / (draws + 1)
     counts = torch.nn.functional.one_hot(edges[ranks], bins).sum(0)

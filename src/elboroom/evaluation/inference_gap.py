@@ -11,6 +11,7 @@ from torch import Tensor
 
 from elboroom.config import FitName, GapsConfig, MethodName
 from elboroom.data import noun
+from elboroom.device import require_room
 from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.infer.arguments import checked
@@ -185,6 +186,7 @@ def gaps(
     """
     require_positive(k=k)
     x, mask = check_data_and_mask(model, x, mask)
+    require_room((k, len(x), model.latents), x, k=k)
     best, word = _best_fit(model.posterior(x[:1])), noun(tuple(x.shape[1:]))
     others: list[MethodName] = [name for name in methods if name != best]
     names: tuple[MethodName, ...] = ("encoder", best, *others)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from elboroom.config import PartName, Precision
 from elboroom.data import Dataset, Identity, Part
-from elboroom.device import autocast, resolve_precision
+from elboroom.device import autocast, require_room, resolve_precision
 from elboroom.errors import IncomparableError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.evaluation.latent_usage import Information
@@ -212,6 +212,8 @@ def evaluate(
     clock, found = time.perf_counter(), fingerprint(model)
     model = model.fixed()
     device = next(model.parameters()).device
+    rows = min(_IMAGES_AT_A_TIME, len(data.test))
+    require_room((k, rows), next(model.parameters()), k=k)
     generator = stream(seed, "evaluate", device=device)
     dtype = resolve_precision(precision, device)
     terms, densities = [], []

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elboroom.config import AnnealingSchedule, EvaluateConfig
-from elboroom.device import keep_freed_memory
+from elboroom.device import keep_freed_memory, require_room
 from elboroom.errors import require_positive
 from elboroom.infer.arguments import checked
 from elboroom.infer.chains.annealing import TUNING, Annealing
@@ -100,6 +100,8 @@ def ais(
     """
     require_positive(distributions=distributions, chains=chains)
     target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=not independent_rows)
+    target.require_room(chains, chains=chains)
+    require_room((distributions, len(target)), target.x, distributions=distributions)
     keep_freed_memory()
     count = itertools.count(1)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elboroom.device import require_room
 from elboroom.errors import require_positive
 from elboroom.infer.arguments import checked
 from elboroom.infer.observed import Array, Observed, check_data_and_mask, require_mask
@@ -52,6 +53,7 @@ def complete(
     given = Observed.of(*check_data_and_mask(model, x, require_mask(mask)))
     posterior.target.require_same(model, given)
     x, mask = given.x, given.seen
+    require_room((draws, *x.shape), x, draws=draws)
     # The results are allocated once and filled in place: parts that are kept between large
     # blocks which are freed would fragment the memory.
     mean, invented = x.clone(), x.expand(draws, *x.shape).clone()

@@ -139,6 +139,7 @@ def completion_score(
     """
     require_positive(draws=draws)
     case = _Case.of(model, x, mask, posterior)
+    posterior.target.require_room(draws, draws=draws)
     if posterior.is_exact:
         return case.by_grids(generator)
     modes = (case.modes(seen, generator) for seen in (case.seen, case.known))
@@ -188,6 +189,7 @@ def predictive_score(
     """
     require_positive(draws=draws)
     case = _Case.of(model, x, mask, posterior)
+    posterior.target.require_room(draws, draws=draws)
     if posterior.is_exact:
         return case.by_grids(generator)
     if posterior.q is not None:

@@ -54,6 +54,7 @@ def pseudo_gibbs(
     require_positive(chains=chains, sweeps=sweeps)
     require_not_negative(burn_in=burn_in)
     target = Target.of(model, x, mask)
+    target.require_room(sweeps, chains, sweeps=sweeps, chains=chains)
     draws, _ = _walk(_Images.of(model, target.given), generator, _redraw, chains, sweeps, burn_in)
     return ChainPosterior(target, draws, None, generator)
 
@@ -94,6 +95,7 @@ def metropolis_within_gibbs(
     require_positive(chains=chains, sweeps=sweeps)
     require_not_negative(burn_in=burn_in)
     target = Target.of(model, x, mask)
+    target.require_room(sweeps, chains, sweeps=sweeps, chains=chains)
     images = _Images.of(model, target.given)
     draws, accepted = _walk(images, generator, _propose, chains, sweeps, burn_in)
     return ChainPosterior(target, draws, accepted.mean((0, 1)), generator)

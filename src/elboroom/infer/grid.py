@@ -86,6 +86,7 @@ class GridPosterior(Posterior):
     def sample(self, k: int) -> Tensor:
         """Draw k times from the density interpolated between the points, (k, B, D)."""
         require_positive(k=k)
+        self.target.require_room(k, k=k)
         z = self._interpolation.sample(k, self.probabilities, fork(self.generator))
         return z.to(self.cells.points)
 

@@ -108,6 +108,7 @@ def hmc(
     require_positive(chains=chains, draws=draws)
     require_not_negative(warmup=warmup)
     target, noise = Target.of(model, x, mask), Noise(generator, shared=not independent_rows)
+    target.require_room(draws, chains, draws=draws, chains=chains)
     keep_freed_memory()
     z = _likely_points(target, chains, noise) if start is None else start.sample(chains)
     _require_shape(z, (chains, len(target), target.latents))

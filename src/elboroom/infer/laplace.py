@@ -54,6 +54,7 @@ def laplace(
     """
     require_positive(starts=starts, k=k, max_steps=max_steps)
     target = Target.of(model, x, mask)
+    target.require_room(starts, k, starts=starts, k=k)
     encoded = model.posterior(*target.given.data).mean
     points = starting_points(target, encoded, starts, generator)
     found = find_modes(target, points)

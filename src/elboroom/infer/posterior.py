@@ -147,6 +147,7 @@ class VariationalPosterior(Posterior):
     def sample(self, k: int) -> Tensor:
         """Draw k times from q, (k, B, D)."""
         require_positive(k=k)
+        self.target.require_room(k, k=k)
         with torch.no_grad():
             return self.q.sample(k, self.generator)
 
@@ -162,6 +163,7 @@ class VariationalPosterior(Posterior):
             UsageError: if k is not positive, or the model has been trained further.
         """
         require_positive(k=k)
+        self.target.require_room(k, k=k)
         self.target.source.require_unchanged()
         return _log_weights(self.target, self.q, k, self.generator)
 

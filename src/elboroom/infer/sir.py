@@ -89,6 +89,7 @@ class ParticlePosterior(Posterior):
     def sample(self, k: int) -> Tensor:
         """Draw k particles by their weights, with repetition, (k, B, D)."""
         require_positive(k=k)
+        self.target.require_room(k, k=k)
         which = torch.multinomial(self.weights.T, k, True, generator=self.generator).T
         return self.z[which, torch.arange(self.z.shape[1], device=self.z.device)]
 
@@ -140,6 +141,7 @@ def sir(
     """
     require_positive(particles=particles)
     target = Target.of(model, x, mask)
+    target.require_room(particles, particles=particles)
     q = model.posterior(*target.given.data) if proposal is None else proposal.q
     target.require_fitted(q, "proposal")
     z, log_q = _widened(q, widen).draw(particles, generator)

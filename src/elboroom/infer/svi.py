@@ -87,6 +87,7 @@ def svi(
             fix=f"give a rank from 1 to {model.latents}, or choose another family",
         )
     target = Target.of(model, x, mask)
+    target.require_room(starts, k, starts=starts, k=k)
     found = _starts(target, model.posterior(*target.given.data), start, starts, generator)
     diagonal = family == "diagonal"
     if diagonal:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from elboroom.device import autocast, resolve_precision
+from elboroom.device import autocast, require_room, resolve_precision
 from elboroom.errors import UsageError
 from elboroom.infer.known_model import KnownModel
 from elboroom.infer.observed import (
@@ -76,6 +76,18 @@ class Target:
                 why=f"its means have shape {tuple(q.mean.shape)}; expected {expected}",
                 fix=f"fit the {what} to the same rows, with the same model",
             )
+
+    def require_room(self, *shape: int, **counts: int) -> None:
+        """Check that an array (*shape, B, D) can be held, before it is computed.
+
+        Args:
+            shape: the leading axes.
+            counts: the caller's arguments that set their sizes, by name.
+
+        Raises:
+            UsageError: if the memory is not free.
+        """
+        require_room((*shape, len(self), self.latents), self.x, **counts)
 
     def require_same(self, model: VAE, given: Observed) -> None:
         """Check that a posterior of this target is one of a model, given some data.

@@ -15,7 +15,7 @@ from elboroom.model.from_config_arguments import require_arguments
 from elboroom.model.initial_images import require_images
 from elboroom.model.likelihoods import Bernoulli, Likelihood, ObservationModel, observation_model
 from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, EncoderNetwork, decoder_network
-from elboroom.model.networks.layers import as_input_of, at_least_float32
+from elboroom.model.networks.layers import as_input_of, at_least_float32, widen
 from elboroom.model.own_parts import check_parts, example_of, require_parts
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
 from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, prior_of
@@ -67,6 +67,9 @@ class VAE(nn.Module):
         super().__init__()
         require_parts(encoder, decoder, latents, likelihood)
         prior = prior_of(prior, latents, example_of(encoder, decoder))
+        for part in (likelihood, prior, family):
+            if isinstance(part, nn.Module):
+                widen(part)
         shapes = check_parts(encoder, decoder, latents, likelihood, prior, family)
         self._assemble(shapes.event, encoder, decoder, latents, likelihood, prior, family)
         if not isinstance(decoder, DecoderNetwork):

@@ -814,8 +814,8 @@ def test_grey_levels_that_are_not_bytes_are_noted(images: np.ndarray, is_noted: 
 
 def test_rows_of_a_table_are_not_called_images():
     table = np.arange(12.0).reshape(3, 4)
-    notes = source_of("my.npz", {"x": table, "x_val": table}, DataConfig()).notes
-    assert notes == ("read x as rows, x_val as validation rows",)
+    uses = source_of("my.npz", {"x": table, "x_val": table}, DataConfig()).uses
+    assert uses == "x as rows, x_val as validation rows"
 
 
 def test_the_fix_in_a_note_on_axes_gives_the_other_reading():

@@ -635,4 +635,4 @@ def test_pictures_of_0_and_1_beside_others_are_refused(tmp_path: Path, dark: str
     with pytest.raises(DataError) as error:
         load_data(DataConfig(str(tmp_path / "p")))
     assert error.value.what == "the parts of p differ in scale"
-    assert error.value.fix == "save all pictures with 255 for white"
+    assert error.value.fix == "save both with 255 for white"

@@ -210,7 +210,7 @@ def test_a_report_shows_no_figure_of_another_step_that_cannot_be_drawn_again(
     assert 'id="contours"' in (run / "report.html").read_text()
     first = False
     outcome = elboroom("report", run)
-    assert "left out: it cannot be drawn" in outcome.out
+    assert "left out: contours, because it is so" in outcome.out
     page = (run / "report.html").read_text()
     assert page.count("<figure ") == len(FIGURES) - 1
     assert 'id="contours"' not in page

@@ -61,6 +61,7 @@ def test_other_errors_pass(other: Exception):
     assert found.value is other
 
 
+@pytest.mark.filterwarnings("always:training starts from the beginning")
 def test_a_run_whose_memory_ran_out_can_be_resumed(
     elboroom: Command, small: list[str], trained: Path, tmp_path: Path, monkeypatch
 ):
@@ -76,6 +77,8 @@ def test_a_run_whose_memory_ran_out_can_be_resumed(
         what, _, fix = error(elboroom("train", *small, "--quiet", "--out", run), 1)
     assert what == "memory ran out in training with batches of 50 images"
     assert fix.startswith("train a new run with --batch-size 25 or less, or auto")
-    assert elboroom("train", "--resume", run, "--quiet") == (0, "", "")
+    outcome = elboroom("train", "--resume", run, "--quiet")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err.startswith("warning: training starts from the beginning")
     assert last_checkpoint(run) == last_checkpoint(trained)
     assert metrics(run) == metrics(trained)

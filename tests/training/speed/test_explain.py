@@ -44,14 +44,14 @@ def test_a_processor_without_bfloat16(mnist: Dataset, monkeypatch: pytest.Monkey
         "threads": "4, or 1 while that is faster, for example while another process keeps a core",
         "networks": "uncompiled: compiling would take longer than it saves",
         "steps": "run one by one",
-        "data": "60,000 images as uint8, 45 MiB, all on cpu",
+        "data": "60,000 images as uint8, 44.9 MiB, all on cpu",
     }
 
 
 def test_tables_have_rows(monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch)
     found = explain(DECODER, Part(torch.zeros(40, 784), None), FREE, ELBO)["data"]
-    assert found == "40 rows as float32, 0 MiB, all on cpu"
+    assert found == "40 rows as float32, 122.5 KiB, all on cpu"
 
 
 def test_a_processor_with_bfloat16(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
@@ -107,7 +107,7 @@ def test_the_command_explains_and_trains_nothing(
     outcome = elboroom("train", *small, "--explain", "--out", tmp_path / "run")
     assert (outcome.code, outcome.err) == (0, "")
     lines = dict(line.split(": ", 1) for line in outcome.out.splitlines())
-    read = ["read", "values", "labels", "split", "likelihood", "note"]
+    read = ["read", "values", "labels", "split", "likelihood", "arrays"]
     machine = ["memory", "device", "matrix products", "threads", "networks", "steps", "data"]
     assert list(lines) == [*read, *machine]
     assert lines["threads"] == "1, as requested"
@@ -134,5 +134,5 @@ def test_images_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     part = load_data(DataConfig(source=str(tmp_path / "x.npy"), memory=0.0)).train
     machine(monkeypatch, cuda=True, bfloat16=True)
     found = explain(DECODER, part, FREE, ELBO)
-    assert found["steps"] == "run one by one: a CUDA graph cannot read images from disk"
+    assert found["steps"] == "run one by one: a CUDA graph cannot read from disk"
     assert found["data"] == "45 images on disk, too large for --memory, read in batches"

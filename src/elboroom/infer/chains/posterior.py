@@ -69,6 +69,7 @@ class ChainPosterior(Posterior):
     def sample(self, k: int) -> Tensor:
         """Draw k of the stored draws with repetition, independently for each row, (k, B, D)."""
         require_positive(k=k)
+        self.target.require_room(k, k=k)
         stored = self.draws.flatten(0, 1)
         rows = stored.shape[1]
         size, device = (k, rows), stored.device
@@ -79,5 +80,6 @@ class ChainPosterior(Posterior):
     def sample_chains(self, k: int) -> Tensor:
         """Return k stored draws of each chain, evenly spaced, (C, k, B, D)."""
         require_positive(k=k)
+        self.target.require_room(k, self.draws.shape[1], k=k)
         which = torch.linspace(0, len(self.draws) - 1, k, device=self.draws.device).round().long()
         return self.draws[which].transpose(0, 1)

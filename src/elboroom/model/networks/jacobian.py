@@ -24,7 +24,8 @@ def push(layer: nn.Module, value: Tensor, tangents: Tensor) -> Pushed:
     """Apply `layer` to a value (B, ...) and to directions (D, B, ...) in which it moves.
 
     A row of the output may depend only on the same row of the value. PyTorch differentiates layers
-    that have no rule here, which is as exact and takes longer.
+    that have no rule here, which is as exact and takes longer: in forward mode, or, where an
+    operation has none, in reverse mode, with one backward pass for each value of an event.
     """
     return _RULES.get(type(layer), _by_autograd)(layer, value, tangents)
 
@@ -79,6 +80,26 @@ def _residual(layer: Residual, value: Tensor, tangents: Tensor) -> Pushed:
 
 
 def _by_autograd(layer: nn.Module, value: Tensor, tangents: Tensor) -> Pushed:
+    try:
+        return _forward_mode(layer, value, tangents)
+    except RuntimeError:  # attention, recurrent layers, or a buffer that counts calls
+        return _reverse_mode(layer, value, tangents)
+
+
+def _reverse_mode(layer: nn.Module, value: Tensor, tangents: Tensor) -> Pushed:
+    with torch.enable_grad():
+        x = value.detach().requires_grad_()
+        y = layer(x)
+        outputs = y.flatten(1).sum(0).unbind()
+    # ∂y_p along t = Σ_i t_i ∂y_p/∂x_i
+    moved = [
+        (tangents * torch.autograd.grad(one, x, retain_graph=True)[0]).flatten(2).sum(-1)
+        for one in outputs
+    ]
+    return y.detach(), torch.stack(moved, -1).unflatten(-1, y.shape[1:])
+
+
+def _forward_mode(layer: nn.Module, value: Tensor, tangents: Tensor) -> Pushed:
     def along(tangent: Tensor) -> Pushed:
         return cast(Pushed, torch.func.jvp(layer, (value,), (tangent,)))
 

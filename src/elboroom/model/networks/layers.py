@@ -39,6 +39,11 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+def widen(module: nn.Module) -> None:
+    """Convert parameters and buffers of 16 bits to float32."""
+    module._apply(lambda t: at_least_float32(t) if t.is_floating_point() else t)
+
+
 def as_input_of(module: nn.Module, x: Tensor) -> Tensor:
     """Convert numbers to the floating-point type of a module's parameters, if it has any."""
     types = (p.dtype for p in module.parameters() if p.is_floating_point())

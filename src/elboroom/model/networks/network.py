@@ -65,7 +65,7 @@ class DecoderNetwork(nn.Module, ABC):
     def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, *event).
 
-        By default PyTorch's forward mode computes it.
+        By default PyTorch differentiates it.
 
         Raises:
             UsageError: a batch normalisation is in training mode.

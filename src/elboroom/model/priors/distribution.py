@@ -11,6 +11,7 @@ from torch.distributions import Distribution, Independent
 from torch.distributions.transforms import Transform
 
 from elboroom.errors import UsageError
+from elboroom.model.networks.layers import at_least_float32
 from elboroom.model.posteriors import Density
 from elboroom.model.priors.prior import Prior, StandardNormal
 
@@ -85,6 +86,7 @@ class DistributionPrior(Prior):
         elif shapes != ((), (latents,)):
             raise _other_shapes(distribution, latents)
         draws = _draws(distribution, (_DRAWS,), torch.Generator().manual_seed(0)).cpu()
+        draws = at_least_float32(draws)
         _require_real_and_constant(distribution, 100 * draws[:8])
         self.distribution = distribution
         self.register_buffer("centre", _centre(distribution, draws), persistent=False)
