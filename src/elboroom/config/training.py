@@ -126,8 +126,7 @@ class TrainConfig:
         clip, skip = self.clip, self.skip
         require(clip is None or 0 < clip < math.inf, "clip", clip, "a positive number")
         require(skip is None or skip > 0, "skip", skip, "above 0")
-        both = clip is not None and skip is not None
-        below = not both or clip < skip
+        below = clip is None or skip is None or clip < skip
         require(below, "clip", clip, f"below --skip {skip}, as steps above that are not taken")
 
     @property
