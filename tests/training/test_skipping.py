@@ -122,8 +122,16 @@ def same(a: list[Tensor], b: list[Tensor]) -> bool:
     return len(a) == len(b) and all(map(torch.equal, a, b))
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "adamw", "adamax"])
-@pytest.mark.parametrize(("kind", "skip"), [(Spoilt, math.inf), (Huge, math.inf), (Steep, 1e3)])
+@pytest.mark.parametrize(
+    ("optimiser", "kind", "skip"),
+    [
+        ("adam", Spoilt, math.inf),
+        ("adam", Huge, math.inf),
+        ("adamw", Steep, 1e3),
+        ("adamax", Spoilt, math.inf),
+        ("adamax", Steep, 1e3),
+    ],
+)
 def test_a_skipped_step_is_as_if_it_had_never_been(
     data: Dataset, optimiser: OptimiserName, kind: type[Bernoulli], skip: float
 ):
@@ -140,7 +148,7 @@ def test_a_skipped_step_is_as_if_it_had_never_been(
     assert found[1].rollbacks == 0
 
 
-@pytest.mark.parametrize("steps", [3, 10, 14, 25])
+@pytest.mark.parametrize("steps", [3, 14])
 def test_a_stopped_run_resumes_from_its_checkpoint_with_its_counts(
     data: Dataset, tmp_path: Path, steps: int
 ):

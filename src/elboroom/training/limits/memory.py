@@ -25,6 +25,7 @@ _PARAMETER_COPIES = 6
 _CHECKPOINT_COPIES = 9
 # Each of these states has an average, where there is one.
 _STATES, _CHECKPOINT_STATES = 2, 3
+_BEFORE_A_STEP = 3  # weights and moments that a skipped step of Adamax returns to
 _SMALLER = {"image": "smaller images", "row": "rows of fewer values"}
 
 
@@ -116,7 +117,9 @@ def parameter_copies(config: TrainConfig) -> int:
     """Return the number of copies of the weights that training allocates besides the model."""
     checkpoints = resolve_device(config.device).type == "cpu"
     averages = (_STATES + _CHECKPOINT_STATES * checkpoints) * (config.ema > 0)
-    return _PARAMETER_COPIES + _CHECKPOINT_COPIES * checkpoints + averages
+    returns = config.optimiser == "adamax" and config.skip is not None
+    before = _BEFORE_A_STEP * returns
+    return _PARAMETER_COPIES + _CHECKPOINT_COPIES * checkpoints + averages + before
 
 
 def weight_bytes(model: VAE) -> int:
