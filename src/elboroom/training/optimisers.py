@@ -168,8 +168,9 @@ class Adamax(Optimiser):
             eps=_EPS,
         )
         if skip is not None:
+            is_skipped = skip == 1
             for tensor, old in zip(changed, before, strict=True):
-                tensor.copy_(torch.where(skip == 1, old, tensor))
+                torch.where(is_skipped, old, tensor, out=tensor)
 
 
 OPTIMISER_CLASSES: dict[OptimiserName, type[Optimiser]] = {

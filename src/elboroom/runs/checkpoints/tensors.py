@@ -119,8 +119,8 @@ def from_tensors(model: VAE, state: TrainState, step: int, tensors: dict[str, Te
     parameters = dict(model.named_parameters())
     for key, value in tensors.items():
         name, moment = key.split("|")
-        parameter = parameters[name]
-        state.optimiser.state[parameter][moment] = value.to(parameter.device)
+        # in place: a fused step needs moments in the memory format of their parameter
+        state.optimiser.state[parameters[name]][moment].copy_(value)
 
 
 def _prefixed(prefix: str, step: int, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
