@@ -32,7 +32,8 @@ def require_disk_space(folder: Path, weights: int) -> None:
             f"the checkpoints of this run do not fit on the disk of {folder}",
             why=f"found {free / 2**30:,.3f} GiB free; expected {needed / 2**30:,.3f} GiB, for up "
             f"to {_AT_ONCE} checkpoints with the moments of Adam",
-            fix="free some space, give --out on another disk, or take a smaller --hidden",
+            fix="free some space, give --out on another disk, or take a smaller --hidden, "
+            "--latents or --components",
         )
 
 
