@@ -11,6 +11,9 @@ import pytest
 import torch
 
 from elboroom import infer
+from elboroom.cli.selection import Selection
+from elboroom.config import GapsConfig
+from elboroom.errors import DataError
 from elboroom.evaluation import evaluate
 from elboroom.runs.run import Run
 from tests.support.brief_run import brief_run
@@ -120,6 +123,20 @@ def test_data_of_another_shape_or_meaning_are_refused(
     np.save(tmp_path / "new.npy", array)
     refused = elboroom("evaluate", table_run.path, "--data", tmp_path / "new.npy")
     assert what in error(refused, 2)[0]
+
+
+def test_the_fix_for_further_arrays_is_one_of_new_data(table_run: Run, tmp_path: Path):
+    np.savez(tmp_path / "new.npz", x=table(9, 3), ids=np.arange(9))
+    with pytest.raises(DataError, match="save a copy without ids") as refused:
+        table_run.choose_part(None, str(tmp_path / "new.npz"))
+    assert "--unused" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("rows", "words"), [(2, "2 of 50 rows"), (50, "all 50 rows")])
+def test_some_rows_of_new_data_are_not_called_all(table_run: Run, b: Path, rows: int, words: str):
+    options = GapsConfig(data=str(b), images=rows)
+    selection = Selection.from_options(table_run, options, mask=None, images=rows)
+    assert f", {words}, all seen" in selection.title("step 1")
 
 
 def test_bytes_stand_for_bytes(elboroom: Command, tmp_path: Path):

@@ -89,9 +89,16 @@ def test_the_name_of_a_half_is_its_mask():
 
 @pytest.mark.parametrize("name", ["m.png", "m.PNG", "m", "m.npy"])
 def test_white_pixels_of_a_picture_of_any_name_are_seen(tmp_path: Path, name: str):
-    Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8)).save(tmp_path / name, "PNG")
+    Image.fromarray(np.array([[0, 0, 255, 255]], np.uint8)).save(tmp_path / name, "PNG")
     mask = load_mask(str(tmp_path / name), (1, 1, 4))
     assert mask.tolist() == [[[False, False, True, True]]]
+
+
+@pytest.mark.parametrize("level", [1, 127, 128, 254])
+def test_a_picture_of_grey_levels_is_no_mask(tmp_path: Path, level: int):
+    Image.fromarray(np.array([[0, level, 255]], np.uint8)).save(tmp_path / "m.png")
+    with pytest.raises(DataError, match=f"found 1 levels in between, such as {level} of 255"):
+        load_mask(str(tmp_path / "m.png"), (1, 1, 3))
 
 
 @pytest.mark.parametrize(

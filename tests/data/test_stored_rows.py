@@ -101,6 +101,16 @@ def test_means_beyond_the_range_of_the_source_are_kept_in_more_bits(tmp_path: Pa
     assert filled.max() == 7e4
 
 
+def test_whole_numbers_that_no_real_type_holds_come_back(tmp_path: Path):
+    numbers = R.integers(0, 1 << 60, (30, 4), dtype=np.int64)
+    as_file, rows = stored(tmp_path / "x", images=numbers)
+    seen = unseen(rows)
+    filled = as_file.fill(rows.x.numpy() + 0.25, seen)
+    assert filled.dtype == np.int64
+    assert np.array_equal(filled[seen], numbers[seen])
+    np.testing.assert_allclose(filled, numbers, rtol=1e-6)
+
+
 def test_rows_are_those_of_the_part_and_of_its_array(tmp_path: Path):
     arrays = {"x_train": GREY, "x_test": GREY[::-1] // 2}
     as_file, rows = stored(tmp_path / "x", "test", **arrays)

@@ -34,6 +34,11 @@ def generator(seed=1):
     return torch.Generator().manual_seed(seed)
 
 
+@pytest.mark.parametrize("kind", ["exact", "estimate", "lower bound", "unreliable"])
+def test_a_score_that_rounds_to_zero_has_no_sign(kind):
+    assert "-" not in score_text(-1e-9, kind, 0.1)
+
+
 class Draws(Posterior):
     """A posterior that only draws."""
 

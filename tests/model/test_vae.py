@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from elboroom.config import ModelConfig
+from elboroom.device import memory
+from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
 from tests.support.oracles import Constant, LinearGaussian, assert_mean, random_masks
 
@@ -141,3 +143,38 @@ def test_a_model_can_be_traced_and_exported(export):
     other = torch.rand(6, *EVENT).round(), torch.randn(2, 6, 3)
     for found, expected in zip(exported(*other), network(*other), strict=True):
         torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda m, x, z: m.posterior(x.numpy()), r"found a ndarray; expected a tensor \(B, 1, 4"),
+        (lambda m, x, z: m.posterior(x[0]), r"found a tensor \(1, 4, 4\) of torch.float32"),
+        (lambda m, x, z: m.posterior(x, x), r"expected a tensor of booleans"),
+        (lambda m, x, z: m.posterior(x, x[:2] > 0), r"booleans that broadcasts to \(3, 1, 4, 4\)"),
+        (lambda m, x, z: m.decode(z.numpy()), r"found a ndarray; expected a tensor \(\.\.\., 2\)"),
+        (lambda m, x, z: m.decode(z[:, :1]), r"found a tensor \(3, 1\)"),
+        (lambda m, x, z: m.decode(3), r"found a int"),
+        (lambda m, x, z: m.log_joint(x[:, 0], z), r"this x does not fit the model"),
+        (lambda m, x, z: m.log_joint(x, z[:2]), r"\(\.\.\., 3, 2\), for the 3 rows of x"),
+        (lambda m, x, z: m.log_joint(x, z[:, :1]), r"this z does not fit the model"),
+        (lambda m, x, z: m.log_weights(x, 0, generator=generator()), "k must be positive"),
+        (lambda m, x, z: m.log_weights(x, 2.5, generator=generator()), "k cannot be 2.5"),
+        (lambda m, x, z: m.log_weights(x, 3, generator=0), "generator cannot be 0"),
+        (
+            lambda m, x, z: m.log_weights(x.numpy(), 3, generator=generator()),
+            "x cannot be a ndarray",
+        ),
+        (lambda m, x, z: m.log_weights(x[:, 0], 3, generator=generator()), "this x does not fit"),
+        (lambda m, x, z: m.log_weights(x, 10**13, generator=generator()), "of memory is needed"),
+        (lambda m, x, z: m.generate(0, generator=generator()), "count must be positive"),
+        (lambda m, x, z: m.generate("3", generator=generator()), "count cannot be '3'"),
+        (lambda m, x, z: m.generate(3, generator=None), "generator cannot be None"),
+        (lambda m, x, z: m.generate(10**13, generator=generator()), "of memory is needed"),
+    ],
+)
+def test_a_model_names_what_it_cannot_compute_with(call, said, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda device: 1 << 40)
+    model = VAE.from_config(ModelConfig(hidden=(4,)), (1, 4, 4), generator=generator()).eval()
+    with pytest.raises(UsageError, match=said):
+        call(model, torch.rand(3, 1, 4, 4), torch.randn(3, 2))

@@ -22,7 +22,7 @@ from elboroom import (
     train_run,
 )
 from elboroom.data import Dataset
-from elboroom.errors import DataMovedError, IncomparableError, RunError, UsageError
+from elboroom.errors import DataError, DataMovedError, IncomparableError, RunError, UsageError
 from elboroom.runs.checkpoints import listing
 from elboroom.training.interrupts import TrainingInterrupted
 from elboroom.training.resolve import resolve_run
@@ -173,6 +173,16 @@ def test_a_run_begins_with_the_weights_of_another(tmp_path: Path, config: Config
         for a, b in zip(started.state_dict().values(), model.state_dict().values(), strict=True)
     )
     assert Run(run.path).config.init_from == str(first.path)
+
+
+def test_data_that_the_weights_of_another_run_cannot_take_name_that_run(
+    tmp_path: Path, config: Config
+):
+    started = replace(config, init_from="first")
+    data = Dataset.from_arrays(np.random.default_rng(0).normal(size=(40, 6)))
+    with pytest.raises(DataError, match="values like those of first, whose weights") as refused:
+        Run.create(tmp_path / "run", started, data)
+    assert "--likelihood" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

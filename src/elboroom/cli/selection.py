@@ -81,7 +81,8 @@ class Selection:
     def title(self, model: str) -> str:
         """Name the data, the rows, the mask and the model, in one line."""
         part = self.chosen.rows
-        rows = self.chosen.identity.title(len(self), self.chosen.name, self._nouns)
+        of = len(self.chosen)
+        rows = self.chosen.identity.title(len(self), self.chosen.name, self._nouns, of)
         every = "all but missing values" if part.missing else "all"
         return f"{rows}, {self.mask_name or every} seen, {model}"
 

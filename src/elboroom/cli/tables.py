@@ -120,7 +120,7 @@ def completions(found: list[dict[str, Any]], noun: str, mask: str, model: str) -
             "probable the method's own posterior found the rest"
         )
     for row in found:
-        known = next((f"{text} {row[n]:.2f}" for n, text in _SEEN.items() if n in row), "")
+        known = next((f"{text} {row[n]:z.2f}" for n, text in _SEEN.items() if n in row), "")
         cells = (_score(row, "score"), _score(row, "own_score")) if scored else ()
         table.add_row(row["name"], row["source"], row["method"], known, *cells)
     return table
@@ -163,7 +163,7 @@ def posteriors(
 
 def _extreme(values: dict[str, Any], end: str) -> str:
     """Return the cell of an extreme value, with its row in the source unless all are equal."""
-    number = f"{values[end]:.2f}"
+    number = f"{values[end]:z.2f}"
     is_single = values["smallest"] == values["largest"]
     return number if is_single else f"{number}, row {values[f'{end}_row']:,}"
 

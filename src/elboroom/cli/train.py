@@ -15,9 +15,8 @@ from elboroom.data.summary import notes, summary
 from elboroom.device import resolve_device
 from elboroom.errors import UsageError, command
 from elboroom.model.factory import NetworkFactory, import_factory
-from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.vae import VAE
-from elboroom.runs.run import RUNS, Run
+from elboroom.runs.run import RUNS, Run, require_values_of
 from elboroom.runs.training import train_and_save
 from elboroom.training.resolve import resolve_run
 from elboroom.training.safeguards.early_stopping import (
@@ -99,8 +98,7 @@ def explain(config: Config) -> None:
     found = resolve_run(config, data, network)
     resolved = found.config
     plain_console().print("\n".join(_summary(data, config, resolved)))
-    for part in data.parts.values():
-        require_support(likelihood_class(resolved.model), part, data.identity.source)
+    require_values_of(resolved, data)
     machine = explained(found.model.decoder, data.train, resolved.train, resolved.objective)
     reasons = found.reasons | machine
     for choice, reason in reasons.items():

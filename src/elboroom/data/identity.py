@@ -32,10 +32,18 @@ class Identity:
         """Return the properties that there are by name, as files hold them."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
-    def title(self, rows: int, part: str, nouns: str) -> str:
-        """Name the data, and some rows of a part, in one line."""
+    def title(self, rows: int, part: str, nouns: str, of: int | None = None) -> str:
+        """Name the data, and some rows of a part, in one line.
+
+        Args:
+            rows: number of the rows.
+            part: name of the part.
+            nouns: the word for these rows.
+            of: number of rows that the part has; by default, these are all.
+        """
         split = "" if self.split == WHOLE else f"{self.split} split, "
-        which = f"all {rows:,}" if part == "all" else f"{rows:,} {part}"
+        whole = f"all {rows:,}" if of in (None, rows) else f"{rows:,} of {of:,}"
+        which = whole if part == "all" else f"{rows:,} {part}"
         return f"{self.source}, {self.reading}, {split}{which} {nouns}"
 
     @property

@@ -11,7 +11,7 @@ from elboroom.config.kinds import VALUE_KINDS
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.dataset import TEST_STREAM, Dataset
 from elboroom.data.formats.groups import with_groups
-from elboroom.data.formats.names import AbsentArraysError
+from elboroom.data.formats.names import AbsentArraysError, LeftOverArraysError
 from elboroom.data.formats.registry import read_data
 from elboroom.data.identity import WHOLE, Identity
 from elboroom.data.mnist import read_mnist
@@ -29,12 +29,19 @@ def read_source(config: DataConfig) -> Source:
 
 
 def read_new(config: DataConfig) -> Source:
-    """Read the source of new data, which need not have the arrays that a run leaves unused."""
+    """Read the source of new data, which need not have the arrays that a run leaves unused.
+
+    Raises:
+        DataError: if it cannot be read. Its fix is one of new data, which have no `--unused`.
+    """
     try:
         return read_source(config)
     except AbsentArraysError as error:
         unused = tuple(name for name in config.unused if name not in error.names)
-        return read_source(replace(config, unused=unused))
+        return read_new(replace(config, unused=unused))
+    except LeftOverArraysError as error:
+        fix = f"save a copy without {', '.join(error.names)}, with the arrays of the run's data"
+        raise DataError(error.what, why=error.why, fix=fix) from error
 
 
 def load_new(

@@ -62,8 +62,8 @@ def load_mask(name: str, event_shape: tuple[int, ...]) -> Tensor:
     """Load the mask called `name` as a bool tensor of `event_shape`.
 
     Args:
-        name: a half, or the path of a boolean `.npy` or of a `.png` whose white pixels are
-            observed.
+        name: a half, or the path of a boolean `.npy`, or of a `.png` of black and of white
+            pixels, which are observed.
         event_shape: shape of one row of the data.
 
     Raises:
@@ -97,7 +97,17 @@ def _read(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
 def _of_picture(path: Path, event_shape: tuple[int, ...]) -> np.ndarray:
     from elboroom.data.formats.png import read_picture  # needs Pillow, which training does not
 
-    return read_picture(path, event_shape) > 0.5
+    levels = read_picture(path, event_shape)
+    between = np.unique(levels[(levels > 0) & (levels < 1)])
+    if len(between):
+        raise DataError(
+            f"the mask {path} has other pixels than black and white",
+            why=f"found {len(between):,} levels in between, such as {255 * between[0]:.0f} of 255; "
+            "white stands for observed, black for not",
+            fix="make it black and white: Image.open(…).convert('L').point(lambda v: 255 * (v > "
+            "127)).save(…)",
+        )
+    return levels == 1
 
 
 def _require_mask(path: Path, found: NpyHeader, event_shape: tuple[int, ...]) -> None:

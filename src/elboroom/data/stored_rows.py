@@ -49,9 +49,12 @@ class StoredRows:
 
         Returns:
             (..., N, ...) in the layout of the file: in its type if all new values are in its range
-            and, for a type of whole numbers, whole; else in `real_type`.
+            and, for a type of whole numbers, whole; else in `real_type`. New values are rounded to
+            whole ones beside stored numbers above 2⁵³, which no real type holds.
         """
         filled, stored = self._in_unit(x), _as_events(self.values, self.event_shape)
+        if not _is_exact(stored, self.real_type):
+            filled = np.rint(filled)
         if _fit(filled[..., ~seen], self.values.dtype):
             whole = np.rint(filled) if self.values.dtype.kind in "bui" else filled
             filled = np.where(seen, 0, whole).astype(self.values.dtype)
@@ -96,6 +99,14 @@ def _unit(values: np.ndarray, x: np.ndarray) -> float:
     known = ~np.isnan(x)
     top = np.abs(x[known]).max(initial=0)
     return 1.0 if top == 0 else float(np.rint(np.abs(values[known].astype(float)).max() / top))
+
+
+def _is_exact(values: np.ndarray, dtype: np.dtype) -> bool:
+    """Return True if a real type holds every one of some values."""
+    if values.dtype.kind not in "iu":
+        return True
+    most = 1 << (np.finfo(dtype).nmant + 1)
+    return bool(-most <= int(values.min()) and int(values.max()) <= most)
 
 
 def _fit(new: np.ndarray, dtype: np.dtype) -> bool:

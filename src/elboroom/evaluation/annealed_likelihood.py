@@ -12,7 +12,7 @@ from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.likelihood import Evaluation
 from elboroom.infer.ais import ais
-from elboroom.infer.arguments import checked
+from elboroom.model.arguments import checked
 from elboroom.model.fingerprint import fingerprint
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
@@ -83,7 +83,7 @@ def annealed_likelihood(
     require_positive(images=images)
     _require_evaluation(evaluation, model, data)
     data = data.with_test(evaluation.part)
-    _require_images(images, len(data.test))
+    _require_images(images, len(data.test), data.nouns)
     device, parts = next(model.parameters()).device, []
     for rows in torch.arange(images).split(_IMAGES_AT_A_TIME):
         x = data.test.rows(rows.tolist()).x.to(device)
@@ -115,10 +115,10 @@ def _require_evaluation(evaluation: Evaluation, model: VAE, data: Dataset) -> No
         )
 
 
-def _require_images(images: int, count: int) -> None:
+def _require_images(images: int, count: int, nouns: str) -> None:
     if images > count:
         raise UsageError(
             f"found images = {images:,}; expected at most {count:,}",
-            why="the first images of the test part are annealed, and it has no more",
+            why=f"the first {nouns} of the part are annealed, and it has no more",
             fix=f"give images of {count:,} or fewer",
         )

@@ -13,7 +13,6 @@ from elboroom.device import keep_freed_memory, require_room
 from elboroom.errors import require_positive
 from elboroom.evaluation.estimate import Estimate
 from elboroom.infer.ais import density
-from elboroom.infer.arguments import checked
 from elboroom.infer.chains.annealing import Annealing
 from elboroom.infer.chains.annealing_path import Path
 from elboroom.infer.chains.noise import Noise
@@ -21,6 +20,7 @@ from elboroom.infer.laplace import laplace
 from elboroom.infer.observed import Array, check_data_and_mask
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
+from elboroom.model.arguments import checked
 from elboroom.model.bounds import iwae
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE

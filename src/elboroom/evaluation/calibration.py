@@ -7,9 +7,9 @@ from torch import Tensor
 
 from elboroom.device import require_room
 from elboroom.errors import UsageError, require_positive
-from elboroom.infer.arguments import checked
 from elboroom.infer.observed import Array, check_data_and_mask
 from elboroom.infer.posterior import Posterior
+from elboroom.model.arguments import checked
 from elboroom.model.vae import VAE
 
 _ROUNDING = 1e-3  # draws of equal rows in one batch may differ by as much as this

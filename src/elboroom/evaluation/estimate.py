@@ -60,7 +60,7 @@ class Estimate:
         unknown = "unknown" if self.reason is None else f"unknown ({self.reason})"
         if math.isnan(self.mean):
             return unknown
-        spec = spec or ".2f"
+        spec = f"z{spec or '.2f'}"
         error = unknown if math.isnan(self.standard_error) else format(self.standard_error, spec)
         return f"{format(self.mean, spec)} ± {error}"
 

@@ -14,12 +14,12 @@ from elboroom.data import noun
 from elboroom.device import require_room
 from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
-from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, pareto_k
 from elboroom.infer.grid import grid
 from elboroom.infer.methods import infer_each, sir_from_modes
 from elboroom.infer.observed import Array, check_data_and_mask
 from elboroom.infer.posterior import VariationalPosterior
+from elboroom.model.arguments import checked
 from elboroom.model.bounds import elbo
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE

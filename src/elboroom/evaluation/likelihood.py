@@ -15,8 +15,8 @@ from elboroom.device import autocast, require_room, resolve_precision
 from elboroom.errors import IncomparableError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.evaluation.latent_usage import Information
-from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
+from elboroom.model.arguments import checked
 from elboroom.model.bounds import iwae
 from elboroom.model.decoding import decoded_at_a_time
 from elboroom.model.fingerprint import fingerprint
@@ -26,6 +26,7 @@ from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
 _IMAGES_AT_A_TIME = 100  # images whose importance weights are in memory together
+_HELD = 5  # arrays of k values for each of them: two terms, in parts and joined, and their sum
 _LEAST_K_FOR_K_HAT = 100  # samples; fewer have no tail that k̂ could be fitted to
 _BOUNDS = ("elbo", "reconstruction", "kl", "iwae")
 _LABELS = {
@@ -213,7 +214,7 @@ def evaluate(
     model = model.fixed()
     device = next(model.parameters()).device
     rows = min(_IMAGES_AT_A_TIME, len(data.test))
-    require_room((k, rows), next(model.parameters()), k=k)
+    require_room((_HELD, k, rows), next(model.parameters()), k=k)
     generator = stream(seed, "evaluate", device=device)
     dtype = resolve_precision(precision, device)
     terms, densities = [], []

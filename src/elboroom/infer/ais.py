@@ -9,7 +9,6 @@ from torch import Tensor
 from elboroom.config import AnnealingSchedule, EvaluateConfig
 from elboroom.device import keep_freed_memory, require_room
 from elboroom.errors import require_positive
-from elboroom.infer.arguments import checked
 from elboroom.infer.chains.annealing import TUNING, Annealing
 from elboroom.infer.chains.annealing_path import Path
 from elboroom.infer.chains.noise import Noise
@@ -20,6 +19,7 @@ from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.sir import ParticlePosterior
 from elboroom.infer.target import Target
+from elboroom.model.arguments import checked
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from elboroom.device import require_room
 from elboroom.errors import require_positive
-from elboroom.infer.arguments import checked
 from elboroom.infer.observed import Array, Observed, check_data_and_mask, require_mask
 from elboroom.infer.posterior import Posterior
+from elboroom.model.arguments import checked
 from elboroom.model.decoding import chunks
 from elboroom.model.vae import VAE
 

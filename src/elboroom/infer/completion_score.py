@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import require_positive
-from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import (
     LEAST_ESS,
     MIXED_RHAT,
@@ -28,6 +27,7 @@ from elboroom.infer.observed import (
 from elboroom.infer.posterior import Posterior
 from elboroom.infer.proposals import Proposals, density_of, wide_modes
 from elboroom.infer.target import Target
+from elboroom.model.arguments import checked
 from elboroom.model.decoding import chunks
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
@@ -92,11 +92,11 @@ def score_text(log_prob: float, kind: ScoreKind, standard_error: float) -> str:
     Parentheses stand for an unreliable score.
     """
     if kind == "estimate":
-        return f"{log_prob:.2f} ± {standard_error:.2f}"
+        return f"{log_prob:z.2f} ± {standard_error:.2f}"
     return {
-        "exact": f"{log_prob:.2f}",
-        "lower bound": f"≥ {log_prob:.1f}",
-        "unreliable": f"({log_prob:.1f})",
+        "exact": f"{log_prob:z.2f}",
+        "lower bound": f"≥ {log_prob:z.1f}",
+        "unreliable": f"({log_prob:z.1f})",
     }[kind]
 
 

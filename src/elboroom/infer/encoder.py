@@ -2,10 +2,10 @@
 
 import torch
 
-from elboroom.infer.arguments import checked
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
+from elboroom.model.arguments import checked
 from elboroom.model.vae import VAE
 
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import ElboroomError, UsageError
-from elboroom.infer.arguments import checked
 from elboroom.infer.observed import Array
 from elboroom.infer.target import Target
+from elboroom.model.arguments import checked
 from elboroom.model.linear_algebra import product_grid, times_shared
 from elboroom.model.posteriors import Density, Gaussian, GaussianMixture
 from elboroom.model.vae import VAE

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import require_not_negative, require_positive
-from elboroom.infer.arguments import checked
 from elboroom.infer.chains.posterior import CHAINS, ChainPosterior
 from elboroom.infer.observed import Array, Observed
 from elboroom.infer.target import Target
+from elboroom.model.arguments import checked
 from elboroom.model.decoding import decoded_at_a_time
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE

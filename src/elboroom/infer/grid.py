@@ -8,7 +8,6 @@ from torch import Tensor
 
 from elboroom.device import keep_freed_memory
 from elboroom.errors import UsageError, require_positive
-from elboroom.infer.arguments import checked
 from elboroom.infer.exact_elbo import elbo_of
 from elboroom.infer.lattice.cells import Cells
 from elboroom.infer.lattice.interpolation import Interpolation
@@ -16,6 +15,7 @@ from elboroom.infer.lattice.refinement import GridError, refine
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior
 from elboroom.infer.target import Target
+from elboroom.model.arguments import checked
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from elboroom.device import keep_freed_memory
 from elboroom.errors import UsageError, require_not_negative, require_positive
-from elboroom.infer.arguments import checked
 from elboroom.infer.chains.adaptation import Mass, Walk
 from elboroom.infer.chains.hamiltonian import HamiltonianMove
 from elboroom.infer.chains.mode_jumps import Jumps
@@ -20,6 +19,7 @@ from elboroom.infer.fitting.starting_points import scattered_prior_draws
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior
 from elboroom.infer.target import Target
+from elboroom.model.arguments import checked
 from elboroom.model.vae import VAE
 
 _ROWS = 1_024  # scored at a time

@@ -3,7 +3,6 @@
 import torch
 
 from elboroom.errors import require_positive
-from elboroom.infer.arguments import checked
 from elboroom.infer.fitting.ascent import SAMPLES, TOLERANCE, Ascent, ascend_from_each, best
 from elboroom.infer.fitting.modes import find_modes, repeats
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
@@ -11,6 +10,7 @@ from elboroom.infer.fitting.starting_points import starting_points
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
+from elboroom.model.arguments import checked
 from elboroom.model.posteriors import Gaussian, GaussianMixture
 from elboroom.model.vae import VAE
 

@@ -18,7 +18,7 @@ Array = Tensor | np.ndarray[Any, Any]
 """Data or a mask as a caller gives them."""
 
 _AS_TRAINED = (
-    "give x as the model was trained on it: images of a Dataset's part, or values that are scaled "
+    "give x as the model was trained on it: rows of a Dataset's part, or values that are scaled "
     "or made binary in the same way"
 )
 _NUMBERS = "buif"  # the kinds of NumPy's booleans, integers and floats

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import require_positive
-from elboroom.infer.arguments import checked
 from elboroom.infer.target import Target
+from elboroom.model.arguments import checked
 from elboroom.model.posteriors import Density
 
 _ELBO_DRAWS = 64

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import UsageError, require_positive
-from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import importance_ess, pareto_k
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.target import Target
+from elboroom.model.arguments import checked
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import UsageError, require_positive
-from elboroom.infer.arguments import checked
 from elboroom.infer.fitting.adam_ascent import AdamAscent, LowRankAscent, MixtureAscent
 from elboroom.infer.fitting.ascent import (
     SAMPLES,
@@ -27,6 +26,7 @@ from elboroom.infer.laplace import mixture_of_modes
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
+from elboroom.model.arguments import checked
 from elboroom.model.posteriors import Density, DiagonalGaussian, Gaussian, gaussian_of
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork

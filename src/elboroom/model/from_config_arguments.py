@@ -9,7 +9,7 @@ from torch import Tensor
 
 from elboroom.config import ModelConfig
 from elboroom.data.statistics import Statistics
-from elboroom.errors import UsageError
+from elboroom.errors import UsageError, named
 
 _FIXES = {
     "config": "give ModelConfig(…), or the `model` of a Config",
@@ -46,20 +46,16 @@ def _require(found: Any, expected: type, name: str) -> None:
     if not isinstance(found, expected):
         raise UsageError(
             f"{name} has another type than VAE.from_config takes",
-            why=f"found {_described(found)}; expected a {expected.__name__}",
+            why=f"found {named(found)}; expected a {expected.__name__}",
             fix=_FIXES[name],
         )
-
-
-def _described(found: object) -> str:
-    return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
 
 
 def _event_shape(found: Any) -> tuple[int, ...]:
     sizes = tuple(found) if isinstance(found, Sequence) and not isinstance(found, str) else ()
     if not sizes or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
         raise UsageError(
-            f"event_shape cannot be {found if isinstance(found, Sequence) else _described(found)}",
+            f"event_shape cannot be {found if isinstance(found, Sequence) else named(found)}",
             why="expected the shape of one x, a tuple of integers of 1 or more",
             fix="give (D,) for rows of D values, (C, H, W) for pictures, or data.event_shape",
         )

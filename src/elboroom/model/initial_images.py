@@ -17,8 +17,8 @@ def require_images(
     if images is None or images.shape != shape:
         found = None if images is None else tuple(images.shape)
         raise UsageError(
-            f"the {what} cannot start at training images",
+            f"the {what} cannot start at training rows",
             why=f"expected a tensor of shape {tuple(shape)}, found {found}",
-            fix="give VAE.from_config the statistics and the images that the config needs",
+            fix="give VAE.from_config the statistics and the rows (images=…) that the config needs",
         )
     return torch.where(images.isnan(), missing, images)

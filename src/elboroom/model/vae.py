@@ -9,7 +9,9 @@ from torch.distributions import Distribution
 
 from elboroom.config import ModelConfig
 from elboroom.data.statistics import Statistics
-from elboroom.errors import UsageError, require_instance
+from elboroom.device import require_room
+from elboroom.errors import UsageError, require_instance, require_positive
+from elboroom.model.arguments import checked, require_latents, require_latents_of, require_rows
 from elboroom.model.factory import NetworkFactory, made_by, name_of, named_factory
 from elboroom.model.from_config_arguments import require_arguments
 from elboroom.model.initial_images import require_images
@@ -226,6 +228,7 @@ class VAE(nn.Module):
         Unseen pixels enter as 0, the mean where x is standardised, else a rough guess: the encoder
         has never met them.
         """
+        require_rows(x, self.event_shape, mask)
         x = self.likelihood.standardise(x)
         given = as_input_of(self.encoder, x if mask is None else x.masked_fill(~mask, 0.0))
         # q has the wider type of x and of the encoder's weights, and float32 at least.
@@ -238,6 +241,7 @@ class VAE(nn.Module):
 
     def decoder_output(self, z: Tensor) -> Tensor:
         """Compute the parameter of the likelihood, z (..., D) → (..., *event)."""
+        require_latents(z, self.latents)
         return self.decoder(as_input_of(self.decoder, z)).to(at_least_float32(z))
 
     def decoder_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -248,23 +252,32 @@ class VAE(nn.Module):
 
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
+        require_rows(x, self.event_shape, mask)
+        require_latents(z, self.latents)
+        require_latents_of(z, x)
         return self.decode(z).log_prob(x, mask)
 
     def log_joint(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen, z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
-        # log p(x, z) = log p(z) + log p(x | z)
-        return self.prior(len(x)).log_prob(z) + self.log_likelihood(x, z, mask)
+        # log p(x, z) = log p(x | z) + log p(z)
+        return self.log_likelihood(x, z, mask) + self.prior(len(x)).log_prob(z)
 
+    @checked
     def log_weights(
         self, x: Tensor, k: int, mask: Tensor | None = None, *, generator: torch.Generator
     ) -> Tensor:
         """Compute log w = log p(x_seen, z_k) − log q(z_k | x) in nats, (k, B), with z_k ~ q."""
+        require_positive(k=k)
         q = self.posterior(x, mask)
+        require_room((k, len(x), self.latents), x, k=k)
         z, log_q = q.draw(k, generator)
         return self.log_joint(x, z, mask) - log_q
 
+    @checked
     def generate(self, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw z from the prior; return the mean and a draw of each p(x | z), (count, *event)."""
+        require_positive(count=count)
+        require_room((count, *self.event_shape), next(self.parameters()), count=count)
         likelihood = self.decode(self.prior(count).sample(1, generator)[0])
         return likelihood.mean, likelihood.sample(generator)
 
@@ -338,7 +351,7 @@ def _require_units(likelihood: ObservationModel) -> None:
     """Check that images can be standardised, as pseudo-inputs are those of the encoder."""
     if likelihood.units is not None and not likelihood.is_measured:
         raise UsageError(
-            "the pseudo-inputs cannot start at training images",
+            "the pseudo-inputs cannot start at training rows",
             why="the encoder sees standardised values, and the units of the data are not known",
             fix="give VAE.from_config the statistics of the training part",
         )
@@ -348,7 +361,7 @@ def _set_output_bias(decoder: DecoderNetwork, parameter: Tensor) -> None:
     bias = decoder.output_bias
     if bias is None:
         raise UsageError(
-            "the decoder's output cannot start at the mean image",
+            "the decoder's output cannot start at the mean row",
             why=f"a {type(decoder).__name__} has no output bias",
             fix="leave data_bias at False, or choose another network",
         )

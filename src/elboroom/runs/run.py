@@ -115,8 +115,7 @@ class Run:
             model = replace(config.model, network=name_of(network))
             config = replace(config, model=model)
         require_pictures(config.train, data.event_shape)
-        for part in (data.train, data.test):
-            require_support(likelihood_class(config.model), part, data.identity.source)
+        require_values_of(config, data)
         _require_free(path)
         weights, averages = least_weights(config.model, data.event_shape), config.train.ema > 0
         checkpoints.require_disk_space(path, weights, averages=averages)
@@ -325,6 +324,22 @@ class Run:
             resume = command("train", "--resume", self.path)
             fix = f"{error.fix}; `{resume}` then resumes from {start}"
             raise DiskError(error.what, why=error.why, fix=fix) from error
+
+
+def require_values_of(config: Config, data: Dataset) -> None:
+    """Check that the likelihood of a new run takes the values of its data.
+
+    Raises:
+        DataError: if it does not.
+    """
+    other = None
+    if config.init_from is not None:
+        other = (
+            f"give data with values like those of {config.init_from}, whose weights start the run, "
+            "or train a new run without --init-from"
+        )
+    for part in (data.train, data.test):
+        require_support(likelihood_class(config.model), part, data.identity.source, other)
 
 
 def _as_path(path: object) -> Path:

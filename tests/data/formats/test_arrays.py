@@ -320,7 +320,7 @@ def test_an_array_that_is_no_stack_of_images_is_refused(
 ):
     path = saved(tmp_path / "my.npy", np.zeros(shape))
     assert refusal(path) == [
-        "my.npy is not an array of images",
+        "my.npy is not an array of images or rows",
         f"found shape {shape}; expected (N, D), (N, H, W) or (N, C, H, W), not empty",
         fix,
     ]

@@ -242,8 +242,10 @@ def test_a_picture_of_any_mode_is_read_as_pictures_are(tmp_path: Path, mode: str
 def test_one_picture_with_colours_makes_all_of_them_colour(tmp_path: Path, mode: str, name: str):
     save(tmp_path, "b.png", "c.png")
     (Image.fromarray(RGB) if mode != "I;16" else wide(RGB)).convert(mode).save(tmp_path / name)
-    images = read_folder(tmp_path).train.images
+    source = read_folder(tmp_path)
+    images, told = source.train.images, any("2 are grey beside" in note for note in source.notes)
     assert images.shape == (3, MODES[mode], 8, 6)
+    assert told == (MODES[mode] == 3)
     grey = images[[1, 2] if name == "a.png" else [0, 1]]
     np.testing.assert_array_equal(grey, np.repeat(GREY[:2, None], MODES[mode], 1))
 
@@ -386,7 +388,10 @@ def test_transparency_beside_colours_is_dropped_and_said(tmp_path: Path):
     Image.fromarray(opaque).save(tmp_path / "c.png")
     source = read_folder(tmp_path)
     np.testing.assert_array_equal(source.train.images[1], np.moveaxis(rgba[..., :3], -1, 0))
-    assert source.notes == ("the transparency of 1 pictures is dropped",)
+    assert source.notes == (
+        "1 are grey beside colours, with three channels made alike",
+        "the transparency of 1 pictures is dropped",
+    )
 
 
 def test_too_many_pixels_are_refused_before_one_is_decoded(

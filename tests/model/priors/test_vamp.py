@@ -53,5 +53,5 @@ def test_the_encoder_of_a_vamp_prior_is_the_models_own_and_listed_once():
 def test_a_vamp_prior_needs_images_of_the_right_number_and_shape():
     config = ModelConfig(hidden=(8,), prior="vamp", components=6)
     for images in (None, torch.zeros(5, 1, 4, 4)):
-        with pytest.raises(UsageError, match="pseudo-inputs cannot start at training images"):
+        with pytest.raises(UsageError, match="pseudo-inputs cannot start at training rows"):
             VAE.from_config(config, (1, 4, 4), generator=noise(), images=images)

@@ -79,8 +79,8 @@ def test_a_run_is_refused_as_soon_as_a_byte_is_missing(
 @pytest.mark.parametrize(
     ("weights", "step", "event_shape", "fix"),
     [
-        (100 * MIB, MIB, (1, 8, 8), "--hidden, or smaller images"),
-        (100 * MIB, MIB, (64,), "--hidden, or rows of fewer values"),
+        (100 * MIB, MIB, (1, 8, 8), "--hidden, --latents or --components, or smaller images"),
+        (100 * MIB, MIB, (64,), "--components, or rows of fewer values"),
         (MIB, 9_999 * MIB, (1, 8, 8), "smaller --batch-size"),
     ],
 )

@@ -111,7 +111,7 @@ def _require_rows(
     array = np.asanyarray(arrays[roles[Role(part, "images")]])
     if array.ndim not in (2, 3, 4) or 0 in array.shape:
         raise DataError(
-            f"{name} is not an array of images",
+            f"{name} is not an array of images or rows",
             why=f"found shape {array.shape}; expected (N, D), (N, H, W) or (N, C, H, W), not empty",
             fix=_stacked(array),
         )

@@ -79,11 +79,13 @@ class _Decoded:
         images: (N, C, H, W), uint8.
         highest: the largest value in pictures of 16 bits; None if there are none.
         transparent: number of pictures with pixels that are not opaque.
+        repeated_grey: number of grey pictures that are given three channels.
     """
 
     images: np.ndarray
     highest: int | None
     transparent: int
+    repeated_grey: int
 
 
 def _listed(path: Path) -> Folder:
@@ -106,6 +108,9 @@ def _notes(folder: Folder, decoded: Mapping[str, _Decoded], *, is_grey: bool) ->
     notes = []
     if is_grey:
         notes.append("all colours are grey, so that one channel is kept")
+    repeated_grey = sum(each.repeated_grey for each in decoded.values())
+    if repeated_grey and not is_grey:
+        notes.append(f"{repeated_grey:,} are grey beside colours, with three channels made alike")
     transparent = sum(each.transparent for each in decoded.values())
     if transparent:
         notes.append(f"the transparency of {transparent:,} pictures is dropped")
@@ -159,14 +164,15 @@ def _header(file: str) -> PngHeader:
 
 def _decode(listing: Listing, event_shape: tuple[int, ...]) -> _Decoded:
     images = np.empty((len(listing.files), *event_shape), np.uint8)
-    highest, transparent = list[int](), 0
+    highest, transparent, repeated_grey = list[int](), 0, 0
     for image, file in zip(images, listing.files, strict=True):
         with picture_errors(file, fix=_REPAIR):
             pixels = read_pixels(Path(file), event_shape)
         image[:] = pixels.values
         highest += [] if pixels.highest is None else [pixels.highest]
         transparent += pixels.has_alpha
-    return _Decoded(images, max(highest, default=None), transparent)
+        repeated_grey += pixels.repeated_grey
+    return _Decoded(images, max(highest, default=None), transparent, repeated_grey)
 
 
 def _are_equal(images: np.ndarray) -> bool:

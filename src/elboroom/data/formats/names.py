@@ -84,6 +84,18 @@ class AbsentArraysError(DataError):
         self.names = names
 
 
+class LeftOverArraysError(DataError):
+    """Arrays that have no role in the data, or the role of another.
+
+    Attributes:
+        names: names of these arrays.
+    """
+
+    def __init__(self, what: str, *, why: str, fix: str, names: Collection[str]) -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.names = names
+
+
 def role_of(name: str) -> Role | None:
     """Return the role that a name has in any case and with any separators; None if it has none."""
     return _ROLES.get(_plain(name))
@@ -158,23 +170,25 @@ def _is_list(arrays: Mapping[str, np.ndarray]) -> bool:
     return len(arrays) > 1 and len(stems) == len(shapes) == 1 and not stems & arrays.keys()
 
 
-def _twice(source: str, role: Role, first: str, second: str) -> DataError:
-    return DataError(
+def _twice(source: str, role: Role, first: str, second: str) -> LeftOverArraysError:
+    return LeftOverArraysError(
         f"{source} has two arrays for the {role.kind} of the {role.part} part",
         why=f"found {first} and {second}",
         fix=f"name the one to leave out, such as --unused {second}",
+        names=[second],
     )
 
 
 def _left_over(
     source: str, left: list[str], roles: Mapping[Role, str], arrays: Mapping[str, np.ndarray]
-) -> DataError:
+) -> LeftOverArraysError:
     images = roles[Role("train", "images")]
     rename = f"rename it, or leave it out with --unused {' '.join(left)}"
-    return DataError(
+    return LeftOverArraysError(
         f"{source} has arrays that would not be used: {_joined(left)}",
         why=f"{images} is read as the images; known names are {KNOWN}",
         fix=_STACK if _is_list({name: arrays[name] for name in [images, *left]}) else rename,
+        names=left,
     )
 
 

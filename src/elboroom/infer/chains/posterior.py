@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import require_positive
-from elboroom.infer.arguments import checked
 from elboroom.infer.diagnostics import LEAST_DRAWS, chain_ess, split_rhat
 from elboroom.infer.posterior import Posterior
+from elboroom.model.arguments import checked
 
 CHAINS = 4
 """The default number of chains of each row."""

@@ -9,13 +9,16 @@ from elboroom.errors import DataError, UsageError
 from elboroom.model.likelihoods.likelihood import Likelihood
 
 
-def require_support(kind: type[Likelihood], part: Part, source: str) -> None:
+def require_support(
+    kind: type[Likelihood], part: Part, source: str, fix: str | None = None
+) -> None:
     """Check that a likelihood accepts every value of the data; NaN is a missing value.
 
     Args:
         kind: class of the densities; `Likelihood` itself accepts everything.
         part: part of the data. Pixels that are drawn again at every visit are binary.
         source: name of the data.
+        fix: what the error advises; None for another likelihood or binarisation.
 
     Raises:
         DataError: the likelihood does not accept some value.
@@ -23,7 +26,9 @@ def require_support(kind: type[Likelihood], part: Part, source: str) -> None:
     if part.redraw:
         return
     for values in part.values():
-        require_values(kind, values[~values.isnan()], source, DataError, _fix)
+        require_values(
+            kind, values[~values.isnan()], source, DataError, lambda unfit: fix or _fix(unfit)
+        )
 
 
 def require_values(

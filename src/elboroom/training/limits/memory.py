@@ -75,7 +75,8 @@ class Memory:
             f"this run needs about {readable(self.needed)} of memory, and "
             f"{readable(self.free)} is free",
             why=str(self),
-            fix=f"take a smaller --hidden, or {_SMALLER[noun(self.event_shape)]}"
+            fix="take a smaller --hidden, --latents or --components, or "
+            f"{_SMALLER[noun(self.event_shape)]}"
             if is_weights
             else "take a smaller --batch-size, or auto, which chooses one that fits; or a smaller "
             "--hidden, or fewer samples by --k and --m",
