@@ -152,6 +152,12 @@ def test_a_run_that_ends_before_the_warmup_warns(digits):
         trained(digits, replace(QUICK, epochs=1, warmup=2))
 
 
+def test_a_run_that_ends_before_the_learning_rate_has_risen_warns(digits):
+    said = r"ends at a learning rate of 0\.0005, .* Use --learning-rate-warmup 0\.1 or less"
+    with pytest.warns(UserWarning, match=said):
+        trained(digits, replace(QUICK, epochs=1, learning_rate_warmup=2.0))
+
+
 def test_adam_takes_the_scheduled_rate(digits):
     # Adam's first step moves every weight with a gradient by the learning rate.
     model = new_model(digits)

@@ -161,9 +161,9 @@ def test_matrices_of_the_networks_decay_and_nothing_else():
         ({"ema": 1.0}, "ema must be in [0, 1)"),
         ({"ema": math.nan}, "ema must be in [0, 1)"),
         ({"shift": -1}, "shift must be 0 or more"),
-        ({"learning_rate_warmup": -1.0}, "must be 0 or more"),
+        ({"learning_rate_warmup": -1.0}, "must be a number, 0 or more"),
         ({"learning_rate_warmup": 1.0, "schedule": "one-cycle"}, "must be 0 with --schedule one-"),
-        ({"learning_rate_warmup": 3.0, "epochs": 3}, "must be less than the 3 epochs"),
+        ({"learning_rate_warmup": math.inf}, "must be a number, 0 or more"),
     ],
 )
 def test_an_option_that_another_makes_meaningless_is_refused(options, said):

@@ -72,3 +72,12 @@ def test_the_learning_rate_rises_over_its_warmup_and_then_follows_the_schedule(s
     assert [learning_rate(config, t) for t in (0, 1, 2, 10)] == pytest.approx(expected)
     middle = {"constant": 0.1, "cosine": 0.05}[schedule]
     assert learning_rate(config, 6) == pytest.approx(middle)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize(("warmup", "last"), [(4.0, 0.1), (8.0, 0.05)])
+def test_a_learning_rate_may_rise_to_the_end(schedule, warmup, last):
+    config = TrainConfig(
+        epochs=4, schedule=schedule, learning_rate=0.1, learning_rate_warmup=warmup
+    )
+    assert learning_rate(config, 4) == pytest.approx(last)

@@ -76,8 +76,8 @@ OptimiserName = Literal["adam", "adamw", "adamax"]
 OPTIMISERS: dict[OptimiserName, str] = {
     "adam": "scales each step by a mean of recent squared gradients",
     "adamw": "adam whose matrices and kernels also shrink, by --weight-decay",
-    "adamax": "scales each step by the largest recent gradient, so that a burst of large gradients "
-    "weighs less; usual for deep hierarchies, at two to ten times adam's learning rate",
+    "adamax": "scales each step by the largest recent gradient, so that no weight moves by more "
+    "than the learning rate; usual for deep hierarchies, at two to ten times adam's rate",
 }
 
 LearningRateSchedule = Literal["constant", "cosine", "one-cycle"]

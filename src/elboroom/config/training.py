@@ -106,13 +106,11 @@ class TrainConfig:
         require_choices(self, device=Device, precision=Precision, compile=Compile)
 
     def _require_rise(self) -> None:
-        """Check that the learning rate rises within the epochs, and once."""
+        """Check that the learning rate rises once."""
         rise, name = self.learning_rate_warmup, "learning_rate_warmup"
-        require(rise >= 0, name, rise, "0 or more")
+        require(0 <= rise < math.inf, name, rise, "a number, 0 or more")
         once = rise == 0 or self.schedule != "one-cycle"
         require(once, name, rise, "0 with --schedule one-cycle, which has a rise of its own")
-        within = self.epochs == "auto" or rise < self.epochs
-        require(within, name, rise, f"less than the {self.epochs} epochs")
 
     def _require_weight_decay(self) -> None:
         decay, decays = self.weight_decay, self.optimiser == "adamw"

@@ -19,7 +19,7 @@ from elboroom.training.initial_model import measure
 from elboroom.training.interrupts import TrainingInterrupted, deferred_interrupt
 from elboroom.training.safeguards.baseline import warn_if_below_baseline
 from elboroom.training.safeguards.collapse_and_overfitting import warn_of_symptoms
-from elboroom.training.schedule import kl_warmup, steps_per_epoch
+from elboroom.training.schedule import kl_warmup, learning_rate, steps_per_epoch
 from elboroom.training.speed.threads import restore_thread_count
 from elboroom.training.state import TrainState, new_state, require_state
 from elboroom.training.trainer import Trainer
@@ -78,6 +78,7 @@ def train(
     state = state or new_state(model, config)
     trainer = Trainer(model, data, config, objective, state)
     _warn_if_warmup_does_not_end(config, objective)
+    _warn_if_rate_rises_to_the_end(config)
     first_step, stopped = state.step, stop()
 
     restored = _evaluation_mode_after(model), _global_random_state(model)
@@ -127,5 +128,15 @@ def _warn_if_warmup_does_not_end(config: TrainConfig, objective: ObjectiveConfig
         warnings.warn(
             f"training ends at β = {beta:.2g}, before the end of the warm-up, so its objective is "
             f"not a bound on log p(x). Use --warmup {epochs} or less, or more --epochs.",
+            stacklevel=3,
+        )
+
+
+def _warn_if_rate_rises_to_the_end(config: TrainConfig) -> None:
+    if config.learning_rate_warmup >= (epochs := config.resolved_epochs):
+        highest = learning_rate(config, epochs)
+        warnings.warn(
+            f"training ends at a learning rate of {highest:.2g}, before the end of its warm-up. "
+            f"Use --learning-rate-warmup {epochs / 10:g} or less, or more --epochs.",
             stacklevel=3,
         )

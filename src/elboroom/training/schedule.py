@@ -59,7 +59,7 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
     Smith & Topin, *Super-Convergence* (2018). It then falls as a cosine, or is constant.
     """
     share, rise = progress / config.resolved_epochs, _rise(config)
-    if share < rise:
+    if rise and share <= rise:
         return config.learning_rate * share / rise
     if config.schedule == "constant":
         return config.learning_rate

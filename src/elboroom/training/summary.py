@@ -9,7 +9,9 @@ def summary(config: TrainConfig) -> list[str]:
     """Describe the recipe of a training in a line; return none for Adam alone."""
     parts = [] if config.optimiser == "adam" else [_optimiser(config)]
     if config.learning_rate_warmup:
-        parts.append(f"learning rate rises over {config.learning_rate_warmup:g} epochs")
+        epochs = f"{config.learning_rate_warmup:g} epoch"
+        plural = "s" * (config.learning_rate_warmup != 1)
+        parts.append(f"learning rate rises over {epochs}{plural}")
     if config.clip is not None:
         parts.append(f"gradients clipped to norm {config.clip:g}")
     if config.skip is not None:
