@@ -97,8 +97,8 @@ def trained(average: Average | None) -> Iterator[None]:
 
 def unshared_tensors(model: VAE) -> dict[str, Tensor]:
     """Return the weights and buffers that a checkpoint holds; those that layers share, once."""
-    found, names = dict[str, Tensor](), dict[int, str]()
-    for name, value in model.state_dict(keep_vars=True).items():
-        if names.setdefault(id(value), name) == name:
-            found[name] = value
-    return found
+    first = dict[tuple[int, torch.Size], str]()
+    found = model.state_dict(keep_vars=True)
+    for name, value in found.items():
+        first.setdefault((value.data_ptr(), value.shape), name)
+    return {name: found[name] for name in first.values()}

@@ -121,6 +121,19 @@ def test_all_batches_run_compiled_but_one_of_another_size(
 
 
 @pytest.mark.usefixtures("uncompiled")
+def test_a_compiled_step_clips_skips_averages_and_moves_images_as_any_other(digits: Dataset):
+    recipe = replace(
+        CONFIG, precision="fp32", optimiser="adamax", clip=20.0, skip=40.0, ema=0.8, shift=1
+    )
+    model, plain = (new_model(digits, normalisation="batch") for _ in range(2))
+    state = train(model, digits, replace(recipe, compile="on"))
+    same = train(plain, digits, replace(recipe, compile="off"))
+    assert torch.equal(weights(model), weights(plain))
+    assert [m.skipped for m in state.history] == [m.skipped for m in same.history]
+    assert 0 < sum(m.skipped for m in state.history) < 6
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_another_number_of_threads_runs_uncompiled(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ):
