@@ -18,7 +18,7 @@ class TrainingInterrupted(KeyboardInterrupt):
 
     def __init__(self, state: TrainState) -> None:
         super().__init__(
-            f"training was interrupted after step {state.step:,}. The model has the weights of "
+            f"training was interrupted after step {state.step:,}. The model is that of "
             "that step; train(…, state=interrupt.state) resumes, where `interrupt` is this error"
         )
         self.state = state

@@ -40,12 +40,13 @@ class Step:
         self.objective, self.dtype = objective, dtype
         self.noise = torch.Generator(next(model.parameters()).device)
         """Random generator of all draws of a step; seed it before each."""
-        self.skipping = None
+        self.skipping: Skipping | None = None
         """What skips steps, if steps may be skipped."""
         if config.skip is not None and state.skipped is not None:
             self.skipping = Skipping(model, config.skip, state.skipped)
         self._augment = Augmentation(config.flip, config.shift)
         self._average, self._clip = state.average, config.clip
+        self._norm: Tensor  # of the last gradients, where a limit needs it
 
     def __call__(self, index: Tensor, rate: float | Tensor, kl_warmup: float | Tensor) -> Tensor:
         """Take one step on the images at `index`.
@@ -86,14 +87,16 @@ class Step:
         loss = -found.value.mean()
         self.optimiser.zero_grad()
         loss.backward()
+        if self.skipping is not None or self._clip is not None:
+            self._norm = get_total_norm(self.optimiser.gradients)
         if self.skipping is not None:
-            self.skipping.decide(get_total_norm(self.optimiser.gradients))
+            self.skipping.decide(self._norm)
         return found
 
     def descend(self, rate: float | Tensor) -> None:
         """Move the parameters along their gradients, project the prior's, and average."""
         if self._clip is not None:
-            clip_gradients(self.optimiser.gradients, self._clip)
+            clip_gradients(self.optimiser.gradients, self._norm, self._clip)
         skip = None if self.skipping is None else self.skipping.skipped.float()
         self.optimiser.step(rate, skip)
         self.model.prior.project()
@@ -102,13 +105,17 @@ class Step:
 
 
 @torch.no_grad()
-def clip_gradients(gradients: list[Tensor], most: float) -> None:
+def clip_gradients(gradients: list[Tensor], norm: Tensor, most: float) -> None:
     """Scale gradients down, in place, so that their norm is `most` or less.
 
     This is the global norm of Pascanu et al. (2013), algorithm 1. Gradients whose norm is not
     finite become NaN: scaled to zero they would go unnoticed.
+
+    Args:
+        gradients: those of all parameters.
+        norm: (), their norm, all together.
+        most: the largest norm.
     """
-    norm = get_total_norm(gradients)
     # g ← g min(1, c / ‖g‖)
     scale = (most / norm).clamp(max=1.0)
     scale = torch.where(norm.isfinite(), scale, torch.nan)

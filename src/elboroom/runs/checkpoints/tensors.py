@@ -96,7 +96,7 @@ def expected_tensors(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], 
 def _of_state(model: VAE, state: TrainState) -> dict[str, Tensor]:
     counts = {"rollbacks": torch.tensor(state.rollbacks)}
     options = {
-        name.replace(AVERAGE, _TRAINED): value for name, value in options_tensors(state).items()
+        name.replace(AVERAGE, _TRAINED, 1): value for name, value in options_tensors(state).items()
     }
     return {"totals": state.totals, **counts, **moments(model, state), **options}
 
@@ -112,7 +112,7 @@ def from_tensors(model: VAE, state: TrainState, step: int, tensors: dict[str, Te
     state.rollbacks = int(tensors.pop("rollbacks"))
     state.last_good, state.best = good, best
     for name, value in options_tensors(state).items():
-        value.copy_(tensors.pop(name.replace(AVERAGE, _TRAINED)))
+        value.copy_(tensors.pop(name.replace(AVERAGE, _TRAINED, 1)))
     if state.average is not None:
         state.average.in_model = True
         state.average.exchange()
