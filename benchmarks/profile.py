@@ -61,9 +61,8 @@ def _stepper(setting: Setting, data: Dataset) -> Callable[[int], None]:
     problem = problem_of(setting, data, 0)
     model = model_of(problem.encoder, problem.decoder, problem.activation).train()
     part = Part(torch.from_numpy(problem.x).unflatten(1, EVENT), None)
-    products = prepare(config_of(problem))[1]
-    objective = objective_of(problem.particles)
-    step = Step(model, part, new_state(model).optimiser, objective, products)
+    config, objective = config_of(problem), objective_of(problem.particles)
+    step = Step(model, part, new_state(model), config, objective, prepare(config)[1])
 
     def advance(steps: int) -> None:
         for i, index in enumerate(torch.arange(len(part)).split(setting.batch)[:steps]):

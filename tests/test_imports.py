@@ -236,7 +236,7 @@ def test_training_loads_only_what_it_needs():
     code = """
 import elboroom.cli.train
 import torch
-from elboroom.training.adam import Adam
+from elboroom.training.optimisers import Adam
 w = torch.nn.Parameter(torch.ones(3))
 adam = Adam([w])
 adam.zero_grad()

@@ -84,7 +84,7 @@ def test_help_shows_type_meaning_and_default_of_every_option(elboroom: Command, 
     assert expected <= options.keys()
     for name in options.keys() - {"-h,"}:
         flags = ("--debug", "--quiet", "--json", "--data-bias", "--explain", "--best", "--trust")
-        flag = name in (*flags, "--keep-best")
+        flag = name in (*flags, "--keep-best", "--flip")
         kind = r"" if flag else r" (INT|FLOAT|STR|PATH|\{.+?\}|\[.+\])\S*"
         meaning = r" [A-Za-z`].{5,}\((default: .*|required)\).*"
         assert re.fullmatch(name + kind + meaning, options[name]), options[name]

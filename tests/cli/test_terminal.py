@@ -82,6 +82,12 @@ def test_beta_is_shown_while_it_is_not_one():
     assert line == "epoch 1/12  " + TERMS.replace("10.13", "10.13  β 0.25") + "\n"
 
 
+@pytest.mark.parametrize(("steps", "said"), [(1, "1 step skipped"), (1200, "1,200 steps skipped")])
+def test_skipped_steps_are_counted_where_there_are_any(steps: int, said: str):
+    line = training_shown(replace(FIRST, skipped=steps))
+    assert line == "epoch 1/12  " + TERMS.replace("10.13", f"10.13  {said}") + "\n"
+
+
 @pytest.mark.parametrize("is_terminal", [False, True])
 def test_quiet_shows_nothing(is_terminal: bool):
     assert training_shown(FIRST, LAST, is_terminal=is_terminal, quiet=True) == ""

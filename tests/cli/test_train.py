@@ -37,6 +37,39 @@ def test_training_without_a_terminal_prints_plain_lines(
     assert following == f"next: elboroom report '{tmp_path}/r[b]:x:'"
 
 
+def test_the_recipe_is_told_before_training_and_skipped_steps_after_it(
+    elboroom: Command, small: list[str], tmp_path: Path
+):
+    recipe = ["--optimiser", "adamax", "--ema", "0.9", "--clip", "1", "--skip", "8.5"]
+    options = [*small, *recipe, "--flip", "--shift", "1", "--learning-rate", "0.1"]
+    outcome = elboroom("train", *options, "--out", tmp_path / "run")
+    assert outcome.code == 0
+    lines = outcome.err.splitlines()
+    (told,) = (line for line in lines if line.startswith("training:"))
+    assert told == (
+        "training: by adamax, gradients clipped to norm 1, steps skipped whose norm is above 8.5 "
+        "or not finite, the average of the weights is evaluated (decay 0.9), images flipped at "
+        "random and shifted by up to 1 pixel"
+    )
+    skipped = [epoch["skipped"] for epoch in metrics(tmp_path / "run")]
+    assert sum(skipped) > 0
+    shown = [line for line in lines if line.startswith("epoch")]
+    assert [f"{n} step" in line for n, line in zip(skipped, shown, strict=True)] == [
+        n > 0 for n in skipped
+    ]
+    (said,) = (line for line in lines if line.startswith("skipped:"))
+    assert said == (
+        f"skipped: {sum(skipped)} of 12 steps, whose gradient's norm was above 8.5 or not finite"
+    )
+
+
+def test_a_table_cannot_be_flipped(elboroom: Command, tmp_path: Path):
+    np.save(tmp_path / "table.npy", np.random.default_rng(0).normal(size=(60, 3)))
+    options = ["--data", tmp_path / "table.npy", "--flip", "--out", tmp_path / "run"]
+    assert error(elboroom("train", *options), 2)[0] == "--flip cannot be used with these data"
+    assert not (tmp_path / "run").exists()
+
+
 def test_quiet_training_prints_nothing(elboroom: Command, small: list[str], tmp_path: Path):
     assert elboroom("train", *small, "--quiet", "--out", tmp_path / "run") == (0, "", "")
     assert len(metrics(tmp_path / "run")) == 2

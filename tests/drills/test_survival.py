@@ -45,12 +45,35 @@ def test_training_does_not_depend_on_how_often_it_is_saved(
     assert differences(tmp_path / "run", through) == []
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(15, marks=pytest.mark.full)])
+RECIPE = [
+    "--optimiser",
+    "adamax",
+    "--ema",
+    "0.9",
+    "--clip",
+    "5",
+    "--skip",
+    "50",
+    "--flip",
+    "--shift",
+    "1",
+    "--keep-best",
+]
+
+
+@pytest.mark.parametrize(
+    ("kills", "recipe"),
+    [
+        (3, []),
+        pytest.param(15, [], marks=pytest.mark.full),
+        pytest.param(15, RECIPE, marks=pytest.mark.full),
+    ],
+)
 def test_a_run_killed_many_times_ends_like_an_uninterrupted_one(
-    brief: list[str], tmp_path_factory: pytest.TempPathFactory, kills: int
+    brief: list[str], tmp_path_factory: pytest.TempPathFactory, kills: int, recipe: list[str]
 ):
     places = (tmp_path_factory.mktemp("story") for _ in count())
-    found = list(stories([[*brief, *EVERY_STEP]], kills, places, Random(0)))
+    found = list(stories([[*brief, *EVERY_STEP, *recipe]], kills, places, Random(0)))
     assert [one.faults for one in found] == [[]] * len(found)
     killed = [kill for one in found for kill in one.killed]
     assert len(killed) >= kills

@@ -27,7 +27,7 @@ from elboroom.runs.autosave import Autosave
 from elboroom.runs.doctor.run_folder import check_run
 from elboroom.runs.run import Run
 from elboroom.training.loop import train
-from elboroom.training.state import TrainState
+from elboroom.training.state import EpochMetrics, TrainState
 from tests.support.repository import ROOT
 
 FOLDER = ROOT / "tests" / "golden"
@@ -136,8 +136,8 @@ def faults(version: str, folder: Path) -> list[str]:
         found = [str(finding) for finding in check_run(Path("run")) if finding.damage]
         digests = {best: _digest(run, best=best == "best") for best in expected["weights"]}
         found += ["other weights"] * (digests != expected["weights"])
-        history = [asdict(metrics) for metrics in run.metrics.history()]
-        found += ["another history"] * (history != expected["history"])
+        history = [EpochMetrics(**metrics) for metrics in expected["history"]]
+        found += ["another history"] * (history != run.metrics.history())
         before, now = run.results.read_evaluation(), _evaluated(run).to_dict()
         same = before and _same_estimates(before["estimates"], now["estimates"])
         found += [] if same else ["an ELBO"]

@@ -62,3 +62,13 @@ def test_the_one_cycle_schedule_rises_over_a_tenth_and_falls_to_zero():
     config = TrainConfig(epochs=10, schedule="one-cycle", learning_rate=0.1)
     rates = [learning_rate(config, t) for t in (0, 0.25, 1, 5.5, 10)]
     assert rates == pytest.approx([0.0, 0.025, 0.1, 0.05, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"), [("constant", [0.0, 0.05, 0.1, 0.1]), ("cosine", [0, 0.05, 0.1, 0])]
+)
+def test_the_learning_rate_rises_over_its_warmup_and_then_follows_the_schedule(schedule, expected):
+    config = TrainConfig(epochs=10, schedule=schedule, learning_rate=0.1, learning_rate_warmup=2.0)
+    assert [learning_rate(config, t) for t in (0, 1, 2, 10)] == pytest.approx(expected)
+    middle = {"constant": 0.1, "cosine": 0.05}[schedule]
+    assert learning_rate(config, 6) == pytest.approx(middle)

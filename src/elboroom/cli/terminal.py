@@ -102,9 +102,11 @@ def _line(metrics: EpochMetrics, epochs: int, part: str, nouns: str) -> str:
 
 def _terms(metrics: EpochMetrics, nouns: str) -> str:
     beta = "" if metrics.beta == 1 else f"  β {metrics.beta:.2f}"
+    steps = "step" if metrics.skipped == 1 else "steps"
+    skipped = f"  {metrics.skipped:,} {steps} skipped" if metrics.skipped else ""
     return (
         f"ELBO {metrics.elbo:.2f}  reconstruction {metrics.reconstruction:.2f}  "
-        f"KL {metrics.kl:.2f}{beta}  {metrics.images_per_second:,.0f} {nouns}/s"
+        f"KL {metrics.kl:.2f}{beta}{skipped}  {metrics.images_per_second:,.0f} {nouns}/s"
     )
 
 

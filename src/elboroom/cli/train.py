@@ -1,5 +1,6 @@
 """`elboroom train`. It imports only what training needs, so that it starts sooner."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +27,7 @@ from elboroom.training.safeguards.early_stopping import (
 from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.speed.explain import explain as explained
 from elboroom.training.state import TrainState
+from elboroom.training.summary import summary as training_summary
 
 _Opened = tuple[Run, Dataset, Callable[[], tuple[VAE, TrainState]]]
 """A run, its data, and a function that makes or loads its model and state."""
@@ -109,8 +111,11 @@ def _own_network(config: Config) -> NetworkFactory | None:
 
 
 def _summary(data: Dataset, asked: Config, config: Config, *, quiet: bool = False) -> list[str]:
-    """Describe the data in lines; quiet, in the notes alone, which may tell of a mistake."""
-    return notes(data) if quiet else summary(data, config.model, asked=asked.model.likelihood)
+    """Describe data and training in lines; quiet, in notes alone, which may tell of a mistake."""
+    if quiet:
+        return notes(data)
+    lines = summary(data, config.model, asked=asked.model.likelihood)
+    return lines + training_summary(config.train)
 
 
 @contextmanager
@@ -170,7 +175,7 @@ def _closing_message(
         )
     best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
-        f"{_early_end(run, state, held_out) if early else ''}"
+        f"{_early_end(run, state, held_out) if early else ''}{_skipped(run, state)}"
         f"trained: {_last_elbo(state, held_out, run)}; the run is in {run.path}\n"
         f"next: {command('report', run.path, *trust)}{best}"
     )
@@ -184,6 +189,17 @@ def _last_elbo(state: TrainState, held_out: str, run: Run) -> str:
     assert final is not None
     kept = f", the weights of epoch {final.epoch}" if final.step < state.step else ""
     return f"{held_out} ELBO {final.held_out_elbo:.2f} nats per {noun(run.event_shape)}{kept}"
+
+
+def _skipped(run: Run, state: TrainState) -> str:
+    """Report how many steps changed nothing, if there were any."""
+    steps, skip = sum(m.skipped for m in state.history), run.config.train.skip
+    if skip is None or not steps:
+        return ""
+    why = "was not finite" if skip == math.inf else f"was above {skip:g} or not finite"
+    return f"skipped: {steps:,} of {state.step:,} steps, whose gradient's norm {why}\n" * bool(
+        steps
+    )
 
 
 def _early_end(run: Run, state: TrainState, held_out: str) -> str:

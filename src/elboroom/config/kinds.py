@@ -94,6 +94,14 @@ GRADIENTS: dict[Gradient, str] = {
     "dreg": "doubly reparameterised, for iwae and renyi",
 }
 
+OptimiserName = Literal["adam", "adamw", "adamax"]
+OPTIMISERS: dict[OptimiserName, str] = {
+    "adam": "scales each step by a mean of recent squared gradients",
+    "adamw": "adam whose matrices and kernels also shrink, by --weight-decay",
+    "adamax": "scales each step by the largest recent gradient, so that a burst of large gradients "
+    "weighs less; usual for deep hierarchies, at two to ten times adam's learning rate",
+}
+
 LearningRateSchedule = Literal["constant", "cosine", "one-cycle"]
 LEARNING_RATE_SCHEDULES: dict[LearningRateSchedule, str] = {
     "constant": "the learning rate at every step",

@@ -1,5 +1,6 @@
 """Options of training."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -10,10 +11,12 @@ from elboroom.config.kinds import (
     COMPILE,
     DEVICES,
     LEARNING_RATE_SCHEDULES,
+    OPTIMISERS,
     PRECISIONS,
     Compile,
     Device,
     LearningRateSchedule,
+    OptimiserName,
     Precision,
     listed,
 )
@@ -30,12 +33,36 @@ class TrainConfig:
     batch_size: int | Literal["auto"] = 200
     """Images in a step. auto takes the largest power of two, up to 512, whose step is estimated to
     need at most half of the free memory. The run's config keeps the number."""
+    optimiser: Annotated[
+        OptimiserName, arg(help=listed("Rule by which gradients move the weights.", OPTIMISERS))
+    ] = "adam"
     learning_rate: float = 1e-3
-    """Adam's step size."""
+    """Step size of the optimiser."""
     schedule: Annotated[
         LearningRateSchedule,
         arg(help=listed("Learning rate over the steps.", LEARNING_RATE_SCHEDULES)),
     ] = "constant"
+    learning_rate_warmup: float = 0.0
+    """Epochs over which the learning rate rises from 0; 0 starts at its full size. one-cycle has a
+    rise of its own."""
+    weight_decay: float = 0.0
+    """Share of each matrix and kernel of the networks that a step of size 1 takes away, with
+    --optimiser adamw; 0.01 is usual."""
+    clip: float | None = None
+    """Largest norm of a step's gradients, all weights together. Larger ones are scaled down to it.
+    None scales none."""
+    skip: float | None = None
+    """Norm of the gradients, before --clip, above which a step changes nothing. Steps whose norm is
+    not finite change nothing, either; inf skips these alone. Skipped steps are counted. None skips
+    none."""
+    ema: float = 0.0
+    """Decay of a moving average of the weights, such as 0.999. Held-out ELBOs and everything that
+    is done with the model take the average. It averages over fewer steps at first. 0 is none."""
+    flip: bool = False
+    """Mirror each training image left to right with probability ½ at every visit."""
+    shift: int = 0
+    """Shift each training image by up to this many pixels either way, at every visit; the pixels of
+    its edges fill the gap."""
     warmup: float = 0.0
     """Epochs over which the weight of the KL rises from 0 to β; 0 starts at β."""
     seed: int = 0
@@ -67,11 +94,40 @@ class TrainConfig:
         require(some, "batch_size", self.batch_size, "auto, or 1 or more")
         require(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "in (0, 1)")
         require(self.warmup >= 0, "warmup", self.warmup, "0 or more")
+        self._require_rise()
+        self._require_weight_decay()
+        self._require_limits_of_gradients()
+        require(0 <= self.ema < 1, "ema", self.ema, "in [0, 1)")
+        require(self.shift >= 0, "shift", self.shift, "0 or more")
         require_seed(self.seed)
         enough = self.threads == "auto" or self.threads >= 1
         require(enough, "threads", self.threads, "auto, or 1 or more")
-        require_choices(self, schedule=LearningRateSchedule, device=Device)
-        require_choices(self, precision=Precision, compile=Compile)
+        require_choices(self, schedule=LearningRateSchedule, optimiser=OptimiserName)
+        require_choices(self, device=Device, precision=Precision, compile=Compile)
+
+    def _require_rise(self) -> None:
+        """Check that the learning rate rises within the epochs, and once."""
+        rise, name = self.learning_rate_warmup, "learning_rate_warmup"
+        require(rise >= 0, name, rise, "0 or more")
+        once = rise == 0 or self.schedule != "one-cycle"
+        require(once, name, rise, "0 with --schedule one-cycle, which has a rise of its own")
+        within = self.epochs == "auto" or rise < self.epochs
+        require(within, name, rise, f"less than the {self.epochs} epochs")
+
+    def _require_weight_decay(self) -> None:
+        decay, decays = self.weight_decay, self.optimiser == "adamw"
+        expected = "in (0, 1) with --optimiser adamw; 0.01 is usual"
+        expected = expected if decays else f"0 with --optimiser {self.optimiser}: adamw has it"
+        ok = 0 < decay < 1 if decays else decay == 0
+        require(ok, "weight_decay", decay, expected)
+
+    def _require_limits_of_gradients(self) -> None:
+        """Check that there are gradients to clip, and steps to take."""
+        clip, skip = self.clip, self.skip
+        require(clip is None or 0 < clip < math.inf, "clip", clip, "a positive number")
+        require(skip is None or skip > 0, "skip", skip, "above 0")
+        below = clip is None or skip is None or clip < skip
+        require(below, "clip", clip, f"below --skip {skip}, as steps above that are not taken")
 
     @property
     def resolved_epochs(self) -> int:

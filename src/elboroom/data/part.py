@@ -1,6 +1,6 @@
 """A Part of the data: its images, and what is known of each row."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -70,15 +70,23 @@ class Part:
         """True if some values are missing, which NaN stands for."""
         return self.binarisation.missing
 
-    def batch(self, index: Tensor, generator: torch.Generator) -> Tensor:
+    def batch(
+        self,
+        index: Tensor,
+        generator: torch.Generator,
+        change: Callable[[Tensor, torch.Generator], Tensor] = lambda x, generator: x,
+    ) -> Tensor:
         """Return the images at `index` (B,) as float32 (B, *event).
 
         Args:
             index: rows, on the device of the images.
-            generator: random generator that draws binary values; the batch is on its device.
+            generator: random generator of the change and of binary values; the batch is on its
+                device.
+            change: what is done to the images, before binary values are drawn.
         """
         stored = self.images.index_select(0, index).to(generator.device)
-        return self.binarisation.visit(self.binarisation.scale(stored), generator)
+        x = change(self.binarisation.scale(stored), generator)
+        return self.binarisation.visit(x, generator)
 
     def seen(self, x: Tensor, mask: Tensor | None = None) -> Tensor | None:
         """Return which values of a batch are observed by `mask` and not missing.

@@ -36,6 +36,7 @@ from elboroom.runs.environment import warn_of_changes
 from elboroom.runs.metrics_file import METRICS, MetricsFile
 from elboroom.runs.results import Results
 from elboroom.runs.run_data import RunData
+from elboroom.training.augmentation import require_pictures
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.memory import require_memory, require_memory_for_weights
 from elboroom.training.schedule import learning_rate, steps_per_epoch
@@ -101,7 +102,7 @@ class Run:
             network: makes the networks, or the whole model; the config records its name.
 
         Raises:
-            UsageError: if an argument has another type.
+            UsageError: if an argument has another type, or flips and shifts are not of pictures.
             RunError: if something is in the way, or the folder cannot be made or locked.
             DiskError: if it cannot be written.
             DataError: if the likelihood cannot take the values of the data.
@@ -113,9 +114,11 @@ class Run:
             require_callable(network=network)
             model = replace(config.model, network=name_of(network))
             config = replace(config, model=model)
+        require_pictures(config.train, data.event_shape)
         require_values_of(config, data)
         _require_free(path)
-        checkpoints.require_disk_space(path, least_weights(config.model, data.event_shape))
+        weights, averages = least_weights(config.model, data.event_shape), config.train.ema > 0
+        checkpoints.require_disk_space(path, weights, averages=averages)
         with atomic.disk_errors(path):
             atomic.make_folder(path, parents=True)
             with lock.locked(path):
@@ -265,7 +268,7 @@ class Run:
         if self.config.init_from is not None:
             self._take_weights(model, Run(self.config.init_from, network=self._factory))
         model.to(resolve_device(self.config.train.device))
-        return model, new_state(model)
+        return model, new_state(model, self.config.train)
 
     def _take_weights(self, model: VAE, other: "Run") -> None:
         """Take the newest weights of another run; how data are standardised stays as it is."""

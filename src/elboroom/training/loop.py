@@ -1,4 +1,4 @@
-"""The training loop: `train` maximises a bound on log p(x) by Adam."""
+"""The training loop: `train` maximises a bound on log p(x)."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,6 +13,8 @@ from elboroom.device import prepare
 from elboroom.errors import require_callable
 from elboroom.model.likelihoods import require_support
 from elboroom.model.vae import VAE, require_model
+from elboroom.training.augmentation import require_pictures
+from elboroom.training.average import trained
 from elboroom.training.initial_model import measure
 from elboroom.training.interrupts import TrainingInterrupted, deferred_interrupt
 from elboroom.training.safeguards.baseline import warn_if_below_baseline
@@ -40,7 +42,9 @@ def train(
     """Maximise a bound on log p(x) of `data.train` by the parameters of `model`, in place.
 
     Args:
-        model: trained in place; left on the device of `config` and in evaluation mode.
+        model: trained in place; left on the device of `config` and in evaluation mode, with the
+            moving average of its weights if `config.ema` asks for one. During training, also in the
+            callbacks, it has the weights themselves.
         data: its train part is fitted; its validation part, or else its test part, is evaluated.
         config: options of training.
         objective: the bound; by default the ELBO with the KL in closed form.
@@ -55,7 +59,7 @@ def train(
 
     Raises:
         UsageError: if an argument has another type, or `state` is not of the training of this
-            model with these data and this batch size.
+            model with these data and options; or if flips and shifts are not of pictures.
         DataError: if the data has values that the likelihood cannot take.
         TrainingError: if the bound or a gradient is not finite, and no lower learning rate helped.
             Model and state are then the last good ones.
@@ -64,19 +68,20 @@ def train(
     _require_arguments(model, data, config, objective)
     require_callable(on_step=on_step, on_epoch=on_epoch, stop=stop)
     model.require_events(data.event_shape)
+    require_pictures(config, data.event_shape)
     require_support(model.likelihood.density, data.train, data.identity.source)
     if state is not None:
-        require_state(state, model, steps_per_epoch(config, data.train))
+        require_state(state, model, config, steps_per_epoch(config, data.train))
     else:
         measure(model, data.train)
     model.to(prepare(config)[0]).train()
-    state = state or new_state(model)
+    state = state or new_state(model, config)
     trainer = Trainer(model, data, config, objective, state)
     _warn_if_warmup_does_not_end(config, objective)
     first_step, stopped = state.step, stop()
 
     restored = _evaluation_mode_after(model), _global_random_state(model)
-    with restored[0], restored[1], deferred_interrupt() as interrupted:
+    with trained(state.average), restored[0], restored[1], deferred_interrupt() as interrupted:
         while not (stopped or trainer.ended):
             stopped = trainer.take_steps(on_step, lambda: stop() or interrupted())
             if trainer.finish_epoch():

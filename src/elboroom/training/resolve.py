@@ -9,6 +9,7 @@ from elboroom.config.run import require_options
 from elboroom.data import Dataset, require_dataset
 from elboroom.model.factory import NetworkFactory
 from elboroom.model.vae import VAE
+from elboroom.training.augmentation import require_pictures
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.batch_size import largest_fit
 from elboroom.training.limits.memory import require_memory, require_memory_for_weights
@@ -38,8 +39,8 @@ def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None
 
     Raises:
         UsageError: if an argument has another type, if training does not fit into the free memory,
-            if that is unknown and the batch size is auto, or if one epoch takes longer than the
-            minutes.
+            if that is unknown and the batch size is auto, if one epoch takes longer than the
+            minutes, or if flips and shifts are not of pictures.
         TrainingError: if memory runs out while steps are timed.
     """
     return resolve_run(config, data, network).config
@@ -64,6 +65,7 @@ def resolve_run(config: Config, data: Dataset, network: NetworkFactory | None = 
     """Resolve as `resolve` does, and return also the initial model and the reasons."""
     require_options(config, Config)
     require_dataset(data)
+    require_pictures(config.train, data.event_shape)
     reasons = dict[str, str]()
     require_memory_for_weights(config, data.event_shape)
     if config.model.likelihood == "auto":

@@ -53,16 +53,23 @@ def steps_per_epoch(config: TrainConfig, part: Part) -> int:
 
 
 def learning_rate(config: TrainConfig, progress: float) -> float:
-    """Return Adam's step size after `progress` epochs.
+    """Return the optimiser's step size after `progress` epochs.
 
-    one-cycle follows Smith & Topin, *Super-Convergence* (2018), and falls as a cosine.
+    It rises linearly from 0 over the warm-up, or over the first tenth of one-cycle, which follows
+    Smith & Topin, *Super-Convergence* (2018). It then falls as a cosine, or is constant.
     """
-    share, rise = progress / config.resolved_epochs, _RISE * (config.schedule == "one-cycle")
-    if config.schedule == "constant":
-        return config.learning_rate
+    share, rise = progress / config.resolved_epochs, _rise(config)
     if share < rise:
         return config.learning_rate * share / rise
+    if config.schedule == "constant":
+        return config.learning_rate
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (share - rise) / (1 - rise)))
+
+
+def _rise(config: TrainConfig) -> float:
+    """Return the share of the steps over which the learning rate rises."""
+    warmup = config.learning_rate_warmup / config.resolved_epochs
+    return _RISE if config.schedule == "one-cycle" else warmup
 
 
 def kl_warmup(config: TrainConfig, progress: float) -> float:

@@ -5,11 +5,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from elboroom.config import TrainConfig
 from elboroom.errors import UsageError, require_instance
 from elboroom.model.vae import VAE
-from elboroom.training.adam import Adam
+from elboroom.training.average import Average
+from elboroom.training.optimisers import OPTIMISER_CLASSES, AdamW, Optimiser, new_optimiser
 
 _BACKOFF = 0.5  # factor of the learning rate for each rollback
+_DEFAULTS = TrainConfig()
+AVERAGE = "average:"
+"""The beginning of the names of an average's tensors."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class EpochMetrics:
     learning_rate: float
     held_out_elbo: float | None
     images_per_second: float
+    skipped: int = 0
+    """Steps that changed nothing; the means are over the images of the others."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class TrainState:
     """All that a run needs, besides the model's weights, to resume bit for bit.
 
     Attributes:
-        optimiser: Adam over the model's parameters, with its moments.
+        optimiser: the optimiser over the model's parameters, with its moments.
         step: number of steps taken.
         totals: (3,), bound, reconstruction and KL in nats, summed over the images of the current
             epoch.
@@ -52,15 +59,21 @@ class TrainState:
         rollbacks: number of times that training was rolled back.
         last_good: the state that a rollback restores; None if it is this one.
         best: weights and buffers of the largest held-out ELBO, where they are to be kept.
+        average: the moving average of the weights, if there is one. After training the model holds
+            the average, and this the weights that training goes on from.
+        skipped: (2,), the skipped steps of the current epoch and their images, if steps may be
+            skipped.
     """
 
-    optimiser: Adam
+    optimiser: Optimiser
     step: int = 0
     totals: Tensor = field(default_factory=lambda: torch.zeros(3))
     history: list[EpochMetrics] = field(default_factory=list)
     rollbacks: int = 0
     last_good: Snapshot | None = None
     best: Snapshot | None = None
+    average: Average | None = None
+    skipped: Tensor | None = None
 
     @property
     def learning_rate_scale(self) -> float:
@@ -68,8 +81,12 @@ class TrainState:
         return _BACKOFF**self.rollbacks
 
 
-def new_state(model: VAE) -> TrainState:
+def new_state(model: VAE, config: TrainConfig = _DEFAULTS) -> TrainState:
     """Return the state before the first step.
+
+    Args:
+        model: the model that will be trained.
+        config: options of training, among them the optimiser.
 
     Raises:
         UsageError: the model has nothing to train.
@@ -80,11 +97,19 @@ def new_state(model: VAE) -> TrainState:
             why="none of its parameters requires a gradient",
             fix="use model.requires_grad_(True), or networks that have parameters",
         )
-    return TrainState(Adam(model.parameters()))
+    return TrainState(
+        new_optimiser(model, config),
+        average=Average(model, config.ema) if config.ema else None,
+        skipped=None if config.skip is None else _no_steps(model),
+    )
+
+
+def _no_steps(model: VAE) -> Tensor:
+    return torch.zeros(2, dtype=torch.int64, device=next(model.parameters()).device)
 
 
 def moments(model: VAE, state: TrainState) -> dict[str, Tensor]:
-    """Return Adam's moments and counts (not copies) by PARAMETER|MOMENT."""
+    """Return the optimiser's moments and counts (not copies) by PARAMETER|MOMENT."""
     return {
         f"{name}|{moment}": value
         for name, parameter in model.named_parameters()
@@ -92,21 +117,36 @@ def moments(model: VAE, state: TrainState) -> dict[str, Tensor]:
     }
 
 
+def options_tensors(state: TrainState) -> dict[str, Tensor]:
+    """Return what a state holds (not copies) for those options that are used."""
+    found = {} if state.skipped is None else {"skipped": state.skipped}
+    if state.average is not None:
+        named = {f"{AVERAGE}{name}": value for name, value in state.average.tensors.items()}
+        found |= {"averaged steps": state.average.steps, **named}
+    return found
+
+
 def mutable_tensors(model: VAE, state: TrainState) -> dict[str, Tensor]:
-    """Return all tensors that a step changes (not copies): weights, buffers, moments, totals."""
-    return {**model.state_dict(), **moments(model, state), "totals": state.totals}
+    """Return all tensors that a step changes (not copies).
+
+    They are weights, buffers, moments and totals, and with some options an average and counts.
+    """
+    weights = model.state_dict()
+    return {**weights, **moments(model, state), "totals": state.totals, **options_tensors(state)}
 
 
-def require_state(state: object, model: VAE, steps_per_epoch: int) -> None:
+def require_state(state: object, model: VAE, config: TrainConfig, steps_per_epoch: int) -> None:
     """Check that a state is of the training of a model, with some number of steps an epoch.
 
     Raises:
-        UsageError: if it is no state, or that of another model, other data or another batch size.
+        UsageError: if it is no state, or that of another model, other data, another batch size,
+            or of another optimiser, average or skipping.
     """
     fix = "give what `train` returned, or the state of `Run.load_training`"
     require_instance("state", state, TrainState, fix=fix)
     assert isinstance(state, TrainState)
     _require_moments(state, [p for p in model.parameters() if p.requires_grad])
+    _require_options(state, config)
     _require_steps(state, steps_per_epoch)
 
 
@@ -116,9 +156,30 @@ def _require_moments(state: TrainState, trained: list[nn.Parameter]) -> None:
     if found < len(trained):
         raise UsageError(
             "this state is of another model",
-            why=f"found Adam's moments for {found} of the model's {len(trained)} parameters",
+            why=f"found moments for {found} of the model's {len(trained)} parameters",
             fix="give the model that was trained with this state: Run.load_training(data) loads "
             "both, and copy.deepcopy((model, state)) copies both",
+        )
+
+
+def _require_options(state: TrainState, config: TrainConfig) -> None:
+    """Check that a state has what the options of its training need, and nothing else."""
+    optimiser, average = state.optimiser, state.average
+    found = {
+        "optimiser": next(n for n, kind in OPTIMISER_CLASSES.items() if kind is type(optimiser)),
+        "weight_decay": optimiser.weight_decay if isinstance(optimiser, AdamW) else 0.0,
+        "ema": 0.0 if average is None else average.decay,
+        "skip": "None" if state.skipped is None else "a number",
+    }
+    wanted = {name: getattr(config, name) for name in found}
+    wanted["skip"] = "None" if config.skip is None else "a number"
+    other = [f"{n} {found[n]}; expected {wanted[n]}" for n in found if found[n] != wanted[n]]
+    if other:
+        raise UsageError(
+            "this state is of a training with other options",
+            why=f"found {', and '.join(other)}",
+            fix="give the options that the training began with, or omit the state: a new training "
+            "starts from the model's weights",
         )
 
 

@@ -10,6 +10,7 @@ from elboroom.data import Dataset
 from elboroom.device import prepare
 from elboroom.model.vae import VAE
 from elboroom.randomness import restart
+from elboroom.training.average import averaged
 from elboroom.training.held_out import held_out_elbo
 from elboroom.training.safeguards.early_stopping import keep_best, out_of_patience
 from elboroom.training.safeguards.rollback import Rollback
@@ -42,7 +43,9 @@ class Trainer:
         state.totals, part = state.totals.to(device), data.train.to(device)
         self.model, self.data, self.config, self.state = model, data, config, state
         self.objective, self.schedule = objective, Schedule(config, part)
-        plain = Step(model, part, state.optimiser, objective, dtype)
+        if state.skipped is not None:
+            state.skipped = state.skipped.to(device)
+        plain = Step(model, part, state, config, objective, dtype)
         self._step, self._rollback = (
             fastest_step(plain, config),
             Rollback(plain, self.schedule, state),
@@ -99,13 +102,17 @@ class Trainer:
             return False
         self.state.history.append(self._metrics())
         self.state.totals.zero_()
+        if self.state.skipped is not None:
+            self.state.skipped.zero_()
         self._images = 0
         keep_best(self.model, self.state, self.config, ended=self.ended)
         return True
 
     def _metrics(self) -> EpochMetrics:
         state, config, schedule = self.state, self.config, self.schedule
-        value, reconstruction, kl = (state.totals / len(self.data.train)).tolist()
+        steps, images = [0, 0] if state.skipped is None else state.skipped.tolist()
+        counted = len(self.data.train) - images
+        value, reconstruction, kl = (state.totals / counted).tolist()
         speed = self._images / (time.perf_counter() - self._clock)
         epoch = schedule.epoch_of(state.step - 1)
         progress = (state.step - 1) / schedule.steps_per_epoch
@@ -120,10 +127,12 @@ class Trainer:
             learning_rate=state.learning_rate_scale * learning_rate(config, progress),
             held_out_elbo=self._held_out_elbo(epoch),
             images_per_second=speed,
+            skipped=steps,
         )
 
     def _held_out_elbo(self, epoch: int) -> float | None:
         """Return the held-out ELBO after an epoch; None if it is not due."""
         if epoch % self.config.evaluate_every and epoch != self.config.resolved_epochs:
             return None
-        return held_out_elbo(self.model, self.data.held_out[1], self.config, epoch - 1)
+        with averaged(self.state.average):
+            return held_out_elbo(self.model, self.data.held_out[1], self.config, epoch - 1)

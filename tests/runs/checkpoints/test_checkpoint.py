@@ -1,5 +1,6 @@
 import re
 import shutil
+from copy import deepcopy as copy_of
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
+from torch import nn
 
-from elboroom import VAE, ModelConfig
+from elboroom import VAE, Dataset, ModelConfig, TrainConfig
 from elboroom.errors import RunError
 from elboroom.model.vae import least_weights
 from elboroom.randomness import stream
 from elboroom.runs.checkpoints import listing, load, require_room
+from elboroom.training.loop import train
 from tests.support.checkpoint_cases import FILES, content, fresh, same_bits, save, step
 
 
@@ -56,6 +59,37 @@ def test_a_loaded_training_takes_the_same_next_step(
     loaded, through = fresh(seed=1), step(step(fresh()))
     load(saved[0], *loaded)
     assert same_bits(content(step(loaded)), content(step(through)))
+
+
+class Kernels(nn.Module):
+    """An encoder whose kernel is stored with its channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.kernel = nn.Conv2d(3, 4, 2).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mean, log_std = self.kernel(x).flatten(1).chunk(2, 1)
+        return mean, log_std
+
+
+def test_moments_keep_the_order_of_their_parameter_in_memory(tmp_path: Path):
+    """A fused step reads parameters and moments in the order that they have in memory."""
+    decoder = nn.Sequential(nn.Linear(2, 12), nn.Unflatten(-1, (3, 2, 2)))
+    model = VAE(Kernels(), decoder, 2)
+    assert not model.encoder.kernel.weight.is_contiguous()
+    data = Dataset.from_arrays(torch.rand(8, 3, 2, 2) < 0.5, torch.rand(8, 3, 2, 2) < 0.5)
+    config = TrainConfig(epochs=1, batch_size=4, device="cpu", precision="fp32", threads=1)
+    state = train(model, data, config)
+    save(tmp_path, model, state)
+    loaded = copy_of((model, state))
+    load(tmp_path, *loaded)
+    loaded[1].history = state.history
+    longer = replace(config, epochs=2)
+    train(model, data, longer, state=state)
+    train(loaded[0], data, longer, state=loaded[1])
+    assert same_bits(content(loaded), content((model, state)))
 
 
 def test_a_checkpoint_before_the_first_step_can_be_loaded(tmp_path: Path):

@@ -47,6 +47,20 @@ def test_the_need_is_weights_times_copies_and_a_step(monkeypatch: pytest.MonkeyP
     assert found.needed == 15 * weights + found.step
 
 
+def test_an_average_and_the_way_back_of_a_skipped_step_are_counted(monkeypatch: pytest.MonkeyPatch):
+    free(monkeypatch, None)
+    model, data = model_of(40, 30), data_of(40)
+    config = TrainConfig(batch_size=10, device="cpu")
+
+    def copies(**options: object) -> int:
+        return require_memory(model, data, replace(config, **options), ELBO).copies  # type: ignore[arg-type]
+
+    # one of the state and of the last good one, one of the best checkpoint, two of another
+    assert copies(ema=0.9) == 15 + 2 + 3
+    assert copies(optimiser="adamax", skip=1.0) == 15 + 3
+    assert copies(optimiser="adam", skip=1.0) == copies(optimiser="adamax") == 15
+
+
 @pytest.mark.parametrize(("missing", "fits"), [(0, True), (1, False)])
 def test_a_run_is_refused_as_soon_as_a_byte_is_missing(
     monkeypatch: pytest.MonkeyPatch, missing: int, fits: bool

@@ -86,7 +86,7 @@ def trained(data: Dataset, training: Training, **hooks: Any) -> Training:
 def by_hand(data: Dataset, training: Training, until: int, share: float = 1.0) -> Training:
     """Take steps without any check."""
     model, state = training
-    step = Step(model.train(), data.train, state.optimiser, ObjectiveConfig(), torch.float32)
+    step = Step(model.train(), data.train, state, QUICK, ObjectiveConfig(), torch.float32)
     for number in range(state.step, until):
         epoch, place = divmod(number, ROWS // BATCH)
         rows = torch.randperm(ROWS, generator=stream(0, "order", epoch)).split(BATCH)[place]

@@ -74,7 +74,7 @@ def weights(model: VAE) -> Tensor:
 
 def new_compiled(data: Dataset, **options: object) -> CompiledStep:
     model = new_model(data, **options)
-    step = Step(model, data.train, new_state(model).optimiser, ELBO, torch.float32)
+    step = Step(model, data.train, new_state(model), CONFIG, ELBO, torch.float32)
     return CompiledStep(step, CONFIG.batch_size)
 
 
@@ -198,7 +198,7 @@ def test_without_a_compiler_auto_trains_and_on_says_what_is_missing(
     monkeypatch.delenv("CXX", raising=False)
     long = replace(CONFIG, epochs=10_000)
     model = new_model(digits)
-    step = Step(model, digits.train, new_state(model).optimiser, MANY, torch.float32)
+    step = Step(model, digits.train, new_state(model), CONFIG, MANY, torch.float32)
     assert type(fastest_step(step, long)) is Step
     with pytest.raises(UsageError, match=r"--compile on is not possible here") as refusal:
         train(new_model(digits), digits, replace(CONFIG, compile="on"))

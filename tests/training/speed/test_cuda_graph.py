@@ -33,11 +33,18 @@ def digits() -> Dataset:
     return replace(data, train=data.train.rows(rows), test=data.test.rows(rows[:100]))
 
 
-def taken(model: VAE, data: Dataset, objective: ObjectiveConfig, *, recorded: bool):
+def taken(
+    model: VAE,
+    data: Dataset,
+    objective: ObjectiveConfig,
+    config: TrainConfig = TRAINING,
+    *,
+    recorded: bool,
+):
     """The totals of 20 steps with a warm-up and a falling rate, and the weights after them."""
     model = deepcopy(model).cuda().train()
-    part, state = data.train.to(torch.device("cuda")), new_state(model)
-    step = Step(model, part, state.optimiser, objective, torch.float32)
+    part, state = data.train.to(torch.device("cuda")), new_state(model, config)
+    step = Step(model, part, state, config, objective, torch.float32)
     step = CudaGraphStep(step, 64) if recorded else step
     rows, totals = torch.arange(500, device="cuda").split(64), []
     for i in range(20):
@@ -46,9 +53,11 @@ def taken(model: VAE, data: Dataset, objective: ObjectiveConfig, *, recorded: bo
     return torch.stack(totals), torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
-def agree(model: VAE, data: Dataset, objective: ObjectiveConfig) -> None:
+def agree(
+    model: VAE, data: Dataset, objective: ObjectiveConfig, config: TrainConfig = TRAINING
+) -> None:
     (totals, weights), (again, as_well) = (
-        taken(model, data, objective, recorded=recorded) for recorded in (False, True)
+        taken(model, data, objective, config, recorded=recorded) for recorded in (False, True)
     )
     torch.testing.assert_close(again, totals, rtol=1e-4, atol=1e-2)
     torch.testing.assert_close(as_well, weights, rtol=1e-3, atol=1e-4)
@@ -89,6 +98,25 @@ def test_under_every_objective(digits, objective):
 def test_with_every_network(digits, network, normalisation):
     config = replace(SMALL, hidden=(40, 40), network=network, normalisation=normalisation)
     agree(new_model(Config(model=config), digits), digits, ObjectiveConfig())
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "adamax"])
+@pytest.mark.parametrize("skip", [None, 1e-6, 1e6])
+def test_with_every_optimiser_limit_and_move(digits, optimiser, skip):
+    decay = 0.1 if optimiser == "adamw" else 0.0
+    limits = {"clip": None if skip == 1e-6 else 5.0, "skip": skip, "ema": 0.9}
+    moves = {"flip": True, "shift": 2}
+    config = replace(TRAINING, optimiser=optimiser, weight_decay=decay, **limits, **moves)
+    agree(new_model(Config(model=SMALL), digits), digits, ObjectiveConfig(), config)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "adamax"])
+def test_a_recorded_step_that_is_skipped_changes_nothing(digits, optimiser):
+    config = replace(TRAINING, optimiser=optimiser, skip=1e-6, ema=0.9)
+    model = new_model(Config(model=replace(SMALL, normalisation="batch")), digits)
+    totals, weights = taken(model, digits, ObjectiveConfig(), config, recorded=True)
+    assert totals.count_nonzero() == 0
+    assert torch.equal(weights.cpu(), torch.cat([p.detach().flatten() for p in model.parameters()]))
 
 
 @pytest.mark.filterwarnings("ignore")  # what the compiler says of itself

@@ -174,5 +174,7 @@ def test_only_a_free_choice_of_several_threads_is_made_by_timing(
 ):
     torch.set_num_threads(most)
     model, config = new_model(digits), replace(QUICK, threads=threads)
-    step = Step(model, digits.train, new_state(model).optimiser, ObjectiveConfig(), torch.float32)
+    step = Step(
+        model, digits.train, new_state(model), TrainConfig(), ObjectiveConfig(), torch.float32
+    )
     assert type(fastest_step(step, config)) is kind

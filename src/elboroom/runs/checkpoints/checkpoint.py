@@ -22,6 +22,7 @@ from elboroom.runs.checkpoints.tensors import (
     read_tensors,
     to_tensors,
 )
+from elboroom.training.average import averaged
 from elboroom.training.state import TrainState
 from elboroom.untrusted import read_bytes
 
@@ -46,9 +47,15 @@ class Checkpoint:
 
 
 def capture(model: VAE, state: TrainState) -> Checkpoint:
-    """Copy a model and its training state, as `load` gives them back."""
-    files = {MODEL: _to_bytes(model.state_dict()), OPTIMISER: _to_bytes(to_tensors(model, state))}
-    return Checkpoint(state.step, _held_out_elbo(state), files, _weights_step(model, state))
+    """Copy a model and its training state, as `load` gives them back.
+
+    The file of the model holds the average of its weights, if there is one. The file of the state
+    then holds the weights that training goes on from.
+    """
+    with averaged(state.average):
+        tensors = {MODEL: model.state_dict(), OPTIMISER: to_tensors(model, state)}
+        files = {name: _to_bytes(found) for name, found in tensors.items()}
+        return Checkpoint(state.step, _held_out_elbo(state), files, _weights_step(model, state))
 
 
 def write(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -84,8 +91,8 @@ def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: boo
 
     Args:
         folder: checkpoints of a run.
-        model: model that takes the weights.
-        state: training state that takes the moments and the counters.
+        model: model that takes the weights: the average of them, if the state is not wanted.
+        state: training state that takes the moments, the counters and the average.
         best: load the checkpoint with the largest held-out ELBO instead of the newest.
 
     Returns:
@@ -95,7 +102,7 @@ def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: boo
         RunError: if there is no checkpoint, or none matches its manifest and this model.
     """
     broken = list[str]()
-    # Two states, each with moments, and the best weights.
+    # Two states, each with moments and an average, and the best weights.
     largest = largest_file(*[model.state_dict()] * 9)
     for path in retention.best_first(folder) if best else listing.newest_first(folder):
         try:

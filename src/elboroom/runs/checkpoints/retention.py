@@ -15,23 +15,25 @@ _COPIES = 3  # weights and two moments
 _FLOAT = 4  # bytes
 
 
-def require_disk_space(folder: Path, weights: int) -> None:
+def require_disk_space(folder: Path, weights: int, *, averages: bool = False) -> None:
     """Check that the disk can hold the checkpoints of a model, before its run is made.
 
     Args:
         folder: where they will be written; it need not exist.
         weights: number of weights that the model has, at least.
+        averages: True if a moving average of the weights is kept, too.
 
     Raises:
         DiskError: if it cannot.
     """
     disk = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    needed, free = _AT_ONCE * _COPIES * _FLOAT * weights, shutil.disk_usage(disk).free
+    needed = _AT_ONCE * (_COPIES + averages) * _FLOAT * weights
+    free = shutil.disk_usage(disk).free
     if needed > free:
         raise DiskError(
             f"the checkpoints of this run do not fit on the disk of {folder}",
             why=f"found {free / 2**30:,.3f} GiB free; expected {needed / 2**30:,.3f} GiB, for up "
-            f"to {_AT_ONCE} checkpoints with the moments of Adam",
+            f"to {_AT_ONCE} checkpoints with the moments of the optimiser",
             fix="free some space, give --out on another disk, or take a smaller --hidden, "
             "--latents or --components",
         )

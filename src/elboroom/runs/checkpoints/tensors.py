@@ -9,7 +9,14 @@ from safetensors.torch import load
 from torch import Tensor
 
 from elboroom.model.vae import VAE
-from elboroom.training.state import Snapshot, TrainState, moments, mutable_tensors
+from elboroom.training.state import (
+    AVERAGE,
+    Snapshot,
+    TrainState,
+    moments,
+    mutable_tensors,
+    options_tensors,
+)
 
 _LENGTH = 8  # bytes that give the length of the header
 _ENTRY = 1 << 10  # bytes of a header for each tensor, and once more
@@ -63,12 +70,15 @@ def _describe(tensor: Tensor | None) -> str:
 
 _GOOD = "good:"  # before the names of the last good state
 _BEST = "best:"  # before the names of the best weights
+_TRAINED = "trained:"  # before the names of the weights, where the model's file has their average
 
 
 def to_tensors(model: VAE, state: TrainState) -> dict[str, Tensor]:
-    """Return the training state as named tensors, with the copies that it holds."""
-    counts = {"rollbacks": torch.tensor(state.rollbacks)}
-    tensors = {"totals": state.totals, **counts, **moments(model, state)}
+    """Return the training state as named tensors, with the copies that it holds.
+
+    The model holds its average, if there is one, so that the state holds the weights.
+    """
+    tensors = _of_state(model, state)
     for prefix, copy in ((_GOOD, state.last_good), (_BEST, state.best)):
         if copy is not None:
             tensors |= _prefixed(prefix, copy.step, copy.tensors)
@@ -77,23 +87,40 @@ def to_tensors(model: VAE, state: TrainState) -> dict[str, Tensor]:
 
 def expected_tensors(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], ...]:
     """Return what `to_tensors` may give: with the last good state or without, and the best."""
-    alone = {"totals": state.totals, "rollbacks": torch.tensor(0), **moments(model, state)}
+    alone = _of_state(model, state)
     good = _prefixed(_GOOD, 0, mutable_tensors(model, state))
     best = _prefixed(_BEST, 0, model.state_dict())
     return alone, alone | good, alone | best, alone | good | best
 
 
+def _of_state(model: VAE, state: TrainState) -> dict[str, Tensor]:
+    counts = {"rollbacks": torch.tensor(state.rollbacks)}
+    options = {
+        name.replace(AVERAGE, _TRAINED): value for name, value in options_tensors(state).items()
+    }
+    return {"totals": state.totals, **counts, **moments(model, state), **options}
+
+
 def from_tensors(model: VAE, state: TrainState, step: int, tensors: dict[str, Tensor]) -> None:
-    """Restore the training state of a step from the tensors that `to_tensors` gave."""
+    """Restore the training state of a step from the tensors that `to_tensors` gave.
+
+    The model, which holds its average if there is one, takes the weights that training goes on
+    from.
+    """
     good, best = _taken(_GOOD, tensors), _taken(_BEST, tensors)
     state.step, state.totals = step, tensors.pop("totals")
     state.rollbacks = int(tensors.pop("rollbacks"))
     state.last_good, state.best = good, best
+    for name, value in options_tensors(state).items():
+        value.copy_(tensors.pop(name.replace(AVERAGE, _TRAINED)))
+    if state.average is not None:
+        state.average.in_model = True
+        state.average.exchange()
     parameters = dict(model.named_parameters())
     for key, value in tensors.items():
         name, moment = key.split("|")
-        parameter = parameters[name]
-        state.optimiser.state[parameter][moment] = value.to(parameter.device)
+        # in place: a fused step needs moments in the memory format of their parameter
+        state.optimiser.state[parameters[name]][moment].copy_(value)
 
 
 def _prefixed(prefix: str, step: int, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -56,7 +56,7 @@ def largest_fit(
     if free is None:
         raise _refusal("this system does not report how much memory is free")
     each, fixed = step_bytes(model, part, config, objective)
-    fixed += parameter_copies(device) * weight_bytes(model)
+    fixed += parameter_copies(config) * weight_bytes(model)
     sizes = [size for size in _SIZES if size <= max(1, len(part))]
     fitting = [size for size in sizes if fixed + size * each <= _SHARE * free]
     if not fitting:

@@ -23,6 +23,9 @@ _ACTIVATION_COPIES = 2  # saved activations, and the gradients that replace them
 _PARAMETER_COPIES = 6
 # Further copies in the processor's memory: the best checkpoint, and one that is being written.
 _CHECKPOINT_COPIES = 9
+# Each of these states has an average, where there is one.
+_STATES, _CHECKPOINT_STATES = 2, 3
+_BEFORE_A_STEP = 3  # weights and moments that a skipped step of Adamax returns to
 _SMALLER = {
     "image": "--hidden, --channels, --latents or --components, or smaller images",
     "row": "--hidden, --latents or --components, or rows of fewer values",
@@ -90,7 +93,7 @@ def require_memory_for_weights(config: Config, event_shape: tuple[int, ...]) -> 
     """
     device = resolve_device(config.train.device)
     weights = _FLOAT * least_weights(config.model, event_shape)
-    copies, free = parameter_copies(device), free_memory(device)
+    copies, free = parameter_copies(config.train), free_memory(device)
     Memory(weights, copies, 0, free, event_shape).require_fit()
 
 
@@ -106,16 +109,20 @@ def require_memory(
     each, fixed = step_bytes(model, data.train, config, objective)
     rows = min(config.resolved_batch_size, len(data.train))
     # The model exists already: its own copy of the weights is no longer to be allocated.
-    copies = parameter_copies(device)
+    copies = parameter_copies(config)
     step, free = fixed + rows * each, free_memory(device)
     memory = Memory(weight_bytes(model), copies, step, free, data.event_shape)
     memory.require_fit()
     return memory
 
 
-def parameter_copies(device: torch.device) -> int:
+def parameter_copies(config: TrainConfig) -> int:
     """Return the number of copies of the weights that training allocates besides the model."""
-    return _PARAMETER_COPIES + _CHECKPOINT_COPIES * (device.type == "cpu")
+    checkpoints = resolve_device(config.device).type == "cpu"
+    averages = (_STATES + _CHECKPOINT_STATES * checkpoints) * (config.ema > 0)
+    returns = config.optimiser == "adamax" and config.skip is not None
+    before = _BEFORE_A_STEP * returns
+    return _PARAMETER_COPIES + _CHECKPOINT_COPIES * checkpoints + averages + before
 
 
 def weight_bytes(model: VAE) -> int:

@@ -59,7 +59,7 @@ def _seconds_per_step(
 ) -> float:
     """Train a copy of the model for some seconds, and return the mean time of its later steps."""
     trial = deepcopy(model).to(resolve_device(config.device))
-    state, times = new_state(trial), dict[int, float]()
+    state, times = new_state(trial, config), dict[int, float]()
 
     def stop() -> bool:
         times.setdefault(state.step, time.perf_counter())

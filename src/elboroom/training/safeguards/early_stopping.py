@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from elboroom.config import TrainConfig
 from elboroom.model.vae import VAE
+from elboroom.training.average import averaged
 from elboroom.training.state import EpochMetrics, Snapshot, TrainState
 
 Evaluated = list[tuple[EpochMetrics, float]]
@@ -48,12 +49,16 @@ def final_epoch(history: Sequence[EpochMetrics], config: TrainConfig) -> EpochMe
 def keep_best(model: VAE, state: TrainState, config: TrainConfig, *, ended: bool) -> None:
     """Copy the weights of a new best held-out ELBO; at the end of training, return to them.
 
-    It does nothing unless `config.keep_best`. It is called after each epoch.
+    The weights are those that were evaluated: the average, where there is one. It does nothing
+    unless `config.keep_best`. It is called after each epoch.
     """
     if not config.keep_best:
         return
     if final_epoch(state.history, config) is state.history[-1]:
-        copies = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        with averaged(state.average):
+            copies = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         state.best = Snapshot(state.step, copies)
     if ended and state.best is not None:
         model.load_state_dict(state.best.tensors)
+        if state.average is not None:
+            state.average.restart()

@@ -66,8 +66,9 @@ def first_nonfinite_step(
         restart(step.noise, schedule.config.seed, "step", number)
         with _watch_layers(step.model) as layers:
             found = step.gradients(rows, warmup)
+        is_skipped = step.skipping is not None and bool(step.skipping.skipped)
         what = _nonfinite_term(found, layers) or _nonfinite_gradient(step.model, layers)
-        if what:
+        if what and not is_skipped:
             bad = tuple(rows[_bad_rows(found).to(rows.device)].tolist())
             return Fault(number, schedule.epoch_of(number), what, bad, len(rows))
         step.descend(state.learning_rate_scale * rate)
@@ -130,7 +131,7 @@ def _nonfinite_term(found: Bound, layers: _FirstNonfinite) -> str:
 def _nonfinite_gradient(model: nn.Module, layers: _FirstNonfinite) -> str:
     """Describe the gradient that is not finite or whose square is not; empty if there is none.
 
-    Adam squares gradients.
+    Adam squares gradients, and clipping does so too.
     """
     gradients = [(name, p.grad) for name, p in model.named_parameters() if p.grad is not None]
     wrong = [name for name, gradient in gradients if not _is_finite(gradient.square())]

@@ -47,13 +47,14 @@ class Rollback:
         """Return whether all is finite; if not, restore the last good state at half the rate.
 
         Raises:
-            TrainingError: if no rollback can help, or all are used up. The last good state is
-                restored.
+            TrainingError: if no rollback can help, or all are used up, and the last good state is
+                restored; or if every step since the last check was skipped.
         """
         if not self._is_finite():
             self._roll_back()
             return False
         if self.state.step == self._next_check(self._last_good.step):
+            self._require_steps_taken()
             self.state.last_good = None
         return True
 
@@ -74,6 +75,22 @@ class Rollback:
         # One stacked sum, so that the device is waited for only once.
         sums = torch.stack([tensor.sum() for tensor in self._checked.values()])
         return bool(sums.isfinite().all())
+
+    def _require_steps_taken(self) -> None:
+        """Raise if all of a hundred steps, or of a shorter epoch, were skipped."""
+        skipping, good = self.step.skipping, self._last_good
+        steps = self.state.step - good.step
+        few = steps < min(STEPS_BETWEEN_CHECKS, self.schedule.steps_per_epoch)
+        if skipping is None or few:
+            return
+        skipped = skipping.counts[0] - good.tensors["skipped"][0]
+        if int(skipped) == steps:
+            raise TrainingError(
+                f"every step from {good.step:,} to {self.state.step - 1:,} was skipped",
+                why=f"the norm of their gradients was above --skip {skipping.limit:g}, or not "
+                f"finite; that of the last was {skipping.norm.item():.4g}",
+                fix="train a new run with a larger --skip, or with a lower --learning-rate",
+            )
 
     def _roll_back(self) -> None:
         end, not_reproduced = self.state.step, self._not_reproduced()

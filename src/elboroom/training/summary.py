@@ -1,0 +1,34 @@
+"""The line "training", which is printed before a run that takes more than the default recipe."""
+
+import math
+
+from elboroom.config import TrainConfig
+
+
+def summary(config: TrainConfig) -> list[str]:
+    """Describe the recipe of a training in a line; return none for Adam alone."""
+    parts = [] if config.optimiser == "adam" else [_optimiser(config)]
+    if config.learning_rate_warmup:
+        parts.append(f"learning rate rises over {config.learning_rate_warmup:g} epochs")
+    if config.clip is not None:
+        parts.append(f"gradients clipped to norm {config.clip:g}")
+    if config.skip is not None:
+        above = "" if config.skip == math.inf else f"above {config.skip:g} or "
+        parts.append(f"steps skipped whose norm is {above}not finite")
+    if config.ema:
+        parts.append(f"the average of the weights is evaluated (decay {config.ema:g})")
+    parts += _augmentation(config)
+    return [f"training: {', '.join(parts)}"] if parts else []
+
+
+def _optimiser(config: TrainConfig) -> str:
+    decay = f" with weight decay {config.weight_decay:g}" if config.weight_decay else ""
+    return f"by {config.optimiser}{decay}"
+
+
+def _augmentation(config: TrainConfig) -> list[str]:
+    """Describe what is done to training images at each visit."""
+    ways = ["flipped at random"] * config.flip
+    pixels = f"{config.shift} pixel" + "s" * (config.shift > 1)
+    ways += [f"shifted by up to {pixels}"] * (config.shift > 0)
+    return [f"images {' and '.join(ways)}"] if ways else []

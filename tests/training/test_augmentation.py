@@ -1,0 +1,174 @@
+"""Flips and shifts of training images."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from elboroom.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainConfig
+from elboroom.data import Dataset, Part, load_data
+from elboroom.data.binarisation import Binarisation
+from elboroom.errors import UsageError
+from elboroom.model.vae import VAE
+from elboroom.randomness import stream
+from elboroom.runs.run import Run
+from elboroom.training.augmentation import Augmentation
+from elboroom.training.loop import train
+from elboroom.training.resolve import resolve
+from elboroom.training.state import new_state
+from elboroom.training.step import Step
+
+QUICK = TrainConfig(epochs=1, batch_size=10, device="cpu", precision="fp32", threads=1)
+
+
+def pictures(count: int, shape: tuple[int, ...] = (2, 3, 5)) -> Tensor:
+    """Return pictures without two equal values, (count, C, H, W)."""
+    return torch.arange(count * math.prod(shape)).float().view(count, *shape)
+
+
+def moved(x: Tensor, down: int, right: int, *, flip: bool) -> Tensor:
+    """Flip pictures (B, C, H, W), then shift them, by padding with their edges and cropping."""
+    x = x.flip(3) if flip else x
+    far, (height, width) = max(abs(down), abs(right), 1), x.shape[2:]
+    padded = F.pad(x, (far, far, far, far), mode="replicate")
+    return padded[:, :, far - down :, far - right :][:, :, :height, :width]
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_each_picture_takes_every_move_equally_often(flip: bool, shift: int):
+    """Each is one of 2 (2 s + 1)² moves; their counts are within 4.5 standard errors."""
+    one, count = pictures(1), 6_000
+    sides = range(-shift, shift + 1)
+    flips = (False, True) if flip else (False,)
+    moves = [moved(one, a, b, flip=f)[0] for a in sides for b in sides for f in flips]
+    found = Augmentation(flip, shift)(one.expand(count, -1, -1, -1), stream(0, "moves"))
+    is_move = torch.stack([(found == move).flatten(1).all(1) for move in moves])
+    assert is_move.sum(0).eq(1).all()
+    p = 1 / len(moves)
+    worst = (is_move.double().mean(1) - p).abs().max()
+    assert worst <= 4.5 * math.sqrt(p * (1 - p) / count)
+
+
+def test_pictures_of_a_batch_move_apart_and_only_within_themselves():
+    x = pictures(50)
+    found = Augmentation(True, 1)(x, stream(0, "moves"))
+    moves = [(a, b, f) for a in (-1, 0, 1) for b in (-1, 0, 1) for f in (False, True)]
+    is_move = torch.stack(
+        [(found == moved(x, a, b, flip=f)).flatten(1).all(1) for a, b, f in moves]
+    )
+    assert is_move.any(0).all()
+    assert is_move.any(1).sum() > 10
+
+
+def test_missing_values_move_along():
+    x = pictures(200, (1, 4, 4))
+    x[:, 0, 1, 2] = math.nan
+    marked = torch.where(x.isnan(), -1.0, x)
+    augment = Augmentation(True, 1)
+    found, same = (augment(values, stream(0, "moves")) for values in (x, marked))
+    assert torch.equal(found.isnan(), same == -1)
+    assert torch.equal(found[~found.isnan()], same[same != -1])
+
+
+def test_nothing_is_drawn_for_nothing():
+    generator = stream(0, "moves")
+    before = generator.get_state()
+    x = pictures(2)
+    assert Augmentation()(x, generator) is x
+    assert torch.equal(generator.get_state(), before)
+
+
+def new_model(shape: tuple[int, ...]) -> VAE:
+    return VAE.from_config(ModelConfig(2, (3,)), shape, generator=stream(0, "weights"))
+
+
+def batches(part: Part, config: TrainConfig) -> list[Tensor]:
+    """Return the batches that the encoder sees in two steps on all rows."""
+    model, seen = new_model(tuple(part.images.shape[1:])).train(), list[Tensor]()
+    model.encoder.register_forward_pre_hook(lambda encoder, x: seen.append(x[0].clone()))
+    step = Step(model, part, new_state(model), config, ObjectiveConfig(), torch.float32)
+    for number in range(2):
+        step.noise.manual_seed(number)
+        step(torch.arange(len(part)), 0.0, 1.0)
+    return seen
+
+
+def test_a_step_moves_its_images_anew_at_every_visit_and_grey_ones_before_they_are_drawn():
+    bits = (torch.rand(40, 1, 4, 4, generator=stream(0, "bits")) < 0.5).to(torch.uint8)
+    first, second = batches(Part(bits, None), replace(QUICK, shift=1, flip=True))
+    assert not torch.equal(first, bits.float())
+    assert not torch.equal(first, second)
+    grey = torch.full((2_000, 1, 1, 3), 128, dtype=torch.uint8)
+    part = Part(grey, None, Binarisation("dynamic", white=255.0))
+    drawn = batches(part, replace(QUICK, shift=0, flip=True))[0]
+    replicated = batches(part, QUICK)[0]
+    assert set(drawn.unique().tolist()) == {0.0, 1.0}
+    shifted = Augmentation(shift=1)
+    x = part.batch(torch.arange(2_000), stream(0, "a"), shifted)
+    both = (x[..., 0] == x[..., 1]).double().mean()  # an edge that was drawn before is repeated
+    assert abs(both - 0.5) < 4.5 * 0.5 / math.sqrt(2_000)
+    assert drawn.shape == replicated.shape
+
+
+def test_missing_pixels_stay_unseen_where_they_are_moved_to():
+    x = torch.rand(100, 1, 3, 4, generator=stream(0, "values"))
+    x[:, :, 0, 0] = math.nan
+    part = Part(x, None, Binarisation(missing=True))
+    found = part.batch(torch.arange(100), stream(0, "a"), Augmentation(True, 1))
+    mask = part.seen(found)
+    assert mask is not None
+    assert torch.equal(mask, ~found.isnan())
+    assert (~mask).sum(0)[0].count_nonzero() > 4
+    losses = [b.isnan().any() for b in batches(part, replace(QUICK, flip=True, shift=1))]
+    assert not any(losses)
+
+
+def some_pictures() -> Dataset:
+    x = torch.rand(30, 1, 4, 6, generator=stream(0, "values")) < 0.5
+    return Dataset.from_arrays(x[:20], x[20:])
+
+
+def test_training_moves_its_images_and_what_is_held_out_stays():
+    data = some_pictures()
+    ends = list[float]()
+    before = data.test.images.clone()
+    for config in (QUICK, replace(QUICK, flip=True, shift=2)):
+        model = new_model(data.event_shape)
+        state = train(model, data, replace(config, learning_rate=1e-9))
+        ends.append(state.history[-1].held_out_elbo or 0.0)
+        ends.append(state.history[-1].elbo)
+    assert ends[0] == pytest.approx(ends[2], abs=1e-5)
+    assert ends[1] != pytest.approx(ends[3], abs=1e-3)
+    assert torch.equal(data.test.images, before)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"flip": True}, "--flip cannot"), ({"flip": False, "shift": 2}, "--shift 2 cannot")],
+)
+def test_a_table_refuses_flips_and_shifts_before_a_run_is_made(tmp_path, options, said):
+    np.save(tmp_path / "table.npy", np.random.default_rng(0).normal(size=(40, 6)))
+    source = DataConfig(str(tmp_path / "table.npy"))
+    data = load_data(source)
+    config = Config(source, ModelConfig(2, (3,)), train=replace(QUICK, **options))
+    for refused in (
+        lambda: train(new_model((6,)), data, config.train),
+        lambda: resolve(config, data),
+        lambda: Run.create(tmp_path / "run", config, data),
+    ):
+        with pytest.raises(UsageError, match=f"^{said}") as error:
+            refused()
+        assert error.value.why.startswith("found rows of shape (6,)")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_shift_must_leave_something_of_the_pictures():
+    data = some_pictures()
+    with pytest.raises(UsageError, match="shift must be less than the shorter side") as error:
+        train(new_model(data.event_shape), data, replace(QUICK, shift=4))
+    assert error.value.why.endswith("of the pictures, 4")

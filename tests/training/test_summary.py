@@ -1,0 +1,30 @@
+"""The line that describes a recipe."""
+
+import math
+from typing import Any
+
+import pytest
+
+from elboroom.config import TrainConfig
+from elboroom.training.summary import summary
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, []),
+        ({"optimiser": "adamax"}, ["training: by adamax"]),
+        (
+            {"optimiser": "adamw", "weight_decay": 0.01, "learning_rate_warmup": 2.5},
+            ["training: by adamw with weight decay 0.01, learning rate rises over 2.5 epochs"],
+        ),
+        (
+            {"clip": 200.0, "skip": math.inf},
+            ["training: gradients clipped to norm 200, steps skipped whose norm is not finite"],
+        ),
+        ({"shift": 2}, ["training: images shifted by up to 2 pixels"]),
+        ({"flip": True}, ["training: images flipped at random"]),
+    ],
+)
+def test_a_line_names_what_is_more_than_adam(options: dict[str, Any], said: list[str]):
+    assert summary(TrainConfig(**options)) == said
