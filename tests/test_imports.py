@@ -37,9 +37,12 @@ ONLY_OF_OTHERS = {
 AT_THE_TOP = {
     "cli.main": {
         *("tyro", "tyro.conf", "elboroom.config", "elboroom.errors", "elboroom.cli.signals"),
-        "elboroom.cli.commands",
+        *("elboroom.cli.commands", "elboroom.cli.presets"),
     },
-    "cli.commands": {"tyro", "tyro.conf", "elboroom", "elboroom.config"},
+    "cli.commands": {
+        *("tyro", "tyro.conf", "elboroom", "elboroom.config", "elboroom.cli.presets"),
+    },
+    "cli.presets": {"elboroom.config", "elboroom.config.data"},
 }
 
 ROOT = Path(elboroom.__file__).parent

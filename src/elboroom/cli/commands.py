@@ -12,6 +12,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from elboroom import __version__
+from elboroom.cli.presets import default_preset
 from elboroom.config import (
     PRESETS,
     CompleteConfig,
@@ -21,7 +22,6 @@ from elboroom.config import (
     GapsConfig,
     InferConfig,
     PackConfig,
-    default_preset,
 )
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ class TrainDefaults:
     """The options that decide the defaults of the other options of `elboroom train`."""
 
     preset: Preset | None = None
-    """The preset that the other options start from; by default own for data of your own, and
-    reference for mnist."""
+    """The preset that the other options start from. By default it is pictures for a folder, an
+    archive, a table or a packed array of pictures, own for other data of your own, and reference
+    for mnist."""
     resume: Path | None = None
     """Resume this run with its own options, as if it had never stopped."""
     trust: FlagCreatePairsOff[bool] = False
@@ -101,20 +102,22 @@ class Train(Command, TrainDefaults):
     config: Annotated[Config, arg(name="")] = field(default_factory=Config)
 
     @property
-    def preset_name(self) -> str:
-        """The preset that was named, or that the data take."""
-        return self.preset or default_preset(self.config.data.source)
+    def chosen_preset(self) -> tuple[str, str]:
+        """The preset that was named, or that the data take, and the reason in words."""
+        if self.preset is not None:
+            return self.preset, "as asked"
+        return default_preset(self.config.data)
 
     def run(self) -> int:
         """Train, and return 0, or 128 + the number of the signal that stopped it."""
         from elboroom.cli import train as train_command
 
         if self.explain:
-            train_command.explain(self.config)
+            train_command.explain(self.config, self.chosen_preset)
             return 0
         return train_command.train(
             self.config,
-            self.preset_name,
+            self.chosen_preset,
             out=self.out,
             resume=self.resume,
             trust=self.trust,

@@ -14,8 +14,9 @@ from tyro import MISSING_NONPROP
 from tyro.conf import OmitArgPrefixes, subcommand
 
 from elboroom.cli.commands import COMMANDS, Command, Train, TrainDefaults
+from elboroom.cli.presets import default_preset
 from elboroom.cli.signals import Interrupted, ended_by_signals
-from elboroom.config import PRESETS, Config, DataConfig, default_preset
+from elboroom.config import PRESETS, Config, DataConfig
 from elboroom.errors import ElboroomError, printable
 
 _DESCRIPTION = """Variational autoencoders and stochastic variational inference.
@@ -126,12 +127,14 @@ class _DefaultsOptions(TrainDefaults):
     """The options that the defaults of `elboroom train` depend on."""
 
     data: str = DataConfig.source
+    unused: tuple[str, ...] = DataConfig.unused
     init_from: Path | None = None
 
 
 def _preset_config(options: _DefaultsOptions) -> Config:
     """Return the preset, but for data other than MNIST with their default split and values."""
-    config = PRESETS[options.preset or default_preset(options.data)]
+    data = DataConfig(source=options.data, unused=options.unused)
+    config = PRESETS[options.preset or default_preset(data)[0]]
     if options.init_from is not None:
         config = replace(config, model=_config_of(options.init_from).model)
     if options.data == DataConfig.source:

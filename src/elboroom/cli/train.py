@@ -36,7 +36,7 @@ _Opened = tuple[Run, Dataset, Callable[[], tuple[VAE, TrainState]]]
 
 def train(
     config: Config,
-    preset: str,
+    preset: tuple[str, str],
     *,
     out: Path | None,
     resume: Path | None,
@@ -44,6 +44,14 @@ def train(
     quiet: bool,
 ) -> int:
     """Train a model in a new run folder, or resume an existing run.
+
+    Args:
+        config: options of the run.
+        preset: the preset that they started from, and why it was taken.
+        out: the run folder; None names one by the preset and the time.
+        resume: the run to resume, or None.
+        trust: let the run to resume import the code that makes its networks.
+        quiet: print only notes on the data, warnings and errors.
 
     Returns:
         The exit code: 0 if training is finished, else 128 + the number of the signal that stopped
@@ -53,10 +61,12 @@ def train(
         Interrupted: if a signal comes before the run exists, or Ctrl-C is pressed a second time.
         RunError: if another process trains the run.
     """
-    opened = _existing_run(config, resume, out, trust) if resume else _new_run(config, preset, out)
+    opened = (
+        _existing_run(config, resume, out, trust) if resume else _new_run(config, preset[0], out)
+    )
     with opened as (run, data, begin), interruptible() as stop:
         if not resume:
-            lines = _summary(data, config, run.config, quiet=quiet)
+            lines = _summary(data, config, run.config, preset, quiet=quiet)
             plain_console(stderr=True).print("\n".join(lines), end="\n" * bool(lines))
         if config.train.batch_size == "auto" and not quiet:
             batches = f"--batch-size auto: {run.config.train.batch_size} {data.nouns} a step"
@@ -93,13 +103,13 @@ def _train(
                 raise  # without a step there is nothing to save
 
 
-def explain(config: Config) -> None:
+def explain(config: Config, preset: tuple[str, str]) -> None:
     """Print how this machine would train, and why."""
     data = load_data(config.data)
     network = _own_network(config)
     found = resolve_run(config, data, network)
     resolved = found.config
-    plain_console().print("\n".join(_summary(data, config, resolved)))
+    plain_console().print("\n".join(_summary(data, config, resolved, preset)))
     require_values_of(resolved, data)
     machine = explained(found.model, data.train, resolved.train, resolved.objective)
     reasons = found.reasons | machine
@@ -112,12 +122,14 @@ def _own_network(config: Config) -> NetworkFactory | None:
     return import_factory(config.model.network) if config.model.has_own_network else None
 
 
-def _summary(data: Dataset, asked: Config, config: Config, *, quiet: bool = False) -> list[str]:
+def _summary(
+    data: Dataset, asked: Config, config: Config, preset: tuple[str, str], *, quiet: bool = False
+) -> list[str]:
     """Describe data and training in lines; quiet, in notes alone, which may tell of a mistake."""
     if quiet:
         return notes(data)
     lines = summary(data, config.model, asked=asked.model.likelihood)
-    return lines + training_summary(config.train)
+    return [*lines, f"preset: {', '.join(preset)}", *training_summary(config.train)]
 
 
 @contextmanager

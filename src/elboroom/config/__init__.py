@@ -35,7 +35,7 @@ from elboroom.config.kinds import (
 )
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
-from elboroom.config.presets import PRESETS, default_preset
+from elboroom.config.presets import PRESETS
 from elboroom.config.run import Config
 from elboroom.config.training import TrainConfig
 
@@ -71,5 +71,4 @@ __all__ = [
     "Standardise",
     "TrainConfig",
     "ValueKind",
-    "default_preset",
 ]

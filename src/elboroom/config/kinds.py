@@ -157,7 +157,8 @@ LikelihoodName = Literal[
     "discretized-logistic-mixture",
 ]
 LIKELIHOODS: dict[LikelihoodName, str] = {
-    "auto": "by the values: bernoulli for 0 and 1, discretized-logistic for bytes, else gaussian",
+    "auto": "by the values: bernoulli for 0 and 1, discretized-logistic for bytes, or its mixture "
+    "with --network conv, else gaussian",
     "bernoulli": "binary pixels",
     "continuous-bernoulli": "values in [0, 1]",
     "gaussian": "real values",

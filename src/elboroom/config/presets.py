@@ -1,8 +1,9 @@
 """Presets: the options of whole runs, by name."""
 
+import math
 from dataclasses import replace
 
-from elboroom.config.data import MNIST, DataConfig
+from elboroom.config.data import DataConfig
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
 from elboroom.config.run import Config
@@ -72,6 +73,32 @@ PRESETS: dict[str, Config] = {
             keep_best=True,
         ),
     ),
+    # Pictures of any size, chosen on 400 cuttings of two photographs: 5.6 bits per dimension, where
+    # own had 6.6. The schedule rises over the first tenth of the steps, whatever their
+    # number; skip=inf leaves out steps whose gradient is not finite.
+    "pictures": Config(
+        data=DataConfig(validation="auto"),
+        model=ModelConfig(
+            latents=32,
+            hidden=(),
+            activation="silu",
+            network="conv",
+            normalisation="layer",
+            data_bias=True,
+        ),
+        train=TrainConfig(
+            epochs="auto",
+            batch_size=64,
+            learning_rate=3e-3,
+            schedule="one-cycle",
+            clip=1_000.0,
+            skip=math.inf,
+            ema=0.999,
+            evaluate_every=5,
+            patience=20,
+            keep_best=True,
+        ),
+    ),
     # Kingma & Welling (2013) in two dimensions, on 10,000 digits: the reference experiment.
     "reference": Config(data=DataConfig(split="reference")),
     # The two-layer network of Burda et al. (2016), section 5, with one stochastic layer.
@@ -87,8 +114,3 @@ PRESETS: dict[str, Config] = {
     "burda-iwae-5": _burda(ObjectiveConfig("iwae", k=5)),
     "burda-iwae-50": _burda(ObjectiveConfig("iwae", k=50)),
 }
-
-
-def default_preset(source: str) -> str:
-    """Return the preset of a run that names none, by the source of its data."""
-    return "reference" if source == MNIST else "own"

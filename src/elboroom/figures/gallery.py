@@ -80,7 +80,7 @@ def _reconstructions(subject: Subject) -> Figure:
         means,
         names=_row_names(rows),
         caption="means of p(x | z) at the posterior mean of z, "
-        f"below the {_with_rows(subject, rows)}",
+        f"below the {_with_rows(subject, rows)}; the number is the root mean square error",
         value_range=subject.value_range,
     )
 

@@ -69,7 +69,9 @@ def resolve_run(config: Config, data: Dataset, network: NetworkFactory | None = 
     reasons = dict[str, str]()
     require_memory_for_weights(config, data.event_shape)
     if config.model.likelihood == "auto":
-        config = replace(config, model=replace(config.model, likelihood=likelihood_for(data)))
+        config = replace(
+            config, model=replace(config.model, likelihood=likelihood_for(data, config))
+        )
     if config.train.epochs == "auto" and config.minutes is not None:
         config = replace(config, train=replace(config.train, epochs=_WITHOUT_END))
     model = new_model(config, data, network)
@@ -82,9 +84,15 @@ def resolve_run(config: Config, data: Dataset, network: NetworkFactory | None = 
     return Resolved(config, model, reasons | found)
 
 
-def likelihood_for(data: Dataset) -> LikelihoodName:
-    """Return the likelihood that "auto" stands for, by the kind of the values."""
-    return LIKELIHOOD_OF_VALUES[data.kind]
+def likelihood_for(data: Dataset, config: Config) -> LikelihoodName:
+    """Return the likelihood that "auto" stands for, by the values and the network.
+
+    The bytes of a picture lie far less like one bell than a mixture of them. A network whose last
+    layer is convolutional has few weights more for it.
+    """
+    found = LIKELIHOOD_OF_VALUES[data.kind]
+    is_mixed = found == "discretized-logistic" and config.model.network == "conv"
+    return "discretized-logistic-mixture" if is_mixed else found
 
 
 def _with_epochs(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]:

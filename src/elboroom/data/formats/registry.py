@@ -20,6 +20,7 @@ from elboroom.data.formats.packed import is_packed, read_packed
 from elboroom.data.formats.pt import is_pt, load_pt
 from elboroom.data.formats.unreadable import describe
 from elboroom.data.source import Source
+from elboroom.errors import DataError
 from elboroom.untrusted import open_file
 
 if TYPE_CHECKING:
@@ -54,11 +55,14 @@ class Format:
         open: called like `read`; it returns a context in which there are pictures, none of which is
             read yet. None for a format without pictures, with which options that prepare pictures
             are refused.
+        holds_pictures: called like `read`; it returns True if the rows are or were picture files.
+            It reads no row.
     """
 
     recognises: Callable[[Path, bytes], bool]
     read: Callable[[Path, DataConfig], Source]
     open: "Callable[[Path, DataConfig], AbstractContextManager[Pictures]] | None" = None
+    holds_pictures: Callable[[Path, DataConfig], bool] = lambda path, config: False
 
 
 def read_data(path: Path, config: DataConfig) -> Source:
@@ -72,6 +76,17 @@ def read_data(path: Path, config: DataConfig) -> Source:
     if form.open is None:
         require_no_recipe(path.name, config)
     return form.read(path, config)
+
+
+def holds_pictures(config: DataConfig) -> bool:
+    """Return whether the data are pictures, by their format and without reading them.
+
+    The answer is no for data that cannot be read.
+    """
+    try:
+        return _format_of(config.path).holds_pictures(config.path, config)
+    except DataError:
+        return False
 
 
 def open_pictures(path: Path, config: DataConfig) -> "AbstractContextManager[Pictures]":
@@ -148,6 +163,12 @@ def _open_table(path: Path, config: DataConfig) -> "AbstractContextManager[Pictu
     return open_table(path, config)
 
 
+def _table_holds_pictures(path: Path, config: DataConfig) -> bool:
+    with library_of(path, "pyarrow", "arrow"):
+        from elboroom.data.formats.table import has_pictures
+    return has_pictures(path, config)
+
+
 def _read_pictures(path: Path, config: DataConfig) -> Source:
     from elboroom.data.formats.folder import read_folder  # needs Pillow, which no other format does
 
@@ -160,15 +181,25 @@ def _open_pictures(path: Path, config: DataConfig) -> "AbstractContextManager[Pi
     return open_folder(path, config)
 
 
+def _always(path: Path, config: DataConfig) -> bool:
+    return True
+
+
 FORMATS: dict[FormatName, Format] = {
-    "npy": Format(lambda path, start: is_npy(start), read_array),
+    "npy": Format(
+        lambda path, start: is_npy(start),
+        read_array,
+        holds_pictures=lambda path, config: is_packed(path),
+    ),
     "pt": Format(lambda path, start: is_pt(start), _read_pt),
-    "zip": Format(lambda path, start: is_zip_of_files(start), _read_pictures, _open_pictures),
+    "zip": Format(
+        lambda path, start: is_zip_of_files(start), _read_pictures, _open_pictures, _always
+    ),
     "npz": Format(lambda path, start: is_npz(start), read_array),
     "mat": Format(lambda path, start: is_mat(start), _read_mat),
     "hdf5": Format(is_hdf5, _read_hdf5),
     "idx": Format(lambda path, start: is_idx(start) or is_idx_folder(path), _read_idx),
-    "table": Format(is_table, _read_table, _open_table),
-    "folder": Format(lambda path, start: path.is_dir(), _read_pictures, _open_pictures),
-    "tar": Format(lambda path, start: is_tar(start), _read_pictures, _open_pictures),
+    "table": Format(is_table, _read_table, _open_table, _table_holds_pictures),
+    "folder": Format(lambda path, start: path.is_dir(), _read_pictures, _open_pictures, _always),
+    "tar": Format(lambda path, start: is_tar(start), _read_pictures, _open_pictures, _always),
 }

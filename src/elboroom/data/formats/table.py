@@ -62,6 +62,15 @@ def open_table(path: Path, config: DataConfig) -> "Iterator[Pictures]":
     yield TablePictures(path, parts, columns)
 
 
+def has_pictures(path: Path, config: DataConfig) -> bool:
+    """Return whether a table holds pictures, by its schema.
+
+    Raises:
+        DataError: if it cannot be read, or its columns cannot be used.
+    """
+    return _opened(path, config)[1].pictures is not None
+
+
 def _opened(path: Path, config: DataConfig) -> tuple[dict[str, Table], Columns]:
     """Return the table of each part, and the columns that all of them have."""
     parts = {part: Table.open(files) for part, files in shards_of(path).items()}

@@ -81,13 +81,14 @@ def show_rows(
         labels: R labels, at the left in a margin of `margin` inches.
         tones: the tones of the images.
         margin: the width of that margin.
-        names: P names, each below its column.
+        names: P names of one line or several, each below its column.
         caption: a line above the figure.
     """
     rows, columns, height, width, _ = tiles.shape
     tile = min(0.75, (TEXT_WIDTH - margin) / columns, PAGE * width / height / rows)
     across = columns * tile + margin
     down = rows * tile * height / width + (0.1 if names is None else 0.3)
+    down += 0.15 * max((name.count("\n") for name in names or ()), default=0)
     down += tones.bar_height(across) + caption_height(caption, across)
     figure = new_figure(across, down)
     axes = figure.subplots()
@@ -95,10 +96,14 @@ def show_rows(
     axes.set_yticks(range(rows), labels)
     if names is not None:
         room = max(3, int(tile / CHARACTER))
-        axes.set_xticks(range(columns), [shortened(name, room) for name in names])
+        axes.set_xticks(range(columns), [_shortened_lines(name, room) for name in names])
     write_caption(figure, caption)
     tones.add_bar(figure, [axes])
     return figure, axes
+
+
+def _shortened_lines(name: str, room: int) -> str:
+    return "\n".join(shortened(line, room) for line in name.split("\n"))
 
 
 def show_walks(
