@@ -81,9 +81,12 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def few(load: Callable[..., elboroom.Dataset]) -> Callable[..., elboroom.Dataset]:
         def cut(*given: Any, **options: Any) -> elboroom.Dataset:
-            data, rows = load(*given, **options), range(500)
+            data = load(*given, **options)
             parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
-            return replace(data, **{name: part and part.rows(rows) for name, part in parts.items()})
+            return replace(
+                data,
+                **{n: part and part.rows(range(min(500, len(part)))) for n, part in parts.items()},
+            )
 
         return cut
 
