@@ -43,10 +43,8 @@ class Trainer:
         self.model, self.data, self.config, self.state = model, data, config, state
         self.objective, self.schedule = objective, Schedule(config, part)
         plain = Step(model, part, state.optimiser, objective, dtype)
-        self._step, self._rollback = (
-            fastest_step(plain, config),
-            Rollback(plain, self.schedule, state),
-        )
+        self._step = fastest_step(plain, config)
+        self._rollback = Rollback(plain, self.schedule, state)
         self._last_step = config.resolved_epochs * self.schedule.steps_per_epoch
         self._images, self._clock = 0, 0.0
 
