@@ -46,10 +46,8 @@ class Trainer:
         if state.skipped is not None:
             state.skipped = state.skipped.to(device)
         plain = Step(model, part, state, config, objective, dtype)
-        self._step, self._rollback = (
-            fastest_step(plain, config),
-            Rollback(plain, self.schedule, state),
-        )
+        self._step = fastest_step(plain, config)
+        self._rollback = Rollback(plain, self.schedule, state)
         self._last_step = config.resolved_epochs * self.schedule.steps_per_epoch
         self._images, self._clock = 0, 0.0
 
