@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from elboroom.config import DataConfig
 from elboroom.data.formats.arrays import source_of
+from elboroom.data.formats.class_labels import class_names, known
 from elboroom.data.formats.errors import cannot_read, no_pictures, require_fit, require_no_recipe
 from elboroom.data.formats.names import Role, role_of
 from elboroom.data.formats.shards import shards_of
 from elboroom.data.formats.table_columns import Columns, joined
-from elboroom.data.formats.table_values import arrays, class_names, groups, known, labels, numbers
+from elboroom.data.formats.table_values import arrays, groups, labels, numbers
 from elboroom.data.formats.tables import Table, readable, require_same_columns
 from elboroom.data.source import Source
 from elboroom.untrusted import require_dense
