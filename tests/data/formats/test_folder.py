@@ -500,6 +500,17 @@ def test_too_many_pixels_are_refused(tmp_path: Path):
     ]
 
 
+def test_a_size_that_does_not_fit_is_refused_before_a_picture_is_read(tmp_path: Path):
+    (tmp_path / "x.png").write_bytes(b"broken")
+    why = refusal(tmp_path, size="9000", crop="pad", background="red", memory=0.1)
+    assert why[0] == f"{tmp_path} does not fit into --memory 0.1"
+    assert why[2].endswith(
+        f"{tmp_path.stem}.npy --size 9000 --crop pad --background red, or allow more --memory"
+    )
+    with pytest.raises(UsageError, match="--size 9460 cannot be used"):
+        read_folder(tmp_path, size="9460", memory=1e9)
+
+
 PARTS = "; expected `train`, `val`, `test`"
 
 
@@ -644,8 +655,8 @@ def test_the_command_line_trains_on_a_folder_as_on_its_array(
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "my", *(f"{n:02}.png" for n in range(60)))
     np.save(tmp_path / "my.npy", GREY)
-    options = ["--hidden", 4, "--batch-size", 20, "--epochs", 2, "--threads", 1, "--quiet"]
-    options += ["--checkpoint-epochs", 1, "--binarisation", "threshold"]
+    options = ["--preset", "own", "--hidden", 4, "--batch-size", 20, "--epochs", 2, "--threads", 1]
+    options += ["--checkpoint-epochs", 1, "--binarisation", "threshold", "--quiet"]
     for name in ("my", "my.npy"):
         outcome = elboroom("train", "--data", name, *options, "--out", tmp_path / f"run {name}")
         assert outcome == (0, "", "")

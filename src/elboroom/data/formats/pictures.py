@@ -1,5 +1,6 @@
 """One picture of any kind: opened within limits, and made an array by a recipe."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from PIL import (
 )
 
 from elboroom.config import DataConfig
+from elboroom.config.checks import require
 from elboroom.config.kinds import Colour, Crop
 from elboroom.data.formats.picture_modes import colour_of, flatten, in_mode
 from elboroom.untrusted import require_dense
@@ -172,8 +174,12 @@ class Recipe:
         """Return the recipe of the options of data.
 
         Raises:
-            UsageError: if there is no such colour for the background.
+            UsageError: if there is no such colour for the background, or if the size has more
+                pixels than a picture that is decoded.
         """
+        pixels = math.prod(config.picture_size or ())
+        few = f"of {_MOST_PIXELS:,} pixels at most, as pictures are when they are decoded"
+        require(pixels <= _MOST_PIXELS, "size", config.size, few)
         return cls(config.picture_size, config.crop, config.colour, colour_of(config.background))
 
     def with_channels(self, channels: int) -> "Recipe":
