@@ -484,7 +484,7 @@ def test_transparency_is_blended_over_white_and_told(tmp_path: Path):
     alpha = rgba[..., 3:] / 255
     blended = np.moveaxis(alpha * rgba[..., :3] + (1 - alpha) * 255, -1, 0)
     assert np.abs(source.train.images[1] - blended).max() <= 0.51
-    assert source.notes == ("1 picture blended over white where not opaque: b.png",)
+    assert source.notes[0] == "1 picture blended over white where not opaque: b.png"
 
 
 def test_too_many_pixels_are_refused(tmp_path: Path):
@@ -655,8 +655,8 @@ def test_the_command_line_trains_on_a_folder_as_on_its_array(
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "my", *(f"{n:02}.png" for n in range(60)))
     np.save(tmp_path / "my.npy", GREY)
-    options = ["--preset", "own", "--hidden", 4, "--batch-size", 20, "--epochs", 2, "--threads", 1]
-    options += ["--checkpoint-epochs", 1, "--binarisation", "threshold", "--quiet"]
+    options = ["--hidden", 4, "--batch-size", 20, "--epochs", 2, "--threads", 1, "--quiet"]
+    options += ["--preset", "own", "--checkpoint-epochs", 1, "--binarisation", "threshold"]
     for name in ("my", "my.npy"):
         outcome = elboroom("train", "--data", name, *options, "--out", tmp_path / f"run {name}")
         assert outcome == (0, "", "")

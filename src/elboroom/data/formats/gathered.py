@@ -98,7 +98,7 @@ def gather(pictures: Pictures, config: DataConfig, add: Callable[[np.ndarray], N
             raise _none_left(pictures.path, part, changes)
         files = tuple(listing.files[place] for place in places)
         parts[part] = GatheredPart(files, _labels(listing, places, layout.classes))
-    notes = (*changes.notes(), *pictures.notes())
+    notes = (*changes.notes(), *sized.notes(), *pictures.notes())
     return Gathered(parts, layout.classes, sized.event_shape, changes.highest, notes)
 
 
@@ -112,6 +112,7 @@ class _OneSize:
     def __init__(self, pictures: Pictures, add: Callable[[np.ndarray], None]) -> None:
         self._pictures, self._add = pictures, add
         self.event_shape: tuple[int, ...] = ()
+        self._grey = 0
 
     def add(self, rows: Iterable[Prepared | None]) -> list[int]:
         """Add pictures, and return the places of those that were not left out."""
@@ -123,9 +124,16 @@ class _OneSize:
             if self.event_shape[1:] not in ((), shape[1:]):
                 raise _sizes_error(self._pictures)
             self.event_shape = max(self.event_shape, shape)
+            self._grey += shape[0] == 1
             self._add(prepared.values)
             places.append(place)
         return places
+
+    def notes(self) -> list[str]:
+        """Tell of grey pictures that take three channels because others have colours."""
+        if not self._grey or self.event_shape[0] == 1:
+            return []
+        return [f"{self._grey:,} are grey beside colours, with three channels made alike"]
 
 
 def _labels(
