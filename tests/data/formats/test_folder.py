@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zipfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -342,9 +343,20 @@ def test_a_broken_picture_is_named_or_left_out(tmp_path: Path):
     assert source.train.labels is not None
     assert (source.train.labels.tolist(), source.train.files) == ([0, 1], ("a/1.png", "b/4.png"))
     assert source.notes[0].startswith("2 pictures left out, which cannot be read: a/2.png (")
-    for name in ("a/1.png", "b/4.png"):
-        (path / name).unlink()
+    (path / "b/4.png").unlink()
+    assert read_folder(path, broken="skip").notes[1] == "no picture is left of the classes b"
+    (path / "a/1.png").unlink()
     assert refusal(path, broken="skip")[0] == f"no picture of the train part of {path} can be read"
+
+
+def test_a_zip_of_another_method_is_refused_with_the_way_to_unpack_it(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.write(save(tmp_path, "1.png") / "1.png", "1.png")
+    why, fix = (
+        "1.png is compressed by another method than deflate",
+        "unpack it, and give the folder",
+    )
+    assert refusal(tmp_path / "x.zip")[1:] == [why, fix]
 
 
 @pytest.mark.parametrize("form", ["zip", "tar", "gztar"])

@@ -1,7 +1,7 @@
 """All pictures of a set, gathered as rows of one size; a caller keeps them where it likes."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ from elboroom.data.formats.pictures import Prepared, Recipe
 from elboroom.errors import DataError
 
 _MOST_SIZES = 3  # in an error
+_MOST_SHOWN = 9  # classes in a note
 
 
 class Pictures(Protocol):
@@ -98,8 +99,16 @@ def gather(pictures: Pictures, config: DataConfig, add: Callable[[np.ndarray], N
             raise _none_left(pictures.path, part, changes)
         files = tuple(listing.files[place] for place in places)
         parts[part] = GatheredPart(files, _labels(listing, places, layout.classes))
-    notes = (*changes.notes(), *sized.notes(), *pictures.notes())
+    notes = (*changes.notes(), *sized.notes(), *_empty_classes(parts, layout), *pictures.notes())
     return Gathered(parts, layout.classes, sized.event_shape, changes.highest, notes)
+
+
+def _empty_classes(parts: Mapping[str, GatheredPart], layout: Layout) -> list[str]:
+    """Tell of classes whose pictures were all left out."""
+    found = [part.labels for part in parts.values() if part.labels is not None]
+    used = set(np.concatenate(found).tolist()) if found else set[int]()
+    empty = [name for n, name in enumerate(layout.classes or ()) if n not in used]
+    return [f"no picture is left of the classes {', '.join(empty[:_MOST_SHOWN])}"] if empty else []
 
 
 class _OneSize:
