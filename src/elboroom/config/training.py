@@ -93,7 +93,8 @@ class TrainConfig:
         some = self.batch_size == "auto" or self.batch_size >= 1
         require(some, "batch_size", self.batch_size, "auto, or 1 or more")
         require(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "in (0, 1)")
-        require(self.warmup >= 0, "warmup", self.warmup, "0 or more")
+        is_number = 0 <= self.warmup < math.inf
+        require(is_number, "warmup", self.warmup, "a number, 0 or more")
         self._require_rise()
         self._require_weight_decay()
         self._require_limits_of_gradients()

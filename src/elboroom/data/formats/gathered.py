@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from elboroom.config import DataConfig
+from elboroom.data.formats.errors import UnequalSizesError
 from elboroom.data.formats.picture_layout import Layout, Listing
 from elboroom.data.formats.picture_rows import Changes, PictureRow
 from elboroom.data.formats.pictures import Prepared, Recipe
@@ -162,7 +163,7 @@ def _none_left(path: Path, part: str, changes: Changes) -> DataError:
     )
 
 
-def _sizes_error(pictures: Pictures) -> DataError:
+def _sizes_error(pictures: Pictures) -> UnequalSizesError:
     """Return the error for pictures of several sizes, with how many have each."""
     sizes, first = pictures.sizes()
     common = sizes.most_common(_MOST_SIZES)
@@ -171,7 +172,7 @@ def _sizes_error(pictures: Pictures) -> DataError:
         for (width, height), n in common
     ]
     more = f"; and {len(sizes) - len(common):,} other sizes" if len(sizes) > len(common) else ""
-    return DataError(
+    return UnequalSizesError(
         f"the pictures in {pictures.path} have different sizes",
         why=f"found {'; '.join(found)}{more}",
         fix="bring them to one size: --size 64 of `elboroom train` or `elboroom pack`, or --size "

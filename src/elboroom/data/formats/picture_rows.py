@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from elboroom.config.kinds import Broken
+from elboroom.data.formats.errors import BrokenPictureError
 from elboroom.data.formats.pictures import SUFFIXES, Prepared, Recipe, kind_of, open_picture
-from elboroom.errors import DataError
 
 _MOST_SHOWN = 3  # names in a note
 
@@ -74,7 +74,7 @@ class Changes:
         """Yield each picture that was read, and None for each that is left out; count changes.
 
         Raises:
-            DataError: if a picture cannot be read and `broken` is stop.
+            BrokenPictureError: if a picture cannot be read and `broken` is stop.
         """
         for row in rows:
             if row.prepared is None and broken == "stop":
@@ -122,8 +122,8 @@ def changes(prepared: Prepared, background: str) -> Iterator[str]:
         yield "with several frames or pages, of which the first is read"
 
 
-def _broken_error(name: str, why: str) -> DataError:
-    return DataError(
+def _broken_error(name: str, why: str) -> BrokenPictureError:
+    return BrokenPictureError(
         f"cannot read the picture {name}",
         why=why,
         fix="save it again, or take it out; --broken skip leaves such pictures out",
