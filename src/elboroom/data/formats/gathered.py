@@ -158,7 +158,7 @@ def _labels(
 def _none_left(path: Path, part: str, changes: Changes) -> DataError:
     return DataError(
         f"no picture of the {part} part of {path} can be read",
-        why="; ".join(changes.notes()),
+        why="; ".join(changes.notes()) or "it has none",
         fix="give pictures that other programs can open",
     )
 
