@@ -353,7 +353,7 @@ def test_a_zip_of_another_method_is_refused_with_the_way_to_unpack_it(tmp_path: 
     with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_BZIP2) as archive:
         archive.write(save(tmp_path, "1.png") / "1.png", "1.png")
     why, fix = (
-        "1.png is compressed by another method than deflate",
+        "1.png is compressed by a method other than deflate",
         "unpack it, and give the folder",
     )
     assert refusal(tmp_path / "x.zip")[1:] == [why, fix]
