@@ -85,9 +85,9 @@ def compare_beyond_plane(
     The figure shows the latents with the smallest posterior standard deviation, at most five.
     """
     noise = fork(generator)
-    chains = hmc(model, x, mask, generator=noise.clone_state(), draws=_MOVES)
+    chains: Posterior = hmc(model, x, mask, generator=noise.clone_state(), draws=_MOVES)
     others = infer_each(_FITS[::-1], model, x, mask, generator=noise)
-    posteriors: dict[MethodName, Posterior] = {"hmc": chains} | others
+    posteriors: dict[MethodName, Posterior] = {"hmc": chains, **others}
     draws = {name: p.sample(_DRAWS)[:, 0] for name, p in posteriors.items()}
     shown = draws["hmc"].std(0).argsort()[:_DIMENSIONS].sort().values
     labels = [latent_name(int(d)) for d in shown]
