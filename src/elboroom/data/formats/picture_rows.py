@@ -120,6 +120,8 @@ def changes(prepared: Prepared, background: str) -> Iterator[str]:
         yield "with colours that are made grey, by 0.299 R + 0.587 G + 0.114 B"
     if prepared.more_frames:
         yield "with several frames or pages, of which the first is read"
+    if prepared.damaged_exif:
+        yield "with damaged EXIF, taken as upright"
 
 
 def _broken_error(name: str, why: str) -> BrokenPictureError:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
+from typing import Literal
 
 import numpy as np
 from PIL import (
@@ -54,6 +55,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """The operation that shows a picture upright, by its orientation in EXIF."""
+_MOST_ORIENTATION = 8  # 0 is none, which some cameras write
+_BYTE_ORDERS: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
 _TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
 
 
@@ -136,6 +139,7 @@ class Prepared:
         vanished: True if all pixels are alike only since they were blended.
         lost_colours: True if it has colours, which were made grey.
         more_frames: True if there are frames or pages after the first, which is read.
+        damaged_exif: True if its EXIF cannot be read, so that it is taken as upright.
     """
 
     values: np.ndarray
@@ -144,6 +148,7 @@ class Prepared:
     vanished: bool = False
     lost_colours: bool = False
     more_frames: bool = False
+    damaged_exif: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,7 +205,7 @@ class Recipe:
         if not isinstance(picture, JpegImagePlugin.JpegImageFile):
             _require_few_pixels(picture)
             picture.load()
-        turn = _orientation(picture)
+        turn, damaged_exif = _orientation(picture), _has_damaged_exif(picture)
         size = None if self.size is None else _turned(self.size, turn)
         extent = _shrink(picture, size)
         flat = flatten(picture, self.background)
@@ -210,7 +215,8 @@ class Recipe:
         values = _as_event(fitted if turn not in _TURNS else fitted.transpose(_TURNS[turn]))
         if self.colour == "auto" and (values == values[:1]).all():
             values = values[:1]
-        return Prepared(values, flat.highest, flat.blended, flat.vanished, lost, more_frames)
+        changes = flat.highest, flat.blended, flat.vanished, lost, more_frames, damaged_exif
+        return Prepared(values, *changes)
 
     def _in_colour(self, picture: Image.Image) -> Image.Image:
         """Return a picture in grey or in RGB as its channels and its surroundings ask for."""
@@ -297,6 +303,29 @@ def _orientation(picture: Image.Image) -> int:
         return picture.getexif().get(_ORIENTATION, 1)
     except Exception:  # noqa: BLE001  # damaged EXIF raises an error of any type
         return 1
+
+
+def _has_damaged_exif(picture: Image.Image) -> bool:
+    """Return True if EXIF is there and its orientation cannot be read.
+
+    Of JPEG Pillow reads damaged EXIF as none, so that its header is looked at here.
+    """
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return False
+    try:
+        orientation = picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001  # damaged EXIF raises an error of any type
+        return True
+    block = bytes(picture.info.get("exif", b"")).removeprefix(b"Exif\0\0")
+    return orientation not in range(_MOST_ORIENTATION + 1) or not _begins_as_exif(block)
+
+
+def _begins_as_exif(block: bytes) -> bool:
+    """Return True if a block of EXIF has a header and a first entry within it, or is empty."""
+    order = _BYTE_ORDERS.get(block[:4])
+    if order is None:
+        return not block
+    return int.from_bytes(block[4:8], order) + 2 <= len(block)
 
 
 def _unpacked(picture: Image.Image) -> int:

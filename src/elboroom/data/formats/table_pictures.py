@@ -62,9 +62,11 @@ class TablePictures:
         return sum(len(part.files) for part in self.layout.parts.values())
 
     def read(self, part: str, recipe: Recipe) -> Iterator[PictureRow]:
-        """Read the pictures of a part in their order, on all processors."""
-        with without_warnings():
-            yield from in_order(partial(_read, recipe), self._rows(part))
+        """Read the pictures of a part in their order, on all processors.
+
+        Read them within `without_warnings`.
+        """
+        return in_order(partial(_read, recipe), self._rows(part))
 
     def sizes(self) -> tuple[Counter[tuple[int, int]], dict[tuple[int, int], str]]:
         """Count the sizes of all pictures by their headers, with the first name of each."""
