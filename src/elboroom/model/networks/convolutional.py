@@ -167,7 +167,7 @@ class Convolutional(NetworkKind):
 
 def _halving(
     fan_in: int, stage: Stage, size: Sequence[int], kernel: int, generator: torch.Generator
-) -> nn.Conv2d:
+) -> nn.Module:
     """Return a convolution from maps of a size to those of `stage`, half as high and wide.
 
     An odd side is padded, so that its last row or column counts.
