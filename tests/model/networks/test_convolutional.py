@@ -13,7 +13,7 @@ from elboroom.config import ModelConfig, ObjectiveConfig
 from elboroom.config.typed_tables import read
 from elboroom.errors import UsageError
 from elboroom.evaluation.calibration import sbc_ranks, uniformity
-from elboroom.infer import VariationalPosterior, hmc, laplace
+from elboroom.infer import VariationalPosterior, grid, hmc, laplace
 from elboroom.model.likelihoods import FixedNoise, GaussianPixels, ObservationModel
 from elboroom.model.networks import NETWORK_KINDS, convolutional
 from elboroom.model.networks.convolutional import ConvDecoder
@@ -324,6 +324,27 @@ def test_posteriors_under_linear_convolutions_are_calibrated():
     assert_rejected(lambda: assert_uniform(ranks(0.5)))
 
 
+@pytest.mark.parametrize(
+    ("normalisation", "likelihood"),
+    [("group", "bernoulli"), ("layer", "discretized-logistic-mixture")],
+)
+def test_the_evidence_of_any_channels_is_that_of_a_grid(normalisation, likelihood):
+    """Beside the mean over N(0, I), and the planted bug: a mask of whole pixels."""
+    changes = {"latents": 1, "channels": (32,), "normalisation": normalisation}
+    model = built((2, 3, 2), **changes, likelihood=likelihood)
+    x, mask = torch.ones(3, 2, 3, 2).double(), random_masks(3, 12, 7).view(3, 2, 3, 2)
+    exact = grid(model, x, mask, generator=generator())
+    z = torch.randn(2_000, 1, 1, generator=generator(3), dtype=torch.float64)
+
+    def assert_agree(mask: Tensor) -> None:
+        # E[p(x_seen | z)] / p(x_seen) = 1,  z ~ N(0, I)
+        likelihood = model.log_likelihood(x, z.expand(-1, 3, -1), mask)
+        assert_mean((likelihood - exact.log_evidence).exp(), torch.ones(3).double())
+
+    assert_agree(mask)
+    assert_rejected(lambda: assert_agree(mask.any(1, keepdim=True).expand_as(mask)))
+
+
 def assert_uniform(ranks: Tensor) -> None:
     assert uniformity(ranks, 99).min() > 1e-3
 
@@ -346,6 +367,7 @@ def test_chains_under_linear_convolutions_have_the_exact_moments():
         {"prior": "mixture", "components": 3},
         {"posterior": "full", "likelihood": "continuous-bernoulli"},
         {"posterior": "flow", "likelihood": "bernoulli", "normalisation": "layer"},
+        {"likelihood": "discretized-logistic-mixture", "normalisation": "group"},
     ],
     ids=lambda changes: "-".join(map(str, changes.values())),
 )
