@@ -55,9 +55,15 @@ def _seconds(result: Path) -> float:
 
 
 def _written(path: Path, pictures: int, seed: int) -> Path:
-    settings = {"batch": _BATCH, "epochs": _EPOCHS, "seed": seed, "latents": LATENTS}
-    x = _smooth(pictures, seed)
-    np.savez(path, x=x, multiplications=count(), **settings)
+    np.savez(
+        path,
+        x=_smooth(pictures, seed),
+        multiplications=count(),
+        batch=_BATCH,
+        epochs=_EPOCHS,
+        seed=seed,
+        latents=LATENTS,
+    )
     return path
 
 
