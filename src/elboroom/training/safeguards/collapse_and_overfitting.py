@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 
-from elboroom.config import TrainConfig
+from elboroom.config import WIDTHS, TrainConfig
 from elboroom.training.safeguards.early_stopping import evaluations_after_warmup
 from elboroom.training.state import EpochMetrics
 
@@ -52,7 +52,7 @@ def _collapse(
     return (
         f"posterior collapse: the KL of epoch {last.epoch} is {last.kl:.2g} nats per {noun}, so "
         "z carries almost no information about x. Give the KL a --warmup "
-        f"{longer}, each latent some --free-bits, or the decoder fewer --hidden units."
+        f"{longer}, each latent some --free-bits, or take a smaller {WIDTHS}."
     )
 
 
@@ -76,5 +76,5 @@ def _overfitting(
         f"overfitting: from epoch {first.epoch} to {newest.epoch} the {part} ELBO fell from "
         f"{before:.2f} to {now:.2f} nats per {noun}, while the training ELBO rose from "
         f"{first.elbo:.2f} to {newest.elbo:.2f}. Use --patience {_FALLS}, --epochs {first.epoch}, "
-        f"fewer --hidden units or more {noun}s."
+        f"a smaller {WIDTHS}, or more {noun}s."
     )
