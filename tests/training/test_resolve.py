@@ -69,6 +69,22 @@ def test_epochs_are_timed_with_the_batch_size_that_was_found(
     assert train == replace(CONFIG.train, batch_size=64)
 
 
+@pytest.mark.parametrize(("epochs", "minutes", "warmup"), [(9, None, 2.25), (9, 2.0, 1.75)])
+def test_an_auto_warmup_is_a_quarter_of_the_epochs(
+    mnist: Dataset, limits: dict[str, Any], epochs: int, minutes: float | None, warmup: float
+):
+    asked = replace(CONFIG.train, epochs=epochs, warmup="auto")
+    found = resolve(replace(CONFIG, train=asked, minutes=minutes), mnist)
+    assert found.train.warmup == warmup
+    assert found.train.epochs * 0.25 == warmup
+
+
+def test_training_expects_a_number_as_its_warmup(mnist: Dataset):
+    config = replace(CONFIG, train=TrainConfig(warmup="auto"), minutes=None)
+    with pytest.raises(UsageError, match=r"call elboroom\.resolve"):
+        train(new_model(config, mnist), mnist, config.train)
+
+
 def test_the_initial_model_is_built_once(
     mnist: Dataset, limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ):

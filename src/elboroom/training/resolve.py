@@ -19,6 +19,7 @@ from elboroom.training.schedule import steps_per_epoch
 
 _STEPS = 3_000  # of "auto" epochs; small tables and pictures gain little from more
 _EPOCHS = 30  # at least, of "auto" epochs
+_WARMUP = 0.25  # of the epochs, for an "auto" warm-up
 _WITHOUT_END = 1_000_000  # epochs, of which the minutes leave fewer
 
 
@@ -33,9 +34,9 @@ def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None
         network: makes the networks, if the config names a factory.
 
     Returns:
-        The config with the name of its likelihood, and numbers as its batch size and epochs. Where
-        `minutes` were given they are None, and `epochs` is the number that fits, at most that of
-        `config`.
+        The config with the name of its likelihood, and numbers as its batch size, epochs and
+        warm-up. Where `minutes` were given they are None, and `epochs` is the number that fits, at
+        most that of `config`.
 
     Raises:
         UsageError: if an argument has another type, if training does not fit into the free memory,
@@ -81,7 +82,7 @@ def resolve_run(config: Config, data: Dataset, network: NetworkFactory | None = 
     if config.minutes is not None:
         config, reasons["epochs"] = _fit_into_minutes(config, config.minutes, model, data)
     config, found = _with_epochs(config, data)
-    return Resolved(config, model, reasons | found)
+    return Resolved(_with_warmup(config), model, reasons | found)
 
 
 def likelihood_for(data: Dataset, config: Config) -> LikelihoodName:
@@ -105,6 +106,14 @@ def _with_epochs(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]
     return replace(config, train=replace(config.train, epochs=epochs)), {"epochs": reason}
 
 
+def _with_warmup(config: Config) -> Config:
+    """Replace an "auto" warm-up by a number of epochs."""
+    if config.train.warmup != "auto":
+        return config
+    warmup = _WARMUP * config.train.resolved_epochs
+    return replace(config, train=replace(config.train, warmup=warmup))
+
+
 def _fit_into_memory(config: Config, model: VAE, data: Dataset) -> tuple[Config, str]:
     fit = largest_fit(model, data.train, config.train, objective=config.objective)
     return replace(config, train=replace(config.train, batch_size=fit.size)), str(fit)
@@ -113,7 +122,8 @@ def _fit_into_memory(config: Config, model: VAE, data: Dataset) -> tuple[Config,
 def _fit_into_minutes(
     config: Config, minutes: float, model: VAE, data: Dataset
 ) -> tuple[Config, str]:
+    timed = _with_warmup(config).train
     with memory_errors(config.train, data.nouns):
-        epochs = epochs_within(minutes, model, data, config.train, objective=config.objective)
+        epochs = epochs_within(minutes, model, data, timed, objective=config.objective)
     reason = f"{epochs:,}, as many as fit into {minutes:g} minutes, or all of --epochs"
     return replace(config, train=replace(config.train, epochs=epochs), minutes=None), reason
