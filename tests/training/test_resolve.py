@@ -176,9 +176,24 @@ def test_auto_epochs_are_some_thousand_steps(batch: int, epochs: int, tmp_path: 
     assert resolve(asked, data).train.epochs == epochs
 
 
+def test_minutes_take_auto_epochs_at_most(limits: dict[str, Any], tmp_path: Path):
+    data = data_of(RNG.random((44, 6)), tmp_path)
+    asked = Config(train=TrainConfig(epochs="auto", batch_size=8), minutes=2.0)
+    assert resolve(asked, data).train.epochs == 7
+    assert limits["epochs"][3].epochs == 600
+
+
 def test_auto_epochs_are_thirty_at_least(mnist: Dataset):
     asked = replace(Config(), train=TrainConfig(epochs="auto", batch_size=64))
     assert resolve(asked, mnist).train.epochs == 30
+
+
+@pytest.mark.parametrize(("side", "epochs"), [(32, 3_000), (64, 763), (128, 191)])
+def test_auto_epochs_of_convolutions_have_a_limit_of_pixels(side: int, epochs: int, tmp_path: Path):
+    data = data_of(RNG.integers(0, 256, (44, 1, side, side), dtype=np.uint8), tmp_path)
+    model = ModelConfig(network="conv", channels=(1,), hidden=(), latents=1)
+    asked = Config(model=model, train=TrainConfig(epochs="auto", batch_size=64))
+    assert resolve(asked, data).train.epochs == epochs
 
 
 def test_training_refuses_auto_epochs(mnist: Dataset):

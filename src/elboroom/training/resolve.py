@@ -18,9 +18,9 @@ from elboroom.training.limits.time_budget import epochs_within
 from elboroom.training.schedule import steps_per_epoch
 
 _STEPS = 3_000  # of "auto" epochs; small tables and pictures gain little from more
+_PIXELS = 2e8  # at most, in "auto" epochs of convolutions: 3,000 steps of 64 pictures of 32 × 32
 _EPOCHS = 30  # at least, of "auto" epochs
 _WARMUP = 0.25  # of the epochs, for an "auto" warm-up
-_WITHOUT_END = 1_000_000  # epochs, of which the minutes leave fewer
 
 
 def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None) -> Config:
@@ -73,15 +73,13 @@ def resolve_run(config: Config, data: Dataset, network: NetworkFactory | None = 
         config = replace(
             config, model=replace(config.model, likelihood=likelihood_for(data, config))
         )
-    if config.train.epochs == "auto" and config.minutes is not None:
-        config = replace(config, train=replace(config.train, epochs=_WITHOUT_END))
     model = new_model(config, data, network)
     if config.train.batch_size == "auto":
         config, reasons["batches"] = _fit_into_memory(config, model, data)
     reasons["memory"] = str(require_memory(model, data, config.train, config.objective))
-    if config.minutes is not None:
-        config, reasons["epochs"] = _fit_into_minutes(config, config.minutes, model, data)
     config, found = _with_epochs(config, data)
+    if config.minutes is not None:
+        config, found["epochs"] = _fit_into_minutes(config, config.minutes, model, data)
     return Resolved(_with_warmup(config), model, reasons | found)
 
 
@@ -101,7 +99,11 @@ def _with_epochs(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]
     if config.train.epochs != "auto":
         return config, {}
     per_epoch = steps_per_epoch(config.train, data.train)
-    epochs = max(_EPOCHS, math.ceil(_STEPS / per_epoch))
+    steps = _STEPS
+    if config.model.network == "conv":  # the time of a step follows from its pixels
+        pixels = config.train.resolved_batch_size * math.prod(data.event_shape[1:])
+        steps = min(steps, _PIXELS / pixels)
+    epochs = max(_EPOCHS, math.ceil(steps / per_epoch))
     reason = f"{epochs:,}, which are {epochs * per_epoch:,} steps"
     return replace(config, train=replace(config.train, epochs=epochs)), {"epochs": reason}
 
