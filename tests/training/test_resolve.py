@@ -188,11 +188,16 @@ def test_auto_epochs_are_thirty_at_least(mnist: Dataset):
     assert resolve(asked, mnist).train.epochs == 30
 
 
-@pytest.mark.parametrize(("side", "epochs"), [(32, 3_000), (64, 763), (128, 191)])
-def test_auto_epochs_of_convolutions_have_a_limit_of_pixels(side: int, epochs: int, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("side", "batch", "epochs"), [(32, 64, 200), (32, 2, 150), (64, 4, 150)]
+)
+def test_auto_epochs_of_convolutions_have_limits(
+    side: int, batch: int, epochs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(f"{RESOLVE}._PIXELS", 3_000 * 2 * 64 * 64)
     data = data_of(RNG.integers(0, 256, (44, 1, side, side), dtype=np.uint8), tmp_path)
     model = ModelConfig(network="conv", channels=(1,), hidden=(), latents=1)
-    asked = Config(model=model, train=TrainConfig(epochs="auto", batch_size=64))
+    asked = Config(model=model, train=TrainConfig(epochs="auto", batch_size=batch))
     assert resolve(asked, data).train.epochs == epochs
 
 

@@ -20,6 +20,7 @@ from elboroom.training.schedule import steps_per_epoch
 _STEPS = 3_000  # of "auto" epochs; small tables and pictures gain little from more
 _PIXELS = 2e8  # at most, in "auto" epochs of convolutions: 3,000 steps of 64 pictures of 32 × 32
 _EPOCHS = 30  # at least, of "auto" epochs
+_CONV_EPOCHS = 200  # at most, in "auto" epochs of convolutions, which overfit fewer pictures before
 _WARMUP = 0.25  # of the epochs, for an "auto" warm-up
 
 
@@ -102,7 +103,7 @@ def _with_epochs(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]
     steps = _STEPS
     if config.model.network == "conv":  # the time of a step follows from its pixels
         pixels = config.train.resolved_batch_size * math.prod(data.event_shape[1:])
-        steps = min(steps, _PIXELS / pixels)
+        steps = min(steps, _PIXELS / pixels, _CONV_EPOCHS * per_epoch)
     epochs = max(_EPOCHS, math.ceil(steps / per_epoch))
     reason = f"{epochs:,}, which are {epochs * per_epoch:,} steps"
     return replace(config, train=replace(config.train, epochs=epochs)), {"epochs": reason}
