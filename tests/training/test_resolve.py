@@ -188,9 +188,7 @@ def test_auto_epochs_are_thirty_at_least(mnist: Dataset):
     assert resolve(asked, mnist).train.epochs == 30
 
 
-@pytest.mark.parametrize(
-    ("side", "batch", "epochs"), [(32, 64, 200), (32, 2, 150), (64, 4, 150)]
-)
+@pytest.mark.parametrize(("side", "batch", "epochs"), [(32, 64, 200), (32, 2, 150), (64, 4, 150)])
 def test_auto_epochs_of_convolutions_have_limits(
     side: int, batch: int, epochs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
