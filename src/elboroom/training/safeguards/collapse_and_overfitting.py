@@ -45,10 +45,11 @@ def _collapse(
     *ELBO surgery* (2016), section 2.
     """
     last = history[-1]
-    steps = last.step - config.warmup * (last.step / last.epoch)
+    warmup = config.resolved_warmup
+    steps = last.step - warmup * (last.step / last.epoch)
     if steps < _WAKING_STEPS or not last.kl < _LEAST_KL:
         return None
-    longer = f"longer than {config.warmup:g} epochs" if config.warmup else "of some epochs"
+    longer = f"longer than {warmup:g} epochs" if warmup else "of some epochs"
     return (
         f"posterior collapse: the KL of epoch {last.epoch} is {last.kl:.2g} nats per {noun}, so "
         "z carries almost no information about x. Give the KL a --warmup "
