@@ -89,8 +89,15 @@ def test_an_error_lists_few_of_many_classes():
     assert error.value.why.endswith("18, 19, …")
 
 
-def test_shown_rows_are_the_first_of_each_class_then_the_first_of_any():
+def test_shown_rows_are_the_first_of_each_class_then_others():
     assert rows_of_distinct_classes(part([1, 1, 0, 1, 2]), 4) == [2, 0, 4, 1]
     assert rows_of_distinct_classes(part([1, 1, 0, 1, 2]), 2) == [2, 0]
     assert rows_of_distinct_classes(part(None, rows=2), 8) == [0, 1]
     assert rows_of_distinct_classes(part([7, 7]), 8) == [0, 1]
+
+
+def test_rows_beyond_the_classes_are_spread_evenly():
+    assert rows_of_distinct_classes(part(None, rows=100), 5) == [0, 20, 40, 60, 80]
+    assert rows_of_distinct_classes(part(None, rows=3), 5) == [0, 1, 2]
+    assert rows_of_distinct_classes(part([3] * 50 + [4] * 50), 4) == [0, 50, 25, 75]
+    assert rows_of_pairs(part(None, rows=60), "test", None)[0] == [0, 10, 20, 30, 40, 50]

@@ -1,4 +1,4 @@
-"""Rows of a part by their class: the first of each, and pairs to go between."""
+"""Rows of a part to show: the first of each class, others spread evenly, and pairs of them."""
 
 from itertools import pairwise
 
@@ -24,10 +24,18 @@ def first_rows(part: Part) -> dict[str, int]:
 
 
 def rows_of_distinct_classes(part: Part, count: int) -> list[int]:
-    """Return at most `count` rows: the first of each class, then the first of any class."""
-    firsts = list(first_rows(part).values())[:count]
-    others = [row for row in range(min(count, len(part))) if row not in firsts]
-    return (firsts + others)[:count]
+    """Return at most `count` rows: the first of each class, then others spread evenly.
+
+    Neighbours in a source are often alike, as frames of a film are.
+    """
+    firsts = first_rows(part).values()
+    return list(dict.fromkeys([*firsts, *_spread(part, count)]))[:count]
+
+
+def _spread(part: Part, count: int) -> list[int]:
+    """Return `count` rows at equal distances, or all if there are fewer."""
+    count = min(count, len(part))
+    return [place * len(part) // count for place in range(count)]
 
 
 def rows_of_pairs(
@@ -74,8 +82,9 @@ def _pairs_of_rows(part: Part, part_name: str) -> tuple[list[int], list[Pair]]:
             why=f"it goes from one image to another, and the {part_name} part has one",
             fix="draw another --part, or other figures with --only",
         )
-    numbers = [f"#{number}" for number in part.numbers[: 2 * count]]
-    return [*range(2 * count)], [*zip(numbers[:count], numbers[count:], strict=True)]
+    rows = _spread(part, 2 * count)
+    numbers = [f"#{number}" for number in part.numbers[rows]]
+    return rows, [*zip(numbers[:count], numbers[count:], strict=True)]
 
 
 def _parse(pair: str, known: dict[str, int], part_name: str) -> Pair:
