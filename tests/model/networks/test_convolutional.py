@@ -400,6 +400,14 @@ def test_a_decoder_has_the_shape_that_it_is_asked_for():
     assert decoder(torch.zeros(2, 3)).shape == (2, 7, 9, 5)
 
 
+def test_the_four_pixels_of_a_position_begin_alike():
+    """Else the first pictures are a checkerboard, which training does not take away."""
+    model = VAE.from_config(options(channels=(4, 4)), (2, 8, 6), generator=generator())
+    pixels = model.decoder(numbers(3, 3).float()).unflatten(3, (3, 2)).unflatten(2, (4, 2))
+    torch.testing.assert_close(pixels, pixels[:, :, :, :1, :, :1].expand_as(pixels))
+    assert pixels.std() > 0
+
+
 @pytest.mark.parametrize("event", [(3, 45, 60), (1, 70, 2)], ids=str)
 def test_weights_are_counted_before_they_are_drawn(event):
     """All but biases; at 35 rows a stage has no block."""

@@ -133,7 +133,7 @@ class Convolutional(NetworkKind):
     ) -> ConvDecoder:
         """Build a decoder whose output has the shape of the likelihood's parameter."""
         stages = stages_of(config, parameter_shape)[::-1]
-        first, last, outputs = stages[0], stages[-1], 4 * parameter_shape[0]
+        first, last = stages[0], stages[-1]
         widths = [config.latents, *config.hidden[::-1]]
         layers = mlp_layers(widths, config, generator)
         layers += [linear(widths[-1], first.values, generator), ToMap(first.channels, *first.size)]
@@ -144,9 +144,12 @@ class Convolutional(NetworkKind):
             layers += [convolution(stage.channels, larger.channels, 1, generator)]
             layers += [nn.Upsample(larger.size), *_blocks(config, larger, generator)]
         layers += map_nonlinearity(config, last.channels)
-        layers += [convolution(last.channels, outputs, 3, generator, padding=1, bias=False)]
-        layers += [nn.PixelShuffle(2)]
-        widest = max(outputs * math.prod(last.size), *widths, *(stage.values for stage in stages))
+        layers += [_doubling(last.channels, parameter_shape[0], generator), nn.PixelShuffle(2)]
+        widest = max(
+            4 * parameter_shape[0] * math.prod(last.size),
+            *widths,
+            *(stage.values for stage in stages),
+        )
         return ConvDecoder(nn.Sequential(*layers), Output(parameter_shape), widest)
 
     def least_weights(
@@ -181,6 +184,18 @@ def _halving(
     """
     padding = tuple(kernel // 2 - 1 + side % 2 for side in size)
     return convolution(fan_in, stage.channels, kernel, generator, stride=2, padding=padding)
+
+
+def _doubling(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Conv2d:
+    """Return a convolution to the four pixels at each position, which begin with equal weights.
+
+    With weights of their own they would begin as a checkerboard, of which training leaves a part:
+    Aitken et al., *Checkerboard artifact free sub-pixel convolution* (2017).
+    """
+    layer = convolution(fan_in, 4 * fan_out, 3, generator, padding=1, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight[::4].repeat_interleave(4, 0))
+    return layer
 
 
 def _blocks(config: ModelConfig, stage: Stage, generator: torch.Generator) -> list[nn.Module]:
