@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import tomllib
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,20 @@ _UNSUSPICIOUS = 16 << 20  # bytes that may be compressed by any ratio
 _MOST_DOTS = 8  # in a TOML key, because tomllib takes time quadratic in them
 
 
-def open_file(path: Path) -> BufferedReader:
+def open_file(path: Path | str) -> BufferedReader:
     """Open a file to read its bytes.
 
     Raises:
         OSError: the file is missing, a folder, or not readable.
         ValueError: the file is a pipe or a device, which may never end.
     """
-    mode = path.stat().st_mode
+    mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise ValueError("it is a pipe or a device; expected a file")
-    return path.open("rb")
+    return BufferedReader(FileIO(path))  # `open` asks the system whether it is a terminal
 
 
-def read_bytes(path: Path, most: float) -> bytes:
+def read_bytes(path: Path | str, most: float) -> bytes:
     """Read a file of at most `most` bytes; its size is checked first.
 
     Raises:
@@ -40,7 +40,8 @@ def read_bytes(path: Path, most: float) -> bytes:
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
-            raise ValueError(f"{path.name} is {size:,} bytes long; at most {most:,} are allowed")
+            name = os.path.basename(path)
+            raise ValueError(f"{name} is {size:,} bytes long; at most {most:,} are allowed")
         return file.read(size)
 
 

@@ -3,10 +3,13 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from elboroom.config.kinds import Broken
 from elboroom.data.formats.pictures import SUFFIXES, Prepared, Recipe, kind_of, open_picture
 from elboroom.errors import DataError
+
+if TYPE_CHECKING:
+    from elboroom.config.kinds import Broken
 
 _MOST_SHOWN = 3  # names in a note
 
@@ -70,7 +73,7 @@ class Changes:
     skipped: int = 0
     _found: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
 
-    def kept(self, rows: Iterable[PictureRow], broken: Broken) -> Iterator[Prepared | None]:
+    def kept(self, rows: Iterable[PictureRow], broken: "Broken") -> Iterator[Prepared | None]:
         """Yield each picture that was read, and None for each that is left out; count changes.
 
         Raises:

@@ -4,13 +4,14 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
 from elboroom.data.formats.parallel import in_order
 from elboroom.data.formats.picture_archives import files_of_tar, files_of_zip
 from elboroom.data.formats.picture_files import LayoutError, PictureFiles, files_in
 from elboroom.data.formats.picture_layout import Layout, counted
+from elboroom.data.formats.picture_processes import PictureProcesses
 from elboroom.data.formats.picture_rows import PictureRow
 from elboroom.data.formats.pictures import (
     SUFFIXES,
@@ -30,6 +31,7 @@ _START = 32  # bytes that tell the kind of a picture
 _RAW = (".arw", ".cr2", ".dng", ".erf", ".kdc", ".nef", ".nrw", ".orf", ".pef", ".rw2", ".srw")
 """Endings of raw photographs, which begin as a TIFF whose first picture is a preview."""
 _MOST_SHOWN = 3  # names and sizes in a note or an error
+_FEWEST = 2_000  # pictures that gain by processes, which start in some tenths of a second
 
 
 class PictureSet:
@@ -40,14 +42,14 @@ class PictureSet:
         layout: their parts and classes.
     """
 
-    def __init__(self, path: Path, files: PictureFiles) -> None:
+    def __init__(self, path: Path, files: PictureFiles, opened: ExitStack) -> None:
         """Tell pictures from other files by their endings, and those of others by first bytes.
 
         Raises:
             DataError: if there are no pictures.
             LayoutError: if their folders may be neither parts nor classes.
         """
-        self.path, self._files = path, files
+        self.path, self._files, self._opened = path, files, opened
         if _OFFICE in files.names:
             raise describe(path)
         is_picture = {name: _is_picture(files, name) for name in files.names}
@@ -56,12 +58,28 @@ class PictureSet:
             raise self._nothing()
         self.layout = Layout.of(name for name, found in is_picture.items() if found)
 
+    @cached_property
+    def _processes(self) -> PictureProcesses | None:
+        """Processes that read them; None if they are few, in an archive, or none can be had."""
+        if self._files.folder is None or len(self) < _FEWEST:
+            return None
+        try:
+            processes = PictureProcesses(self._files.folder)
+        except OSError:
+            return None
+        self._opened.callback(processes.end)
+        return processes
+
     def __len__(self) -> int:
         return sum(len(part.files) for part in self.layout.parts.values())
 
     def read(self, part: str, recipe: Recipe) -> Iterator[PictureRow]:
         """Read the pictures of a part in their order, on all processors."""
-        yield from in_order(partial(self._row, recipe), self.layout.parts[part].files)
+        names = self.layout.parts[part].files
+        if self._processes is None:
+            yield from in_order(partial(self._row, recipe), names)
+        else:
+            yield from self._processes.read(names, recipe)
 
     def sizes(self) -> tuple[Counter[tuple[int, int]], dict[tuple[int, int], str]]:
         """Count the sizes of all pictures by their headers, with the first name of each."""
@@ -134,7 +152,7 @@ def open_pictures(path: Path, memory: float) -> Iterator[PictureSet]:
     """
     with ExitStack() as opened, without_warnings():
         try:
-            pictures = PictureSet(path, opened.enter_context(_files(path, memory)))
+            pictures = PictureSet(path, opened.enter_context(_files(path, memory)), opened)
         except LayoutError as error:
             raise layout_error(path, error) from error
         except (DataError, MemoryError):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import (
@@ -18,10 +19,12 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from elboroom.config import DataConfig
-from elboroom.config.kinds import Colour, Crop
 from elboroom.data.formats.picture_modes import colour_of, flatten, in_mode
 from elboroom.untrusted import require_dense
+
+if TYPE_CHECKING:  # a process that reads pictures starts faster without the options
+    from elboroom.config import DataConfig
+    from elboroom.config.kinds import Colour, Crop
 
 SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -163,12 +166,12 @@ class Recipe:
     """
 
     size: tuple[int, int] | None
-    crop: Crop
-    colour: Colour
+    crop: "Crop"
+    colour: "Colour"
     background: tuple[int, int, int]
 
     @classmethod
-    def of(cls, config: DataConfig) -> "Recipe":
+    def of(cls, config: "DataConfig") -> "Recipe":
         """Return the recipe of the options of data.
 
         Raises:
@@ -202,7 +205,7 @@ class Recipe:
         lost = self.colour == "grey" and flat.picture.mode == "RGB" and _has_colours(flat.picture)
         fitted = coloured if size is None else self._fit(coloured, extent, size)
         values = _as_event(fitted if turn not in _TURNS else fitted.transpose(_TURNS[turn]))
-        if self.colour == "auto" and (values == values[:1]).all():
+        if self.colour == "auto" and _is_grey(values):
             values = values[:1]
         return Prepared(values, flat.highest, flat.blended, flat.vanished, lost, more_frames)
 
@@ -244,7 +247,13 @@ def _has_colours(picture: Image.Image) -> bool:
 def _as_event(picture: Image.Image) -> np.ndarray:
     """Return the pixels (H, W) or (H, W, C) as (C, H, W)."""
     pixels = np.asarray(picture)
-    return np.ascontiguousarray(np.moveaxis(np.atleast_3d(pixels), -1, 0))
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _is_grey(values: np.ndarray) -> bool:
+    """Return True if all channels (C, H, W) are equal; comparing bytes ends where they differ."""
+    first = values[0].tobytes()
+    return all(channel.tobytes() == first for channel in values[1:])
 
 
 def _turned(size: tuple[int, int], turn: int) -> tuple[int, int]:

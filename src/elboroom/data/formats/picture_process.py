@@ -1,0 +1,177 @@
+"""A process that reads the pictures of a folder for another.
+
+It imports neither PyTorch nor the program that starts it, which need not expect to be run twice.
+The names of pictures go in as lines of JSON; out come a line for each picture, and its bytes.
+"""
+
+import json
+import math
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
+from threading import Timer
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from elboroom.data.formats.picture_files import content_in
+from elboroom.data.formats.picture_rows import PictureRow
+from elboroom.data.formats.pictures import Prepared, Recipe, without_warnings
+from elboroom.errors import DataError
+
+_PROGRAM = f"""
+import json, sys
+sys.path[:], folder = json.loads(sys.stdin.buffer.readline())
+from {__name__} import serve
+serve(folder)
+"""
+_READY = b"ready\n"
+_PATIENCE = 30.0  # seconds until it must be ready
+_BUFFER = 1 << 18  # bytes, of some pictures
+_DEAF_TO = {"SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"}  # sent to both processes; one answers
+
+
+class PictureProcess:
+    """A process that reads pictures, for one thread at a time.
+
+    Args:
+        folder: the folder of the pictures.
+
+    Raises:
+        OSError: if the system refuses to start it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        flags = ("-I", "-B", f"-Xutf8={sys.flags.utf8_mode}")
+        self._process = Popen(
+            [sys.executable, *flags, "-c", _PROGRAM],
+            bufsize=_BUFFER,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # it multiplies no matrices
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._into: BinaryIO = self._process.stdin  # type: ignore[assignment]
+        self._out: BinaryIO = self._process.stdout  # type: ignore[assignment]
+        self._send([sys.path, os.path.abspath(folder)])
+
+    def require_ready(self) -> None:
+        """Wait until it is ready.
+
+        Raises:
+            ChildProcessError: if it cannot be had, perhaps as Python is part of another program.
+        """
+        timer = Timer(_PATIENCE, self._process.kill)
+        timer.start()
+        try:
+            if self._out.readline() != _READY:
+                raise ChildProcessError
+        finally:
+            timer.cancel()
+
+    def read(self, names: Sequence[str], recipe: Recipe) -> list[PictureRow]:
+        """Read pictures as `PictureRow.read` does.
+
+        Raises:
+            DataError: if the process ends before it is done.
+            MemoryError: if its memory runs out.
+        """
+        rows = list[PictureRow]()
+        try:
+            self._send([names, asdict(recipe)])
+            for name in names:
+                rows.append(self._row(name))
+        except (OSError, EOFError) as error:
+            raise self._ended_error(names[len(rows)]) from error
+        return rows
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._into, self._out):
+            with suppress(OSError):  # what was not sent
+                pipe.close()
+
+    def _send(self, message: list[Any]) -> None:
+        self._into.write(json.dumps(message).encode() + b"\n")
+        self._into.flush()
+
+    def _row(self, name: str) -> PictureRow:
+        line = self._out.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError
+        head = json.loads(line)
+        if head is None:
+            raise MemoryError(f"not enough to decode {name}")
+        why, misnamed, shape, *changes = head
+        if shape is None:
+            return PictureRow(name, None, why)
+        size = math.prod(shape)
+        content = self._out.read(size)
+        if len(content) < size:
+            raise EOFError
+        values = np.frombuffer(content, np.uint8).reshape(shape)
+        return PictureRow(name, Prepared(values, *changes), misnamed=misnamed)
+
+    def _ended_error(self, name: str) -> DataError:
+        code = self._process.wait()
+        how = f"with code {code}" if code >= 0 else f"by signal {-code}"
+        return DataError(
+            f"cannot read the pictures of {self._folder}",
+            why=f"a process that decodes them was ended {how}, at or after {name}",
+            fix="run it again with more memory free; if it ends there again, take that picture out",
+        )
+
+
+def serve(folder: str) -> None:
+    """Read the pictures that stdin names until it is closed.
+
+    Args:
+        folder: the folder that they are in.
+    """
+    for name in _DEAF_TO & {number.name for number in signal.Signals}:
+        signal.signal(signal.Signals[name], signal.SIG_IGN)
+    with os.fdopen(os.dup(1), "wb", _BUFFER) as out, without_warnings():
+        os.dup2(2, 1)  # what a library prints must not come between
+        out.write(_READY)
+        out.flush()
+        for line in sys.stdin.buffer:
+            names, options = json.loads(line)
+            recipe = _recipe(**options)
+            for name in names:
+                _answer(out, name, partial(content_in, folder, name), recipe)
+            out.flush()
+
+
+def _recipe(size: list[int] | None, background: list[int], **others: Any) -> Recipe:
+    """Return a recipe of which JSON has made lists of tuples."""
+    width_and_height = None if size is None else (size[0], size[1])
+    red, green, blue = background
+    return Recipe(size=width_and_height, background=(red, green, blue), **others)
+
+
+def _answer(out: BinaryIO, name: str, content: Callable[[], bytes], recipe: Recipe) -> None:
+    """Read a picture, and write what `PictureProcess` makes a row of."""
+    try:
+        row = PictureRow.read(name, content, recipe)
+    except MemoryError:
+        out.write(b"null\n")
+        return
+    if row.prepared is None:
+        out.write(json.dumps([row.why, row.misnamed, None]).encode() + b"\n")
+        return
+    done = row.prepared
+    changes = [done.highest, done.blended, done.vanished, done.lost_colours, done.more_frames]
+    head = [row.why, row.misnamed, done.values.shape, *changes]
+    out.write(json.dumps(head).encode() + b"\n")
+    out.write(done.values.data)
