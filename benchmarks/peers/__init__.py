@@ -7,7 +7,15 @@ from pathlib import Path
 
 _ENVIRONMENT = Path(__file__).parents[2] / ".peers"
 _CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
-_PACKAGES = ("torch", "pyro-ppl==1.9.2", "pythae==0.1.2", "numpyro", "jax")
+_PACKAGES = (
+    "torch",
+    "pyro-ppl==1.9.2",
+    "pythae==0.1.2",
+    "numpyro",
+    "jax",
+    "pillow",
+    "scikit-learn==1.9.1",
+)
 """Packages of the peers. Those without a version take the one that `constraints.txt` pins."""
 
 

@@ -111,9 +111,10 @@ def command(*words: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Shorten text and escape its control characters for a terminal.
+    """Shorten text and escape its control characters for a terminal."""
+    return escaped(text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…")
 
-    A hostile file name could otherwise control the terminal.
-    """
-    text = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
+
+def escaped(text: str) -> str:
+    """Escape control characters, by which a hostile file name could control the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)

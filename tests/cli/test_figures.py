@@ -98,7 +98,7 @@ def test_a_picture_of_another_size_is_refused(elboroom: Command, run: Path, tmp_
     assert error(elboroom("complete", run, "--mask", "top", "--image", path), 2) == [
         f"{path} has the wrong size",
         "found 28 × 27 pixels; expected 8 × 8, the size of the model's images",
-        "resize it first",
+        "resize it first; a model that was trained by --size takes pictures of any size",
     ]
 
 

@@ -1,12 +1,16 @@
 import io
+import json
 import re
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from elboroom import TrainConfig
 from elboroom.cli import terminal
+from elboroom.errors import escaped
+from elboroom.runs.atomic import as_json
 from elboroom.training.state import EpochMetrics
 
 CONFIG = TrainConfig(epochs=12)
@@ -27,6 +31,29 @@ def counting_shown(
         done(0.5)
         done(0.5)
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
+
+
+HOSTILE = "猫[\x1b[31m\x9b2J\u202e\udcff]"
+ESCAPED = r"猫[\x1b[31m\x9b2J\u202e\udcff]"
+
+
+def test_names_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]):
+    console, table = terminal.plain_console(), Table(HOSTILE, title=HOSTILE)
+    table.add_row(HOSTILE)
+    console.print(HOSTILE)
+    console.print(table)
+    out = capsys.readouterr().out
+    assert out.count(ESCAPED) == 4
+    assert out.replace("\n", "").isprintable()
+
+
+def test_json_escapes_what_cannot_be_printed():
+    text = as_json({HOSTILE: "a\nb\U000e0001é"})
+    assert json.loads(text) == {HOSTILE: "a\nb\U000e0001é"}
+    assert text.replace("\n", "").isprintable()
+    assert "猫" in text
+    assert "é" in text
+    assert escaped(text) == text
 
 
 def test_on_a_terminal_a_bar_counts_rows(monkeypatch: pytest.MonkeyPatch):

@@ -101,6 +101,35 @@ def test_pictures_in_a_folder_meet_a_run_on_mnist(mnist: Dataset):
     assert found.test.files == ("0.png", "1.png")
 
 
+def save_pictures(folder: str, sizes: list[tuple[int, int]]) -> None:
+    Path(folder).mkdir()
+    for number, size in enumerate(sizes):
+        Image.new("RGB", size, (number, 9, 250)).save(f"{folder}/{number}.png")
+
+
+@pytest.mark.parametrize("sizes", [[(4, 3), (5, 3)], [(5, 3), (5, 3)]])
+def test_the_fix_for_pictures_of_other_sizes_is_one_of_new_data(sizes: list[tuple[int, int]]):
+    save_pictures("own", [(4, 3)] * 20)
+    save_pictures("new", sizes)
+    config = DataConfig("own")
+    with pytest.raises(DataError) as error:
+        new("new", (config, load_data(config)))
+    line = "elboroom pack new new.npy --size 4x3 --colour rgb"
+    assert (
+        error.value.fix == f"bring them to the size of the run's data: {line}, and give that file"
+    )
+
+
+def test_the_fix_for_a_broken_picture_is_one_of_new_data():
+    save_pictures("own", [(4, 3)] * 20)
+    save_pictures("new", [(4, 3)] * 2)
+    Path("new/1.png").write_bytes(b"broken")
+    config = DataConfig("own")
+    with pytest.raises(DataError) as error:
+        new("new", (config, load_data(config)))
+    assert error.value.fix == "save it again, or take it out"
+
+
 @pytest.mark.parametrize(
     ("own", "other"),
     [

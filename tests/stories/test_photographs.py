@@ -76,11 +76,16 @@ def require_story(told: Told, photos: Path, count: int) -> None:
 
 
 def require_report(elboroom: Command, run: Path) -> None:
-    """Check that a report has the bound, the preset's options and the figures."""
+    """Check that a report has bits per dimension, the preset's options and the figures."""
     outcome = elboroom("report", run)
     assert outcome.code == 0, outcome.err
     page = (run / "report.html").read_text("utf-8")
-    for words in ("IWAE bound", "discretized-logistic-mixture", "conv", 'id="reconstructions"'):
+    for words in (
+        "bits per dimension",
+        "discretized-logistic-mixture",
+        "conv",
+        'id="reconstructions"',
+    ):
         assert words in page, words
 
 

@@ -69,6 +69,22 @@ def test_epochs_are_timed_with_the_batch_size_that_was_found(
     assert train == replace(CONFIG.train, batch_size=64)
 
 
+@pytest.mark.parametrize(("epochs", "minutes", "warmup"), [(9, None, 2.25), (9, 2.0, 1.75)])
+def test_an_auto_warmup_is_a_quarter_of_the_epochs(
+    mnist: Dataset, limits: dict[str, Any], epochs: int, minutes: float | None, warmup: float
+):
+    asked = replace(CONFIG.train, epochs=epochs, warmup="auto")
+    found = resolve(replace(CONFIG, train=asked, minutes=minutes), mnist)
+    assert found.train.warmup == warmup
+    assert found.train.epochs * 0.25 == warmup
+
+
+def test_training_expects_a_number_as_its_warmup(mnist: Dataset):
+    config = replace(CONFIG, train=TrainConfig(warmup="auto"), minutes=None)
+    with pytest.raises(UsageError, match=r"call elboroom\.resolve"):
+        train(new_model(config, mnist), mnist, config.train)
+
+
 def test_the_initial_model_is_built_once(
     mnist: Dataset, limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ):
@@ -160,9 +176,27 @@ def test_auto_epochs_are_some_thousand_steps(batch: int, epochs: int, tmp_path: 
     assert resolve(asked, data).train.epochs == epochs
 
 
+def test_minutes_take_auto_epochs_at_most(limits: dict[str, Any], tmp_path: Path):
+    data = data_of(RNG.random((44, 6)), tmp_path)
+    asked = Config(train=TrainConfig(epochs="auto", batch_size=8), minutes=2.0)
+    assert resolve(asked, data).train.epochs == 7
+    assert limits["epochs"][3].epochs == 600
+
+
 def test_auto_epochs_are_thirty_at_least(mnist: Dataset):
     asked = replace(Config(), train=TrainConfig(epochs="auto", batch_size=64))
     assert resolve(asked, mnist).train.epochs == 30
+
+
+@pytest.mark.parametrize(("side", "batch", "epochs"), [(32, 64, 200), (32, 2, 150), (64, 4, 150)])
+def test_auto_epochs_of_convolutions_have_limits(
+    side: int, batch: int, epochs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(f"{RESOLVE}._PIXELS", 3_000 * 2 * 64 * 64)
+    data = data_of(RNG.integers(0, 256, (44, 1, side, side), dtype=np.uint8), tmp_path)
+    model = ModelConfig(network="conv", channels=(1,), hidden=(), latents=1)
+    asked = Config(model=model, train=TrainConfig(epochs="auto", batch_size=batch))
+    assert resolve(asked, data).train.epochs == epochs
 
 
 def test_training_refuses_auto_epochs(mnist: Dataset):

@@ -22,6 +22,7 @@ from elboroom.training.summary import summary
             {"clip": 200.0, "skip": math.inf},
             ["training: gradients clipped to norm 200, steps skipped whose norm is not finite"],
         ),
+        ({"warmup": 1}, ["training: the weight of the KL rises over 1 epoch"]),
         ({"shift": 2}, ["training: images shifted by up to 2 pixels"]),
         ({"flip": True}, ["training: images flipped at random"]),
     ],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -14,15 +15,27 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Column
+from rich.text import Text
 
 from elboroom.config import TrainConfig
+from elboroom.errors import escaped
 from elboroom.model.bounds import bits_per_dimension
 from elboroom.training.state import EpochMetrics
 
 
+class _Escaping(Console):
+    """A console that escapes control characters in what it prints, also in tables."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(escaped(text), **options)
+
+
 def plain_console(*, stderr: bool = False) -> Console:
-    """Return a console that prints paths unchanged, brackets and colons included."""
-    return Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)
+    """Return a console that prints paths unchanged, brackets and colons included.
+
+    Only control characters are escaped: files, classes and columns have names that others gave.
+    """
+    return _Escaping(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
 
 @contextmanager

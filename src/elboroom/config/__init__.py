@@ -33,7 +33,7 @@ from elboroom.config.kinds import (
     Standardise,
     ValueKind,
 )
-from elboroom.config.model import ModelConfig
+from elboroom.config.model import WIDTHS, ModelConfig
 from elboroom.config.objective import ObjectiveConfig
 from elboroom.config.presets import PRESETS
 from elboroom.config.run import Config
@@ -41,6 +41,7 @@ from elboroom.config.training import TrainConfig
 
 __all__ = [
     "PRESETS",
+    "WIDTHS",
     "Activation",
     "AnnealingSchedule",
     "BinarisationName",

@@ -28,6 +28,9 @@ from elboroom.config.kinds import (
 )
 from elboroom.config.typed_tables import require_types
 
+WIDTHS = "--hidden (--channels with --network conv)"
+"""The options that make networks narrower, as messages name them."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:

@@ -29,7 +29,8 @@ class TrainConfig:
     """Options of training: optimisation, evaluation, device and speed."""
 
     epochs: int | Literal["auto"] = 100
-    """Passes over the training images. auto takes 3,000 steps, and 30 epochs at least."""
+    """Passes over the training images. auto takes 3,000 steps, and 30 epochs at least; with
+    conv fewer steps of more than 32 × 32 pixels, and 200 epochs at most."""
     batch_size: int | Literal["auto"] = 200
     """Images in a step. auto takes the largest power of two, up to 512, whose step is estimated to
     need at most half of the free memory. The run's config keeps the number."""
@@ -63,8 +64,9 @@ class TrainConfig:
     shift: int = 0
     """Shift each training image by up to this many pixels either way, at every visit; the pixels of
     its edges fill the gap."""
-    warmup: float = 0.0
-    """Epochs over which the weight of the KL rises from 0 to β; 0 starts at β."""
+    warmup: float | Literal["auto"] = 0.0
+    """Epochs over which the weight of the KL rises from 0 to β; 0 starts at β. auto takes a quarter
+    of the epochs."""
     seed: int = 0
     """Seed of the initial weights, the order of the data and every draw."""
     evaluate_every: int = 10
@@ -93,7 +95,8 @@ class TrainConfig:
         some = self.batch_size == "auto" or self.batch_size >= 1
         require(some, "batch_size", self.batch_size, "auto, or 1 or more")
         require(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "in (0, 1)")
-        require(self.warmup >= 0, "warmup", self.warmup, "0 or more")
+        warms = self.warmup == "auto" or 0 <= self.warmup < math.inf
+        require(warms, "warmup", self.warmup, "auto, or a number, 0 or more")
         self._require_rise()
         self._require_weight_decay()
         self._require_limits_of_gradients()
@@ -141,6 +144,21 @@ class TrainConfig:
                 fix="call elboroom.resolve(config, data) first, or set epochs to a number",
             )
         return self.epochs
+
+    @property
+    def resolved_warmup(self) -> float:
+        """The warm-up of the KL as a number of epochs.
+
+        Raises:
+            UsageError: if it is still auto.
+        """
+        if self.warmup == "auto":
+            raise UsageError(
+                'found warmup="auto"; training expects a number',
+                why="the number follows from the epochs of a run, and stays if it is extended",
+                fix="call elboroom.resolve(config, data) first, or set warmup to a number",
+            )
+        return self.warmup
 
     @property
     def resolved_batch_size(self) -> int:

@@ -165,10 +165,10 @@ class Dataset:
     @classmethod
     def from_rows(
         cls,
-        train: Iterable[Any],
-        test: Iterable[Any] | None = None,
+        train: "Iterable[Any] | torch.utils.data.Dataset[Any]",
+        test: "Iterable[Any] | torch.utils.data.Dataset[Any] | None" = None,
         *,
-        validation: Iterable[Any] | None = None,
+        validation: "Iterable[Any] | torch.utils.data.Dataset[Any] | None" = None,
         class_names: Sequence[str] | None = None,
         config: DataConfig | None = None,
         name: str = "rows",
@@ -176,15 +176,17 @@ class Dataset:
         """Make a dataset of what gives rows one by one; all of them are read into memory.
 
         A row is x, (x, y), or a mapping such as {"image": x, "label": y}. An x is a picture of
-        Pillow, which is prepared as those of a folder are, or an array or a tensor, which is read
-        by the rules of an `.npz`. A y is the label.
+        Pillow or the bytes of its file, which is prepared as those of a folder are, or an array or
+        a tensor, which is read by the rules of an `.npz`. A y is the label.
 
         Args:
             train: a `torch.utils.data.Dataset`, a `datasets.Dataset` or any other iterable.
             test: the same for testing; without it a tenth of `train` is held out.
             validation: the same to watch training by.
-            class_names: names of the classes that labels count from 0.
-            config: options of pictures, memory, binarisation and split; its source is ignored.
+            class_names: names of the classes that labels count from 0; None takes those that a
+                `datasets.Dataset` says.
+            config: options of pictures, memory, binarisation and split. Its `unused` names fields
+                to leave out, its `group_by` that of the groups; its source is ignored.
             name: the name that results give the data.
 
         Raises:
@@ -194,9 +196,9 @@ class Dataset:
         from elboroom.data.given_rows import source_of_rows  # needs Pillow
 
         config = replace(_require_config(config), source=name)
-        parts = {"train": train, "validation": validation, "test": test}
-        given = {part: rows for part, rows in parts.items() if rows is not None}
-        source = source_of_rows(given, class_names, config)
+        held_out = {"validation": validation, "test": test}
+        given = {part: rows for part, rows in held_out.items() if rows is not None}
+        source = source_of_rows({"train": train, **given}, class_names, config)
         return cls.of(with_groups(source, config.group_by), config.resolved())
 
     @property

@@ -1,6 +1,7 @@
 """Path → Source, and new data for a run."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -10,7 +11,12 @@ from elboroom.config.data import MNIST
 from elboroom.config.kinds import VALUE_KINDS, Colour
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.dataset import TEST_STREAM, Dataset, not_data
-from elboroom.data.formats.errors import NoPicturesError, require_no_recipe
+from elboroom.data.formats.errors import (
+    BrokenPictureError,
+    NoPicturesError,
+    UnequalSizesError,
+    require_no_recipe,
+)
 from elboroom.data.formats.groups import with_groups
 from elboroom.data.formats.names import AbsentArraysError, LeftOverArraysError
 from elboroom.data.formats.registry import read_data
@@ -21,9 +27,11 @@ from elboroom.data.reading import Reading
 from elboroom.data.rows import Rows
 from elboroom.data.source import Source
 from elboroom.data.value_kind import value_kind
-from elboroom.errors import DataError
+from elboroom.errors import DataError, command
 
 _MOST_SHOWN = 9  # columns in an error
+_COLOURS: dict[int, Colour] = {1: "grey", 3: "rgb"}
+"""The option for pictures of so many channels."""
 
 
 def load_mnist(
@@ -82,14 +90,32 @@ def read_new(config: DataConfig, event_shape: tuple[int, ...]) -> Source:
     except LeftOverArraysError as error:
         fix = f"save a copy without {', '.join(error.names)}, with the arrays of the run's data"
         raise DataError(error.what, why=error.why, fix=fix) from error
+    except BrokenPictureError as error:
+        fix = "save it again, or take it out"
+        raise DataError(error.what, why=error.why, fix=fix) from error
+    except UnequalSizesError as error:
+        known = _are_pictures(event_shape)
+        fix = _packed(config.path, event_shape) if known else "give data of the run's shape"
+        raise DataError(error.what, why=error.why, fix=fix) from error
+
+
+def _packed(path: Path, event_shape: tuple[int, ...]) -> str:
+    """Return how to bring pictures to the shape of an event."""
+    channels, height, width = event_shape
+    options = ["--size", f"{width}x{height}", "--colour", _COLOURS[channels]]
+    line = command("pack", path, f"{path.stem}.npy", *options)
+    return f"bring them to the size of the run's data: {line}, and give that file"
 
 
 def _in_channels(config: DataConfig, event_shape: tuple[int, ...]) -> DataConfig:
     """Return options that give pictures the channels of an event (C, H, W), if they are open."""
-    colours: dict[int, Colour] = {1: "grey", 3: "rgb"}
-    if config.colour != "auto" or len(event_shape) != 3 or event_shape[0] not in colours:
+    if config.colour != "auto" or not _are_pictures(event_shape):
         return config
-    return replace(config, colour=colours[event_shape[0]])
+    return replace(config, colour=_COLOURS[event_shape[0]])
+
+
+def _are_pictures(event_shape: tuple[int, ...]) -> bool:
+    return len(event_shape) == 3 and event_shape[0] in _COLOURS
 
 
 def load_new(
@@ -114,7 +140,7 @@ def load_new(
     ways = {"binarisation": identity.binarisation, "split": identity.split}
     config = replace(config, source=source, **ways)
     found = read_new(config, event_shape)
-    _require_shape(found, event_shape)
+    _require_shape(config.path, found, event_shape)
     _require_columns(found, identity)
     if found.sha256 == identity.sha256:
         data = Dataset.of(with_groups(found, config.group_by), config)
@@ -147,13 +173,16 @@ def _whole(source: Source, config: DataConfig, of_run: Identity) -> Dataset:
     return Dataset(identity, train=whole, validation=None, test=whole, reading=reading)
 
 
-def _require_shape(source: Source, event_shape: tuple[int, ...]) -> None:
+def _require_shape(path: Path, source: Source, event_shape: tuple[int, ...]) -> None:
     found = source.train.images.shape[1:]
     if found != event_shape:
+        are_pictures = source.train.files is not None and _are_pictures(event_shape)
         raise DataError(
             f"{source.name} does not fit the run",
             why=f"found rows of shape {found}; the run was trained on {event_shape}",
-            fix="give data with the shape of the run's data",
+            fix=_packed(path, event_shape)
+            if are_pictures
+            else "give data with the shape of the run's data",
         )
 
 

@@ -42,6 +42,6 @@ def prepare(config: TrainConfig) -> tuple[torch.device, torch.dtype]:
         keep_freed_memory()
     if device.type == "cuda":
         # Otherwise the gradients of convolutions are added up in any order, and a resumed run would
-        # not end at the same bits.
+        # not end at the same bits. Networks of one's own may have convolutions, too.
         torch.backends.cudnn.deterministic = True
     return device, resolve_precision(config.precision, device)

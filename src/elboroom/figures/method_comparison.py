@@ -9,15 +9,18 @@ from elboroom import figures
 from elboroom.config import MethodName
 from elboroom.figures.plots.style import latent_name
 from elboroom.infer.grid import GridPosterior, grid
+from elboroom.infer.hmc import hmc
 from elboroom.infer.methods import infer_each
+from elboroom.infer.posterior import Posterior
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
+from elboroom.randomness import fork
 
 _FITS: tuple[MethodName, ...] = ("encoder", "svi", "laplace")
-_DRAWN_BEYOND_PLANE: tuple[MethodName, ...] = ("hmc", *_FITS[::-1])
 _POINTS = 161  # along an axis
 _DEPTH = 12.0  # nats below the maximum that a panel shows
 _DRAWS = 2_000
+_MOVES = 250  # of each chain of HMC, which has no use for more in a figure
 _DIMENSIONS = 5
 
 
@@ -81,7 +84,10 @@ def compare_beyond_plane(
 
     The figure shows the latents with the smallest posterior standard deviation, at most five.
     """
-    posteriors = infer_each(_DRAWN_BEYOND_PLANE, model, x, mask, generator=generator)
+    noise = fork(generator)
+    chains: Posterior = hmc(model, x, mask, generator=noise.clone_state(), draws=_MOVES)
+    others = infer_each(_FITS[::-1], model, x, mask, generator=noise)
+    posteriors: dict[MethodName, Posterior] = {"hmc": chains, **others}
     draws = {name: p.sample(_DRAWS)[:, 0] for name, p in posteriors.items()}
     shown = draws["hmc"].std(0).argsort()[:_DIMENSIONS].sort().values
     labels = [latent_name(int(d)) for d in shown]

@@ -83,8 +83,13 @@ def unfinished(path: Path) -> list[Path]:
 
 
 def as_json(content: Any) -> str:
-    """Return content as strict JSON, with null for numbers that are not finite."""
-    return json.dumps(_finite(content), indent=2, allow_nan=False, ensure_ascii=False)
+    """Return content as strict JSON, with null for numbers that are not finite.
+
+    Letters of all scripts stay as they are; characters that cannot be printed, or that UTF-8 does
+    not have, as in names of files that are not UTF-8, are escaped.
+    """
+    text = json.dumps(_finite(content), indent=2, allow_nan=False, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def _finite(content: Any) -> Any:

@@ -123,7 +123,7 @@ def _global_random_state(model: VAE) -> AbstractContextManager[None]:
 
 
 def _warn_if_warmup_does_not_end(config: TrainConfig, objective: ObjectiveConfig) -> None:
-    if config.warmup > (epochs := config.resolved_epochs):
+    if config.resolved_warmup > (epochs := config.resolved_epochs):
         beta = objective.beta * kl_warmup(config, epochs)
         warnings.warn(
             f"training ends at β = {beta:.2g}, before the end of the warm-up, so its objective is "

@@ -18,8 +18,10 @@ from elboroom.training.limits.time_budget import epochs_within
 from elboroom.training.schedule import steps_per_epoch
 
 _STEPS = 3_000  # of "auto" epochs; small tables and pictures gain little from more
+_PIXELS = 2e8  # at most, in "auto" epochs of convolutions: 3,000 steps of 64 pictures of 32 × 32
 _EPOCHS = 30  # at least, of "auto" epochs
-_WITHOUT_END = 1_000_000  # epochs, of which the minutes leave fewer
+_CONV_EPOCHS = 200  # at most, in "auto" epochs of convolutions, which overfit fewer pictures before
+_WARMUP = 0.25  # of the epochs, for an "auto" warm-up
 
 
 def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None) -> Config:
@@ -33,9 +35,9 @@ def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None
         network: makes the networks, if the config names a factory.
 
     Returns:
-        The config with the name of its likelihood, and numbers as its batch size and epochs. Where
-        `minutes` were given they are None, and `epochs` is the number that fits, at most that of
-        `config`.
+        The config with the name of its likelihood, and numbers as its batch size, epochs and
+        warm-up. Where `minutes` were given they are None, and `epochs` is the number that fits, at
+        most that of `config`.
 
     Raises:
         UsageError: if an argument has another type, if training does not fit into the free memory,
@@ -72,16 +74,14 @@ def resolve_run(config: Config, data: Dataset, network: NetworkFactory | None = 
         config = replace(
             config, model=replace(config.model, likelihood=likelihood_for(data, config))
         )
-    if config.train.epochs == "auto" and config.minutes is not None:
-        config = replace(config, train=replace(config.train, epochs=_WITHOUT_END))
     model = new_model(config, data, network)
     if config.train.batch_size == "auto":
         config, reasons["batches"] = _fit_into_memory(config, model, data)
     reasons["memory"] = str(require_memory(model, data, config.train, config.objective))
-    if config.minutes is not None:
-        config, reasons["epochs"] = _fit_into_minutes(config, config.minutes, model, data)
     config, found = _with_epochs(config, data)
-    return Resolved(config, model, reasons | found)
+    if config.minutes is not None:
+        config, found["epochs"] = _fit_into_minutes(config, config.minutes, model, data)
+    return Resolved(_with_warmup(config), model, reasons | found)
 
 
 def likelihood_for(data: Dataset, config: Config) -> LikelihoodName:
@@ -100,9 +100,21 @@ def _with_epochs(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]
     if config.train.epochs != "auto":
         return config, {}
     per_epoch = steps_per_epoch(config.train, data.train)
-    epochs = max(_EPOCHS, math.ceil(_STEPS / per_epoch))
+    steps = _STEPS
+    if config.model.network == "conv":  # the time of a step follows from its pixels
+        pixels = config.train.resolved_batch_size * math.prod(data.event_shape[1:])
+        steps = min(steps, _PIXELS / pixels, _CONV_EPOCHS * per_epoch)
+    epochs = max(_EPOCHS, math.ceil(steps / per_epoch))
     reason = f"{epochs:,}, which are {epochs * per_epoch:,} steps"
     return replace(config, train=replace(config.train, epochs=epochs)), {"epochs": reason}
+
+
+def _with_warmup(config: Config) -> Config:
+    """Replace an "auto" warm-up by a number of epochs."""
+    if config.train.warmup != "auto":
+        return config
+    warmup = _WARMUP * config.train.resolved_epochs
+    return replace(config, train=replace(config.train, warmup=warmup))
 
 
 def _fit_into_memory(config: Config, model: VAE, data: Dataset) -> tuple[Config, str]:
@@ -113,7 +125,8 @@ def _fit_into_memory(config: Config, model: VAE, data: Dataset) -> tuple[Config,
 def _fit_into_minutes(
     config: Config, minutes: float, model: VAE, data: Dataset
 ) -> tuple[Config, str]:
+    timed = _with_warmup(config).train
     with memory_errors(config.train, data.nouns):
-        epochs = epochs_within(minutes, model, data, config.train, objective=config.objective)
+        epochs = epochs_within(minutes, model, data, timed, objective=config.objective)
     reason = f"{epochs:,}, as many as fit into {minutes:g} minutes, or all of --epochs"
     return replace(config, train=replace(config.train, epochs=epochs), minutes=None), reason

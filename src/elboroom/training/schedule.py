@@ -74,4 +74,5 @@ def _rise(config: TrainConfig) -> float:
 
 def kl_warmup(config: TrainConfig, progress: float) -> float:
     """Return the share of β after `progress` epochs: it rises linearly from 0 to 1."""
-    return min(1.0, progress / config.warmup) if config.warmup else 1.0
+    warmup = config.resolved_warmup
+    return min(1.0, progress / warmup) if warmup else 1.0

@@ -9,9 +9,9 @@ def summary(config: TrainConfig) -> list[str]:
     """Describe the recipe of a training in a line; return none for Adam alone."""
     parts = [] if config.optimiser == "adam" else [_optimiser(config)]
     if config.learning_rate_warmup:
-        epochs = f"{config.learning_rate_warmup:g} epoch"
-        plural = "s" * (config.learning_rate_warmup != 1)
-        parts.append(f"learning rate rises over {epochs}{plural}")
+        parts.append(f"learning rate rises over {_epochs(config.learning_rate_warmup)}")
+    if config.resolved_warmup:
+        parts.append(f"the weight of the KL rises over {_epochs(config.resolved_warmup)}")
     if config.clip is not None:
         parts.append(f"gradients clipped to norm {config.clip:g}")
     if config.skip is not None:
@@ -26,6 +26,10 @@ def summary(config: TrainConfig) -> list[str]:
 def _optimiser(config: TrainConfig) -> str:
     decay = f" with weight decay {config.weight_decay:g}" if config.weight_decay else ""
     return f"by {config.optimiser}{decay}"
+
+
+def _epochs(number: float) -> str:
+    return f"{number:g} epoch" + "s" * (number != 1)
 
 
 def _augmentation(config: TrainConfig) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zipfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -342,9 +343,20 @@ def test_a_broken_picture_is_named_or_left_out(tmp_path: Path):
     assert source.train.labels is not None
     assert (source.train.labels.tolist(), source.train.files) == ([0, 1], ("a/1.png", "b/4.png"))
     assert source.notes[0].startswith("2 pictures left out, which cannot be read: a/2.png (")
-    for name in ("a/1.png", "b/4.png"):
-        (path / name).unlink()
+    (path / "b/4.png").unlink()
+    assert read_folder(path, broken="skip").notes[1] == "no picture is left of the classes b"
+    (path / "a/1.png").unlink()
     assert refusal(path, broken="skip")[0] == f"no picture of the train part of {path} can be read"
+
+
+def test_a_zip_of_another_method_is_refused_with_the_way_to_unpack_it(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.write(save(tmp_path, "1.png") / "1.png", "1.png")
+    why, fix = (
+        "1.png is compressed by a method other than deflate",
+        "unpack it, and give the folder",
+    )
+    assert refusal(tmp_path / "x.zip")[1:] == [why, fix]
 
 
 @pytest.mark.parametrize("form", ["zip", "tar", "gztar"])
@@ -484,7 +496,7 @@ def test_transparency_is_blended_over_white_and_told(tmp_path: Path):
     alpha = rgba[..., 3:] / 255
     blended = np.moveaxis(alpha * rgba[..., :3] + (1 - alpha) * 255, -1, 0)
     assert np.abs(source.train.images[1] - blended).max() <= 0.51
-    assert source.notes == ("1 picture blended over white where not opaque: b.png",)
+    assert source.notes[0] == "1 picture blended over white where not opaque: b.png"
 
 
 def test_too_many_pixels_are_refused(tmp_path: Path):
@@ -498,6 +510,17 @@ def test_too_many_pixels_are_refused(tmp_path: Path):
         f"pack them into an array, which can stay on disk: elboroom pack {tmp_path} "
         f"{tmp_path.stem}.npy, or allow more --memory",
     ]
+
+
+def test_a_size_that_does_not_fit_is_refused_before_a_picture_is_read(tmp_path: Path):
+    (tmp_path / "x.png").write_bytes(b"broken")
+    why = refusal(tmp_path, size="9000", crop="pad", background="red", memory=0.1)
+    assert why[0] == f"{tmp_path} does not fit into --memory 0.1"
+    assert why[2].endswith(
+        f"{tmp_path.stem}.npy --size 9000 --crop pad --background red, or allow more --memory"
+    )
+    with pytest.raises(UsageError, match="--size 9460 cannot be used"):
+        read_folder(tmp_path, size="9460", memory=1e9)
 
 
 PARTS = "; expected `train`, `val`, `test`"
@@ -645,7 +668,7 @@ def test_the_command_line_trains_on_a_folder_as_on_its_array(
     save(tmp_path / "my", *(f"{n:02}.png" for n in range(60)))
     np.save(tmp_path / "my.npy", GREY)
     options = ["--hidden", 4, "--batch-size", 20, "--epochs", 2, "--threads", 1, "--quiet"]
-    options += ["--checkpoint-epochs", 1, "--binarisation", "threshold"]
+    options += ["--preset", "own", "--checkpoint-epochs", 1, "--binarisation", "threshold"]
     for name in ("my", "my.npy"):
         outcome = elboroom("train", "--data", name, *options, "--out", tmp_path / f"run {name}")
         assert outcome == (0, "", "")

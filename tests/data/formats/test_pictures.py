@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from elboroom import DataConfig
 from elboroom.data.formats.parallel import in_order
-from elboroom.data.formats.picture_rows import Changes, PictureRow
+from elboroom.data.formats.picture_rows import Changes, PictureRow, changes
 from elboroom.data.formats.pictures import (
     Prepared,
     Recipe,
@@ -183,8 +183,19 @@ def test_exif_turns_a_picture_upright(kind: str, turn: int, size: str | None):
 @pytest.mark.parametrize("bad", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff"])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_a_picture_with_damaged_exif_is_taken_as_upright(bad: bytes, kind: str):
-    found = applied(saved(PHOTO, kind, exif=bad))
-    np.testing.assert_array_equal(found.values, applied(saved(PHOTO, kind)).values)
+    found, whole = applied(saved(PHOTO, kind, exif=bad)), applied(saved(PHOTO, kind))
+    np.testing.assert_array_equal(found.values, whole.values)
+    assert (found.damaged_exif, whole.damaged_exif) == (True, False)
+    assert list(changes(found, "white")) == ["with damaged EXIF, taken as upright"]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "damaged"), [(0, False), (1, False), (6, False), (99, True)]
+)
+def test_an_orientation_that_there_is_not_is_damage(orientation: int, damaged: bool):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert applied(saved(PHOTO, "JPEG", exif=exif)).damaged_exif == damaged
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,8 @@ def test_what_would_not_be_used_is_named(tmp_path: Path):
     assert twice.fix == "name those to leave out: --unused target"
     assert "2 columns for the images" in refusal(tmp_path, table_of(a=[[1]], b=[[1]])).what
     assert "lists differ in length" in refusal(tmp_path, table_of(a=[[1.0], [1.0, 2.0]])).why
+    none = pa.table({"image": pa.array([], pa.binary())})
+    assert refusal(tmp_path, none).why == "it has none"
     assert "it has no rows" in refusal(tmp_path, pa.table({"a": pa.array([], pa.float32())})).why
     assert "--size 4 cannot be used" in refusal(tmp_path, table_of(a=[1.0, 2.0]), size="4").what
     strange = noted(table_of(a=[1, 2], b=[0, 5]), b={"_type": "ClassLabel", "names": CLASSES})

@@ -19,6 +19,7 @@ from elboroom.model.likelihoods import (
     VectorMixture,
     observation_model,
 )
+from elboroom.model.likelihoods.levels import mean_level
 from tests.support.oracles import assert_mean, assert_rejected
 
 K = 10
@@ -332,3 +333,15 @@ def test_the_model_of_a_config_follows_the_event():
     assert observation_model(config, (7,)).density is VectorMixture
     with pytest.raises(UsageError, match="neither pictures"):
         observation_model(config, (2, 3))
+
+
+def test_the_mean_of_a_rounded_logistic_is_the_sum_of_its_tails():
+    location = torch.linspace(-0.3, 1.3, 401, dtype=torch.float64)[:, None]
+    # from the least scale, over the limit between two ways to compute it, to very wide ones
+    steps = torch.tensor([0.125, 0.4, 0.99, 1.0, 1.01, 2.0, 30.0, 500.0], dtype=torch.float64)
+    k = torch.arange(1, 256, dtype=torch.float64).view(-1, 1, 1)
+    expected = torch.sigmoid((location - (k - 0.5) / 255) / (steps / 255)).sum(0) / 255
+    found = mean_level(location, steps / 255)
+    torch.testing.assert_close(found, expected, atol=1e-8, rtol=0)
+    single = mean_level(location.float(), steps.float() / 255)
+    torch.testing.assert_close(single.double(), expected, atol=3e-6, rtol=0)

@@ -49,7 +49,7 @@ def test_memory_that_runs_out_is_an_error_of_the_batch_size(exhaust, why: str):
 
 
 def test_one_image_that_is_too_large_suggests_a_smaller_model():
-    said = "a new run with a smaller --hidden, or resume this one"
+    said = r"a smaller --hidden \(--channels with --network conv\), or resume this one"
     with pytest.raises(TrainingError, match=said), memory_errors(TrainConfig(batch_size=1), "rows"):
         on_a_card()
 

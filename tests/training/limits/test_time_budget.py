@@ -102,5 +102,6 @@ def test_less_than_an_epoch_is_refused():
     assert str(error.value) == (
         "--minutes 0.5 is less than one epoch takes\n"
         "  why: an epoch of 500 rows takes 50 s here\n"
-        "  fix: allow more minutes, or use a smaller --hidden or a larger --batch-size"
+        "  fix: allow more minutes, or use a smaller --hidden (--channels with "
+        "--network conv), or a larger --batch-size"
     )

@@ -55,7 +55,7 @@ def test_collapse_is_reported_once_after_two_thousand_steps():
             20,
             "posterior collapse: the KL of epoch 20 is 0.012 nats per image, so z carries almost "
             "no information about x. Give the KL a --warmup of some epochs, each latent some "
-            "--free-bits, or the decoder fewer --hidden units.",
+            "--free-bits, or take a smaller --hidden (--channels with --network conv).",
         )
     ]
 
@@ -92,7 +92,7 @@ def test_overfitting_is_reported_once():
             10,
             "overfitting: from epoch 4 to 10 the validation ELBO fell from -98.00 to -101.00 nats "
             "per image, while the training ELBO rose from -86.00 to -80.00. Use --patience 3, "
-            "--epochs 4, fewer --hidden units or more images.",
+            "--epochs 4, a smaller --hidden (--channels with --network conv), or more images.",
         )
     ]
 

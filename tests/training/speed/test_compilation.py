@@ -188,6 +188,15 @@ def test_what_compiling_saves(digits: Dataset, device: str, per_pixel: float, pe
     assert found == pytest.approx(3_000 * (per_pixel * 50 * 64 * 10_000 + per_step))
 
 
+def test_convolutions_do_not_gain_on_a_processor(digits: Dataset):
+    options = digits.train, replace(CONFIG, epochs=10**6), MANY, CPU
+    assert (
+        seconds_saved(new_model(digits, **CONV), *options)
+        < 0
+        < seconds_saved(new_model(digits), *options)
+    )
+
+
 @pytest.mark.parametrize(
     ("epochs", "objective", "compiled"),
     [(3_600, MANY, True), (3_400, MANY, False), (10**6, ELBO, False)],

@@ -107,7 +107,7 @@ def test_the_command_explains_and_trains_nothing(
     outcome = elboroom("train", *small, "--explain", "--out", tmp_path / "run")
     assert (outcome.code, outcome.err) == (0, "")
     lines = dict(line.split(": ", 1) for line in outcome.out.splitlines())
-    read = ["read", "values", "labels", "split", "likelihood", "arrays"]
+    read = ["read", "values", "labels", "split", "likelihood", "arrays", "preset"]
     machine = ["memory", "device", "matrix products", "threads", "networks", "steps", "data"]
     assert list(lines) == [*read, *machine]
     assert lines["threads"] == "1, as requested"

@@ -21,6 +21,14 @@ class NoPicturesError(UsageError):
     """Options that prepare pictures, for data that are none."""
 
 
+class BrokenPictureError(DataError):
+    """A picture that cannot be read, which an option of `elboroom train` leaves out."""
+
+
+class UnequalSizesError(DataError):
+    """Pictures of several sizes, which an option of `elboroom train` brings to one."""
+
+
 def require_no_recipe(source: str, config: DataConfig) -> None:
     """Check that no option asks for a change of pictures, for data that are none.
 

@@ -1,5 +1,6 @@
 """Pictures of a folder or an archive as arrays of one size."""
 
+import math
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from elboroom.data.formats.names import AbsentArraysError
 from elboroom.data.formats.picture_set import open_pictures
 from elboroom.data.formats.values import require_scale_of_pictures
 from elboroom.data.source import Source, SourcePart
-from elboroom.errors import DataError
+from elboroom.errors import DataError, command
 
 
 def read_folder(path: Path, config: DataConfig) -> Source:
@@ -73,17 +74,22 @@ def read_pictures(pictures: Pictures, config: DataConfig) -> Source:
 class _Stack:
     """Pictures of one size, one after another.
 
-    Grey ones get three channels as soon as one has colours. The memory is asked for at once, and
-    taken as it is filled.
+    Grey ones get three channels as soon as one has colours. The memory is asked for at once, before
+    a picture is read if its size is known, and taken as it is filled.
 
     Args:
         pictures: the pictures, for their number and for errors.
-        config: its `memory`.
+        config: its `memory`, and the size that pictures are brought to.
+
+    Raises:
+        DataError: if so many pictures of that size do not fit into memory.
     """
 
     def __init__(self, pictures: Pictures, config: DataConfig) -> None:
-        self._pictures, self._memory = pictures, config.memory
+        self._pictures, self._config = pictures, config
         self._images, self._filled = np.empty((0, 0, 0, 0), np.uint8), 0
+        if config.picture_size is not None:
+            self._require_fit((1, *config.picture_size))
 
     def add(self, values: np.ndarray) -> None:
         """Add a picture (C, H, W) of the same height and width.
@@ -105,14 +111,19 @@ class _Stack:
         return dict(zip(counts, np.split(self._images[: self._filled], ends[:-1]), strict=True))
 
     def _allocated(self, event_shape: tuple[int, ...]) -> np.ndarray:
-        path, shape = self._pictures.path, (len(self._pictures), *event_shape)
-        size = int(np.prod(shape, dtype=np.int64))
-        require_fit(path, size, self._memory, what="its pictures", fix=_pack(path))
-        return np.empty(shape, np.uint8)
+        self._require_fit(event_shape)
+        return np.empty((len(self._pictures), *event_shape), np.uint8)
+
+    def _require_fit(self, event_shape: tuple[int, ...]) -> None:
+        path, size = self._pictures.path, len(self._pictures) * math.prod(event_shape)
+        fix = _pack(path, self._config)
+        require_fit(path, size, self._config.memory, what="its pictures", fix=fix)
 
 
-def _pack(path: Path) -> str:
-    return f"pack them into an array, which can stay on disk: elboroom pack {path} {path.stem}.npy"
+def _pack(path: Path, config: DataConfig) -> str:
+    options = [word for option in config.picture_options for word in option.split(" ", 1)]
+    line = command("pack", path, f"{path.stem}.npy", *options)
+    return f"pack them into an array, which can stay on disk: {line}"
 
 
 def _run_error(path: Path) -> DataError:

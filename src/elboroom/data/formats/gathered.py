@@ -1,7 +1,7 @@
 """All pictures of a set, gathered as rows of one size; a caller keeps them where it likes."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,12 +9,14 @@ from typing import Protocol
 import numpy as np
 
 from elboroom.config import DataConfig
+from elboroom.data.formats.errors import UnequalSizesError
 from elboroom.data.formats.picture_layout import Layout, Listing
 from elboroom.data.formats.picture_rows import Changes, PictureRow
 from elboroom.data.formats.pictures import Prepared, Recipe
 from elboroom.errors import DataError
 
 _MOST_SIZES = 3  # in an error
+_MOST_SHOWN = 9  # classes in a note
 
 
 class Pictures(Protocol):
@@ -98,8 +100,16 @@ def gather(pictures: Pictures, config: DataConfig, add: Callable[[np.ndarray], N
             raise _none_left(pictures.path, part, changes)
         files = tuple(listing.files[place] for place in places)
         parts[part] = GatheredPart(files, _labels(listing, places, layout.classes))
-    notes = (*changes.notes(), *pictures.notes())
+    notes = (*changes.notes(), *sized.notes(), *_empty_classes(parts, layout), *pictures.notes())
     return Gathered(parts, layout.classes, sized.event_shape, changes.highest, notes)
+
+
+def _empty_classes(parts: Mapping[str, GatheredPart], layout: Layout) -> list[str]:
+    """Tell of classes whose pictures were all left out."""
+    found = [part.labels for part in parts.values() if part.labels is not None]
+    used = set(np.concatenate(found).tolist()) if found else set[int]()
+    empty = [name for n, name in enumerate(layout.classes or ()) if n not in used]
+    return [f"no picture is left of the classes {', '.join(empty[:_MOST_SHOWN])}"] if empty else []
 
 
 class _OneSize:
@@ -112,6 +122,7 @@ class _OneSize:
     def __init__(self, pictures: Pictures, add: Callable[[np.ndarray], None]) -> None:
         self._pictures, self._add = pictures, add
         self.event_shape: tuple[int, ...] = ()
+        self._grey = 0
 
     def add(self, rows: Iterable[Prepared | None]) -> list[int]:
         """Add pictures, and return the places of those that were not left out."""
@@ -123,9 +134,16 @@ class _OneSize:
             if self.event_shape[1:] not in ((), shape[1:]):
                 raise _sizes_error(self._pictures)
             self.event_shape = max(self.event_shape, shape)
+            self._grey += shape[0] == 1
             self._add(prepared.values)
             places.append(place)
         return places
+
+    def notes(self) -> list[str]:
+        """Tell of grey pictures that take three channels because others have colours."""
+        if not self._grey or self.event_shape[0] == 1:
+            return []
+        return [f"{self._grey:,} are grey beside colours, with three channels made alike"]
 
 
 def _labels(
@@ -140,12 +158,12 @@ def _labels(
 def _none_left(path: Path, part: str, changes: Changes) -> DataError:
     return DataError(
         f"no picture of the {part} part of {path} can be read",
-        why="; ".join(changes.notes()),
+        why="; ".join(changes.notes()) or "it has none",
         fix="give pictures that other programs can open",
     )
 
 
-def _sizes_error(pictures: Pictures) -> DataError:
+def _sizes_error(pictures: Pictures) -> UnequalSizesError:
     """Return the error for pictures of several sizes, with how many have each."""
     sizes, first = pictures.sizes()
     common = sizes.most_common(_MOST_SIZES)
@@ -154,7 +172,7 @@ def _sizes_error(pictures: Pictures) -> DataError:
         for (width, height), n in common
     ]
     more = f"; and {len(sizes) - len(common):,} other sizes" if len(sizes) > len(common) else ""
-    return DataError(
+    return UnequalSizesError(
         f"the pictures in {pictures.path} have different sizes",
         why=f"found {'; '.join(found)}{more}",
         fix="bring them to one size: --size 64 of `elboroom train` or `elboroom pack`, or --size "

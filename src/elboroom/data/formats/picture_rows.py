@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from elboroom.data.formats.errors import BrokenPictureError
 from elboroom.data.formats.pictures import SUFFIXES, Prepared, Recipe, kind_of, open_picture
-from elboroom.errors import DataError
 
 if TYPE_CHECKING:
     from elboroom.config.kinds import Broken
@@ -77,7 +77,7 @@ class Changes:
         """Yield each picture that was read, and None for each that is left out; count changes.
 
         Raises:
-            DataError: if a picture cannot be read and `broken` is stop.
+            BrokenPictureError: if a picture cannot be read and `broken` is stop.
         """
         for row in rows:
             if row.prepared is None and broken == "stop":
@@ -123,10 +123,12 @@ def changes(prepared: Prepared, background: str) -> Iterator[str]:
         yield "with colours that are made grey, by 0.299 R + 0.587 G + 0.114 B"
     if prepared.more_frames:
         yield "with several frames or pages, of which the first is read"
+    if prepared.damaged_exif:
+        yield "with damaged EXIF, taken as upright"
 
 
-def _broken_error(name: str, why: str) -> DataError:
-    return DataError(
+def _broken_error(name: str, why: str) -> BrokenPictureError:
+    return BrokenPictureError(
         f"cannot read the picture {name}",
         why=why,
         fix="save it again, or take it out; --broken skip leaves such pictures out",

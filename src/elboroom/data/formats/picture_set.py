@@ -158,7 +158,8 @@ def open_pictures(path: Path, memory: float) -> Iterator[PictureSet]:
         except (DataError, MemoryError):
             raise
         except Exception as error:  # a damaged archive raises errors of many types
-            why, fix = str(error) or "it is damaged", "make it readable, or give another folder"
+            why, fix = str(error) or "it is damaged", "unpack it, and give the folder"
+            fix = "make it readable, or give another folder" if path.is_dir() else fix
             raise layout_error(path, LayoutError(why, fix)) from error
         yield pictures
 

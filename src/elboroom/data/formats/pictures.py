@@ -1,11 +1,12 @@
 """One picture of any kind: opened within limits, and made an array by a recipe."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import (
@@ -55,6 +56,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """The operation that shows a picture upright, by its orientation in EXIF."""
+_MOST_ORIENTATION = 8  # 0 is none, which some cameras write
+_BYTE_ORDERS: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
 _TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
 
 
@@ -137,6 +140,7 @@ class Prepared:
         vanished: True if all pixels are alike only since they were blended.
         lost_colours: True if it has colours, which were made grey.
         more_frames: True if there are frames or pages after the first, which is read.
+        damaged_exif: True if its EXIF cannot be read, so that it is taken as upright.
     """
 
     values: np.ndarray
@@ -145,6 +149,7 @@ class Prepared:
     vanished: bool = False
     lost_colours: bool = False
     more_frames: bool = False
+    damaged_exif: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,8 +180,14 @@ class Recipe:
         """Return the recipe of the options of data.
 
         Raises:
-            UsageError: if there is no such colour for the background.
+            UsageError: if there is no such colour for the background, or if the size has more
+                pixels than a picture that is decoded.
         """
+        from elboroom.config.checks import require  # loads all options, which reading needs not
+
+        pixels = math.prod(config.picture_size or ())
+        few = f"of {_MOST_PIXELS:,} pixels at most, as pictures are when they are decoded"
+        require(pixels <= _MOST_PIXELS, "size", config.size, few)
         return cls(config.picture_size, config.crop, config.colour, colour_of(config.background))
 
     def with_channels(self, channels: int) -> "Recipe":
@@ -197,7 +208,7 @@ class Recipe:
         if not isinstance(picture, JpegImagePlugin.JpegImageFile):
             _require_few_pixels(picture)
             picture.load()
-        turn = _orientation(picture)
+        turn, damaged_exif = _orientation(picture), _has_damaged_exif(picture)
         size = None if self.size is None else _turned(self.size, turn)
         extent = _shrink(picture, size)
         flat = flatten(picture, self.background)
@@ -207,7 +218,8 @@ class Recipe:
         values = _as_event(fitted if turn not in _TURNS else fitted.transpose(_TURNS[turn]))
         if self.colour == "auto" and _is_grey(values):
             values = values[:1]
-        return Prepared(values, flat.highest, flat.blended, flat.vanished, lost, more_frames)
+        changes = flat.highest, flat.blended, flat.vanished, lost, more_frames, damaged_exif
+        return Prepared(values, *changes)
 
     def _in_colour(self, picture: Image.Image) -> Image.Image:
         """Return a picture in grey or in RGB as its channels and its surroundings ask for."""
@@ -300,6 +312,29 @@ def _orientation(picture: Image.Image) -> int:
         return picture.getexif().get(_ORIENTATION, 1)
     except Exception:  # noqa: BLE001  # damaged EXIF raises an error of any type
         return 1
+
+
+def _has_damaged_exif(picture: Image.Image) -> bool:
+    """Return True if EXIF is there and its orientation cannot be read.
+
+    Of JPEG Pillow reads damaged EXIF as none, so that its header is looked at here.
+    """
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return False
+    try:
+        orientation = picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001  # damaged EXIF raises an error of any type
+        return True
+    block = bytes(picture.info.get("exif", b"")).removeprefix(b"Exif\0\0")
+    return orientation not in range(_MOST_ORIENTATION + 1) or not _begins_as_exif(block)
+
+
+def _begins_as_exif(block: bytes) -> bool:
+    """Return True if a block of EXIF has a header and a first entry within it, or is empty."""
+    order = _BYTE_ORDERS.get(block[:4])
+    if order is None:
+        return not block
+    return int.from_bytes(block[4:8], order) + 2 <= len(block)
 
 
 def _unpacked(picture: Image.Image) -> int:

@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from elboroom.config import DataConfig
 from elboroom.data.formats.arrays import source_of
+from elboroom.data.formats.class_labels import class_names, known
 from elboroom.data.formats.errors import cannot_read, no_pictures, require_fit, require_no_recipe
 from elboroom.data.formats.names import Role, role_of
 from elboroom.data.formats.shards import shards_of
 from elboroom.data.formats.table_columns import Columns, joined
-from elboroom.data.formats.table_values import arrays, class_names, groups, known, labels, numbers
+from elboroom.data.formats.table_values import arrays, groups, labels, numbers
 from elboroom.data.formats.tables import Table, readable, require_same_columns
 from elboroom.data.source import Source
 from elboroom.untrusted import require_dense
@@ -49,17 +50,19 @@ def read_table(path: Path, config: DataConfig) -> Source:
 
 @contextmanager
 def open_table(path: Path, config: DataConfig) -> "Iterator[Pictures]":
-    """Open the pictures of a table, as `read_table` reads them.
+    """Open the pictures of a table, as `read_table` reads them, with warnings silenced.
 
     Raises:
         DataError: if it holds no pictures, or as `read_table` does.
     """
+    from elboroom.data.formats.pictures import without_warnings
     from elboroom.data.formats.table_pictures import TablePictures
 
     parts, columns = _opened(path, config)
     if columns.pictures is None:
         raise no_pictures(path)
-    yield TablePictures(path, parts, columns)
+    with without_warnings():
+        yield TablePictures(path, parts, columns)
 
 
 def has_pictures(path: Path, config: DataConfig) -> bool:
@@ -86,10 +89,12 @@ def _read_pictures(
 ) -> Source:
     # these need Pillow, which tables of values do not
     from elboroom.data.formats.folder import read_pictures
+    from elboroom.data.formats.pictures import without_warnings
     from elboroom.data.formats.table_pictures import TablePictures
 
     pictures = TablePictures(path, parts, columns)
-    return pictures.with_groups(read_pictures(pictures, config))
+    with without_warnings():
+        return pictures.with_groups(read_pictures(pictures, config))
 
 
 def _read_values(

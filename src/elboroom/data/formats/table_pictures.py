@@ -9,12 +9,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pyarrow as pa
 
+from elboroom.data.formats.class_labels import class_names, known
 from elboroom.data.formats.parallel import in_order
 from elboroom.data.formats.picture_layout import Layout, Listing
 from elboroom.data.formats.picture_rows import PictureRow
 from elboroom.data.formats.pictures import Recipe, open_picture, upright_size, without_warnings
 from elboroom.data.formats.table_columns import Columns
-from elboroom.data.formats.table_values import class_names, groups, known, labels
+from elboroom.data.formats.table_values import groups, labels
 from elboroom.data.formats.tables import Table, readable
 from elboroom.data.groups import group_numbers
 from elboroom.data.labels import NotClassesError, RawLabels, read_labels_of_parts
@@ -61,9 +62,11 @@ class TablePictures:
         return sum(len(part.files) for part in self.layout.parts.values())
 
     def read(self, part: str, recipe: Recipe) -> Iterator[PictureRow]:
-        """Read the pictures of a part in their order, on all processors."""
-        with without_warnings():
-            yield from in_order(partial(_read, recipe), self._rows(part))
+        """Read the pictures of a part in their order, on all processors.
+
+        Read them within `without_warnings`.
+        """
+        return in_order(partial(_read, recipe), self._rows(part))
 
     def sizes(self) -> tuple[Counter[tuple[int, int]], dict[tuple[int, int], str]]:
         """Count the sizes of all pictures by their headers, with the first name of each."""
@@ -189,7 +192,10 @@ def _read(recipe: Recipe, row: _Row) -> PictureRow:
 
 def _content(row: _Row) -> bytes:
     if row.content is None:
-        raise ValueError("the table has no bytes of it, at most its path, which is not followed")
+        raise ValueError(
+            "the table has no bytes of it, at most its path, which is not followed; give the "
+            "folder of the pictures, or write the table with their bytes, as save_to_disk does"
+        )
     return row.content
 
 

@@ -1,14 +1,14 @@
 """The values of a column of a table as arrays of numpy."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 
+from elboroom.data.formats.class_labels import positions
 from elboroom.data.formats.table_columns import is_text
 from elboroom.data.formats.tables import Table, readable
-from elboroom.data.labels import UNLABELLED
 
 _ROWS_AT_ONCE = 1 << 16
 _LONGEST_NAME = 1_000  # characters of a class
@@ -57,21 +57,7 @@ def labels(values: pa.Array, classes: Sequence[str] | None) -> np.ndarray:
     if is_text(values.type):
         return _texts(values)
     found = numbers(values)
-    return found if classes is None else _positions(found, len(classes))
-
-
-def known(pieces: Sequence[np.ndarray], classes: Sequence[str] | None) -> np.ndarray | None:
-    """Join the labels of a part; None if there are none, or no row has one."""
-    if not pieces:
-        return None
-    found = np.concatenate(pieces)
-    return None if classes is not None and (found == len(classes)).all() else found
-
-
-def class_names(classes: Sequence[str], found: Iterable[np.ndarray]) -> np.ndarray:
-    """Return the names of known classes, with one for rows without a label if there are any."""
-    has_unlabelled = any((labels == len(classes)).any() for labels in found)
-    return np.array([*classes, *([UNLABELLED] if has_unlabelled else [])])
+    return found if classes is None else positions(found, len(classes))
 
 
 def groups(table: Table, column: str) -> np.ndarray:
@@ -86,15 +72,6 @@ def groups(table: Table, column: str) -> np.ndarray:
             read.append(labels(batch.column(0), None))
     values = np.concatenate(read) if read else np.empty(0)
     return values.astype(str) if values.dtype == object else values
-
-
-def _positions(found: np.ndarray, classes: int) -> np.ndarray:
-    """Return labels of known classes, with the number of classes where there is none."""
-    has_none = (found == -1) | (found != found)
-    others = found[~has_none]
-    if ((others < 0) | (others >= classes)).any():
-        raise ValueError(f"it has labels {others.min()} to {others.max()} of {classes} classes")
-    return np.where(has_none, classes, found)
 
 
 def _is_leaf(values: pa.Array) -> bool:

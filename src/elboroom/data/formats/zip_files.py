@@ -119,6 +119,4 @@ def require_plain(member: zipfile.ZipInfo) -> None:
     if member.flag_bits & _ENCRYPTED:
         raise ValueError(f"{member.filename[:80]} is encrypted")
     if member.compress_type not in _METHODS:
-        raise ValueError(
-            f"{member.filename[:80]} is compressed by a method that numpy does not use"
-        )
+        raise ValueError(f"{member.filename[:80]} is compressed by a method other than deflate")

@@ -61,4 +61,6 @@ def _errors(originals: Array, means: Array) -> list[str]:
     counts = known.sum(axis=(1, 2, 3))
     sums = np.where(known, squares, 0.0).sum(axis=(1, 2, 3))
     pairs = zip(sums, counts, strict=True)
-    return [f"{math.sqrt(total / count):.2g}" if count else "–" for total, count in pairs]
+    return [
+        f"{math.sqrt(total / count):#.2g}".rstrip(".") if count else "–" for total, count in pairs
+    ]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elboroom.model.networks.layers import BatchNorm, Gated, Residual
+from elboroom.model.networks.layers import BatchNorm, Convolution, Gated, Residual
 from elboroom.model.networks.maps import Output, ToMap
 
 Pushed = tuple[Tensor, Tensor]
@@ -152,6 +152,7 @@ _LINEAR_MAPS = (
     ToMap,
 )
 _CONVOLUTIONS = (
+    Convolution,
     nn.Conv1d,
     nn.Conv2d,
     nn.Conv3d,

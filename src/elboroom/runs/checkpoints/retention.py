@@ -5,6 +5,7 @@ import shutil
 import warnings
 from pathlib import Path
 
+from elboroom.config import WIDTHS
 from elboroom.errors import DiskError
 from elboroom.runs.atomic import remove_folder
 from elboroom.runs.checkpoints import listing, manifest
@@ -34,8 +35,8 @@ def require_disk_space(folder: Path, weights: int, *, averages: bool = False) ->
             f"the checkpoints of this run do not fit on the disk of {folder}",
             why=f"found {free / 2**30:,.3f} GiB free; expected {needed / 2**30:,.3f} GiB, for up "
             f"to {_AT_ONCE} checkpoints with the moments of the optimiser",
-            fix="free some space, give --out on another disk, or take a smaller --hidden, "
-            "--latents or --components",
+            fix="free some space, give --out on another disk, or take a smaller "
+            f"{WIDTHS}, --latents or --components",
         )
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from elboroom.config import Config, ObjectiveConfig, TrainConfig
+from elboroom.config import WIDTHS, Config, ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset, Part, noun
 from elboroom.device import free_memory, readable, resolve_device
 from elboroom.errors import UsageError
@@ -81,7 +81,7 @@ class Memory:
             fix=f"take a smaller {_SMALLER[noun(self.event_shape)]}"
             if is_weights
             else "take a smaller --batch-size, or auto, which chooses one that fits; or a smaller "
-            "--hidden, or fewer samples by --k and --m",
+            f"{WIDTHS}, or fewer samples by --k and --m",
         )
 
 

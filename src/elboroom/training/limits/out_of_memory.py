@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from elboroom.config import TrainConfig
+from elboroom.config import WIDTHS, TrainConfig
 from elboroom.errors import TrainingError
 
 # Messages of CUDA, the processor's allocator and cuBLAS.
@@ -33,7 +33,7 @@ def memory_errors(config: TrainConfig, nouns: str) -> Iterator[None]:
         advice = (
             f"--batch-size {size // 2} or less, or auto, which chooses a size that fits"
             if size > 1
-            else "a smaller --hidden"
+            else f"a smaller {WIDTHS}"
         )
         raise TrainingError(
             f"memory ran out in training with batches of {size:,} {nouns}",

@@ -5,7 +5,7 @@ import warnings
 from copy import deepcopy
 from dataclasses import replace
 
-from elboroom.config import ObjectiveConfig, TrainConfig
+from elboroom.config import WIDTHS, ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset, require_dataset
 from elboroom.device import resolve_device
 from elboroom.errors import UsageError
@@ -49,7 +49,7 @@ def epochs_within(
         raise UsageError(
             f"--minutes {minutes:g} is less than one epoch takes",
             why=f"an epoch of {len(data.train):,} {data.nouns} takes {per_epoch:.3g} s here",
-            fix="allow more minutes, or use a smaller --hidden or a larger --batch-size",
+            fix=f"allow more minutes, or use a smaller {WIDTHS}, or a larger --batch-size",
         )
     return min(config.resolved_epochs, int(left / per_epoch))
 

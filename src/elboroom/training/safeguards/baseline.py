@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from elboroom.config import TrainConfig
+from elboroom.config import WIDTHS, TrainConfig
 from elboroom.data import Dataset, Part
 from elboroom.data.statistics import Statistics, statistics_of
 from elboroom.model.likelihoods import (
@@ -125,8 +125,8 @@ def _advice(history: list[EpochMetrics], config: TrainConfig) -> str:
     if elbos[-1] >= max(elbos):
         return "It still rose: train with more --epochs, or a higher --learning-rate."
     if config.keep_best:  # these are the best weights already
-        return "Give more rows, or use fewer --latents or --hidden units."
+        return f"Give more rows, or use fewer --latents or a smaller {WIDTHS}."
     return (
-        "It was higher before: use --best, --patience 3 or fewer --hidden units, or begin at the "
+        f"It was higher before: use --best, --patience 3 or a smaller {WIDTHS}, or begin at the "
         "marginals with --data-bias."
     )

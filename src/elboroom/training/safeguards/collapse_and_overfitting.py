@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 
-from elboroom.config import TrainConfig
+from elboroom.config import WIDTHS, TrainConfig
 from elboroom.training.safeguards.early_stopping import evaluations_after_warmup
 from elboroom.training.state import EpochMetrics
 
@@ -45,14 +45,15 @@ def _collapse(
     *ELBO surgery* (2016), section 2.
     """
     last = history[-1]
-    steps = last.step - config.warmup * (last.step / last.epoch)
+    warmup = config.resolved_warmup
+    steps = last.step - warmup * (last.step / last.epoch)
     if steps < _WAKING_STEPS or not last.kl < _LEAST_KL:
         return None
-    longer = f"longer than {config.warmup:g} epochs" if config.warmup else "of some epochs"
+    longer = f"longer than {warmup:g} epochs" if warmup else "of some epochs"
     return (
         f"posterior collapse: the KL of epoch {last.epoch} is {last.kl:.2g} nats per {noun}, so "
         "z carries almost no information about x. Give the KL a --warmup "
-        f"{longer}, each latent some --free-bits, or the decoder fewer --hidden units."
+        f"{longer}, each latent some --free-bits, or take a smaller {WIDTHS}."
     )
 
 
@@ -76,5 +77,5 @@ def _overfitting(
         f"overfitting: from epoch {first.epoch} to {newest.epoch} the {part} ELBO fell from "
         f"{before:.2f} to {now:.2f} nats per {noun}, while the training ELBO rose from "
         f"{first.elbo:.2f} to {newest.elbo:.2f}. Use --patience {_FALLS}, --epochs {first.epoch}, "
-        f"fewer --hidden units or more {noun}s."
+        f"a smaller {WIDTHS}, or more {noun}s."
     )

@@ -19,7 +19,7 @@ def evaluations_after_warmup(history: Sequence[EpochMetrics], config: TrainConfi
     return [
         (m, -math.inf if math.isnan(m.held_out_elbo) else m.held_out_elbo)
         for m in history
-        if m.held_out_elbo is not None and m.epoch >= config.warmup
+        if m.held_out_elbo is not None and m.epoch >= config.resolved_warmup
     ]
 
 

@@ -47,8 +47,8 @@ class Rollback:
         """Return whether all is finite; if not, restore the last good state at half the rate.
 
         Raises:
-            TrainingError: if no rollback can help, or all are used up, and the last good state is
-                restored; or if every step since the last check was skipped.
+            TrainingError: if no rollback can help, or all are used up, or if every step since the
+                last check was skipped. The last good state is restored.
         """
         if not self._is_finite():
             self._roll_back()
@@ -78,15 +78,17 @@ class Rollback:
 
     def _require_steps_taken(self) -> None:
         """Raise if all of a hundred steps, or of a shorter epoch, were skipped."""
-        skipping, good = self.step.skipping, self._last_good
-        steps = self.state.step - good.step
+        skipping, good, end = self.step.skipping, self._last_good, self.state.step
+        steps = end - good.step
         few = steps < min(STEPS_BETWEEN_CHECKS, self.schedule.steps_per_epoch)
         if skipping is None or few:
             return
         skipped = skipping.counts[0] - good.tensors["skipped"][0]
         if int(skipped) == steps:
+            self._restore()  # a run that is resumed does not count these steps
+            self.state.last_good = None
             raise TrainingError(
-                f"every step from {good.step:,} to {self.state.step - 1:,} was skipped",
+                f"every step from {good.step:,} to {end - 1:,} was skipped",
                 why=f"the norm of their gradients was above --skip {skipping.limit:g}, or not "
                 f"finite; that of the last was {skipping.norm.item():.4g}",
                 fix="train a new run with a larger --skip, or with a lower --learning-rate",
