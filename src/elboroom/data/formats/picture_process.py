@@ -4,12 +4,13 @@ It imports neither PyTorch nor the program that starts it, which need not expect
 The names of pictures go in as lines of JSON; out come a line for each picture, and its bytes.
 """
 
+import gc
 import json
 import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -25,13 +26,13 @@ from elboroom.data.formats.picture_rows import PictureRow
 from elboroom.data.formats.pictures import Prepared, Recipe, without_warnings
 from elboroom.errors import DataError
 
-_PROGRAM = f"""
+PROGRAM = f"""
 import json, sys
 sys.path[:], folder = json.loads(sys.stdin.buffer.readline())
 from {__name__} import serve
 serve(folder)
 """
-_READY = b"ready\n"
+_READY, _NO_MEMORY = b"ready\n", b"no memory\n"
 _PATIENCE = 30.0  # seconds until it must be ready
 _BUFFER = 1 << 18  # bytes, of some pictures
 _DEAF_TO = {"SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"}  # sent to both processes; one answers
@@ -51,7 +52,7 @@ class PictureProcess:
         self._folder = folder
         flags = ("-I", "-B", f"-Xutf8={sys.flags.utf8_mode}")
         self._process = Popen(
-            [sys.executable, *flags, "-c", _PROGRAM],
+            [sys.executable, *flags, "-c", PROGRAM],
             bufsize=_BUFFER,
             stdin=PIPE,
             stdout=PIPE,
@@ -110,10 +111,9 @@ class PictureProcess:
         line = self._out.readline()
         if not line.endswith(b"\n"):
             raise EOFError
-        head = json.loads(line)
-        if head is None:
-            raise MemoryError(f"not enough to decode {name}")
-        why, misnamed, shape, *changes = head
+        if line == _NO_MEMORY:
+            raise MemoryError(f"there is not enough to decode {name}")
+        why, misnamed, shape, *changes = json.loads(line)
         if shape is None:
             return PictureRow(name, None, why)
         size = math.prod(shape)
@@ -121,7 +121,7 @@ class PictureProcess:
         if len(content) < size:
             raise EOFError
         values = np.frombuffer(content, np.uint8).reshape(shape)
-        return PictureRow(name, Prepared(values, *changes), misnamed=misnamed)
+        return PictureRow(name, Prepared(values, **changes[0]), misnamed=misnamed)
 
     def _ended_error(self, name: str) -> DataError:
         code = self._process.wait()
@@ -139,18 +139,20 @@ def serve(folder: str) -> None:
     Args:
         folder: the folder that they are in.
     """
-    for name in _DEAF_TO & {number.name for number in signal.Signals}:
-        signal.signal(signal.Signals[name], signal.SIG_IGN)
+    for number in signal.Signals:
+        if number.name in _DEAF_TO:
+            signal.signal(number, signal.SIG_IGN)
+    gc.freeze()  # what is imported stays
     with os.fdopen(os.dup(1), "wb", _BUFFER) as out, without_warnings():
         os.dup2(2, 1)  # what a library prints must not come between
         out.write(_READY)
         out.flush()
-        for line in sys.stdin.buffer:
-            names, options = json.loads(line)
-            recipe = _recipe(**options)
-            for name in names:
-                _answer(out, name, partial(content_in, folder, name), recipe)
-            out.flush()
+        try:
+            for line in sys.stdin.buffer:
+                _answer(out, folder, *json.loads(line))
+                out.flush()
+        except MemoryError:
+            out.write(_NO_MEMORY)
 
 
 def _recipe(size: list[int] | None, background: list[int], **others: Any) -> Recipe:
@@ -160,18 +162,16 @@ def _recipe(size: list[int] | None, background: list[int], **others: Any) -> Rec
     return Recipe(size=width_and_height, background=(red, green, blue), **others)
 
 
-def _answer(out: BinaryIO, name: str, content: Callable[[], bytes], recipe: Recipe) -> None:
-    """Read a picture, and write what `PictureProcess` makes a row of."""
-    try:
-        row = PictureRow.read(name, content, recipe)
-    except MemoryError:
-        out.write(b"null\n")
-        return
-    if row.prepared is None:
-        out.write(json.dumps([row.why, row.misnamed, None]).encode() + b"\n")
-        return
-    done = row.prepared
-    changes = [done.highest, done.blended, done.vanished, done.lost_colours, done.more_frames]
-    head = [row.why, row.misnamed, done.values.shape, *changes]
-    out.write(json.dumps(head).encode() + b"\n")
-    out.write(done.values.data)
+def _answer(out: BinaryIO, folder: str, names: list[str], options: dict[str, Any]) -> None:
+    """Read pictures by the options of a recipe, and write what `PictureProcess` makes rows of."""
+    recipe = _recipe(**options)
+    for name in names:
+        row = PictureRow.read(name, partial(content_in, folder, name), recipe)
+        if row.prepared is None:
+            out.write(json.dumps([row.why, row.misnamed, None]).encode() + b"\n")
+            continue
+        changes = dict(vars(row.prepared))
+        values: np.ndarray = changes.pop("values")
+        head = [row.why, row.misnamed, values.shape, changes]
+        out.write(json.dumps(head).encode() + b"\n")
+        out.write(values.data)
