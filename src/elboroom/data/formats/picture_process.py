@@ -1,7 +1,7 @@
 """A process that reads the pictures of a folder for another.
 
 It imports neither PyTorch nor the program that starts it, which need not expect to be run twice.
-The names of pictures go in as lines of JSON; out come a line for each picture, and its bytes.
+The names of some pictures go in as a line of JSON; out come such a line, and their bytes.
 """
 
 import gc
@@ -10,7 +10,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -34,7 +34,7 @@ serve(folder)
 """
 _READY, _NO_MEMORY = b"ready\n", b"no memory\n"
 _PATIENCE = 30.0  # seconds until it must be ready
-_BUFFER = 1 << 18  # bytes, of some pictures
+_BUFFER, _PIPE = 1 << 18, 1 << 20  # bytes; a process need not wait for another in between
 _DEAF_TO = {"SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"}  # sent to both processes; one answers
 
 
@@ -54,6 +54,7 @@ class PictureProcess:
         self._process = Popen(
             [sys.executable, *flags, "-c", PROGRAM],
             bufsize=_BUFFER,
+            pipesize=_PIPE,
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
@@ -86,14 +87,18 @@ class PictureProcess:
             DataError: if the process ends before it is done.
             MemoryError: if its memory runs out.
         """
-        rows = list[PictureRow]()
         try:
             self._send([names, asdict(recipe)])
-            for name in names:
-                rows.append(self._row(name))
+            line = self._out.readline()
+            if line == _NO_MEMORY:
+                raise MemoryError(f"there is not enough to decode one of {_shown(names)}")
+            if not line.endswith(b"\n"):
+                raise EOFError
+            rows = json.loads(line)
+            content = self._content(sum(math.prod(row["shape"] or [0]) for row in rows))
         except (OSError, EOFError) as error:
-            raise self._ended_error(names[len(rows)]) from error
-        return rows
+            raise self._ended_error(names) from error
+        return list(_rows(names, rows, content))
 
     def end(self) -> None:
         """End it, whatever it does."""
@@ -107,30 +112,37 @@ class PictureProcess:
         self._into.write(json.dumps(message).encode() + b"\n")
         self._into.flush()
 
-    def _row(self, name: str) -> PictureRow:
-        line = self._out.readline()
-        if not line.endswith(b"\n"):
-            raise EOFError
-        if line == _NO_MEMORY:
-            raise MemoryError(f"there is not enough to decode {name}")
-        why, misnamed, shape, *changes = json.loads(line)
-        if shape is None:
-            return PictureRow(name, None, why)
-        size = math.prod(shape)
+    def _content(self, size: int) -> bytes:
         content = self._out.read(size)
         if len(content) < size:
             raise EOFError
-        values = np.frombuffer(content, np.uint8).reshape(shape)
-        return PictureRow(name, Prepared(values, **changes[0]), misnamed=misnamed)
+        return content
 
-    def _ended_error(self, name: str) -> DataError:
+    def _ended_error(self, names: Sequence[str]) -> DataError:
         code = self._process.wait()
         how = f"with code {code}" if code >= 0 else f"by signal {-code}"
         return DataError(
             f"cannot read the pictures of {self._folder}",
-            why=f"a process that decodes them was ended {how}, at or after {name}",
-            fix="run it again with more memory free; if it ends there again, take that picture out",
+            why=f"a process that decodes them was ended {how}, at one of {_shown(names)}",
+            fix="run it again with more memory free; if it ends there again, take that one out",
         )
+
+
+def _shown(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
+
+
+def _rows(names: Sequence[str], rows: list[dict[str, Any]], content: bytes) -> Iterator[PictureRow]:
+    """Yield rows that `_answer` wrote."""
+    values, start = np.frombuffer(content, np.uint8), 0
+    for name, row in zip(names, rows, strict=True):
+        shape, changes = row.pop("shape"), row.pop("changes")
+        if shape is None:
+            yield PictureRow(name, None, **row)
+            continue
+        end = start + math.prod(shape)
+        yield PictureRow(name, Prepared(values[start:end].reshape(shape), **changes), **row)
+        start = end
 
 
 def serve(folder: str) -> None:
@@ -165,13 +177,16 @@ def _recipe(size: list[int] | None, background: list[int], **others: Any) -> Rec
 def _answer(out: BinaryIO, folder: str, names: list[str], options: dict[str, Any]) -> None:
     """Read pictures by the options of a recipe, and write what `PictureProcess` makes rows of."""
     recipe = _recipe(**options)
-    for name in names:
-        row = PictureRow.read(name, partial(content_in, folder, name), recipe)
-        if row.prepared is None:
-            out.write(json.dumps([row.why, row.misnamed, None]).encode() + b"\n")
-            continue
-        changes = dict(vars(row.prepared))
-        values: np.ndarray = changes.pop("values")
-        head = [row.why, row.misnamed, values.shape, changes]
-        out.write(json.dumps(head).encode() + b"\n")
-        out.write(values.data)
+    rows = [PictureRow.read(name, partial(content_in, folder, name), recipe) for name in names]
+    out.write(json.dumps([_head(row) for row in rows]).encode() + b"\n")
+    for row in rows:
+        if row.prepared is not None:
+            out.write(row.prepared.values.data)
+
+
+def _head(row: PictureRow) -> dict[str, Any]:
+    """Return all of a row but its name and its values, whose shape is None if there are none."""
+    changes = {} if row.prepared is None else dict(vars(row.prepared))
+    values: np.ndarray | None = changes.pop("values", None)
+    shape = None if values is None else values.shape
+    return {"why": row.why, "misnamed": row.misnamed, "shape": shape, "changes": changes}

@@ -25,17 +25,24 @@ class PictureProcesses:
         folder: the folder.
 
     Raises:
-        OSError: if they cannot be had.
+        OSError: if the system refuses to start them.
     """
 
     def __init__(self, folder: Path) -> None:
         self._idle = SimpleQueue[PictureProcess]()
         with ExitStack() as started:
-            processes = [_started(folder, started) for _ in range(workers())]
-            for process in processes:
-                process.require_ready()
-                self._idle.put(process)
-            self._end = started.pop_all().close
+            self._all = [_started(folder, started) for _ in range(workers())]
+            self._started = started.pop_all()
+
+    def require_ready(self) -> None:
+        """Wait until all of them are ready.
+
+        Raises:
+            OSError: if one cannot be had.
+        """
+        for process in self._all:
+            process.require_ready()
+            self._idle.put(process)
 
     def read(self, names: Sequence[str], recipe: Recipe) -> Iterator[PictureRow]:
         """Read pictures in their order.
@@ -51,7 +58,7 @@ class PictureProcesses:
 
     def end(self) -> None:
         """End the processes, whatever they do."""
-        self._end()
+        self._started.close()
 
     def _read(self, recipe: Recipe, names: Sequence[str]) -> list[PictureRow]:
         process = self._idle.get()
