@@ -136,12 +136,13 @@ def _rows(names: Sequence[str], rows: list[dict[str, Any]], content: bytes) -> I
     """Yield rows that `_answer` wrote."""
     values, start = np.frombuffer(content, np.uint8), 0
     for name, row in zip(names, rows, strict=True):
-        shape, changes = row.pop("shape"), row.pop("changes")
+        shape = row["shape"]
         if shape is None:
-            yield PictureRow(name, None, **row)
+            yield PictureRow(name, None, row["why"])
             continue
         end = start + math.prod(shape)
-        yield PictureRow(name, Prepared(values[start:end].reshape(shape), **changes), **row)
+        prepared = Prepared(values[start:end].reshape(shape), **row["changes"])
+        yield PictureRow(name, prepared, misnamed=row["misnamed"])
         start = end
 
 
@@ -186,7 +187,9 @@ def _answer(out: BinaryIO, folder: str, names: list[str], options: dict[str, Any
 
 def _head(row: PictureRow) -> dict[str, Any]:
     """Return all of a row but its name and its values, whose shape is None if there are none."""
-    changes = {} if row.prepared is None else dict(vars(row.prepared))
-    values: np.ndarray | None = changes.pop("values", None)
-    shape = None if values is None else values.shape
-    return {"why": row.why, "misnamed": row.misnamed, "shape": shape, "changes": changes}
+    if row.prepared is None:
+        return {"why": row.why, "shape": None}
+    found = vars(row.prepared).items()
+    changes = {name: x for name, x in found if x is not None and x is not False}
+    shape = changes.pop("values").shape
+    return {"misnamed": row.misnamed, "shape": shape, "changes": changes}

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
@@ -339,9 +340,14 @@ def _begins_as_exif(block: bytes) -> bool:
 
 def _unpacked(picture: Image.Image) -> int:
     """Return the bytes of all pixels, of which eight take a byte in black and white."""
-    mode = ImageMode.getmode(picture.mode)
-    bits = 1 if mode.mode == "1" else 8 * len(mode.bands) * np.dtype(mode.typestr).itemsize
-    return bits * picture.width * picture.height // 8
+    return _bits(picture.mode) * picture.width * picture.height // 8
+
+
+@cache
+def _bits(mode: str) -> int:
+    """Return the bits of a pixel of a mode of Pillow."""
+    known = ImageMode.getmode(mode)
+    return 1 if mode == "1" else 8 * len(known.bands) * np.dtype(known.typestr).itemsize
 
 
 def _require_few_chunks(content: bytes) -> None:
