@@ -14,7 +14,7 @@ from elboroom.data.formats.picture_process import PictureProcess
 from elboroom.data.formats.picture_rows import PictureRow
 from elboroom.data.formats.pictures import Recipe
 
-_MOST_TOGETHER, _FEWEST_TOGETHER = 32, 4  # pictures that a process is asked for at once
+_MOST_TOGETHER, _FEWEST_TOGETHER = 64, 4  # pictures that a process is asked for at once
 _BYTES_TOGETHER = 1 << 20  # of them
 
 
