@@ -24,10 +24,7 @@ def open_file(path: Path | str) -> BufferedReader:
         OSError: the file is missing, a folder, or not readable.
         ValueError: the file is a pipe or a device, which may never end.
     """
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise ValueError("it is a pipe or a device; expected a file")
-    return BufferedReader(FileIO(path))  # `open` asks the system whether it is a terminal
+    return BufferedReader(_open(path))  # `open` asks the system whether it is a terminal
 
 
 def read_bytes(path: Path | str, most: float) -> bytes:
@@ -37,12 +34,23 @@ def read_bytes(path: Path | str, most: float) -> bytes:
         OSError: the file is missing, a folder, or not readable.
         ValueError: the file is larger, or a pipe or a device.
     """
-    with open_file(path) as file:
+    with _open(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
             name = os.path.basename(path)
             raise ValueError(f"{name} is {size:,} bytes long; at most {most:,} are allowed")
-        return file.read(size)
+        content = file.read(size)
+        while len(content) < size and (more := file.read(size - len(content))):
+            content += more
+        return content
+
+
+def _open(path: Path | str) -> FileIO:
+    """Open a file, not a pipe or a device, without a buffer."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError("it is a pipe or a device; expected a file")
+    return FileIO(path)
 
 
 def require_dense(packed: int, held: int) -> None:

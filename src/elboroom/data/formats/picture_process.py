@@ -142,7 +142,7 @@ def _rows(names: Sequence[str], rows: list[dict[str, Any]], content: bytes) -> I
             continue
         end = start + math.prod(shape)
         prepared = Prepared(values[start:end].reshape(shape), **row["changes"])
-        yield PictureRow(name, prepared, misnamed=row["misnamed"])
+        yield PictureRow(name, prepared, misnamed=row.get("misnamed", ""))
         start = end
 
 
@@ -192,4 +192,5 @@ def _head(row: PictureRow) -> dict[str, Any]:
     found = vars(row.prepared).items()
     changes = {name: x for name, x in found if x is not None and x is not False}
     shape = changes.pop("values").shape
-    return {"misnamed": row.misnamed, "shape": shape, "changes": changes}
+    told = {"misnamed": row.misnamed} if row.misnamed else {}
+    return {"shape": shape, "changes": changes, **told}
