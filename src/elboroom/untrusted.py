@@ -50,7 +50,7 @@ def _open(path: Path | str) -> FileIO:
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise ValueError("it is a pipe or a device; expected a file")
-    return FileIO(path)
+    return FileIO(os.fspath(path))
 
 
 def require_dense(packed: int, held: int) -> None:
