@@ -235,6 +235,13 @@ for words in [[], *([c] for c in {commands})]:
     assert loaded_after(code) == set()
 
 
+def test_a_process_that_reads_pictures_starts_with_little():
+    code = """
+import elboroom.data.formats.picture_process
+assert "tyro" not in sys.modules"""
+    assert loaded_after(code) == {"numpy", "PIL"}
+
+
 def test_training_loads_only_what_it_needs():
     code = """
 import elboroom.cli.train

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import tomllib
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,31 +17,40 @@ _UNSUSPICIOUS = 16 << 20  # bytes that may be compressed by any ratio
 _MOST_DOTS = 8  # in a TOML key, because tomllib takes time quadratic in them
 
 
-def open_file(path: Path) -> BufferedReader:
+def open_file(path: Path | str) -> BufferedReader:
     """Open a file to read its bytes.
 
     Raises:
         OSError: the file is missing, a folder, or not readable.
         ValueError: the file is a pipe or a device, which may never end.
     """
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise ValueError("it is a pipe or a device; expected a file")
-    return path.open("rb")
+    return BufferedReader(_open(path))  # `open` asks the system whether it is a terminal
 
 
-def read_bytes(path: Path, most: float) -> bytes:
+def read_bytes(path: Path | str, most: float) -> bytes:
     """Read a file of at most `most` bytes; its size is checked first.
 
     Raises:
         OSError: the file is missing, a folder, or not readable.
         ValueError: the file is larger, or a pipe or a device.
     """
-    with open_file(path) as file:
+    with _open(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
-            raise ValueError(f"{path.name} is {size:,} bytes long; at most {most:,} are allowed")
-        return file.read(size)
+            name = os.path.basename(path)
+            raise ValueError(f"{name} is {size:,} bytes long; at most {most:,} are allowed")
+        content = file.read(size)
+        while len(content) < size and (more := file.read(size - len(content))):
+            content += more
+        return content
+
+
+def _open(path: Path | str) -> FileIO:
+    """Open a file, not a pipe or a device, without a buffer."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError("it is a pipe or a device; expected a file")
+    return FileIO(os.fspath(path))
 
 
 def require_dense(packed: int, held: int) -> None:

@@ -23,7 +23,7 @@ from elboroom.data import load_new, source
 from elboroom.data.formats import gathered
 from elboroom.data.formats.packed import as_packed
 from elboroom.data.formats.packed_rows import read_rows, rows_file
-from elboroom.runs import atomic
+from elboroom.runs import array_file, atomic
 from tests.drills import children
 from tests.drills.faults import Disk
 from tests.support.brief_run import brief_run
@@ -161,6 +161,7 @@ def test_grey_pictures_have_one_channel_unless_one_has_colours(
     elboroom: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, colours: tuple[int, ...]
 ):
     monkeypatch.setattr(source, "_VALUES_AT_ONCE", 3 * 16)
+    monkeypatch.setattr(array_file, "_TOGETHER", 3 * 16)
     photos = folder(tmp_path / "photos", {"": 9}, mode="L")
     for number in colours:
         picture(number, (20, 20)).save(photos / f"{number}.png")

@@ -12,6 +12,7 @@ from types import CodeType
 from typing import Any
 
 import elboroom
+from elboroom.data.formats import picture_process
 
 _RUNNING = {
     *("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"),
@@ -50,7 +51,7 @@ _watch: _Watch | None = None
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if _watch is None:
         return
-    ran = event in _RUNNING and not _is_import()
+    ran = event in _RUNNING and not _is_import() and not _is_reader(event, arguments)
     ran = ran or (event == "exec" and not _is_installed(arguments[0]))
     paths = _changed(event, arguments)
     if ran or not all(_is_within(path, _watch.place) for path in paths):
@@ -63,6 +64,11 @@ def _is_import() -> bool:
     return frame.f_code.co_filename.startswith("<frozen importlib")
 
 
+def _is_reader(event: str, arguments: tuple[Any, ...]) -> bool:
+    """Return whether the event starts a process that reads pictures."""
+    return event == "subprocess.Popen" and picture_process.PROGRAM in arguments[1]
+
+
 def _is_installed(code: CodeType) -> bool:
     """Return whether the code belongs to an installed module, which is being imported."""
     return code.co_filename.startswith((*_INSTALLED, "<frozen"))
@@ -73,7 +79,7 @@ def _changed(event: str, arguments: tuple[Any, ...]) -> list[Any]:
     if event == "open" and not arguments[2] & _TO_WRITE:
         return []
     paths = arguments[: _CHANGING.get(event, 0)]
-    return [path for path in paths if isinstance(path, str | bytes | os.PathLike)]
+    return [p for p in paths if isinstance(p, str | bytes | os.PathLike) and p != os.devnull]
 
 
 def _is_within(path: Any, place: Path) -> bool:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from elboroom.data.binarisation import Binarisation
+from elboroom.data.formats.picture_changes import changes
 from elboroom.data.formats.picture_event import read_event
-from elboroom.data.formats.picture_rows import changes
 from elboroom.data.formats.pictures import Prepared, Recipe
 from elboroom.data.formats.values import require_scale_of_pictures
 from elboroom.errors import DataError

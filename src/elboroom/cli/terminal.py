@@ -51,8 +51,10 @@ def counting(total: int, nouns: str, *, quiet: bool) -> Iterator[Callable[[float
         A function to call with each number of rows that is done; fractions are allowed.
     """
     console = plain_console(stderr=True)
-    shown = console.is_terminal and not quiet
-    with _bar(console, disable=not shown, transient=True) as bar:
+    if quiet or not console.is_terminal:
+        yield lambda rows: None
+        return
+    with _bar(console, transient=True) as bar:
         task = bar.add_task(nouns, total=total)
         yield lambda rows: bar.update(task, advance=rows)
 
@@ -95,9 +97,7 @@ def epoch_progress(
         )
 
 
-def _bar(
-    console: Console, *more: ProgressColumn, disable: bool = False, transient: bool = False
-) -> Progress:
+def _bar(console: Console, *more: ProgressColumn, transient: bool = False) -> Progress:
     columns = (
         TextColumn("{task.description}"),
         MofNCompleteColumn(),
@@ -105,7 +105,7 @@ def _bar(
         TimeRemainingColumn(compact=True),
         *more,
     )
-    return Progress(*columns, console=console, disable=disable, transient=transient)
+    return Progress(*columns, console=console, transient=transient)
 
 
 def _update(

@@ -1,15 +1,28 @@
 """Bytes → Dataset: read, split, binarise."""
 
-from typing import Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from elboroom.config import BinarisationName, DataConfig, Split
-from elboroom.data.dataset import Dataset, not_data, require_dataset
-from elboroom.data.formats.groups import with_groups
-from elboroom.data.identity import Identity
-from elboroom.data.load import load_new, read_source
-from elboroom.data.part import Part
-from elboroom.data.reading import Reading
-from elboroom.data.source import noun
+if TYPE_CHECKING:
+    from elboroom.data.dataset import Dataset, require_dataset
+    from elboroom.data.identity import Identity
+    from elboroom.data.load import load_data, load_mnist, load_new
+    from elboroom.data.part import Part
+    from elboroom.data.reading import Reading
+    from elboroom.data.source import noun
+
+# Imported on first use: a process that reads pictures must not wait for PyTorch.
+_HOMES = {
+    "Dataset": "dataset",
+    "Identity": "identity",
+    "Part": "part",
+    "Reading": "reading",
+    "load_data": "load",
+    "load_mnist": "load",
+    "load_new": "load",
+    "noun": "source",
+    "require_dataset": "dataset",
+}
 
 __all__ = [
     "Dataset",
@@ -24,27 +37,7 @@ __all__ = [
 ]
 
 
-def load_mnist(
-    binarisation: BinarisationName = DataConfig.binarisation,
-    split: Split = DataConfig.split,
-    validation: int | Literal["auto"] = DataConfig.validation,
-) -> Dataset:
-    """Load the embedded MNIST with the options of `DataConfig`."""
-    return load_data(DataConfig(binarisation=binarisation, split=split, validation=validation))
-
-
-def load_data(config: DataConfig) -> Dataset:
-    """Read, split and binarise the data of `config`.
-
-    Images that would take more than its `memory` stay on disk. Memory then holds 16 bytes per row
-    (its place in the file and in the order of the epoch) and the images of one batch.
-
-    Raises:
-        UsageError: if `config` is an array, a path or anything else but a DataConfig.
-        DataError: if a file, a value or a size does not fit the reader or the split; the message
-            names what was expected, what was found and the fix.
-    """
-    if not isinstance(config, DataConfig):
-        raise not_data(config, "DataConfig")
-    source = with_groups(read_source(config), config.group_by)
-    return Dataset.of(source, config.resolved())
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'elboroom.data' has no attribute {name!r}")
+    return getattr(import_module(f"elboroom.data.{_HOMES[name]}"), name)

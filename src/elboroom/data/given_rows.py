@@ -18,7 +18,8 @@ from elboroom.config import DataConfig
 from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.errors import require_fit, require_no_recipe
 from elboroom.data.formats.names import AbsentArraysError
-from elboroom.data.formats.picture_rows import Changes, PictureRow
+from elboroom.data.formats.picture_changes import Changes
+from elboroom.data.formats.picture_rows import PictureRow
 from elboroom.data.formats.pictures import Recipe, without_warnings
 from elboroom.data.formats.values import require_scale_of_pictures
 from elboroom.data.given_arrays import as_arrays

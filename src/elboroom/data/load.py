@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 
-from elboroom.config import DataConfig, ValueKind
+from elboroom.config import BinarisationName, DataConfig, Split, ValueKind
 from elboroom.config.data import MNIST
 from elboroom.config.kinds import VALUE_KINDS, Colour
 from elboroom.data.binarisation import Binarisation
-from elboroom.data.dataset import TEST_STREAM, Dataset
+from elboroom.data.dataset import TEST_STREAM, Dataset, not_data
 from elboroom.data.formats.errors import (
     BrokenPictureError,
     NoPicturesError,
@@ -32,6 +32,32 @@ from elboroom.errors import DataError, command
 _MOST_SHOWN = 9  # columns in an error
 _COLOURS: dict[int, Colour] = {1: "grey", 3: "rgb"}
 """The option for pictures of so many channels."""
+
+
+def load_mnist(
+    binarisation: BinarisationName = DataConfig.binarisation,
+    split: Split = DataConfig.split,
+    validation: int | Literal["auto"] = DataConfig.validation,
+) -> Dataset:
+    """Load the embedded MNIST with the options of `DataConfig`."""
+    return load_data(DataConfig(binarisation=binarisation, split=split, validation=validation))
+
+
+def load_data(config: DataConfig) -> Dataset:
+    """Read, split and binarise the data of `config`.
+
+    Images that would take more than its `memory` stay on disk. Memory then holds 16 bytes per row
+    (its place in the file and in the order of the epoch) and the images of one batch.
+
+    Raises:
+        UsageError: if `config` is an array, a path or anything else but a DataConfig.
+        DataError: if a file, a value or a size does not fit the reader or the split; the message
+            names what was expected, what was found and the fix.
+    """
+    if not isinstance(config, DataConfig):
+        raise not_data(config, "DataConfig")
+    source = with_groups(read_source(config), config.group_by)
+    return Dataset.of(source, config.resolved())
 
 
 def read_source(config: DataConfig) -> Source:

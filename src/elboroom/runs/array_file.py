@@ -13,6 +13,7 @@ from elboroom.data.source import rows_at_once
 from elboroom.runs.atomic import NewFile, new_file
 
 _HEADER = 128  # bytes, which numpy writes for pictures, however many there are
+_TOGETHER = 1 << 18  # bytes hashed and written at once, while they are in the cache
 
 
 class ArrayFile:
@@ -37,7 +38,7 @@ class ArrayFile:
             DiskError: if they cannot be written.
         """
         self._waiting.append(values)
-        if len(self._waiting) >= rows_at_once(values.shape):
+        if len(self._waiting) * values.nbytes >= _TOGETHER:
             self._flush()
 
     def finish(self) -> str:

@@ -10,7 +10,8 @@ from PIL import Image, ImageOps
 
 from elboroom import DataConfig
 from elboroom.data.formats.parallel import in_order
-from elboroom.data.formats.picture_rows import Changes, PictureRow, changes
+from elboroom.data.formats.picture_changes import Changes, changes
+from elboroom.data.formats.picture_rows import PictureRow
 from elboroom.data.formats.pictures import (
     Prepared,
     Recipe,

@@ -10,8 +10,9 @@ import numpy as np
 
 from elboroom.config import DataConfig
 from elboroom.data.formats.errors import UnequalSizesError
+from elboroom.data.formats.picture_changes import Changes
 from elboroom.data.formats.picture_layout import Layout, Listing
-from elboroom.data.formats.picture_rows import Changes, PictureRow
+from elboroom.data.formats.picture_rows import PictureRow
 from elboroom.data.formats.pictures import Prepared, Recipe
 from elboroom.errors import DataError
 

@@ -16,18 +16,29 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def workers() -> int:
+    """Return the number of threads, one for each processor unless they are many."""
+    return min(_MOST_WORKERS, os.cpu_count() or 1)
+
+
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], *, together: int = _TOGETHER
+) -> Iterator[Result]:
     """Yield `function` of each item, in order; some items ahead are worked on by threads.
 
     The function gains if it mostly runs code that releases the interpreter, such as decoding.
+
+    Args:
+        function: called from any thread.
+        items: its arguments.
+        together: the number of items that a thread takes at once.
     """
-    workers = min(_MOST_WORKERS, os.cpu_count() or 1)
     waiting, items = deque[Future[list[Result]]](), iter(items)
-    pool = _pool(workers, os.getpid())
+    pool = _pool(workers(), os.getpid())
     try:
-        while some := list(islice(items, _TOGETHER)):
+        while some := list(islice(items, together)):
             waiting.append(pool.submit(_each, function, some))
-            if len(waiting) >= _AHEAD * workers:
+            if len(waiting) >= _AHEAD * workers():
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()

@@ -15,6 +15,7 @@ from typing import IO
 from elboroom.data.formats.errors import require_fit
 from elboroom.data.formats.names import part_of
 from elboroom.data.formats.picture_files import (
+    LARGEST_FILE,
     LayoutError,
     PictureFiles,
     require_few,
@@ -175,8 +176,15 @@ def _as_files(members: Iterable[tuple[str, _Member]]) -> PictureFiles:
         list(within),
         litter,
         lambda name, size: within[name].read(size),
-        lambda name: within[name].size,
+        lambda name: _content(name, within[name]),
     )
+
+
+def _content(name: str, member: _Member) -> bytes:
+    if member.size > LARGEST_FILE:
+        found = f"{name} is {member.size:,} bytes long"
+        raise ValueError(f"{found}; at most {LARGEST_FILE:,} are allowed")
+    return member.read(member.size)
 
 
 def _root(names: list[str]) -> str:

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from elboroom.untrusted import open_file
+from elboroom.untrusted import open_file, read_bytes
 
 LARGEST_FILE = 256 << 20
 """Bytes of a picture's file at most."""
@@ -36,24 +37,16 @@ class PictureFiles:
         litter: hidden names, and those that systems leave, such as Thumbs.db; perhaps of folders.
         read: called from any thread with a name and a number of bytes; it returns the first so many
             bytes of the file, and raises a ValueError if that is not a plain file.
-        size: called with a name; it returns the bytes of the file.
+        content: called from any thread with a name; it returns all bytes of the file, and raises a
+            ValueError if they are too many for a picture.
+        folder: the folder in which another process finds the files; None for an archive.
     """
 
     names: list[str]
     litter: list[str]
     read: Callable[[str, int], bytes]
-    size: Callable[[str], int]
-
-    def content(self, name: str) -> bytes:
-        """Read a file.
-
-        Raises:
-            ValueError: if it is too large for that of a picture.
-        """
-        size = self.size(name)
-        if size > LARGEST_FILE:
-            raise ValueError(f"{name} is {size:,} bytes long; at most {LARGEST_FILE:,} are allowed")
-        return self.read(name, size)
+    content: Callable[[str], bytes]
+    folder: Path | None = None
 
 
 def files_in(folder: Path) -> PictureFiles:
@@ -84,8 +77,19 @@ def files_in(folder: Path) -> PictureFiles:
         names,
         litter,
         lambda name, size: _read(folder / name, size),
-        lambda name: os.stat(os.path.join(folder, name)).st_size,
+        partial(content_in, os.fspath(folder)),
+        folder,
     )
+
+
+def content_in(folder: str, name: str) -> bytes:
+    """Read a file of a folder.
+
+    Raises:
+        OSError: if it is missing or not readable.
+        ValueError: if it is too large for that of a picture, or no plain file.
+    """
+    return read_bytes(f"{folder}/{name}", LARGEST_FILE)
 
 
 def is_litter(name: str) -> bool:

@@ -3,14 +3,16 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from functools import partial
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from elboroom.data.formats.parallel import in_order
 from elboroom.data.formats.picture_archives import files_of_tar, files_of_zip
 from elboroom.data.formats.picture_files import LayoutError, PictureFiles, files_in
 from elboroom.data.formats.picture_layout import Layout, counted
+from elboroom.data.formats.picture_processes import PictureProcesses
 from elboroom.data.formats.picture_rows import PictureRow
 from elboroom.data.formats.pictures import (
     SUFFIXES,
@@ -27,9 +29,11 @@ from elboroom.untrusted import open_file
 _ZIP = b"PK"
 _OFFICE = "[Content_Types].xml"  # of a document of Office, which may hold pictures
 _START = 32  # bytes that tell the kind of a picture
+_ENDINGS = frozenset(chain.from_iterable(SUFFIXES.values()))
 _RAW = (".arw", ".cr2", ".dng", ".erf", ".kdc", ".nef", ".nrw", ".orf", ".pef", ".rw2", ".srw")
 """Endings of raw photographs, which begin as a TIFF whose first picture is a preview."""
 _MOST_SHOWN = 3  # names and sizes in a note or an error
+_FEWEST = 2_000  # pictures that gain by processes, which start in some tenths of a second
 
 
 class PictureSet:
@@ -40,14 +44,19 @@ class PictureSet:
         layout: their parts and classes.
     """
 
-    def __init__(self, path: Path, files: PictureFiles) -> None:
+    def __init__(self, path: Path, files: PictureFiles, processes: PictureProcesses | None) -> None:
         """Tell pictures from other files by their endings, and those of others by first bytes.
+
+        Args:
+            path: the folder or the archive.
+            files: its files.
+            processes: processes that read them, which may have just started; None for threads.
 
         Raises:
             DataError: if there are no pictures.
             LayoutError: if their folders may be neither parts nor classes.
         """
-        self.path, self._files = path, files
+        self.path, self._files, self._processes = path, files, processes
         if _OFFICE in files.names:
             raise describe(path)
         is_picture = {name: _is_picture(files, name) for name in files.names}
@@ -56,12 +65,26 @@ class PictureSet:
             raise self._nothing()
         self.layout = Layout.of(name for name, found in is_picture.items() if found)
 
+    @cached_property
+    def _ready(self) -> PictureProcesses | None:
+        """The processes, once they are ready; None if there are none, or they cannot be had."""
+        try:
+            if self._processes is not None:
+                self._processes.require_ready()
+        except OSError:
+            return None
+        return self._processes
+
     def __len__(self) -> int:
         return sum(len(part.files) for part in self.layout.parts.values())
 
     def read(self, part: str, recipe: Recipe) -> Iterator[PictureRow]:
         """Read the pictures of a part in their order, on all processors."""
-        yield from in_order(partial(self._row, recipe), self.layout.parts[part].files)
+        names = self.layout.parts[part].files
+        if self._ready is None:
+            yield from in_order(partial(self._row, recipe), names)
+        else:
+            yield from self._ready.read(names, recipe)
 
     def sizes(self) -> tuple[Counter[tuple[int, int]], dict[tuple[int, int], str]]:
         """Count the sizes of all pictures by their headers, with the first name of each."""
@@ -111,7 +134,7 @@ def _is_picture(files: PictureFiles, name: str) -> bool:
     ending = os.path.splitext(name)[1].lower()
     if ending in _RAW:
         return False
-    return any(ending in of for of in SUFFIXES.values()) or bool(kind_of(files.read(name, _START)))
+    return ending in _ENDINGS or bool(kind_of(files.read(name, _START)))
 
 
 def _count(names: list[str]) -> str:
@@ -134,7 +157,8 @@ def open_pictures(path: Path, memory: float) -> Iterator[PictureSet]:
     """
     with ExitStack() as opened, without_warnings():
         try:
-            pictures = PictureSet(path, opened.enter_context(_files(path, memory)))
+            files = opened.enter_context(_files(path, memory))
+            pictures = PictureSet(path, files, opened.enter_context(_processes(files)))
         except LayoutError as error:
             raise layout_error(path, error) from error
         except (DataError, MemoryError):
@@ -144,6 +168,23 @@ def open_pictures(path: Path, memory: float) -> Iterator[PictureSet]:
             fix = "make it readable, or give another folder" if path.is_dir() else fix
             raise layout_error(path, LayoutError(why, fix)) from error
         yield pictures
+
+
+@contextmanager
+def _processes(files: PictureFiles) -> Iterator[PictureProcesses | None]:
+    """Start processes that read files, which end with the block.
+
+    None are yielded if the files are few or in an archive, or if the system refuses.
+    """
+    processes = None
+    if files.folder is not None and len(files.names) >= _FEWEST:
+        with suppress(OSError):
+            processes = PictureProcesses(files.folder)
+    try:
+        yield processes
+    finally:
+        if processes is not None:
+            processes.end()
 
 
 def _files(path: Path, memory: float) -> AbstractContextManager[PictureFiles]:

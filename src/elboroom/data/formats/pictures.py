@@ -5,8 +5,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from io import BytesIO
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import (
@@ -20,11 +21,12 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from elboroom.config import DataConfig
-from elboroom.config.checks import require
-from elboroom.config.kinds import Colour, Crop
 from elboroom.data.formats.picture_modes import colour_of, flatten, in_mode
 from elboroom.untrusted import require_dense
+
+if TYPE_CHECKING:  # a process that reads pictures starts faster without the options
+    from elboroom.config import DataConfig
+    from elboroom.config.kinds import Colour, Crop
 
 SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -170,18 +172,20 @@ class Recipe:
     """
 
     size: tuple[int, int] | None
-    crop: Crop
-    colour: Colour
+    crop: "Crop"
+    colour: "Colour"
     background: tuple[int, int, int]
 
     @classmethod
-    def of(cls, config: DataConfig) -> "Recipe":
+    def of(cls, config: "DataConfig") -> "Recipe":
         """Return the recipe of the options of data.
 
         Raises:
             UsageError: if there is no such colour for the background, or if the size has more
                 pixels than a picture that is decoded.
         """
+        from elboroom.config.checks import require  # loads all options, which reading needs not
+
         pixels = math.prod(config.picture_size or ())
         few = f"of {_MOST_PIXELS:,} pixels at most, as pictures are when they are decoded"
         require(pixels <= _MOST_PIXELS, "size", config.size, few)
@@ -213,7 +217,7 @@ class Recipe:
         lost = self.colour == "grey" and flat.picture.mode == "RGB" and _has_colours(flat.picture)
         fitted = coloured if size is None else self._fit(coloured, extent, size)
         values = _as_event(fitted if turn not in _TURNS else fitted.transpose(_TURNS[turn]))
-        if self.colour == "auto" and (values == values[:1]).all():
+        if self.colour == "auto" and _is_grey(values):
             values = values[:1]
         changes = flat.highest, flat.blended, flat.vanished, lost, more_frames, damaged_exif
         return Prepared(values, *changes)
@@ -256,7 +260,13 @@ def _has_colours(picture: Image.Image) -> bool:
 def _as_event(picture: Image.Image) -> np.ndarray:
     """Return the pixels (H, W) or (H, W, C) as (C, H, W)."""
     pixels = np.asarray(picture)
-    return np.ascontiguousarray(np.moveaxis(np.atleast_3d(pixels), -1, 0))
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _is_grey(values: np.ndarray) -> bool:
+    """Return True if all channels (C, H, W) are equal; comparing bytes ends where they differ."""
+    first = values[0].tobytes()
+    return all(channel.tobytes() == first for channel in values[1:])
 
 
 def _turned(size: tuple[int, int], turn: int) -> tuple[int, int]:
@@ -330,9 +340,14 @@ def _begins_as_exif(block: bytes) -> bool:
 
 def _unpacked(picture: Image.Image) -> int:
     """Return the bytes of all pixels, of which eight take a byte in black and white."""
-    mode = ImageMode.getmode(picture.mode)
-    bits = 1 if mode.mode == "1" else 8 * len(mode.bands) * np.dtype(mode.typestr).itemsize
-    return bits * picture.width * picture.height // 8
+    return _bits(picture.mode) * picture.width * picture.height // 8
+
+
+@cache
+def _bits(mode: str) -> int:
+    """Return the bits of a pixel of a mode of Pillow."""
+    known = ImageMode.getmode(mode)
+    return 1 if mode == "1" else 8 * len(known.bands) * np.dtype(known.typestr).itemsize
 
 
 def _require_few_chunks(content: bytes) -> None:
