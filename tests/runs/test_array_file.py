@@ -9,6 +9,7 @@ import pytest
 
 from elboroom.data import source
 from elboroom.errors import DiskError
+from elboroom.runs import array_file as module
 from elboroom.runs.array_file import array_file
 from tests.drills.faults import Disk
 
@@ -18,8 +19,9 @@ GREY = RGB[:, :1]
 
 @pytest.fixture(autouse=True)
 def some_rows_at_a_time(monkeypatch: pytest.MonkeyPatch):
-    """Write 7 pictures of three channels together, or 21 of one."""
+    """Read and write 7 pictures of three channels together, or 21 of one."""
     monkeypatch.setattr(source, "_VALUES_AT_ONCE", 7 * 60)
+    monkeypatch.setattr(module, "_TOGETHER", 7 * 60)
 
 
 def digest(array: np.ndarray) -> str:
