@@ -20,7 +20,6 @@ _FITS: tuple[MethodName, ...] = ("encoder", "svi", "laplace")
 _POINTS = 161  # along an axis
 _DEPTH = 12.0  # nats below the maximum that a panel shows
 _DRAWS = 2_000
-_MOVES = 250  # of each chain of HMC, which has no use for more in a figure
 _DIMENSIONS = 5
 
 
@@ -85,7 +84,7 @@ def compare_beyond_plane(
     The figure shows the latents with the smallest posterior standard deviation, at most five.
     """
     noise = fork(generator)
-    chains: Posterior = hmc(model, x, mask, generator=noise.clone_state(), draws=_MOVES)
+    chains: Posterior = hmc(model, x, mask, generator=noise.clone_state())
     others = infer_each(_FITS[::-1], model, x, mask, generator=noise)
     posteriors: dict[MethodName, Posterior] = {"hmc": chains, **others}
     draws = {name: p.sample(_DRAWS)[:, 0] for name, p in posteriors.items()}

@@ -144,8 +144,9 @@ class Target:
     @torch.no_grad()
     def log_joint_table(self, points: Tensor) -> Tensor:
         """Compute log p(x_seen, z) in nats at G points (G, D) that all rows share, (G, B)."""
-        prior = self.model.prior(1).log_prob(points[:, None])
-        return prior + self.model.decode(points).log_prob_table(self.x, self.mask)
+        some = points.split(decoded_at_a_time(self.model, self.x))
+        tables = [self.model.decode(z).log_prob_table(self.x, self.mask) for z in some]
+        return self.model.prior(1).log_prob(points[:, None]) + torch.cat(tables)
 
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the gradient (B, D) and the Gauss–Newton precision (B, D, D) at z (B, D).

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -236,7 +237,7 @@ class DiscretizedLogisticMixture(Likelihood):
         )
         return found if mask is None else seen(found, self.parameter_mask(mask))
 
-    @property
+    @cached_property
     def _components(self) -> _Components:
         logits, shift, raw = self._entries
         log_weights = logits.log_softmax(-1 - self.site_axes)

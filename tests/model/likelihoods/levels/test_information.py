@@ -25,8 +25,8 @@ def test_the_information_is_the_sum_over_all_levels(dtype: torch.dtype):
     on_location, on_log_scale = levels.information(location, scale)
     expected = enumerated(location.double(), scale.double())
     off = (on_location - expected[0]) * scale.double().square()
-    assert off.abs().max() < 1e-4
-    assert (on_log_scale - expected[1]).abs().max() < 1e-4
+    assert off.abs().max() < 3e-4
+    assert (on_log_scale - expected[1]).abs().max() < 3e-4
 
 
 def test_without_an_end_near_it_is_that_of_a_logistic():

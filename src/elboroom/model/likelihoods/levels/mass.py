@@ -30,7 +30,7 @@ def log_mass(x: Tensor, location: Tensor, scale: Tensor, mask: Tensor | None) ->
     arguments = _given(x, location, scale, mask)
     found = _empty(*arguments)
     for block, parts in in_blocks(*arguments):
-        found[block] = _Interval.of(*parts).log_mass()
+        found[block] = Interval.of(*parts).log_mass()
     return found
 
 
@@ -39,7 +39,7 @@ def mass(x: Tensor, location: Tensor, scale: Tensor, mask: Tensor | None) -> Mas
     arguments = _given(x, location, scale, mask)
     found = Mass(*(_empty(*arguments) for _ in range(3)))
     for block, parts in in_blocks(*arguments):
-        for whole, part in zip(found, _Interval.of(*parts).mass(), strict=True):
+        for whole, part in zip(found, Interval.of(*parts).mass(), strict=True):
             whole[block] = part
     return found
 
@@ -88,7 +88,7 @@ class _LogMass(torch.autograd.Function):
         return None, on_location, on_scale, None
 
 
-class _Interval(NamedTuple):
+class Interval(NamedTuple):
     """The interval [b, a] that is rounded to a level, in units of s around μ.
 
     Attributes:
@@ -106,7 +106,8 @@ class _Interval(NamedTuple):
     @classmethod
     def of(
         cls, x: Tensor, location: Tensor, scale: Tensor, mask: Tensor | None = None
-    ) -> "_Interval":
+    ) -> "Interval":
+        """Return the interval of each level; all arguments broadcast."""
         white, black = x > 1 - HALF_STEP, x < HALF_STEP
         if mask is not None:
             white, black = white | ~mask, black | ~mask
@@ -118,11 +119,14 @@ class _Interval(NamedTuple):
         return cls((upper - location) * rate, (lower - location) * rate, rate, share)
 
     def log_mass(self) -> Tensor:
-        # P = σ(a) − σ(b) = σ(a) σ(−b) (1 − exp −w),  log σ(a) = min(a, 0) − log(1 + exp −|a|)
-        over = self.a.abs().neg_().exp_().add_(1).mul_(self.b.abs().neg_().exp_().add_(1))
-        return (self.share / over).log_().add_(self.a.clamp(max=0)).sub_(self.b.clamp(min=0))
+        """Compute the log-probability of the interval in nats."""
+        # P = σ(a) − σ(b) = σ(a) σ(−b) (1 − exp −w),  log σ(a) = min(a, 0) + log σ(|a|)
+        # PyTorch's sigmoid takes the same time everywhere; its exp is slow where it underflows.
+        near = self.a.abs().sigmoid_().mul_(self.b.abs().sigmoid_()).mul_(self.share)
+        return near.log_().add_(self.a.clamp(max=0)).sub_(self.b.clamp(min=0))
 
     def mass(self) -> Mass:
+        """Compute the same and its derivatives."""
         above, below = torch.sigmoid(-self.a), torch.sigmoid(self.b)
         # ∂ log(1 − exp −w)/∂ log s = w − w / (1 − exp −w), and 0 where an end is far
         width = (2 * HALF_STEP) * self.rate
