@@ -61,6 +61,9 @@ def _elboroom(model: VAE, given: dict[str, Any], laps: Laps, options: dict[str, 
         epochs=epochs,
         batch_size=int(given["batch"]),
         seed=int(given["seed"]),
+        learning_rate=1e-3,  # that of the recipe is for many epochs
+        warmup=0.0,
+        compile="on",  # as in a run of the recipe on a thousand pictures; the first epoch compiles
         evaluate_every=epochs,
         device="cpu",
         **options,

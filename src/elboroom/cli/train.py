@@ -223,9 +223,7 @@ def _skipped(run: Run, state: TrainState) -> str:
     if skip is None or not steps:
         return ""
     why = "was not finite" if skip == math.inf else f"was above {skip:g} or not finite"
-    return f"skipped: {steps:,} of {state.step:,} steps, whose gradient's norm {why}\n" * bool(
-        steps
-    )
+    return f"skipped: {steps:,} of {state.step:,} steps, whose gradient's norm {why}\n"
 
 
 def _early_end(run: Run, state: TrainState, held_out: str) -> str:

@@ -89,7 +89,7 @@ def zoom(axes: Axes, z1: Array, z2: Array, inside: Array) -> None:
 
 def nats(kl: float) -> str:
     """Format a divergence."""
-    return f"{kl:z.3f} nats" if kl < 100 else f"{kl:.3g} nats"
+    return f"{kl:z.3f} nats" if kl < 100 else f"{kl:,.0f} nats"
 
 
 def with_note(caption: str | None, width: float) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 from elboroom.errors import UsageError
 from elboroom.model.likelihoods import levels
 from elboroom.model.likelihoods.likelihood import Likelihood, seen
+from elboroom.model.likelihoods.mixture_blocks import LogProb, log_prob_in_blocks
 from elboroom.randomness import uniforms
 
 _HALF_RANGE = 0.5  # a decoder's output moves a location in units of half the way to white
@@ -55,6 +56,7 @@ class DiscretizedLogisticMixture(Likelihood):
 
     takes = levels.TAKES
     in_bits = True
+    passes = 8.0
     components: ClassVar[int] = 10
     """K."""
     site_axes: ClassVar[int] = 2
@@ -173,10 +175,15 @@ class DiscretizedLogisticMixture(Likelihood):
 
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats of x (B, *event), (..., B)."""
-        sites = self._joint(x, mask).logsumexp(-1 - self.site_axes)
-        if mask is not None:  # rounding apart, the weights of an unseen pixel sum to 1
-            sites = seen(sites, self._with_channels(mask).any(-1 - self.site_axes))
-        return sites.flatten(-self.site_axes).sum(-1)
+        if torch.compiler.is_compiling():
+            return self.log_prob_alone(x, mask)
+        if torch.is_grad_enabled():
+            return LogProb.apply(self.parameter, x, mask, type(self))[0]
+        return log_prob_in_blocks(self.parameter, x, mask, type(self))
+
+    def log_prob_alone(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Compute the same by whole arrays."""
+        return self._total(self._joint(x, mask).logsumexp(-1 - self.site_axes), mask)
 
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats of B events under each of G parameters, (G, B).
@@ -208,16 +215,23 @@ class DiscretizedLogisticMixture(Likelihood):
 
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute ∂ log p(x_seen | z) by the parameter, (..., B, *parameter)."""
+        return self.log_prob_and_score(x, mask)[1]
+
+    def log_prob_and_score(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Compute `log_prob` and `score` together, without a graph."""
         log_weights, locations, scales = self._components
-        x, wide_mask = self._beside_components(x, mask)
-        log_mass, by_location, by_log_scale = levels.mass(x, locations, scales, wide_mask)
+        wide_x, wide_mask = self._beside_components(x, mask)
+        log_mass, by_location, by_log_scale = levels.mass(wide_x, locations, scales, wide_mask)
         axis = -1 - self.site_axes
-        shares = (log_weights + log_mass.sum(axis)).softmax(axis)
+        joint = log_weights + log_mass.sum(axis)
+        sites = joint.logsumexp(axis, keepdim=True)
         # ∂ log Σ_k π_k p_k = Σ_k r_k ∂ log (π_k p_k), with the shares r_k = π_k p_k / Σ_j π_j p_j
+        shares = (joint - sites).exp()
         wide = self._per_channel(shares)
         moved = wide * by_location * _HALF_RANGE, wide * by_log_scale * self._log_scale_slope
         found = self._joined(shares - log_weights.exp(), *moved)
-        return found if mask is None else seen(found, self.parameter_mask(mask))
+        score = found if mask is None else seen(found, self.parameter_mask(mask))
+        return self._total(sites.squeeze(axis), mask), score
 
     def information(self, mask: Tensor | None = None) -> Tensor:
         """Compute the information of seen pixels and their components, (..., B, *parameter).
@@ -259,6 +273,12 @@ class DiscretizedLogisticMixture(Likelihood):
         """∂ log s by the decoder's output."""
         raw = self._entries[2]
         return _SCALE_AT_ZERO / _LOG_2 * raw.sigmoid() / self._components.scales
+
+    def _total(self, sites: Tensor, mask: Tensor | None) -> Tensor:
+        """Sum log p of the pixels, (..., B, *sites) → (..., B)."""
+        if mask is not None:  # rounding apart, the weights of an unseen pixel sum to 1
+            sites = seen(sites, self._with_channels(mask).any(-1 - self.site_axes))
+        return sites.flatten(-self.site_axes).sum(-1)
 
     def _joint(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Compute log π_k + Σ_{c seen} log P(x_c | k), (..., B, K, *sites)."""

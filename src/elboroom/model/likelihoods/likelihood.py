@@ -36,6 +36,8 @@ class Likelihood(ABC):
     """True if the scale of the noise is the second argument; see `ObservationModel`."""
     bounded: ClassVar[bool] = True
     """True if x lies in [0, 1]; the pseudo-inputs of a VampPrior are then kept there."""
+    passes: ClassVar[float] = 1.0
+    """The time that compiling saves for an entry of the parameter, in that of a Bernoulli."""
 
     @staticmethod
     def fits(x: Tensor) -> Tensor:

@@ -86,12 +86,12 @@ class ConvDecoder(DecoderNetwork):
         """The bias of the output, one value for each entry."""
         return cast(Output, self.trunk[-1]).bias
 
-    def values_outside_products(self, parameter_shape: tuple[int, ...]) -> int:
-        """Return 0, so that `--compile auto` leaves convolutions uncompiled.
+    def around_last_product(self) -> tuple[nn.Module, nn.Module]:
+        """Return all layers but the last two, which move pixels to their places and add the bias.
 
-        Compiled on a processor, steps on pictures of 64 × 64 took 1.2 to 1.6 times as long.
+        Compiled, convolutions on a processor are no faster.
         """
-        return 0
+        return self.trunk[:-2], self.trunk[-2:]
 
     def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, C, H, W)."""

@@ -64,6 +64,14 @@ class DecoderNetwork(nn.Module, ABC):
         """
         return math.prod(parameter_shape)
 
+    def around_last_product(self) -> tuple[nn.Module, nn.Module] | None:
+        """Return the layers up to the last product, z (B, D) → h, and those after it, h → (B, …).
+
+        Only the latter are compiled then, with the likelihood, and the encoder is not. By default
+        None: all is compiled.
+        """
+        return None
+
     def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, *parameter).
 

@@ -3,17 +3,19 @@
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from copy import copy
 from importlib.util import find_spec
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
 from elboroom.errors import UsageError
 from elboroom.model.networks import decoder_network
+from elboroom.model.networks.layers import as_input_of
 from elboroom.model.vae import VAE
 from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.step import Step
@@ -27,16 +29,41 @@ _VECTOR_BITS = {"AVX2": 256, "AVX512": 512}
 
 
 class CompiledVAE(VAE):
-    """The same model, sharing its parameters, with `encoder` and `log_likelihood` compiled."""
+    """The same model, sharing its parameters, with `encoder` and `log_likelihood` compiled.
+
+    Networks that compiling slows down stay as they are: `DecoderNetwork.around_last_product`.
+    """
 
     def __init__(self, model: VAE) -> None:
+        split = decoder_network(model.decoder).around_last_product()
+        encoder = _compiled(model.encoder) if split is None else model.encoder
         parts = model.decoder, model.latents, model.likelihood, model.prior, model.family
-        self._assemble(model.event_shape, _compiled(model.encoder), *parts)
-        self._log_likelihood = _compiled(model.log_likelihood)
+        self._assemble(model.event_shape, encoder, *parts)
+        self._log_likelihood = (
+            _compiled(model.log_likelihood) if split is None else _compiled_after(model, *split)
+        )
 
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute `VAE.log_likelihood`; only rounding differs."""
         return self._log_likelihood(x, z, mask)
+
+
+def _compiled_after(
+    model: VAE, products: nn.Module, rest: nn.Module
+) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    """Return `log_likelihood` with all compiled that follows the products of the decoder."""
+
+    def log_prob(h: Tensor, x: Tensor, mask: Tensor | None, leading: tuple[int, ...]) -> Tensor:
+        parameter = rest(h).unflatten(0, leading)
+        return model.likelihood(parameter).log_prob(x, mask)
+
+    compiled = _compiled(log_prob)
+
+    def log_likelihood(x: Tensor, z: Tensor, mask: Tensor | None) -> Tensor:
+        h = products(as_input_of(model.decoder, z).flatten(0, -2))
+        return compiled(h, x, mask, tuple(z.shape[:-1]))
+
+    return log_likelihood
 
 
 def _compiled(function: Any) -> Any:
@@ -112,6 +139,7 @@ def seconds_saved(
     """
     batch = min(config.resolved_batch_size, len(part))
     each = decoder_network(model.decoder).values_outside_products(model.parameter_shape)
+    each *= model.likelihood.density.passes
     decoded = objective.k * objective.m * batch * each
     per_value, per_step = _SAVED[device.type]
     return config.resolved_epochs * steps_per_epoch(config, part) * (per_value * decoded + per_step)

@@ -5,7 +5,7 @@ Kingma et al., *Improved variational inference with inverse autoregressive flow*
 """
 
 from elboroom.model.likelihoods.levels.information import information
-from elboroom.model.likelihoods.levels.mass import Mass, log_mass, mass
+from elboroom.model.likelihoods.levels.mass import Mass, log_mass, mass, require_first_order
 from elboroom.model.likelihoods.levels.moments import LOGISTIC_STD, draw, mean_level
 from elboroom.model.likelihoods.levels.values import HALF_STEP, STEPS, TAKES, are_levels
 
@@ -21,4 +21,5 @@ __all__ = [
     "log_mass",
     "mass",
     "mean_level",
+    "require_first_order",
 ]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 Block = tuple[slice, ...]
 """An index of part of an array."""
-_VALUES = 1 << 14
+_VALUES = 1 << 16
 
 
 def in_blocks(*arguments: Tensor) -> Iterator[tuple[Block, list[Tensor]]]:

@@ -74,18 +74,28 @@ class _LogMass(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        # PyTorch's own `once_differentiable` lets `autograd.grad` pass, with a wrong result.
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            raise UsageError(
-                "the logistic of levels has no second derivative",
-                why="a gradient was asked for with create_graph=True",
-                fix="leave create_graph at False, or use `score` and `information`",
-            )
+        require_first_order()
         gradient = grad_outputs[0]
         by_location, by_log_scale, scale = ctx.saved_tensors
         on_location = (gradient * by_location).sum_to_size(ctx.shape)
         on_scale = (gradient * by_log_scale / scale).sum_to_size(scale.shape)
         return None, on_location, on_scale, None
+
+
+def require_first_order() -> None:
+    """Check that the gradient which is computed needs no graph of its own.
+
+    PyTorch's own `once_differentiable` lets `autograd.grad` pass, with a wrong result.
+
+    Raises:
+        UsageError: if it needs one.
+    """
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        raise UsageError(
+            "the logistic of levels has no second derivative",
+            why="a gradient was asked for with create_graph=True",
+            fix="leave create_graph at False, or use `score` and `information`",
+        )
 
 
 class Interval(NamedTuple):
