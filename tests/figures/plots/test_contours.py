@@ -73,7 +73,7 @@ def test_contours_panel_shows_its_seen_pixels_and_its_kl() -> None:
     figure = figures.contours(**arguments)
     assert [axes.texts[0].get_text() for axes in figure.axes] == [
         "KL(q‖p)\n= 0.123 nats",
-        "KL(q‖p)\n= 2e+03 nats",
+        "KL(q‖p)\n= 2,000 nats",
     ]
     (inset,) = figure.axes[1].child_axes
     assert isinstance(inset, Axes)

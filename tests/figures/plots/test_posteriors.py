@@ -85,7 +85,7 @@ def test_posteriors_prints_the_kl_that_it_is_given() -> None:
     ]
     assert printed == [
         [[], [], ["KL 0.123 nats"], [], [], []],
-        [[], [], ["KL 2e+03 nats"], ["KL 0.000 nats"], [], []],
+        [[], [], ["KL 2,000 nats"], ["KL 0.000 nats"], [], []],
     ]
     assert c not in arguments["kl"]
 
