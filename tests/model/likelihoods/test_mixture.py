@@ -1,6 +1,7 @@
 """The mixture of discretised logistics, against independent code and enumeration."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from elboroom.errors import UsageError
 from elboroom.model.likelihoods import (
     DiscretizedLogisticMixture,
     VectorMixture,
+    mixture_blocks,
     observation_model,
 )
 from elboroom.model.likelihoods.levels import mean_level
@@ -345,3 +347,27 @@ def test_the_mean_of_a_rounded_logistic_is_the_sum_of_its_tails():
     torch.testing.assert_close(found, expected, atol=1e-8, rtol=0)
     single = mean_level(location.float(), steps.float() / 255)
     torch.testing.assert_close(single.double(), expected, atol=3e-6, rtol=0)
+
+
+@pytest.mark.parametrize("event", [(3, 5, 4), (9,)])
+def test_blocks_of_any_size_have_the_value_and_the_gradient_of_whole_arrays(
+    monkeypatch: pytest.MonkeyPatch, event: tuple[int, ...]
+):
+    kind = DiscretizedLogisticMixture.for_events(event)
+    g = generator(7)
+    shape = kind.parameter_shape(event)
+    entries = torch.randn(2, 1, *shape, generator=g, dtype=torch.float64, requires_grad=True)
+    x = torch.randint(256, (4, *event), generator=g) / 255
+    mask = torch.rand(1, *event, generator=g) < 0.6
+
+    def found(density_of: Any) -> tuple[Tensor, Tensor]:
+        value = density_of(kind(entries))
+        return value, torch.autograd.grad(value.square().sum(), entries)[0]
+
+    for seen in (None, mask):
+        expected = found(lambda density, seen=seen: density.log_prob_alone(x, seen))
+        for size in (1, 100, 10_000):
+            monkeypatch.setattr(mixture_blocks, "_ENTRIES", size)
+            torch.testing.assert_close(found(lambda d, seen=seen: d.log_prob(x, seen)), expected)
+            with torch.no_grad():
+                torch.testing.assert_close(kind(entries).log_prob(x, seen), expected[0])

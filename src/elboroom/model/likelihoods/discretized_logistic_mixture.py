@@ -59,8 +59,10 @@ class DiscretizedLogisticMixture(Likelihood):
     passes = 8.0
     components: ClassVar[int] = 10
     """K."""
+    event_axes: ClassVar[int] = 3
+    """The number of axes of x, (C, H, W)."""
     site_axes: ClassVar[int] = 2
-    """The number of axes of x after that of the channels."""
+    """The number of them after that of the channels."""
 
     def __post_init__(self) -> None:
         sizes = tuple(self.parameter.shape[-1 - self.site_axes :])
@@ -329,7 +331,7 @@ class DiscretizedLogisticMixture(Likelihood):
 class VectorMixture(DiscretizedLogisticMixture):
     """A mixture of K discretised logistics for each value of a vector (P,): (..., 3 K, P)."""
 
-    site_axes = 1
+    event_axes = site_axes = 1
 
     @staticmethod
     def _takes(each: int, rest: int) -> bool:

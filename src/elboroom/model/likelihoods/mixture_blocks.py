@@ -23,8 +23,9 @@ class _Mixture(Protocol):
 
 
 class Kind(Protocol):
-    """A class of mixtures, whose pixels have some axes."""
+    """A class of mixtures, with the number of axes of x and of its pixels."""
 
+    event_axes: int
     site_axes: int
 
     def __call__(self, parameter: Tensor) -> _Mixture:
@@ -87,15 +88,18 @@ class _Events:
     """
 
     def __init__(self, parameter: Tensor, x: Tensor, mask: Tensor | None, kind: Kind) -> None:
-        axes = kind.site_axes + 1
-        self.leading = torch.broadcast_shapes(parameter.shape[:-axes], x.shape[:1])
-        self.parameter = self._flat(parameter, axes)
-        self._x = self._flat(x, x.ndim - 1)
-        self._mask = None if mask is None else self._flat(mask.expand_as(x), x.ndim - 1)
+        given = (x,) if mask is None else (x, mask)
+        event = torch.broadcast_shapes(*(values.shape[-kind.event_axes :] for values in given))
+        entries = parameter.shape[-1 - kind.site_axes :]
+        before = [values.shape[: -kind.event_axes] for values in given]
         self._kind = kind
+        self.leading = torch.broadcast_shapes(parameter.shape[: -len(entries)], *before)
+        self.parameter = self._flat(parameter, entries)
+        self._x, self._mask = self._flat(x, event), None
+        if mask is not None:
+            self._mask = self._flat(mask, event)
 
-    def _flat(self, values: Tensor, axes: int) -> Tensor:
-        event = values.shape[values.ndim - axes :]
+    def _flat(self, values: Tensor, event: tuple[int, ...]) -> Tensor:
         return values.expand(*self.leading, *event).reshape(-1, *event)
 
     @property
