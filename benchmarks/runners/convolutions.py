@@ -56,17 +56,19 @@ def _elboroom(model: VAE, given: dict[str, Any], laps: Laps, options: dict[str, 
     identity = Identity("pictures", "", "none", "standard", 1)
     data = Dataset(identity, part, None, part.rows([0]))  # evaluation takes no time
     epochs = int(given["epochs"])
+    timed = {
+        "learning_rate": 1e-3,  # that of the recipe is for many epochs
+        "warmup": 0.0,
+        "compile": "on",  # as a run of the recipe does by itself; the first epoch compiles
+        "evaluate_every": epochs,
+    }
     config = replace(
         PRESETS["pictures"].train,
         epochs=epochs,
         batch_size=int(given["batch"]),
         seed=int(given["seed"]),
-        learning_rate=1e-3,  # that of the recipe is for many epochs
-        warmup=0.0,
-        compile="on",  # as in a run of the recipe on a thousand pictures; the first epoch compiles
-        evaluate_every=epochs,
         device="cpu",
-        **options,
+        **(timed | options),
     )
 
     def lap(_: object) -> None:

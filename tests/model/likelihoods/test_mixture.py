@@ -365,9 +365,25 @@ def test_blocks_of_any_size_have_the_value_and_the_gradient_of_whole_arrays(
         return value, torch.autograd.grad(value.square().sum(), entries)[0]
 
     for seen in (None, mask):
-        expected = found(lambda density, seen=seen: density.log_prob_alone(x, seen))
+        expected = found(lambda density, seen=seen: density.log_prob_at_once(x, seen))
         for size in (1, 100, 10_000):
             monkeypatch.setattr(mixture_blocks, "_ENTRIES", size)
             torch.testing.assert_close(found(lambda d, seen=seen: d.log_prob(x, seen)), expected)
             with torch.no_grad():
                 torch.testing.assert_close(kind(entries).log_prob(x, seen), expected[0])
+
+
+def test_what_is_computed_with_the_score_has_no_graph():
+    x = torch.zeros(1, *COLOUR)
+    entries = parameter(3).requires_grad_()
+    found = DiscretizedLogisticMixture(entries).log_prob_and_score(x)
+    assert not any(tensor.requires_grad for tensor in found)
+
+
+@pytest.mark.parametrize("graph", [True, False])
+def test_events_without_a_pixel_and_batches_without_an_event_are_scored(graph: bool):
+    with torch.set_grad_enabled(graph):
+        assert (
+            VectorMixture(torch.zeros(5, 3 * K, 0)).log_prob(torch.zeros(5, 0)).tolist() == [0] * 5
+        )
+        assert VectorMixture(torch.zeros(0, 3 * K, 4)).log_prob(torch.zeros(0, 4)).shape == (0,)

@@ -178,12 +178,12 @@ class DiscretizedLogisticMixture(Likelihood):
     def log_prob(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats of x (B, *event), (..., B)."""
         if torch.compiler.is_compiling():
-            return self.log_prob_alone(x, mask)
+            return self.log_prob_at_once(x, mask)
         if torch.is_grad_enabled():
             return LogProb.apply(self.parameter, x, mask, type(self))[0]
         return log_prob_in_blocks(self.parameter, x, mask, type(self))
 
-    def log_prob_alone(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def log_prob_at_once(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute the same by whole arrays."""
         return self._total(self._joint(x, mask).logsumexp(-1 - self.site_axes), mask)
 
@@ -219,6 +219,7 @@ class DiscretizedLogisticMixture(Likelihood):
         """Compute ∂ log p(x_seen | z) by the parameter, (..., B, *parameter)."""
         return self.log_prob_and_score(x, mask)[1]
 
+    @torch.no_grad()
     def log_prob_and_score(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Compute `log_prob` and `score` together, without a graph."""
         log_weights, locations, scales = self._components

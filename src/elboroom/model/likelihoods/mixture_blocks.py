@@ -4,6 +4,7 @@ Some forty passes over the parameter of a batch would each go through memory; th
 stay in the cache.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ Block = tuple[slice, slice]
 
 
 class _Mixture(Protocol):
-    def log_prob_alone(self, x: Tensor, mask: Tensor | None) -> Tensor: ...
+    def log_prob_at_once(self, x: Tensor, mask: Tensor | None) -> Tensor: ...
     def log_prob_and_score(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]: ...
 
 
@@ -39,7 +40,7 @@ def log_prob_in_blocks(parameter: Tensor, x: Tensor, mask: Tensor | None, kind: 
     values = parameter.new_zeros(len(events.parameter))
     for rows, lines in events.blocks:
         mixture, some, seen = events.part(rows, lines)
-        values[rows] += mixture.log_prob_alone(some, seen)
+        values[rows] += mixture.log_prob_at_once(some, seen)
     return values.view(events.leading)
 
 
@@ -100,7 +101,7 @@ class _Events:
             self._mask = self._flat(mask, event)
 
     def _flat(self, values: Tensor, event: tuple[int, ...]) -> Tensor:
-        return values.expand(*self.leading, *event).reshape(-1, *event)
+        return values.expand(*self.leading, *event).reshape(math.prod(self.leading), *event)
 
     @property
     def blocks(self) -> Iterator[Block]:
@@ -109,9 +110,9 @@ class _Events:
             yield slice(None), slice(None)
             return
         count, lines = len(self.parameter), self.parameter.shape[-self._kind.site_axes]
-        of_line = max(1, self.parameter[0].numel() // lines) if count else 1
-        tall = max(1, min(lines, _ENTRIES // of_line))
-        together = max(1, _ENTRIES // (of_line * lines))
+        of_event = max(1, math.prod(self.parameter.shape[1:]))
+        together = max(1, _ENTRIES // of_event)
+        tall = max(1, _ENTRIES * lines // of_event)
         for start in range(0, count, together):
             for first in range(0, lines, tall):
                 yield slice(start, start + together), slice(first, first + tall)

@@ -21,9 +21,9 @@ _FAR = 1e15  # its square is finite
 def information(location: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     """Compute the Fisher information on μ and that on log s.
 
-    Where s is above two steps the sum over the levels between black and white is an integral with
-    corrections at its ends; elsewhere the levels near μ are summed. Multiplied by s², the
-    information on μ has an error below 3e-4, and so has that on log s: of 1/3 and 1.43 where no
+    Where s is above one step and a half the sum over the levels between black and white is an
+    integral with corrections at its ends; elsewhere the levels near μ are summed. Multiplied by s²,
+    the information on μ has an error below 3e-4, and so has that on log s: of 1/3 and 1.43 where no
     level bounds the logistic.
     """
     found = tuple(torch.empty_like(location + scale) for _ in range(2))
@@ -39,7 +39,7 @@ def information(location: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _summed(location: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum over black, white and the levels near μ, for s below two steps."""
+    """Sum over black, white and the levels near μ, for s below one step and a half."""
     reach = math.ceil(_REACH * _WIDE)
     middle = (location * STEPS).round().clamp(reach, STEPS - reach)
     total = torch.zeros_like(location), torch.zeros_like(location)
@@ -65,7 +65,7 @@ def _add_level(
 
 
 def _integrated(location: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum over the levels by the formula of Euler and Maclaurin, for s of two steps or more."""
+    """Sum over the levels by the formula of Euler and Maclaurin, for wide s."""
     r = scale * STEPS
     between = _Between.of(r)
     # From the lower end of level 1 to the upper end of level 254, in units of s around μ.
