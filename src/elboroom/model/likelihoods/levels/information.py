@@ -39,29 +39,17 @@ def information(location: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _summed(location: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum over black, white and the levels near μ, for s below one step and a half."""
+    """Sum over the levels near μ, or near the end that it lies beyond, for narrow s."""
     reach = math.ceil(_REACH * _WIDE)
     middle = (location * STEPS).round().clamp(reach, STEPS - reach)
-    total = torch.zeros_like(location), torch.zeros_like(location)
+    on_location, on_log_scale = torch.zeros_like(location), torch.zeros_like(location)
     for step in range(-reach, reach + 1):
-        _add_level(total, (middle + step) / STEPS, location, scale)
-    for end, is_far in ((0, middle > reach), (1, middle < STEPS - reach)):
-        _add_level(total, torch.full_like(middle, end), location, scale, is_far)
-    return total
-
-
-def _add_level(
-    total: tuple[Tensor, Tensor],
-    x: Tensor,
-    location: Tensor,
-    scale: Tensor,
-    mask: Tensor | None = None,
-) -> None:
-    of_x = Interval.of(x, location, scale, mask).mass()
-    # P (∂ log P)²
-    p = of_x.log.exp()
-    total[0].add_(p * of_x.by_location.square())
-    total[1].add_(p * of_x.by_log_scale.square())
+        level = Interval.of((middle + step) / STEPS, location, scale).mass()
+        # P (∂ log P)²
+        p = level.log.exp()
+        on_location += p * level.by_location.square()
+        on_log_scale += p * level.by_log_scale.square()
+    return on_location, on_log_scale
 
 
 def _integrated(location: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
