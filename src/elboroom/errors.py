@@ -49,6 +49,10 @@ class TrainingError(ElboroomError):
     """Training that cannot continue, for example because the ELBO is not finite."""
 
 
+class WorldError(ElboroomError):
+    """Processes of one task that cannot reach each other, or were given different tasks."""
+
+
 def require_positive(**counts: int) -> None:
     """Check that each count, given by its name, is at least 1.
 

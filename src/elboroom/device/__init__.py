@@ -1,17 +1,23 @@
-"""The machine: device, precision and memory."""
+"""The machine and its processes: device, precision, memory, and the world of ranks."""
 
 from elboroom.device.device import describe_device, prepare, resolve_device
 from elboroom.device.memory import free_memory, keep_freed_memory, readable, require_room
 from elboroom.device.precision import autocast, resolve_precision
+from elboroom.device.world import ALONE, World, joined, lost_ranks, world
 
 __all__ = [
+    "ALONE",
+    "World",
     "autocast",
     "describe_device",
     "free_memory",
+    "joined",
     "keep_freed_memory",
+    "lost_ranks",
     "prepare",
     "readable",
     "require_room",
     "resolve_device",
     "resolve_precision",
+    "world",
 ]
