@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def stream(
-    seed: int, purpose: str, index: int = 0, *, device: torch.device | None = None
+    seed: int, purpose: str, index: int | str = 0, *, device: torch.device | None = None
 ) -> torch.Generator:
     """Return a generator on `device` (default: cpu) for the `index`-th use of `purpose`.
 
@@ -21,7 +21,9 @@ def stream(
     return restart(torch.Generator(device or torch.device("cpu")), seed, purpose, index)
 
 
-def restart(generator: torch.Generator, seed: int, purpose: str, index: int = 0) -> torch.Generator:
+def restart(
+    generator: torch.Generator, seed: int, purpose: str, index: int | str = 0
+) -> torch.Generator:
     """Make `generator` draw what `stream` of the same key would draw."""
     key = blake2b(f"{seed}/{purpose}/{index}".encode(), digest_size=8).digest()
     return generator.manual_seed(int.from_bytes(key, "little"))

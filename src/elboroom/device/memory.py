@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from elboroom.device.world import neighbours
 from elboroom.errors import UsageError
 
 _SMALL = 1 << 26  # bytes; free memory is not asked for below them
@@ -67,11 +68,16 @@ _GROUP = Path("/sys/fs/cgroup")
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Return the bytes that can still be allocated on `device`; None if the system hides it."""
+    """Return the bytes that can still be allocated on `device`; None if the system hides it.
+
+    The processes that torchrun started on this machine have equal shares of its memory.
+    """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    of_all = _free_of_system(), _free_of_group(), _free_of_process()
-    return min((free for free in of_all if free is not None), default=None)
+    of_all = _free_of_system(), _free_of_group()
+    shares = [free // neighbours() for free in of_all if free is not None]
+    own = _free_of_process()
+    return min([*shares, *([] if own is None else [own])], default=None)
 
 
 def _free_of_system() -> int | None:

@@ -142,6 +142,11 @@ def world() -> World:
     return ALONE
 
 
+def neighbours() -> int:
+    """Return the number of processes that have joined the world on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world().size > 1 else 1
+
+
 @contextmanager
 def joined() -> Iterator[World]:
     """Join the processes that torchrun started, for this block.

@@ -9,12 +9,13 @@ import torch
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.config.run import require_options
 from elboroom.data import Dataset, require_dataset
-from elboroom.device import prepare
+from elboroom.device import prepare, world
 from elboroom.errors import require_callable
 from elboroom.model.likelihoods import require_support
 from elboroom.model.vae import VAE, require_model
 from elboroom.training.augmentation import require_pictures
 from elboroom.training.average import trained
+from elboroom.training.data_parallel import require_separable
 from elboroom.training.initial_model import measure
 from elboroom.training.interrupts import TrainingInterrupted, deferred_interrupt
 from elboroom.training.safeguards.baseline import warn_if_below_baseline
@@ -41,6 +42,9 @@ def train(
 ) -> TrainState:
     """Maximise a bound on log p(x) of `data.train` by the parameters of `model`, in place.
 
+    Processes that have joined a group of `torch.distributed` share each batch. All of them call
+    this with the same arguments, and end with the same model.
+
     Args:
         model: trained in place; left on the device of `config` and in evaluation mode, with the
             moving average of its weights if `config.ema` asks for one. During training, also in the
@@ -59,11 +63,13 @@ def train(
 
     Raises:
         UsageError: if an argument has another type, or `state` is not of the training of this
-            model with these data and options; or if flips and shifts are not of pictures.
+            model with these data and options; if flips and shifts are not of pictures; or if
+            several processes cannot share the batches of this model.
         DataError: if the data has values that the likelihood cannot take.
         TrainingError: if the bound or a gradient is not finite, and no lower learning rate helped.
             Model and state are then the last good ones.
         TrainingInterrupted: at Ctrl-C, after the current step; it holds the state to resume from.
+        WorldError: if another of several processes has ended.
     """
     _require_arguments(model, data, config, objective)
     require_callable(on_step=on_step, on_epoch=on_epoch, stop=stop)
@@ -74,12 +80,14 @@ def train(
         require_state(state, model, config, steps_per_epoch(config, data.train))
     else:
         measure(model, data.train)
-    model.to(prepare(config)[0]).train()
+    device, here = prepare(config)[0], world()
+    require_separable(model, here, device)
+    model.to(device).train()
     state = state or new_state(model, config)
     trainer = Trainer(model, data, config, objective, state)
     _warn_if_warmup_does_not_end(config, objective)
     _warn_if_rate_rises_to_the_end(config)
-    first_step, stopped = state.step, stop()
+    first_step, stopped = state.step, here.any(stop())
 
     restored = _evaluation_mode_after(model), _global_random_state(model)
     with trained(state.average), restored[0], restored[1], deferred_interrupt() as interrupted:
@@ -87,10 +95,11 @@ def train(
             stopped = trainer.take_steps(on_step, lambda: stop() or interrupted())
             if trainer.finish_epoch():
                 on_epoch(state)
-                warn_of_symptoms(state.history, config, data.held_out[0], data.noun)
-        if interrupted():
+                if here.is_first:
+                    warn_of_symptoms(state.history, config, data.held_out[0], data.noun)
+        if here.any(interrupted()):
             raise TrainingInterrupted(state)
-    if not stopped and state.step > first_step:
+    if here.is_first and not stopped and state.step > first_step:
         warn_if_below_baseline(model.likelihood, data, state.history, config)
     return state
 

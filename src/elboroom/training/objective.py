@@ -3,6 +3,7 @@
 All but the closed-form ELBO reduce `log_weights`, (K, B) → (B,).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -33,10 +34,18 @@ class Bound:
         """Reconstruction − KL, (B,)."""
         return self.reconstruction - self.kl
 
+    def first(self, rows: int) -> "Bound":
+        """Return the bound of the first rows."""
+        return Bound(self.value[:rows], self.reconstruction[:rows], self.kl[:rows])
+
     @property
     def totals(self) -> Tensor:
         """Bound, reconstruction and KL, each summed over the batch, without gradients: (3,)."""
         return torch.stack([self.value.sum(), self.reconstruction.sum(), self.kl.sum()]).detach()
+
+
+def _mean_of_rows(values: Tensor) -> Tensor:
+    return values.mean(0)
 
 
 def bound(
@@ -47,6 +56,7 @@ def bound(
     config: ObjectiveConfig,
     kl_warmup: float | Tensor = 1.0,
     generator: torch.Generator,
+    mean: Callable[[Tensor], Tensor] = _mean_of_rows,
 ) -> Bound:
     """Compute the bound that `config` names from new reparameterised samples.
 
@@ -57,6 +67,7 @@ def bound(
         config: the bound, its number of samples, and the estimator of its gradient.
         kl_warmup: factor of β, in [0, 1].
         generator: random generator of the samples.
+        mean: the mean over the rows of the batch, (B, …) → (…), of which `x` may be a share.
     """
     beta = kl_warmup * config.beta
     q = model.posterior(x, mask)
@@ -65,7 +76,10 @@ def bound(
     kl = model.prior.kl(q) if config.objective == "elbo" else None
     if kl is not None:
         log_likelihood = model.log_likelihood(x, q.sample(config.k, generator), mask)
-        return _closed_form(q, log_likelihood, kl, config, beta)
+        penalty = kl
+        if config.free_bits:
+            penalty = _kl_with_free_bits(cast(DiagonalGaussian, q), config.free_bits, mean)
+        return _closed_form(log_likelihood, kl, penalty, beta)
     z, log_q = q.draw(config.k * config.m, generator)
     log_likelihood = model.log_likelihood(x, z, mask)
     # The score of q has mean zero, or enters by the hook of `_sampled`, so q itself is detached.
@@ -90,21 +104,23 @@ def _require_kl_per_latent(prior: Prior, q: Density) -> None:
 
 
 def _closed_form(
-    q: Density, log_likelihood: Tensor, kl: Tensor, config: ObjectiveConfig, beta: float | Tensor
+    log_likelihood: Tensor, kl: Tensor, penalty: Tensor, beta: float | Tensor
 ) -> Bound:
-    """Compute the ELBO with the KL in closed form: Kingma & Welling (2013), equation 10."""
+    """Compute the ELBO with the KL in closed form: Kingma & Welling (2013), equation 10.
+
+    The penalty is the KL, or that with free bits.
+    """
     # L(x) = 1/K Σ_k log p(x | z_k) − β KL(q(z | x) ‖ p(z)),  z_k = μ + σ ε_k
     reconstruction = log_likelihood.mean(0)
-    penalty = kl
-    if config.free_bits:
-        penalty = _kl_with_free_bits(cast(DiagonalGaussian, q), config.free_bits)
     return Bound(reconstruction - beta * penalty, reconstruction, kl)
 
 
-def _kl_with_free_bits(q: DiagonalGaussian, free_bits: float) -> Tensor:
+def _kl_with_free_bits(
+    q: DiagonalGaussian, free_bits: float, mean: Callable[[Tensor], Tensor]
+) -> Tensor:
     """Compute the KL with free bits: Kingma et al. (2016), equation 15, each latent a group."""
     # Σ_d max(λ, E_b[KL_d])
-    return q.kl_per_latent().mean(0).clamp(min=free_bits).sum()
+    return mean(q.kl_per_latent()).clamp(min=free_bits).sum()
 
 
 def _sampled(

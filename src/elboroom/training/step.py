@@ -6,16 +6,21 @@ from torch.nn.utils import get_total_norm
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
-from elboroom.device import autocast
+from elboroom.device import autocast, world
 from elboroom.model.vae import VAE
+from elboroom.randomness import restart
 from elboroom.training.augmentation import Augmentation
+from elboroom.training.data_parallel import DataParallel
 from elboroom.training.objective import Bound, bound
+from elboroom.training.share import Share
 from elboroom.training.skipping import Skipping
 from elboroom.training.state import TrainState
 
 
 class Step:
     """A step that changes the parameters of `model` and its state in place.
+
+    Several processes share each batch, and all take the same step.
 
     Args:
         model: the model, in training mode.
@@ -39,14 +44,23 @@ class Step:
         self.model, self.part, self.optimiser = model, part, state.optimiser
         self.objective, self.dtype = objective, dtype
         self.noise = torch.Generator(next(model.parameters()).device)
-        """Random generator of all draws of a step; seed it before each."""
+        """Random generator of all draws of a step; `restart` it before each."""
+        self.world = world()
+        """The processes that share a batch."""
+        self.parallel = DataParallel(model, self.world) if self.world.size > 1 else None
+        """What averages the gradients of several processes."""
         self.skipping: Skipping | None = None
         """What skips steps, if steps may be skipped."""
         if config.skip is not None and state.skipped is not None:
             self.skipping = Skipping(model, config.skip, state.skipped)
         self._augment = Augmentation(config.flip, config.shift)
-        self._average, self._clip = state.average, config.clip
+        self._average, self._clip, self._seed = state.average, config.clip, config.seed
         self._norm: Tensor  # of the last gradients, where a limit needs it
+
+    def restart(self, number: int) -> None:
+        """Let the noise follow from the seed, the number of the step, and the process."""
+        rank = self.world.rank
+        restart(self.noise, self._seed, f"step of rank {rank}" if rank else "step", number)
 
     def __call__(self, index: Tensor, rate: float | Tensor, kl_warmup: float | Tensor) -> Tensor:
         """Take one step on the images at `index`.
@@ -60,21 +74,48 @@ class Step:
             The bound, the reconstruction term and the KL, summed over the batch, in nats: (3,);
             zeros if the step is skipped.
         """
-        found = self.gradients(index, kl_warmup)
+        _, totals = self.gradients(index, kl_warmup)
         self.descend(rate)
-        if self.skipping is None:
-            return found.totals
-        return self.skipping.counted(found.totals, len(index))
+        return totals if self.skipping is None else self.skipping.counted(totals, len(index))
 
-    def gradients(self, index: Tensor, kl_warmup: float | Tensor) -> Bound:
+    def gradients(self, index: Tensor, kl_warmup: float | Tensor) -> tuple[Bound, Tensor]:
         """Compute the gradients of the loss, and leave the parameters as they are.
 
         Returns:
-            The bound of each image.
+            The bound of each image that this process computes; and the bound, the reconstruction
+            term and the KL summed over the batch, (3,).
+
+        Raises:
+            WorldError: if another process has ended.
         """
         if self.skipping is not None:
             self.skipping.begin()
-        x = self.part.batch(index, self.noise, self._augment)
+        self.optimiser.zero_grad()
+        found, totals = self._differentiate(Share.of(index, self.world), kl_warmup)
+        if self.skipping is not None or self._clip is not None:
+            self._norm = get_total_norm(self.optimiser.gradients)
+        if self.skipping is not None:
+            self.skipping.decide(self._norm)
+        return found, totals
+
+    def _differentiate(self, share: Share, kl_warmup: float | Tensor) -> tuple[Bound, Tensor]:
+        """Set the gradients, and return the bounds of a share and the sums over the batch."""
+        if self.parallel is None:
+            found = self._bound(share, kl_warmup)
+            share.loss(found.value).backward()
+            return found, found.totals
+        computed = list[Bound]()
+
+        def compute() -> tuple[Tensor, Tensor]:
+            computed.append(self._bound(share, kl_warmup))
+            return share.loss(computed[0].value), computed[0].totals
+
+        totals = self.parallel.differentiate(compute)
+        return computed[0], totals
+
+    def _bound(self, share: Share, kl_warmup: float | Tensor) -> Bound:
+        """Compute the bound of each image of a share that counts."""
+        x = self.part.batch(share.rows, self.noise, self._augment)
         with autocast(self.dtype, x.device):
             found = bound(
                 self.model,
@@ -83,15 +124,9 @@ class Step:
                 config=self.objective,
                 kl_warmup=kl_warmup,
                 generator=self.noise,
+                mean=share.mean,
             )
-        loss = -found.value.mean()
-        self.optimiser.zero_grad()
-        loss.backward()
-        if self.skipping is not None or self._clip is not None:
-            self._norm = get_total_norm(self.optimiser.gradients)
-        if self.skipping is not None:
-            self.skipping.decide(self._norm)
-        return found
+        return found.first(share.counted)
 
     def descend(self, rate: float | Tensor) -> None:
         """Move the parameters along their gradients, project the prior's, and average."""

@@ -7,16 +7,15 @@ import torch
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset
-from elboroom.device import prepare
+from elboroom.device import prepare, world
 from elboroom.model.vae import VAE
-from elboroom.randomness import restart
 from elboroom.training.average import averaged
 from elboroom.training.held_out import held_out_elbo
 from elboroom.training.safeguards.early_stopping import keep_best, out_of_patience
 from elboroom.training.safeguards.rollback import Rollback
 from elboroom.training.schedule import Schedule, kl_warmup, learning_rate
 from elboroom.training.speed.fast_steps import fastest_step
-from elboroom.training.state import EpochMetrics, TrainState
+from elboroom.training.state import EpochMetrics, TrainState, mutable_tensors
 from elboroom.training.step import Step
 
 
@@ -45,9 +44,10 @@ class Trainer:
         self.objective, self.schedule = objective, Schedule(config, part)
         if state.skipped is not None:
             state.skipped = state.skipped.to(device)
-        plain = Step(model, part, state, config, objective, dtype)
-        self._step = fastest_step(plain, config)
-        self._rollback = Rollback(plain, self.schedule, state)
+        world().take_first(mutable_tensors(model, state).values())
+        self._plain = Step(model, part, state, config, objective, dtype)
+        self._step = fastest_step(self._plain, config)
+        self._rollback = Rollback(self._plain, self.schedule, state)
         self._last_step = config.resolved_epochs * self.schedule.steps_per_epoch
         self._images, self._clock = 0, 0.0
 
@@ -62,7 +62,8 @@ class Trainer:
 
         Args:
             on_step: called after each step that does not end an epoch.
-            stop: called after each step; True ends the steps there.
+            stop: called after each step; True ends the steps there, or with several processes two
+                steps later on all of them.
         """
         if not self._images:
             self._clock = time.perf_counter()
@@ -70,14 +71,18 @@ class Trainer:
             self._take_step(number)
             if not self.schedule.ends_epoch(self.state.step):
                 on_step(self.state)
-            if stop():
+            if self._must_stop(stop()):
                 return True
         return False
+
+    def _must_stop(self, asked: bool) -> bool:
+        parallel = self._plain.parallel
+        return asked if parallel is None else parallel.agrees_to_stop(asked)
 
     def _take_step(self, number: int) -> None:
         rows, rate, warmup = self.schedule.step(number)
         noise, state = self._step.noise, self.state
-        restart(noise, self.config.seed, "step", number)
+        self._plain.restart(number)
         if self.model.draws_globally:
             torch.manual_seed(noise.initial_seed())
         state.totals += self._step(rows, state.learning_rate_scale * rate, warmup)

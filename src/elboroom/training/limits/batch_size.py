@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
-from elboroom.device import free_memory, readable, resolve_device
+from elboroom.device import free_memory, readable, resolve_device, world
 from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
 from elboroom.training.limits.memory import parameter_copies, step_bytes, weight_bytes
@@ -40,7 +40,8 @@ def largest_fit(
 ) -> BatchSize:
     """Return the largest power of two, up to 512 and the size of `part`, whose step fits.
 
-    This is the estimate of `training.limits.memory`.
+    This is the estimate of `training.limits.memory`. Several processes share a step, and take the
+    least of what fits each.
 
     Args:
         model: left unchanged.
@@ -58,11 +59,13 @@ def largest_fit(
     each, fixed = step_bytes(model, part, config, objective)
     fixed += parameter_copies(config) * weight_bytes(model)
     sizes = [size for size in _SIZES if size <= max(1, len(part))]
-    fitting = [size for size in sizes if fixed + size * each <= _SHARE * free]
+    needed = {size: fixed + -(-size // world().size) * each for size in sizes}
+    fitting = [size for size in sizes if needed[size] <= _SHARE * free]
     if not fitting:
         need = f"a step on one {part.noun} takes about {readable(fixed + each)}"
         raise _refusal(f"{need}; half of the free memory is {readable(_SHARE * free)}")
-    return BatchSize(fitting[-1], fixed + fitting[-1] * each, free, part.nouns)
+    size = world().least(fitting[-1])
+    return BatchSize(size, needed[size], free, part.nouns)
 
 
 def _refusal(why: str) -> UsageError:

@@ -9,7 +9,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from elboroom.config import WIDTHS, Config, ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset, Part, noun
-from elboroom.device import free_memory, readable, resolve_device
+from elboroom.device import free_memory, readable, resolve_device, world
 from elboroom.errors import UsageError
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
@@ -107,7 +107,7 @@ def require_memory(
     """
     device = resolve_device(config.device)
     each, fixed = step_bytes(model, data.train, config, objective)
-    rows = min(config.resolved_batch_size, len(data.train))
+    rows = -(-min(config.resolved_batch_size, len(data.train)) // world().size)
     # The model exists already: its own copy of the weights is no longer to be allocated.
     copies = parameter_copies(config)
     step, free = fixed + rows * each, free_memory(device)

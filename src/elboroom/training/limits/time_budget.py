@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from elboroom.config import WIDTHS, ObjectiveConfig, TrainConfig
 from elboroom.data import Dataset, require_dataset
-from elboroom.device import resolve_device
+from elboroom.device import resolve_device, world
 from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
 from elboroom.training.loop import ELBO, train
@@ -51,7 +51,7 @@ def epochs_within(
             why=f"an epoch of {len(data.train):,} {data.nouns} takes {per_epoch:.3g} s here",
             fix=f"allow more minutes, or use a smaller {WIDTHS}, or a larger --batch-size",
         )
-    return min(config.resolved_epochs, int(left / per_epoch))
+    return world().least(min(config.resolved_epochs, int(left / per_epoch)))
 
 
 def _seconds_per_step(

@@ -3,6 +3,7 @@
 Draws are functions of the seed and the step number, so a repeated step computes the same.
 """
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from elboroom.randomness import restart
+from elboroom.device import World
 from elboroom.training.objective import Bound
 from elboroom.training.schedule import Schedule
 from elboroom.training.state import TrainState
@@ -63,16 +64,24 @@ def first_nonfinite_step(
     """
     for number in range(state.step, end):
         rows, rate, warmup = schedule.step(number)
-        restart(step.noise, schedule.config.seed, "step", number)
+        step.restart(number)
         with _watch_layers(step.model) as layers:
-            found = step.gradients(rows, warmup)
+            found, _ = step.gradients(rows, warmup)
         is_skipped = step.skipping is not None and bool(step.skipping.skipped)
         what = _nonfinite_term(found, layers) or _nonfinite_gradient(step.model, layers)
+        own = rows[step.world.part_of(len(rows))]
+        what, bad = _told(what, own[_bad_rows(found).to(own.device)], step.world)
         if what and not is_skipped:
-            bad = tuple(rows[_bad_rows(found).to(rows.device)].tolist())
             return Fault(number, schedule.epoch_of(number), what, bad, len(rows))
         step.descend(state.learning_rate_scale * rate)
     return None
+
+
+def _told(what: str, rows: Tensor, world: World) -> tuple[str, tuple[int, ...]]:
+    """Return what the lowest process that found anything found, and in which rows."""
+    told = world.first_text(json.dumps([what, rows.tolist()]) if what else "")
+    what, bad = json.loads(told or '["", []]')
+    return what, tuple(bad)
 
 
 @dataclass

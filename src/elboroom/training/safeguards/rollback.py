@@ -10,6 +10,7 @@ from typing import cast
 import torch
 
 from elboroom.errors import TrainingError
+from elboroom.training.safeguards.agreement import restore_agreement
 from elboroom.training.safeguards.nonfinite import Fault, first_nonfinite_step
 from elboroom.training.schedule import Schedule
 from elboroom.training.state import Snapshot, TrainState, moments, mutable_tensors
@@ -53,6 +54,7 @@ class Rollback:
         if not self._is_finite():
             self._roll_back()
             return False
+        restore_agreement(self._mutable, self.step.world)
         if self.state.step == self._next_check(self._last_good.step):
             self._require_steps_taken()
             self.state.last_good = None

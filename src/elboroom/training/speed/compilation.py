@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
+from elboroom.device import ALONE, world
 from elboroom.errors import UsageError
 from elboroom.model.networks import decoder_network
 from elboroom.model.networks.layers import as_input_of
 from elboroom.model.vae import VAE
 from elboroom.training.schedule import steps_per_epoch
+from elboroom.training.share import Share
 from elboroom.training.step import Step
 
 _LEAST_GAIN = 30.0  # seconds; compiling takes 3 to 40
@@ -106,8 +108,10 @@ class CompiledStep:
         buffers = list(self.step.model.buffers())  # a step changes those of batch normalisation
         kept = [buffer.clone() for buffer in buffers]
         rows = torch.arange(self._compiled_for[0], device=self.step.part.device)
+        alone = copy(self._compiled)  # the compiler may fail in one of several processes
+        alone.world, alone.parallel = ALONE, None
         try:
-            self._compiled.gradients(rows, 1.0)
+            alone.gradients(Share.of(rows, self.step.world).rows, 1.0)
         finally:
             self.optimiser.zero_grad()
             for buffer, value in zip(buffers, kept, strict=True):
@@ -137,7 +141,7 @@ def seconds_saved(
     Compiling merges the passes over decoded values, and leaves matrix products as they are. This is
     an estimate, not a measurement here, so that a resumed run decides as the original one did.
     """
-    batch = min(config.resolved_batch_size, len(part))
+    batch = min(config.resolved_batch_size, len(part)) / world().size
     each = decoder_network(model.decoder).values_outside_products(model.parameter_shape)
     each *= model.likelihood.density.passes
     decoded = objective.k * objective.m * batch * each

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from elboroom.data import Part
+from elboroom.device import world
 from elboroom.training.speed.compilation import CompiledStep
 from elboroom.training.step import Step
 
@@ -61,5 +62,8 @@ class CudaGraphStep:
 
 
 def uses_cuda_graph(part: Part, device: torch.device) -> bool:
-    """Return whether steps on `device` are recorded: a CUDA graph cannot read images from disk."""
-    return device.type == "cuda" and not part.on_disk
+    """Return whether steps on `device` are recorded.
+
+    A CUDA graph cannot read images from disk, and here does not reduce over several processes.
+    """
+    return device.type == "cuda" and not part.on_disk and world().size == 1

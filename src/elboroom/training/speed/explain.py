@@ -5,7 +5,13 @@ from torch import Tensor
 
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
-from elboroom.device import describe_device, readable, resolve_device, resolve_precision
+from elboroom.device import (
+    describe_device,
+    readable,
+    resolve_device,
+    resolve_precision,
+    world,
+)
 from elboroom.model.vae import VAE
 from elboroom.training.speed.compilation import (
     MEASURED_ON,
@@ -26,11 +32,15 @@ def explain(
         UsageError: if `config` asks for a device or compiler that this machine does not have.
     """
     device = resolve_device(config.device)
-    return machine_choices(config) | {
-        "networks": _networks(model, part, config, objective, device),
-        "steps": _steps(part, device),
-        "data": _data(part, device),
-    }
+    return (
+        machine_choices(config)
+        | _processes(part, config)
+        | {
+            "networks": _networks(model, part, config, objective, device),
+            "steps": _steps(part, device),
+            "data": _data(part, device),
+        }
+    )
 
 
 def machine_choices(config: TrainConfig) -> dict[str, str]:
@@ -74,6 +84,14 @@ def _threads(config: TrainConfig, device: torch.device) -> str:
     return f"{most}, or 1 while that is faster, for example while another process keeps a core"
 
 
+def _processes(part: Part, config: TrainConfig) -> dict[str, str]:
+    """Return how several processes share a step; nothing for one."""
+    size, batch = world().size, min(config.resolved_batch_size, len(part))
+    if size == 1:
+        return {}
+    return {"processes": f"{size}, which share the {batch:,} {part.nouns} of a step"}
+
+
 def _networks(
     model: VAE,
     part: Part,
@@ -97,8 +115,10 @@ def _networks(
 def _steps(part: Part, device: torch.device) -> str:
     if uses_cuda_graph(part, device):
         return "recorded as a CUDA graph and replayed: launching kernels takes longer than they run"
-    why = ": a CUDA graph cannot read from disk" if device.type == "cuda" else ""
-    return f"run one by one{why}"
+    if device.type != "cuda":
+        return "run one by one"
+    disk = "a CUDA graph cannot read from disk"
+    return f"run one by one: {disk if part.on_disk else 'several processes reduce in each'}"
 
 
 def _data(part: Part, device: torch.device) -> str:

@@ -21,7 +21,8 @@ def fastest_step(step: Step, config: TrainConfig) -> FastStep:
     """
     device, batch_size = step.noise.device, min(config.resolved_batch_size, len(step.part))
     best = step
-    if is_compiled(step.model, step.part, config, step.objective, device):
+    compiled = is_compiled(step.model, step.part, config, step.objective, device)
+    if not step.world.any(not compiled):
         best = _compiled_or_plain(step, batch_size)
     if uses_cuda_graph(step.part, device):
         return CudaGraphStep(best, batch_size)
@@ -31,12 +32,16 @@ def fastest_step(step: Step, config: TrainConfig) -> FastStep:
 
 
 def _compiled_or_plain(step: Step, batch_size: int) -> Step | CompiledStep:
-    """Compile the step; if the compiler fails, warn and return the step itself."""
-    compiled = CompiledStep(step, batch_size)
+    """Compile the step; if the compiler fails, warn and return the step itself.
+
+    If it fails in one of several processes, all of them take the step itself.
+    """
+    compiled, why = CompiledStep(step, batch_size), ""
     try:
         compiled.rehearse()
     except RuntimeError as error:
         why = str(error).strip().splitlines()[0]
+    if why := step.world.first_text(why):
         warnings.warn(f"training continues uncompiled, since compiling failed: {why}", stacklevel=2)
         return step
     return compiled

@@ -1,0 +1,113 @@
+"""Gradients that several processes average, by PyTorch's DistributedDataParallel."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
+
+from elboroom.device import World, lost_ranks
+from elboroom.errors import UsageError
+
+_SUMS = 3  # bound, reconstruction and KL
+_BUCKET = 1 << 14  # MiB: one reduction, as a processor cannot compute meanwhile
+
+
+class _Carrier(nn.Module):
+    """The parameters of a model, and one more whose gradient is what the processes sum.
+
+    It holds no buffers, which DDP would send around in every step.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        trained = [p for p in model.parameters() if p.requires_grad]
+        self.trained = nn.ParameterList(trained)
+        self.carried = nn.Parameter(trained[0].detach().new_zeros(_SUMS + 1))
+
+    def forward(self, compute: Callable[[], tuple[Tensor, Tensor]]) -> Tensor:
+        """Return the loss, whose gradient by `carried` is the sums."""
+        loss, sums = compute()
+        return loss + (self.carried * sums.detach()).sum()
+
+
+class DataParallel:
+    """The gradients of a model, averaged over the processes, and sums that go along with them.
+
+    A step needs one reduction, which also tells every process whether another one was asked to
+    stop. Otherwise some would wait for gradients that never come.
+
+    Args:
+        model: its trained parameters get the gradients.
+        world: the processes, more than one.
+    """
+
+    def __init__(self, model: nn.Module, world: World) -> None:
+        self.world, self._carrier = world, _Carrier(model)
+        self._asked, self._vote, self._last_vote = False, torch.zeros(()), torch.zeros(())
+        on_cuda = self._carrier.carried.is_cuda
+        with lost_ranks(world):
+            self._module = DistributedDataParallel(
+                self._carrier,
+                static_graph=True,
+                gradient_as_bucket_view=True,
+                bucket_cap_mb=None if on_cuda else _BUCKET,
+            )
+
+    def differentiate(self, compute: Callable[[], tuple[Tensor, Tensor]]) -> Tensor:
+        """Set the gradients of the mean of all losses, and return the sums of all processes.
+
+        Args:
+            compute: returns the loss of this process, and its sums (3,).
+
+        Raises:
+            WorldError: if another process has ended.
+        """
+        carried = self._carrier.carried
+        carried.grad = None
+
+        def with_vote() -> tuple[Tensor, Tensor]:
+            loss, sums = compute()
+            vote = torch.full((1,), float(self._asked), dtype=carried.dtype, device=carried.device)
+            return loss, torch.cat([sums.to(carried.dtype), vote])
+
+        with lost_ranks(self.world):
+            self._module(with_vote).backward()
+        assert carried.grad is not None
+        total = carried.grad * self.world.size
+        self._last_vote, self._vote = self._vote, total[_SUMS]
+        return total[:_SUMS]
+
+    def agrees_to_stop(self, asked: bool) -> bool:
+        """Return whether any process was asked to stop; all get the same answer.
+
+        What is asked now is sent with the next step, and known after the one that follows it: on
+        CUDA, reading the last step would wait for it.
+        """
+        self._asked = self._asked or asked
+        return bool(self._last_vote)
+
+
+def require_separable(model: nn.Module, world: World, device: torch.device) -> None:
+    """Check that the loss of a model is a sum over rows that several processes can share.
+
+    Raises:
+        UsageError: if it is not, or PyTorch cannot reduce on the device.
+    """
+    if world.size == 1:
+        return
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(
+            f"{world.size} processes cannot train on {device.type}",
+            why="PyTorch reduces on processors by gloo and on CUDA by NCCL alone",
+            fix="use --device cpu, or one process",
+        )
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and not isinstance(module, nn.SyncBatchNorm):
+            raise UsageError(
+                f"{world.size} processes cannot train {name} ({type(module).__name__})",
+                why="batch normalisation takes the mean over the rows of one process, so that the "
+                "result would depend on their number",
+                fix="use GroupNorm or LayerNorm; on CUDA also nn.SyncBatchNorm; or one process",
+            )
