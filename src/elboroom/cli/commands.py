@@ -6,7 +6,7 @@ Heavy libraries are imported only when a command runs, so that `--help` is fast.
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
@@ -36,6 +36,9 @@ else:
 class Command:
     """The options of every command."""
 
+    is_shared: ClassVar[bool] = False
+    """True if several processes that torchrun starts can share the work."""
+
     debug: FlagCreatePairsOff[bool] = False
     """Print the traceback of an error."""
 
@@ -63,6 +66,8 @@ class RunCommand(Command):
 class MeasuringCommand(RunCommand):
     """The options of every command that measures many rows and prints the results."""
 
+    is_shared = True
+
     quiet: FlagCreatePairsOff[bool] = False
     """Show no progress; results, notes and warnings are printed all the same."""
     json: FlagCreatePairsOff[bool] = False
@@ -89,12 +94,19 @@ class Train(Command, TrainDefaults):
 
     Example: elboroom train --preset mnist --epochs 20 --out runs/first
 
+    Several processes share each batch: torchrun --nproc-per-node 4 -m elboroom train …
+
     Ctrl-C, SIGTERM and SIGUSR1 stop after the current step and save the run (exit codes 130, 143,
     138). A second Ctrl-C stops at once without saving.
     """
 
+    is_shared = True
+
     out: Path | None = None
     """The new run folder; by default runs/PRESET-DATE-TIME."""
+    resume_or_start: Path | None = None
+    """Resume this run if it exists, which must have been started with the same options, else start
+    it there. With `torchrun --max-restarts` training survives the loss of a process."""
     quiet: FlagCreatePairsOff[bool] = False
     """Print neither what was read nor progress; only notes on the data, warnings and errors."""
     explain: FlagCreatePairsOff[bool] = False
@@ -120,6 +132,7 @@ class Train(Command, TrainDefaults):
             self.chosen_preset,
             out=self.out,
             resume=self.resume,
+            resume_or_start=self.resume_or_start,
             trust=self.trust,
             quiet=self.quiet,
         )

@@ -17,7 +17,7 @@ from elboroom.cli.commands import COMMANDS, Command, Train, TrainDefaults
 from elboroom.cli.presets import default_preset
 from elboroom.cli.signals import Interrupted, ended_by_signals
 from elboroom.config import PRESETS, Config, DataConfig
-from elboroom.errors import ElboroomError, printable
+from elboroom.errors import ElboroomError, UsageError, printable
 
 _DESCRIPTION = """Variational autoencoders and stochastic variational inference.
 
@@ -31,7 +31,7 @@ Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted by Ctrl-C,
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the `elboroom` command, and exit."""
     bound_openmp_spinning()
-    warnings.showwarning = _warn
+    warnings.showwarning = _warn if _rank() in ("", "0") else _ignore
     try:
         try:
             code = _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -56,7 +56,7 @@ def bound_openmp_spinning() -> None:
 def _run(arguments: list[str]) -> int:
     try:
         with ended_by_signals():
-            return parse([_expand(argument) for argument in arguments]).run()
+            return _run_by_all(parse([_expand(argument) for argument in arguments]))
     except Interrupted as end:
         return _fail(str(end), end.exit_code)
     except BrokenPipeError:
@@ -65,6 +65,28 @@ def _run(arguments: list[str]) -> int:
         if "--debug" in arguments:
             traceback.print_exc()
         return _fail(*_message_and_code(error))
+
+
+def _run_by_all(command: Any) -> int:
+    """Run a command in this process, or along with those that torchrun started."""
+    if not _rank():
+        return command.run()
+    if not command.is_shared:
+        raise UsageError(
+            f"`elboroom {type(command).__name__.lower()}` is for one process",
+            why=f"torchrun started {os.environ['WORLD_SIZE']}",
+            fix="run it without torchrun",
+        )
+    from elboroom.device import joined  # loads PyTorch
+
+    with joined():
+        return command.run()
+
+
+def _rank() -> str:
+    """Return the number of this process among several that torchrun started; empty if alone."""
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return os.environ.get("RANK", "") if several else ""
 
 
 def _expand(argument: str) -> str:
@@ -89,12 +111,17 @@ def _message_and_code(error: Exception) -> tuple[str, int]:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"error: {message}\n")
+    rank = f"rank {_rank()}: " if _rank() else ""
+    sys.stderr.write(f"error: {rank}{message}\n")
     return code
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     sys.stderr.write(f"warning: {printable(str(message))}\n")
+
+
+def _ignore(*_: Any, **__: Any) -> None:
+    """Leave a warning to the first process, which has the same."""
 
 
 def parse(arguments: list[str]) -> Any:

@@ -1,5 +1,6 @@
 """Signals: Ctrl-C, SIGTERM and SIGUSR1 end a command; training ends after a step."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ class Stop:
 
     Before the first call there is nothing to save, and a signal raises `Interrupted`. After it, the
     first signal requests a clean stop. A later Ctrl-C raises `Interrupted`; other signals are then
-    ignored, because schedulers repeat them.
+    ignored, because schedulers repeat them. Torchrun repeats Ctrl-C too.
 
     Attributes:
         asked: True once training has called this object.
@@ -55,7 +56,8 @@ class Stop:
         """
         again = self.number is not None
         self.number = self.number or number
-        if not self.asked or (again and number == signal.SIGINT):
+        repeated = "TORCHELASTIC_RUN_ID" in os.environ
+        if not self.asked or (again and number == signal.SIGINT and not repeated):
             raise Interrupted(number)
 
 

@@ -2,21 +2,25 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from elboroom.cli.signals import Interrupted, Stop, interruptible
 from elboroom.cli.terminal import epoch_progress, in_bits, plain_console
 from elboroom.config import Config
 from elboroom.data import Dataset, load_data, noun
 from elboroom.data.summary import notes, summary
-from elboroom.device import resolve_device
+from elboroom.device import resolve_device, world
 from elboroom.errors import UsageError, command
 from elboroom.model.factory import NetworkFactory, import_factory
 from elboroom.model.likelihoods import likelihood_class
 from elboroom.model.vae import VAE
+from elboroom.runs.config_file import CONFIG
+from elboroom.runs.following import follow_training, new_follower, require_same_task
 from elboroom.runs.run import RUNS, Run, require_values_of
 from elboroom.runs.training import train_and_save
 from elboroom.training.resolve import resolve_run
@@ -30,8 +34,22 @@ from elboroom.training.speed.explain import explain as explained
 from elboroom.training.state import TrainState
 from elboroom.training.summary import summary as training_summary
 
-_Opened = tuple[Run, Dataset, Callable[[], tuple[VAE, TrainState]]]
-"""A run, its data, and a function that makes or loads its model and state."""
+
+@dataclass(frozen=True)
+class _Training:
+    """A training that can begin.
+
+    Attributes:
+        config: the options of the run.
+        data: its data.
+        begin: makes or loads the model and the state.
+        run: the run, locked; None in a process that follows another.
+    """
+
+    config: Config
+    data: Dataset
+    begin: Callable[[], tuple[VAE, TrainState]]
+    run: Run | None
 
 
 def train(
@@ -40,16 +58,20 @@ def train(
     *,
     out: Path | None,
     resume: Path | None,
+    resume_or_start: Path | None,
     trust: bool,
     quiet: bool,
 ) -> int:
     """Train a model in a new run folder, or resume an existing run.
+
+    Of several processes the first alone has the run folder and prints.
 
     Args:
         config: options of the run.
         preset: the preset that they started from, and why it was taken.
         out: the run folder; None names one by the preset and the time.
         resume: the run to resume, or None.
+        resume_or_start: the run to resume if it exists, else the new run folder; or None.
         trust: let the run to resume import the code that makes its networks.
         quiet: print only notes on the data, warnings and errors.
 
@@ -61,31 +83,49 @@ def train(
         Interrupted: if a signal comes before the run exists, or Ctrl-C is pressed a second time.
         RunError: if another process trains the run.
     """
+    if resume_or_start is not None:
+        config, out, resume = _resume_or_start(config, out, resume, resume_or_start, trust=trust)
     opened = (
         _existing_run(config, resume, out, trust) if resume else _new_run(config, preset[0], out)
     )
-    with opened as (run, data, begin), interruptible() as stop:
-        if not resume:
-            lines = _summary(data, config, run.config, preset, quiet=quiet)
-            plain_console(stderr=True).print("\n".join(lines), end="\n" * bool(lines))
-        if config.train.batch_size == "auto" and not quiet:
-            batches = f"--batch-size auto: {run.config.train.batch_size} {data.nouns} a step"
-            plain_console(stderr=True).print(batches)
-        model, state = begin()
-        _train(run, model, state, data, stop, quiet=quiet)
-    last_step = run.config.train.resolved_epochs * steps_per_epoch(run.config.train, data.train)
-    early = state.step < last_step and out_of_patience(state.history, run.config.train)
+    with opened as found, interruptible() as stop:
+        if found.run is None:
+            state = _follow(found, stop)
+        else:
+            if not resume:
+                _print_choices(found, config, preset, quiet=quiet)
+            state = _lead(found, found.run, stop, quiet=quiet)
+    options = found.config.train
+    last_step = options.resolved_epochs * steps_per_epoch(options, found.data.train)
+    early = state.step < last_step and out_of_patience(state.history, options)
     finished = early or state.step == last_step
-    if not quiet:
-        message = _closing_message(run, state, data, finished=finished, early=early)
+    if found.run is not None and not quiet:
+        message = _closing_message(found.run, state, found.data, finished=finished, early=early)
         plain_console(stderr=True).print(message)
     return 0 if finished else stop.exit_code
 
 
-def _train(
-    run: Run, model: VAE, state: TrainState, data: Dataset, stop: Stop, *, quiet: bool
+def _print_choices(
+    found: _Training, asked: Config, preset: tuple[str, str], *, quiet: bool
 ) -> None:
+    """Print what was read, and what was chosen for it."""
+    console, train = plain_console(stderr=True), found.config.train
+    lines = _summary(found.data, asked, found.config, preset, quiet=quiet)
+    console.print("\n".join(lines), end="\n" * bool(lines))
+    if asked.train.batch_size == "auto" and not quiet:
+        console.print(f"--batch-size auto: {train.batch_size} {found.data.nouns} a step")
+
+
+def _follow(found: _Training, stop: Stop) -> TrainState:
+    """Train along with the process that has the run."""
+    model, state = found.begin()
+    follow_training(found.config, model, state, found.data, stop)
+    return state
+
+
+def _lead(found: _Training, run: Run, stop: Stop, *, quiet: bool) -> TrainState:
     """Train until the last step or a signal, and save the run."""
+    (model, state), data = found.begin(), found.data
     console, held_out = plain_console(stderr=True), data.held_out[0]
     words = run.config.train, held_out, data.nouns
     with epoch_progress(console, *words, quiet=quiet, values=_values_in_bits(run, data)) as show:
@@ -101,6 +141,7 @@ def _train(
         except Interrupted:
             if stop.asked:
                 raise  # without a step there is nothing to save
+    return state
 
 
 def explain(config: Config, preset: tuple[str, str]) -> None:
@@ -133,32 +174,82 @@ def _summary(
 
 
 @contextmanager
-def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[_Opened]:
-    """Create a run, and hold its lock in this block."""
+def _new_run(config: Config, preset: str, out: Path | None) -> Iterator[_Training]:
+    """Create a run, and hold its lock in this block; other processes follow."""
     path = out or RUNS / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
-    config = replace(config, data=config.data.with_absolute_path())
-    if config.init_from is not None:
-        config = replace(config, init_from=str(Path(config.init_from).resolve()))
+    config = _with_absolute_paths(config)
     resolve_device(config.train.device)  # a missing device must not leave a run behind
     data = load_data(config.data)
     network = _own_network(config)
     found = resolve_run(config, data, network)
+    require_same_task(found.config, data.identity)
+    if not world().is_first:
+        begin = partial(new_follower, found.model, found.config)
+        yield _Training(found.config, data, begin, None)
+        return
     run = Run.create(path, found.config, data, network=network)
     with run.locked():
-        yield run, data, lambda: run.start(found.model)
+        yield _Training(run.config, data, lambda: run.start(found.model), run)
+
+
+def _with_absolute_paths(config: Config) -> Config:
+    config = replace(config, data=config.data.with_absolute_path())
+    if config.init_from is None:
+        return config
+    return replace(config, init_from=str(Path(config.init_from).resolve()))
 
 
 @contextmanager
-def _existing_run(config: Config, path: Path, out: Path | None, trust: bool) -> Iterator[_Opened]:
+def _existing_run(config: Config, path: Path, out: Path | None, trust: bool) -> Iterator[_Training]:
     """Open a run to resume it, perhaps to more epochs, and hold its lock in this block."""
-    run = Run(path, trust=trust)
-    with run.locked():
+    run, is_first = Run(path, trust=trust), world().is_first
+    with run.locked() if is_first else nullcontext():
         if out is not None or not _is_longer(config, run.config):
             raise _other_options(path)
         data = run.load_data()
+        require_same_task(config, data.identity)
+        if not is_first:
+            yield _Training(config, data, lambda: run.new_training(data), None)
+            return
         if config != run.config:
             run.extend(config.train.resolved_epochs)
-        yield run, data, lambda: run.load_training(data)
+        yield _Training(run.config, data, lambda: run.load_training(data), run)
+
+
+def _resume_or_start(
+    config: Config, out: Path | None, resume: Path | None, path: Path, *, trust: bool
+) -> tuple[Config, Path | None, Path | None]:
+    """Return the config, the folder of a new run, and the run to resume.
+
+    Raises:
+        UsageError: if the run exists, and was started with other options.
+    """
+    if out is not None or resume is not None:
+        raise UsageError(
+            f"found {'--out' if resume is None else '--resume'} with --resume-or-start",
+            why="--resume-or-start names the run, whether it exists or not",
+            fix="leave the other option out",
+        )
+    if not world().least(int((path / CONFIG).exists())):
+        return config, path, None
+    run, asked = Run(path, trust=trust), _with_absolute_paths(config)
+    differences = asked.differences(run.config)
+    epochs = differences.pop("epochs", None)
+    if differences or (epochs is not None and epochs[0] < epochs[1]):
+        raise _other_start(path, asked.differences(run.config))
+    if epochs is None:
+        return run.config, None, path
+    longer = replace(run.config.train, epochs=epochs[0])
+    return replace(run.config, train=longer), None, path
+
+
+def _other_start(path: Path, differences: dict[str, tuple[Any, Any]]) -> UsageError:
+    named = [f"{name} {now}, then {then}" for name, (now, then) in differences.items()]
+    return UsageError(
+        f"found other options than those that {path} was started with",
+        why=", ".join(named),
+        fix="give the same options, of which --epochs may rise; or name another run",
+    )
 
 
 def _is_longer(config: Config, before: Config) -> bool:

@@ -48,6 +48,19 @@ class Config:
         why = "0 except with --prior standard and --posterior diagonal: it takes the KL per latent"
         require(not free or summed, "free_bits", free, why)
 
+    def differences(self, other: "Config") -> dict[str, tuple[Any, Any]]:
+        """Return the options that differ in another config, by name, each with both values.
+
+        What is auto here may have any value there, and minutes stand for any number of epochs.
+        """
+        mine, theirs = _options(self), _options(other)
+        free = {"minutes", "epochs"} if self.minutes is not None else set[str]()
+        return {
+            name: (value, theirs[name])
+            for name, value in mine.items()
+            if value not in ("auto", theirs[name]) and name not in free
+        }
+
     @classmethod
     def from_dict(cls, tables: dict[str, Any]) -> "Config":
         """Read back what `dataclasses.asdict` wrote; an option that is absent has its default.
@@ -76,6 +89,13 @@ class Config:
         for part in fields(cls):
             if part.default is MISSING:
                 require_complete(part.default_factory, tables[part.name])  # type: ignore[arg-type]
+
+
+def _options(config: Config) -> dict[str, Any]:
+    """Return all options by their names on the command line, of which no two are the same."""
+    parts = {f.name for f in fields(Config) if f.default is MISSING}
+    own = {name: value for name, value in vars(config).items() if name not in parts}
+    return {n: v for part in parts for n, v in vars(getattr(config, part)).items()} | own
 
 
 def require_options(found: object, kind: type) -> None:

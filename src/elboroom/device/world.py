@@ -3,6 +3,7 @@
 Everything is sent as numbers or text; nothing is pickled. With one process nothing is sent.
 """
 
+import gc
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -169,6 +170,7 @@ def joined() -> Iterator[World]:
     yield world()
     with lost_ranks(world()):
         world().any(False)  # a rank that left early would break the connections of the others
+    gc.collect()  # what still holds the group would end its threads when Python ends, and abort
     dist.destroy_process_group()
 
 

@@ -12,9 +12,15 @@ import torch
 
 from elboroom import __version__
 from elboroom.config import TrainConfig
-from elboroom.device import describe_device, resolve_device, resolve_precision
+from elboroom.device import describe_device, resolve_device, resolve_precision, world
 
-_DECISIVE = ("elboroom", "torch", "device", "precision")  # they decide how numbers round
+_DECISIVE = (
+    "elboroom",
+    "torch",
+    "device",
+    "precision",
+    "processes",
+)  # they decide how numbers round
 
 
 def environment(config: TrainConfig) -> dict[str, Any]:
@@ -32,6 +38,7 @@ def _versions(config: TrainConfig) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": describe_device(device),
         "precision": str(resolve_precision(config.precision, device)).removeprefix("torch."),
+        "processes": world().size,
         "threads": torch.get_num_threads() if threads == "auto" else threads,
     }
 

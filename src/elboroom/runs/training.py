@@ -7,6 +7,7 @@ from elboroom.errors import TrainingError, require_callable, require_instance
 from elboroom.model.vae import VAE
 from elboroom.runs.autosave import Autosave
 from elboroom.runs.checkpoints import listing
+from elboroom.runs.following import share_training
 from elboroom.runs.run import Run
 from elboroom.training.interrupts import TrainingInterrupted
 from elboroom.training.limits.out_of_memory import memory_errors
@@ -62,7 +63,11 @@ def train_and_save(
     on_epoch: Callable[[TrainState], None],
     stop: Callable[[], bool],
 ) -> None:
-    """Train a model of a run that is locked, and save it as `train_run` does."""
+    """Train a model of a run that is locked, and save it as `train_run` does.
+
+    Other processes take the model and the state from here, and train along.
+    """
+    share_training(model, state)
     autosave, config = Autosave(run, model, state), run.config
 
     def record(state: TrainState) -> None:

@@ -46,14 +46,7 @@ class DataParallel:
     def __init__(self, model: nn.Module, world: World) -> None:
         self.world, self._carrier = world, _Carrier(model)
         self._asked, self._vote, self._last_vote = False, torch.zeros(()), torch.zeros(())
-        on_cuda = self._carrier.carried.is_cuda
-        with lost_ranks(world):
-            self._module = DistributedDataParallel(
-                self._carrier,
-                static_graph=True,
-                gradient_as_bucket_view=True,
-                bucket_cap_mb=None if on_cuda else _BUCKET,
-            )
+        self._module: DistributedDataParallel | None = None
 
     def differentiate(self, compute: Callable[[], tuple[Tensor, Tensor]]) -> Tensor:
         """Set the gradients of the mean of all losses, and return the sums of all processes.
@@ -73,11 +66,27 @@ class DataParallel:
             return loss, torch.cat([sums.to(carried.dtype), vote])
 
         with lost_ranks(self.world):
+            # Only now, since it would take a trial of the compiler for a step.
+            self._module = self._module or self._new_module()
             self._module(with_vote).backward()
         assert carried.grad is not None
         total = carried.grad * self.world.size
         self._last_vote, self._vote = self._vote, total[_SUMS]
         return total[:_SUMS]
+
+    def _new_module(self) -> DistributedDataParallel:
+        return DistributedDataParallel(
+            self._carrier,
+            static_graph=True,
+            gradient_as_bucket_view=True,
+            bucket_cap_mb=None if self._carrier.carried.is_cuda else _BUCKET,
+        )
+
+    def close(self) -> None:
+        """Leave the parameters: another one would otherwise find the gradients of this one."""
+        if self._module is not None:
+            self._module._remove_autograd_hooks()
+            self._module = None
 
     def agrees_to_stop(self, asked: bool) -> bool:
         """Return whether any process was asked to stop; all get the same answer.

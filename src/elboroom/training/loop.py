@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 
 import torch
 
@@ -89,8 +89,13 @@ def train(
     _warn_if_rate_rises_to_the_end(config)
     first_step, stopped = state.step, here.any(stop())
 
-    restored = _evaluation_mode_after(model), _global_random_state(model)
-    with trained(state.average), restored[0], restored[1], deferred_interrupt() as interrupted:
+    with (
+        closing(trainer),
+        trained(state.average),
+        _evaluation_mode_after(model),
+        _global_random_state(model),
+        deferred_interrupt() as interrupted,
+    ):
         while not (stopped or trainer.ended):
             stopped = trainer.take_steps(on_step, lambda: stop() or interrupted())
             if trainer.finish_epoch():

@@ -75,6 +75,11 @@ class Trainer:
                 return True
         return False
 
+    def close(self) -> None:
+        """Leave the model to others; no step can be taken any more."""
+        if self._plain.parallel is not None:
+            self._plain.parallel.close()
+
     def _must_stop(self, asked: bool) -> bool:
         parallel = self._plain.parallel
         return asked if parallel is None else parallel.agrees_to_stop(asked)

@@ -6,6 +6,7 @@ from elboroom.runs.checkpoints.checkpoint import (
     check_checkpoints,
     load,
     require_room,
+    restore,
     write,
 )
 from elboroom.runs.checkpoints.retention import best_held_out_elbo, require_disk_space
@@ -18,5 +19,6 @@ __all__ = [
     "load",
     "require_disk_space",
     "require_room",
+    "restore",
     "write",
 ]

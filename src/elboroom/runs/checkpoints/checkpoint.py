@@ -107,7 +107,7 @@ def load(folder: Path, model: VAE, state: TrainState | None = None, *, best: boo
     for path in retention.best_first(folder) if best else listing.newest_first(folder):
         try:
             checkpoint = _read(path, largest)
-            _restore(checkpoint, model, state)
+            restore(checkpoint, model, state)
         except UNREADABLE as error:
             if not path.exists():
                 raise CheckpointDeletedError from error
@@ -163,7 +163,12 @@ def _read(path: Path, largest: float) -> Checkpoint:
     return Checkpoint(found.step, found.held_out_elbo, files, found.weights_step)
 
 
-def _restore(checkpoint: Checkpoint, model: VAE, state: TrainState | None) -> None:
+def restore(checkpoint: Checkpoint, model: VAE, state: TrainState | None) -> None:
+    """Give a model, and a state if it is wanted, what a checkpoint has of them.
+
+    Raises:
+        ValueError: if its tensors are not those of this model.
+    """
     model.load_state_dict(read_tensors(checkpoint.files[MODEL], model.state_dict()))
     if state is not None:
         tensors = read_tensors(checkpoint.files[OPTIMISER], *expected_tensors(model, state))
