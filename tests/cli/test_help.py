@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -78,7 +78,7 @@ def test_help_shows_type_meaning_and_default_of_every_option(elboroom: Command, 
     expected = {
         "--" + ("data" if name == "source" else name.replace("_", "-"))
         for kind in OPTIONS[command]
-        for name in kind.__dataclass_fields__
+        for name in (field.name for field in fields(kind))
         if not {name, f"{command}.{name}"} & POSITIONAL
     }
     assert expected <= options.keys()

@@ -204,12 +204,12 @@ class Complete(MeasuringCommand):
         """Complete the rows, or write them with --out."""
         from elboroom.cli import complete, fill
 
-        options = {"best": self.best, "as_json": self.json}
+        options = {"best": self.best, "quiet": self.quiet, "as_json": self.json}
         if self.config.out is None:
             complete.complete(self.open(), self.config, **options)
         else:
             out = self.config.out
-            fill.fill(self.open(), out, self.config, quiet=self.quiet, **options)
+            fill.fill(self.open(), out, self.config, **options)
         return 0
 
 

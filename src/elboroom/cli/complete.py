@@ -1,23 +1,28 @@
 """`elboroom complete`: partly observed rows, completed by one method or several."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from elboroom import figures
 from elboroom import infer as inference
 from elboroom.cli import tables
+from elboroom.cli.batches import Batch, Columns, run_in_batches
 from elboroom.cli.picture import load_picture
 from elboroom.cli.selection import Selection, load_mask_of, require_unseen
 from elboroom.cli.terminal import plain_console
-from elboroom.config import CompleteConfig, ValueKind
+from elboroom.config import CompleteConfig, MethodName, ValueKind
 from elboroom.config.commands import COMPLETED_BY_DEFAULT
 from elboroom.data import masks, noun
-from elboroom.device import keep_freed_memory
+from elboroom.device import world
 from elboroom.errors import NotDrawableError
 from elboroom.figures.gallery import require_images
 from elboroom.infer.completion import Completion
@@ -49,28 +54,45 @@ class _Images:
     names: list[dict[str, Any]]
     caption: str
 
+    def __len__(self) -> int:
+        return len(self.x)
 
-def complete(run: Run, config: CompleteConfig, *, best: bool, as_json: bool) -> None:
-    """Infer z of the images, complete them, score each completion, and draw them all."""
-    console = plain_console()
-    images = _load_images(run, config)
-    keep_freed_memory()
+    @property
+    def noun(self) -> str:
+        """The word for one of them."""
+        return noun(tuple(self.x.shape[1:]))
+
+    @property
+    def nouns(self) -> str:
+        """The word for several of them."""
+        return f"{self.noun}s"
+
+    def batch(self, number: int, size: int) -> tuple[Tensor, Tensor]:
+        """Return x and its mask of a batch of `size` images."""
+        rows = slice(number * size, (number + 1) * size)
+        return self.x[rows], self.mask[rows]
+
+
+def complete(run: Run, config: CompleteConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
+    """Infer z of the images, complete them, score each completion, and draw them all.
+
+    Several processes share the images; the first one draws and prints.
+    """
+    console, images = plain_console(), _load_images(run, config)
     model, step = run.load_model_and_step(best=best)
-    noise = stream(config.seed, "complete")
-    posteriors = infer_each(config.method, model, images.x, images.mask, generator=noise)
-    completions = {
-        method: inference.complete(
-            model,
-            images.x,
-            images.mask,
-            posterior,
-            draws=config.draws,
-            generator=noise.clone_state(),
-        )
-        for method, posterior in posteriors.items()
-    }
-    scores = {m: _scores(model, images, p, config) for m, p in posteriors.items()}
-    rows, mask = _rows(images.names, scores), config.mask or _MISSING
+    parts = run_in_batches(
+        partial(_complete_batch, config=config),
+        model,
+        images,
+        rows_at_a_time=COMPLETED_BY_DEFAULT,
+        seed=config.seed,
+        purpose="complete",
+        quiet=quiet,
+    )
+    if not world().is_first:
+        return
+    completions = {method: _joined(parts, method) for method in config.method}
+    rows, mask = _rows(images.names, parts, config.method), config.mask or _MISSING
     drawn, left_out = _draw(run, images, completions, f"complete-{Path(mask).stem}", step)
     if as_json:
         header = {"step": step, "mask": config.mask, "seed": config.seed, "unit": "nats"}
@@ -78,12 +100,31 @@ def complete(run: Run, config: CompleteConfig, *, best: bool, as_json: bool) -> 
         console.print(atomic.as_json(header | {"completions": rows, "figure": figure}))
         return
     seen = "all but missing values" if config.mask is None else config.mask
-    console.print(
-        tables.completions(rows, noun(tuple(images.x.shape[1:])), seen, run.results.step_name(step))
-    )
+    console.print(tables.completions(rows, images.noun, seen, run.results.step_name(step)))
     for line in tables.unmixed(rows):
         console.print(line)
     console.print(left_out if drawn is None else f"{drawn} and .svg")
+
+
+def _complete_batch(model: VAE, batch: Batch, *, config: CompleteConfig) -> Columns:
+    """Complete a batch by each method: the mean and the draws, and the scores as JSON."""
+    noise, found = batch.generator, dict[str, Tensor | str]()
+    posteriors = infer_each(config.method, model, batch.x, batch.mask, generator=noise)
+    for method, posterior in posteriors.items():
+        options: dict[str, Any] = {"draws": config.draws, "generator": noise.clone_state()}
+        filled = inference.complete(model, batch.x, batch.mask, posterior, **options)
+        scores = json.dumps(_scores(model, batch, posterior, config))
+        columns = {"mean": filled.mean, "draws": filled.draws, "scores": scores}
+        found |= {f"{method} {name}": value for name, value in columns.items()}
+    batch.on_step(1, 1)
+    return found
+
+
+def _joined(parts: list[dict[str, Any]], method: MethodName) -> Completion:
+    """Return the completions of all batches by a method."""
+    means = [part[f"{method} mean"].cpu() for part in parts]
+    draws = [part[f"{method} draws"].cpu() for part in parts]
+    return Completion(torch.cat(means), torch.cat(draws, 1))
 
 
 def _load_images(run: Run, config: CompleteConfig) -> _Images:
@@ -108,7 +149,7 @@ def _load_images(run: Run, config: CompleteConfig) -> _Images:
 
 
 def _scores(
-    model: VAE, images: _Images, posterior: Posterior, config: CompleteConfig
+    model: VAE, batch: Batch, posterior: Posterior, config: CompleteConfig
 ) -> list[dict[str, Any]]:
     """Return for each image the ELBO or log p(seen), if known, and its two scores.
 
@@ -117,20 +158,21 @@ def _scores(
     table: dict[str, list[Any]] = {n: v.tolist() for n, v in posterior.evidence.items()}
     if config.mask is not None:
         for name, score in (("score", completion_score), ("own_score", predictive_score)):
-            noise = stream(config.seed, "score")
-            found = score(model, images.x, images.mask, posterior, generator=noise)
+            noise = stream(config.seed, "score", batch.number, device=batch.x.device)
+            found = score(model, batch.x, batch.mask, posterior, generator=noise)
             table |= found.columns(name)
-    return [{n: values[i] for n, values in table.items()} for i in range(len(images.x))]
+    return [{n: values[i] for n, values in table.items()} for i in range(len(batch.x))]
 
 
 def _rows(
-    names: list[dict[str, Any]], scores: Mapping[str, list[dict[str, Any]]]
+    names: list[dict[str, Any]], parts: list[dict[str, Any]], methods: tuple[MethodName, ...]
 ) -> list[dict[str, Any]]:
     """Return a row for each image and method, image by image."""
+    scores = {m: [json.loads(part[f"{m} scores"]) for part in parts] for m in methods}
     return [
-        name | {"method": method} | scores[method][i]
-        for i, name in enumerate(names)
-        for method in scores
+        name | {"method": method} | score
+        for name, *found in zip(names, *(chain(*scores[m]) for m in methods), strict=True)
+        for method, score in zip(methods, found, strict=True)
     ]
 
 

@@ -9,9 +9,9 @@ from elboroom.cli.selection import require_rows_in
 from elboroom.cli.terminal import counting, plain_console
 from elboroom.config import EvaluateConfig, PartName
 from elboroom.data import Dataset
-from elboroom.device import keep_freed_memory, resolve_device
+from elboroom.device import keep_freed_memory, resolve_device, world
 from elboroom.evaluation.annealed_likelihood import annealed_likelihood
-from elboroom.evaluation.bidirectional import certify
+from elboroom.evaluation.bidirectional import Certificate, certify
 from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.evaluation.likelihood import Evaluation
 from elboroom.evaluation.likelihood import evaluate as evaluate_model
@@ -21,6 +21,8 @@ from elboroom.runs import atomic, out_file
 from elboroom.runs.chosen_part import ChosenPart, row_arrays
 from elboroom.runs.results import EVALUATION
 from elboroom.runs.run import Run
+
+_CERTIFIED_AT_A_TIME = 50
 
 
 def evaluate(
@@ -33,6 +35,8 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Evaluate a run, store the result, and print it with the differences from other runs.
+
+    Several processes share the rows; the first one stores and prints.
 
     Only an evaluation of the run's own test part is stored in the run.
     """
@@ -51,10 +55,6 @@ def evaluate(
         content["ais"] = _anneal(model, data, evaluation, config, quiet=quiet)
     if config.certify:
         content["certificate"] = _certify(model, config)
-    rows = {name: values.numpy() for name, values in evaluation.per_image.items()}
-    rows |= row_arrays(chosen.rows)
-    if chosen.is_own_test_part:
-        run.results.write_evaluation(content, rows)
     steps = {str(other.path): its_step for other, _, its_step in loaded}
     differences = {
         str(other.path): evaluation.minus(
@@ -62,6 +62,12 @@ def evaluate(
         )
         for other, its_model, _ in loaded
     }
+    if not world().is_first:
+        return
+    rows = {name: values.numpy() for name, values in evaluation.per_image.items()}
+    rows |= row_arrays(chosen.rows)
+    if chosen.is_own_test_part:
+        run.results.write_evaluation(content, rows)
     printed = content | _differences(differences, steps)
     if config.out is not None:
         out_file.write_arrays(config.out, rows | {"summary": atomic.as_json(printed)})
@@ -95,7 +101,8 @@ def evaluate_with_progress(
     keep_freed_memory()
     model.to(resolve_device("auto"))
     options = {"k": config.k, "seed": config.seed, "precision": config.precision, "part": part}
-    with counting(len(data.part(part)), data.nouns, quiet=quiet) as advance:
+    own = len(data.part(part)) / world().size
+    with counting(own, data.nouns, quiet=quiet) as advance:
         return evaluate_model(model, data, **options, on_images=advance)
 
 
@@ -104,7 +111,7 @@ def _anneal(
 ) -> dict[str, Any]:
     """Estimate log p(x) of the first rows by annealed importance sampling."""
     clock = time.perf_counter()
-    with counting(config.ais, data.nouns, quiet=quiet) as advance:
+    with counting(config.ais / world().size, data.nouns, quiet=quiet) as advance:
         found = annealed_likelihood(
             model,
             data,
@@ -121,15 +128,19 @@ def _anneal(
 
 def _certify(model: VAE, config: EvaluateConfig) -> dict[str, Any]:
     """Bound log p(x) from both sides on rows that the model draws."""
-    clock = time.perf_counter()
-    found = certify(
-        model,
-        rows=config.certify,
-        generator=stream(config.seed, "certify", device=next(model.parameters()).device),
-        distributions=config.distributions,
-        chains=config.chains,
-        schedule=config.schedule,
-    )
+    clock, device, parts = time.perf_counter(), next(model.parameters()).device, []
+    starts = range(0, config.certify, _CERTIFIED_AT_A_TIME)
+    for number in world().own(range(len(starts))):
+        found = certify(
+            model,
+            rows=min(_CERTIFIED_AT_A_TIME, config.certify - starts[number]),
+            generator=stream(config.seed, "certify", number, device=device),
+            distributions=config.distributions,
+            chains=config.chains,
+            schedule=config.schedule,
+        )
+        parts.append(vars(found))
+    found = Certificate.join(world().spread(parts))
     return _as_dict(found.estimates, config.certify, config, time.perf_counter() - clock)
 
 

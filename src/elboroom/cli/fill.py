@@ -13,6 +13,7 @@ from elboroom.cli.selection import Selection, require_unseen
 from elboroom.cli.terminal import plain_console
 from elboroom.config import CompleteConfig, MethodName
 from elboroom.data.stored_rows import StoredRows
+from elboroom.device import world
 from elboroom.infer.methods import REGISTRY
 from elboroom.infer.methods import infer as infer_by
 from elboroom.model.vae import VAE
@@ -26,13 +27,18 @@ _VALUES = 1 << 26  # of all draws of a batch
 def fill(
     run: Run, out: Path, config: CompleteConfig, *, best: bool, quiet: bool, as_json: bool
 ) -> None:
-    """Fill in the unseen values of many rows, and write them as their source has them."""
+    """Fill in the unseen values of many rows, and write them as their source has them.
+
+    Several processes share the rows; the first one writes and prints.
+    """
     out_file.require_absent(out)
     console = plain_console()
     selection = Selection.from_options(run, config, mask=config.mask, index=config.index)
     require_unseen(selection)
     model, step = run.load_model_and_step(best=best)
     found = _complete(model, selection, config, quiet=quiet)
+    if not world().is_first:
+        return
     unseen = int((~found["seen"]).sum())
     summary = {
         **selection.describe(step=step, seed=config.seed),
@@ -63,7 +69,10 @@ def _is_default_part(config: CompleteConfig) -> bool:
 def _complete(
     model: VAE, selection: Selection, config: CompleteConfig, *, quiet: bool
 ) -> dict[str, np.ndarray]:
-    """Complete all rows of a selection in batches, as `_complete_batch` does for one."""
+    """Complete all rows of a selection in batches, as `_complete_batch` does for one.
+
+    The first process gets them, the others none.
+    """
     method, draws = config.method[0], max(_DRAWS, config.draws)
     at_a_time = max(1, _VALUES // (draws * selection.mask.numel()))
     parts = run_in_batches(
@@ -75,7 +84,8 @@ def _complete(
         purpose="fill",
         quiet=quiet,
     )
-    return {n: torch.cat([p[n] for p in parts], int(n == "draws")).numpy() for n in parts[0]}
+    names = parts[0] if parts else ()
+    return {n: torch.cat([p[n] for p in parts], int(n == "draws")).numpy() for n in names}
 
 
 def _complete_batch(

@@ -11,6 +11,7 @@ from elboroom.cli.batches import Batch, run_in_batches
 from elboroom.cli.selection import Selection
 from elboroom.cli.terminal import plain_console
 from elboroom.config import InferConfig
+from elboroom.device import world
 from elboroom.evaluation.estimate import Estimate
 from elboroom.infer.methods import REGISTRY
 from elboroom.infer.methods import infer as infer_by
@@ -22,7 +23,10 @@ _NOT_SUMMARISED = ("z", "mean", "kept_draws")
 
 
 def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bool) -> None:
-    """Infer the posteriors of many rows, write them to a file, and print a summary."""
+    """Infer the posteriors of many rows, write them to a file, and print a summary.
+
+    Several processes share the rows; the first one writes and prints.
+    """
     out_file.require_absent(config.out)
     console, clock = plain_console(), time.perf_counter()
     selection = Selection.from_options(
@@ -38,6 +42,8 @@ def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bo
         purpose="infer",
         quiet=quiet,
     )
+    if not world().is_first:
+        return
     arrays = posterior_file.join(parts)
     summary = {
         **selection.describe(step=step, seed=config.seed),

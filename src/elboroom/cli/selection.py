@@ -1,6 +1,5 @@
 """The rows and masks that a command names with --data, --part, --mask, --index and --images."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,11 +62,11 @@ class Selection:
     def __len__(self) -> int:
         return len(self.index)
 
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield x and its mask of observed values, both (B, *event), with B at most `size`."""
-        for start in range(0, len(self), size):
-            x = self.chosen.rows.rows(self.index[start : start + size]).x
-            yield x, masks.seen(x, self.mask)
+    def batch(self, number: int, size: int) -> tuple[Tensor, Tensor]:
+        """Return x and its mask of observed values, both (B, *event), of a batch of `size` rows."""
+        start = number * size
+        x = self.chosen.rows.rows(self.index[start : start + size]).x
+        return x, masks.seen(x, self.mask)
 
     @property
     def rows(self) -> ChosenPart:
@@ -82,19 +81,22 @@ class Selection:
         """Name the data, the rows, the mask and the model, in one line."""
         part = self.chosen.rows
         of = len(self.chosen)
-        rows = self.chosen.identity.title(len(self), self.chosen.name, self._nouns, of)
+        nouns = part.noun if len(self) == 1 else self.nouns
+        rows = self.chosen.identity.title(len(self), self.chosen.name, nouns, of)
         every = "all but missing values" if part.missing else "all"
         return f"{rows}, {self.mask_name or every} seen, {model}"
 
     @property
-    def _nouns(self) -> str:
-        return self.chosen.rows.noun if len(self) == 1 else self.chosen.rows.nouns
+    def nouns(self) -> str:
+        """The word for several rows."""
+        return self.chosen.rows.nouns
 
     @property
     def rows_title(self) -> str:
         """Words for the number of the rows and their part, such as "20 test rows"."""
         part = "" if self.chosen.name == "all" else f"{self.chosen.name} "
-        return f"{len(self):,} {part}{self._nouns}"
+        nouns = self.chosen.rows.noun if len(self) == 1 else self.nouns
+        return f"{len(self):,} {part}{nouns}"
 
     def describe(self, *, step: int, seed: int) -> dict[str, Any]:
         """Return the data, mask, seed and checkpoint that a stored result states."""

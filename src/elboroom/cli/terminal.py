@@ -18,6 +18,7 @@ from rich.table import Column
 from rich.text import Text
 
 from elboroom.config import TrainConfig
+from elboroom.device import world
 from elboroom.errors import escaped
 from elboroom.model.bounds import bits_per_dimension
 from elboroom.training.state import EpochMetrics
@@ -39,11 +40,11 @@ def plain_console(*, stderr: bool = False) -> Console:
 
 
 @contextmanager
-def counting(total: int, nouns: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
+def counting(total: float, nouns: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
     """Count rows with a bar on stderr if that is a terminal.
 
     Args:
-        total: number of rows.
+        total: number of rows that this process works on.
         nouns: the word for several rows of the data.
         quiet: show nothing.
 
@@ -51,7 +52,7 @@ def counting(total: int, nouns: str, *, quiet: bool) -> Iterator[Callable[[float
         A function to call with each number of rows that is done; fractions are allowed.
     """
     console = plain_console(stderr=True)
-    if quiet or not console.is_terminal:
+    if quiet or not console.is_terminal or not world().is_first:
         yield lambda rows: None
         return
     with _bar(console, transient=True) as bar:

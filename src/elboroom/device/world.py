@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -21,6 +22,9 @@ from elboroom.errors import UsageError, WorldError
 _PATIENCE = timedelta(minutes=30)  # for a rank that times steps or writes while others wait
 _LOST = ("gloo", "NCCL", "Connection", "ProcessGroup", "Broken pipe")
 """Words in PyTorch's messages on a rank that cannot be reached."""
+
+T = TypeVar("T")
+V = TypeVar("V", Tensor, str, Tensor | str)
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,15 @@ class World:
         return self.rank == 0
 
     def part_of(self, count: int) -> slice:
-        """Return the places of this rank among `count`; the ranks' parts differ by one at most."""
-        return slice(*(count * rank // self.size for rank in (self.rank, self.rank + 1)))
+        """Return the places of this rank among `count`: the ranks' parts differ by one at most.
+
+        The first rank has some if there are any.
+        """
+        return slice(*(-(-count * rank // self.size) for rank in (self.rank, self.rank + 1)))
+
+    def own(self, items: Sequence[T]) -> Sequence[T]:
+        """Return those of some items that this rank works on."""
+        return items[self.part_of(len(items))]
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the sum of a tensor over the ranks, without gradients."""
@@ -97,14 +108,14 @@ class World:
                     if not self.is_first:
                         tensor.copy_(sent)
 
-    def gather(self, parts: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
-        """Return the named tensors of all ranks, in their order, on rank 0; none on the others.
+    def gather(self, parts: Sequence[Mapping[str, V]]) -> list[dict[str, V]]:
+        """Return the named tensors and texts of all ranks, in their order, on rank 0.
 
-        They come back in the memory of the processor.
+        The others get none. Tensors come back in the memory of the processor.
         """
         if self.size == 1:
             return [dict(part) for part in parts]
-        found = list[dict[str, Tensor]]()
+        found = list[dict[str, V]]()
         with lost_ranks(self):
             for rank in range(self.size):
                 content = self._send_to_first(_to_bytes(parts), rank)
@@ -126,8 +137,8 @@ class World:
         dist.recv(received, rank)
         return _as_bytes(received)
 
-    def spread(self, parts: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
-        """Return the named tensors of all ranks, in their order, on every rank."""
+    def spread(self, parts: Sequence[Mapping[str, V]]) -> list[dict[str, V]]:
+        """Return the named tensors and texts of all ranks, in their order, on every rank."""
         gathered = self.gather(parts)
         return gathered if self.size == 1 else _from_bytes(self.bytes_of(_to_bytes(gathered)))
 
@@ -188,9 +199,9 @@ def lost_ranks(here: World) -> Iterator[None]:
             raise
         raise WorldError(
             f"rank {here.rank} of {here.size} has lost another rank",
-            why=str(error).strip().partition("\n")[0],
-            fix="look at the error of the rank that ended first; it may have been killed, which "
-            "the system's log tells. With --max-restarts and --resume-or-start torchrun goes on",
+            why=str(error).strip().partition("\n")[0].partition(". ")[0],
+            fix="look at the error of the rank that ended first, or in the system's log, if it was "
+            "killed. torchrun --max-restarts with --resume-or-start restarts all of them",
         ) from error
 
 
@@ -220,24 +231,27 @@ def _take_cores() -> None:
         torch.set_num_threads(max(1, cores // processes))
 
 
-def _to_bytes(parts: Sequence[Mapping[str, Tensor]]) -> bytes:
-    named = {
-        f"{number}/{place}/{name}": tensor.detach().cpu().contiguous().clone()
-        for number, part in enumerate(parts)
-        for place, (name, tensor) in enumerate(part.items())
-    }
+def _to_bytes(parts: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return named tensors and texts as bytes of safetensors, whose names hold their places."""
+    named = dict[str, Tensor]()
+    for number, part in enumerate(parts):
+        for place, (name, value) in enumerate(part.items()):
+            is_text = isinstance(value, str)
+            tensor = _as_tensor(value.encode()) if is_text else value.detach().cpu().contiguous()
+            named[f"{number}/{place}/{'text' if is_text else 'tensor'}/{name}"] = tensor.clone()
     return save_tensors(named)
 
 
-def _from_bytes(content: bytes) -> list[dict[str, Tensor]]:
+def _from_bytes(content: bytes) -> list[dict[str, Any]]:
     """Return what `_to_bytes` was given, its names in their order."""
-    found = list[tuple[int, int, str, Tensor]]()
+    found = list[tuple[int, int, str, Any]]()
     for key, tensor in load_tensors(content).items():
-        number, place, name = key.split("/", 2)
-        found.append((int(number), int(place), name, tensor))
-    parts = dict[int, dict[str, Tensor]]()
-    for number, _, name, tensor in sorted(found, key=lambda entry: entry[:2]):
-        parts.setdefault(number, {})[name] = tensor
+        number, place, kind, name = key.split("/", 3)
+        value = _as_bytes(tensor).decode() if kind == "text" else tensor
+        found.append((int(number), int(place), name, value))
+    parts = dict[int, dict[str, Any]]()
+    for number, _, name, value in sorted(found, key=lambda entry: entry[:2]):
+        parts.setdefault(number, {})[name] = value
     return list(parts.values())
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from elboroom.config import AnnealingSchedule, EvaluateConfig
 from elboroom.data import Dataset
+from elboroom.device import world
 from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.likelihood import Evaluation
@@ -64,6 +65,8 @@ def annealed_likelihood(
 ) -> AnnealedLikelihood:
     """Estimate log p(x) of the first images of a part by `infer.ais`.
 
+    Several processes share the images in batches, and all return what one returns.
+
     Args:
         model: model that is evaluated, on the device where the chains run.
         data: data of the evaluation, whose part is used.
@@ -73,7 +76,7 @@ def annealed_likelihood(
         distributions: number of distributions after q₀, each with one move.
         chains: number of chains per image.
         schedule: schedule of the inverse temperature.
-        on_images: called with the number of images of each part that is finished.
+        on_images: called with the number of images of each batch that this process has finished.
 
     Raises:
         UsageError: if a count is not positive, there are fewer than N images, or the evaluation is
@@ -84,8 +87,8 @@ def annealed_likelihood(
     _require_evaluation(evaluation, model, data)
     data = data.with_test(evaluation.part)
     _require_images(images, len(data.test), data.nouns)
-    device, parts = next(model.parameters()).device, []
-    for rows in torch.arange(images).split(_IMAGES_AT_A_TIME):
+    device, parts = next(model.parameters()).device, list[dict[str, Tensor]]()
+    for rows in world().own(torch.arange(images).split(_IMAGES_AT_A_TIME)):
         x = data.test.rows(rows.tolist()).x.to(device)
         posterior = ais(
             model,
@@ -97,10 +100,11 @@ def annealed_likelihood(
             schedule=schedule,
             independent_rows=True,
         )
-        parts.append(posterior.log_evidence.cpu())
+        parts.append({"log_evidence": posterior.log_evidence})
         on_images(len(rows))
+    found = [part["log_evidence"].cpu() for part in world().spread(parts)]
     iwae = evaluation.per_image["iwae"][:images]
-    return AnnealedLikelihood(torch.cat(parts), iwae, data.noun)
+    return AnnealedLikelihood(torch.cat(found), iwae, data.noun)
 
 
 def _require_evaluation(evaluation: Evaluation, model: VAE, data: Dataset) -> None:

@@ -1,6 +1,6 @@
 """Bidirectional Monte Carlo: bounds of log p(x) from both sides on data that the model draws."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -44,6 +44,11 @@ class Certificate:
     upper: Tensor
     x: Tensor
     z: Tensor
+
+    @classmethod
+    def join(cls, parts: Sequence[Mapping[str, Tensor]]) -> "Certificate":
+        """Concatenate the rows of all parts, each with the attributes by name."""
+        return cls(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
 
     @property
     def gap(self) -> Tensor:

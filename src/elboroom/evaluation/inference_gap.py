@@ -3,6 +3,7 @@
 Cremer, Li & Duvenaud, *Inference Suboptimality in Variational Autoencoders* (2018), section 3.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +98,25 @@ class Gaps:
             for name in parts[0].fits
         }
         return cls(evidence, fits, parts[0].best, parts[0].noun)
+
+    def columns(self) -> dict[str, Tensor | str]:
+        """Return all that this holds by name, which `of_columns` reads."""
+        found: dict[str, Tensor | str] = {
+            "best": self.best,
+            "noun": self.noun,
+            **vars(self.evidence),
+        }
+        for method, fit in self.fits.items():
+            found |= {f"{method} elbo": fit.elbo, f"{method} k_hat": fit.k_hat}
+        return found
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, Any]) -> "Gaps":
+        """Return the gaps whose columns these are."""
+        names = [name.removesuffix(" elbo") for name in columns if name.endswith(" elbo")]
+        evidence = Evidence(*(columns[name] for name in ("by", "value", "error", "k_hat")))
+        fits: Any = {n: FitQuality(columns[f"{n} elbo"], columns[f"{n} k_hat"]) for n in names}
+        return cls(evidence, fits, columns["best"], columns["noun"])
 
     @property
     def amortisation(self) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from elboroom.config import PartName, Precision
 from elboroom.data import Dataset, Identity, Part
-from elboroom.device import autocast, require_room, resolve_precision
+from elboroom.device import autocast, require_room, resolve_precision, world
 from elboroom.errors import IncomparableError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.evaluation.latent_usage import Information
@@ -188,7 +188,8 @@ def evaluate(
     Everything is computed from the same k samples per image on the model's device. The KL is in
     closed form if prior and posterior have one, else estimated by the samples. Only the decoder's
     matrix products may be in another precision than float32. Memory grows neither with k nor with
-    the data, because only some images are evaluated at a time.
+    the data, because only some images are evaluated at a time. Each of these batches has draws of
+    its own. Several processes share the batches, and all return what one returns.
 
     Args:
         model: model to evaluate.
@@ -198,7 +199,7 @@ def evaluate(
         part: part of the data: "train", "validation", "test" or "all".
         precision: precision of the decoder's products. bfloat16 changes log w by about 0.1 nats at
             random, which raises the IWAE bound by some thousandths.
-        on_images: called with the number of images of each part that is finished.
+        on_images: called with the number of images of each batch that this process has finished.
 
     Raises:
         DataError: if the data has values that the likelihood does not support.
@@ -215,15 +216,19 @@ def evaluate(
     device = next(model.parameters()).device
     rows = min(_IMAGES_AT_A_TIME, len(data.test))
     require_room((_HELD, k, rows), next(model.parameters()), k=k)
-    generator = stream(seed, "evaluate", device=device)
-    dtype = resolve_precision(precision, device)
-    terms, densities = [], []
-    for x in data.test.split(_IMAGES_AT_A_TIME):
-        x = x.to(device)
-        terms.append(_terms(model, x, data.test, k, generator, dtype))
-        densities.append(model.posterior(x, data.test.seen(x)))
+    dtype, terms = resolve_precision(precision, device), list[dict[str, Tensor]]()
+    batches = torch.arange(len(data.test)).split(_IMAGES_AT_A_TIME)
+    for number in world().own(range(len(batches))):
+        x = data.test.rows(batches[number].tolist()).x.to(device)
+        noise = stream(seed, "evaluate", number, device=device)
+        terms.append(_terms(model, x, data.test, k, noise, dtype))
         on_images(len(x))
+    terms = world().spread(terms)
     per_image = {name: torch.cat([t[name] for t in terms]).cpu() for name in terms[0]}
+    densities = [
+        model.posterior(x.to(device), data.test.seen(x.to(device)))
+        for x in data.test.split(_IMAGES_AT_A_TIME)
+    ]
     noise = stream(seed, "information", device=device)
     information = Information.of(densities, model.prior, noise)
     rounding = None

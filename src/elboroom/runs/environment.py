@@ -14,13 +14,8 @@ from elboroom import __version__
 from elboroom.config import TrainConfig
 from elboroom.device import describe_device, resolve_device, resolve_precision, world
 
-_DECISIVE = (
-    "elboroom",
-    "torch",
-    "device",
-    "precision",
-    "processes",
-)  # they decide how numbers round
+# They decide how numbers round, and the processes also which noise there is.
+_DECISIVE = ("elboroom", "torch", "device", "precision", "processes")
 
 
 def environment(config: TrainConfig) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> fl
     here, training, sums = world(), model.training, list[dict[str, Tensor]]()
     batches = torch.arange(len(part)).split(_BATCH)
     model.eval()
-    for number in range(len(batches))[here.part_of(len(batches))]:
+    for number in here.own(range(len(batches))):
         key = f"{epoch}/{number}" if number else epoch
         elbo = _elbo(model, part, batches[number], config, key)
         sums.append({"elbo": elbo})
