@@ -68,9 +68,10 @@ def first_nonfinite_step(
         with _watch_layers(step.model) as layers:
             found, _ = step.gradients(rows, warmup)
         is_skipped = step.skipping is not None and bool(step.skipping.skipped)
-        what = _nonfinite_term(found, layers) or _nonfinite_gradient(step.model, layers)
-        own = rows[step.world.part_of(len(rows))]
-        what, bad = _told(what, own[_bad_rows(found).to(own.device)], step.world)
+        own = rows[step.world.part_of(len(rows))][_bad_rows(found).to(rows.device)]
+        what, bad = _told(_nonfinite_term(found, layers), own, step.world)
+        if not what:
+            what, bad = _told(_nonfinite_gradient(step.model, layers), rows, step.world)
         if what and not is_skipped:
             return Fault(number, schedule.epoch_of(number), what, bad, len(rows))
         step.descend(state.learning_rate_scale * rate)
@@ -152,9 +153,8 @@ def _nonfinite_gradient(model: nn.Module, layers: _FirstNonfinite) -> str:
 
 
 def _bad_rows(found: Bound) -> Tensor:
-    """Return the images whose bound is not finite, or all if every bound is finite: (B,), bool."""
-    finite = torch.stack([found.value, found.reconstruction, found.kl]).isfinite().all(0)
-    return finite if finite.all() else ~finite
+    """Return the images whose bound is not finite: (B,), bool."""
+    return ~torch.stack([found.value, found.reconstruction, found.kl]).isfinite().all(0)
 
 
 def _is_finite(tensor: Tensor) -> bool:
