@@ -24,9 +24,16 @@ def torchrun(
     """
     line = [*TORCHRUN, f"--nproc-per-node={processes}", *options, "-m", *map(str, arguments)]
     env = os.environ | {"OMP_NUM_THREADS": "1"} | more
-    return subprocess.run(
-        line, capture_output=True, text=True, env=env, check=False, timeout=SECONDS
+    started = subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
     )
+    try:
+        out, err = started.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        started.terminate()  # torchrun then ends the processes
+        started.communicate()
+        raise
+    return subprocess.CompletedProcess(line, started.returncode, out, err)
 
 
 def found_by_ranks(processes: int, folder: Path, module: str, *arguments: str) -> list[Any]:

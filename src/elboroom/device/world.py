@@ -16,6 +16,7 @@ import torch.distributed as dist
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from elboroom.errors import UsageError, WorldError
 
@@ -176,8 +177,12 @@ def joined() -> Iterator[World]:
     _take_card()
     _take_cores()
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    with lost_ranks(World(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))):
-        dist.init_process_group(backend, timeout=_PATIENCE)
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    with lost_ranks(World(rank, size)):
+        store, _, _ = next(rendezvous("env://", rank, size, timeout=_PATIENCE))
+        dist.init_process_group(
+            backend, store=_of_attempt(store), rank=rank, world_size=size, timeout=_PATIENCE
+        )
     yield world()
     with lost_ranks(world()):
         world().any(False)  # a rank that left early would break the connections of the others
@@ -198,11 +203,19 @@ def lost_ranks(here: World) -> Iterator[None]:
         if not any(word in str(error) for word in _LOST):
             raise
         raise WorldError(
-            f"rank {here.rank} of {here.size} has lost another rank",
+            f"another of the {here.size} processes was lost",
             why=str(error).strip().partition("\n")[0].partition(". ")[0],
             fix="look at the error of the rank that ended first, or in the system's log, if it was "
             "killed. torchrun --max-restarts with --resume-or-start restarts all of them",
         ) from error
+
+
+def _of_attempt(store: dist.Store) -> dist.Store:
+    """Return the part of a store that is of this attempt: torchrun may keep it for the next one.
+
+    Processes would otherwise look for those of the last attempt.
+    """
+    return dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
 
 
 def _take_card() -> None:
