@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 
 import tyro
 
-from benchmarks import inference, likelihood, pictures, reference, reliability, training
+from benchmarks import inference, likelihood, machines, pictures, reference, reliability, training
 from benchmarks.results import Results
 
 AREAS = {
     "inference": inference.measure,
     "likelihood": likelihood.measure,
+    "machines": machines.measure,
     "pictures": pictures.measure,
     "reference": reference.measure,
     "reliability": reliability.measure,
@@ -20,7 +21,15 @@ AREAS = {
 
 def main(
     name: Annotated[
-        Literal["inference", "likelihood", "pictures", "reference", "reliability", "training"],
+        Literal[
+            "inference",
+            "likelihood",
+            "machines",
+            "pictures",
+            "reference",
+            "reliability",
+            "training",
+        ],
         tyro.conf.Positional,
     ],
     quick: bool = False,

@@ -308,8 +308,8 @@ def _cost(quick: bool, place: Path) -> Row:
     with ExitStack() as stack:
         for name in ("on_step", "on_epoch", "save"):
             stack.enter_context(patch.object(Autosave, name, kept.timed(getattr(Autosave, name))))
-        timed = whole.timed(train_command._train)
-        stack.enter_context(patch.object(train_command, "_train", timed))
+        timed = whole.timed(train_command._lead)
+        stack.enter_context(patch.object(train_command, "_lead", timed))
         what = ["reference", "--epochs", "2"] if quick else ["mnist-1min"]
         with suppress(SystemExit):
             main(["train", "--preset", *what, "--quiet", "--out", str(place)])
