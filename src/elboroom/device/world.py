@@ -16,8 +16,8 @@ import torch.distributed as dist
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
-from torch.distributed.rendezvous import rendezvous
 
+from elboroom.device.meeting import fresh_store
 from elboroom.errors import UsageError, WorldError
 
 _PATIENCE = timedelta(minutes=30)  # for a rank that times steps or writes while others wait
@@ -179,10 +179,8 @@ def joined() -> Iterator[World]:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     with lost_ranks(World(rank, size)):
-        store, _, _ = next(rendezvous("env://", rank, size, timeout=_PATIENCE))
-        dist.init_process_group(
-            backend, store=_of_attempt(store), rank=rank, world_size=size, timeout=_PATIENCE
-        )
+        store = fresh_store(rank, size, _PATIENCE)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
     yield world()
     with lost_ranks(world()):
         world().any(False)  # a rank that left early would break the connections of the others
@@ -208,14 +206,6 @@ def lost_ranks(here: World) -> Iterator[None]:
             fix="look at the error of the rank that ended first, or in the system's log, if it was "
             "killed. torchrun --max-restarts with --resume-or-start restarts all of them",
         ) from error
-
-
-def _of_attempt(store: dist.Store) -> dist.Store:
-    """Return the part of a store that is of this attempt: torchrun may keep it for the next one.
-
-    Processes would otherwise look for those of the last attempt.
-    """
-    return dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
 
 
 def _take_card() -> None:
