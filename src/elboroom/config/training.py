@@ -32,8 +32,9 @@ class TrainConfig:
     """Passes over the training images. auto takes 3,000 steps, and 30 epochs at least; with
     conv fewer steps of more than 32 × 32 pixels, and 200 epochs at most."""
     batch_size: int | Literal["auto"] = 200
-    """Images in a step. auto takes the largest power of two, up to 512, whose step is estimated to
-    need at most half of the free memory. The run's config keeps the number."""
+    """Images in a step, in all processes together. auto takes the largest power of two, up to 512,
+    whose step is estimated to need at most half of the free memory. The run's config keeps the
+    number."""
     optimiser: Annotated[
         OptimiserName, arg(help=listed("Rule by which gradients move the weights.", OPTIMISERS))
     ] = "adam"

@@ -1,13 +1,15 @@
 """Training of a run: metrics and checkpoints are written while the model is trained."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from elboroom.data import Dataset
+from elboroom.device import world
 from elboroom.errors import TrainingError, require_callable, require_instance
 from elboroom.model.vae import VAE
 from elboroom.runs.autosave import Autosave
 from elboroom.runs.checkpoints import listing
-from elboroom.runs.following import share_training
+from elboroom.runs.following import follow_training, require_same_task, share_training
 from elboroom.runs.run import Run
 from elboroom.training.interrupts import TrainingInterrupted
 from elboroom.training.limits.out_of_memory import memory_errors
@@ -25,7 +27,8 @@ def train_run(
     """Train a run from its newest checkpoint, or from its start, to its last epoch.
 
     The run is saved from time to time, at the end, and when Ctrl-C or `stop` ends training. Calling
-    this again resumes as if training had never stopped.
+    this again resumes as if training had never stopped. Several processes that have joined share
+    the work; the first one locks and saves the run, and the others only read its config.
 
     Args:
         run: the run; it is locked meanwhile.
@@ -43,11 +46,17 @@ def train_run(
         TrainingError: if training fails; the last good state is saved.
         TrainingInterrupted: at Ctrl-C, after the run is saved.
         DiskError: if the last checkpoint cannot be written.
+        WorldError: if another process has ended.
     """
     require_instance("run", run, Run, fix="open one: Run(path); or make one: Run.create(…)")
     require_callable(on_epoch=on_epoch, stop=stop)
-    with run.locked():
+    with run.locked() if world().is_first else nullcontext():
         data = run.data.load() if data is None else run.data.require(data)
+        require_same_task(run.config, data.identity)
+        if not world().is_first:
+            model, state = run.new_training(data)
+            follow_training(run.config, model, state, data, stop)
+            return model, state
         started = bool(listing.newest_first(run.checkpoints))
         model, state = run.load_training(data) if started else run.new_training(data)
         train_and_save(run, model, state, data, on_epoch=on_epoch, stop=stop)
