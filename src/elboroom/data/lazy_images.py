@@ -9,8 +9,8 @@ from torch import Tensor
 
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.rows import Rows
+from elboroom.data.sharing import sharers
 from elboroom.data.source import rows_at_once
-from elboroom.device.world import world
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class JoinedImages:
 
     def split_share(self, size: int) -> Iterator[Tensor]:
         """Read the images that this rank passes over where ranks share a pass: all in memory."""
-        own = world().part_of(len(self)) if self.on_disk else slice(None)
+        own = sharers().part_of(len(self)) if self.on_disk else slice(None)
         for rows in torch.arange(len(self))[own].split(size):
             yield self.index_select(0, rows)
 

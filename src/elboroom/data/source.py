@@ -9,8 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from elboroom.data.sharded_array import Stored, stays_on_disk
-from elboroom.data.sharing import errors_of_all, own_rows, spread
-from elboroom.device.world import world
+from elboroom.data.sharing import errors_of_all, own_rows, sharers, spread
 
 _VALUES_AT_ONCE = 1 << 22  # a few copies of these are held, in 32 or 64 bits
 
@@ -117,7 +116,7 @@ class Shards:
             DataError: if a shard cannot be read by some rank.
         """
         on_disk = stays_on_disk(self.rows)
-        own = world().part_of(len(self.sizes)) if on_disk else slice(None)
+        own = sharers().part_of(len(self.sizes)) if on_disk else slice(None)
         found = list[Mapping[str, np.ndarray]]()
         with errors_of_all(on_disk=on_disk):
             for end, size in list(zip(np.cumsum(self.sizes).tolist(), self.sizes, strict=True))[

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from elboroom.data.part import Part
-from elboroom.data.sharing import errors_of_all
+from elboroom.data.sharing import errors_of_all, sharers
 from elboroom.data.source import rows_at_once
-from elboroom.device.world import world
 from elboroom.errors import DataError
 
 
@@ -86,7 +85,7 @@ class Statistics:
 def statistics_of(part: Part) -> Statistics:
     """Measure the statistics of a part in two passes, some rows at a time.
 
-    Ranks share a part on disk, so that all of them must call this.
+    Within `shared_passes`, ranks share a part on disk.
     """
     shape = tuple(part.images.shape[1:])
     total = torch.zeros(shape, dtype=torch.float64, device=part.device)
@@ -116,7 +115,7 @@ def _values(part: Part) -> Iterator[Tensor]:
 
 def _of_all(part: Part, mine: Tensor, merge: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Merge what ranks found in their shares of a part, in their order; mine if all found all."""
-    if not part.on_disk or world().size == 1:
+    if not part.on_disk or sharers().size == 1:
         return mine
-    ranks = world().spread([{"mine": mine}])
+    ranks = sharers().spread([{"mine": mine}])
     return reduce(merge, [rank["mine"] for rank in ranks]).to(mine.device)

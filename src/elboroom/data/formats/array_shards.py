@@ -15,9 +15,8 @@ from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.errors import UnreadableArrayError, cannot_read, fits
 from elboroom.data.formats.npy import read_array, read_header
 from elboroom.data.sharded_array import Shard, ShardedArray, ShardFiles, Stored
-from elboroom.data.sharing import errors_of_all, spread
+from elboroom.data.sharing import errors_of_all, sharers, spread
 from elboroom.data.source import Shards, Source
-from elboroom.device.world import world
 from elboroom.errors import DataError
 from elboroom.untrusted import open_file
 
@@ -87,7 +86,7 @@ def shard_files(path: Path) -> ShardFiles:
     """
     paths = numbered(path)
     with errors_of_all():
-        mine = [_read_header(file) for file in paths[world().part_of(len(paths))]]
+        mine = [_read_header(file) for file in paths[sharers().part_of(len(paths))]]
     headers = _of_all_ranks(mine)
     _require_alike(paths, headers)
     shards = [Shard(f, h.rows, h.offset) for f, h in zip(paths, headers, strict=True)]
