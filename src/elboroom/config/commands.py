@@ -264,7 +264,8 @@ class PackConfig:
 
     def __post_init__(self) -> None:
         if self.shard_rows is None:
-            _require_suffix(self.out, ".npy")
+            expected = "the path of an .npy file, or of a folder with --shard-rows"
+            require(self.out.suffix == ".npy", "out", self.out, expected)
         else:
             require(self.shard_rows >= 1, "shard_rows", self.shard_rows, "1 or more")
             is_folder = self.out.suffix != ".npy"
