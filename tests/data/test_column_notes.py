@@ -7,7 +7,7 @@ import pytest
 
 from elboroom import Dataset
 from elboroom.data.column_notes import column_notes
-from elboroom.data.source import Source, SourcePart, in_chunks
+from elboroom.data.source import Source, SourcePart, in_share
 
 
 def table(rows: int = 300) -> np.ndarray:
@@ -138,11 +138,11 @@ def test_rows_are_read_once(monkeypatch: pytest.MonkeyPatch):
     read = []
 
     def counted(rows: np.ndarray) -> Iterator[np.ndarray]:
-        for chunk in in_chunks(rows):
+        for chunk in in_share(rows):
             read.append(len(chunk))
             yield chunk
 
-    monkeypatch.setattr("elboroom.data.column_notes.in_chunks", counted)
+    monkeypatch.setattr("elboroom.data.column_notes.in_share", counted)
     assert len(table()) == 300
     notes(table())
     assert sum(read) == 300

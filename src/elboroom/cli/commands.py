@@ -278,13 +278,17 @@ class Report(RunCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class Pack(Command):
-    """Make one array of many pictures, which trains from disk and needs no decoding again.
+    """Make one array, or shards, of many pictures, which train from disk without decoding again.
 
     Example: elboroom pack photos photos.npy --size 64 && elboroom train --data photos.npy
 
     Writes OUT.npy, uint8 (N, C, H, W), and beside it OUT.rows.npz with the file, the part and the
     class of each row, which readers of OUT.npy take up: keep them together. Memory holds some
     pictures at a time. Both files appear whole or not at all.
+
+    With --shard-rows N, OUT is a folder of numbered .npy files with N rows each, and rows.npz among
+    them. Under torchrun each process reads its share of them. The folder appears whole or not at
+    all.
     """
 
     quiet: FlagCreatePairsOff[bool] = False

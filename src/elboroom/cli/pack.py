@@ -1,9 +1,10 @@
-"""`elboroom pack`: many pictures, made one array that stays on disk."""
+"""`elboroom pack`: many pictures, made one array or shards that stay on disk."""
 
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,19 @@ from elboroom.data.formats.values import require_used_bits
 from elboroom.errors import DiskError
 from elboroom.runs import out_file
 from elboroom.runs.array_file import ArrayFile, array_file
+from elboroom.runs.atomic import write_folder
+from elboroom.runs.shard_folder import ShardFolder, digest_of, shard_folder
 
 
 def pack(config: PackConfig, *, quiet: bool) -> None:
-    """Write the array of some pictures, and beside it the file of their rows."""
+    """Write the array or the shards of some pictures, and with them the file of their rows."""
     out_file.require_absent(config.out)
-    out_file.require_absent(rows_file(config.out))
-    with open_pictures(config.data.path, config.data) as pictures, _both_or_none(config.out):
-        found = _write(pictures, config, quiet=quiet)
+    if config.shard_rows is None:
+        out_file.require_absent(rows_file(config.out))
+    with open_pictures(config.data.path, config.data) as pictures:
+        found = (_write_array if config.shard_rows is None else _write_shards)(
+            pictures, config, quiet=quiet
+        )
     console = plain_console()
     for note in found.notes:
         console.print(f"note: {note}")
@@ -34,8 +40,9 @@ def pack(config: PackConfig, *, quiet: bool) -> None:
     console.print(config.out)
 
 
-def _write(pictures: Pictures, config: PackConfig, *, quiet: bool) -> Gathered:
+def _write_array(pictures: Pictures, config: PackConfig, *, quiet: bool) -> Gathered:
     with (
+        _both_or_none(config.out),
         array_file(config.out) as array,
         counting(len(pictures), "pictures", quiet=quiet) as advance,
     ):
@@ -48,18 +55,41 @@ def _write(pictures: Pictures, config: PackConfig, *, quiet: bool) -> Gathered:
     return found
 
 
+def _write_shards(pictures: Pictures, config: PackConfig, *, quiet: bool) -> Gathered:
+    found = list[Gathered]()
+    write_folder(
+        config.out, lambda folder: found.append(_fill(folder, pictures, config, quiet=quiet))
+    )
+    return found[0]
+
+
+def _fill(folder: Path, pictures: Pictures, config: PackConfig, *, quiet: bool) -> Gathered:
+    """Write the shards and the file of their rows into an empty folder."""
+    with (
+        shard_folder(folder, config.shard_rows or 1) as shards,
+        counting(len(pictures), "pictures", quiet=quiet) as advance,
+    ):
+        sink = _Sink(config.out, shards, len(pictures), advance)
+        found = gather(pictures, config.data, sink.add)
+        require_used_bits(config.source, found.highest)
+        digests = shards.finish()
+    rows = replace(_rows(found, config, sha256=digest_of(digests)), shards=digests)
+    out_file.write_arrays(rows_file(folder), rows.arrays())
+    return found
+
+
 class _Sink:
     """Takes pictures into a file for which there is room on the disk, and counts them.
 
     Args:
         out: the path of the file, for its disk.
-        array: the file.
+        array: the file, or the folder of shards.
         most: the number of pictures that there may be.
         advance: called with each number of pictures that are done.
     """
 
     def __init__(
-        self, out: Path, array: ArrayFile, most: int, advance: Callable[[float], None]
+        self, out: Path, array: ArrayFile | ShardFolder, most: int, advance: Callable[[float], None]
     ) -> None:
         self._out, self._array, self._advance = out, array, advance
         self._done, self._left, self._size = 0, most, 0

@@ -249,8 +249,11 @@ class PackConfig:
 
     source: Annotated[Positional[str], arg(metavar="SOURCE")]
     """The pictures: a folder, an archive or a table of them, as --data of `elboroom train` is."""
-    out: Annotated[Positional[Path], arg(metavar="OUT.npy")]
-    """The .npy to write; an existing file is never overwritten."""
+    out: Annotated[Positional[Path], arg(metavar="OUT")]
+    """The .npy to write, or with --shard-rows the folder; what exists is never overwritten."""
+    shard_rows: int | None = None
+    """Write a folder of numbered .npy files with so many rows each, the last one with fewer, in
+    place of one .npy. Several processes then read their shares of it."""
     size: SizeOption = DataConfig.size
     crop: CropOption = DataConfig.crop
     colour: ColourOption = DataConfig.colour
@@ -260,7 +263,13 @@ class PackConfig:
     """Columns of a table that are left out; any other without a use is an error."""
 
     def __post_init__(self) -> None:
-        _require_suffix(self.out, ".npy")
+        if self.shard_rows is None:
+            expected = "the path of an .npy file, or of a folder with --shard-rows"
+            require(self.out.suffix == ".npy", "out", self.out, expected)
+        else:
+            require(self.shard_rows >= 1, "shard_rows", self.shard_rows, "1 or more")
+            is_folder = self.out.suffix != ".npy"
+            require(is_folder, "out", self.out, "a folder with --shard-rows, not a .npy")
         require(self.source != MNIST, "source", MNIST, "the path of pictures")
         _ = self.data
 

@@ -75,9 +75,9 @@ class DataConfig:
     background: BackgroundOption = "white"
     broken: BrokenOption = "stop"
     memory: float = 2.0
-    """Budget for the images in GiB; reading needs twice their size at its peak. A larger .npy stays
-    on disk and is read in batches, with the same result. A larger .npz, folder or archive is
-    refused."""
+    """Budget for the images in GiB; reading needs twice their size at its peak. A larger .npy,
+    and a larger folder of them, stays on disk and is read in batches, with the same result. A
+    larger .npz, folder of pictures or archive is refused."""
 
     def __post_init__(self) -> None:
         require_types(self)

@@ -256,7 +256,9 @@ FIGURES: dict[FigureName, str] = {
     "curves": "ELBO, reconstruction and KL over epochs",
 }
 
-FormatName = Literal["npy", "pt", "zip", "npz", "mat", "hdf5", "idx", "table", "folder", "tar"]
+FormatName = Literal[
+    "npy", "pt", "zip", "npz", "mat", "hdf5", "idx", "table", "shards", "folder", "tar"
+]
 FORMATS: dict[FormatName, str] = {
     "npy": "one array of images or rows, a .npy written by numpy.save",
     "pt": "tensors, a .pt written by torch.save",
@@ -267,6 +269,8 @@ FORMATS: dict[FormatName, str] = {
     "idx": "images as those of MNIST, an IDX file or a folder of them, packed by gzip or not",
     "table": "pictures, arrays or numbers by column, a table of Parquet, Arrow or Feather or a "
     "folder of its shards, by the extra arrow",
+    "shards": "one array in a folder of numbered .npy files, such as `elboroom pack --shard-rows`"
+    " writes",
     "folder": "a folder of pictures (JPEG, PNG, WebP, TIFF, BMP, GIF), or of one folder for each "
     "class, or of `train`, `val` and `test`",
     "tar": "a folder of pictures in a .tar, packed by gzip or not",

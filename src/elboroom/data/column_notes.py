@@ -1,13 +1,15 @@
 """Notes on columns: empty, constant, binary, numbers of rows, or with values that mean missing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 
-from elboroom.data.source import Source, in_chunks
+from elboroom.data.sharded_array import Stored, stays_on_disk
+from elboroom.data.sharing import errors_of_all, own_rows, spread
+from elboroom.data.source import Source, in_chunks, in_share
 
 _LEAST_COUNT = 3  # times that a sentinel occurs in a column
 _MOST_SENTINELS = 3  # at each end of a column
@@ -25,14 +27,12 @@ def column_notes(source: Source) -> list[str]:
         return _constant_channels(rows) + _sentinels_of_channels(rows)
     if rows.dtype.kind != "f":
         return []
-    found = _columns(in_chunks(rows), source.columns)
+    found = _columns(rows, source.columns)
     notes = _empty(found)
     notes += _constant(found) + _row_numbers(found) if len(rows) > 1 else []
     for part in source.parts:
         place = "" if part is source.train else f" of {part.origin or 'a held-out part'}"
-        columns = (
-            found if part is source.train else _columns(in_chunks(part.images), source.columns)
-        )
+        columns = found if part is source.train else _columns(part.images, source.columns)
         notes += _sentinels(columns, "column", place)
     return notes + _binary(found)
 
@@ -91,6 +91,24 @@ class _Columns:
         counting = (rows[1:] - rows[:-1] == 1).all(0)
         return cls(len(rows), _Extremes.of(rows), _Extremes.of(-rows), rows[[0, -1]], counting)
 
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "_Columns":
+        """Return the facts of which `arrays` were made."""
+        low, high = (_Extremes(arrays[e], arrays[f"{e} counts"]) for e in ("low", "high"))
+        return cls(int(arrays["number"]), low, high, arrays["ends"], arrays["counting"])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the facts as arrays, to tell them to other ranks."""
+        return {
+            "number": np.array(self.number),
+            "low": self.low.values,
+            "low counts": self.low.counts,
+            "high": self.high.values,
+            "high counts": self.high.counts,
+            "ends": self.ends,
+            "counting": self.counting,
+        }
+
     def joined(self, other: "_Columns") -> "_Columns":
         number = self.number + other.number
         low, high = self.low.joined(other.low), self.high.joined(other.high)
@@ -98,8 +116,14 @@ class _Columns:
         return _Columns(number, low, high, np.array([self.ends[0], other.ends[1]]), counting)
 
 
-def _columns(chunks: Iterable[np.ndarray], names: tuple[str, ...]) -> _Columns:
-    return replace(reduce(_Columns.joined, map(_Columns.of, chunks)), names=names)
+def _columns(rows: Stored, names: tuple[str, ...]) -> _Columns:
+    """Measure the columns of rows, of which ranks share those on disk."""
+    on_disk = stays_on_disk(rows)
+    with errors_of_all(on_disk=on_disk):
+        chunks = map(_Columns.of, in_share(rows))
+        mine = [reduce(_Columns.joined, chunks, first) for first in islice(chunks, 1)]
+    ranks = spread([columns.arrays() for columns in mine], on_disk=on_disk)
+    return replace(reduce(_Columns.joined, map(_Columns.from_arrays, ranks)), names=names)
 
 
 def _empty(found: _Columns) -> list[str]:
@@ -126,12 +150,11 @@ def _row_numbers(found: _Columns) -> list[str]:
     return [f"{named} counts the rows, from {first:g}: leave it out"]
 
 
-def _constant_channels(images: np.ndarray) -> list[str]:
+def _constant_channels(images: Stored) -> list[str]:
     """Describe channels that have one value in all images, such as the alpha of opaque ones."""
     if images.ndim != 4 or images.shape[1] == 1 or len(images) == 1:
         return []
-    first = images[0, :, :1, :1]
-    varies = np.any([(chunk != first).any((0, 2, 3)) for chunk in in_chunks(images)], axis=0)
+    first, varies = _firsts(images)
     channels = np.flatnonzero(~varies)
     if not len(channels):
         return []
@@ -140,7 +163,22 @@ def _constant_channels(images: np.ndarray) -> list[str]:
     ]
 
 
-def _sentinels_of_channels(images: np.ndarray) -> list[str]:
+def _firsts(images: Stored) -> tuple[np.ndarray, np.ndarray]:
+    """Return a value of each channel (C, 1, 1), and whether another value differs from it (C,)."""
+    on_disk, own = stays_on_disk(images), own_rows(images)
+    mine = list[dict[str, np.ndarray]]()
+    with errors_of_all(on_disk=on_disk):
+        if own.start < own.stop:
+            first = np.array(images[own.start, :, :1, :1])
+            differs = [(chunk != first).any((0, 2, 3)) for chunk in in_share(images)]
+            mine = [{"first": first, "varies": np.any(differs, axis=0)}]
+    ranks = spread(mine, on_disk=on_disk)
+    first = ranks[0]["first"]
+    varies = [rank["varies"] | (rank["first"] != first)[:, 0, 0] for rank in ranks]
+    return first, np.any(varies, axis=0)
+
+
+def _sentinels_of_channels(images: Stored) -> list[str]:
     if images.dtype.kind != "f":
         return []
     first = next(in_chunks(images))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.rows import Rows
+from elboroom.data.sharing import sharers
 from elboroom.data.source import rows_at_once
 
 
@@ -52,6 +53,12 @@ class LazyImages:
         """Read all images in order, `size` at a time."""
         for start in range(0, len(self), size):
             yield self._read(np.arange(start, min(start + size, len(self))))
+
+    def split_share(self, size: int) -> Iterator[Tensor]:
+        """Read the images that this rank passes over where ranks share a pass, as `split` does."""
+        places = self.stored.share
+        for start in range(0, len(places), size):
+            yield self._read(places[start : start + size])
 
     def to(self, device: torch.device) -> "LazyImages":
         """Return itself: each batch is moved after it is read."""
@@ -132,6 +139,12 @@ class JoinedImages:
     def split(self, size: int) -> Iterator[Tensor]:
         """Read all images in order, `size` at a time."""
         for rows in torch.arange(len(self)).split(size):
+            yield self.index_select(0, rows)
+
+    def split_share(self, size: int) -> Iterator[Tensor]:
+        """Read the images that this rank passes over where ranks share a pass: all in memory."""
+        own = sharers().part_of(len(self)) if self.on_disk else slice(None)
+        for rows in torch.arange(len(self))[own].split(size):
             yield self.index_select(0, rows)
 
     def to(self, device: torch.device) -> "JoinedImages":

@@ -25,6 +25,7 @@ from elboroom.data.mnist import read_mnist
 from elboroom.data.part import Part, join, read_part
 from elboroom.data.reading import Reading
 from elboroom.data.rows import Rows
+from elboroom.data.sharing import shared_passes
 from elboroom.data.source import Source
 from elboroom.data.value_kind import value_kind
 from elboroom.errors import DataError, command
@@ -43,11 +44,13 @@ def load_mnist(
     return load_data(DataConfig(binarisation=binarisation, split=split, validation=validation))
 
 
+@shared_passes()
 def load_data(config: DataConfig) -> Dataset:
     """Read, split and binarise the data of `config`.
 
     Images that would take more than its `memory` stay on disk. Memory then holds 16 bytes per row
-    (its place in the file and in the order of the epoch) and the images of one batch.
+    (its place in the file and in the order of the epoch) and the images of one batch. All processes
+    of torchrun must load the data: they share the passes over rows on disk.
 
     Raises:
         UsageError: if `config` is an array, a path or anything else but a DataConfig.
@@ -118,6 +121,7 @@ def _are_pictures(event_shape: tuple[int, ...]) -> bool:
     return len(event_shape) == 3 and event_shape[0] in _COLOURS
 
 
+@shared_passes()
 def load_new(
     source: str, config: DataConfig, identity: Identity, event_shape: tuple[int, ...]
 ) -> Dataset:

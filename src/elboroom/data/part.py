@@ -105,17 +105,34 @@ class Part:
         for images in self.images.split(size):
             yield self.binarisation.scale(images)
 
+    def split_share(self, size: int) -> Iterator[Tensor]:
+        """Yield the images that this rank passes over, as `split` does.
+
+        Ranks share those on disk; each passes over all of those in memory.
+        """
+        for images in self._stored_share(size):
+            yield self.binarisation.scale(images)
+
+    def _stored_share(self, size: int) -> Iterator[Tensor]:
+        if isinstance(self.images, Tensor):
+            yield from self.images.split(size)
+        else:
+            yield from self.images.split_share(size)
+
     @property
     def x(self) -> Tensor:
         """All images as float32, (N, *event), in memory, without drawing any again."""
         return torch.cat(list(self.split(self._rows_at_once)))
 
     def values(self) -> Iterator[Tensor]:
-        """Yield every value that occurs in `x` at least once, some at a time, (V,)."""
+        """Yield every value that occurs in `x` at least once, some at a time, (V,).
+
+        Of images on disk each rank yields those of its share.
+        """
         if self.on_disk and self.binarisation.on_reading:
             yield torch.tensor([0.0, 1.0])
             return
-        for images in self.images.split(self._rows_at_once):
+        for images in self._stored_share(self._rows_at_once):
             values = images.flatten()
             is_bytes = values.dtype == torch.uint8
             yield self.binarisation.scale(values.bincount().nonzero()[:, 0] if is_bytes else values)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elboroom.data.sharing import own_rows
 from elboroom.data.source import SourcePart, to_bytes_or_floats
 
 
@@ -46,6 +47,12 @@ class Rows:
     def groups(self) -> np.ndarray | None:
         """The group of each row, (N,) int64, or None."""
         return None if self.part.groups is None else self.part.groups[self.index]
+
+    @property
+    def share(self) -> np.ndarray:
+        """The places among these rows that this rank passes over, in order: all in memory."""
+        own = own_rows(self.part.images)
+        return np.flatnonzero((self.index >= own.start) & (self.index < own.stop))
 
     def read(self, rows: np.ndarray) -> Tensor:
         """Read the values at some places (B,) among these rows: (B, *event), uint8 or float32."""

@@ -2,11 +2,14 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+
+from elboroom.data.sharded_array import Stored, stays_on_disk
+from elboroom.data.sharing import errors_of_all, own_rows, sharers, spread
 
 _VALUES_AT_ONCE = 1 << 22  # a few copies of these are held, in 32 or 64 bits
 
@@ -25,12 +28,12 @@ class SourcePart:
             images; None if that is `images`.
     """
 
-    images: np.ndarray
+    images: Stored
     labels: np.ndarray | None = None
     files: tuple[str, ...] | None = None
     groups: np.ndarray | None = None
     origin: str = ""
-    stored: np.ndarray | None = None
+    stored: Stored | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -45,12 +48,82 @@ class Scan:
         low: the smallest value that is not missing.
         high: the largest one.
         missing: the number of missing values.
+        shards: digest of the values of each shard, if the source has some; `sha256` is theirs.
     """
 
     sha256: str
     low: float
     high: float
     missing: int
+    shards: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, chunks: Iterable[np.ndarray]) -> "Scan":
+        """Measure rows that come some at a time."""
+        digest, missing, lows, highs = hashlib.sha256(), 0, [math.nan], [math.nan]
+        for rows in map(to_bytes_or_floats, chunks):
+            digest.update(np.ascontiguousarray(rows).data)
+            missing += int(np.isnan(rows).sum()) if rows.dtype.kind == "f" else 0
+            lows.append(float(np.fmin.reduce(rows, axis=None)))
+            highs.append(float(np.fmax.reduce(rows, axis=None)))
+        return cls(digest.hexdigest(), _least(lows), _most(highs), missing)
+
+    @classmethod
+    def of_shards(cls, shards: Iterable["Scan"]) -> "Scan":
+        """Merge the scans of all shards, in their order."""
+        found = [*shards]
+        digest = hashlib.sha256(b"".join(bytes.fromhex(shard.sha256) for shard in found))
+        return cls(
+            digest.hexdigest(),
+            _least([shard.low for shard in found]),
+            _most([shard.high for shard in found]),
+            sum(shard.missing for shard in found),
+            tuple(shard.sha256 for shard in found),
+        )
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Scan":
+        """Return the scan of which `arrays` were made."""
+        low, high = arrays["ends"].tolist()
+        return cls(arrays["digest"].tobytes().hex(), low, high, int(arrays["missing"]))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the facts as arrays, to tell them to other ranks."""
+        digest = np.frombuffer(bytes.fromhex(self.sha256), np.uint8)
+        return {
+            "digest": digest,
+            "ends": np.array([self.low, self.high]),
+            "missing": np.array(self.missing),
+        }
+
+
+@dataclass(frozen=True)
+class Shards:
+    """All rows of a source as the files that they were in.
+
+    Attributes:
+        rows: those of all parts, one after the other.
+        sizes: the number of rows of each shard.
+    """
+
+    rows: Stored
+    sizes: tuple[int, ...]
+
+    def scan(self) -> Scan:
+        """Pass over all values; on disk, each rank passes over its part of the shards.
+
+        Raises:
+            DataError: if a shard cannot be read by some rank.
+        """
+        on_disk = stays_on_disk(self.rows)
+        own = sharers().part_of(len(self.sizes)) if on_disk else slice(None)
+        found = list[Mapping[str, np.ndarray]]()
+        with errors_of_all(on_disk=on_disk):
+            for end, size in list(zip(np.cumsum(self.sizes).tolist(), self.sizes, strict=True))[
+                own
+            ]:
+                found.append(Scan.of(in_chunks(self.rows, slice(end - size, end))).arrays())
+        return Scan.of_shards(map(Scan.from_arrays, spread(found, on_disk=on_disk)))
 
 
 @dataclass(frozen=True)
@@ -70,6 +143,7 @@ class Source:
         uses: what each array was read as, if there are several; else empty.
         columns: the name of each value of a row, (D,); empty if they have none.
         notes: facts found while reading that the user should check, each a short phrase.
+        shards: the files that the rows were in, if they were many; else None.
     """
 
     name: str
@@ -82,6 +156,7 @@ class Source:
     uses: str = ""
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    shards: Shards | None = None
 
     @property
     def parts(self) -> list[SourcePart]:
@@ -95,7 +170,10 @@ class Source:
 
     @property
     def sha256(self) -> str:
-        """Digest of all images as uint8 or float32, in the order of the parts."""
+        """Digest of all images as uint8 or float32, in the order of the parts.
+
+        That of shards is the digest of the digests of each.
+        """
         return self.scan.sha256
 
     @property
@@ -108,16 +186,7 @@ class Source:
     @cached_property
     def scan(self) -> Scan:
         """The facts that one pass over all values finds."""
-        digest, missing, lows, highs = hashlib.sha256(), 0, [math.nan], [math.nan]
-        for rows in map(to_bytes_or_floats, self._chunks()):
-            digest.update(np.ascontiguousarray(rows).data)
-            missing += int(np.isnan(rows).sum()) if rows.dtype.kind == "f" else 0
-            lows.append(float(np.fmin.reduce(rows, axis=None)))
-            highs.append(float(np.fmax.reduce(rows, axis=None)))
-        low, high = (
-            float(ends(values)) for ends, values in ((np.nanmin, lows), (np.nanmax, highs))
-        )
-        return Scan(digest.hexdigest(), low, high, missing)
+        return Scan.of(self._chunks()) if self.shards is None else self.shards.scan()
 
     def with_origins(self) -> "Source":
         """Return the source with names for its arrays that differ, as do those of most formats.
@@ -146,14 +215,30 @@ def rows_at_once(event_shape: tuple[int, ...]) -> int:
     return max(1, _VALUES_AT_ONCE // math.prod(event_shape))
 
 
-def in_chunks(array: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield all rows of (N, *event) in order, some at a time."""
-    rows = rows_at_once(array.shape[1:])
-    for start in range(0, len(array), rows):
-        yield array[start : start + rows]
+def in_chunks(array: Stored, rows: slice | None = None) -> Iterator[np.ndarray]:
+    """Yield the rows of (N, *event) in order, some at a time; all, or those of a slice."""
+    step, (start, stop, _) = (
+        rows_at_once(array.shape[1:]),
+        (rows or slice(None)).indices(len(array)),
+    )
+    for first in range(start, stop, step):
+        yield array[first : min(first + step, stop)]
+
+
+def in_share(array: Stored) -> Iterator[np.ndarray]:
+    """Yield the rows that this rank passes over: its share of those on disk, or else all."""
+    return in_chunks(array, own_rows(array))
 
 
 def to_bytes_or_floats(array: np.ndarray) -> np.ndarray:
     """Return bytes and booleans as uint8, other numbers as float32."""
     kind = np.uint8 if array.dtype in (bool, np.uint8) else np.float32
     return np.asarray(array).astype(kind, copy=False)
+
+
+def _least(values: list[float]) -> float:
+    return float(np.nanmin(values))
+
+
+def _most(values: list[float]) -> float:
+    return float(np.nanmax(values))

@@ -1,12 +1,14 @@
 """The mean and standard deviation of each value of the data, and of values that share a scale."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
 
 from elboroom.data.part import Part
+from elboroom.data.sharing import errors_of_all, sharers
 from elboroom.data.source import rows_at_once
 from elboroom.errors import DataError
 
@@ -81,23 +83,39 @@ class Statistics:
 
 
 def statistics_of(part: Part) -> Statistics:
-    """Measure the statistics of a part in two passes, some rows at a time."""
+    """Measure the statistics of a part in two passes, some rows at a time.
+
+    Within `shared_passes`, ranks share a part on disk.
+    """
     shape = tuple(part.images.shape[1:])
     total = torch.zeros(shape, dtype=torch.float64, device=part.device)
     count, least, most = torch.zeros_like(total), total + torch.inf, total - torch.inf
-    for x in _values(part):
-        total += x.nansum(0, dtype=torch.float64)
-        count += (~x.isnan()).sum(0)
-        least = least.minimum(x.nan_to_num(torch.inf).amin(0))
-        most = most.maximum(x.nan_to_num(-torch.inf).amax(0))
+    with errors_of_all(on_disk=part.on_disk):
+        for x in _values(part):
+            total += x.nansum(0, dtype=torch.float64)
+            count += (~x.isnan()).sum(0)
+            least = least.minimum(x.nan_to_num(torch.inf).amin(0))
+            most = most.maximum(x.nan_to_num(-torch.inf).amax(0))
+    total, count = _of_all(part, total, torch.add), _of_all(part, count, torch.add)
+    least, most = _of_all(part, least, torch.minimum), _of_all(part, most, torch.maximum)
     mean = total / count
     squares = torch.zeros_like(total)
-    for x in _values(part):
-        squares += (x - mean).square().nansum(0)
+    with errors_of_all(on_disk=part.on_disk):
+        for x in _values(part):
+            squares += (x - mean).square().nansum(0)
+    squares = _of_all(part, squares, torch.add)
     # The mean of equal values may be off by rounding.
     std = (squares / count).sqrt().masked_fill(least == most, 0.0)
     return Statistics(mean, std, count)
 
 
 def _values(part: Part) -> Iterator[Tensor]:
-    yield from part.split(rows_at_once(tuple(part.images.shape[1:])))
+    yield from part.split_share(rows_at_once(tuple(part.images.shape[1:])))
+
+
+def _of_all(part: Part, mine: Tensor, merge: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Merge what ranks found in their shares of a part, in their order; mine if all found all."""
+    if not part.on_disk or sharers().size == 1:
+        return mine
+    ranks = sharers().spread([{"mine": mine}])
+    return reduce(merge, [rank["mine"] for rank in ranks]).to(mine.device)

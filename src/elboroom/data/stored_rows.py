@@ -1,10 +1,12 @@
 """Rows as their file has them: completions are written in their type, scale and layout."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from elboroom.data.part import Part
+from elboroom.data.sharded_array import Stored
 from elboroom.data.source import Source
 
 _WHOLE = 1e-3  # distance of a level from a whole number after its scaling in float32
@@ -80,9 +82,15 @@ class StoredRows:
         return last if layout == last.shape[-len(layout) :] else last[..., 0]
 
 
-def _take(arrays: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Return rows of arrays that are numbered through."""
-    return arrays[0][rows] if len(arrays) == 1 else np.concatenate(arrays)[rows]
+def _take(arrays: Sequence[Stored], rows: np.ndarray) -> np.ndarray:
+    """Return rows of arrays that are numbered through, without reading others."""
+    ends = np.cumsum([len(array) for array in arrays])
+    number = np.searchsorted(ends, rows, side="right")
+    taken = np.empty((len(rows), *arrays[0].shape[1:]), np.result_type(*(a.dtype for a in arrays)))
+    for place, (array, end) in enumerate(zip(arrays, ends, strict=True)):
+        here = number == place
+        taken[here] = array[rows[here] - (end - len(array))]
+    return taken
 
 
 def _as_events(values: np.ndarray, event_shape: tuple[int, ...]) -> np.ndarray:

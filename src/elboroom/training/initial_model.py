@@ -5,6 +5,7 @@ from torch import Tensor
 
 from elboroom.config import Config
 from elboroom.data import Dataset, Part
+from elboroom.data.sharing import shared_passes
 from elboroom.data.statistics import statistics_of
 from elboroom.model.factory import NetworkFactory
 from elboroom.model.likelihoods import observation_model
@@ -13,10 +14,11 @@ from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
 
+@shared_passes()
 def new_model(config: Config, data: Dataset, network: NetworkFactory | None = None) -> VAE:
     """Build the model of `config` with its initial weights, units and noise.
 
-    `network` makes the networks, if the config names a factory.
+    `network` makes the networks, if the config names a factory. All processes of torchrun make it.
     """
     observed = observation_model(config.model, data.event_shape)
     measured = config.model.data_bias or observed.depends_on_data
@@ -34,6 +36,7 @@ def new_model(config: Config, data: Dataset, network: NetworkFactory | None = No
     )
 
 
+@shared_passes()
 def measure(model: VAE, part: Part) -> None:
     """Measure the units and the initial noise of a model on its training part, unless they are.
 

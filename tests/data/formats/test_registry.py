@@ -31,6 +31,11 @@ def example(name: str, folder: Path) -> Path:
         for number, image in enumerate(GREY):
             Image.fromarray(image).save(path / f"{number}.png")
         return path
+    if name == "shards":
+        path.mkdir()
+        for number, image in enumerate(GREY):
+            np.save(path / f"{number}.npy", image[None])
+        return path
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
     with path.open("w+b") as file:

@@ -1,6 +1,7 @@
 """Arrays by name → Source, checked before they are used."""
 
 from collections.abc import Collection, Mapping
+from typing import cast
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from elboroom.data.formats.names import Role, assign_roles
 from elboroom.data.formats.values import grey_level_note, white_value
 from elboroom.data.groups import group_numbers
 from elboroom.data.labels import NotClassesError, RawLabels, read_labels_of_parts
+from elboroom.data.sharded_array import ShardedArray, stays_on_disk
 from elboroom.data.source import Source, SourcePart, noun, to_bytes_or_floats
 from elboroom.errors import DataError
 
@@ -24,7 +26,7 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
     Args:
         name: the name that results give the data, also for errors.
         arrays: the images or rows of each part, and labels and masks if there are any; a single
-            array is the images whatever its name.
+            array is the images whatever its name, and may be a `ShardedArray`.
         config: its `binarisation` permits values outside [0, 1] or not; its `unused` names arrays
             to leave out; its `group_by` the array of the groups of the training rows.
 
@@ -57,7 +59,7 @@ def source_of(name: str, arrays: Mapping[str, np.ndarray], config: DataConfig) -
         test=parts.get("test"),
         classes=classes,
         white=white,
-        mapped=any(isinstance(array, np.memmap) for array in images.values()),
+        mapped=any(map(stays_on_disk, images.values())),
         uses=_uses(used, noun(parts["train"].images.shape[1:])),
         notes=(
             *_left_out(config.unused),
@@ -110,7 +112,8 @@ def _require_rows(
     name: str, roles: Mapping[Role, str], arrays: Mapping[str, np.ndarray], part: str
 ) -> np.ndarray:
     """Return the images of a part, after checking that they are a stack of events."""
-    array = np.asanyarray(arrays[roles[Role(part, "images")]])
+    array = arrays[roles[Role(part, "images")]]
+    array = array if isinstance(array, ShardedArray) else np.asanyarray(array)
     if array.ndim not in (2, 3, 4) or 0 in array.shape:
         raise DataError(
             f"{name} is not an array of images or rows",
@@ -159,6 +162,8 @@ def _require_one_shape(
 
 def _as_events(array: np.ndarray) -> np.ndarray:
     """Return (N, *event): vectors (D,) stay, images become (C, H, W) with the channels first."""
+    if isinstance(array, ShardedArray):
+        return cast("np.ndarray", array.changed(_as_events))
     if array.ndim == 3:
         array = array[:, None]
     elif array.ndim == 4 and array.shape[-1] <= _MOST_CHANNELS < array.shape[1]:
@@ -205,7 +210,7 @@ def _signal_note(rows: int, height: int, width: int) -> list[str]:
 def _to_images(array: np.ndarray) -> np.ndarray:
     """Return events (N, *event), as uint8 or float32 unless they are mapped."""
     events = _as_events(array)
-    return events if isinstance(array, np.memmap) else to_bytes_or_floats(events)
+    return events if stays_on_disk(array) else to_bytes_or_floats(events)
 
 
 def _masks(
@@ -223,7 +228,7 @@ def _masks(
 
 def _require_in_memory(name: str, images: Mapping[str, np.ndarray]) -> None:
     """Check that no images that have a mask stay on disk: both are made one array of floats."""
-    if any(isinstance(array, np.memmap) for array in images.values()):
+    if any(map(stays_on_disk, images.values())):
         raise DataError(
             f"{name} does not fit into --memory",
             why="images that have a mask beside them cannot stay on disk",

@@ -19,10 +19,11 @@ _DEPENDENT = "gG"  # long doubles, whose size depends on the machine
 
 @dataclass(frozen=True)
 class NpyHeader:
-    """Shape and type of the array in a file."""
+    """Shape and type of the array in a file, and whether its first axis varies fastest."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
+    fortran_order: bool = False
 
 
 def read_header(file: BinaryIO, size: int) -> NpyHeader:
@@ -76,7 +77,7 @@ def _parse(header: bytes) -> NpyHeader:
     file = BytesIO(len(header).to_bytes(4, "little") + header)
     try:
         with warnings.catch_warnings(action="ignore"):
-            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+            shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(file)
     except (MemoryError, RecursionError):  # the parser's stack overflows
         raise ValueError("its header is nested too deeply") from None
     except Exception as error:  # a literal can raise errors of many types
@@ -93,7 +94,7 @@ def _parse(header: bytes) -> NpyHeader:
         )
     if any(type(n) is not int or n < 0 for n in shape):
         raise ValueError(f"its shape is {shape}; expected natural numbers")
-    return NpyHeader(shape, dtype)
+    return NpyHeader(shape, dtype, bool(fortran_order))
 
 
 def _conversion(dtype: np.dtype) -> str:

@@ -14,12 +14,14 @@ from elboroom.untrusted import parse_json
 _PARTS = ("train", "validation", "test")
 _UNLABELLED = -1
 _LONGEST_NAME = 1_000  # characters of a file's name
-_LARGEST_ROW = 4 * (_LONGEST_NAME + len("validation")) + 8  # bytes
+_DIGEST = 64  # characters of a SHA-256
+_LARGEST_ROW = 4 * (_LONGEST_NAME + len("validation") + _DIGEST) + 8  # bytes
 _LARGEST_REST = 16 << 20  # bytes of the recipe, the digest, and the names of the classes
 RECIPE = ("size", "crop", "colour", "background")
 """Options of `DataConfig` that prepare pictures."""
 _REQUIRED = {"part", "file", "recipe", "sha256"}
 _LABELS = {"label", "class_names"}
+_SHARDS = "shard_sha256"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class PackedRows:
         classes: the name of each class; None if there are none.
         recipe: how pictures were made rows, as JSON: the options of `DataConfig` that prepare
             them, the source, and the versions of the programs.
-        sha256: digest of the values of the array, in the order of its rows.
+        sha256: digest of the values of the array, in the order of its rows; of shards, the digest
+            of theirs.
+        shards: digest of the values of each shard; empty for one array.
     """
 
     parts: Mapping[str, int]
@@ -44,6 +48,7 @@ class PackedRows:
     classes: tuple[str, ...] | None
     recipe: str
     sha256: str
+    shards: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -81,14 +86,15 @@ class PackedRows:
             "recipe": np.array(self.recipe),
             "sha256": np.array(self.sha256),
         }
+        arrays |= {_SHARDS: np.array(self.shards)} if self.shards else {}
         if self.labels is None or self.classes is None:
             return arrays
         return arrays | {"label": self.labels, "class_names": np.array(self.classes)}
 
 
 def rows_file(array: Path) -> Path:
-    """Return the path of the rows of a packed array."""
-    return array.with_suffix(".rows.npz")
+    """Return the path of the rows of a packed array: beside a `.npy`, within a folder of shards."""
+    return array / "rows.npz" if array.is_dir() else array.with_suffix(".rows.npz")
 
 
 def read_rows(array: Path, rows: int) -> PackedRows:
@@ -116,7 +122,7 @@ def read_recipe(array: Path) -> dict[str, Any]:
     """
     path = rows_file(array)
     try:
-        others = (_REQUIRED | _LABELS) - {"recipe"}
+        others = (_REQUIRED | _LABELS | {_SHARDS}) - {"recipe"}
         found = read_archive(path, _LARGEST_REST / 2**30, copies=1, unused=others)["recipe"]
         _require("recipe", found, "U", ())
         recipe = parse_json(str(found).encode())
@@ -131,8 +137,9 @@ def not_of(array: Path, why: str) -> DataError:
     return DataError(
         f"{path} does not hold the rows of {array.name}",
         why=why,
-        fix="pack the pictures again by `elboroom pack`, or rename it to read the array without "
-        "its classes, parts and names",
+        fix="pack the pictures again by `elboroom pack`, or "
+        + ("take it out of the folder" if array.is_dir() else "rename it")
+        + " to read the array without its classes, parts and names",
     )
 
 
@@ -146,7 +153,7 @@ def _arrays(path: Path, rows: int) -> dict[str, np.ndarray]:
 
 def _parsed(arrays: Mapping[str, np.ndarray], rows: int) -> PackedRows:
     """Return the rows of the arrays of a file, after checking them."""
-    if arrays.keys() not in (_REQUIRED, _REQUIRED | _LABELS):
+    if arrays.keys() - {_SHARDS} not in (_REQUIRED, _REQUIRED | _LABELS):
         raise ValueError(f"it has the arrays {_joined(arrays)}; expected {_joined(_REQUIRED)}")
     for name, shape in {"part": (rows,), "file": (rows,), "recipe": (), "sha256": ()}.items():
         _require(name, arrays[name], "U", shape)
@@ -157,6 +164,7 @@ def _parsed(arrays: Mapping[str, np.ndarray], rows: int) -> PackedRows:
         classes=None,
         recipe=str(arrays["recipe"]),
         sha256=str(arrays["sha256"]),
+        shards=_digests(arrays[_SHARDS]) if _SHARDS in arrays else (),
     )
     return found if "label" not in arrays else _with_labels(found, arrays)
 
@@ -169,6 +177,11 @@ def _parts(part: np.ndarray) -> dict[str, int]:
     if "train" not in parts or not np.array_equal(part, in_order):
         raise ValueError(f"its rows are of {_joined(found)}; expected {', then '.join(_PARTS)}")
     return parts
+
+
+def _digests(shards: np.ndarray) -> tuple[str, ...]:
+    _require(_SHARDS, shards, "U", (shards.size,))
+    return tuple(shards.tolist())
 
 
 def _with_labels(found: PackedRows, arrays: Mapping[str, np.ndarray]) -> PackedRows:

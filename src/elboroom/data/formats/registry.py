@@ -11,12 +11,13 @@ from elboroom.config import DataConfig
 from elboroom.config.kinds import FormatName
 from elboroom.data.formats.archive_kinds import is_tar, is_zip_of_files
 from elboroom.data.formats.array_files import is_npy, is_npz, load_arrays
+from elboroom.data.formats.array_shards import is_shard_folder, read_shards
 from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.errors import cannot_read, no_pictures, require_no_recipe
 from elboroom.data.formats.extras import is_hdf5, is_table, library_of
 from elboroom.data.formats.idx import is_idx, is_idx_folder, load_idx, load_idx_folder
 from elboroom.data.formats.mat import is_mat, load_mat
-from elboroom.data.formats.packed import is_packed, read_packed
+from elboroom.data.formats.packed import is_packed, read_packed, read_packed_shards
 from elboroom.data.formats.pt import is_pt, load_pt
 from elboroom.data.formats.unreadable import describe
 from elboroom.data.source import Source
@@ -131,6 +132,10 @@ def read_array(path: Path, config: DataConfig) -> Source:
     return source_of(path.name, load_arrays(path, config.memory, config.unused), config)
 
 
+def _read_shards(path: Path, config: DataConfig) -> Source:
+    return (read_packed_shards if is_packed(path) else read_shards)(path, config)
+
+
 def _read_mat(path: Path, config: DataConfig) -> Source:
     return source_of(path.name, load_mat(path, config.memory, config.unused), config)
 
@@ -200,6 +205,11 @@ FORMATS: dict[FormatName, Format] = {
     "hdf5": Format(is_hdf5, _read_hdf5),
     "idx": Format(lambda path, start: is_idx(start) or is_idx_folder(path), _read_idx),
     "table": Format(is_table, _read_table, _open_table, _table_holds_pictures),
+    "shards": Format(
+        lambda path, start: is_shard_folder(path),
+        _read_shards,
+        holds_pictures=lambda path, config: is_packed(path),
+    ),
     "folder": Format(lambda path, start: path.is_dir(), _read_pictures, _open_pictures, _always),
     "tar": Format(lambda path, start: is_tar(start), _read_pictures, _open_pictures, _always),
 }

@@ -1,13 +1,15 @@
 """The values of arrays: their type, range and scale, checked before they are used."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from elboroom.config import DataConfig
-from elboroom.data.source import in_chunks
+from elboroom.data.sharded_array import Stored, stays_on_disk
+from elboroom.data.sharing import any_rank, errors_of_all, spread
+from elboroom.data.source import in_chunks, in_share
 from elboroom.errors import DataError
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
@@ -37,10 +39,15 @@ class ValueRange:
     high: float
 
     @classmethod
-    def of(cls, name: str, array: np.ndarray) -> "ValueRange":
-        """Measure an array; both ends are NaN if it has no other values."""
-        ends = [(np.fmin.reduce(p, axis=None), np.fmax.reduce(p, axis=None)) for p in _parts(array)]
-        lows, highs = zip(*ends, strict=True)
+    def of(cls, name: str, array: Stored) -> "ValueRange":
+        """Measure an array; both ends are NaN if it has no other values.
+
+        Ranks share one on disk.
+        """
+        on_disk = stays_on_disk(array)
+        with errors_of_all(on_disk=on_disk):
+            ends = [_ends(rows) for rows in in_share(array)]
+        lows, highs = zip(*_of_all(ends, on_disk=on_disk), strict=True)
         return cls(name, array.dtype, float(np.fmin.reduce(lows)), float(np.fmax.reduce(highs)))
 
     @property
@@ -52,7 +59,7 @@ class ValueRange:
         return f"{self.low:g} to {self.high:g} of type {self.dtype} in {self.name}"
 
 
-def white_value(source: str, images: Mapping[str, np.ndarray], config: DataConfig) -> float:
+def white_value(source: str, images: Mapping[str, Stored], config: DataConfig) -> float:
     """Return the value that stands for 1: 255 for bytes above 1, else 1.
 
     Args:
@@ -81,7 +88,7 @@ def white_value(source: str, images: Mapping[str, np.ndarray], config: DataConfi
     return white
 
 
-def grey_level_note(array: np.ndarray) -> list[str]:
+def grey_level_note(array: Stored) -> list[str]:
     """Note that images of whole numbers in 0…255 that are not bytes are read as real numbers."""
     if array.ndim < 3 or array.dtype in (np.uint8, np.bool_) or not _are_whole(array):
         return []
@@ -94,12 +101,15 @@ def grey_level_note(array: np.ndarray) -> list[str]:
     ]
 
 
-def _are_whole(array: np.ndarray) -> bool:
-    return all((np.rint(values) == values).all() for values in in_chunks(array))
+def _are_whole(array: Stored) -> bool:
+    on_disk = stays_on_disk(array)
+    with errors_of_all(on_disk=on_disk):
+        is_whole = all((np.rint(values) == values).all() for values in in_share(array))
+    return not any_rank(not is_whole, on_disk=on_disk)
 
 
 def require_scale_of_pictures(
-    source: str, images: Mapping[str, np.ndarray], highest: int | None, config: DataConfig
+    source: str, images: Mapping[str, Stored], highest: int | None, config: DataConfig
 ) -> None:
     """Check that pictures use the range of their bits.
 
@@ -147,11 +157,19 @@ def require_used_bits(source: str, highest: int | None) -> None:
     )
 
 
-def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
-    return in_chunks(array)
+def _ends(rows: np.ndarray) -> tuple[np.number, np.number]:
+    return np.fmin.reduce(rows, axis=None), np.fmax.reduce(rows, axis=None)
 
 
-def _require_numbers(source: str, name: str, array: np.ndarray) -> None:
+def _of_all(
+    ends: Sequence[tuple[np.number, np.number]], *, on_disk: bool
+) -> Sequence[tuple[np.number, np.number]]:
+    """Return the ends that all ranks found."""
+    mine = [{"ends": np.array(ends)}] if ends else []
+    return [pair for rank in spread(mine, on_disk=on_disk) for pair in rank["ends"]]
+
+
+def _require_numbers(source: str, name: str, array: Stored) -> None:
     if array.dtype.kind in "buif":
         return
     fix = "save numbers"
@@ -180,7 +198,7 @@ def _require_finite(source: str, found: ValueRange) -> None:
 
 
 def _require_one_type(
-    source: str, images: Mapping[str, np.ndarray], ranges: Sequence[ValueRange]
+    source: str, images: Mapping[str, Stored], ranges: Sequence[ValueRange]
 ) -> None:
     """Check that bytes are beside bytes alone: another type has another white, or none.
 
@@ -204,7 +222,7 @@ def _require_one_type(
     )
 
 
-def _is_binary(array: np.ndarray) -> bool:
+def _is_binary(array: Stored) -> bool:
     """Return whether all values are 0, 1 or missing."""
     return all(((x == 0) | (x == 1) | np.isnan(x)).all() for x in in_chunks(array))
 
@@ -263,7 +281,7 @@ def _require_unit_interval(source: str, ranges: Sequence[ValueRange], binarisati
     )
 
 
-def _require_spread(source: str, name: str, array: np.ndarray) -> None:
+def _require_spread(source: str, name: str, array: Stored) -> None:
     """Check that float32 keeps the spread of each column.
 
     Rounding a column that varies by some units around a large offset, such as a time in seconds
@@ -293,15 +311,19 @@ def _may_lose(dtype: np.dtype) -> bool:
     return not np.can_cast(dtype, np.float32)
 
 
-def _column_ends(array: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _column_ends(array: Stored) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return each column's smallest and largest value, and the largest error of rounding it."""
     low = np.full(array.shape[1:], np.nan)
     high, rounding = low.copy(), np.zeros(array.shape[1:])
-    for rows in in_chunks(array):
-        values = rows.astype(np.float64)
-        low, high = np.fmin(low, np.fmin.reduce(values)), np.fmax(high, np.fmax.reduce(values))
-        rounding = np.fmax(rounding, np.fmax.reduce(np.abs(values - values.astype(np.float32))))
-    return low, high, rounding
+    on_disk = stays_on_disk(array)
+    with errors_of_all(on_disk=on_disk):
+        for rows in in_share(array):
+            values = rows.astype(np.float64)
+            low, high = np.fmin(low, np.fmin.reduce(values)), np.fmax(high, np.fmax.reduce(values))
+            rounding = np.fmax(rounding, np.fmax.reduce(np.abs(values - values.astype(np.float32))))
+    ranks = spread([{"low": low, "high": high, "rounding": rounding}], on_disk=on_disk)
+    ways = {"low": np.fmin, "high": np.fmax, "rounding": np.fmax}
+    return tuple(way.reduce([rank[name] for rank in ranks]) for name, way in ways.items())
 
 
 def _bad_values(source: str, found: str, fix: str) -> DataError:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from elboroom.data import Part
+from elboroom.data.sharing import errors_of_all
 from elboroom.errors import DataError, UsageError
 from elboroom.model.likelihoods.likelihood import Likelihood
 
@@ -25,10 +26,11 @@ def require_support(
     """
     if part.redraw:
         return
-    for values in part.values():
-        require_values(
-            kind, values[~values.isnan()], source, DataError, lambda unfit: fix or _fix(unfit)
-        )
+    with errors_of_all(on_disk=part.on_disk):
+        for values in part.values():
+            require_values(
+                kind, values[~values.isnan()], source, DataError, lambda unfit: fix or _fix(unfit)
+            )
 
 
 def require_values(
