@@ -20,7 +20,7 @@ from benchmarks.scaling_model import Link, Pace
 from elboroom.config import PRESETS
 
 _CORES = os.cpu_count() or 1
-_SEEDS, _REPEATS, _KILLS = 3, 7, 20
+_SEEDS, _REPEATS, _PREDICTIONS, _KILLS = 3, 7, 3, 20
 _LONGEST = 60.0  # seconds from a kill to the next step; more counts as a hang
 _NAMES = {
     "mlp": "784–400–20, batch 1,024",
@@ -64,18 +64,20 @@ def _pace(folder: Path, name: str, quick: bool) -> Iterator[Row]:
     """Compare steps of as many processes as cores, of one thread each, with one of all threads."""
     count, what = str(10 if quick else _STEPS[name]), _NAMES[name]
     paces: dict[str, list[float]] = {"one": [], "several": []}
-    predicted = list[float]()
     for _ in range(1 if quick else _REPEATS):
         one = _found(folder, 1, "steps", name, "", count, threads=_CORES)
         several = _found(folder, _CORES, "steps", name, "", count)
         for key, found in (("one", one), ("several", several)):
             paces[key].append(found["images"] / found["seconds"])
-        predicted.append(_predicted(folder, name, several) / paces["several"][-1])
     yield Row(f"{what}: 1 process × {_CORES} threads", paces["one"], "images/s", at_least=True)
     kind = f"{_CORES} processes × 1 thread"
     yield Row(f"{what}: {kind}", paces["several"], "images/s", at_least=True)
     ratios = [b / a for a, b in zip(paces["one"], paces["several"], strict=True)]
     yield Row(f"{what}: {kind} over 1 process", ratios, "×", 0.9, at_least=True)
+    measured = statistics.median(paces["several"])
+    predicted = [
+        _predicted(folder, name, several) / measured for _ in range(1 if quick else _PREDICTIONS)
+    ]
     yield Row(f"{what}: {kind}, images/s by the model over those measured", predicted, "×")
 
 

@@ -19,6 +19,7 @@ from elboroom.data.formats.registry import read_array
 from elboroom.data.lazy_images import LazyImages
 from elboroom.data.splits import divide
 from elboroom.data.statistics import statistics_of
+from elboroom.device import ALONE
 from elboroom.errors import DataError
 from elboroom.model.likelihoods import require_support
 from elboroom.model.likelihoods.bernoulli import Bernoulli
@@ -254,7 +255,8 @@ def test_a_step_on_cuda_is_recorded_unless_its_images_stay_on_disk(
     noise = SimpleNamespace(device=torch.device("cuda"))
     model = SimpleNamespace(decoder=torch.nn.Identity())
     part = OneImage(on_disk)
-    step: Any = SimpleNamespace(noise=noise, part=part, model=model, objective=ObjectiveConfig())
+    options = {"objective": ObjectiveConfig(), "world": ALONE}
+    step: Any = SimpleNamespace(noise=noise, part=part, model=model, **options)
     assert isinstance(fastest_step(step, TrainConfig(compile="off")), CudaGraphStep) != on_disk
 
 

@@ -124,6 +124,13 @@ class Part:
         """All images as float32, (N, *event), in memory, without drawing any again."""
         return torch.cat(list(self.split(self._rows_at_once)))
 
+    @property
+    def possible_values(self) -> Tensor | None:
+        """All values that bytes may stand for in `x`, (256,); None for other types."""
+        if self.images.dtype != torch.uint8:
+            return None
+        return self.binarisation.scale(torch.arange(256, dtype=torch.uint8))
+
     def values(self) -> Iterator[Tensor]:
         """Yield every value that occurs in `x` at least once, some at a time, (V,).
 

@@ -9,6 +9,7 @@ import torch
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.config.run import require_options
 from elboroom.data import Dataset, require_dataset
+from elboroom.data.sharing import shared_passes
 from elboroom.device import prepare, world
 from elboroom.errors import require_callable
 from elboroom.model.likelihoods import require_support
@@ -75,7 +76,8 @@ def train(
     require_callable(on_step=on_step, on_epoch=on_epoch, stop=stop)
     model.require_events(data.event_shape)
     require_pictures(config, data.event_shape)
-    require_support(model.likelihood.density, data.train, data.identity.source)
+    with shared_passes():
+        require_support(model.likelihood.density, data.train, data.identity.source)
     if state is not None:
         require_state(state, model, config, steps_per_epoch(config, data.train))
     else:

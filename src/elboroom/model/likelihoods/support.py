@@ -24,7 +24,8 @@ def require_support(
     Raises:
         DataError: the likelihood does not accept some value.
     """
-    if part.redraw:
+    possible = part.possible_values
+    if part.redraw or (possible is not None and bool(kind.fits(possible).all())):
         return
     with errors_of_all(on_disk=part.on_disk):
         for values in part.values():
