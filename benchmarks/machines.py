@@ -64,6 +64,7 @@ def _pace(folder: Path, name: str, quick: bool) -> Iterator[Row]:
     """Compare steps of as many processes as cores, of one thread each, with one of all threads."""
     count, what = str(10 if quick else _STEPS[name]), _NAMES[name]
     paces: dict[str, list[float]] = {"one": [], "several": []}
+    several = dict[str, float]()
     for _ in range(1 if quick else _REPEATS):
         one = _found(folder, 1, "steps", name, "", count, threads=_CORES)
         several = _found(folder, _CORES, "steps", name, "", count)

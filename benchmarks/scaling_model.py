@@ -27,7 +27,10 @@ class Link:
         return cls(small / (2 * (processes - 1)), sent / max(whole - small, 1e-9))
 
     def seconds(self, size: float, processes: int) -> float:
-        """Return the time of a reduction: Patarasuk & Yuan (2009), section 3, for a ring."""
+        """Return the time of a reduction: NVIDIA, *Performance reported by NCCL tests*, AllReduce.
+
+        To that time the messages that wait for each other are added.
+        """
         if processes == 1:
             return 0.0
         steps = 2 * (processes - 1) if self.hops == "ring" else 2 * math.log2(processes)

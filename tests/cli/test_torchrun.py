@@ -83,6 +83,7 @@ def test_a_signal_to_one_process_stops_all_and_one_process_may_go_on(
     assert [m["epoch"] for m in epochs(run)] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.full  # one process is signalled above
 def test_a_signal_to_torchrun_stops_and_saves(options: list[str], tmp_path: Path):
     run, more = tmp_path / "run", ["--epochs", "100000", "--out", str(tmp_path / "run")]
     line = [*TORCHRUN, "--nproc-per-node=2", "-m", "elboroom", "train", *options, *more]
@@ -101,7 +102,7 @@ def test_a_signal_to_torchrun_stops_and_saves(options: list[str], tmp_path: Path
     ("trouble", "error"),
     [
         ("memory", "error: rank 1: memory ran out in training with batches of 50 images"),
-        ("disk", "cannot be written"),
+        pytest.param("disk", "cannot be written", marks=pytest.mark.full),
     ],
 )
 def test_trouble_of_one_process_ends_all_with_its_error(
@@ -124,10 +125,14 @@ def test_other_options_than_those_of_the_run_are_refused(
     assert elboroom("train", "--resume-or-start", undisturbed, "--out", "x").code == 2
 
 
-def test_a_command_for_one_process_is_refused(undisturbed: Path):
-    done = torchrun(2, "elboroom", "report", undisturbed)
-    assert done.returncode != 0
-    assert "`elboroom report` is for one process" in done.stderr
+def test_a_command_for_one_process_is_refused(
+    undisturbed: Path, elboroom: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    refused = elboroom("report", undisturbed)
+    assert refused.code == 2
+    assert "error: rank 1: `elboroom report` is for one process" in refused.err
 
 
 def _lines(run: Path, out: Path) -> list[str]:
@@ -158,16 +163,21 @@ def _without_times(table: Any) -> Any:
 
 
 def test_the_other_commands_find_what_one_process_finds(
-    undisturbed: Path, elboroom: Command, tmp_path: Path
+    options: list[str], undisturbed: Path, elboroom: Command, tmp_path: Path
 ):
     one, three = tmp_path / "one", tmp_path / "three"
     for out in (one, three):
         out.mkdir()
     printed = "".join(elboroom(*line.split(" ")).out for line in _lines(undisturbed, one))
     kept = json.loads((undisturbed / "evaluation.json").read_text())
-    done = torchrun(3, MODULE, "commands", *_lines(undisturbed, three))
+    explained = " ".join(["train", *options, "--explain"])
+    done = torchrun(3, MODULE, "commands", *_lines(undisturbed, three), explained)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == printed.replace(str(one), str(three))
+    printed = printed.replace(str(one), str(three))
+    assert done.stdout.startswith(printed)
+    choices = done.stdout.removeprefix(printed)
+    assert choices.count("processes: 3, which share the 50 images of a step\n") == 1
+    assert choices.count("steps: run one by one\n") == 1
     assert _without_times(json.loads((undisturbed / "evaluation.json").read_text())) == (
         _without_times(kept)
     )

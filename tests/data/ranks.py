@@ -1,8 +1,10 @@
-"""A rank that loads shards: as a program, it prints what it opened and what it found as JSON."""
+"""Ranks that load shards, for `test_sharing.py`: each reports what it opened and what it found."""
 
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +16,54 @@ from elboroom.device import ALONE, joined
 from elboroom.errors import ElboroomError
 from elboroom.training.initial_model import new_model
 
+_opened = set[str]()
 
-def main(source: str, out: str, memory: float, *, planted: bool) -> None:
-    """Load the data and make the initial model; planted, each rank reads all and tells nothing."""
-    opened = set[str]()
 
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and str(arguments[0]).endswith(".npy"):
-            opened.add(Path(str(arguments[0])).name)
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and str(arguments[0]).endswith(".npy"):
+        _opened.add(Path(str(arguments[0])).name)
 
-    sys.addaudithook(watch)
-    if planted:
-        sharing.sharers.__code__ = (lambda: ALONE).__code__
-    with joined() as here:
-        found: dict[str, Any] = {}
-        try:
-            data = load_data(DataConfig(source, memory=memory))
-            config = Config(
-                data=DataConfig(source),
-                model=ModelConfig(likelihood="gaussian", hidden=(4,), data_bias=True),
-                train=TrainConfig(epochs=1),
-            )
-            found = {
-                "identity": data.identity.to_dict(),
-                "range": [data.reading.scan.low, data.reading.scan.high, data.reading.scan.missing]
-                if data.reading
-                else None,
-                "notes": data.reading.notes if data.reading else None,
-                "weights": {n: t.tolist() for n, t in new_model(config, data).state_dict().items()},
-            }
-        except ElboroomError as error:
-            found = {"error": str(error)}
-        found["opened"] = sorted(opened)
-        Path(out, f"{here.rank}.json").write_text(json.dumps(found))
+
+def _loaded(source: str, memory: float) -> dict[str, Any]:
+    """Load the data and make the initial model."""
+    data = load_data(DataConfig(source, memory=memory))
+    model = ModelConfig(likelihood="gaussian", hidden=(4,), data_bias=True)
+    config = Config(data=DataConfig(source), model=model, train=TrainConfig(epochs=1))
+    assert data.reading is not None
+    scan = data.reading.scan
+    return {
+        "identity": data.identity.to_dict(),
+        "range": [scan.low, scan.high, scan.missing],
+        "notes": data.reading.notes,
+        "weights": {n: t.tolist() for n, t in new_model(config, data).state_dict().items()},
+    }
+
+
+@contextmanager
+def _reading_all() -> Iterator[None]:
+    """Let each rank read everything and tell nothing: the planted bug."""
+    code = sharing.sharers.__code__
+    sharing.sharers.__code__ = (lambda: ALONE).__code__
+    yield
+    sharing.sharers.__code__ = code
+
+
+def found(source: str, memory: float) -> dict[str, Any]:
+    """What this rank finds in a source, and the shards that it opens for it."""
+    _opened.clear()
+    try:
+        result = _loaded(source, memory)
+    except ElboroomError as error:
+        result = {"error": str(error)}
+    return result | {"opened": sorted(_opened)}
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), planted="planted" in sys.argv)
+    sys.addaudithook(_watch)
+    out, *sources = sys.argv[1:]
+    with joined() as here:
+        results = {source: found(source, 0.0) for source in sources}
+        with _reading_all():
+            results["planted"] = found(sources[0], 0.0)
+        results["in memory"] = found(next(s for s in sources if s.endswith("cut")), 2.0)
+        Path(out, f"{os.environ.get('RANK', '0')}.json").write_text(json.dumps(results))

@@ -1,20 +1,23 @@
 """Ranks of a real torchrun each read their share of the shards, and find what one process does."""
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.support.ranks import found_by_ranks
 from tests.support.repository import ROOT
 
+MODULE = "tests.data.ranks"
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(90, 5)).astype("f4")
 ROWS[::9, 2], ROWS[3::8, 1], ROWS[:, 4] = np.nan, -999, np.arange(90)
+SHARES = [{0, 1, 2}, {3, 4}, {5, 6}]  # of seven shards among three ranks
 
 
 def shards(folder: Path, rows: np.ndarray = ROWS, count: int = 7) -> Path:
@@ -24,90 +27,92 @@ def shards(folder: Path, rows: np.ndarray = ROWS, count: int = 7) -> Path:
     return folder
 
 
-def ranks(size: int, source: Path, out: Path, *words: str, memory: float = 0) -> list[Any]:
-    """Load in so many processes; return what each of them wrote."""
-    out.mkdir()
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
-    words = ("-m", "tests.data.ranks", str(source), str(out), str(memory), *words)
-    command = [sys.executable, *(launch if size > 1 else []), *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads((out / f"{rank}.json").read_text()) for rank in range(size)]
-
-
-def numbers(rank: Any) -> set[int]:
-    return {int(name.removesuffix(".npy")) for name in rank["opened"]}
-
-
-def require_shares(found: list[Any]) -> None:
-    """Check that each rank opened its part of seven shards, and none another's."""
-    assert [numbers(rank) for rank in found] == [{0, 1, 2, 3}, {4, 5, 6}]
-
-
-def same(found: Any, alone: Any) -> None:
-    """Check that a rank found what one process does; sums of rows within rounding."""
-    for key in ("identity", "range", "notes"):
-        assert found[key] == alone[key]
-    for name, values in alone["weights"].items():
-        np.testing.assert_allclose(found["weights"][name], values, rtol=1e-6, atol=1e-7)
-
-
-def test_each_rank_opens_its_share_and_knows_all(tmp_path: Path):
-    source = shards(tmp_path / "shards")
-    found = ranks(2, source, tmp_path / "two")
-    require_shares(found)
-    (alone,) = ranks(1, source, tmp_path / "one")
-    assert numbers(alone) == set(range(7))
-    assert len(alone["notes"]) == 2
-    assert found[0]["weights"] == found[1]["weights"]
-    for rank in found:
-        same(rank, alone)
-
-
-def test_a_rank_that_reads_all_is_found_out(tmp_path: Path):
-    found = ranks(2, shards(tmp_path / "shards"), tmp_path / "two", "planted")
-    with pytest.raises(AssertionError):
-        require_shares(found)
-
-
-def test_more_ranks_than_shards_have_empty_shares(tmp_path: Path):
-    source = shards(tmp_path / "shards", count=2)
-    found = ranks(3, source, tmp_path / "three")
-    (alone,) = ranks(1, source, tmp_path / "one")
-    assert sorted(number for rank in found for number in numbers(rank)) == [0, 1]
-    for rank in found:
-        same(rank, alone)
-
-
-def test_channels_of_pictures_are_compared_across_ranks(tmp_path: Path):
-    """The second channel never varies, the third between the shares of two ranks alone."""
-    images = RNG.integers(0, 256, (40, 3, 6, 6), dtype=np.uint8)
+def pictures() -> np.ndarray:
+    """Pictures whose second channel never varies, and whose third does between shares alone."""
+    images = RNG.integers(0, 256, (42, 3, 6, 6), dtype=np.uint8)
     images[:, 1], images[:, 2] = 7, 0
-    images[20:, 2] = 255
-    source = shards(tmp_path / "shards", images, count=2)
-    found = ranks(2, source, tmp_path / "two")
-    (alone,) = ranks(1, source, tmp_path / "one")
-    assert [numbers(rank) for rank in found] == [{0}, {1}]
-    assert [note[:22] for note in alone["notes"]] == ["channel 1 never varies"]
-    for rank in found:
-        same(rank, alone)
+    images[28:, 2] = 255
+    return images
 
 
-@pytest.mark.parametrize("memory", [0.0, 2.0])
-def test_an_error_of_one_rank_is_that_of_all(tmp_path: Path, memory: float):
-    source = shards(tmp_path / "shards")
-    (source / "5.npy").write_bytes((source / "5.npy").read_bytes()[:-1])
-    found = ranks(2, source, tmp_path / "two", memory=memory)
-    assert found[0]["error"] == found[1]["error"]
-    assert "5.npy" in found[0]["error"]
-
-
-def test_infinity_in_one_share_is_refused_by_all(tmp_path: Path):
+def infinite() -> np.ndarray:
     rows = ROWS.copy()
     rows[80, 3] = np.inf
-    found = ranks(2, shards(tmp_path / "shards", rows), tmp_path / "two")
-    assert found[0]["error"] == found[1]["error"]
-    assert "infinity" in found[0]["error"]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("sources")
+    made = {
+        "seven": shards(folder / "seven"),
+        "two": shards(folder / "two", count=2),
+        "pictures": shards(folder / "pictures", pictures(), count=3),
+        "infinite": shards(folder / "infinite", infinite()),
+        "cut": shards(folder / "cut"),
+    }
+    cut = made["cut"] / "5.npy"
+    cut.write_bytes(cut.read_bytes()[:-1])
+    return {name: str(path) for name, path in made.items()}
+
+
+@pytest.fixture(scope="module")
+def ranks(sources: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """What each of three ranks found in each source."""
+    return found_by_ranks(3, tmp_path_factory.mktemp("ranks"), MODULE, *sources.values())
+
+
+@pytest.fixture(scope="module")
+def alone(sources: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What one process found."""
+    out = tmp_path_factory.mktemp("alone")
+    line = [sys.executable, "-m", MODULE, str(out), *sources.values()]
+    subprocess.run(line, cwd=ROOT, check=True, timeout=120)
+    return json.loads((out / "0.json").read_text())
+
+
+def opened(ranks: Iterable[Any], source: str) -> list[set[int]]:
+    """The shards that each rank opened."""
+    return [{int(n.removesuffix(".npy")) for n in rank[source]["opened"]} for rank in ranks]
+
+
+@pytest.mark.parametrize("name", ["seven", "two", "pictures"])
+def test_each_rank_finds_what_one_process_finds(ranks, alone, sources, name: str):
+    source = sources[name]
+    for rank in ranks:
+        for key in ("identity", "range", "notes"):
+            assert rank[source][key] == alone[source][key]
+        assert rank[source]["weights"] == ranks[0][source]["weights"]
+        for tensor, values in alone[source]["weights"].items():  # sums of rows within rounding
+            np.testing.assert_allclose(
+                rank[source]["weights"][tensor], values, rtol=1e-6, atol=1e-7
+            )
+
+
+def test_one_process_sees_all(alone, sources):
+    assert opened([alone], sources["seven"]) == [set(range(7))]
+    assert len(alone[sources["seven"]]["notes"]) == 2
+    notes = alone[sources["pictures"]]["notes"]
+    assert [note[:22] for note in notes] == ["channel 1 never varies"]
+
+
+def test_each_rank_opens_its_share_alone(ranks, sources):
+    assert opened(ranks, sources["seven"]) == SHARES
+    assert opened(ranks, sources["pictures"]) == [{0}, {1}, {2}]
+
+
+def test_more_ranks_than_shards_have_empty_shares(ranks, sources):
+    assert sorted(map(sorted, opened(ranks, sources["two"]))) == [[], [0], [1]]
+
+
+def test_a_rank_that_reads_all_is_found_out(ranks):
+    assert opened(ranks, "planted") == [set(range(7))] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("cut", "5.npy"), ("in memory", "5.npy"), ("infinite", "infinity")]
+)
+def test_an_error_of_one_rank_is_that_of_all(ranks, sources, name: str, word: str):
+    errors = {rank[sources.get(name, name)]["error"] for rank in ranks}
+    assert len(errors) == 1
+    assert word in errors.pop()

@@ -149,6 +149,8 @@ def explain(config: Config, preset: tuple[str, str]) -> None:
     data = load_data(config.data)
     network = _own_network(config)
     found = resolve_run(config, data, network)
+    if not world().is_first:
+        return
     resolved = found.config
     plain_console().print("\n".join(_summary(data, config, resolved, preset)))
     require_values_of(resolved, data)

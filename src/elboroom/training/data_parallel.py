@@ -1,6 +1,7 @@
 """Gradients that several processes average, by PyTorch's DistributedDataParallel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,8 @@ class _Carrier(nn.Module):
         super().__init__()
         trained = [p for p in model.parameters() if p.requires_grad]
         self.trained = nn.ParameterList(trained)
-        self.carried = nn.Parameter(trained[0].detach().new_zeros(_SUMS + 1))
+        wide = torch.promote_types(trained[0].dtype, torch.float32)
+        self.carried = nn.Parameter(trained[0].detach().new_zeros(_SUMS + 1, dtype=wide))
 
     def forward(self, compute: Callable[[], tuple[Tensor, Tensor]]) -> Tensor:
         """Return the loss, whose gradient by `carried` is the sums."""
@@ -55,6 +57,7 @@ class DataParallel:
             compute: returns the loss of this process, and its sums (3,).
 
         Raises:
+            UsageError: if the parameters that get a gradient change from step to step.
             WorldError: if another process has ended.
         """
         carried = self._carrier.carried
@@ -65,7 +68,7 @@ class DataParallel:
             vote = torch.full((1,), float(self._asked), dtype=carried.dtype, device=carried.device)
             return loss, torch.cat([sums.to(carried.dtype), vote])
 
-        with lost_ranks(self.world):
+        with lost_ranks(self.world), _changing_layers():
             # Only now, since it would take a trial of the compiler for a step.
             self._module = self._module or self._new_module()
             self._module(with_vote).backward()
@@ -96,6 +99,22 @@ class DataParallel:
         """
         self._asked = self._asked or asked
         return bool(self._last_vote)
+
+
+@contextmanager
+def _changing_layers() -> Iterator[None]:
+    """Report layers that take turns, whose gradients DDP waits for in vain."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "Expected to have finished reduction" not in str(error):
+            raise
+        raise UsageError(
+            "several processes cannot train these networks",
+            why="some of their parameters get a gradient in one step and none in another, and the "
+            "processes wait for the gradients of all",
+            fix="let each step use the same layers, or train in one process",
+        ) from error
 
 
 def require_separable(model: nn.Module, world: World, device: torch.device) -> None:
