@@ -161,7 +161,7 @@ def _held_out(folder: Path, quick: bool) -> Iterator[Row]:
 
 def _kills(folder: Path, quick: bool) -> Iterator[Row]:
     """Kill a random process of a run again and again, and compare its end with an undisturbed."""
-    kills, epochs = (2, 60) if quick else (_KILLS, 600)
+    kills, epochs = (2, 60) if quick else (_KILLS, 150)
     options = [*_KILLED, "--epochs", epochs, "--quiet", "--checkpoint-minutes", "0.01"]
     whole, broken = folder / "undisturbed", folder / "killed"
     _elboroom(2, "train", *options, "--resume-or-start", whole)
