@@ -76,6 +76,8 @@ def test_another_number_of_processes_gives_the_run_within_its_noise(found):
 
 def test_compiled_steps_give_the_same_run(found):
     plain, compiled = (found[SIZE][0][name] for name in ("trained", "compiled"))
+    if isinstance(compiled, str):
+        pytest.skip(compiled)
     assert compiled["step"] == plain["step"]
     assert [m["elbo"] for m in compiled["history"]] == pytest.approx(
         [m["elbo"] for m in plain["history"]], abs=1e-4
