@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from elboroom.device import World
 from tests.support.command import Command
 from tests.support.ranks import TORCHRUN, torchrun
 from tests.support.repository import ROOT
@@ -133,6 +134,19 @@ def test_a_command_for_one_process_is_refused(
     refused = elboroom("report", undisturbed)
     assert refused.code == 2
     assert "error: rank 1: `elboroom report` is for one process" in refused.err
+
+
+@pytest.mark.parametrize(("size", "ended"), [(2, [2]), (1, [])])
+def test_a_process_that_fails_among_others_does_not_wait_for_its_threads(
+    elboroom: Command, monkeypatch: pytest.MonkeyPatch, size: int, ended: list[int]
+):
+    codes = list[int]()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr("elboroom.device.world", lambda: World(0, size))
+    monkeypatch.setattr("os._exit", codes.append)
+    assert elboroom("report", "nowhere").code == 2
+    assert codes == ended
 
 
 def _lines(run: Path, out: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""What ranks tell each other, for `test_world.py`: each reports what it got."""
+"""What ranks tell each other, for `test_ranks.py`: each reports what it got."""
 
 from typing import Any
 

@@ -41,7 +41,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Python flushes stdout again at exit; the rest is then discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    _leave_others(code)
     sys.exit(code)
+
+
+def _leave_others(code: int) -> None:
+    """End this process at once if it has failed along with others.
+
+    Threads that still wait for them would abort Python at its end, or keep it from ending.
+    """
+    if not code or not _rank():
+        return
+    from elboroom.device import world  # loads PyTorch, which is loaded if there is a world
+
+    if world().size > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def bound_openmp_spinning() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from elboroom.device.world import World
+from elboroom.device.ranks import World
 from elboroom.errors import DataError
 
 _MOST_MAPPED, _LEAST_MAPPED = 512, 8  # files; each mapped one is an open file of the process

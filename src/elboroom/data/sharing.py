@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from elboroom.data.sharded_array import ShardedArray, Stored, stays_on_disk
-from elboroom.device.world import ALONE, World, world
+from elboroom.device.ranks import ALONE, World, world
 from elboroom.errors import DataError
 
 _together = ContextVar("_together", default=False)

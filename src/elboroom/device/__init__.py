@@ -3,7 +3,7 @@
 from elboroom.device.device import describe_device, prepare, resolve_device
 from elboroom.device.memory import free_memory, keep_freed_memory, readable, require_room
 from elboroom.device.precision import autocast, resolve_precision
-from elboroom.device.world import ALONE, World, joined, lost_ranks, world
+from elboroom.device.ranks import ALONE, World, joined, lost_ranks, world
 
 __all__ = [
     "ALONE",

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from elboroom.device.world import neighbours
+from elboroom.device.ranks import neighbours
 from elboroom.errors import UsageError
 
 _SMALL = 1 << 26  # bytes; free memory is not asked for below them

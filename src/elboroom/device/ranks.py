@@ -1,4 +1,4 @@
-"""The world: the processes that torchrun started, and what they tell each other.
+"""Ranks: the processes that torchrun started, and what they tell each other.
 
 Everything is sent as numbers or text; nothing is pickled. With one process nothing is sent.
 """

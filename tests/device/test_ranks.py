@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from elboroom.device import ALONE, World, joined, world
-from elboroom.device.world import lost_ranks
+from elboroom.device.ranks import lost_ranks
 from elboroom.errors import UsageError, WorldError
 from tests.support.ranks import found_by_ranks
 
