@@ -13,6 +13,7 @@ from unittest.mock import patch
 from elboroom.cli.main import main
 from elboroom.device import joined, world
 from elboroom.runs import atomic
+from elboroom.runs.checkpoints import listing
 from elboroom.training.step import Step
 
 STEP = 8  # at which there is trouble, in the first attempt
@@ -54,9 +55,20 @@ TROUBLES = {
 }
 
 
+def _older(original: Any) -> Any:
+    """Let ranks but the first find the checkpoint before the newest, as while a run is trained."""
+
+    def newest_first(folder: Path) -> list[Path]:
+        found = original(folder)
+        return found if world().is_first else found[1:]
+
+    return newest_first
+
+
 def commands(lines: list[str]) -> None:
-    """Run several command lines in one world, one after the other."""
-    with joined():
+    """Run several command lines in one world, one after the other, beside a run in training."""
+    older = patch.object(listing, "newest_first", _older(listing.newest_first))
+    with joined(), older:
         for line in lines:
             try:
                 main(line.split(" "))

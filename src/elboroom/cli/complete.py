@@ -18,6 +18,7 @@ from elboroom.cli import tables
 from elboroom.cli.batches import Batch, Columns, run_in_batches
 from elboroom.cli.picture import load_picture
 from elboroom.cli.selection import Selection, load_mask_of, require_unseen
+from elboroom.cli.shared_model import load_shared_model
 from elboroom.cli.terminal import plain_console
 from elboroom.config import CompleteConfig, MethodName, ValueKind
 from elboroom.config.commands import COMPLETED_BY_DEFAULT
@@ -79,7 +80,7 @@ def complete(run: Run, config: CompleteConfig, *, best: bool, quiet: bool, as_js
     Several processes share the images; the first one draws and prints.
     """
     console, images = plain_console(), _load_images(run, config)
-    model, step = run.load_model_and_step(best=best)
+    model, step = load_shared_model(run, best=best)
     parts = run_in_batches(
         partial(_complete_batch, config=config),
         model,

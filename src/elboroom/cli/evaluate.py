@@ -6,6 +6,7 @@ from typing import Any
 
 from elboroom.cli import tables
 from elboroom.cli.selection import require_rows_in
+from elboroom.cli.shared_model import load_shared_model
 from elboroom.cli.terminal import counting, plain_console
 from elboroom.config import EvaluateConfig, PartName
 from elboroom.data import Dataset
@@ -44,8 +45,8 @@ def evaluate(
         out_file.require_absent(config.out)
     for other in compare:
         run.identity.require_same(other.identity)
-    model, step = run.load_model_and_step(best=best)
-    loaded = [(other, *other.load_model_and_step(best=best)) for other in compare]
+    model, step = load_shared_model(run, best=best)
+    loaded = [(other, *load_shared_model(other, best=best)) for other in compare]
     chosen = run.choose_part(config.part, config.data)
     require_rows_in(chosen, "--ais", config.ais)
     data, part = chosen.data, chosen.name

@@ -10,6 +10,7 @@ from torch import Tensor
 from elboroom import infer as inference
 from elboroom.cli.batches import Batch, run_in_batches
 from elboroom.cli.selection import Selection, require_unseen
+from elboroom.cli.shared_model import load_shared_model
 from elboroom.cli.terminal import plain_console
 from elboroom.config import CompleteConfig, MethodName
 from elboroom.data.stored_rows import StoredRows
@@ -35,7 +36,7 @@ def fill(
     console = plain_console()
     selection = Selection.from_options(run, config, mask=config.mask, index=config.index)
     require_unseen(selection)
-    model, step = run.load_model_and_step(best=best)
+    model, step = load_shared_model(run, best=best)
     found = _complete(model, selection, config, quiet=quiet)
     if not world().is_first:
         return

@@ -5,6 +5,7 @@ from functools import partial
 from elboroom.cli import tables
 from elboroom.cli.batches import Batch, Columns, run_in_batches
 from elboroom.cli.selection import Selection
+from elboroom.cli.shared_model import load_shared_model
 from elboroom.cli.terminal import plain_console
 from elboroom.config import GapsConfig
 from elboroom.config.commands import TAKEN_APART_BY_DEFAULT
@@ -31,7 +32,7 @@ def gaps(run: Run, config: GapsConfig, *, best: bool, quiet: bool, as_json: bool
         images=config.images,
         default_images=TAKEN_APART_BY_DEFAULT,
     )
-    model, step = run.load_model_and_step(best=best)
+    model, step = load_shared_model(run, best=best)
     parts = run_in_batches(
         partial(_gaps_of_batch, config=config),
         model,

@@ -9,6 +9,7 @@ from torch import Tensor
 from elboroom.cli import tables
 from elboroom.cli.batches import Batch, run_in_batches
 from elboroom.cli.selection import Selection
+from elboroom.cli.shared_model import load_shared_model
 from elboroom.cli.terminal import plain_console
 from elboroom.config import InferConfig
 from elboroom.device import world
@@ -32,7 +33,7 @@ def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bo
     selection = Selection.from_options(
         run, config, mask=config.mask, index=config.index, images=config.images
     )
-    model, step = run.load_model_and_step(best=best)
+    model, step = load_shared_model(run, best=best)
     parts = run_in_batches(
         partial(_posterior_arrays, config=config),
         model,
