@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from elboroom.training.speed.compilation import why_not_compilable
 from tests.support.ranks import found_by_ranks, torchrun
 from tests.training.ranks_that_train import BATCHES, CONFIG, OBJECTIVES, all_found
 
@@ -74,10 +76,11 @@ def test_another_number_of_processes_gives_the_run_within_its_noise(found):
         assert a["held_out_elbo"] == pytest.approx(b["held_out_elbo"], abs=0.1)
 
 
-def test_compiled_steps_give_the_same_run(found):
-    plain, compiled = (found[SIZE][0][name] for name in ("trained", "compiled"))
-    if isinstance(compiled, str):
-        pytest.skip(compiled)
+@pytest.mark.full
+def test_compiled_steps_give_the_same_run(tmp_path: Path):
+    if obstacle := why_not_compilable(torch.device("cpu")):
+        pytest.skip(obstacle)
+    plain, compiled = found_by_ranks(SIZE, tmp_path, MODULE, "compiled")[0]
     assert compiled["step"] == plain["step"]
     assert [m["elbo"] for m in compiled["history"]] == pytest.approx(
         [m["elbo"] for m in plain["history"]], abs=1e-4
