@@ -116,12 +116,10 @@ class World:
         """
         if self.size == 1:
             return [dict(part) for part in parts]
-        found = list[dict[str, V]]()
+        mine = _to_bytes(parts)
         with lost_ranks(self):
-            for rank in range(self.size):
-                content = self._send_to_first(_to_bytes(parts), rank)
-                found += _from_bytes(content) if self.is_first else []
-        return found
+            contents = [self._send_to_first(mine, rank) for rank in range(self.size)]
+        return [part for content in contents if content for part in _from_bytes(content)]
 
     def _send_to_first(self, content: bytes, rank: int) -> bytes:
         """Return the bytes of a rank on rank 0, and none elsewhere."""
