@@ -17,11 +17,12 @@ from elboroom.data.formats.gathered import Gathered, Pictures, gather
 from elboroom.data.formats.packed_rows import RECIPE, PackedRows, rows_file
 from elboroom.data.formats.registry import open_pictures
 from elboroom.data.formats.values import require_used_bits
+from elboroom.data.source import digest_of_shards
 from elboroom.errors import DiskError
 from elboroom.runs import out_file
 from elboroom.runs.array_file import ArrayFile, array_file
 from elboroom.runs.atomic import write_folder
-from elboroom.runs.shard_folder import ShardFolder, digest_of, shard_folder
+from elboroom.runs.shard_folder import ShardFolder, shard_folder
 
 
 def pack(config: PackConfig, *, quiet: bool) -> None:
@@ -73,7 +74,7 @@ def _fill(folder: Path, pictures: Pictures, config: PackConfig, *, quiet: bool) 
         found = gather(pictures, config.data, sink.add)
         require_used_bits(config.source, found.highest)
         digests = shards.finish()
-    rows = replace(_rows(found, config, sha256=digest_of(digests)), shards=digests)
+    rows = replace(_rows(found, config, sha256=digest_of_shards(digests)), shards=digests)
     out_file.write_arrays(rows_file(folder), rows.arrays())
     return found
 

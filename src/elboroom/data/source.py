@@ -72,13 +72,13 @@ class Scan:
     def of_shards(cls, shards: Iterable["Scan"]) -> "Scan":
         """Merge the scans of all shards, in their order."""
         found = [*shards]
-        digest = hashlib.sha256(b"".join(bytes.fromhex(shard.sha256) for shard in found))
+        digests = tuple(shard.sha256 for shard in found)
         return cls(
-            digest.hexdigest(),
+            digest_of_shards(digests),
             _least([shard.low for shard in found]),
             _most([shard.high for shard in found]),
             sum(shard.missing for shard in found),
-            tuple(shard.sha256 for shard in found),
+            digests,
         )
 
     @classmethod
@@ -95,6 +95,11 @@ class Scan:
             "ends": np.array([self.low, self.high]),
             "missing": np.array(self.missing),
         }
+
+
+def digest_of_shards(shards: Iterable[str]) -> str:
+    """Return the SHA-256 of the digests of all shards, which is that of the data."""
+    return hashlib.sha256(b"".join(map(bytes.fromhex, shards))).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The folder of a packed array: numbered `.npy` files of as many pictures each."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -82,8 +81,3 @@ def shard_folder(path: Path, rows: int) -> Iterator[ShardFolder]:
     """
     with ExitStack() as stack:
         yield ShardFolder(path, rows, stack)
-
-
-def digest_of(shards: tuple[str, ...]) -> str:
-    """Return the SHA-256 of the digests of all shards, which is that of the data."""
-    return hashlib.sha256(b"".join(map(bytes.fromhex, shards))).hexdigest()
