@@ -58,7 +58,7 @@ def draw(
         run.event_shape,
         run.metrics.history(),
         config,
-        held_out="held-out",
+        held_out="log p(withheld | seen)" if run.config.data.withhold else "held-out",
         part_name=part,
         likelihood=run.config.model.likelihood,
         in_unit_interval=_in_unit_interval(run),

@@ -64,7 +64,7 @@ def counting(total: float, nouns: str, *, quiet: bool) -> Iterator[Callable[[flo
 def epoch_progress(
     console: Console,
     config: TrainConfig,
-    part: str,
+    watched_by: str,
     nouns: str,
     *,
     quiet: bool,
@@ -75,7 +75,7 @@ def epoch_progress(
     Args:
         console: where to write.
         config: options with the number of epochs.
-        part: name of the held-out part.
+        watched_by: what training is watched by, such as the validation ELBO.
         nouns: the word for several rows of the data.
         quiet: show nothing.
         values: the number of values of a row; None if bits per dimension are not shown.
@@ -91,10 +91,10 @@ def epoch_progress(
         metrics_column = TextColumn(text, table_column=Column(no_wrap=False))
         with _bar(console, metrics_column) as bar:
             task = bar.add_task("epoch", total=config.resolved_epochs, metrics="", held_out="")
-            yield lambda metrics: _update(bar, task, metrics, part, nouns, values)
+            yield lambda metrics: _update(bar, task, metrics, watched_by, nouns, values)
     else:
         yield lambda metrics: console.print(
-            _line(metrics, config.resolved_epochs, part, nouns, values), highlight=False
+            _line(metrics, config.resolved_epochs, watched_by, nouns, values), highlight=False
         )
 
 
@@ -110,17 +110,24 @@ def _bar(console: Console, *more: ProgressColumn, transient: bool = False) -> Pr
 
 
 def _update(
-    bar: Progress, task: TaskID, metrics: EpochMetrics, part: str, nouns: str, values: int | None
+    bar: Progress,
+    task: TaskID,
+    metrics: EpochMetrics,
+    watched_by: str,
+    nouns: str,
+    values: int | None,
 ) -> None:
     bar.update(task, completed=metrics.epoch, metrics=_terms(metrics, nouns))
     if metrics.held_out_elbo is not None:
-        bar.update(task, held_out=_held_out(metrics.held_out_elbo, part, values))
+        bar.update(task, held_out=_held_out(metrics.held_out_elbo, watched_by, values))
 
 
-def _line(metrics: EpochMetrics, epochs: int, part: str, nouns: str, values: int | None) -> str:
+def _line(
+    metrics: EpochMetrics, epochs: int, watched_by: str, nouns: str, values: int | None
+) -> str:
     held_out = metrics.held_out_elbo
     return f"epoch {metrics.epoch}/{epochs}  {_terms(metrics, nouns)}" + (
-        "" if held_out is None else _held_out(held_out, part, values)
+        "" if held_out is None else _held_out(held_out, watched_by, values)
     )
 
 
@@ -134,8 +141,8 @@ def _terms(metrics: EpochMetrics, nouns: str) -> str:
     )
 
 
-def _held_out(elbo: float, part: str, values: int | None) -> str:
-    return f"  {part} ELBO {elbo:.2f}{in_bits(elbo, values)}"
+def _held_out(elbo: float, watched_by: str, values: int | None) -> str:
+    return f"  {watched_by} {elbo:.2f}{in_bits(elbo, values)}"
 
 
 def in_bits(elbo: float, values: int | None) -> str:

@@ -126,8 +126,8 @@ def _follow(found: _Training, stop: Stop) -> TrainState:
 def _lead(found: _Training, run: Run, stop: Stop, *, quiet: bool) -> TrainState:
     """Train until the last step or a signal, and save the run."""
     (model, state), data = found.begin(), found.data
-    console, held_out = plain_console(stderr=True), data.held_out[0]
-    words = run.config.train, held_out, data.nouns
+    console = plain_console(stderr=True)
+    words = run.config.train, data.watched_by, data.nouns
     with epoch_progress(console, *words, quiet=quiet, values=_values_in_bits(run, data)) as show:
         try:
             train_and_save(
@@ -274,7 +274,6 @@ def _closing_message(
     run: Run, state: TrainState, data: Dataset, *, finished: bool, early: bool
 ) -> str:
     """Report how training ended, and the next command to run."""
-    held_out = data.held_out[0]
     trust = ["--trust"] if run.config.model.has_own_network else []
     if not finished:
         return (
@@ -283,7 +282,7 @@ def _closing_message(
         )
     best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
-        f"{_early_end(run, state, held_out) if early else ''}{_skipped(run, state)}"
+        f"{_early_end(run, state, data.watched_by) if early else ''}{_skipped(run, state)}"
         f"trained: {_last_elbo(state, data, run)}; the run is in {run.path}\n"
         f"next: {command('report', run.path, *trust)}{best}"
     )
@@ -298,7 +297,7 @@ def _last_elbo(state: TrainState, data: Dataset, run: Run) -> str:
     assert final.held_out_elbo is not None
     kept = f", the weights of epoch {final.epoch}" if final.step < state.step else ""
     elbo, bits = final.held_out_elbo, in_bits(final.held_out_elbo, _values_in_bits(run, data))
-    return f"{data.held_out[0]} ELBO {elbo:.2f} nats per {noun(run.event_shape)}{bits}{kept}"
+    return f"{data.watched_by} {elbo:.2f} nats per {noun(run.event_shape)}{bits}{kept}"
 
 
 def _values_in_bits(run: Run, data: Dataset) -> int | None:
@@ -319,11 +318,11 @@ def _skipped(run: Run, state: TrainState) -> str:
     return f"skipped: {steps:,} of {state.step:,} steps, whose gradient's norm {why}\n"
 
 
-def _early_end(run: Run, state: TrainState, held_out: str) -> str:
+def _early_end(run: Run, state: TrainState, watched_by: str) -> str:
     """Report why training ended before its last epoch."""
     config, epoch = run.config.train, state.history[-1].epoch
     best, elbo = max(evaluations_after_warmup(state.history, config), key=lambda pair: pair[1])
     return (
-        f"ended early, after epoch {epoch} of {config.resolved_epochs}: no {held_out} ELBO of the "
+        f"ended early, after epoch {epoch} of {config.resolved_epochs}: no {watched_by} of the "
         f"last {config.patience} evaluations was above {elbo:.2f}, that of epoch {best.epoch}\n"
     )

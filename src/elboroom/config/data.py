@@ -64,6 +64,9 @@ class DataConfig:
     validation: int | Literal["auto"] = 0
     """Rows of the training part to watch training by instead: drawn as --split says, or the last
     rows of mnist. auto takes a tenth, unless the data bring a validation part."""
+    withhold: float = 0.0
+    """Share of the known entries of a table that is withheld from training, in place of rows: half
+    of them watch it, and half test it. Every row is in each part."""
     group_by: str | None = None
     """Array or column of the file, or path of a .npy, with one value for each training row, such as
     the subject. Rows of one value stay together when a part is drawn."""
@@ -85,6 +88,7 @@ class DataConfig:
         require_choices(self, crop=Crop, colour=Colour, broken=Broken)
         some = self.validation == "auto" or self.validation >= 0
         require(some, "validation", self.validation, "auto, or 0 or more")
+        require(0 <= self.withhold < 1, "withhold", self.withhold, "in [0, 1)")
         require(self.memory >= 0, "memory", self.memory, "0 or more")
         is_size = self.size is None or re.fullmatch(_SIZE, self.size)
         require(bool(is_size), "size", self.size, "N or WxH in pixels, such as 64 or 64x48")

@@ -65,6 +65,9 @@ class TrainConfig:
     shift: int = 0
     """Shift each training image by up to this many pixels either way, at every visit; the pixels of
     its edges fill the gap."""
+    hide: float = 0.0
+    """Largest share of the seen values of a row that a step hides, from the bound too; that of each
+    row is drawn anew at every visit, uniformly below it. The encoder learns of rows with gaps."""
     warmup: float | Literal["auto"] = 0.0
     """Epochs over which the weight of the KL rises from 0 to β; 0 starts at β. auto takes a quarter
     of the epochs."""
@@ -102,6 +105,7 @@ class TrainConfig:
         self._require_weight_decay()
         self._require_limits_of_gradients()
         require(0 <= self.ema < 1, "ema", self.ema, "in [0, 1)")
+        require(0 <= self.hide < 1, "hide", self.hide, "in [0, 1)")
         require(self.shift >= 0, "shift", self.shift, "0 or more")
         require_seed(self.seed)
         enough = self.threads == "auto" or self.threads >= 1

@@ -19,11 +19,13 @@ from elboroom.data.given_arrays import as_arrays
 from elboroom.data.identity import Identity
 from elboroom.data.part import Part, join, read_part
 from elboroom.data.reading import Reading
+from elboroom.data.rows import Rows
 from elboroom.data.source import Source, noun
 from elboroom.data.splits import divide
 from elboroom.data.typical_values import TypicalValues
 from elboroom.data.value_kind import value_kind
 from elboroom.data.variation import require_variation
+from elboroom.data.withheld import require_one_table, withhold
 from elboroom.errors import UsageError
 
 TRAIN_STREAM, TEST_STREAM = 0, 1
@@ -59,6 +61,8 @@ class Dataset:
         Raises:
             DataError: if the rows cannot be divided so, or all training values come out equal.
         """
+        if config.withhold:
+            return cls._of_entries(source, config)
         division, name = divide(source, config), config.binarisation
         train, validation = division.train, division.validation
         drawn = Binarisation(name, source.white, missing=source.has_missing, stream=TRAIN_STREAM)
@@ -85,6 +89,32 @@ class Dataset:
         if name != "none":
             return data
         return replace(data, identity=replace(data.identity, values=data.kind))
+
+    @classmethod
+    def _of_entries(cls, source: Source, config: DataConfig) -> "Dataset":
+        """Withhold entries of every row, in place of rows.
+
+        Raises:
+            UsageError: if the source is not one table in memory.
+        """
+        require_one_table(source, config)
+        method = Binarisation(config.binarisation, source.white, missing=source.has_missing)
+        whole = read_part(Rows.of(source.train), source, method)
+        require_variation(whole, source)
+        train, validation, test = withhold(whole, config.withhold)
+        identity = Identity(
+            source=source.name,
+            sha256=source.sha256,
+            binarisation=config.binarisation,
+            split=config.split,
+            test_images=len(test),
+            drawn_rows=f"{config.withhold:g} of the entries withheld",
+            columns=source.columns_digest,
+        )
+        half = f"{config.withhold / 2:.3g} of the entries, in every row"
+        reading = Reading.of(source, {"validation": half, "test": half})
+        data = cls(identity, train, validation, test, reading)
+        return replace(data, identity=replace(identity, values=value_kind([whole])))
 
     def _with_notes_on_units(self, own: Sequence[PartName]) -> "Dataset":
         """Add a note on each of some parts that may be in other units than the training part."""
@@ -212,6 +242,12 @@ class Dataset:
         return ("test", self.test) if self.validation is None else ("validation", self.validation)
 
     @property
+    def watched_by(self) -> str:
+        """What training is watched by, in words: validation ELBO, test ELBO or log p(withheld)."""
+        name, part = self.held_out
+        return f"{name} ELBO" if part.withheld is None else "log p(withheld | seen)"
+
+    @property
     def parts(self) -> dict[PartName, Part]:
         """The parts that there are by name, in the order train, validation, test."""
         found = {"train": self.train, "validation": self.validation, "test": self.test}
@@ -249,6 +285,8 @@ class Dataset:
                 why=f"found the parts {names}",
                 fix="name one of these; --validation of `elboroom train` makes a validation part",
             )
+        if name == "all" and self.test.withheld is not None:
+            return replace(self.test, withheld=None)
         if name == "all":
             distinct = {id(part): part.drawn_once() for part in self.parts.values()}
             return join([*distinct.values()])

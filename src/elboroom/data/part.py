@@ -27,6 +27,8 @@ class Part:
         files: the file of each row, relative to the source; None unless rows have files.
         classes: the name of each class, in the order of the labels; None without labels.
         origin: where the rows stand in the source, such as "x_test"; empty if it is one array.
+        withheld: (N, *event), True for known entries that a model is scored by given the others;
+            None if rows are scored as a whole.
     """
 
     images: Tensor | LazyImages | JoinedImages
@@ -36,6 +38,7 @@ class Part:
     files: tuple[str, ...] | None = None
     classes: tuple[str, ...] | None = None
     origin: str = ""
+    withheld: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -147,7 +150,8 @@ class Part:
     def to(self, device: torch.device) -> "Part":
         """Return the same part on `device`; images on disk stay there."""
         labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, images=self.images.to(device), labels=labels)
+        withheld = None if self.withheld is None else self.withheld.to(device)
+        return replace(self, images=self.images.to(device), labels=labels, withheld=withheld)
 
     def rows(self, index: list[int]) -> "Part":
         """Return the rows at `index`, in memory."""
@@ -158,6 +162,7 @@ class Part:
             labels=None if self.labels is None else self.labels[index],
             source_rows=self.numbers[index],
             files=None if self.files is None else tuple(self.files[row] for row in index),
+            withheld=None if self.withheld is None else self.withheld[index],
         )
 
     def drawn_once(self) -> "Part":

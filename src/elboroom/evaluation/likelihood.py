@@ -12,7 +12,7 @@ from torch import Tensor
 from elboroom.config import PartName, Precision
 from elboroom.data import Dataset, Identity, Part
 from elboroom.device import autocast, require_room, resolve_precision, world
-from elboroom.errors import IncomparableError, require_positive
+from elboroom.errors import IncomparableError, UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.evaluation.latent_usage import Information
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
@@ -203,12 +203,13 @@ def evaluate(
 
     Raises:
         DataError: if the data has values that the likelihood does not support.
-        UsageError: if `data` is not a Dataset or has no such part, k is not positive, or the model
-            has batch normalisation and is in training mode.
+        UsageError: if `data` is not a Dataset or has no such part, k is not positive, the model
+            has batch normalisation and is in training mode, or entries were withheld, not rows.
     """
     require_positive(k=k)
     model.require_events(data.event_shape)
     data = data.with_test(part)
+    _require_held_out_rows(data.test)
     require_eval_mode(model)
     require_support(model.likelihood.density, data.test, data.identity.source)
     clock, found = time.perf_counter(), fingerprint(model)
@@ -242,6 +243,20 @@ def evaluate(
     sampled = model.prior.kl(densities[0]) is None
     parts = per_image, information, sampled, measure, rounding, data.noun, found
     return Evaluation(data.identity, part, k, seed, seconds, *parts)
+
+
+def _require_held_out_rows(part: Part) -> None:
+    """Check that the rows of a part are scored as a whole.
+
+    Raises:
+        UsageError: if entries of them were withheld, so that the model has seen the rest.
+    """
+    if part.withheld is not None:
+        raise UsageError(
+            "these data have no held-out rows",
+            why="--withhold held out entries of every row, and the model was trained on the others",
+            fix="evaluate new rows with --data FILE, or train a run without --withhold",
+        )
 
 
 def _rounding(iwae: Tensor, model: VAE, part: Part, k: int, seed: int) -> Estimate:

@@ -284,6 +284,31 @@ class VAE(nn.Module):
         return self.log_joint(x, z, mask) - log_q
 
     @checked
+    def log_predictive(
+        self, x: Tensor, mask: Tensor, withheld: Tensor, k: int, *, generator: torch.Generator
+    ) -> Tensor:
+        """Estimate log p(x_withheld | x_seen) in nats, (B,), from k draws of q(z | x_seen).
+
+        The estimate is self-normalised importance sampling: Owen, *Monte Carlo theory, methods and
+        examples* (2013), section 9.2. It is consistent in k.
+
+        Args:
+            x: (B, *event).
+            mask: True where a value is seen, like `x`.
+            withheld: True where a value is scored, like `x`.
+            k: number of draws of each row.
+            generator: random generator of the draws.
+        """
+        require_positive(k=k)
+        z, log_q = self.posterior(x, mask).draw(k, generator)
+        likelihood = self.decode(z)
+        # w_k = p(x_seen | z_k) p(z_k) / q(z_k | x_seen)
+        log_w = likelihood.log_prob(x, mask) + self.prior(len(x)).log_prob(z) - log_q
+        # log Σ_k w_k p(x_withheld | z_k) / Σ_k w_k
+        log_both = log_w + likelihood.log_prob(x, withheld)
+        return log_both.logsumexp(0) - log_w.logsumexp(0)
+
+    @checked
     def generate(self, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw z from the prior; return the mean and a draw of each p(x | z), (count, *event)."""
         require_positive(count=count)

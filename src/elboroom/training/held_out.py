@@ -1,4 +1,4 @@
-"""The ELBO of the part that training is watched by."""
+"""The score of the part that training is watched by: its ELBO, or that of withheld entries."""
 
 import torch
 from torch import Tensor
@@ -11,10 +11,13 @@ from elboroom.randomness import stream
 from elboroom.training.objective import bound
 
 _BATCH = 1_000
+_DRAWS = 32  # for withheld entries: fewer add noise, more cost time
 
 
 def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> float:
     """Return the mean ELBO of `part` in nats per image: one sample each, in training precision.
+
+    Of a part with withheld entries it is their log-probability given the others, in nats per row.
 
     Each batch of rows has draws of its own. Several processes share the batches, and the sum has
     one order, so that their number does not change it.
@@ -24,8 +27,8 @@ def held_out_elbo(model: VAE, part: Part, config: TrainConfig, epoch: int) -> fl
     model.eval()
     for number in here.own(range(len(batches))):
         key = f"{epoch}/{number}" if number else epoch
-        elbo = _elbo(model, part, batches[number], config, key)
-        sums.append({"elbo": elbo})
+        score = _withheld if part.withheld is not None else _elbo
+        sums.append({"elbo": score(model, part, batches[number], config, key)})
     model.train(training)
     return sum(found["elbo"].item() for found in here.spread(sums)) / len(part)
 
@@ -38,3 +41,14 @@ def _elbo(model: VAE, part: Part, rows: Tensor, config: TrainConfig, key: int | 
     with torch.no_grad(), autocast(dtype, device):
         found = bound(model, x, part.seen(x), config=ObjectiveConfig(), generator=generator)
     return found.elbo.sum()
+
+
+def _withheld(model: VAE, part: Part, rows: Tensor, config: TrainConfig, key: int | str) -> Tensor:
+    """Return the sum of log p(x_withheld | x_seen) of some rows, ()."""
+    device, dtype = prepare(config)
+    generator = stream(config.seed, "held-out", key, device=device)
+    assert part.withheld is not None
+    x, withheld = part.batch(rows.to(part.device), generator), part.withheld[rows].to(device)
+    mask = ~x.isnan() & ~withheld
+    with torch.no_grad(), autocast(dtype, device):
+        return model.log_predictive(x, mask, withheld, _DRAWS, generator=generator).sum()

@@ -103,7 +103,7 @@ def train(
             if trainer.finish_epoch():
                 on_epoch(state)
                 if here.is_first:
-                    warn_of_symptoms(state.history, config, data.held_out[0], data.noun)
+                    warn_of_symptoms(state.history, config, data.watched_by, data.noun)
         if here.any(interrupted()):
             raise TrainingInterrupted(state)
     if here.is_first and not stopped and state.step > first_step:

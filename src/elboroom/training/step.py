@@ -11,6 +11,7 @@ from elboroom.model.vae import VAE
 from elboroom.randomness import restart
 from elboroom.training.augmentation import Augmentation
 from elboroom.training.data_parallel import DataParallel
+from elboroom.training.hiding import hide
 from elboroom.training.objective import Bound, bound
 from elboroom.training.share import Share
 from elboroom.training.skipping import Skipping
@@ -55,6 +56,7 @@ class Step:
             self.skipping = Skipping(model, config.skip, state.skipped)
         self._augment = Augmentation(config.flip, config.shift)
         self._average, self._clip, self._seed = state.average, config.clip, config.seed
+        self._hide = config.hide
         self._norm: Tensor  # of the last gradients, where a limit needs it
 
     def restart(self, number: int) -> None:
@@ -120,7 +122,7 @@ class Step:
             found = bound(
                 self.model,
                 x,
-                self.part.seen(x),
+                hide(x, self.part.seen(x), self._hide, self.noise),
                 config=self.objective,
                 kl_warmup=kl_warmup,
                 generator=self.noise,

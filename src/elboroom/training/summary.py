@@ -19,6 +19,8 @@ def summary(config: TrainConfig) -> list[str]:
         parts.append(f"steps skipped whose norm is {above}not finite")
     if config.ema:
         parts.append(f"the average of the weights is evaluated (decay {config.ema:g})")
+    if config.hide:
+        parts.append(f"up to {config.hide:g} of the seen values of a row hidden")
     parts += _augmentation(config)
     return [f"training: {', '.join(parts)}"] if parts else []
 

@@ -28,7 +28,7 @@ def metrics(
 def given_warnings(
     history: Sequence[EpochMetrics],
     config: TrainConfig = CONFIG,
-    part: str = "validation",
+    part: str = "validation ELBO",
     noun: str = "image",
 ) -> list[tuple[int, str]]:
     """Return the epochs that warn, with their messages; training checks after each epoch."""

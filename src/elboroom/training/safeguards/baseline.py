@@ -6,9 +6,11 @@ spread of the training part. They know nothing of how values go together, and co
 
 import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from elboroom.config import WIDTHS, TrainConfig
 from elboroom.data import Dataset, Part
@@ -58,9 +60,9 @@ def warn_if_below_baseline(
         return
     if not last < found.log_prob - _ERRORS * found.standard_error:
         return
-    part, each = data.held_out[0], f"nats per {data.noun}"
+    each = f"nats per {data.noun}"
     warnings.warn(
-        f"the {part} ELBO, {last:,.2f} {each}, is below that of {found.name}, "
+        f"the {data.watched_by}, {last:,.2f} {each}, is below that of {found.name}, "
         f"{found.log_prob:,.2f}: the model knows less than the mean and the spread of each value. "
         f"{_advice(history, config)}",
         stacklevel=3,
@@ -79,7 +81,7 @@ def baseline(likelihood: ObservationModel, data: Dataset) -> Baseline | None:
         return None
     marginals = marginals_of(likelihood, statistics)
     held_out = _some(data.held_out[1])
-    parts = [marginals.log_prob(x.double(), held_out.seen(x)) for x in held_out.split(_AT_A_TIME)]
+    parts = [marginals.log_prob(x.double(), mask) for x, mask in _scored(held_out)]
     values = torch.cat(parts)
     spread = values.std().item() if len(values) > 1 else 0.0
     return Baseline(
@@ -109,6 +111,15 @@ def _some(part: Part) -> Part:
     if len(part) <= _ROWS:
         return part
     return part.rows(torch.linspace(0, len(part) - 1, _ROWS).long().unique().tolist())
+
+
+def _scored(part: Part) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Yield rows with the values that the model is scored by: all known ones, or the withheld."""
+    start = 0
+    for x in part.split(_AT_A_TIME):
+        end = start + len(x)
+        yield x, part.seen(x) if part.withheld is None else part.withheld[start:end]
+        start = end
 
 
 def _name(kind: type[Likelihood]) -> str:

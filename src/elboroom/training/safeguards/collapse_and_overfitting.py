@@ -19,25 +19,25 @@ _LEAST_FALL = 0.005
 
 
 def warn_of_symptoms(
-    history: Sequence[EpochMetrics], config: TrainConfig, part: str, noun: str = "image"
+    history: Sequence[EpochMetrics], config: TrainConfig, watched_by: str, noun: str = "image"
 ) -> None:
     """Warn of each symptom that the newest epoch is the first to show.
 
     Args:
         history: metrics of the finished epochs, the newest last.
         config: options of training.
-        part: name of the held-out part.
+        watched_by: what training is watched by, such as the validation ELBO.
         noun: what a row of the data is called.
     """
     for symptom in (_collapse, _overfitting):
-        message = symptom(history, config, part, noun)
+        message = symptom(history, config, watched_by, noun)
         earlier = (history[:i] for i in range(1, len(history)))
-        if message and not any(symptom(before, config, part, noun) for before in earlier):
+        if message and not any(symptom(before, config, watched_by, noun) for before in earlier):
             warnings.warn(message, stacklevel=2)
 
 
 def _collapse(
-    history: Sequence[EpochMetrics], config: TrainConfig, part: str, noun: str
+    history: Sequence[EpochMetrics], config: TrainConfig, watched_by: str, noun: str
 ) -> str | None:
     """Describe posterior collapse, if there is one: the mean KL is almost zero.
 
@@ -58,7 +58,7 @@ def _collapse(
 
 
 def _overfitting(
-    history: Sequence[EpochMetrics], config: TrainConfig, part: str, noun: str
+    history: Sequence[EpochMetrics], config: TrainConfig, watched_by: str, noun: str
 ) -> str | None:
     """Describe overfitting, if there is any: the held-out ELBO falls while the ELBO rises.
 
@@ -74,7 +74,7 @@ def _overfitting(
     if not falls or newest.elbo <= first.elbo or before - now < _LEAST_FALL * abs(before):
         return None
     return (
-        f"overfitting: from epoch {first.epoch} to {newest.epoch} the {part} ELBO fell from "
+        f"overfitting: from epoch {first.epoch} to {newest.epoch} the {watched_by} fell from "
         f"{before:.2f} to {now:.2f} nats per {noun}, while the training ELBO rose from "
         f"{first.elbo:.2f} to {newest.elbo:.2f}. Use --patience {_FALLS}, --epochs {first.epoch}, "
         f"a smaller {WIDTHS}, or more {noun}s."
