@@ -80,7 +80,7 @@ def training_shown(
     values: int | None = None,
 ) -> str:
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=140, soft_wrap=True)
-    words = CONFIG, "validation", "images"
+    words = CONFIG, "validation ELBO", "images"
     with terminal.epoch_progress(console, *words, quiet=quiet, values=values) as show:
         for m in metrics:
             show(m)
@@ -103,7 +103,7 @@ def test_grey_levels_have_bits_per_dimension(is_terminal: bool):
 
 def test_plain_lines_are_not_cut_at_the_width_of_a_page():
     console = Console(file=io.StringIO(), force_terminal=False, width=20, soft_wrap=True)
-    with terminal.epoch_progress(console, CONFIG, "test", "images", quiet=False) as show:
+    with terminal.epoch_progress(console, CONFIG, "test ELBO", "images", quiet=False) as show:
         show(LAST)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == f"epoch 12/12  {TERMS}  test ELBO -150.50\n"
@@ -111,7 +111,7 @@ def test_plain_lines_are_not_cut_at_the_width_of_a_page():
 
 def test_tables_have_rows():
     console = Console(file=io.StringIO(), force_terminal=False, width=140, soft_wrap=True)
-    with terminal.epoch_progress(console, CONFIG, "test", "rows", quiet=False) as show:
+    with terminal.epoch_progress(console, CONFIG, "test ELBO", "rows", quiet=False) as show:
         show(FIRST)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == f"epoch 1/12  {TERMS}\n".replace("images/s", "rows/s")
@@ -143,7 +143,7 @@ def test_on_a_terminal_there_is_a_bar_that_keeps_the_last_held_out_elbo():
 
 def test_a_narrow_terminal_loses_nothing():
     console = Console(file=io.StringIO(), force_terminal=True, width=60)
-    with terminal.epoch_progress(console, CONFIG, "validation", "images", quiet=False) as show:
+    with terminal.epoch_progress(console, CONFIG, "validation ELBO", "images", quiet=False) as show:
         show(LAST)
     assert isinstance(console.file, io.StringIO)
     screen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
