@@ -183,11 +183,13 @@ STANDARDISE: dict[Standardise, str] = {
     "none": "the networks see the data as they are",
 }
 
-PosteriorName = Literal["diagonal", "full", "flow"]
+PosteriorName = Literal["diagonal", "full", "flow", "laplace"]
 POSTERIORS: dict[PosteriorName, str] = {
     "diagonal": "a Gaussian of independent latents",
     "full": "a Gaussian with any covariance",
     "flow": "affine couplings of the latents, from a Gaussian",
+    "laplace": "no encoder: Gaussians at the modes of p(x, z), for any mask, by Gauss–Newton steps; "
+    "for small decoders",
 }
 
 PriorName = Literal["standard", "mixture", "vamp", "flow"]

@@ -118,6 +118,8 @@ class ModelConfig:
             self.normalisation,
             "none or layer with --prior vamp, whose pseudo-inputs are not a batch of images",
         )
+        mixed = self.posterior != "laplace" or self.prior in ("standard", "mixture")
+        require(mixed, "prior", self.prior, "standard or mixture with --posterior laplace")
         diagonal = self.prior != "vamp" or self.posterior == "diagonal"
         require(diagonal, "posterior", self.posterior, "diagonal with --prior vamp")
 

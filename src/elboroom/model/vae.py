@@ -15,6 +15,7 @@ from elboroom.model.arguments import checked, require_latents, require_latents_o
 from elboroom.model.factory import NetworkFactory, made_by, name_of, named_factory
 from elboroom.model.from_config_arguments import require_arguments
 from elboroom.model.initial_images import require_images
+from elboroom.model.laplace_posterior import NoEncoder, laplace_posterior
 from elboroom.model.likelihoods import (
     Bernoulli,
     Likelihood,
@@ -239,6 +240,8 @@ class VAE(nn.Module):
         has never met them.
         """
         require_rows(x, self.event_shape, mask)
+        if isinstance(self.encoder, NoEncoder):
+            return laplace_posterior(self, x, mask)
         x = self.likelihood.standardise(x)
         given = as_input_of(self.encoder, x if mask is None else x.masked_fill(~mask, 0.0))
         # q has the wider type of x and of the encoder's weights, and float32 at least.
@@ -338,7 +341,7 @@ def _built_in(
 ) -> tuple[nn.Module, nn.Module]:
     kind = NETWORK_KINDS[config.network]
     sizes = POSTERIOR_FAMILIES[config.posterior].sizes(config.latents)
-    encoder = kind.encoder(config, event_shape, sizes, generator)
+    encoder = kind.encoder(config, event_shape, sizes, generator) if sizes else NoEncoder()
     parameter_shape = likelihood_class(config).parameter_shape(event_shape)
     return encoder, kind.decoder(config, parameter_shape, generator)
 

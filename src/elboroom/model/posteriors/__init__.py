@@ -39,4 +39,5 @@ POSTERIOR_FAMILIES: dict[PosteriorName, PosteriorFamily] = {
         build=FlowFamily,
         least_weights=lambda latents: 12 * latents**2,
     ),
+    "laplace": PosteriorFamily(sizes=lambda latents: (), build=lambda latents, generator: Gaussian),
 }

@@ -37,9 +37,25 @@ class Gaussian(LocatedDensity):
         # log q(z) = log N(ε; 0, I) − log |det A|
         return log_standard_normal(eps) - torch.linalg.slogdet(self.scale).logabsdet
 
+    @property
+    def marginals(self) -> DiagonalGaussian:
+        """q(z_d) of each latent alone."""
+        return DiagonalGaussian(self.location, 0.5 * self.scale.square().sum(-1).log())
+
+    def kl_to_standard(self) -> Tensor:
+        """Compute KL(q ‖ N(0, I)) in nats, (B,)."""
+        # KL = ½ [ |μ|² + tr A Aᵀ − D ] − log |det A|
+        squares = self.location.square().sum(-1) + self.scale.square().sum((-1, -2))
+        log_det = torch.linalg.slogdet(self.scale).logabsdet
+        return 0.5 * (squares - self.location.shape[-1]) - log_det
+
     def widened(self, factor: float) -> "Gaussian":
         """Multiply the standard deviations by `factor`."""
         return Gaussian(self.location, factor * self.scale)
+
+    def detached(self) -> "Gaussian":
+        """Return the same density without gradients to its parameters."""
+        return Gaussian(self.location.detach(), self.scale.detach())
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,10 @@ class MixturePrior(Prior):
         """Return the mixture, repeated for each of `batch` rows."""
         return SharedMixture(self.logits, self.means, self.log_stds, batch)
 
+    def components(self) -> tuple[Tensor, DiagonalGaussian]:
+        """Return log π (C,) and the components (C, D)."""
+        return self.forward(1).log_mass, DiagonalGaussian(self.means, self.log_stds)
+
     @property
     def reach(self) -> float:
         """A distance from 0 within which every component lies."""

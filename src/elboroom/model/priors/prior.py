@@ -84,6 +84,13 @@ class Prior(nn.Module, ABC):
         """
         return None
 
+    def components(self) -> tuple[Tensor, DiagonalGaussian] | None:
+        """Return log masses (C,) and the Gaussians (C, D) that p(z) is a mixture of; None if none.
+
+        The posterior laplace needs them.
+        """
+        return None
+
     @property
     def reach(self) -> float:
         """A distance from 0 within which every latent has nearly all of its mass."""
@@ -112,6 +119,10 @@ class StandardNormal(Prior):
         """Return N(0, I), repeated for each of `batch` rows."""
         zeros = self.origin.expand(batch, -1)
         return DiagonalGaussian(zeros, zeros)
+
+    def components(self) -> tuple[Tensor, DiagonalGaussian]:
+        """Return the one Gaussian that it is."""
+        return self.origin.new_zeros(1), self(1)
 
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return −z and I, which are exact."""
