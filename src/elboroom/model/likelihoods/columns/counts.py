@@ -1,6 +1,5 @@
 """Counts: the rate of a decoder's output, and what Poisson and negative binomial share."""
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 
@@ -9,13 +8,14 @@ from torch import Tensor
 
 from elboroom.data.statistics import Statistics
 from elboroom.model.likelihoods.columns.family import ColumnFamily, ColumnStart, spread_of
+from elboroom.model.likelihoods.wide import wide
 from elboroom.randomness import normals, uniforms
 
 _BOUND = 10.0  # spreads of the log rate around its location that an output reaches at most
 _LARGEST_LOG = 80.0  # e⁸⁸ is beyond float32
-_LARGE = 10.0  # from here on Stirling's series has an error below 1e-10
 _HALVINGS = 6  # of the 33 + 31 counts around the normal approximation of a quantile
 _REACH = 32.0
+_LEAST_UNIFORM = 2.0**-54  # stands for 0, the only draw below it
 _PROPOSALS = 12  # each is refused with a probability below 0.05
 
 
@@ -95,54 +95,25 @@ class Counts(ColumnFamily):
         return torch.where(self.log_rate < _LARGEST_LOG, self.units.spread * slope, 0.0)
 
 
-def deviation(x: Tensor, log_rate: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rate minus x, and x log(rate / x), without the rounding of large numbers.
-
-    Both follow from log rate − log x, so that their errors cancel in rate − x − x log(rate / x).
-    Loader, *Fast and accurate computation of binomial probabilities* (2000).
-    """
-    positive = x.clamp(min=1)
-    log_ratio = log_rate - positive.log()
-    return positive * torch.expm1(log_ratio) + (positive - x), x * log_ratio
-
-
-def log_factorial_rest(x: Tensor) -> Tensor:
-    """Compute log x! − x log x + x of whole numbers, with 0 log 0 = 0."""
-    positive = x.clamp(min=1)
-    # log x! = x log x − x + ½ log 2πx + δ(x)
-    rest = 0.5 * (2 * math.pi * positive).log() + stirling_error(positive)
-    return torch.where(x > 0, rest, 0.0)
-
-
-def stirling_error(y: Tensor) -> Tensor:
-    """Compute δ(y) = log Γ(y + 1) − (y + ½) log y + y − ½ log 2π for y > 0."""
-    large, small = y.clamp(min=_LARGE), y.clamp(max=_LARGE)
-    # δ(y) = 1/(12 y) − 1/(360 y³) + 1/(1260 y⁵) − …
-    square = large.square()
-    series = (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / large
-    exact = torch.lgamma(small + 1) - (small + 0.5) * small.log() + small
-    return torch.where(y > _LARGE, series, exact - 0.5 * math.log(2 * math.pi))
-
-
 def draw_poisson(rate: Tensor, generator: torch.Generator) -> Tensor:
     """Draw counts of the given rates, as the quantiles of uniform numbers.
 
     One uniform number for each rate, whatever its value: chains share their noise. The quantile is
     searched around its normal approximation (Fisher & Cornish, 1960).
     """
-    wide = rate if rate.device.type == "mps" else rate.double()
-    u = uniforms(rate.shape, wide, generator)
-    normal = torch.special.ndtri(u.clamp(min=torch.finfo(u.dtype).tiny))
+    rate, dtype = wide(rate), rate.dtype
+    u = uniforms(rate.shape, rate, generator).clamp(min=_LEAST_UNIFORM)
+    normal = torch.special.ndtri(u)
     # k ≈ λ + √λ z + (z² − 1)/6
-    middle = (wide + wide.sqrt() * normal + (normal.square() - 1) / 6).floor()
+    middle = (rate + rate.sqrt() * normal + (normal.square() - 1) / 6).floor()
     low, high = middle - _REACH - 1, middle + _REACH - 1
     for _ in range(_HALVINGS):
         count = ((low + high) / 2).floor()
         # P(x ≤ k) = Q(k + 1, λ)
-        below = torch.special.gammaincc(count.clamp(min=0) + 1, wide) < u
+        below = torch.special.gammaincc(count.clamp(min=0) + 1, rate) < u
         below = below | (count < 0)
         low, high = torch.where(below, count, low), torch.where(below, high, count)
-    return high.clamp(min=0).to(rate.dtype)
+    return high.clamp(min=0).to(dtype)
 
 
 def draw_gamma(shape: Tensor, like: Tensor, generator: torch.Generator) -> Tensor:

@@ -50,8 +50,9 @@ class TableModel(ObservationModel):
         if self.layout.thresholds is not None:
             self.thresholds = LearnedThresholds(self.layout.blocks[self.layout.thresholds].levels)
         for name in _OF_PLACES:
-            fill = 1.0 if name.endswith("spread") else 0.0
-            self.register_buffer(name, torch.full((count,), fill))
+            # The value 1 fits every family, before any is measured.
+            at_first = torch.zeros(count) if name.endswith("location") else torch.ones(count)
+            self.register_buffer(name, at_first)
         self.register_buffer("start", torch.zeros(self.layout.entries))
 
     @property
@@ -160,7 +161,7 @@ class TableModel(ObservationModel):
 
     def _units(self) -> TableUnits:
         index = self.layout.on(self.location.device)
-        scale = self.spread if self.noise is None else self.noise.scale[index.order]
+        scale = self.spread if self.noise is None else self.noise.scale.index_select(0, index.order)
         thresholds = None if self.thresholds is None else self.thresholds()
         return TableUnits(self.location, self.spread, scale, self.fill, thresholds)
 

@@ -5,14 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elboroom.model.likelihoods.columns.counts import (
-    Counts,
-    deviation,
-    draw_gamma,
-    draw_poisson,
-    log_factorial_rest,
-    stirling_error,
-)
+from elboroom.model.likelihoods.columns.counts import Counts, draw_gamma, draw_poisson
+from elboroom.model.likelihoods.wide import wide
 
 _LEAST, _MOST = 1e-2, 30.0  # the initial scale
 
@@ -40,13 +34,11 @@ class NegativeBinomialColumns(Counts):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Compute log P(x_i | z) in nats of each value, (B, n) → (..., B, n)."""
-        above, log_ratio = deviation(x, self.log_rate)
-        r = self._size
-        n = x + r
-        # log P(x) = −n log((r + μ)/n) + x log μ/x − ½ log n/r + δ(n) − δ(r)
-        #            − [log x! − x log x + x], with n = x + r and Stirling's error δ
-        volume = 0.5 * torch.log1p(x / r) - stirling_error(n) + stirling_error(r)
-        return log_ratio - n * torch.log1p(above / n) - volume - log_factorial_rest(x)
+        count, log_rate, r = wide(x), wide(self.log_rate), wide(self._size)
+        # log P(x) = log Γ(x + r) − log Γ(r) − log x! + x log μ/r − (x + r) log(1 + μ/r)
+        choices = torch.lgamma(count + r) - torch.lgamma(r) - torch.lgamma(count + 1)
+        total = (count + r) * torch.log1p(log_rate.exp() / r)
+        return (choices + count * (log_rate - r.log()) - total).to(self.output.dtype)
 
     @property
     def _size(self) -> Tensor:

@@ -108,5 +108,8 @@ class OrdinalColumns(ColumnFamily):
         """Return the thresholds below and above each value, (B, n)."""
         thresholds = self.units.thresholds
         assert thresholds is not None
-        code, column = x.long(), torch.arange(len(thresholds), device=x.device)
-        return thresholds[column, code], thresholds[column, code + 1]
+        width = thresholds.shape[-1]
+        first = width * torch.arange(len(thresholds), device=x.device)
+        code = x.long() + first
+        low, high = (thresholds.flatten().index_select(0, c.flatten()) for c in (code, code + 1))
+        return low.view(code.shape), high.view(code.shape)

@@ -5,12 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elboroom.model.likelihoods.columns.counts import (
-    Counts,
-    deviation,
-    draw_poisson,
-    log_factorial_rest,
-)
+from elboroom.model.likelihoods.columns.counts import Counts, draw_poisson
+from elboroom.model.likelihoods.wide import wide
 
 
 @dataclass(frozen=True)
@@ -23,9 +19,10 @@ class PoissonColumns(Counts):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Compute log P(x_i | z) in nats of each value, (B, n) → (..., B, n)."""
-        above, log_ratio = deviation(x, self.log_rate)
-        # log P(x) = −[μ − x − x log μ/x] − [log x! − x log x + x]
-        return log_ratio - above - log_factorial_rest(x)
+        count, log_rate = wide(x), wide(self.log_rate)
+        # log P(x) = x log μ − μ − log x!
+        found = count * log_rate - log_rate.exp() - torch.lgamma(count + 1)
+        return found.to(self.output.dtype)
 
     @property
     def _share(self) -> Tensor:

@@ -51,6 +51,7 @@ class Table(Likelihood):
     has_scale = True
     bounded = False
     by_place = True
+    passes = 0.0  # compiled steps of eight families took as long, or longer, on a processor
 
     @classmethod
     def takes_at(cls, place: tuple[int, ...]) -> str:
