@@ -26,7 +26,7 @@ def test_extreme_uniform_numbers_have_quantiles_too(monkeypatch):
         )
         found = draw_poisson(rates, torch.Generator()).numpy()
         expected = stats.poisson.ppf(max(u, 2.0**-54), rates.numpy())
-        np.testing.assert_allclose(found, expected, atol=1, rtol=1e-6)
+        np.testing.assert_allclose(found, expected, atol=5, rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [0.05, 0.7, 1.0, 4.0, 1e4])

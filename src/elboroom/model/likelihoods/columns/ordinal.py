@@ -11,6 +11,7 @@ from elboroom.data.statistics import Statistics
 from elboroom.model.likelihoods.columns import levels as level
 from elboroom.model.likelihoods.columns.categorical import CategoricalColumns, level_of
 from elboroom.model.likelihoods.columns.family import ColumnFamily, ColumnStart, spread_of
+from elboroom.model.likelihoods.columns.thresholds import LEAST_GAP
 from elboroom.randomness import uniforms
 
 
@@ -71,7 +72,7 @@ class OrdinalColumns(ColumnFamily):
         """The probabilities of the levels, (..., n, C), 0 for padding."""
         low, high = self._margins[..., :-1], self._margins[..., 1:]
         # σ(b) − σ(a) = σ(b) σ(−a) (1 − exp(a − b))
-        return torch.sigmoid(high) * torch.sigmoid(-low) * -torch.expm1(low - high)
+        return torch.sigmoid(high) * torch.sigmoid(-low) * -torch.expm1(-_gap(low, high))
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draw one x for each parameter, (..., n)."""
@@ -83,7 +84,7 @@ class OrdinalColumns(ColumnFamily):
         low, high = self._around(x)
         a, b = low - self.output, high - self.output
         # log [σ(b) − σ(a)] = log σ(b) + log σ(−a) + log(1 − exp(a − b))
-        return F.logsigmoid(b) + F.logsigmoid(-a) + torch.log(-torch.expm1(low - high))
+        return F.logsigmoid(b) + F.logsigmoid(-a) + torch.log(-torch.expm1(-_gap(low, high)))
 
     def score(self, x: Tensor) -> Tensor:
         """Compute ∂ log P(x_i | z) by l, (..., B, n)."""
@@ -113,3 +114,8 @@ class OrdinalColumns(ColumnFamily):
         code = x.long() + first
         low, high = (thresholds.flatten().index_select(0, c.flatten()) for c in (code, code + 1))
         return low.view(code.shape), high.view(code.shape)
+
+
+def _gap(low: Tensor, high: Tensor) -> Tensor:
+    """Return the distance of two thresholds, positive even where rounding has lost it."""
+    return (high - low).clamp(min=0.1 * LEAST_GAP)

@@ -5,6 +5,8 @@ from torch import Tensor, nn
 
 # A step of Adam moves a parameter by the learning rate, so a threshold moves by ten times that.
 _SPEED = 10.0
+LEAST_GAP = 1e-5
+"""The smallest distance of two thresholds; a smaller one would be lost in rounding."""
 _FAR = 1e30  # in the place of ∞, which has no gradient
 
 
@@ -32,10 +34,10 @@ class LearnedThresholds(nn.Module):
 
     def forward(self) -> Tensor:
         """Compute the thresholds between −∞ and ∞, (n, C + 1)."""
-        gaps = self.initial.diff(dim=-1).clamp(min=1e-6)
-        # θ_1 = θ°_1 + 10 ρ_1,  θ_{c+1} = θ_c + (θ°_{c+1} − θ°_c) exp 10 ρ_{c+1}
+        # θ_1 = θ°_1 + 10 ρ_1,  θ_{c+1} = θ_c + ε + (θ°_{c+1} − θ°_c − ε) exp 10 ρ_{c+1}
         first = self.initial[:, :1] + _SPEED * self.moves[:, :1]
-        steps = gaps * (_SPEED * self.moves[:, 1:]).exp()
+        gaps = (self.initial.diff(dim=-1) - LEAST_GAP).clamp(min=LEAST_GAP / 10)
+        steps = LEAST_GAP + gaps * (_SPEED * self.moves[:, 1:]).exp()
         inner = torch.cat([first, steps], -1).cumsum(-1).masked_fill(self.is_padding, _FAR)
         ends = torch.full_like(first, _FAR)
         return torch.cat([-ends, inner, ends], -1)
