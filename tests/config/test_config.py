@@ -111,8 +111,8 @@ def test_an_unknown_option_is_refused():
         Config.from_dict({"model": {"latent": 2, "depth": 3}})
     assert str(error.value) == (
         "unknown option depth, latent in a config\n"
-        "  why: ModelConfig has activation, channels, components, data_bias, hidden, latents, "
-        "likelihood, network, noise, normalisation, posterior, prior, standardise\n"
+        "  why: ModelConfig has activation, channels, columns, components, data_bias, hidden, "
+        "latents, likelihood, network, noise, normalisation, posterior, prior, standardise\n"
         "  fix: remove it, or read the run with the version of elboroom that wrote it"
     )
 

@@ -1,6 +1,7 @@
 """Every method of inference on a linear-Gaussian model whose data are in odd units.
 
-x = location + scale · (W z + b + σ ε), so that evidence and posterior have a closed form.
+x = location + scale · (W z + b + σ ε), so that evidence and posterior have a closed form. The
+values are those of a vector, or the columns of a table.
 """
 
 import pytest
@@ -10,7 +11,13 @@ from torch.distributions import MultivariateNormal
 
 from elboroom import infer
 from elboroom.data.statistics import Statistics
-from elboroom.model.likelihoods import FixedNoise, GaussianPixels, ObservationModel, Units
+from elboroom.model.likelihoods import (
+    FixedNoise,
+    GaussianPixels,
+    ObservationModel,
+    TableModel,
+    Units,
+)
 from elboroom.model.vae import VAE
 from tests.support.fit_cases import generator
 from tests.support.oracles import Affine, Constant, assert_mean, assert_rejected, random_masks
@@ -23,11 +30,25 @@ WEIGHT = torch.randn(PIXELS, LATENTS, generator=generator(3), dtype=torch.float6
 BIAS = 0.3 * torch.randn(PIXELS, generator=generator(4), dtype=torch.float64)
 
 
-def linear_model() -> VAE:
-    """The encoder's q does not depend on x, so the Gibbs chains move by the decoder alone."""
+each_kind = pytest.mark.parametrize("kind", ["vector", "table"])
+
+
+def in_units() -> ObservationModel:
     units = Units((PIXELS,)).double()
     units.measure(Statistics(LOCATION, SCALE, torch.ones(PIXELS)))
-    likelihood = ObservationModel(GaussianPixels, FixedNoise(NOISE.clone()), units)
+    return ObservationModel(GaussianPixels, FixedNoise(NOISE.clone()), units)
+
+
+def in_columns() -> ObservationModel:
+    table = TableModel(("gaussian",) * PIXELS).double()
+    table.measure(Statistics(LOCATION, SCALE, torch.ones(PIXELS)))
+    table.noise = FixedNoise(NOISE.clone())
+    return table
+
+
+def linear_model(kind: str = "vector") -> VAE:
+    """The encoder's q does not depend on x, so the Gibbs chains move by the decoder alone."""
+    likelihood = in_columns() if kind == "table" else in_units()
     encoder = Constant(torch.zeros(LATENTS).double(), torch.zeros(LATENTS).double())
     return VAE(encoder, Affine(WEIGHT, BIAS), LATENTS, likelihood)
 
@@ -58,19 +79,21 @@ def posterior(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return (covariance @ (weight.mT @ residual[..., None]))[..., 0], covariance
 
 
-def test_the_grid_is_exact():
+@each_kind
+def test_the_grid_is_exact(kind: str):
     x, mask = rows()
-    found = infer.grid(linear_model(), x, mask, generator=generator())
+    found = infer.grid(linear_model(kind), x, mask, generator=generator())
     torch.testing.assert_close(found.log_evidence, log_evidence(x, mask), atol=1e-3, rtol=1e-6)
     torch.testing.assert_close(found.mean, posterior(x, mask)[0], atol=1e-3, rtol=0)
 
 
+@each_kind
 @pytest.mark.parametrize("method", ["laplace", "svi-full"])
-def test_gaussian_fits_are_the_posterior(method: str):
+def test_gaussian_fits_are_the_posterior(method: str, kind: str):
     x, mask = rows()
     fit = infer.laplace if method == "laplace" else infer.svi
     options = {} if method == "laplace" else {"family": "full"}
-    found = fit(linear_model(), x, mask, generator=generator(), **options)
+    found = fit(linear_model(kind), x, mask, generator=generator(), **options)
     mean, covariance = posterior(x, mask)
     torch.testing.assert_close(found.mean, mean, atol=0.02, rtol=0)
     torch.testing.assert_close(found.q.covariance, covariance, atol=0.03, rtol=0)
@@ -78,10 +101,11 @@ def test_gaussian_fits_are_the_posterior(method: str):
     torch.testing.assert_close(found.elbo, log_evidence(x, mask), atol=0.02, rtol=0)
 
 
-def test_weighted_draws_find_the_evidence():
+@each_kind
+def test_weighted_draws_find_the_evidence(kind: str):
     x, mask = rows()
     expected = log_evidence(x, mask)
-    model = linear_model()
+    model = linear_model(kind)
     annealed = infer.ais(model, x, mask, generator=generator(), distributions=20, chains=100)
     assert_mean((annealed.log_weights - expected).exp(), 1.0)
     assert_rejected(lambda: assert_mean((annealed.log_weights - expected + 0.2).exp(), 1.0))
@@ -103,9 +127,13 @@ def test_chains_find_the_posterior():
     assert_mean(walk.draws.mean(0), mean, errors=6)
 
 
-def test_completions_and_their_scores_are_in_the_units_of_the_data():
+@each_kind
+def test_completions_and_their_scores_are_in_the_units_of_the_data(kind: str):
     x, mask = rows()
-    model, whole = linear_model(), linear_model().generate(ROWS, generator=generator(5))[1].detach()
+    model, whole = (
+        linear_model(kind),
+        linear_model().generate(ROWS, generator=generator(5))[1].detach(),
+    )
     exact = infer.grid(model, x, mask, generator=generator())
     found = infer.complete(model, x, mask, exact, draws=2_000, generator=generator())
     mean, covariance = posterior(x, mask)

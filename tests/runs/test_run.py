@@ -81,7 +81,7 @@ def test_a_run_remembers_its_config_its_data_and_its_event(run: Run, config: Con
 def test_config_toml_holds_every_option_that_is_set_and_the_versions(run: Run, config: Config):
     tables = tomllib.loads((run.path / "config.toml").read_text())
     assert tables["data"] == without_none(config.data) | {"unused": []}
-    assert tables["model"] == without_none(config.model) | {"hidden": [5]}
+    assert tables["model"] == without_none(config.model) | {"hidden": [5], "columns": []}
     assert tables["train"] == without_none(config.train)
     assert tables["identity"] == without_none(run.identity)
     environment = tables["environment"]

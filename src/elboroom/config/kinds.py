@@ -155,16 +155,39 @@ LikelihoodName = Literal[
     "gaussian",
     "discretized-logistic",
     "discretized-logistic-mixture",
+    "columns",
 ]
 LIKELIHOODS: dict[LikelihoodName, str] = {
-    "auto": "by the values: bernoulli for 0 and 1, discretized-logistic for bytes, or its mixture "
-    "with --network conv, else gaussian",
+    "auto": "by the values: columns for a table of named columns, bernoulli for 0 and 1, "
+    "discretized-logistic for bytes, or its mixture with --network conv, else gaussian",
     "bernoulli": "binary pixels",
     "continuous-bernoulli": "values in [0, 1]",
     "gaussian": "real values",
     "discretized-logistic": "the 256 grey levels",
     "discretized-logistic-mixture": "the same as ten components for each pixel, whose channels "
     "share the component, for colour",
+    "columns": "each column of a table by its own type",
+}
+
+ColumnLikelihoodName = Literal[
+    "gaussian",
+    "student-t",
+    "log-normal",
+    "poisson",
+    "negative-binomial",
+    "bernoulli",
+    "categorical",
+    "ordinal",
+]
+COLUMN_LIKELIHOODS: dict[ColumnLikelihoodName, str] = {
+    "gaussian": "real numbers",
+    "student-t": "real numbers with heavy tails",
+    "log-normal": "positive numbers",
+    "poisson": "counts whose variance is their mean",
+    "negative-binomial": "counts that vary more",
+    "bernoulli": "the codes 0 and 1 of two levels",
+    "categorical": "the codes of C levels, as categorical:C",
+    "ordinal": "the codes of C ordered levels, as ordinal:C",
 }
 
 LIKELIHOOD_OF_VALUES: dict[ValueKind, LikelihoodName] = {
@@ -188,8 +211,8 @@ POSTERIORS: dict[PosteriorName, str] = {
     "diagonal": "a Gaussian of independent latents",
     "full": "a Gaussian with any covariance",
     "flow": "affine couplings of the latents, from a Gaussian",
-    "laplace": "no encoder: Gaussians at the modes of p(x, z), for any mask, by Gauss–Newton steps; "
-    "for small decoders",
+    "laplace": "no encoder: Gaussians at the modes of p(x, z), under any mask, by Gauss–Newton "
+    "steps; for small decoders",
 }
 
 PriorName = Literal["standard", "mixture", "vamp", "flow"]

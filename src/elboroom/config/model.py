@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from elboroom.config.checks import require, require_choices
+from elboroom.config.columns import column_likelihood
 from elboroom.config.kinds import (
     ACTIVATIONS,
+    COLUMN_LIKELIHOODS,
     FACTORY,
     FACTORY_HELP,
     LIKELIHOODS,
@@ -30,6 +32,7 @@ from elboroom.config.typed_tables import require_types
 
 WIDTHS = "--hidden (--channels with --network conv)"
 """The options that make networks narrower, as messages name them."""
+_COLUMNS = "column_likelihoods"  # the option of `columns`: `DataConfig` has another of that name
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,17 @@ class ModelConfig:
         LikelihoodName,
         arg(help=listed("p(x | z); all but bernoulli need --binarisation none.", LIKELIHOODS)),
     ] = "auto"
+    columns: Annotated[
+        tuple[str, ...],
+        arg(
+            name="column-likelihoods",
+            help=listed(
+                "Under columns the likelihood of each column of the data in order, C levels as "
+                "ordinal:C; by default those of the table's schema.",
+                COLUMN_LIKELIHOODS,
+            ),
+        ),
+    ] = ()
     noise: float | None = None
     """Scale of the noise of all values in their own units, for gaussian (the standard deviation)
     and discretized-logistic. None learns one for each value or channel, or one for all, as
@@ -112,6 +126,7 @@ class ModelConfig:
             "the same width for every block with --network residual",
         )
         self._require_network_options()
+        self._require_columns()
         require(
             self.prior != "vamp" or self.normalisation != "batch",
             "normalisation",
@@ -122,6 +137,20 @@ class ModelConfig:
         require(mixed, "prior", self.prior, "standard or mixture with --posterior laplace")
         diagonal = self.prior != "vamp" or self.posterior == "diagonal"
         require(diagonal, "posterior", self.posterior, "diagonal with --prior vamp")
+
+    def _require_columns(self) -> None:
+        """Check that columns are named where they count, and that the network takes them.
+
+        Raises:
+            UsageError: they are not, or it does not.
+        """
+        is_table = self.likelihood == "columns"
+        known = is_table or not self.columns
+        require(known, _COLUMNS, self.columns, "left out except with --likelihood columns")
+        for column in self.columns:
+            column_likelihood(column)
+        conv = is_table and self.network == "conv"
+        require(not conv, "network", self.network, "another than conv with --likelihood columns")
 
     def _require_network_options(self) -> None:
         """Check that the network has the options that are given.

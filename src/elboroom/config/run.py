@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from elboroom.config.checkpoints import CheckpointConfig
 from elboroom.config.checks import require
@@ -95,7 +95,19 @@ def _options(config: Config) -> dict[str, Any]:
     """Return all options by their names on the command line, of which no two are the same."""
     parts = {f.name for f in fields(Config) if f.default is MISSING}
     own = {name: value for name, value in vars(config).items() if name not in parts}
-    return {n: v for part in parts for n, v in vars(getattr(config, part)).items()} | own
+    return {n: v for part in parts for n, v in _named(getattr(config, part)).items()} | own
+
+
+def _named(part: Any) -> dict[str, Any]:
+    """Return the options of a part by their names on the command line."""
+    hints = get_type_hints(type(part), include_extras=True)
+    return {_name(name, hints[name]): value for name, value in vars(part).items()}
+
+
+def _name(field_name: str, hint: Any) -> str:
+    """Return the name that an option has on the command line, with underscores."""
+    given = (getattr(told, "name", None) for told in getattr(hint, "__metadata__", ()))
+    return next((name.replace("-", "_") for name in given if name), field_name)
 
 
 def require_options(found: object, kind: type) -> None:

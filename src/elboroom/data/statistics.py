@@ -1,6 +1,6 @@
 """The mean and standard deviation of each value of the data, and of values that share a scale."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -49,6 +49,11 @@ class Statistics:
         std = ((weight * squares).sum(axes, keepdim=True) / count).sqrt()
         return Statistics(mean.view(shape), std.view(shape), count.view(shape))
 
+    def parts(self, sizes: Sequence[int]) -> list["Statistics"]:
+        """Split those of vectors into parts of the given sizes."""
+        split = (values.split(list(sizes)) for values in (self.mean, self.std, self.count))
+        return [Statistics(*part) for part in zip(*split, strict=True)]
+
     @property
     def location(self) -> Tensor:
         """The mean, and 0 where there is none."""
@@ -82,16 +87,21 @@ class Statistics:
         )
 
 
-def statistics_of(part: Part) -> Statistics:
+def statistics_of(part: Part, measured: Callable[[Tensor], Tensor] = lambda x: x) -> Statistics:
     """Measure the statistics of a part in two passes, some rows at a time.
 
     Within `shared_passes`, ranks share a part on disk.
+
+    Args:
+        part: the rows x.
+        measured: x (B, *event) → the values that are measured, (B, ...), with NaN for a missing
+            one: `ObservationModel.measured`. By default they are those of x.
     """
-    shape = tuple(part.images.shape[1:])
+    shape = tuple(measured(next(part.split(1))).shape[1:])
     total = torch.zeros(shape, dtype=torch.float64, device=part.device)
     count, least, most = torch.zeros_like(total), total + torch.inf, total - torch.inf
     with errors_of_all(on_disk=part.on_disk):
-        for x in _values(part):
+        for x in map(measured, _values(part, shape)):
             total += x.nansum(0, dtype=torch.float64)
             count += (~x.isnan()).sum(0)
             least = least.minimum(x.nan_to_num(torch.inf).amin(0))
@@ -101,7 +111,7 @@ def statistics_of(part: Part) -> Statistics:
     mean = total / count
     squares = torch.zeros_like(total)
     with errors_of_all(on_disk=part.on_disk):
-        for x in _values(part):
+        for x in map(measured, _values(part, shape)):
             squares += (x - mean).square().nansum(0)
     squares = _of_all(part, squares, torch.add)
     # The mean of equal values may be off by rounding.
@@ -109,8 +119,10 @@ def statistics_of(part: Part) -> Statistics:
     return Statistics(mean, std, count)
 
 
-def _values(part: Part) -> Iterator[Tensor]:
-    yield from part.split_share(rows_at_once(tuple(part.images.shape[1:])))
+def _values(part: Part, measured: tuple[int, ...]) -> Iterator[Tensor]:
+    """Yield rows, as many at once as have room for them and for what is measured."""
+    shapes = tuple(part.images.shape[1:]), measured
+    yield from part.split_share(min(map(rows_at_once, shapes)))
 
 
 def _of_all(part: Part, mine: Tensor, merge: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

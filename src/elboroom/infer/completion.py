@@ -59,7 +59,7 @@ def complete(
     mean, invented = x.clone(), x.expand(draws, *x.shape).clone()
     z = posterior.sample(_MEAN_DRAWS)
     for rows in chunks(model, x, z):
-        mean[rows] = model.decode(z[:, rows]).given(x[rows], mask[rows]).mean.mean(0)
+        mean[rows] = model.decode(z[:, rows]).given(x[rows], mask[rows]).mean_of_draws
     z = posterior.sample(draws)
     for rows in chunks(model, x, z):
         unseen = model.decode(z[:, rows]).given(x[rows], mask[rows])

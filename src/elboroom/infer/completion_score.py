@@ -254,7 +254,7 @@ class _Case:
         posterior.target.require_same(model, Observed.of(x, seen))
         assert seen is not None
         known = ~x.isnan()
-        require_seen_values(model, x[known & ~seen], "withheld")
+        require_seen_values(model, x, known & ~seen, "withheld")
         return cls(model, x, seen, known, posterior)
 
     @property

@@ -90,7 +90,7 @@ def check_data_and_mask(model: VAE, x: Array, mask: Array | None) -> tuple[Tenso
     x = _as_numbers(x, model)
     _require_events(x, model.event_shape)
     mask = None if mask is None else _as_mask(mask, x)
-    require_seen_values(model, x if mask is None else x[mask])
+    require_seen_values(model, x, mask)
     return x, mask
 
 
@@ -109,18 +109,19 @@ def require_mask(mask: Array | None) -> Array:
     return mask
 
 
-def require_seen_values(model: VAE, values: Tensor, name: str = "seen") -> None:
-    """Check that values of x are finite, and that the model's likelihood accepts them.
+def require_seen_values(model: VAE, x: Tensor, seen: Tensor | None, name: str = "seen") -> None:
+    """Check that seen values of x are finite, and that the model's likelihood accepts them.
 
     Raises:
         UsageError: a value is not finite, or outside the support; `name` tells which values.
     """
-    if not torch.isfinite(values).all():
+    if not torch.isfinite(x if seen is None else x[seen]).all():
         raise UsageError(
             f"a {name} value is NaN or infinite",
-            why=f"densities are defined for finite values of {_name(values.dtype)}",
+            why=f"densities are defined for finite values of {_name(x.dtype)}",
             fix="set the mask to False where a value is missing, as in mask = ~x.isnan()",
         )
+    values = x if seen is None else x.masked_fill(~seen, torch.nan)
     require_values(
         model.likelihood.density, values, f"a {name} value", UsageError, lambda unfit: _AS_TRAINED
     )

@@ -29,7 +29,7 @@ def require_arguments(
     """Check the types of the arguments, and return the shape as a tuple of integers.
 
     Raises:
-        UsageError: an argument is of another type, or the statistics are of another shape.
+        UsageError: an argument is of another type.
     """
     _require(config, ModelConfig, "config")
     _require(generator, torch.Generator, "generator")
@@ -38,7 +38,6 @@ def require_arguments(
         _require(images, Tensor, "images")
     if statistics is not None:
         _require(statistics, Statistics, "statistics")
-        _require_same_shape(tuple(statistics.mean.shape), event)
     return event
 
 
@@ -62,10 +61,17 @@ def _event_shape(found: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes)
 
 
-def _require_same_shape(found: tuple[int, ...], event: tuple[int, ...]) -> None:
-    if found != event:
+def require_statistics_of(statistics: Statistics, expected: tuple[int, ...]) -> None:
+    """Check that statistics are of what a model measures of an event.
+
+    Raises:
+        UsageError: they are of another shape.
+    """
+    found = tuple(statistics.mean.shape)
+    if found != expected:
         raise UsageError(
             "the statistics are not of such data",
-            why=f"they are of values of shape {found}; event_shape is {event}",
-            fix="give the statistics and the event_shape of the same data",
+            why=f"they are of values of shape {found}; expected {expected}",
+            fix="give the statistics and the event_shape of the same data; of a table "
+            "statistics_of(data.train, TableModel(columns).measured)",
         )

@@ -10,7 +10,7 @@ from torch.nn.parameter import is_lazy
 
 from elboroom.config import PosteriorName
 from elboroom.errors import UsageError, named
-from elboroom.model.likelihoods import Likelihood
+from elboroom.model.likelihoods import Likelihood, ObservationModel
 from elboroom.model.networks.layers import at_least_float32
 from elboroom.model.posteriors import (
     POSTERIOR_FAMILIES,
@@ -71,7 +71,9 @@ def check_parts(
         parameter = _check_decoder(decoder, z)
         _require_differentiable(decoder, z[0])
         x = _check_likelihood(likelihood, parameter)
-        q = _check_encoder(encoder, family, x.to(example_of(encoder)), latents)
+        is_model = isinstance(likelihood, ObservationModel)
+        given = likelihood.encoder_input(x, None) if is_model else x
+        q = _check_encoder(encoder, family, given.to(example_of(encoder)), latents)
         _check_prior(prior, q, latents)
     return Shapes(tuple(x.shape[1:]), max(sizes) // _ROWS)
 

@@ -13,13 +13,14 @@ from elboroom.device import require_room
 from elboroom.errors import UsageError, require_instance, require_positive
 from elboroom.model.arguments import checked, require_latents, require_latents_of, require_rows
 from elboroom.model.factory import NetworkFactory, made_by, name_of, named_factory
-from elboroom.model.from_config_arguments import require_arguments
+from elboroom.model.from_config_arguments import require_arguments, require_statistics_of
 from elboroom.model.initial_images import require_images
 from elboroom.model.laplace_posterior import NoEncoder, laplace_posterior
 from elboroom.model.likelihoods import (
     Bernoulli,
     Likelihood,
     ObservationModel,
+    TableModel,
     likelihood_class,
     observation_model,
 )
@@ -43,7 +44,8 @@ class VAE(nn.Module):
 
     Args:
         encoder: x (B, *event) → the parameters of q. For a diagonal Gaussian these are its mean
-            and log standard deviation, each (B, D).
+            and log standard deviation, each (B, D). It sees x standardised, or as
+            `ObservationModel.encoder_input` has it.
         decoder: z (..., D) → the likelihood's parameter, (..., *parameter). Its shape is that of x
             for most likelihoods: see `Likelihood.parameter_shape`.
         latents: D.
@@ -102,10 +104,11 @@ class VAE(nn.Module):
             config: the options.
             event_shape: shape of x.
             generator: random generator that draws the weights.
-            statistics: those of the training part, from `elboroom.data.statistics_of`. The model
-                takes its units and its initial noise from them. Without them `train` measures the
-                data that it is given. `config.data_bias` requires them, and so does a VampPrior
-                whose data are standardised.
+            statistics: those of the training part, from `elboroom.data.statistics_of`; of columns
+                those of `ObservationModel.measured`. The model takes its units and its initial
+                noise from them. Without them `train` measures the data that it is given.
+                `config.data_bias` requires them, and so does a VampPrior whose data are
+                standardised.
             images: some training images, (`config.components`, *event), at which the pseudo-inputs
                 of a VampPrior start; required if `config.prior` is "vamp".
             network: makes the networks in the place of those that `config.network` names. If it
@@ -120,6 +123,10 @@ class VAE(nn.Module):
         if network is None and config.has_own_network:
             raise _missing_factory(config)
         family = POSTERIOR_FAMILIES[config.posterior]
+        likelihood = observation_model(config, event_shape)
+        input_shape = likelihood.input_shape(event_shape)
+        if statistics is not None:
+            require_statistics_of(statistics, likelihood.measured_shape(event_shape))
         if network is None:
             encoder, decoder = _built_in(config, event_shape, generator)
         else:
@@ -127,7 +134,6 @@ class VAE(nn.Module):
             if isinstance(made, VAE):
                 return _fitting(made, event_shape, config.latents, network)
             encoder, decoder = _pair(made, network)
-        likelihood = observation_model(config, event_shape)
         if statistics is not None:
             likelihood.measure(statistics)
         has_bias = network is None or decoder_network(decoder).output_bias is not None
@@ -136,10 +142,9 @@ class VAE(nn.Module):
             _set_output_bias(decoder_network(decoder), start)
         if images is not None:
             _require_units(likelihood)
-            images = torch.where(images.isnan(), likelihood.middle, images)
-            images = likelihood.standardise(images)
+            images = likelihood.pseudo_inputs(images)
         bounded = likelihood.density.bounded
-        inputs = PriorInputs(config, event_shape, encoder, images, bounded, generator)
+        inputs = PriorInputs(config, input_shape, encoder, images, bounded, generator)
         prior = PRIOR_CLASSES[config.prior].from_config(inputs)
         posterior = family.build(config.latents, generator)
         parts = encoder, decoder, config.latents, likelihood, prior, posterior
@@ -234,16 +239,12 @@ class VAE(nn.Module):
             )
 
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> Density:
-        """Compute the encoder's q(z | x).
-
-        Unseen pixels enter as 0, the mean where x is standardised, else a rough guess: the encoder
-        has never met them.
-        """
+        """Compute the encoder's q(z | x), from `ObservationModel.encoder_input`."""
         require_rows(x, self.event_shape, mask)
         if isinstance(self.encoder, NoEncoder):
             return laplace_posterior(self, x, mask)
-        x = self.likelihood.standardise(x)
-        given = as_input_of(self.encoder, x if mask is None else x.masked_fill(~mask, 0.0))
+        x = self.likelihood.encoder_input(x, mask)
+        given = as_input_of(self.encoder, x)
         # q has the wider type of x and of the encoder's weights, and float32 at least.
         dtype = torch.promote_types(at_least_float32(x).dtype, given.dtype)
         return self.family(*(one.to(dtype) for one in self.encoder(given)))
@@ -329,10 +330,13 @@ def least_weights(config: ModelConfig, event_shape: tuple[int, ...]) -> int:
     if config.has_own_network:
         return 0
     kind, family = NETWORK_KINDS[config.network], POSTERIOR_FAMILIES[config.posterior]
-    parameter_shape = likelihood_class(config).parameter_shape(event_shape)
+    density = likelihood_class(config)
+    input_shape, parameter_shape = (
+        shape(event_shape) for shape in (density.input_shape, density.parameter_shape)
+    )
     outputs = sum(family.sizes(config.latents))
-    networks = kind.least_weights(config, event_shape, parameter_shape, outputs)
-    prior = PRIOR_CLASSES[config.prior].least_weights(config, event_shape)
+    networks = kind.least_weights(config, input_shape, parameter_shape, outputs)
+    prior = PRIOR_CLASSES[config.prior].least_weights(config, input_shape)
     return networks + prior + family.least_weights(config.latents)
 
 
@@ -341,9 +345,13 @@ def _built_in(
 ) -> tuple[nn.Module, nn.Module]:
     kind = NETWORK_KINDS[config.network]
     sizes = POSTERIOR_FAMILIES[config.posterior].sizes(config.latents)
-    encoder = kind.encoder(config, event_shape, sizes, generator) if sizes else NoEncoder()
-    parameter_shape = likelihood_class(config).parameter_shape(event_shape)
-    return encoder, kind.decoder(config, parameter_shape, generator)
+    density = likelihood_class(config)
+    encoder = (
+        kind.encoder(config, density.input_shape(event_shape), sizes, generator)
+        if sizes
+        else NoEncoder()
+    )
+    return encoder, kind.decoder(config, density.parameter_shape(event_shape), generator)
 
 
 def _pair(made: object, network: NetworkFactory) -> tuple[nn.Module, nn.Module]:
@@ -390,7 +398,8 @@ def _missing_factory(config: ModelConfig) -> UsageError:
 
 def _require_units(likelihood: ObservationModel) -> None:
     """Check that images can be standardised, as pseudo-inputs are those of the encoder."""
-    if likelihood.units is not None and not likelihood.is_measured:
+    has_units = likelihood.units is not None or isinstance(likelihood, TableModel)
+    if has_units and not likelihood.is_measured:
         raise UsageError(
             "the pseudo-inputs cannot start at training rows",
             why="the encoder sees standardised values, and the units of the data are not known",
@@ -402,6 +411,8 @@ def _start(
     likelihood: ObservationModel, statistics: Statistics | None, event_shape: tuple[int, ...]
 ) -> Tensor:
     """Return the parameter of independent values with the means of the training part."""
+    if isinstance(likelihood, TableModel):  # its units have the marginals
+        return torch.zeros_like(likelihood.start)
     mean = None if statistics is None else statistics.mean.float()
     mean = require_images(mean, event_shape, "decoder's output", likelihood.middle)
     assert statistics is not None

@@ -24,7 +24,7 @@ from elboroom.errors import (
     require_instance,
 )
 from elboroom.model.factory import NetworkFactory, import_factory, name_of
-from elboroom.model.likelihoods import likelihood_class, require_support
+from elboroom.model.likelihoods import likelihood_class, observation_model, require_support
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
@@ -226,11 +226,12 @@ class Run:
         starts_at_images = PRIOR_CLASSES[config.prior].starts_at_images
         images = torch.zeros(config.components, *self.event_shape) if starts_at_images else None
         generator = stream(self.config.train.seed, "weights")
+        observed = observation_model(config, self.event_shape)
         model = VAE.from_config(
             config,
             self.event_shape,
             generator=generator,
-            statistics=Statistics.of_units(self.event_shape),
+            statistics=Statistics.of_units(observed.measured_shape(self.event_shape)),
             images=images,
             network=network,
         )

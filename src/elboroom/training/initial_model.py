@@ -22,7 +22,7 @@ def new_model(config: Config, data: Dataset, network: NetworkFactory | None = No
     """
     observed = observation_model(config.model, data.event_shape)
     measured = config.model.data_bias or observed.depends_on_data
-    statistics = statistics_of(data.train) if measured else None
+    statistics = statistics_of(data.train, observed.measured) if measured else None
     starts_at_images = PRIOR_CLASSES[config.model.prior].starts_at_images
     images = _some_images(config, data) if starts_at_images else None
     generator = stream(config.train.seed, "weights")
@@ -45,7 +45,7 @@ def measure(model: VAE, part: Part) -> None:
     """
     likelihood = model.likelihood
     if likelihood.depends_on_data and not likelihood.is_measured:
-        likelihood.measure(statistics_of(part))
+        likelihood.measure(statistics_of(part, likelihood.measured))
 
 
 def _some_images(config: Config, data: Dataset) -> Tensor:

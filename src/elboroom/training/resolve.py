@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from elboroom.config import Config
+from elboroom.config import Config, ModelConfig
 from elboroom.config.kinds import LIKELIHOOD_OF_VALUES, LikelihoodName
 from elboroom.config.run import require_options
 from elboroom.data import Dataset, require_dataset
@@ -69,11 +69,8 @@ def resolve_run(config: Config, data: Dataset, network: NetworkFactory | None = 
     require_dataset(data)
     require_pictures(config.train, data.event_shape)
     reasons = dict[str, str]()
+    config = replace(config, model=_with_likelihood(config, data))
     require_memory_for_weights(config, data.event_shape)
-    if config.model.likelihood == "auto":
-        config = replace(
-            config, model=replace(config.model, likelihood=likelihood_for(data, config))
-        )
     model = new_model(config, data, network)
     if config.train.batch_size == "auto":
         config, reasons["batches"] = _fit_into_memory(config, model, data)
@@ -82,6 +79,16 @@ def resolve_run(config: Config, data: Dataset, network: NetworkFactory | None = 
     if config.minutes is not None:
         config, found["epochs"] = _fit_into_minutes(config, config.minutes, model, data)
     return Resolved(_with_warmup(config), model, reasons | found)
+
+
+def _with_likelihood(config: Config, data: Dataset) -> ModelConfig:
+    """Replace an "auto" likelihood by a name, and name the columns of a table."""
+    model, schema = config.model, getattr(data.reading, "schema", None)
+    if schema is not None and model.likelihood in ("auto", "columns"):
+        return replace(model, likelihood="columns", columns=model.columns or schema.likelihoods)
+    if model.likelihood != "auto":
+        return model
+    return replace(model, likelihood=likelihood_for(data, config))
 
 
 def likelihood_for(data: Dataset, config: Config) -> LikelihoodName:

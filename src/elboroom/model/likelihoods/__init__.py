@@ -7,6 +7,7 @@ import torch
 from elboroom.config import LikelihoodName, ModelConfig, Standardise
 from elboroom.errors import UsageError
 from elboroom.model.likelihoods.bernoulli import Bernoulli
+from elboroom.model.likelihoods.columns import Table, TableModel, columns_class
 from elboroom.model.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from elboroom.model.likelihoods.discretized_logistic import DiscretizedLogistic
 from elboroom.model.likelihoods.discretized_logistic_mixture import (
@@ -33,8 +34,11 @@ __all__ = [
     "Likelihood",
     "ObservationModel",
     "Standardised",
+    "Table",
+    "TableModel",
     "Units",
     "VectorMixture",
+    "columns_class",
     "likelihood_class",
     "observation_model",
     "require_support",
@@ -48,10 +52,17 @@ LIKELIHOOD_CLASSES: dict[LikelihoodName, type[Likelihood]] = {
     "discretized-logistic": DiscretizedLogistic,
     "discretized-logistic-mixture": DiscretizedLogisticMixture,
 }
+"""The densities that all values of an event share. "columns" has a class for each table."""
 
 
 def likelihood_class(config: ModelConfig) -> type[Likelihood]:
-    """Return the class of densities that `config` names; "auto" is Bernoulli without data."""
+    """Return the class of densities that `config` names; "auto" is Bernoulli without data.
+
+    Raises:
+        UsageError: it is "columns", and the config does not name them.
+    """
+    if config.likelihood == "columns":
+        return columns_class(config.columns)
     return Bernoulli if config.likelihood == "auto" else LIKELIHOOD_CLASSES[config.likelihood]
 
 
@@ -63,6 +74,8 @@ def observation_model(config: ModelConfig, event_shape: tuple[int, ...]) -> Obse
             not take events of this shape.
     """
     kind = likelihood_class(config).for_events(event_shape)
+    if config.likelihood == "columns":
+        return TableModel(config.columns)
     shared = _shared_by(config.standardise, event_shape)
     units = Units(shared) if _is_standardised(config, kind) else None
     if not kind.has_scale:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from elboroom.model.likelihoods.likelihood import Likelihood, seen, total
+from elboroom.model.likelihoods.wide import wide
 from elboroom.model.normal import LOG_2PI
 from elboroom.randomness import normals
 
@@ -49,10 +50,11 @@ class GaussianPixels(Likelihood):
 
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats of B events under each of G parameters, (G, B)."""
-        scale = _wide(self.scale.expand(x.shape[1:]).flatten())
+        # The squares of a small σ do not cancel in float64.
+        scale = wide(self.scale.expand(x.shape[1:]).flatten())
         mean, target = (
-            _wide(self.location.flatten(1)) / scale,
-            _wide(seen(x, mask).flatten(1)) / scale,
+            wide(self.location.flatten(1)) / scale,
+            wide(seen(x, mask).flatten(1)) / scale,
         )
         known = torch.ones_like(target) if mask is None else mask.flatten(1).to(target)
         # |m_b ∘ (x_b − μ_g) / σ|² = (μ_g / σ)² · m_b − 2 μ_g / σ · x_b / σ + (x_b / σ)²
@@ -68,8 +70,3 @@ class GaussianPixels(Likelihood):
     def information(self, mask: Tensor | None = None) -> Tensor:
         """Compute the Fisher information of seen pixels on the location, 1/σ², (..., B, *event)."""
         return seen(torch.ones_like(self.location) / self.scale.square(), mask)
-
-
-def _wide(values: Tensor) -> Tensor:
-    """Return float64, in which the squares of a small σ do not cancel; MPS has only float32."""
-    return values if values.device.type == "mps" else values.double()

@@ -36,6 +36,8 @@ class Likelihood(ABC):
     """True if the scale of the noise is the second argument; see `ObservationModel`."""
     bounded: ClassVar[bool] = True
     """True if x lies in [0, 1]; the pseudo-inputs of a VampPrior are then kept there."""
+    by_place: ClassVar[bool] = False
+    """True if the values that `fits` accepts depend on their place in the event."""
     passes: ClassVar[float] = 1.0
     """The time that compiling saves for an entry of the parameter, in that of a Bernoulli."""
 
@@ -45,6 +47,11 @@ class Likelihood(ABC):
         return torch.ones_like(x, dtype=torch.bool)
 
     @classmethod
+    def takes_at(cls, place: tuple[int, ...]) -> str:
+        """Return what `fits` accepts at a place of the data (N, *event); by default `takes`."""
+        return cls.takes
+
+    @classmethod
     def for_events(cls, event_shape: tuple[int, ...]) -> "type[Likelihood]":
         """Return the class for events of a shape; by default this one."""
         return cls
@@ -52,6 +59,11 @@ class Likelihood(ABC):
     @classmethod
     def parameter_shape(cls, event_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the decoder's output for one event; by default the event's own."""
+        return event_shape
+
+    @classmethod
+    def input_shape(cls, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of what the encoder sees of an event; by default the event's own."""
         return event_shape
 
     @classmethod
@@ -95,6 +107,14 @@ class Likelihood(ABC):
     @abstractmethod
     def mean(self) -> Tensor:
         """E[x | z], (..., *event)."""
+
+    @property
+    def mean_of_draws(self) -> Tensor:
+        """The mean under the mixture of the densities along the leading axis, (S, ...) → (...).
+
+        By default it is the mean of their means.
+        """
+        return self.mean.mean(0)
 
     @abstractmethod
     def sample(self, generator: torch.Generator) -> Tensor:

@@ -55,6 +55,14 @@ class ObservationModel(nn.Module):
         """A value to start at where the data have none: their location, or ½ without units."""
         return 0.5 if self.units is None else self.units.location
 
+    def measured(self, x: Tensor) -> Tensor:
+        """Compute the values whose statistics `measure` takes, NaN where missing; by default x."""
+        return x
+
+    def measured_shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of what is measured of an event; by default the event's own."""
+        return event_shape
+
     def measure(self, statistics: Statistics) -> None:
         """Take the units and the initial noise from the statistics of the training part.
 
@@ -82,6 +90,22 @@ class ObservationModel(nn.Module):
     def standardise(self, x: Tensor) -> Tensor:
         """Return what the networks see of x, (..., *event)."""
         return x if self.units is None else self.units.standardise(x)
+
+    def input_shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of what the encoder sees of an event; by default the event's own."""
+        return self.density.input_shape(event_shape)
+
+    def encoder_input(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Compute what the encoder sees of x (B, *event), (B, *input).
+
+        By default unseen values enter as 0, the mean where x is standardised, else a rough guess.
+        """
+        x = self.standardise(x)
+        return x if mask is None else x.masked_fill(~mask, 0.0)
+
+    def pseudo_inputs(self, x: Tensor) -> Tensor:
+        """Compute where pseudo-inputs of a prior start, from events x in which NaN is missing."""
+        return self.standardise(torch.where(x.isnan(), self.middle, x))
 
     def restricted_to(
         self, values: Tensor, event_shape: tuple[int, ...]

@@ -37,13 +37,8 @@ class Units(nn.Module):
         """
         pooled = statistics.pooled(tuple(self.scale.shape))
         location, scale = pooled.location, pooled.scale
-        if scale.min() < _SMALLEST or scale.max() > _LARGEST:
-            wrong = (scale if scale.max() > _LARGEST else -scale).max().abs()
-            raise DataError(
-                "the scale of the data is beyond the range of float32",
-                why=f"found a standard deviation of {wrong:.3g}; expected 1e-30 to 1e30",
-                fix="multiply the data by a power of ten, or divide them",
-            )
+        for extreme in (scale.max(), scale.min()):
+            require_float32_scale(extreme.item(), "the scale of the data")
         self.location.copy_(location)
         self.scale.copy_(scale)
 
@@ -61,6 +56,20 @@ class Units(nn.Module):
         small.location = self.location.expand(event_shape).flatten()[values]
         small.scale = self.scale.expand(event_shape).flatten()[values]
         return small
+
+
+def require_float32_scale(scale: float, what: str) -> None:
+    """Check that float32 has room for the values around a standard deviation.
+
+    Raises:
+        DataError: it has none; `what` begins the error.
+    """
+    if not _SMALLEST <= scale <= _LARGEST:
+        raise DataError(
+            f"{what} is beyond the range of float32",
+            why=f"found a standard deviation of {scale:.3g}; expected 1e-30 to 1e30",
+            fix="multiply the data by a power of ten, or divide them",
+        )
 
 
 @dataclass(frozen=True)

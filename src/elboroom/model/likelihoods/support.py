@@ -6,8 +6,11 @@ from torch import Tensor
 
 from elboroom.data import Part
 from elboroom.data.sharing import errors_of_all
+from elboroom.data.source import rows_at_once
 from elboroom.errors import DataError, UsageError
 from elboroom.model.likelihoods.likelihood import Likelihood
+
+_COLUMN_FIX = "correct the value, or choose another type for the column"
 
 
 def require_support(
@@ -24,13 +27,18 @@ def require_support(
     Raises:
         DataError: the likelihood does not accept some value.
     """
-    possible = part.possible_values
-    if part.redraw or (possible is not None and bool(kind.fits(possible).all())):
-        return
+    if kind.by_place:
+        rows = part.split_share(rows_at_once(tuple(part.images.shape[1:])))
+        advice = _COLUMN_FIX
+    else:
+        possible = part.possible_values
+        if part.redraw or (possible is not None and bool(kind.fits(possible).all())):
+            return
+        rows, advice = part.values(), None
     with errors_of_all(on_disk=part.on_disk):
-        for values in part.values():
+        for values in rows:
             require_values(
-                kind, values[~values.isnan()], source, DataError, lambda unfit: fix or _fix(unfit)
+                kind, values, source, DataError, lambda unfit: fix or advice or _fix(unfit)
             )
 
 
@@ -41,11 +49,11 @@ def require_values(
     error: type[UsageError],
     fix: Callable[[Tensor], str],
 ) -> None:
-    """Check that a likelihood accepts every one of some values.
+    """Check that a likelihood accepts every one of some values; NaN is a missing value.
 
     Args:
         kind: class of the densities; `Likelihood` itself accepts everything.
-        values: values of any shape, none of them NaN.
+        values: values of any shape, or rows (N, *event) for a class that is `by_place`.
         name: what they are, at the beginning of the error.
         error: class of the error that is raised.
         fix: values that are not accepted → what the error advises.
@@ -55,11 +63,12 @@ def require_values(
     """
     if kind is Likelihood:
         return
-    unfit = values[~kind.fits(values)]
-    if len(unfit):
+    wrong = ~(kind.fits(values) | values.isnan())
+    if wrong.any():
+        unfit, place = values[wrong], tuple(wrong.nonzero()[0].tolist())
         raise error(
             f"{name} does not fit the likelihood {kind.__name__}",
-            why=f"every value must be {kind.takes}, found {unfit[0].item():.4g}",
+            why=f"every value must be {kind.takes_at(place)}, found {unfit[0].item():.4g}",
             fix=fix(unfit),
         )
 

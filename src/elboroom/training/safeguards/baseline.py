@@ -20,6 +20,7 @@ from elboroom.model.likelihoods import (
     Likelihood,
     ObservationModel,
     Standardised,
+    TableModel,
     Units,
 )
 from elboroom.training.safeguards.early_stopping import final_epoch
@@ -75,8 +76,9 @@ def baseline(likelihood: ObservationModel, data: Dataset) -> Baseline | None:
     There are none for a function, whose family is unknown, and none with a scale if all training
     rows are the same.
     """
-    statistics = statistics_of(_some(data.train))
-    has_scale = bool((statistics.std > 0).any()) or not likelihood.density.has_scale
+    statistics = statistics_of(_some(data.train), likelihood.measured)
+    is_table = isinstance(likelihood, TableModel)
+    has_scale = bool((statistics.std > 0).any()) or is_table or not likelihood.density.has_scale
     if likelihood.density is Likelihood or not has_scale:
         return None
     marginals = marginals_of(likelihood, statistics)
@@ -90,7 +92,12 @@ def baseline(likelihood: ObservationModel, data: Dataset) -> Baseline | None:
 
 
 def marginals_of(likelihood: ObservationModel, statistics: Statistics) -> Likelihood:
-    """Return the density of independent values with the given means and spreads, (1, *event)."""
+    """Return the density of independent values with the given means and spreads, (1, *event).
+
+    The statistics are those of `ObservationModel.measured`.
+    """
+    if isinstance(likelihood, TableModel):
+        return likelihood.marginals(statistics)
     kind, make = likelihood.density, likelihood.kind
     mean, count = statistics.mean, statistics.count
     if not kind.has_scale:
@@ -124,6 +131,7 @@ def _scored(part: Part) -> Iterator[tuple[Tensor, Tensor | None]]:
 
 def _name(kind: type[Likelihood]) -> str:
     names = {
+        "Columns": "independent columns",
         "GaussianPixels": "independent Gaussians",
         "DiscretizedLogisticMixture": "independent pixels with their own means",
     }

@@ -1,0 +1,56 @@
+"""Columns of real numbers with Gaussian noise."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elboroom.data.statistics import Statistics
+from elboroom.model.likelihoods.columns.family import ColumnFamily, ColumnStart, plain_start
+from elboroom.model.normal import LOG_2PI
+from elboroom.randomness import normals
+
+
+@dataclass(frozen=True)
+class GaussianColumns(ColumnFamily):
+    """x = location + spread · y with y ~ N(l, σ²), l the decoder's output."""
+
+    has_scale = True
+
+    @classmethod
+    def start(cls, found: Statistics, levels: tuple[int, ...]) -> ColumnStart:
+        """Begin with the mean and the standard deviation of the column."""
+        return plain_start(found, 1.0, levels)
+
+    @property
+    def mean(self) -> Tensor:
+        """E[x | z] = location + spread · l, (..., n)."""
+        return self.units.location + self.units.spread * self.output
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """Draw one x for each parameter, (..., n)."""
+        eps = normals(self.output.shape, self.output, generator)
+        # x = location + spread (l + σ ε)
+        y = self.output + self.units.scale * eps
+        return self.units.location + self.units.spread * y
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Compute log p(x_i | z) in nats of each value, (B, n) → (..., B, n)."""
+        return self._log_prob_of(self._standardised(x)) - self.units.spread.log()
+
+    def score(self, x: Tensor) -> Tensor:
+        """Compute ∂ log p(x_i | z) by l, (..., B, n)."""
+        # (y − l) / σ²
+        return (self._standardised(x) - self.output) / self.units.scale.square()
+
+    def information(self) -> Tensor:
+        """Compute the Fisher information 1/σ² of x on l, (..., n)."""
+        return torch.ones_like(self.output) / self.units.scale.square()
+
+    def _standardised(self, x: Tensor) -> Tensor:
+        return (x - self.units.location) / self.units.spread
+
+    def _log_prob_of(self, y: Tensor) -> Tensor:
+        eps = (y - self.output) / self.units.scale
+        # log N(y; l, σ²) = −½ ε² − log σ − ½ log 2π
+        return -0.5 * eps.square() - (self.units.scale.log() + 0.5 * LOG_2PI)
