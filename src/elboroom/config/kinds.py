@@ -53,6 +53,18 @@ BROKEN: dict[Broken, str] = {
     "skip": "they are left out, counted, and some named",
 }
 
+ColumnType = Literal["real", "positive", "count", "binary", "category", "ordinal", "date", "ignore"]
+COLUMN_TYPES: dict[ColumnType, str] = {
+    "real": "numbers of any sign",
+    "positive": "numbers above 0",
+    "count": "whole numbers from 0",
+    "binary": "one of two levels",
+    "category": "one of some levels without an order",
+    "ordinal": "one of some levels in an order",
+    "date": "days, or days with a time",
+    "ignore": "left out of the model, and written back as it stood",
+}
+
 PartName = Literal["train", "validation", "test", "all"]
 PARTS: dict[PartName, str] = {
     "train": "the rows that the model is trained on",
