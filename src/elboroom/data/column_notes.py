@@ -37,6 +37,13 @@ def column_notes(source: Source) -> list[str]:
     return notes + _binary(found)
 
 
+def sentinels_of(numbers: np.ndarray) -> list[float]:
+    """Return values such as −999, which recur far from the rest of some numbers, (N,) with NaN."""
+    found = _Columns.of(numbers[:, None])
+    values, far = _recurring(found)
+    return [float(value) for value in np.unique(values[far])]
+
+
 @dataclass(frozen=True)
 class _Extremes:
     """The least distinct values of each column in ascending order, and how often each occurs.
@@ -192,9 +199,8 @@ def _sentinels(found: _Columns, noun: str, place: str) -> list[str]:
     A column may have a few of them, at either end, beside lone outliers. `place` is the part of the
     data, in words.
     """
-    values = np.concatenate([found.low.values, -found.high.values])
+    values, far = _recurring(found)
     counts = np.concatenate([found.low.counts, found.high.counts])
-    far = _far(found) & (counts >= _LEAST_COUNT)
     return [
         f"{value:g} stands in {100 * counts[here].mean() / found.number:.3g} % of "
         f"{_named(np.flatnonzero(here.any(0)), noun, found.names)}{place}, far from the other "
@@ -202,6 +208,13 @@ def _sentinels(found: _Columns, noun: str, place: str) -> list[str]:
         for value in np.unique(values[far])
         for here in [far & (values == value)]
     ]
+
+
+def _recurring(found: _Columns) -> tuple[np.ndarray, np.ndarray]:
+    """Return the extreme values, and which of them recur far from the rest, (2 K, D) both."""
+    values = np.concatenate([found.low.values, -found.high.values])
+    counts = np.concatenate([found.low.counts, found.high.counts])
+    return values, _far(found) & (counts >= _LEAST_COUNT)
 
 
 def _far(found: _Columns) -> np.ndarray:
