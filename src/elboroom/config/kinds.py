@@ -269,11 +269,13 @@ FIGURES: dict[FigureName, str] = {
 }
 
 FormatName = Literal[
-    "npy", "pt", "zip", "npz", "mat", "hdf5", "idx", "table", "shards", "folder", "tar"
+    "npy", "pt", "columns", "zip", "npz", "mat", "hdf5", "idx", "table", "shards", "folder", "tar"
 ]
 FORMATS: dict[FormatName, str] = {
     "npy": "one array of images or rows, a .npy written by numpy.save",
     "pt": "tensors, a .pt written by torch.save",
+    "columns": "a table of columns of any type, a .csv, .tsv or .xlsx, by the extras tables and "
+    "excel",
     "zip": "a folder of pictures in a .zip",
     "npz": "images, labels and masks by name, a .npz written by numpy.savez",
     "mat": "numeric arrays by name, a .mat of MATLAB 5 to 7.2",

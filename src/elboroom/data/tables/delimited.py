@@ -16,7 +16,6 @@ DELIMITERS = ",;\t|"
 """The delimiters that are recognised."""
 _LONGEST = 1 << 20  # characters of a cell
 _SNIFFED = 50  # lines
-_LINE_OF_NUMBERS = "its first line holds numbers; expected the names of the columns"
 
 
 class TextError(ValueError):
@@ -25,6 +24,10 @@ class TextError(ValueError):
     def __init__(self, why: str, fix: str) -> None:
         super().__init__(why)
         self.fix = fix
+
+
+class HeadlessTextError(TextError):
+    """Text whose first line holds numbers in place of names."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,9 @@ class Delimited:
                 )
         numbers = [parse_number(name) for name in self.names]
         if all(number is not None for number in numbers):
-            raise TextError(
-                _LINE_OF_NUMBERS, "write a first line of names, such as x1,x2; a name is no number"
+            raise HeadlessTextError(
+                "its first line holds numbers; expected the names of the columns",
+                "write a first line of names, such as x1,x2, since a name is no number",
             )
 
 

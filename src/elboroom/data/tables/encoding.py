@@ -44,8 +44,7 @@ def _codes(column: Column, cells: Cells) -> np.ndarray:
     if unseen:
         raise refused(
             column.name,
-            f"found {_listed(unseen)}, which it had not when its levels were named: "
-            f"{_listed(column.levels)}",
+            f"found {_listed(unseen)}; its levels are {_listed(column.levels)}",
             "correct these entries, or leave them empty, and they are filled in; a model with "
             "more levels has to be trained anew",
         )

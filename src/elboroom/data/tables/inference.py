@@ -58,7 +58,7 @@ def column_of(name: str, cells: Cells, said: ColumnOptions, known_words: str = "
         DataError: if its entries are not of the type that is said, or cannot be used.
     """
     if said.type == "ignore":
-        return Column(name, "ignore", why="as asked")
+        return Column(name, "ignore", why=said.why or "as asked")
     found = _Found(name, cells, said)
     column = found.asked(said.type) if said.type is not None else found.inferred()
     missing = f"{len(cells.codes) - cells.known:,} missing"

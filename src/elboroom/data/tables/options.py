@@ -48,6 +48,8 @@ class ColumnOptions:
         Raises:
             DataError: if one is unknown or has another type.
         """
+        if isinstance(given, cls):
+            return given
         table = {"type": given} if isinstance(given, str) else given
         if not isinstance(table, Mapping):
             raise refused(
@@ -64,8 +66,8 @@ def given_columns(given: object) -> dict[str, ColumnOptions]:
     """Return the options of columns by name.
 
     Args:
-        given: a dict of a type or a table for each column, the path of a TOML file of such tables,
-            or None for no options.
+        given: a dict of a type, a table or a `ColumnOptions` for each column, the path of a TOML
+            file of such tables, or None for no options.
 
     Raises:
         DataError: if it cannot be read, or an option is unknown.
@@ -76,7 +78,7 @@ def given_columns(given: object) -> dict[str, ColumnOptions]:
     return {
         name: ColumnOptions.of(name, table)
         for name, table in tables.items()
-        if name != _COMPLETE or isinstance(table, Mapping | str)
+        if name != _COMPLETE or isinstance(table, Mapping | str | ColumnOptions)
     }
 
 

@@ -225,7 +225,7 @@ def _require_rows(rows: int) -> None:
     if rows < 2:
         raise DataError(
             "a table of one row cannot be trained on" if rows else "the table has no rows",
-            why=f"found {rows} {'row' if rows == 1 else 'rows'}; the types and the spread of columns need several",
+            why=f"found {rows}; the types and the spread of columns need several",
             fix="give at least two rows; a trained run takes a table of one row",
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from elboroom.data.column_notes import sentinels_of
+from elboroom.data.measured_columns import sentinels_of
 from elboroom.data.tables.cells import Cells
 from elboroom.data.tables.column import Column, option, shown
 from elboroom.data.tables.date_values import date_text

@@ -8,19 +8,24 @@ import numpy as np
 import pandas as pd
 
 from elboroom.data.formats.errors import cannot_read, fits
-from elboroom.data.formats.extras import library_of
-from elboroom.data.tables.delimited import Delimited, TextError, plain_text
+from elboroom.data.formats.extras import is_table, library_of
+from elboroom.data.tables.delimited import Delimited, HeadlessTextError, TextError, plain_text
 from elboroom.data.tables.frames import require_names
 from elboroom.errors import DataError, DiskError, UsageError
-from elboroom.untrusted import read_bytes
+from elboroom.untrusted import open_file, read_bytes
 
 TEXT = {".csv": None, ".tsv": "\t", ".tab": "\t"}
 """Suffixes of text, and the delimiter of each; None is found."""
 ARROW = (".parquet", ".arrow", ".feather")
 EXCEL = (".xlsx", ".xlsm")
+_SIGNATURE = 8  # bytes
 MEMORY = 2.0
 """GiB that a table may take by default."""
 _BYTES_OF_CELL = 72  # of a text in Python and the place of it, beside its characters
+
+
+class HeadlessError(DataError):
+    """A table whose first line holds numbers in place of names."""
 
 
 def read_frame(path: Path | str, memory: float = MEMORY) -> pd.DataFrame:
@@ -38,10 +43,22 @@ def read_frame(path: Path | str, memory: float = MEMORY) -> pd.DataFrame:
         DataError: if it cannot be read, has two columns of one name, or does not fit into memory.
     """
     path = Path(path).expanduser()
-    read = {**dict.fromkeys(ARROW, _read_arrow), **dict.fromkeys(EXCEL, _read_excel)}
-    frame = read.get(path.suffix.lower(), _read_text)(path, memory)
+    if is_arrow(path):
+        frame = _read_arrow(path, memory)
+    else:
+        read = _read_excel if path.suffix.lower() in EXCEL else _read_text
+        frame = read(path, memory)
     require_names([*frame.columns], str(path))
     return frame
+
+
+def is_arrow(path: Path) -> bool:
+    """Return whether a file is a table of Parquet or Arrow, by its first bytes."""
+    try:
+        with open_file(path) as file:
+            return is_table(path, file.read(_SIGNATURE))
+    except (OSError, ValueError):
+        return False
 
 
 def write_frame(frame: pd.DataFrame, path: Path | str, like: Path | str | None = None) -> None:
@@ -91,10 +108,10 @@ def table_bytes(frame: pd.DataFrame, path: Path | str, like: Path | str | None =
     if kind is TEXT:
         return _text_bytes(frame, suffix, source)
     if kind is ARROW:
-        from elboroom.data.tables.arrow import arrow_bytes
+        from elboroom.data.formats.frame_arrow import arrow_bytes
 
         return arrow_bytes(frame, suffix, source)
-    from elboroom.data.tables.excel import excel_bytes
+    from elboroom.data.formats.frame_excel import excel_bytes
 
     return excel_bytes(frame, path, source)
 
@@ -121,6 +138,9 @@ def parse_file(path: Path, memory: float = MEMORY) -> Delimited:
         content = read_bytes(path, memory * 2**30)
         _require_fit(path, content, memory)
         return Delimited.parse(content, TEXT.get(path.suffix.lower()))
+    except HeadlessTextError as error:
+        found = cannot_read(path, str(error), error.fix)
+        raise HeadlessError(found.what, why=found.why, fix=found.fix) from error
     except TextError as error:
         raise cannot_read(path, str(error), error.fix.replace("{path}", str(path))) from error
     except (OSError, ValueError) as error:
@@ -159,11 +179,11 @@ def _texts(series: pd.Series) -> Sequence[str]:
 
 def _read_arrow(path: Path, memory: float) -> pd.DataFrame:
     with library_of(path, "pyarrow", "tables"):
-        from elboroom.data.tables.arrow import read_arrow
+        from elboroom.data.formats.frame_arrow import read_arrow
     return read_arrow(path, memory)
 
 
 def _read_excel(path: Path, memory: float) -> pd.DataFrame:
-    with library_of(path, "openpyxl", "tables' openpyxl"):
-        from elboroom.data.tables.excel import read_excel
+    with library_of(path, "openpyxl", "excel"):
+        from elboroom.data.formats.frame_excel import read_excel
     return read_excel(path, memory)
