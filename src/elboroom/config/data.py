@@ -72,6 +72,10 @@ class DataConfig:
     the subject. Rows of one value stay together when a part is drawn."""
     unused: tuple[str, ...] = ()
     """Arrays or columns of the file that are left out; any other without a use is an error."""
+    columns: str | None = None
+    """Types of the columns of a table: the path of a TOML file of lines such as age.type = "count",
+    or auto, by which they are found. CSV, TSV and Excel are always read so; Parquet and Arrow if
+    this is given."""
     size: SizeOption = None
     crop: CropOption = "centre"
     colour: ColourOption = "auto"
@@ -137,4 +141,8 @@ class DataConfig:
         group_by = self.group_by
         if group_by is not None and group_by.endswith(".npy"):
             group_by = str(Path(group_by).expanduser().resolve())
-        return replace(self, source=str(self.path.resolve()), group_by=group_by)
+        columns = self.columns
+        if columns not in (None, "auto"):
+            columns = str(Path(columns).expanduser().resolve())
+        paths = {"group_by": group_by, "columns": columns}
+        return replace(self, source=str(self.path.resolve()), **paths)

@@ -53,6 +53,18 @@ BROKEN: dict[Broken, str] = {
     "skip": "they are left out, counted, and some named",
 }
 
+ColumnType = Literal["real", "positive", "count", "binary", "category", "ordinal", "date", "ignore"]
+COLUMN_TYPES: dict[ColumnType, str] = {
+    "real": "numbers of any sign",
+    "positive": "numbers above 0",
+    "count": "whole numbers from 0",
+    "binary": "one of two levels",
+    "category": "one of some levels without an order",
+    "ordinal": "one of some levels in an order",
+    "date": "days, or days with a time",
+    "ignore": "left out of the model, and written back as it stood",
+}
+
 PartName = Literal["train", "validation", "test", "all"]
 PARTS: dict[PartName, str] = {
     "train": "the rows that the model is trained on",
@@ -282,11 +294,13 @@ FIGURES: dict[FigureName, str] = {
 }
 
 FormatName = Literal[
-    "npy", "pt", "zip", "npz", "mat", "hdf5", "idx", "table", "shards", "folder", "tar"
+    "npy", "pt", "columns", "zip", "npz", "mat", "hdf5", "idx", "table", "shards", "folder", "tar"
 ]
 FORMATS: dict[FormatName, str] = {
     "npy": "one array of images or rows, a .npy written by numpy.save",
     "pt": "tensors, a .pt written by torch.save",
+    "columns": "a table of columns of any type, a .csv, .tsv or .xlsx, by the extras tables and "
+    "excel",
     "zip": "a folder of pictures in a .zip",
     "npz": "images, labels and masks by name, a .npz written by numpy.savez",
     "mat": "numeric arrays by name, a .mat of MATLAB 5 to 7.2",

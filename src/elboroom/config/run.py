@@ -92,8 +92,11 @@ class Config:
 
 
 def _options(config: Config) -> dict[str, Any]:
-    """Return all options by their names on the command line, of which no two are the same."""
-    parts = {f.name for f in fields(Config) if f.default is MISSING}
+    """Return all options by their names on the command line, of which no two are the same.
+
+    What another part takes of the data by the name of an option of the data is no option.
+    """
+    parts = [f.name for f in fields(Config) if f.default is MISSING][::-1]
     own = {name: value for name, value in vars(config).items() if name not in parts}
     return {n: v for part in parts for n, v in _named(getattr(config, part)).items()} | own
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elboroom.data.dataset import Dataset, require_dataset
+    from elboroom.data.formats.frame_files import read_frame, table_bytes, write_frame
     from elboroom.data.identity import Identity
     from elboroom.data.load import load_data, load_mnist, load_new
     from elboroom.data.part import Part
@@ -21,7 +22,10 @@ _HOMES = {
     "load_mnist": "load",
     "load_new": "load",
     "noun": "source",
+    "read_frame": "formats.frame_files",
     "require_dataset": "dataset",
+    "table_bytes": "formats.frame_files",
+    "write_frame": "formats.frame_files",
 }
 
 __all__ = [
@@ -33,7 +37,10 @@ __all__ = [
     "load_mnist",
     "load_new",
     "noun",
+    "read_frame",
     "require_dataset",
+    "table_bytes",
+    "write_frame",
 ]
 
 

@@ -1,28 +1,27 @@
 """Notes on columns: empty, constant, binary, numbers of rows, or with values that mean missing."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
-from itertools import islice, product
+from itertools import islice
 
 import numpy as np
 
+from elboroom.data.measured_columns import MeasuredColumns, recurring
 from elboroom.data.sharded_array import Stored, stays_on_disk
 from elboroom.data.sharing import errors_of_all, own_rows, spread
 from elboroom.data.source import Source, in_chunks, in_share
-
-_LEAST_COUNT = 3  # times that a sentinel occurs in a column
-_MOST_SENTINELS = 3  # at each end of a column
-_GAP = 2.0  # its distance from the other values, in ranges of these
 
 
 def column_notes(source: Source) -> list[str]:
     """Describe the columns of tables of reals, and the channels of images, worth a look.
 
     The rows, which may be on disk, are read once. Of images of reals some millions of values are
-    looked at, and their channels are the columns.
+    looked at, and their channels are the columns. A schema has notes of its own.
     """
     rows = source.train.images
+    if source.schema is not None:
+        return []
     if rows.ndim != 2:
         return _constant_channels(rows) + _sentinels_of_channels(rows)
     if rows.dtype.kind != "f":
@@ -37,96 +36,19 @@ def column_notes(source: Source) -> list[str]:
     return notes + _binary(found)
 
 
-@dataclass(frozen=True)
-class _Extremes:
-    """The least distinct values of each column in ascending order, and how often each occurs.
-
-    Attributes:
-        values: (K, D), NaN where there are no more.
-        counts: (K, D).
-    """
-
-    values: np.ndarray
-    counts: np.ndarray
-
-    @classmethod
-    def of(cls, rows: np.ndarray, counts: np.ndarray | int = 1) -> "_Extremes":
-        """Find the least values of rows (N, D), each of which occurs `counts` times."""
-        values, numbers = [], []
-        for _ in range(_MOST_SENTINELS + 1):
-            values.append(np.fmin.reduce(rows, axis=0))
-            numbers.append(np.where(rows == values[-1], counts, 0).sum(0))
-            rows = np.where(rows > values[-1], rows, np.nan)
-        return cls(np.array(values), np.array(numbers))
-
-    def joined(self, other: "_Extremes") -> "_Extremes":
-        return _Extremes.of(
-            np.concatenate([self.values, other.values]),
-            np.concatenate([self.counts, other.counts]),
-        )
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """The facts that one pass over rows finds of each column.
-
-    Attributes:
-        number: the number of rows.
-        low: the least values.
-        high: the least of the negated values.
-        ends: (2, D), the first and the last value.
-        counting: (D,), True where each value is 1 more than the one before.
-        names: the name of each column, (D,); empty if they have none.
-    """
-
-    number: int
-    low: _Extremes
-    high: _Extremes
-    ends: np.ndarray
-    counting: np.ndarray
-    names: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, rows: np.ndarray) -> "_Columns":
-        counting = (rows[1:] - rows[:-1] == 1).all(0)
-        return cls(len(rows), _Extremes.of(rows), _Extremes.of(-rows), rows[[0, -1]], counting)
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "_Columns":
-        """Return the facts of which `arrays` were made."""
-        low, high = (_Extremes(arrays[e], arrays[f"{e} counts"]) for e in ("low", "high"))
-        return cls(int(arrays["number"]), low, high, arrays["ends"], arrays["counting"])
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the facts as arrays, to tell them to other ranks."""
-        return {
-            "number": np.array(self.number),
-            "low": self.low.values,
-            "low counts": self.low.counts,
-            "high": self.high.values,
-            "high counts": self.high.counts,
-            "ends": self.ends,
-            "counting": self.counting,
-        }
-
-    def joined(self, other: "_Columns") -> "_Columns":
-        number = self.number + other.number
-        low, high = self.low.joined(other.low), self.high.joined(other.high)
-        counting = self.counting & other.counting & (other.ends[0] - self.ends[1] == 1)
-        return _Columns(number, low, high, np.array([self.ends[0], other.ends[1]]), counting)
-
-
-def _columns(rows: Stored, names: tuple[str, ...]) -> _Columns:
+def _columns(rows: Stored, names: tuple[str, ...]) -> MeasuredColumns:
     """Measure the columns of rows, of which ranks share those on disk."""
     on_disk = stays_on_disk(rows)
     with errors_of_all(on_disk=on_disk):
-        chunks = map(_Columns.of, in_share(rows))
-        mine = [reduce(_Columns.joined, chunks, first) for first in islice(chunks, 1)]
+        chunks = map(MeasuredColumns.of, in_share(rows))
+        mine = [reduce(MeasuredColumns.joined, chunks, first) for first in islice(chunks, 1)]
     ranks = spread([columns.arrays() for columns in mine], on_disk=on_disk)
-    return replace(reduce(_Columns.joined, map(_Columns.from_arrays, ranks)), names=names)
+    return replace(
+        reduce(MeasuredColumns.joined, map(MeasuredColumns.from_arrays, ranks)), names=names
+    )
 
 
-def _empty(found: _Columns) -> list[str]:
+def _empty(found: MeasuredColumns) -> list[str]:
     columns = np.flatnonzero(np.isnan(found.low.values[0]))
     if not len(columns):
         return []
@@ -134,7 +56,7 @@ def _empty(found: _Columns) -> list[str]:
     return [f"no row has a value in {named}: what is filled in there is made up"]
 
 
-def _constant(found: _Columns) -> list[str]:
+def _constant(found: MeasuredColumns) -> list[str]:
     columns = np.flatnonzero(found.low.values[0] == -found.high.values[0])
     if not len(columns):
         return []
@@ -142,7 +64,7 @@ def _constant(found: _Columns) -> list[str]:
     return [f"{first}: it adds an arbitrary constant to log p(x), so leave it out"]
 
 
-def _row_numbers(found: _Columns) -> list[str]:
+def _row_numbers(found: MeasuredColumns) -> list[str]:
     columns = np.flatnonzero(found.counting)
     if not len(columns):
         return []
@@ -183,18 +105,17 @@ def _sentinels_of_channels(images: Stored) -> list[str]:
         return []
     first = next(in_chunks(images))
     values = np.moveaxis(first, 1, -1).reshape(-1, images.shape[1])
-    return _sentinels(_Columns.of(values), "channel", "")
+    return _sentinels(MeasuredColumns.of(values), "channel", "")
 
 
-def _sentinels(found: _Columns, noun: str, place: str) -> list[str]:
+def _sentinels(found: MeasuredColumns, noun: str, place: str) -> list[str]:
     """Describe values such as −999, which recur far from the rest and may stand for missing ones.
 
     A column may have a few of them, at either end, beside lone outliers. `place` is the part of the
     data, in words.
     """
-    values = np.concatenate([found.low.values, -found.high.values])
+    values, far = recurring(found)
     counts = np.concatenate([found.low.counts, found.high.counts])
-    far = _far(found) & (counts >= _LEAST_COUNT)
     return [
         f"{value:g} stands in {100 * counts[here].mean() / found.number:.3g} % of "
         f"{_named(np.flatnonzero(here.any(0)), noun, found.names)}{place}, far from the other "
@@ -204,28 +125,7 @@ def _sentinels(found: _Columns, noun: str, place: str) -> list[str]:
     ]
 
 
-def _far(found: _Columns) -> np.ndarray:
-    """Mark the fewest extreme values whose removal leaves a rest far from them, (2 K, D).
-
-    They are far if each gap to the rest is wider than `_GAP` ranges of the rest. At least one of
-    them recurs.
-    """
-    low, high = found.low, found.high
-    far = np.zeros((2, *low.values.shape), bool)
-    ends = product(range(_MOST_SENTINELS + 1), repeat=2)
-    for i, j in sorted(ends, key=sum)[1:]:
-        spread = -high.values[j] - low.values[i]
-        recurs = np.concatenate([low.counts[:i], high.counts[:j]]).max(0) >= _LEAST_COUNT
-        is_far = ~far.any((0, 1)) & recurs & (spread > 0)
-        for extremes, k in ((low, i), (high, j)):
-            if k:
-                is_far &= extremes.values[k] - extremes.values[k - 1] > _GAP * spread
-        far[0, :i] |= is_far
-        far[1, :j] |= is_far
-    return far.reshape(-1, far.shape[-1])
-
-
-def _binary(found: _Columns) -> list[str]:
+def _binary(found: MeasuredColumns) -> list[str]:
     """Describe columns of two values, such as one-hot categories, beside columns of reals."""
     low, high = found.low.values, -found.high.values
     binary = (low[1] == high[0]) & (low[0] == high[1])

@@ -1,7 +1,8 @@
 """The Dataset: parts of one source, and its identity."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +15,7 @@ from elboroom.config import DataConfig, PartName, ValueKind
 from elboroom.data.binarisation import Binarisation
 from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.errors import require_no_recipe
+from elboroom.data.formats.extras import library_of
 from elboroom.data.formats.groups import with_groups
 from elboroom.data.given_arrays import as_arrays
 from elboroom.data.identity import Identity
@@ -86,6 +88,8 @@ class Dataset:
             reading=Reading.of(source, division.chosen),
         )
         data = data._with_notes_on_units(division.own)
+        if source.schema is not None:
+            return replace(data, identity=replace(data.identity, values="real"))
         if name != "none":
             return data
         return replace(data, identity=replace(data.identity, values=data.kind))
@@ -120,11 +124,12 @@ class Dataset:
         """Add a note on each of some parts that may be in other units than the training part."""
         if not own or self.reading is None:
             return self
-        usual = TypicalValues.of(self.train)
+        usual, schema = TypicalValues.of(self.train), self.reading.schema
+        columns = () if schema is None else schema.modelled
         notes = [
             f"the {name} part may be in other units than the training part: {difference}"
             for name in own
-            for difference in usual.differences(self.parts[name])
+            for difference in usual.differences(self.parts[name], columns)
         ]
         reading = replace(self.reading, notes=(*self.reading.notes, *notes))
         return replace(self, reading=reading)
@@ -229,6 +234,42 @@ class Dataset:
         held_out = {"validation": validation, "test": test}
         given = {part: rows for part, rows in held_out.items() if rows is not None}
         source = source_of_rows({"train": train, **given}, class_names, config)
+        return cls.of(with_groups(source, config.group_by), config.resolved())
+
+    @classmethod
+    def from_frame(
+        cls,
+        train: Any,
+        test: Any = None,
+        *,
+        validation: Any = None,
+        columns: Mapping[str, Any] | str | PathLike[str] | None = None,
+        config: DataConfig | None = None,
+        name: str = "frame",
+    ) -> "Dataset":
+        """Make a dataset of a table of columns, which needs the extra `tables`.
+
+        Args:
+            train: a DataFrame of pandas or polars, a dict of columns, or an array (N, D).
+            test: the same columns for testing, in any order; without it a tenth of `train` is held
+                out.
+            validation: the same to watch training by.
+            columns: the type or a table of options for columns by name, or the path of a TOML file
+                of these; other types are found. `reading.schema` has the types.
+            config: split and validation. Its `unused` names columns to leave out, its `group_by`
+                that of the groups; its source is ignored.
+            name: the name that results give the data.
+
+        Raises:
+            DataError: if a column cannot be used; the message names it, and the fix.
+        """
+        with library_of(Path(name), "pandas", "tables"):
+            from elboroom.data.formats.columns import source_of_frames
+
+        config = replace(_require_config(config), source=name)
+        held_out = {"validation": validation, "test": test}
+        given = {part: table for part, table in held_out.items() if table is not None}
+        source = source_of_frames(name, {"train": train, **given}, config, columns).with_origins()
         return cls.of(with_groups(source, config.group_by), config.resolved())
 
     @property

@@ -8,6 +8,7 @@ import numpy as np
 from elboroom.config import PartName
 from elboroom.data.column_notes import column_notes
 from elboroom.data.source import Scan, Source
+from elboroom.data.tables.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Reading:
         uses: what each array was read as, if there are several; else empty.
         notes: facts that the user should check, each a short phrase.
         chosen: how the rows of each part were chosen.
+        schema: the columns of a table; None for other data.
     """
 
     arrays: tuple[tuple[str, int], ...]
@@ -33,6 +35,7 @@ class Reading:
     uses: str
     notes: tuple[str, ...]
     chosen: Mapping[PartName, str]
+    schema: Schema | None = None
 
     @classmethod
     def of(cls, source: Source, chosen: Mapping[PartName, str]) -> "Reading":
@@ -47,6 +50,7 @@ class Reading:
             uses=source.uses,
             notes=(*source.notes, *column_notes(source)),
             chosen=chosen,
+            schema=source.schema,
         )
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 
 from elboroom.data.sharded_array import Stored, stays_on_disk
 from elboroom.data.sharing import errors_of_all, own_rows, sharers, spread
+from elboroom.data.tables.schema import Schema
 
 _VALUES_AT_ONCE = 1 << 22  # a few copies of these are held, in 32 or 64 bits
 
@@ -149,6 +150,7 @@ class Source:
         columns: the name of each value of a row, (D,); empty if they have none.
         notes: facts found while reading that the user should check, each a short phrase.
         shards: the files that the rows were in, if they were many; else None.
+        schema: the columns of which the rows are the encoded entries; None for other data.
     """
 
     name: str
@@ -162,6 +164,7 @@ class Source:
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     shards: Shards | None = None
+    schema: Schema | None = None
 
     @property
     def parts(self) -> list[SourcePart]:
@@ -242,8 +245,8 @@ def to_bytes_or_floats(array: np.ndarray) -> np.ndarray:
 
 
 def _least(values: list[float]) -> float:
-    return float(np.nanmin(values))
+    return float(np.fmin.reduce(values))
 
 
 def _most(values: list[float]) -> float:
-    return float(np.nanmax(values))
+    return float(np.fmax.reduce(values))

@@ -8,6 +8,7 @@ from elboroom.data.dataset import Dataset
 from elboroom.data.reading import Reading
 
 _MOST_CLASSES = 6  # named in a line
+_MOST_COLUMNS = 100
 
 
 def summary(data: Dataset, model: ModelConfig, *, asked: LikelihoodName) -> list[str]:
@@ -22,6 +23,7 @@ def summary(data: Dataset, model: ModelConfig, *, asked: LikelihoodName) -> list
     lines = [f"read: {_rows(data, reading)}"]
     if reading is not None:
         lines.append(f"values: {_values(data, reading)}")
+        lines += _columns(reading)
     lines += [f"labels: {_labels(data)}", f"split: {_split(data, reading)}"]
     lines.append(f"likelihood: {_likelihood(data, model, asked)}")
     if reading is not None and reading.uses:
@@ -50,8 +52,18 @@ def _values(data: Dataset, reading: Reading) -> str:
     scan = reading.scan
     missing = f"{reading.missing_share:.2g}" if reading.missing_share < 1e-3 else ""
     missing = f"{missing or format(100 * reading.missing_share, '.3g') + ' %'} missing"
+    missing = missing if scan.missing else "none missing"
+    if reading.schema is not None:
+        return f"{missing}; each column is encoded by its type"
     range_ = f"{scan.low:g} to {scan.high:g} as {reading.dtype}"
-    return f"{range_}, {missing if scan.missing else 'none missing'}; {_made(data, reading)}"
+    return f"{range_}, {missing}; {_made(data, reading)}"
+
+
+def _columns(reading: Reading) -> list[str]:
+    """Return the type of each column of a table and the reason for it, of the first ones."""
+    lines = [] if reading.schema is None else reading.schema.lines()
+    more = [f"column … and {len(lines) - _MOST_COLUMNS:,} more"] * (len(lines) > _MOST_COLUMNS)
+    return [*(f"column {line}" for line in lines[:_MOST_COLUMNS]), *more]
 
 
 def _made(data: Dataset, reading: Reading) -> str:

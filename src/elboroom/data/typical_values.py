@@ -1,5 +1,6 @@
 """The values that rows usually have, which show whether other rows are in the same units."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import lgamma, log
 
@@ -42,19 +43,21 @@ class TypicalValues:
         quantiles = np.take_along_axis(ordered, _places(known) - 1, axis=0)
         return cls(quantiles, known, tuple(part.images.shape[1:]))
 
-    def differences(self, part: Part) -> list[str]:
+    def differences(self, part: Part, columns: Sequence[str] = ()) -> list[str]:
         """Describe how the rows of a part differ as those in other units would; mostly by nothing.
 
         Args:
             part: rows of the same shape.
+            columns: the name of each column; without them they are named by their numbers.
 
         Returns:
             A phrase for columns whose values are elsewhere, and one for those that vary too little.
         """
         values = _columns(part)
         far, narrow = self._are_far(values), self._are_narrow(values)
-        found = self._described(far, values, "are outside 98 %")
-        return found + self._described(narrow & ~far, values, "are within the same tenth")
+        names = [*columns] or [str(column) for column in range(values.shape[1])]
+        found = self._described(far, values, "are outside 98 %", names)
+        return found + self._described(narrow & ~far, values, "are within the same tenth", names)
 
     def _are_far(self, values: np.ndarray) -> np.ndarray:
         """Return the columns (D,) in which most rows are below the 1 % or above the 99 % level."""
@@ -90,7 +93,9 @@ class TypicalValues:
             found[column] = chance < log(_FALSE_ALARMS / tests)
         return found
 
-    def _described(self, columns: np.ndarray, values: np.ndarray, how: str) -> list[str]:
+    def _described(
+        self, columns: np.ndarray, values: np.ndarray, how: str, names: Sequence[str]
+    ) -> list[str]:
         """Describe the columns that differ, with the range of the first, if there are any."""
         found = np.flatnonzero(columns)
         if not len(found):
@@ -99,9 +104,10 @@ class TypicalValues:
         usual = self.quantiles[[0, -1], found[0]]
         ranges = ["{:.3g} to {:.3g}".format(*ends) for ends in (new, usual)]
         name, rows, by = self._words
+        shown = [names[column] for column in found.tolist()]
         return [
-            f"in {_named(name, found)} most {rows} {how} of the training {rows}{by} "
-            f"({name} {found[0]}: {ranges[0]}; there {ranges[1]})"
+            f"in {_named(name, shown)} most {rows} {how} of the training {rows}{by} "
+            f"({name} {shown[0]}: {ranges[0]}; there {ranges[1]})"
         ]
 
     @property
@@ -111,10 +117,10 @@ class TypicalValues:
         return ("column", "rows", "") if is_vector else ("channel", "images", " by their mean")
 
 
-def _named(word: str, columns: np.ndarray) -> str:
+def _named(word: str, columns: Sequence[str]) -> str:
     """Name the first of some columns, and count the others."""
     more = len(columns) - _MOST_NAMED
-    shown = ", ".join(map(str, columns[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
+    shown = ", ".join(columns[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
     return f"{word}{'s' if len(columns) > 1 else ''} {shown}"
 
 

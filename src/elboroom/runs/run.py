@@ -28,7 +28,7 @@ from elboroom.model.likelihoods import likelihood_class, observation_model, requ
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
-from elboroom.runs import atomic, checkpoints, lock, training_values
+from elboroom.runs import atomic, checkpoints, columns_file, lock, training_values
 from elboroom.runs.checkpoints import Checkpoint, listing
 from elboroom.runs.chosen_part import ChosenPart
 from elboroom.runs.config_file import CONFIG, read_config, write_config, write_epochs
@@ -124,6 +124,7 @@ class Run:
             with lock.locked(path):
                 _require_free(path)  # another process may have made the same run meanwhile
                 training_values.write(path, data.train)
+                columns_file.write(path, data)
                 write_config(path, config, data)
         return cls(path, network=network)
 
@@ -372,7 +373,7 @@ def _require_free(path: Path) -> None:
 
     A process that was killed before it wrote a config may have left a lock there.
     """
-    files = (*lock.FILES, training_values.FILE)
+    files = (*lock.FILES, training_values.FILE, columns_file.FILE)
     leftovers = {*files, *(f".{name}.part" for name in (*files, CONFIG))}
     if path.is_dir() and {inner.name for inner in path.iterdir()} <= leftovers:
         return

@@ -10,9 +10,10 @@ from elboroom.data.formats.packed import as_packed
 from elboroom.data.identity import WHOLE
 from elboroom.data.load import read_new, read_source
 from elboroom.data.stored_rows import StoredRows
+from elboroom.data.tables.schema import Schema
 from elboroom.errors import DataMovedError, UsageError
 from elboroom.model.likelihoods import likelihood_class, require_support
-from elboroom.runs import training_values
+from elboroom.runs import columns_file, training_values
 from elboroom.runs.chosen_part import ChosenPart
 from elboroom.runs.config_file import CONFIG
 
@@ -50,7 +51,23 @@ class RunData:
         Raises:
             DataError: if the run's data were packed, and the file of their rows is damaged.
         """
-        return as_packed(self._config)
+        return as_packed(self._by_columns)
+
+    @property
+    def schema(self) -> Schema | None:
+        """The columns of the run's data; None if they are no table of columns.
+
+        Raises:
+            RunError: if the file of them cannot be read.
+        """
+        return columns_file.read(self._run)
+
+    @property
+    def _by_columns(self) -> DataConfig:
+        """Options by which a table is read with the columns of the run, whatever is found in it."""
+        if self.schema is None:
+            return self._config
+        return replace(self._config, columns=str(self._run / columns_file.FILE))
 
     def load(self, source: str | None = None) -> Dataset:
         """Load the data that the run was made from.
@@ -67,7 +84,7 @@ class RunData:
         elif self._config.source == MNIST != self.identity.source:
             raise self._in_memory()
         elif self._config.source == MNIST or self._config.path.exists():
-            data = load_data(self._config)
+            data = load_data(self._by_columns)
         else:
             raise self._moved()
         return self.require(data)
@@ -118,7 +135,7 @@ class RunData:
             source: as it was given there.
         """
         if source is None:
-            return StoredRows.of(read_source(self._config), chosen.rows)
+            return StoredRows.of(read_source(self._by_columns), chosen.rows)
         config = replace(self.options_of_new, source=source)
         return StoredRows.of(read_new(config, self.event_shape), chosen.rows)
 

@@ -35,7 +35,9 @@ def warn_of_other_units(run: Path, data: Dataset) -> None:
     """
     if not (run / FILE).exists():
         return
-    for difference in read(run, data.event_shape).differences(data.test):
+    schema = None if data.reading is None else data.reading.schema
+    columns = () if schema is None else schema.modelled
+    for difference in read(run, data.event_shape).differences(data.test, columns):
         warnings.warn(
             f"{data.identity.source} may be in other units than the data that {run} was trained "
             f"on: {difference}",

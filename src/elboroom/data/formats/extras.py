@@ -9,6 +9,7 @@ from elboroom.errors import DataError
 
 _HDF5, _OF_MATLAB = b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
+_TEXT, _EXCEL = (".csv", ".tsv", ".tab"), (".xlsx", ".xlsm")
 _ANNDATA = ".h5ad"  # whose arrays are parts of something else
 
 
@@ -20,6 +21,12 @@ def is_hdf5(path: Path, start: bytes) -> bool:
 def is_table(path: Path, start: bytes) -> bool:
     """Return whether a path is a table in Parquet or Arrow, or a folder of its shards."""
     return start.startswith((b"PAR1", b"ARROW1", _ARROW_STREAM)) or is_table_folder(path)
+
+
+def is_columns(path: Path, start: bytes) -> bool:
+    """Return whether a file is a table of columns by its name; text has no signature."""
+    suffix = path.suffix.lower()
+    return suffix in _TEXT or (suffix in _EXCEL and start.startswith(b"PK"))
 
 
 @contextmanager

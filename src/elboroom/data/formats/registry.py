@@ -14,7 +14,7 @@ from elboroom.data.formats.array_files import is_npy, is_npz, load_arrays
 from elboroom.data.formats.array_shards import is_shard_folder, read_shards
 from elboroom.data.formats.arrays import source_of
 from elboroom.data.formats.errors import cannot_read, no_pictures, require_no_recipe
-from elboroom.data.formats.extras import is_hdf5, is_table, library_of
+from elboroom.data.formats.extras import is_columns, is_hdf5, is_table, library_of
 from elboroom.data.formats.idx import is_idx, is_idx_folder, load_idx, load_idx_folder
 from elboroom.data.formats.mat import is_mat, load_mat
 from elboroom.data.formats.packed import is_packed, read_packed, read_packed_shards
@@ -76,6 +76,8 @@ def read_data(path: Path, config: DataConfig) -> Source:
     form = _format_of(path)
     if form.open is None:
         require_no_recipe(path.name, config)
+    if config.columns is not None:
+        _require_columns(path, form)
     return form.read(path, config)
 
 
@@ -100,6 +102,15 @@ def open_pictures(path: Path, config: DataConfig) -> "AbstractContextManager[Pic
     if form.open is None:
         raise no_pictures(path)
     return form.open(path, config)
+
+
+def _require_columns(path: Path, form: Format) -> None:
+    if form not in (FORMATS["columns"], FORMATS["table"]):
+        raise DataError(
+            f"{path} is no table of columns",
+            why="the types of columns are said, and it is in another format",
+            fix="give a table of CSV, TSV, Excel, Parquet or Arrow",
+        )
 
 
 def _format_of(path: Path) -> Format:
@@ -156,7 +167,15 @@ def _read_idx(path: Path, config: DataConfig) -> Source:
     return source_of(path.name, {"images": load_idx(path, config.memory)}, config)
 
 
+def _read_columns(path: Path, config: DataConfig) -> Source:
+    with library_of(path, "pandas", "tables"):
+        from elboroom.data.formats.columns import read_columns
+    return read_columns(path, config)
+
+
 def _read_table(path: Path, config: DataConfig) -> Source:
+    if config.columns is not None:
+        return _read_columns(path, config)
     with library_of(path, "pyarrow", "arrow"):
         from elboroom.data.formats.table import read_table
     return read_table(path, config)
@@ -169,6 +188,8 @@ def _open_table(path: Path, config: DataConfig) -> "AbstractContextManager[Pictu
 
 
 def _table_holds_pictures(path: Path, config: DataConfig) -> bool:
+    if config.columns is not None:
+        return False
     with library_of(path, "pyarrow", "arrow"):
         from elboroom.data.formats.table import has_pictures
     return has_pictures(path, config)
@@ -197,6 +218,7 @@ FORMATS: dict[FormatName, Format] = {
         holds_pictures=lambda path, config: is_packed(path),
     ),
     "pt": Format(lambda path, start: is_pt(start), _read_pt),
+    "columns": Format(is_columns, _read_columns),
     "zip": Format(
         lambda path, start: is_zip_of_files(start), _read_pictures, _open_pictures, _always
     ),

@@ -26,7 +26,7 @@ class Unreadable:
         name: the kind, with its article.
         recognises: called with the path and the first 4,096 bytes.
         fix: the way to make it a file that is read; `{path}` is the file, `{out}` the same name as
-            a `.npy`, `{shell}` the file as a shell reads it.
+            a `.npy`, `{stem}` the name without its suffix, `{shell}` the file as a shell reads it.
     """
 
     name: str
@@ -47,7 +47,19 @@ def describe(path: Path, why: str = "its first bytes are of no known format") ->
     if kind is None:
         return cannot_read(path, why)
     names = {"path": path, "out": path.with_suffix(".npy"), "shell": shlex.quote(str(path))}
+    names["stem"] = path.stem
     return cannot_read(path, f"it is {kind.name}", kind.fix.format(**names))
+
+
+def foreign(path: Path) -> bool:
+    """Return whether a file that is named as a table of columns is another kind of file."""
+    try:
+        with open_file(path) as file:
+            start = file.read(_START)
+    except (OSError, ValueError):
+        return True
+    kind = next((kind for kind in UNREADABLE if kind.recognises(path, start)), None)
+    return b"\0" in start if kind is None else kind.name not in _READ_BY_NAME
 
 
 def _python(code: str) -> str:
@@ -124,16 +136,15 @@ def _are_numbers(cells: list[bytes]) -> bool:
     return True
 
 
-def _table(delimiter: str, *, header: bool) -> str:
-    """Return the line for a table; where `,` does not part cells, it is the decimal point."""
-    skip = ", skip_header=1" if header else ""
+def _table(delimiter: str) -> str:
+    """Return the line for numbers alone; where `,` does not part cells, it is the decimal point."""
     cut = "" if delimiter == "," else f", delimiter={delimiter!r}"
     lines = "pathlib.Path('{path}').read_text('utf-8-sig').splitlines()"
     rows = f"csv.reader({lines}{cut})"
     row = "'\\t'.join(r)" if delimiter == "," else "'\\t'.join(r).replace(',', '.')"
-    read = f"numpy.genfromtxt([{row} for r in {rows}], delimiter='\\t'{skip})"
+    read = f"numpy.genfromtxt([{row} for r in {rows}], delimiter='\\t')"
     line = _python(f"import csv, numpy, pathlib; numpy.save('{{out}}', {read})")
-    return f"{line}; text and empty cells become NaN, so leave out columns of text"
+    return f"{line}; text and empty cells become NaN"
 
 
 def _pandas(function: str, options: str = "") -> str:
@@ -141,6 +152,12 @@ def _pandas(function: str, options: str = "") -> str:
     return _python(f"import numpy, pandas; numpy.save('{{out}}', {read})")
 
 
+def _renamed(suffix: str) -> str:
+    return f"rename it to '{{stem}}{suffix}', by which it is read as a table of columns"
+
+
+_READ_BY_NAME = ("an Excel workbook", "a CSV table", "a TSV table", "a text of numbers", "a text")
+"""Kinds that are read as tables of columns if their names say so."""
 _UNPACK = "unpack it"
 _PICTURE = "give the folder that holds the pictures"
 UNREADABLE = [
@@ -254,7 +271,12 @@ UNREADABLE = [
         lambda path, start: start.lstrip().lower().startswith((b"<!doctype html", b"<html")),
         "download the file itself",
     ),
-    Unreadable("an Excel workbook", _holds("[content_types].xml"), _pandas("read_excel")),
+    Unreadable("an Excel workbook", _holds("[content_types].xml"), _renamed(".xlsx")),
+    Unreadable(
+        "an old or an encrypted Excel workbook",
+        _begins(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+        "save it as .xlsx, without a password",
+    ),
     Unreadable("a .npy packed by gzip", _unpacks_to(b"\x93NUMPY"), "gunzip {shell}"),
     Unreadable("a file packed by gzip", _begins(_GZIP), "gunzip {shell}"),
     Unreadable("a file packed by bzip2", _begins(b"BZh"), "bunzip2 {shell}"),
@@ -273,12 +295,12 @@ UNREADABLE = [
             "pathlib.Path('{path}').read_text()), 'float32'))"
         ),
     ),
-    Unreadable("a TSV table", _is_headed(b"\t"), _table("\t", header=True)),
-    Unreadable("a TSV table", _is_table(b"\t"), _table("\t", header=False)),
-    Unreadable("a CSV table", _is_headed(b","), _table(",", header=True)),
-    Unreadable("a CSV table", _is_table(b","), _table(",", header=False)),
-    Unreadable("a CSV table", _is_headed(b";"), _table(";", header=True)),
-    Unreadable("a CSV table", _is_table(b";"), _table(";", header=False)),
+    Unreadable("a TSV table", _is_headed(b"\t"), _renamed(".tsv")),
+    Unreadable("a TSV table", _is_table(b"\t"), _table("\t")),
+    Unreadable("a CSV table", _is_headed(b","), _renamed(".csv")),
+    Unreadable("a CSV table", _is_table(b","), _table(",")),
+    Unreadable("a CSV table", _is_headed(b";"), _renamed(".csv")),
+    Unreadable("a CSV table", _is_table(b";"), _table(";")),
     Unreadable(
         "a text of numbers",
         lambda path, start: _is_text(path, start) and _are_numbers(start.split(b"\n")[0].split()),

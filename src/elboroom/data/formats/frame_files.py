@@ -1,0 +1,189 @@
+"""Files of tables ⇄ frames: CSV and TSV, Parquet, Arrow and Feather, Excel."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from elboroom.data.formats.errors import cannot_read, fits
+from elboroom.data.formats.extras import is_table, library_of
+from elboroom.data.tables.delimited import Delimited, HeadlessTextError, TextError, plain_text
+from elboroom.data.tables.frames import require_names
+from elboroom.errors import DataError, DiskError, UsageError
+from elboroom.untrusted import open_file, read_bytes
+
+TEXT = {".csv": None, ".tsv": "\t", ".tab": "\t"}
+"""Suffixes of text, and the delimiter of each; None is found."""
+ARROW = (".parquet", ".arrow", ".feather")
+EXCEL = (".xlsx", ".xlsm")
+_SIGNATURE = 8  # bytes
+MEMORY = 2.0
+"""GiB that a table may take by default."""
+_BYTES_OF_CELL = 72  # of a text in Python and the place of it, beside its characters
+
+
+class HeadlessError(DataError):
+    """A table whose first line holds numbers in place of names."""
+
+
+def read_frame(path: Path | str, memory: float = MEMORY) -> pd.DataFrame:
+    """Read a table of columns.
+
+    All cells of CSV, TSV and text keep their text, so that 007 and 1.50 stay as they stand; a
+    `Schema` reads numbers, dates and missing entries of it.
+
+    Args:
+        path: a file of CSV or TSV in UTF-8, of Parquet, Arrow or Feather, or of Excel (.xlsx),
+            whose first sheet is read.
+        memory: GiB that it may take.
+
+    Raises:
+        DataError: if it cannot be read, has two columns of one name, or does not fit into memory.
+    """
+    path = Path(path).expanduser()
+    if is_arrow(path):
+        frame = _read_arrow(path, memory)
+    else:
+        read = _read_excel if path.suffix.lower() in EXCEL else _read_text
+        frame = read(path, memory)
+    require_names([*frame.columns], str(path))
+    return frame
+
+
+def is_arrow(path: Path) -> bool:
+    """Return whether a file is a table of Parquet or Arrow, by its first bytes."""
+    try:
+        with open_file(path) as file:
+            return is_table(path, file.read(_SIGNATURE))
+    except (OSError, ValueError):
+        return False
+
+
+def write_frame(frame: pd.DataFrame, path: Path | str, like: Path | str | None = None) -> None:
+    """Write a table; see `table_bytes`.
+
+    Raises:
+        DataError: if the table does not fit `like`.
+        DiskError: if it cannot be written. A file that was there is then unchanged.
+    """
+    path, content = Path(path).expanduser(), table_bytes(frame, path, like)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        raise DiskError(
+            f"{path} cannot be written", why=str(error), fix="free some space, or name another file"
+        ) from error
+
+
+def table_bytes(frame: pd.DataFrame, path: Path | str, like: Path | str | None = None) -> bytes:
+    """Return the content of a file of a table.
+
+    Args:
+        frame: the table.
+        path: the file, whose suffix says the format.
+        like: a file in the same format that the table was read of. Cells that are equal stay byte
+            for byte in text; types and nullability stay in Parquet and Arrow; everything but the
+            cells stays in Excel.
+
+    Raises:
+        UsageError: if the suffix is of no format.
+        DataError: if the table does not have the rows and columns of `like`.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    kind = next((kind for kind in (TEXT, ARROW, EXCEL) if suffix in kind), None)
+    if kind is None:
+        raise UsageError(
+            f"a table cannot be written to {path}",
+            why=f"found the suffix {suffix!r}; expected {', '.join((*TEXT, *ARROW, *EXCEL))}",
+            fix="name a file with one of these suffixes",
+        )
+    source = None if like is None else Path(like).expanduser()
+    if source is not None and source.suffix.lower() not in kind:
+        source = None
+    if kind is TEXT:
+        return _text_bytes(frame, suffix, source)
+    if kind is ARROW:
+        from elboroom.data.formats.frame_arrow import arrow_bytes
+
+        return arrow_bytes(frame, suffix, source)
+    from elboroom.data.formats.frame_excel import excel_bytes
+
+    return excel_bytes(frame, path, source)
+
+
+def text_of(cell: object) -> str:
+    """Return a cell as text: empty if it is missing, whole floats as they are."""
+    return "" if cell is None or cell is pd.NaT or cell is pd.NA or cell != cell else str(cell)
+
+
+def _read_text(path: Path, memory: float) -> pd.DataFrame:
+    table = parse_file(path, memory)
+    require_names(table.names, str(path))
+    columns = zip(table.names, table.columns(), strict=True)
+    return pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in columns})
+
+
+def parse_file(path: Path, memory: float = MEMORY) -> Delimited:
+    """Parse a file of text cell for cell.
+
+    Raises:
+        DataError: if it cannot be read, or does not fit into memory.
+    """
+    try:
+        content = read_bytes(path, memory * 2**30)
+        _require_fit(path, content, memory)
+        return Delimited.parse(content, TEXT.get(path.suffix.lower()))
+    except HeadlessTextError as error:
+        found = cannot_read(path, str(error), error.fix)
+        raise HeadlessError(found.what, why=found.why, fix=found.fix) from error
+    except TextError as error:
+        raise cannot_read(path, str(error), error.fix.replace("{path}", str(path))) from error
+    except (OSError, ValueError) as error:
+        fix = "allow more --memory, or give fewer rows" if "allowed" in str(error) else None
+        raise cannot_read(path, str(error), fix) from error
+
+
+def _require_fit(path: Path, content: bytes, memory: float) -> None:
+    cells = max(map(content.count, (b",", b";", b"\t", b"|"))) + content.count(b"\n") + 1
+    size = 3 * len(content) + _BYTES_OF_CELL * cells
+    if not fits(size, memory, copies=1):
+        raise DataError(
+            f"{path} does not fit into --memory {memory:g}",
+            why=f"its {cells:,} cells would take {size / 2**30:.3g} GiB",
+            fix="give fewer rows or columns, or allow more --memory",
+        )
+
+
+def _text_bytes(frame: pd.DataFrame, suffix: str, like: Path | None) -> bytes:
+    columns = [_texts(frame.iloc[:, place]) for place in range(frame.shape[1])]
+    if like is None:
+        return plain_text([*map(str, frame.columns)], columns, TEXT[suffix] or ",")
+    table = parse_file(like, np.inf)
+    if (suffix in (".tsv", ".tab")) != (table.delimiter == "\t") or not _is_like(table, frame):
+        return plain_text([*map(str, frame.columns)], columns, TEXT[suffix] or table.delimiter)
+    return table.written(columns)
+
+
+def _is_like(table: Delimited, frame: pd.DataFrame) -> bool:
+    return table.names == [*map(str, frame.columns)] and len(table.rows) == len(frame)
+
+
+def _texts(series: pd.Series) -> Sequence[str]:
+    return [text_of(cell) for cell in series.tolist()]
+
+
+def _read_arrow(path: Path, memory: float) -> pd.DataFrame:
+    with library_of(path, "pyarrow", "tables"):
+        from elboroom.data.formats.frame_arrow import read_arrow
+    return read_arrow(path, memory)
+
+
+def _read_excel(path: Path, memory: float) -> pd.DataFrame:
+    with library_of(path, "openpyxl", "excel"):
+        from elboroom.data.formats.frame_excel import read_excel
+    return read_excel(path, memory)
