@@ -75,7 +75,7 @@ def require_one_table(source: Source, config: DataConfig) -> None:
         found = "data that stay on disk"
     elif config.binarisation != "none":
         found = f"--binarisation {config.binarisation}"
-    elif config.validation or config.group_by is not None:
+    elif config.validation not in (0, "auto") or config.group_by is not None:
         found = "--validation or --group-by, which choose rows"
     if found is not None:
         raise UsageError(

@@ -167,13 +167,12 @@ class Target:
             parameter, jacobian = self.model.decoder_jacobian(z)
         likelihood = self.model.likelihood(parameter)
         score = likelihood.score(self.x, self.mask).flatten(1)
-        information = likelihood.information(self.mask).flatten(1)
         jacobian = jacobian.flatten(2).transpose(0, 1)  # (B, D, L)
         slope, prior_precision = self.model.prior.curvature(z)
         # ∇ log p(x, z) = Jᵀ ∂ log p(x | l)/∂l + ∇ log p(z)
         gradient = (jacobian @ score[..., None])[..., 0] + slope
         # P + Jᵀ W J
-        precision = prior_precision + (jacobian * information[:, None]) @ jacobian.mT
+        precision = prior_precision + likelihood.precision(jacobian, self.mask)
         return gradient, _positive(precision)
 
 

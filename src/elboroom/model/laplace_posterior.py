@@ -133,12 +133,11 @@ class _Rows:
         # In float32 the precision of a column that others determine would not be positive.
         jacobian = jacobian.flatten(2).transpose(0, 1).double()  # (B, D, L)
         score = likelihood.score(self.x, self.mask).flatten(1).double()
-        information = likelihood.information(self.mask).flatten(1).double()
         inverse = (-2 * self.prior.log_std).exp()
         # ∇ log p(x, z) = Jᵀ ∂ log p(x | l)/∂l + Λ (μ − z)
         gradient = (jacobian @ score[..., None])[..., 0] + inverse * (self.prior.location - z)
         # Λ + Jᵀ W J
-        precision = torch.diag_embed(inverse) + (jacobian * information[:, None]) @ jacobian.mT
+        precision = torch.diag_embed(inverse) + likelihood.precision(jacobian, self.mask)
         value = likelihood.log_prob(self.x, self.mask) + self.prior.log_prob(z)
         return _Place(z, value, gradient, precision)
 

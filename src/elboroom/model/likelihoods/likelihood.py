@@ -154,10 +154,22 @@ class Likelihood(ABC):
 
     @abstractmethod
     def information(self, mask: Tensor | None = None) -> Tensor:
-        """Compute the Fisher information of seen pixels on the parameter, (..., B, *parameter).
+        """Compute the diagonal of the Fisher information of seen pixels on the parameter.
 
-        Only its diagonal is used: entries of the parameter count as independent.
+        It is (..., B, *parameter).
         """
+
+    def precision(self, jacobian: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Compute J W Jᵀ, (B, D, D), from the Fisher information W of seen values.
+
+        By default only the diagonal of W counts, as if entries of the parameter were independent.
+
+        Args:
+            jacobian: J, the derivative of the flat parameter by each latent, (B, D, L).
+            mask: (B, *event), True where a value is seen.
+        """
+        information = self.information(mask).flatten(1).to(jacobian)
+        return (jacobian * information[:, None]) @ jacobian.mT
 
 
 def total(pixels: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:

@@ -119,6 +119,10 @@ class Standardised(Likelihood):
         """Compute the Fisher information of seen values on the output, (..., B, *parameter)."""
         return self.inner.information(mask)
 
+    def precision(self, jacobian: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Compute J W Jᵀ, (B, D, D), with the information on the decoder's output."""
+        return self.inner.precision(jacobian, mask)
+
     def _volume(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Compute Σ_i m_i log scale_i in nats, () or (B,)."""
         log_scale = self.units.scale.log().expand(x.shape[1:])

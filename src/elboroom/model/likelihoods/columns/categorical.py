@@ -66,6 +66,11 @@ class CategoricalColumns(ColumnFamily):
         """The probabilities of the levels, (..., n, C), 0 for padding."""
         return self._log_probabilities.exp()
 
+    @property
+    def shares(self) -> Tensor:
+        """The probability of each level, (..., E)."""
+        return level.flat(self.probabilities, self.levels)
+
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draw one x for each parameter, (..., n)."""
         shape = *self.output.shape[:-1], len(self.levels)

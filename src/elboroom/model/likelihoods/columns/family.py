@@ -144,6 +144,14 @@ class ColumnFamily(ABC):
         """
         raise NotImplementedError
 
+    @property
+    def shares(self) -> Tensor:
+        """The probability of the level that an entry belongs to, shaped like the output.
+
+        By default 0: no two entries belong to one column.
+        """
+        return torch.zeros_like(self.output)
+
     @abstractmethod
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draw one x for each parameter, (..., n)."""

@@ -163,6 +163,15 @@ class Table(Likelihood):
         """Compute the diagonal of the Fisher information on the parameter, (..., B, E)."""
         return self._of_seen([family.information() for family in self._families], mask)
 
+    def precision(self, jacobian: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Compute J W Jᵀ, (B, D, D), with the exact information, also of the levels of a column."""
+        shares = self._of_seen([family.shares for family in self._families], mask)
+        moved = jacobian * shares.to(jacobian)[:, None]
+        columns = jacobian.new_zeros(*jacobian.shape[:2], len(self.layout.columns))
+        together = columns.index_add(-1, self._index.owner, moved)
+        # diag(p) − p pᵀ = diag(p (1 − p)) + diag(p)² − p pᵀ
+        return super().precision(jacobian, mask) + moved @ moved.mT - together @ together.mT
+
     @property
     def _index(self) -> Indices:
         return self.layout.on(self.parameter.device)
