@@ -6,10 +6,21 @@ import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.hostile import archives, arrays, extras, folders, foreign, pictures, runs, shards, tables
+from tests.hostile import (
+    archives,
+    arrays,
+    columns,
+    extras,
+    folders,
+    foreign,
+    pictures,
+    runs,
+    shards,
+    tables,
+)
 from tests.hostile.case import bounded, fault
 
-MODULES = arrays, foreign, extras, pictures, folders, archives, tables, shards, runs
+MODULES = arrays, foreign, extras, pictures, folders, archives, tables, columns, shards, runs
 CORPUS = [case for module in MODULES for case in module.CASES]
 
 

@@ -1,9 +1,10 @@
 """The block "what was read", which is printed before training."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from elboroom.config import LikelihoodName, ModelConfig
-from elboroom.config.kinds import VALUE_KINDS
+from elboroom.config.kinds import COLUMN_LIKELIHOODS, VALUE_KINDS
 from elboroom.data.dataset import Dataset
 from elboroom.data.reading import Reading
 
@@ -111,9 +112,19 @@ def _split(data: Dataset, reading: Reading | None) -> str:
 
 def _likelihood(data: Dataset, model: ModelConfig, asked: LikelihoodName) -> str:
     """Name the likelihood, why it was taken, and the scale on which the networks see the data."""
+    if model.likelihood == "columns":
+        return _columns(model, asked)
     values = f"the values are {VALUE_KINDS[data.kind]}"
     why = f"because {values}" if asked == "auto" else f"as asked; {values}"
     return f"{model.likelihood}, {why}{_standardised(data, model)}"
+
+
+def _columns(model: ModelConfig, asked: LikelihoodName) -> str:
+    """Count the columns of each family, and state why they are told apart."""
+    found = Counter(column.partition(":")[0] for column in model.columns)
+    counts = ", ".join(f"{found[name]} {name}" for name in COLUMN_LIKELIHOODS if found[name])
+    why = "because the data are a table of named columns" if asked == "auto" else "as asked"
+    return f"columns, {why}: {counts}; each column is standardised inside the model"
 
 
 def _standardised(data: Dataset, model: ModelConfig) -> str:

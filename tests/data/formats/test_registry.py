@@ -24,8 +24,8 @@ GREY = 11 * np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
 
 def example(name: str, folder: Path) -> Path:
-    """Write data in a format; its name has no ending."""
-    path = folder / "my"
+    """Write data in a format; only the name of text has an ending."""
+    path = folder / ("my.csv" if name == "columns" else "my")
     if name == "folder":
         path.mkdir()
         for number, image in enumerate(GREY):
@@ -79,12 +79,13 @@ def tarred(file: BinaryIO) -> None:
             archive.addfile(info, io.BytesIO(png(image)))
 
 
-NEEDS = {"hdf5": "h5py", "table": "pyarrow"}
+NEEDS = {"columns": "pandas", "hdf5": "h5py", "table": "pyarrow"}
 
 
 WRITE: dict[str, Callable[[BinaryIO], object]] = {
     "npy": lambda file: np.save(file, GREY),
     "pt": lambda file: torch.save(torch.tensor(GREY), file),
+    "columns": lambda file: file.write(b"x,y\n1.5,2\n2.5,3\n,5\n"),
     "zip": zipped,
     "tar": tarred,
     "npz": lambda file: np.savez(file, GREY),
@@ -104,7 +105,8 @@ def test_a_format_is_recognised_by_its_content(name: str, tmp_path: Path):
     path = example(name, tmp_path)
     start = b"" if path.is_dir() else path.read_bytes()[:512]
     assert next(n for n, form in FORMATS.items() if form.recognises(path, start)) == name
-    np.testing.assert_array_equal(read_data(path, DataConfig()).train.images, GREY[:, None])
+    expected = GREY[:, None] if name != "columns" else [[1.5, 2], [2.5, 3], [np.nan, 5]]
+    np.testing.assert_array_equal(read_data(path, DataConfig()).train.images, expected)
 
 
 @pytest.mark.parametrize(

@@ -58,16 +58,13 @@ def picture(kind: str) -> bytes:
 
 
 CONVERTED: dict[str, tuple[bytes, str]] = {
-    "t.csv": (text(","), "a CSV table"),
-    "head.csv": (text(",", "age,rate,x"), "a CSV table"),
-    "semicolons.csv": (text(";", "age;rate;x"), "a CSV table"),
-    "t.tsv": (text("\t"), "a TSV table"),
-    "head.tsv": (text("\t", "age\trate\tx"), "a TSV table"),
-    "quoted.csv": (text('","').replace(b"\n", b'"\n"')[:-1].join([b'"', b""]), "a CSV table"),
-    "names, quoted.csv": (text(",", '"age, years",rate,x'), "a CSV table"),
-    "decimal commas.csv": (text(";", "a;b;c").replace(b".", b","), "a CSV table"),
-    "decimal commas.tsv": (text("\t").replace(b".", b","), "a TSV table"),
-    "mark.csv": (codecs.BOM_UTF8 + text(","), "a CSV table"),
+    "t": (text(","), "a CSV table"),
+    "semicolons.txt": (text(";"), "a CSV table"),
+    "tabs.txt": (text("\t"), "a TSV table"),
+    "quoted.txt": (text('","').replace(b"\n", b'"\n"')[:-1].join([b'"', b""]), "a CSV table"),
+    "decimal commas.txt": (text(";").replace(b".", b","), "a CSV table"),
+    "decimal commas.tabs": (text("\t").replace(b".", b","), "a TSV table"),
+    "mark.txt": (codecs.BOM_UTF8 + text(","), "a CSV table"),
     "t.amat": (text(" "), "a text of numbers"),
     "t.json": (json.dumps(TABLE.tolist()).encode(), "a JSON file"),
     "t.pkl": (pickle.dumps(TABLE), "a pickle, whose code would run"),
@@ -81,18 +78,54 @@ def test_the_line_that_the_fix_gives_converts_the_file(tmp_path: Path, name: str
     (tmp_path / name).write_bytes(content)
     why, fix = refusal(tmp_path / name)
     assert why == f"it is {kind}"
-    line = fix.removeprefix("if you trust it, ").split("; text and empty cells")[0]
-    program, _, code = shlex.split(line)
+    converts(tmp_path / name, fix.removeprefix("if you trust it, "))
+
+
+def converts(path: Path, line: str) -> None:
+    program, _, code = shlex.split(line.split("; text and empty cells")[0])
     assert program == "python"
     exec(compile(code, "<fix>", "exec"), {})
-    source = read_data((tmp_path / name).with_suffix(".npy"), DataConfig())
+    source = read_data(path.with_suffix(".npy"), DataConfig())
+    np.testing.assert_array_equal(source.train.images, TABLE.astype(np.float32))
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("t.csv", ","), ("u.csv", ";"), ("t.tsv", "\t")])
+def test_a_table_without_names_is_refused_with_both_ways_out(
+    tmp_path: Path, name: str, delimiter: str
+):
+    (tmp_path / name).write_bytes(text(delimiter))
+    why, fix = refusal(tmp_path / name)
+    assert why == "its first line holds numbers; expected the names of the columns"
+    names, _, line = fix.partition("; or ")
+    assert names.startswith("write a first line of names, such as x1,x2")
+    converts(tmp_path / name, line)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "suffix"),
+    [
+        (text(",", "age,rate,x"), "a CSV table", ".csv"),
+        (text(";", "age;rate;x"), "a CSV table", ".csv"),
+        (text(",", '"age, years",rate,x'), "a CSV table", ".csv"),
+        (text("\t", "age\trate\tx"), "a TSV table", ".tsv"),
+    ],
+)
+def test_a_table_with_names_is_read_when_it_is_renamed(
+    tmp_path: Path, content: bytes, kind: str, suffix: str
+):
+    (tmp_path / "my t").write_bytes(content)
+    why, fix = refusal(tmp_path / "my t")
+    assert why == f"it is {kind}"
+    assert fix == f"rename it to 'my t{suffix}', by which it is read as a table of columns"
+    (tmp_path / "my t").rename(tmp_path / f"my t{suffix}")
+    source = read_data(tmp_path / f"my t{suffix}", DataConfig())
     np.testing.assert_array_equal(source.train.images, TABLE.astype(np.float32))
 
 
 def test_an_empty_cell_becomes_nan_as_the_fix_says(tmp_path: Path):
-    (tmp_path / "t.csv").write_text(",age,rate\n0,20,.1\n1,,.2\n")
-    _, fix = refusal(tmp_path / "t.csv")
-    assert fix.endswith("; text and empty cells become NaN, so leave out columns of text")
+    (tmp_path / "t").write_text("0,20,.1\n1,,.2\n")
+    _, fix = refusal(tmp_path / "t")
+    assert fix.endswith("; text and empty cells become NaN")
     exec(shlex.split(fix.split("; text and")[0])[2], {})
     np.testing.assert_array_equal(np.load(tmp_path / "t.npy"), [[0, 20, 0.1], [1, np.nan, 0.2]])
 
@@ -134,7 +167,12 @@ def test_a_sparse_matrix_is_named(tmp_path: Path, kind: str):
 NAMED: dict[str, tuple[bytes, str, str]] = {
     "x.feather": (b"FEA1\0\0", "a Feather table of version 1", "pandas.read_feather"),
     "x.sqlite": (b"SQLite format 3\0" + bytes(99), "a SQLite database", "pandas.read_sql"),
-    "x.xlsx": (zipped("[Content_Types].xml"), "an Excel workbook", "pandas.read_excel"),
+    "x.zip": (zipped("[Content_Types].xml"), "an Excel workbook", "rename it to"),
+    "x.xls": (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "an old or an encrypted Excel workbook",
+        "save it as .xlsx",
+    ),
     "x.png": (picture("PNG"), "a single PNG picture", "give the folder that holds"),
     "x.jpg": (picture("JPEG"), "a single JPEG picture", "give the folder that holds"),
     "x.bmp": (picture("BMP"), "a single BMP picture", "give the folder that holds"),

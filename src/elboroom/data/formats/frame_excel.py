@@ -10,11 +10,11 @@ from typing import Any
 import openpyxl
 import pandas as pd
 
-from elboroom.data.formats.errors import cannot_read
-from elboroom.data.tables.frames import MOST_COLUMNS
+from elboroom.data.formats.errors import cannot_read, require_fit
 from elboroom.errors import DataError
 from elboroom.untrusted import open_file, require_dense
 
+_BYTES_OF_CELL = 32
 _MEMORY_OF_BYTE = 8  # bytes in memory for one of the unpacked sheet
 _REPAIR = "save it again, or as CSV"
 
@@ -29,7 +29,9 @@ def read_excel(path: Path, memory: float) -> pd.DataFrame:
         with open_file(path) as file:
             _require_size(file, memory)
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            return _frame([*_rows(book.worksheets[0])])
+            rows = [*_rows(book.worksheets[0])]
+            _require_fit(path, rows, memory)
+            return _frame(rows)
     except DataError:
         raise
     except Exception as error:  # a damaged workbook raises errors of many types
@@ -70,11 +72,16 @@ def _require_size(file: io.BufferedReader, memory: float) -> None:
     file.seek(0)
 
 
+def _require_fit(path: Path, rows: list[tuple[Any, ...]], memory: float) -> None:
+    cells = len(rows) * max(map(len, rows), default=0)
+    fix = "give fewer rows or columns"
+    require_fit(path, _BYTES_OF_CELL * cells, memory, what=f"its {cells:,} cells", fix=fix)
+
+
 def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a sheet; a sheet that says a false size is measured."""
     sheet.reset_dimensions()
-    for row in sheet.iter_rows(values_only=True, max_col=MOST_COLUMNS + 1):
-        yield tuple(row)
+    yield from sheet.iter_rows(values_only=True)
 
 
 def _frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:

@@ -113,11 +113,11 @@ def _is_table(delimiter: bytes) -> Callable[[Path, bytes], bool]:
     return lambda path, start: _is_text(path, start) and delimiter in start.split(b"\n")[0]
 
 
-def _is_headed(delimiter: bytes) -> Callable[[Path, bytes], bool]:
-    """Return a test for a table whose first line is not of numbers."""
+def _is_of_numbers(delimiter: bytes) -> Callable[[Path, bytes], bool]:
+    """Return a test for a table whose first line is of numbers."""
 
     def recognises(path: Path, start: bytes) -> bool:
-        return _is_table(delimiter)(path, start) and not _are_numbers(_cells(start, delimiter))
+        return _is_table(delimiter)(path, start) and _are_numbers(_cells(start, delimiter))
 
     return recognises
 
@@ -295,12 +295,12 @@ UNREADABLE = [
             "pathlib.Path('{path}').read_text()), 'float32'))"
         ),
     ),
-    Unreadable("a TSV table", _is_headed(b"\t"), _renamed(".tsv")),
-    Unreadable("a TSV table", _is_table(b"\t"), _table("\t")),
-    Unreadable("a CSV table", _is_headed(b","), _renamed(".csv")),
-    Unreadable("a CSV table", _is_table(b","), _table(",")),
-    Unreadable("a CSV table", _is_headed(b";"), _renamed(".csv")),
-    Unreadable("a CSV table", _is_table(b";"), _table(";")),
+    Unreadable("a TSV table", _is_of_numbers(b"\t"), _table("\t")),
+    Unreadable("a CSV table", _is_of_numbers(b";"), _table(";")),
+    Unreadable("a CSV table", _is_of_numbers(b","), _table(",")),
+    Unreadable("a TSV table", _is_table(b"\t"), _renamed(".tsv")),
+    Unreadable("a CSV table", _is_table(b","), _renamed(".csv")),
+    Unreadable("a CSV table", _is_table(b";"), _renamed(".csv")),
     Unreadable(
         "a text of numbers",
         lambda path, start: _is_text(path, start) and _are_numbers(start.split(b"\n")[0].split()),

@@ -23,9 +23,9 @@ _EPOCH = pd.Timestamp("1970-01-01")
 
 def date_formats(texts: Sequence[str]) -> list[str]:
     """Return the formats in which all texts are dates; several if day and month are ambiguous."""
-    if not texts or max(map(len, texts)) > _LONGEST or not all(map(_has_digit, texts[:_FEW])):
+    if not texts or max(map(len, texts)) > _LONGEST:
         return []
-    few = [form for form in FORMATS if not np.isnan(days_of_texts(texts[:_FEW], form)).any()]
+    few = [form for form in FORMATS if all(_is_of(text, form) for text in texts[:_FEW])]
     return [form for form in few if not np.isnan(days_of_texts(texts, form)).any()]
 
 
@@ -76,5 +76,9 @@ def _utc(value: object) -> pd.Timestamp:
     return time if time.tz is None else time.tz_convert("UTC").tz_localize(None)
 
 
-def _has_digit(text: str) -> bool:
-    return any(character.isdigit() for character in text)
+def _is_of(text: str, form: str) -> bool:
+    try:
+        datetime.strptime(text, form)
+    except ValueError:
+        return False
+    return True

@@ -114,7 +114,7 @@ class _Found:
         return self._levels("ordinal" if cells.ordered else "category")
 
     def _of_dates(self) -> Column | None:
-        return self._date() if self._are_dates and self._numbers is None else None
+        return self._date() if self._numbers is None and self._are_dates else None
 
     def _of_numbers(self) -> Column | None:
         if self._numbers is None:
