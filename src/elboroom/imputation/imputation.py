@@ -9,6 +9,8 @@ from torch import Tensor
 from elboroom.config import MethodName
 from elboroom.imputation.ensemble import Ensemble
 from elboroom.infer.methods import infer
+from elboroom.infer.posterior import Posterior
+from elboroom.infer.sir import sir
 from elboroom.model.decoding import chunks
 from elboroom.model.likelihoods.columns import Table
 from elboroom.model.vae import VAE
@@ -16,10 +18,8 @@ from elboroom.randomness import stream
 
 LEAST_DRAWS = 256
 """Draws that standard deviations and intervals are taken of, at least."""
-METHOD: MethodName = "sir"
-"""The default method of inference."""
 _ROWS = 500  # that are imputed together
-_SEED_OF_ORDER = "order of draws"
+_PARTICLES = 500  # of a row, for draws that are weighted
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def impute(
     *,
     draws: int,
     seed: int,
-    method: MethodName = METHOD,
+    method: MethodName | None = None,
 ) -> Imputation:
     """Impute the unseen entries of a table.
 
@@ -62,7 +62,8 @@ def impute(
         seen: (N, D), True where an entry is seen.
         draws: number of draws to keep of each row.
         seed: seed of the inference and the draws.
-        method: method of inference of z.
+        method: method of inference of z; None for draws of the models' own q(z | x), weighted
+            towards the posterior.
 
     Raises:
         UsageError: if the data do not fit the models.
@@ -71,7 +72,7 @@ def impute(
 
 
 def imputed_batches(
-    ensemble: Ensemble, x: Tensor, seen: Tensor, draws: int, seed: int, method: MethodName
+    ensemble: Ensemble, x: Tensor, seen: Tensor, draws: int, seed: int, method: MethodName | None
 ) -> Iterator[Imputation]:
     """Yield the imputation of some rows after another, as `impute` does of all."""
     for number, rows in enumerate(torch.arange(len(x)).split(_ROWS)):
@@ -85,7 +86,7 @@ def _of_rows(
     seen: Tensor,
     kept: int,
     generator: torch.Generator,
-    method: MethodName,
+    method: MethodName | None,
 ) -> Imputation:
     counts = ensemble.numbers_of_draws(max(kept, LEAST_DRAWS))
     parts = [
@@ -107,6 +108,19 @@ def _of_rows(
         probability.masked_fill(seen, torch.nan),
         torch.where(seen, x, draws[:kept]),
     )
+
+
+def _posterior(
+    model: VAE,
+    x: Tensor,
+    seen: Tensor,
+    count: int,
+    generator: torch.Generator,
+    method: MethodName | None,
+) -> Posterior:
+    if method is None:
+        return sir(model, x, seen, generator=generator, particles=_PARTICLES)
+    return infer(method, model, x, seen, generator=generator, draws=count)
 
 
 @dataclass(frozen=True)
@@ -133,9 +147,9 @@ class _Predictive:
         seen: Tensor,
         count: int,
         generator: torch.Generator,
-        method: MethodName,
+        method: MethodName | None,
     ) -> "_Predictive":
-        posterior = infer(method, model, x, seen, generator=generator, draws=count)
+        posterior = _posterior(model, x, seen, count, generator, method)
         z, parts = posterior.sample(max(1, count)), list[_Predictive]()
         for rows in chunks(model, x, z):
             table = model.decode(z[:, rows])

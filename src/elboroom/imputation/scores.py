@@ -93,7 +93,7 @@ def surprises(ensemble: Ensemble, x: Tensor, seen: Tensor, *, seed: int) -> Tens
         one[:, column] = True
         rows = seen[:, column].nonzero()[:, 0]
         for number, some in enumerate(rows.split(_ROWS)):
-            noise = stream(seed, "surprise", column, number, device=x.device)
+            noise = stream(seed, "surprise", f"{column}/{number}", device=x.device)
             found[some, column] = -_log_predictive(
                 ensemble, x[some], (seen & ~one)[some], one[some], noise
             )
@@ -106,7 +106,7 @@ def _log_predictive(
     """Estimate log Σ_m w_m p_m(x_scored | x_seen), (B,)."""
     draws = _DRAWS_OF_AN_ENTRY
     log_probs = [
-        model.log_predictive(x, seen, scored, draws, generator=generator)
+        model.log_predictive(x, seen, scored, draws, generator=generator).sum(-1)
         for model in ensemble.models
     ]
     return torch.logsumexp(torch.stack(log_probs) + ensemble.weights.to(x).log()[:, None], 0)

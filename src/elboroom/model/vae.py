@@ -291,9 +291,9 @@ class VAE(nn.Module):
     def log_predictive(
         self, x: Tensor, mask: Tensor, withheld: Tensor, k: int, *, generator: torch.Generator
     ) -> Tensor:
-        """Estimate log p(x_withheld | x_seen) in nats, (B,), from k draws of q(z | x_seen).
+        """Estimate log p(x_i | x_seen) in nats of each withheld value, (B, *event), 0 elsewhere.
 
-        The estimate is self-normalised importance sampling: Owen, *Monte Carlo theory, methods and
+        It is from k draws of q(z | x_seen). The estimate is self-normalised importance sampling: Owen, *Monte Carlo theory, methods and
         examples* (2013), section 9.2. It is consistent in k.
 
         Args:
@@ -308,9 +308,10 @@ class VAE(nn.Module):
         likelihood = self.decode(z)
         # w_k = p(x_seen | z_k) p(z_k) / q(z_k | x_seen)
         log_w = likelihood.log_prob(x, mask) + self.prior(len(x)).log_prob(z) - log_q
-        # log Σ_k w_k p(x_withheld | z_k) / Σ_k w_k
-        log_both = log_w + likelihood.log_prob(x, withheld)
-        return log_both.logsumexp(0) - log_w.logsumexp(0)
+        # log Σ_k w_k p(x_i | z_k) / Σ_k w_k
+        shares = log_w.log_softmax(0).view(*log_w.shape, *[1] * (x.ndim - 1))
+        found = torch.logsumexp(shares + likelihood.log_prob_per_value(x, withheld), 0)
+        return found.masked_fill(~withheld, 0.0)
 
     @checked
     def generate(self, count: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:

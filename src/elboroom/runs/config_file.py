@@ -16,7 +16,7 @@ from elboroom.runs.environment import environment
 from elboroom.untrusted import parse_toml, read_bytes, require_no_links
 
 CONFIG = "config.toml"
-_LARGEST = 1 << 14  # bytes
+_LARGEST = 1 << 20  # bytes; a table has a name for each column
 _MOST_AXES = 8  # in the shape of an event
 
 

@@ -38,20 +38,24 @@ class LearnedNoise(nn.Module):
         shape: broadcasts to the event: the event's own for one scale for each value, (C, 1, 1) for
             one for each channel, () for one for all.
         initial: the initial scale.
+        least: a bound that the scale stays above, in units of the initial one.
     """
 
     initial: Tensor
 
-    def __init__(self, shape: tuple[int, ...], initial: float = _UNMEASURED) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], initial: float = _UNMEASURED, least: float = LEAST_NOISE
+    ) -> None:
         super().__init__()
+        self.least = least
         self.register_buffer("initial", torch.full(shape, initial))
         self.log_ratio = nn.Parameter(torch.zeros(shape))
 
     @property
     def scale(self) -> Tensor:
         """σ or s, broadcast to the event."""
-        # σ = σ₀ [ 0.001 + 0.999 exp 10 ρ ]
-        return self.initial * (LEAST_NOISE + (1 - LEAST_NOISE) * (_SPEED * self.log_ratio).exp())
+        # σ = σ₀ [ λ + (1 − λ) exp 10 ρ ],  λ = 0.001 by default
+        return self.initial * (self.least + (1 - self.least) * (_SPEED * self.log_ratio).exp())
 
     def begin_at(self, scale: Tensor) -> None:
         """Set the initial scale, broadcast to the event."""

@@ -11,6 +11,10 @@ from elboroom.model.likelihoods.noise import FixedNoise, Noise
 from elboroom.model.likelihoods.standardised import Standardised, Units
 
 
+WIDE = 3.0
+"""Standard deviations that `ObservationModel.wide` takes as a scale."""
+
+
 class ObservationModel(nn.Module):
     """A map from the decoder's output to densities of x, with their noise and their units.
 
@@ -85,6 +89,16 @@ class ObservationModel(nn.Module):
         inner = (
             self.kind(parameter) if self.noise is None else self.kind(parameter, self.noise.scale)
         )
+        return inner if self.units is None else Standardised(inner, self.units)
+
+    def wide(self, x: Tensor) -> Likelihood:
+        """Return independent values at an output of 0, with wide scales, for x (B, *event).
+
+        The scale is three standard deviations where values are standardised, else the range [0, 1].
+        """
+        zeros = x.new_zeros(1, *self.density.parameter_shape(tuple(x.shape[1:])))
+        scale = x.new_tensor(1.0 if self.units is None else WIDE)
+        inner = self.kind(zeros) if self.noise is None else self.kind(zeros, scale)
         return inner if self.units is None else Standardised(inner, self.units)
 
     def standardise(self, x: Tensor) -> Tensor:

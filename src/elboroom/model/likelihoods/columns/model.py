@@ -12,9 +12,11 @@ from elboroom.model.likelihoods.columns.layout import Layout
 from elboroom.model.likelihoods.columns.table import Table, TableUnits, columns_class
 from elboroom.model.likelihoods.columns.thresholds import FixedThresholds, LearnedThresholds
 from elboroom.model.likelihoods.noise import FixedNoise, LearnedNoise
-from elboroom.model.likelihoods.observation import ObservationModel
+from elboroom.model.likelihoods.observation import WIDE, ObservationModel
 from elboroom.model.likelihoods.standardised import require_float32_scale
 
+# Of few rows others seem to determine a column; less noise makes log p(x) of new rows arbitrary.
+_LEAST_NOISE = 0.03
 _OF_PLACES = ("location", "spread", "seen_location", "seen_spread", "fill")
 
 
@@ -44,7 +46,7 @@ class TableModel(ObservationModel):
     def __init__(self, columns: tuple[str, ...]) -> None:
         kind, count = columns_class(columns), len(columns)
         has_scale = any(block.family.has_scale for block in kind.layout.blocks)
-        super().__init__(kind, LearnedNoise((count,), 1.0) if has_scale else None)
+        super().__init__(kind, LearnedNoise((count,), 1.0, _LEAST_NOISE) if has_scale else None)
         self.columns = tuple(columns)
         self.thresholds: LearnedThresholds | FixedThresholds | None = None
         if self.layout.thresholds is not None:
@@ -102,6 +104,12 @@ class TableModel(ObservationModel):
     def forward(self, parameter: Tensor) -> Table:
         """Return the density of x for each output of the decoder, (..., E)."""
         return self.density(parameter + self.start, self._units())
+
+    def wide(self, x: Tensor) -> Table:
+        """Return independent columns at an output of 0, with wide scales, (1, E)."""
+        units = self._units()
+        wide = units._replace(scale=torch.full_like(units.scale, WIDE))
+        return self.density(self.start[None], wide)
 
     def marginals(self, statistics: Statistics) -> Table:
         """Return the density of independent columns with the statistics of `measured`, (1, E)."""
