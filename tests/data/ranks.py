@@ -16,6 +16,8 @@ from elboroom.device import ALONE, joined
 from elboroom.errors import ElboroomError
 from elboroom.training.initial_model import new_model
 
+COLUMNS = ("gaussian", "student-t", "gaussian", "gaussian", "negative-binomial")
+
 _opened = set[str]()
 
 
@@ -29,13 +31,19 @@ def _loaded(source: str, memory: float) -> dict[str, Any]:
     data = load_data(DataConfig(source, memory=memory))
     model = ModelConfig(likelihood="gaussian", hidden=(4,), data_bias=True)
     config = Config(data=DataConfig(source), model=model, train=TrainConfig(epochs=1))
+    models = {"weights": new_model(config, data)}
+    if data.event_shape == (5,):
+        table = ModelConfig(likelihood="columns", columns=COLUMNS, hidden=(4,))
+        models["table"] = new_model(Config(model=table), data)
     assert data.reading is not None
     scan = data.reading.scan
     return {
         "identity": data.identity.to_dict(),
         "range": [scan.low, scan.high, scan.missing],
         "notes": data.reading.notes,
-        "weights": {n: t.tolist() for n, t in new_model(config, data).state_dict().items()},
+    } | {
+        name: {n: t.tolist() for n, t in model.state_dict().items()}
+        for name, model in models.items()
     }
 
 

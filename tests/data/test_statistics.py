@@ -69,3 +69,15 @@ def test_data_without_a_scale_are_refused(value: float):
 def test_one_row_is_too_few_for_a_scale():
     with pytest.raises(DataError, match="too few rows to train on"):
         _ = measured(np.array([[1.0, 2.0]], np.float32)).scale
+
+
+def test_what_is_measured_may_be_any_function_of_the_rows():
+    x = torn(RNG.normal(3, 0.2, size=(3_000, 2))).astype(np.float32)
+    part = Part(torch.tensor(x), None, Binarisation(missing=True))
+    found = statistics_of(part, lambda rows: torch.cat([rows.log(), rows[:, :1] > 3], -1))
+    assert found.mean.shape == (3,)
+    np.testing.assert_allclose(found.mean[:2], np.nanmean(np.log(x.astype(float)), 0), rtol=1e-6)
+    np.testing.assert_allclose(found.std[:2], np.nanstd(np.log(x.astype(float)), 0), rtol=1e-5)
+    logs, share = found.parts([2, 1])
+    assert share.mean.item() == pytest.approx((x[:, 0] > 3).mean())
+    assert torch.equal(logs.std, found.std[:2])

@@ -36,6 +36,18 @@ def test_everything_that_was_read_of_pictures_is_said():
     ]
 
 
+def test_the_families_of_columns_are_counted():
+    data = Dataset.from_arrays(np.arange(40.0).reshape(10, 4), name="rows.npy")
+    columns = ("gaussian", "categorical:3", "gaussian", "ordinal:4")
+    model = ModelConfig(likelihood="columns", columns=columns)
+    counts = "2 gaussian, 1 categorical, 1 ordinal; each column is standardised inside the model"
+    for asked, why in (
+        ("auto", "because the data are a table of named columns"),
+        ("columns", "as asked"),
+    ):
+        assert f"likelihood: columns, {why}: {counts}" in summary(data, model, asked=asked)
+
+
 def test_everything_that_was_read_of_a_table_is_said():
     x = np.arange(40.0).reshape(10, 4) - 3
     x[:2, 0] = np.nan

@@ -97,7 +97,8 @@ def statistics_of(part: Part, measured: Callable[[Tensor], Tensor] = lambda x: x
         measured: x (B, *event) → the values that are measured, (B, ...), with NaN for a missing
             one: `ObservationModel.measured`. By default they are those of x.
     """
-    shape = tuple(measured(next(part.split(1))).shape[1:])
+    event = torch.zeros(1, *part.images.shape[1:], device=part.device)
+    shape = tuple(measured(event).shape[1:])
     total = torch.zeros(shape, dtype=torch.float64, device=part.device)
     count, least, most = torch.zeros_like(total), total + torch.inf, total - torch.inf
     with errors_of_all(on_disk=part.on_disk):

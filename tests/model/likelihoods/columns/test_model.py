@@ -43,6 +43,10 @@ def test_every_column_starts_at_its_marginal(rows):
     draws = model(torch.zeros(20_000, model.layout.entries)).sample(generator())
     spread = rows[:, 6][~rows[:, 6].isnan()].std().item()
     assert draws[:, 6].std().item() == pytest.approx(spread, rel=0.05)
+    heavy, skewed = (rows[~rows[:, place].isnan(), place] for place in (4, 7))
+    for found, x in ((draws[:, 4], heavy), (draws[:, 7].log(), skewed.log())):
+        assert found.std().item() == pytest.approx(x.std().item(), rel=0.05)
+        assert (found.mean() - x.mean()).abs() < 0.05 * x.std()
     for place in (0, 3, 5, 8, 10):
         x = rows[:, place]
         x = x[~x.isnan()].long()

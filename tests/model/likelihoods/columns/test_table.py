@@ -127,6 +127,18 @@ def test_the_level_of_a_mixture_is_the_most_probable_one_on_average():
     torch.testing.assert_close(density.mean_of_draws, torch.tensor([0.0, 1.0, 3.0]))
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (11,), (4, 1), (1, 11)])
+def test_a_mask_broadcasts_to_the_rows(model, shape):
+    density, x = density_of(model, 3, 4), mixed_rows(4).double()
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.6
+    whole = mask.expand(4, 11)
+    for member in ("log_prob", "log_prob_per_value", "score"):
+        found = getattr(density, member)(x, mask)
+        torch.testing.assert_close(found, getattr(density, member)(x, whole))
+    torch.testing.assert_close(density.information(mask), density.information(whole))
+    assert torch.equal(model.encoder_input(x, mask), model.encoder_input(x, whole))
+
+
 def test_data_of_another_shape_are_refused():
     config = ModelConfig(likelihood="columns", columns=("gaussian", "poisson"))
     for shape in ((3,), (1, 2)):

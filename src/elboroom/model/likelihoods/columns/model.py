@@ -1,7 +1,7 @@
 """The observation model of a table: the units, the noise and the thresholds of its columns."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -65,7 +65,7 @@ class TableModel(ObservationModel):
     @property
     def density(self) -> type[Table]:
         """The class of the densities."""
-        return columns_class(self.columns)
+        return cast(type[Table], self.kind)
 
     @property
     def depends_on_data(self) -> bool:
@@ -93,12 +93,7 @@ class TableModel(ObservationModel):
         for name in _OF_PLACES:
             getattr(self, name).copy_(torch.cat([getattr(start, name) for start in starts]))
         self.start.copy_(torch.cat([start.entries for start in starts]))
-        if self.noise is not None:
-            scale = torch.cat([start.scale for start in starts])
-            self.noise.begin_at(scale[self.layout.on(scale.device).inverse])
-        for start in starts:
-            if self.thresholds is not None and start.thresholds is not None:
-                self.thresholds.begin_at(start.thresholds)
+        self._begin_at(starts)
         self.is_measured.fill_(True)
 
     def forward(self, parameter: Tensor) -> Table:
@@ -151,13 +146,17 @@ class TableModel(ObservationModel):
         needed[values] = True
         small.start = self.start[needed[index.owner]]
         small.noise = None if self.noise is None else FixedNoise(self.noise.scale.detach()[values])
-        if small.thresholds is not None and self.thresholds is not None:
-            assert self.layout.thresholds is not None
-            columns = self.layout.blocks[self.layout.thresholds].columns
-            kept = needed[torch.tensor(columns, device=needed.device)]
-            small.thresholds = FixedThresholds(self.thresholds().detach()[kept])
+        small.thresholds = None if small.thresholds is None else self._thresholds_of(needed)
         small.is_measured = self.is_measured
         return small
+
+    def _thresholds_of(self, needed: Tensor) -> FixedThresholds:
+        """Return the thresholds of the ordinal columns that are needed, True, (D,)."""
+        assert self.layout.thresholds is not None
+        assert self.thresholds is not None
+        columns = self.layout.blocks[self.layout.thresholds].columns
+        kept = needed[torch.tensor(columns, device=needed.device)]
+        return FixedThresholds(self.thresholds().detach()[kept])
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the class, which is made for the columns and has no name to be found by."""
@@ -166,6 +165,15 @@ class TableModel(ObservationModel):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make the class again."""
         super().__setstate__(state | {"kind": columns_class(state["columns"])})
+
+    def _begin_at(self, starts: list[ColumnStart]) -> None:
+        """Set the initial noise and thresholds."""
+        if self.noise is not None:
+            scale = torch.cat([start.scale for start in starts])
+            self.noise.begin_at(scale[self.layout.on(scale.device).inverse])
+        for start in starts:
+            if self.thresholds is not None and start.thresholds is not None:
+                self.thresholds.begin_at(start.thresholds)
 
     def _units(self) -> TableUnits:
         index = self.layout.on(self.location.device)

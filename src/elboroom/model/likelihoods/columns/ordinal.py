@@ -17,7 +17,7 @@ from elboroom.randomness import uniforms
 
 @dataclass(frozen=True)
 class OrdinalColumns(ColumnFamily):
-    """P(x ≤ c) = σ(θ_{c+1} − l), with learned thresholds θ_1 < … < θ_{C−1} of each column.
+    """P(x < c) = σ(θ_c − l), with learned thresholds θ_1 < … < θ_{C−1} of each column.
 
     l is the decoder's output. McCullagh, *Regression models for ordinal data* (1980), the
     proportional odds; as a decoder, Nazábal et al., *Handling incomplete heterogeneous data using

@@ -51,7 +51,7 @@ class StudentTColumns(ColumnFamily):
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draw one x for each parameter, (..., n).
 
-        Bailey, *Polar generation of random variates with the t-distribution* (1994), equation 2.
+        Bailey, *Polar generation of random variates with the t-distribution* (1994).
         """
         u, v = uniforms((2, *self.output.shape), self.output, generator)
         # ε = √(ν ((1 − u)^(−2/ν) − 1)) cos 2πv

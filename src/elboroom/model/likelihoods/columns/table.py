@@ -91,7 +91,12 @@ class Table(Likelihood):
     @classmethod
     def parameter_mask(cls, mask: Tensor) -> Tensor:
         """Return True for the entries of seen columns, (B, E)."""
-        return mask[..., cls.layout.on(mask.device).owner]
+        return cls._of_columns(mask)[..., cls.layout.on(mask.device).owner]
+
+    @classmethod
+    def _of_columns(cls, mask: Tensor) -> Tensor:
+        """Return a mask with an entry for each column, where one may stand for all."""
+        return mask.expand(*mask.shape[:-1], len(cls.layout.columns))
 
     @classmethod
     def restriction(cls, needed: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,13 +198,15 @@ class Table(Likelihood):
         """Compute log p(x_i | z) of each seen value, columns in the order of the layout."""
         parts = zip(self._families, self._sorted(x, mask), strict=True)
         found = torch.cat([family.log_prob(values) for family, values in parts], -1)
-        return found if mask is None else seen(found, mask[..., self._index.order])
+        if mask is None:
+            return found
+        return seen(found, self._of_columns(mask)[..., self._index.order])
 
     def _sorted(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
         """Return the values of each block; unseen ones are replaced by some value that fits."""
         x = x[..., self._index.order]
         if mask is not None:
-            x = torch.where(mask[..., self._index.order], x, self.units.fill)
+            x = torch.where(self._of_columns(mask)[..., self._index.order], x, self.units.fill)
         return x.split(self.layout.sizes, -1)
 
     def _of_seen(self, parts: list[Tensor], mask: Tensor | None) -> Tensor:
