@@ -128,6 +128,8 @@ class _Missing:
     def __contains__(self, value: object) -> bool:
         if isinstance(value, str) and value in self._words:
             return True
+        if isinstance(value, date):
+            return not self._words.isdisjoint((value.isoformat(), value.isoformat()[:10]))
         return bool(self._numbers) and as_number(value) in self._numbers
 
 

@@ -12,7 +12,8 @@ from elboroom.errors import DataError
 from elboroom.untrusted import parse_toml, read_bytes
 
 _LARGEST = 64 << 20  # bytes of a file
-_COMPLETE = "complete"
+WHOLE = "every-column-is-here"
+"""The key by which TOML says that it has a whole schema; no column has this name."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def given_columns(given: object) -> dict[str, ColumnOptions]:
     return {
         name: ColumnOptions.of(name, table)
         for name, table in tables.items()
-        if name != _COMPLETE or isinstance(table, Mapping | str | ColumnOptions)
+        if name != WHOLE or isinstance(table, Mapping | str | ColumnOptions)
     }
 
 
@@ -91,7 +92,7 @@ def complete_text(given: object) -> str | None:
     if given is None or isinstance(given, Mapping):
         return None
     text, where = _read(Path(str(given)))
-    return text if parsed(text, where).get(_COMPLETE) is True else None
+    return text if parsed(text, where).get(WHOLE) is True else None
 
 
 def parsed(text: str, where: str = "this text") -> dict[str, Any]:
