@@ -165,6 +165,20 @@ def test_what_a_spec_calls_missing_is_filled():
     assert filled.to_dict("list") == {"x": [1.5, 1.0, 2.5, 4], "y": ["a", "b", "b", "a"]}
 
 
+def test_an_origin_is_added_again():
+    frame = pd.DataFrame({"x": [1e9 + 0.25, 1e9 + 0.5, np.nan, 1e9]})
+    schema = Schema.of(frame)
+    assert schema.columns[0].origin == 1e9
+    assert schema.decode(np.full((4, 1), 0.125), frame)["x"][2] == 1e9 + 0.12
+
+
+def test_a_word_that_means_missing_is_a_level_if_it_is_named():
+    frame = pd.DataFrame({"pool": ["None", "Ex", "", "None"]})
+    schema = Schema.of(frame, {"pool": {"levels": ["None", "Ex"]}})
+    np.testing.assert_array_equal(schema.encode(frame)[:, 0], [0, 1, np.nan, 0])
+    assert schema.decode(np.zeros((4, 1)), frame)["pool"].tolist() == ["None", "Ex", "None", "None"]
+
+
 def test_times_with_a_zone_keep_it():
     times = pd.Series(pd.to_datetime(["2020-06-01 12:00", None, "2020-06-05 00:00"]))
     frame = pd.DataFrame({"x": times.dt.tz_localize("Europe/Paris")})

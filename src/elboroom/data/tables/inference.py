@@ -146,9 +146,15 @@ class _Found:
         """The decimal mark, "." unless "," alone makes every text a number without doubt."""
         if self.said.decimal is not None:
             return self.said.decimal
-        texts = [value for value in self.cells.values if isinstance(value, str)]
-        marks = decimal_marks(texts)
-        return "," if marks == [","] else "."
+        return "," if self._with_commas and decimal_marks(self._texts) == [","] else "."
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        return [value for value in self.cells.values if isinstance(value, str)]
+
+    @cached_property
+    def _with_commas(self) -> list[str]:
+        return [text for text in self._texts if "," in text]
 
     @cached_property
     def _numbers(self) -> np.ndarray | None:
@@ -165,15 +171,13 @@ class _Found:
         """True if a comma may be a decimal mark, and may part thousands as well."""
         if self.said.decimal is not None:
             return False
-        texts = [v for v in self.cells.values if isinstance(v, str) and ("," in v)]
-        return bool(texts) and decimal_marks(self.cells.texts) == [".", ","]
+        return bool(self._with_commas) and decimal_marks(self._texts) == [".", ","]
 
     def _require_clear_decimals(self) -> None:
         if self._are_ambiguous:
-            example = next(text for text in self.cells.texts if "," in text)
             raise refused(
                 self.name,
-                f"the comma of {example} may part decimals or thousands",
+                f"the comma of {self._with_commas[0]} may part decimals or thousands",
                 f"say which: {option(self.name, 'decimal', ',')} for decimals, or "
                 f"{option(self.name, 'decimal', '.')} for thousands",
             )
