@@ -1,5 +1,6 @@
 """columns.toml of a run: the columns of a table that it was trained on."""
 
+import warnings
 from pathlib import Path
 
 from elboroom.data import Dataset
@@ -20,6 +21,13 @@ def write(run: Path, data: Dataset) -> None:
     """
     if data.reading is not None and data.reading.schema is not None:
         write_file(run / FILE, data.reading.schema.to_toml().encode())
+
+
+def warn_of_other_columns(data: Dataset) -> None:
+    """Warn of columns of new data that the run does not know."""
+    if data.reading is not None and data.reading.schema is not None:
+        for note in data.reading.notes:
+            warnings.warn(note, stacklevel=3)
 
 
 def read(run: Path) -> Schema | None:

@@ -124,6 +124,7 @@ class RunData:
             return ChosenPart.of(data, name or "test")
         _require_whole(name, source)
         require_support(likelihood_class(self._model), data.test, data.identity.source)
+        columns_file.warn_of_other_columns(data)
         training_values.warn_of_other_units(self._run, data)
         return ChosenPart.of(data, "all")
 

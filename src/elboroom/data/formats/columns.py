@@ -17,7 +17,12 @@ from elboroom.data.groups import group_numbers
 from elboroom.data.source import Source, SourcePart
 from elboroom.data.tables.column import shown
 from elboroom.data.tables.frames import as_frame, series_of
-from elboroom.data.tables.options import ColumnOptions, complete_text, given_columns
+from elboroom.data.tables.options import (
+    ColumnOptions,
+    complete_text,
+    given_columns,
+    given_delimiter,
+)
 from elboroom.data.tables.schema import Schema
 from elboroom.errors import DataError
 
@@ -40,7 +45,8 @@ def read_columns(path: Path, config: DataConfig) -> Source:
     if not is_arrow(path) and foreign(path):
         raise describe(path)
     try:
-        frame = read_frame(path, config.memory)
+        given = None if config.columns == "auto" else config.columns
+        frame = read_frame(path, config.memory, given_delimiter(given))
     except HeadlessError as error:
         raise cannot_read(path, error.why, f"{error.fix}; or {describe(path).fix}") from error
     return source_of_frames(path.name, {"train": frame}, config)

@@ -28,7 +28,9 @@ class HeadlessError(DataError):
     """A table whose first line holds numbers in place of names."""
 
 
-def read_frame(path: Path | str, memory: float = MEMORY) -> pd.DataFrame:
+def read_frame(
+    path: Path | str, memory: float = MEMORY, delimiter: str | None = None
+) -> pd.DataFrame:
     """Read a table of columns.
 
     All cells of CSV, TSV and text keep their text, so that 007 and 1.50 stay as they stand; a
@@ -38,6 +40,7 @@ def read_frame(path: Path | str, memory: float = MEMORY) -> pd.DataFrame:
         path: a file of CSV or TSV in UTF-8, of Parquet, Arrow or Feather, or of Excel (.xlsx),
             whose first sheet is read.
         memory: GiB that it may take.
+        delimiter: what parts the cells of text; None finds it.
 
     Raises:
         DataError: if it cannot be read, has two columns of one name, or does not fit into memory.
@@ -46,8 +49,8 @@ def read_frame(path: Path | str, memory: float = MEMORY) -> pd.DataFrame:
     if is_arrow(path):
         frame = _read_arrow(path, memory)
     else:
-        read = _read_excel if path.suffix.lower() in EXCEL else _read_text
-        frame = read(path, memory)
+        is_book = path.suffix.lower() in EXCEL
+        frame = _read_excel(path, memory) if is_book else _read_text(path, memory, delimiter)
     require_names([*frame.columns], str(path))
     return frame
 
@@ -61,14 +64,19 @@ def is_arrow(path: Path) -> bool:
         return False
 
 
-def write_frame(frame: pd.DataFrame, path: Path | str, like: Path | str | None = None) -> None:
+def write_frame(
+    frame: pd.DataFrame,
+    path: Path | str,
+    like: Path | str | None = None,
+    delimiter: str | None = None,
+) -> None:
     """Write a table; see `table_bytes`.
 
     Raises:
-        DataError: if the table does not fit `like`.
+        DataError: if `like` cannot be read.
         DiskError: if it cannot be written. A file that was there is then unchanged.
     """
-    path, content = Path(path).expanduser(), table_bytes(frame, path, like)
+    path, content = Path(path).expanduser(), table_bytes(frame, path, like, delimiter)
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(content)
@@ -79,7 +87,12 @@ def write_frame(frame: pd.DataFrame, path: Path | str, like: Path | str | None =
         ) from error
 
 
-def table_bytes(frame: pd.DataFrame, path: Path | str, like: Path | str | None = None) -> bytes:
+def table_bytes(
+    frame: pd.DataFrame,
+    path: Path | str,
+    like: Path | str | None = None,
+    delimiter: str | None = None,
+) -> bytes:
     """Return the content of a file of a table.
 
     Args:
@@ -87,11 +100,12 @@ def table_bytes(frame: pd.DataFrame, path: Path | str, like: Path | str | None =
         path: the file, whose suffix says the format.
         like: a file in the same format that the table was read of. Cells that are equal stay byte
             for byte in text; types and nullability stay in Parquet and Arrow; everything but the
-            cells stays in Excel.
+            cells stays in Excel. A table of other rows or columns is written anew.
+        delimiter: what parts the cells of `like`, if it is text and was told; None finds it.
 
     Raises:
         UsageError: if the suffix is of no format.
-        DataError: if the table does not have the rows and columns of `like`.
+        DataError: if `like` cannot be read, or a cell to fill holds a formula.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -106,7 +120,7 @@ def table_bytes(frame: pd.DataFrame, path: Path | str, like: Path | str | None =
     if source is not None and source.suffix.lower() not in kind:
         source = None
     if kind is TEXT:
-        return _text_bytes(frame, suffix, source)
+        return _text_bytes(frame, suffix, source, delimiter)
     if kind is ARROW:
         from elboroom.data.formats.frame_arrow import arrow_bytes
 
@@ -121,14 +135,14 @@ def text_of(cell: object) -> str:
     return "" if cell is None or cell is pd.NaT or cell is pd.NA or cell != cell else str(cell)
 
 
-def _read_text(path: Path, memory: float) -> pd.DataFrame:
-    table = parse_file(path, memory)
+def _read_text(path: Path, memory: float, delimiter: str | None) -> pd.DataFrame:
+    table = parse_file(path, memory, delimiter)
     require_names(table.names, str(path))
     columns = zip(table.names, table.columns(), strict=True)
     return pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in columns})
 
 
-def parse_file(path: Path, memory: float = MEMORY) -> Delimited:
+def parse_file(path: Path, memory: float = MEMORY, delimiter: str | None = None) -> Delimited:
     """Parse a file of text cell for cell.
 
     Raises:
@@ -137,7 +151,7 @@ def parse_file(path: Path, memory: float = MEMORY) -> Delimited:
     try:
         content = read_bytes(path, memory * 2**30)
         _require_fit(path, content, memory)
-        return Delimited.parse(content, TEXT.get(path.suffix.lower()))
+        return Delimited.parse(content, delimiter or TEXT.get(path.suffix.lower()))
     except HeadlessTextError as error:
         found = cannot_read(path, str(error), error.fix)
         raise HeadlessError(found.what, why=found.why, fix=found.fix) from error
@@ -159,11 +173,13 @@ def _require_fit(path: Path, content: bytes, memory: float) -> None:
         )
 
 
-def _text_bytes(frame: pd.DataFrame, suffix: str, like: Path | None) -> bytes:
+def _text_bytes(
+    frame: pd.DataFrame, suffix: str, like: Path | None, delimiter: str | None
+) -> bytes:
     columns = [_texts(frame.iloc[:, place]) for place in range(frame.shape[1])]
     if like is None:
         return plain_text([*map(str, frame.columns)], columns, TEXT[suffix] or ",")
-    table = parse_file(like, np.inf)
+    table = parse_file(like, np.inf, delimiter)
     if (suffix in (".tsv", ".tab")) != (table.delimiter == "\t") or not _is_like(table, frame):
         return plain_text([*map(str, frame.columns)], columns, TEXT[suffix] or table.delimiter)
     return table.written(columns)

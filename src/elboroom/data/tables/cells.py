@@ -1,7 +1,7 @@
 """The cells of one column of a frame: which are missing, and the different values of the others."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from numbers import Number
@@ -34,6 +34,7 @@ class Cells:
     categories: tuple[object, ...] | None = None
     ordered: bool = False
     usable: bool = True
+    _numbers: dict[str, list[float | None]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -69,7 +70,7 @@ class Cells:
             words=words,
             categories=None if kind is None else tuple(map(_stripped, kind.categories.tolist())),
             ordered=kind is not None and bool(kind.ordered),
-            usable=all(map(_is_entry, kept)),
+            usable=all(map(_is_entry, {*map(type, kept)})),
         )
 
     @property
@@ -98,13 +99,17 @@ class Cells:
 
     def numbers(self, decimal: str = ".") -> list[float | None]:
         """Return the number that each different value is, or None."""
-        return [as_number(value, decimal) for value in self.values]
+        if decimal not in self._numbers:
+            self._numbers[decimal] = [as_number(value, decimal) for value in self.values]
+        return self._numbers[decimal]
 
 
 def as_number(value: object, decimal: str = ".") -> float | None:
     """Return the number that a value is, or None; True and False are none."""
     if isinstance(value, str):
         return parse_number(value, decimal)
+    if type(value) is float or type(value) is int:
+        return float(value)
     if isinstance(value, bool | np.bool_ | complex | np.complexfloating):
         return None
     return float(value) if isinstance(value, Number | Decimal) else None  # type: ignore[arg-type]
@@ -125,15 +130,24 @@ class _Missing:
         numbers = {as_number(value) for value in told} - {None}
         self._words, self._numbers = {*words, *map(str, told)}, numbers
 
+    @property
+    def are_words(self) -> bool:
+        """True if no number means missing."""
+        return not self._numbers
+
     def __contains__(self, value: object) -> bool:
         if isinstance(value, str) and value in self._words:
             return True
+        if self._words and isinstance(value, date):
+            return not self._words.isdisjoint((value.isoformat(), value.isoformat()[:10]))
         return bool(self._numbers) and as_number(value) in self._numbers
 
 
 def _places(values: Sequence[object], gone: _Missing) -> tuple[list[int], list[object]]:
     """Return the place of each value among the different ones that are not missing, and these."""
     kept = dict[object, int]()
+    if gone.are_words and {*map(type, values)} <= {float, int}:
+        return list(range(len(values))), [*values]
     places = [-1 if value in gone else kept.setdefault(value, len(kept)) for value in values]
     return places, [*kept]
 
@@ -142,7 +156,8 @@ def _stripped(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-def _is_entry(value: object) -> bool:
-    if isinstance(value, complex | np.complexfloating | np.timedelta64 | pd.Timedelta):
+def _is_entry(kind: type) -> bool:
+    """Return whether values of a type are entries of a table."""
+    if issubclass(kind, complex | np.complexfloating | np.timedelta64 | pd.Timedelta):
         return False
-    return isinstance(value, str | bool | np.bool_ | Number | Decimal | date | np.datetime64)
+    return issubclass(kind, str | bool | np.bool_ | Number | Decimal | date | np.datetime64)

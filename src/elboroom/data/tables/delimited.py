@@ -97,18 +97,19 @@ class Delimited:
         """
         raw = [*map(list, zip(*self.rows, strict=True))]
         changed = [
-            self._column(old, new) if [*map(bare, old)] != [*new] else old
-            for old, new in zip(raw, columns, strict=True)
+            self._column(old, [*map(bare, old)], new) for old, new in zip(raw, columns, strict=True)
         ]
         lines = [self.header, *map(list, zip(*changed, strict=True))]
         return self._joined(lines)
 
-    def _column(self, old: Sequence[str], new: Sequence[str]) -> list[str]:
-        known = [cell.strip() for cell in old if bare(cell).strip()]
+    def _column(self, raw: list[str], old: Sequence[str], new: Sequence[str]) -> list[str]:
+        if old == [*new]:
+            return raw
+        known = [cell.strip() for cell, text in zip(raw, old, strict=True) if text.strip()]
         quoted = bool(known) and all(cell.startswith('"') for cell in known)
         return [
-            raw if bare(raw) == text else _around(raw, quote(text, self.delimiter, always=quoted))
-            for raw, text in zip(old, new, strict=True)
+            cell if was == text else _around(cell, quote(text, self.delimiter, always=quoted))
+            for cell, was, text in zip(raw, old, new, strict=True)
         ]
 
     def _joined(self, lines: Sequence[Sequence[str]]) -> bytes:

@@ -32,7 +32,7 @@ MOST_LEVELS = 50
 MOST_ASKED = 10_000
 """The most levels of any column."""
 _LEAST_ROWS = 2  # for each text of levels, on average
-_MOST_WHOLE, _LEAST_WHOLE = 20, 0.01  # levels that whole numbers are, and the share of each
+_MOST_WHOLE, _LEAST_WHOLE = 20, 0.25  # levels that whole numbers are; rows of each by the mean
 _ROWS_OF_WHOLE = 5  # for each of these, on average
 _MOSTLY = 0.9  # share of texts that are numbers, above which the others are taken for words
 _MOST_SHOWN = 6
@@ -40,8 +40,7 @@ _LARGEST = 1e18  # float32 holds its square
 _FINE = 1e-4  # standard deviations by which float32 may round
 _EXACT = 2.0**24  # the largest count that float32 holds exactly
 _IDENTIFIER = re.compile(
-    r"(?:.*[\W_])?(?:id|uuid|guid|index|idx|key|rowid|row|no|nr)|unnamed.*|.*[a-z]I[dD]|",
-    re.IGNORECASE,
+    r"(?i:(?:.*[\W_])?(?:id|uuid|guid|index|idx|key|rowid|row|no|nr)|unnamed.*|)|.*[a-z]I[dD]"
 )
 
 
@@ -147,9 +146,15 @@ class _Found:
         """The decimal mark, "." unless "," alone makes every text a number without doubt."""
         if self.said.decimal is not None:
             return self.said.decimal
-        texts = [value for value in self.cells.values if isinstance(value, str)]
-        marks = decimal_marks(texts)
-        return "," if marks == [","] else "."
+        return "," if self._with_commas and decimal_marks(self._texts) == [","] else "."
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        return [value for value in self.cells.values if isinstance(value, str)]
+
+    @cached_property
+    def _with_commas(self) -> list[str]:
+        return [text for text in self._texts if "," in text]
 
     @cached_property
     def _numbers(self) -> np.ndarray | None:
@@ -166,15 +171,13 @@ class _Found:
         """True if a comma may be a decimal mark, and may part thousands as well."""
         if self.said.decimal is not None:
             return False
-        texts = [v for v in self.cells.values if isinstance(v, str) and ("," in v)]
-        return bool(texts) and decimal_marks(self.cells.texts) == [".", ","]
+        return bool(self._with_commas) and decimal_marks(self._texts) == [".", ","]
 
     def _require_clear_decimals(self) -> None:
         if self._are_ambiguous:
-            example = next(text for text in self.cells.texts if "," in text)
             raise refused(
                 self.name,
-                f"the comma of {example} may part decimals or thousands",
+                f"the comma of {self._with_commas[0]} may part decimals or thousands",
                 f"say which: {option(self.name, 'decimal', ',')} for decimals, or "
                 f"{option(self.name, 'decimal', '.')} for thousands",
             )
@@ -260,11 +263,11 @@ class _Found:
         return "positive" if low > 0 and is_log_normal(numbers) else "real"
 
     def _are_few(self, numbers: np.ndarray) -> bool:
-        """Return whether whole numbers are few, and each of them in enough rows."""
+        """Return whether whole numbers are few, and none is rare, unlike the largest counts."""
         counts = self.cells.counts
-        least = max(_LEAST_WHOLE * len(numbers), 1)
         enough = len(numbers) >= _ROWS_OF_WHOLE * len(counts)
-        return 3 <= len(counts) <= _MOST_WHOLE and enough and bool(counts.min() >= least)
+        none_rare = bool(counts.min() >= _LEAST_WHOLE * counts.mean())
+        return 3 <= len(counts) <= _MOST_WHOLE and enough and none_rare
 
     def _require_range(self, kind: ColumnType, numbers: np.ndarray, *, whole: bool) -> None:
         low = float(numbers.min())

@@ -18,10 +18,10 @@ def parse_number(text: str, decimal: str = ".") -> float | None:
     Groups of three digits may be parted by the mark that is not `decimal`. Numbers that begin with
     needless zeros, such as 007, are codes and no numbers.
     """
-    text = text.replace("−", "-")
-    text = text.translate(_SWAPPED) if decimal == "," else text
     if len(text) > _LONGEST:
         return None
+    text = text.replace("−", "-")
+    text = text.translate(_SWAPPED) if decimal == "," else text
     if _PLAIN.fullmatch(text) or _INFINITE.fullmatch(text):
         return float(text)
     return float(text.replace(",", "")) if _GROUPED.fullmatch(text) else None
@@ -35,14 +35,20 @@ def decimal_marks(texts: Iterable[str]) -> list[str]:
 
 def decimals_of(values: Iterable[object], decimal: str = ".") -> int | None:
     """Return the most decimals of some numbers; None if they are too many, or in powers of ten."""
-    found = [_decimals(value, decimal) for value in values]
-    known = [count for count in found if count is not None]
-    return max(known, default=0) if len(known) == len(found) else None
+    most = 0
+    for value in values:
+        found = _decimals(value, decimal)
+        if found is None:
+            return None
+        most = max(most, found)
+    return most
 
 
 def _decimals(value: object, decimal: str) -> int | None:
     if isinstance(value, str):
         return None if "e" in value.lower() else len(value.partition(decimal)[2])
+    if isinstance(value, float) and value == int(value):
+        return 0
     exponent = Decimal(str(value)).normalize().as_tuple().exponent
     places = max(0, -exponent) if isinstance(exponent, int) else 0
     return None if places > _MOST_DECIMALS else places

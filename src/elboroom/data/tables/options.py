@@ -12,7 +12,9 @@ from elboroom.errors import DataError
 from elboroom.untrusted import parse_toml, read_bytes
 
 _LARGEST = 64 << 20  # bytes of a file
-_COMPLETE = "complete"
+_DELIMITER = "delimiter"
+WHOLE = "every-column-is-here"
+"""The key by which TOML says that it has a whole schema; no column has this name."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,34 @@ def given_columns(given: object) -> dict[str, ColumnOptions]:
     if given is None:
         return {}
     tables = given if isinstance(given, Mapping) else parsed(*_read(Path(str(given))))
+    by_file = not isinstance(given, Mapping)
     return {
         name: ColumnOptions.of(name, table)
         for name, table in tables.items()
-        if name != _COMPLETE or isinstance(table, Mapping | str | ColumnOptions)
+        if not by_file
+        or isinstance(table, Mapping)
+        or (name not in (_DELIMITER, WHOLE) or table in types())
     }
+
+
+def given_delimiter(given: object) -> str | None:
+    """Return what parts the cells of text, if a file of options says it.
+
+    Raises:
+        DataError: if the file cannot be read, or this is not one character.
+    """
+    if given is None or isinstance(given, Mapping):
+        return None
+    found = parsed(*_read(Path(str(given)))).get(_DELIMITER)
+    if found is None or isinstance(found, Mapping) or found in types():
+        return None
+    if not isinstance(found, str) or len(found) != 1 or found in '"\n\r':
+        raise DataError(
+            f"the delimiter {found!r} cannot be used",
+            why="expected one character, and no quote",
+            fix='say it as in delimiter = ";"',
+        )
+    return found
 
 
 def complete_text(given: object) -> str | None:
@@ -91,7 +116,7 @@ def complete_text(given: object) -> str | None:
     if given is None or isinstance(given, Mapping):
         return None
     text, where = _read(Path(str(given)))
-    return text if parsed(text, where).get(_COMPLETE) is True else None
+    return text if parsed(text, where).get(WHOLE) is True else None
 
 
 def parsed(text: str, where: str = "this text") -> dict[str, Any]:

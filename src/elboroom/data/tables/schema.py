@@ -9,6 +9,7 @@ import numpy as np
 
 from elboroom.data.tables.column import Column, refused, shown
 from elboroom.data.tables.options import (
+    WHOLE,
     ColumnOptions,
     complete_text,
     given_columns,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_SHOWN = 9
-_COMPLETE = "complete = true\n"
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ class Schema:
             DataError: if it is not one.
         """
         tables = parsed(text)
-        if tables.pop("complete", None) is not True:
+        if tables.pop(WHOLE, None) is not True:
             raise DataError(
                 "these columns are no whole schema",
-                why="the line `complete = true` is not the first one",
+                why=f"the line `{WHOLE} = true` is not the first one",
                 fix="give what Schema.to_toml wrote",
             )
         columns = tuple(_read(name, ColumnOptions.of(name, t)) for name, t in tables.items())
@@ -98,7 +98,7 @@ class Schema:
             )
             for column in self.columns
         ]
-        return "\n".join([_COMPLETE, *tables])
+        return "\n".join([f"{WHOLE} = true\n", *tables])
 
     @property
     def modelled_columns(self) -> tuple[Column, ...]:

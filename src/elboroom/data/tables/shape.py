@@ -38,8 +38,11 @@ def is_dispersed(numbers: np.ndarray) -> bool:
 
 
 def is_overdispersed(numbers: np.ndarray) -> bool:
-    """Return whether the variance of counts is above their mean."""
-    return bool(numbers.var() > numbers.mean())
+    """Return whether the variance of counts is above their mean, by two standard errors.
+
+    Of n counts of Poisson the ratio of both has a standard error of about √(2 / n).
+    """
+    return bool(numbers.var() > numbers.mean() * (1 + 2 * np.sqrt(2 / len(numbers))))
 
 
 def _skewness(numbers: np.ndarray) -> float:
