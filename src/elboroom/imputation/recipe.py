@@ -50,9 +50,7 @@ def recipe(
         "network": Config(
             model=replace(_NETWORK, latents=min(12, len(columns))),
             objective=ObjectiveConfig("iwae", k=5),
-            train=replace(
-                _training(rows, 800 * effort, rate=6e-3, decay=0.1), hide=0.6, ema=0.98
-            ),
+            train=replace(_training(rows, 800 * effort, rate=6e-3, decay=0.1), hide=0.6, ema=0.98),
         ),
     }
     return {

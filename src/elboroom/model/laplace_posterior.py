@@ -6,24 +6,40 @@ it is exact, and with a mixture as the prior so is the mixture over its componen
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from elboroom.errors import UsageError
+from elboroom.model.likelihoods import ObservationModel
 from elboroom.model.networks import EncoderNetwork
 from elboroom.model.posteriors import Density, DiagonalGaussian, Gaussian, GaussianMixture
 from elboroom.model.priors import Prior
-
-if TYPE_CHECKING:
-    from elboroom.model.vae import VAE
 
 _STEPS = 30  # at most, to a mode; a linear decoder needs one
 _STEPS_IN_TRAINING = 6  # the decoder changes, and a mode is near its prior or reached soon
 _GAIN = 1e-3  # nats: a step that promises less is not taken
 _DAMPING = 0.1  # of the first step after one that failed
 _JACOBIAN = 1 << 25  # largest number of floats in the derivatives for a chunk of rows
+
+
+class Joint(Protocol):
+    """A model p(x, z) = p(z) p(x | z), as `VAE` is one."""
+
+    training: bool
+    latents: int
+    prior: Prior
+    likelihood: ObservationModel
+
+    @property
+    def parameter_shape(self) -> tuple[int, ...]:
+        """The shape of the decoder's output for one z."""
+        ...
+
+    def decoder_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the output at z (B, D), and its derivative by each latent, (D, B, *parameter)."""
+        ...
 
 
 class NoEncoder(EncoderNetwork):
@@ -43,7 +59,7 @@ class NoEncoder(EncoderNetwork):
 
 
 @torch.no_grad()
-def laplace_posterior(model: "VAE", x: Tensor, mask: Tensor | None) -> Density:
+def laplace_posterior(model: Joint, x: Tensor, mask: Tensor | None) -> Density:
     """Return the Laplace approximation of p(z | x_seen), without gradients.
 
     With a mixture of C components as the prior it is the mixture of those of each component, each
@@ -85,7 +101,7 @@ def _components(prior: Prior) -> tuple[Tensor, DiagonalGaussian]:
 
 
 def _of_rows(
-    model: "VAE", x: Tensor, mask: Tensor | None, prior: DiagonalGaussian
+    model: Joint, x: Tensor, mask: Tensor | None, prior: DiagonalGaussian
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return means (C, B, D), roots of covariances (C, B, D, D) and log p(x_seen | c), (C, B).
 
@@ -122,7 +138,7 @@ class _Place:
 class _Rows:
     """Rows of data, each with a Gaussian prior of its own."""
 
-    model: "VAE"
+    model: Joint
     x: Tensor
     mask: Tensor | None
     prior: DiagonalGaussian
