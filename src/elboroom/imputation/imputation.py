@@ -94,16 +94,16 @@ def _of_rows(
         for model, count in zip(ensemble.models, counts, strict=True)
     ]
     weights = ensemble.weights.to(x)
-    mean = sum(w * part.mean for w, part in zip(weights, parts, strict=True))
+    mean = torch.stack([w * p.mean for w, p in zip(weights, parts, strict=True)]).sum(0)
     draws = torch.cat([part.draws for part in parts])
     draws = draws[torch.randperm(len(draws), generator=generator, device=x.device)]
     probability = torch.full_like(x, torch.nan)
     for column in ensemble.levels:
-        levels = sum(w * p.levels[column] for w, p in zip(weights, parts, strict=True))
-        probability[:, column], mean[:, column] = levels.max(-1)  # type: ignore[union-attr, index]
+        levels = [w * p.levels[column] for w, p in zip(weights, parts, strict=True)]
+        probability[:, column], mean[:, column] = torch.stack(levels).sum(0).max(-1)
     spread = draws.std(0).masked_fill(ensemble.is_level.to(x.device), torch.nan)
     return Imputation(
-        torch.where(seen, x, mean),  # type: ignore[arg-type]
+        torch.where(seen, x, mean),
         spread.masked_fill(seen, torch.nan),
         probability.masked_fill(seen, torch.nan),
         torch.where(seen, x, draws[:kept]),
