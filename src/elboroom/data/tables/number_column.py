@@ -12,9 +12,9 @@ from elboroom.data.tables.level_column import level_column
 from elboroom.data.tables.listing import MOST_SHOWN, listed
 from elboroom.data.tables.number_text import decimals_of
 from elboroom.data.tables.shape import (
-    is_dispersed,
     is_heavy_tailed,
     is_log_normal,
+    is_near_zero,
     is_overdispersed,
 )
 
@@ -84,7 +84,7 @@ def _kind_of(found: Found, numbers: np.ndarray, *, whole: bool) -> ColumnType:
     if whole and _are_few(found, numbers):
         return "ordinal"
     low, high = numbers.min(), numbers.max()
-    if whole and low >= 0 and high < _EXACT and is_dispersed(numbers):
+    if whole and low >= 0 and high < _EXACT and is_near_zero(numbers):
         return "count"
     return "positive" if low > 0 and is_log_normal(numbers) else "real"
 
