@@ -43,6 +43,7 @@ RULES: dict[str, tuple[Any, str]] = {
         RANDOM.integers(1990, 2020, N),
         "x: real, whole numbers 1990 to 2019; gaussian",
     ),
+    "a sum far from 0": (RANDOM.poisson(99, N), "x: real, whole numbers 68 to 122; gaussian"),
     "whole numbers below 0": (AGE - 40, "x: real, whole numbers -40 to 50; gaussian"),
     "reals": (NORMAL.round(1), "x: real, numbers 132.3 to 200.7; gaussian"),
     "reals with heavy tails": (
@@ -137,7 +138,7 @@ SAID: list[tuple[Any, Any, str]] = [
     (WORDS, {"type": "ordinal", "levels": ["low", "mid", "high"]}, "in order: low, mid, high"),
     (WORDS, {"levels": ["low", "mid", "high", "top"]}, "x: category, 4 levels: low, mid, high, to"),
     (AGE % 3, {"type": "ordinal", "levels": [2, 1, 0]}, "3 levels in order: 2, 1, 0; ordinal:3"),
-    (np.where(AGE < 9, -999, AGE), {"missing": [-999]}, "x: count, whole numbers 9 to 90; "),
+    (np.where(AGE < 9, -999, AGE), {"missing": [-999]}, "x: real, whole numbers 9 to 90; "),
     (["1", "2.5", "none seen"], {"missing": ["none seen"]}, "x: real, numbers 1 to 2.5; 1 missing"),
     (["None", "Ex", "None", "Ex"], {"levels": ["None", "Ex"]}, "x: binary, two values: None, Ex"),
     (AGE, "ignore", "x: left out, as asked"),
@@ -145,7 +146,7 @@ SAID: list[tuple[Any, Any, str]] = [
     (AGE, {"likelihood": "poisson"}, "x: count, whole numbers 0 to 90; poisson"),
     (AGE, {"type": "real", "likelihood": "student-t"}, "x: real, whole numbers 0 to 90; student-t"),
     (["1,234", "2,345", ""], {"decimal": ","}, "x: real, numbers 1.234 to 2.345"),
-    (["1,234", "2,345", ""], {"decimal": "."}, "x: count, whole numbers 1234 to 2345"),
+    (["1,234", "2,345", ""], {"decimal": "."}, "x: real, whole numbers 1234 to 2345"),
     (["01/02/2020", "03/04/2021"], {"format": "%m/%d/%Y"}, "01/02/2020 to 03/04/2021, as %m/%d"),
     ([20200131, 20210228], {"type": "date", "format": "%Y%m%d"}, "dates 20200131 to 20210228"),
 ]  # fmt: skip

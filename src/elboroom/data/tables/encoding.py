@@ -8,7 +8,8 @@ from elboroom.data.tables.column import Column, option, refused
 from elboroom.data.tables.date_values import date_formats, days_of_dates, days_of_texts, is_date
 from elboroom.data.tables.listing import MOST_SHOWN, listed
 
-_TRUTH = {"true", "false"}
+TRUTH = {"true", "false"}
+"""Levels that are booleans in small letters."""
 
 
 def cells_of(column: Column, series: pd.Series) -> Cells:
@@ -34,7 +35,7 @@ def encode_column(column: Column, series: pd.Series) -> np.ndarray:
 
 def _codes(column: Column, cells: Cells) -> np.ndarray:
     known = {level: code for code, level in enumerate(column.levels)}
-    if {level.casefold() for level in column.levels} == _TRUTH:
+    if {level.casefold() for level in column.levels} == TRUTH:
         ways = (str.lower, str.upper, str.title)
         known = {way(level): code for way in ways for level, code in known.items()}
     keys = [level_key(value) for value in cells.values]

@@ -12,9 +12,9 @@ from elboroom.data.tables.level_column import level_column
 from elboroom.data.tables.listing import MOST_SHOWN, listed
 from elboroom.data.tables.number_text import decimals_of
 from elboroom.data.tables.shape import (
-    is_dispersed,
     is_heavy_tailed,
     is_log_normal,
+    is_near_zero,
     is_overdispersed,
 )
 
@@ -51,7 +51,7 @@ def number_column(found: Found, kind: ColumnType | None) -> Column:
 def made_column(found: Found, kind: ColumnType, why: str, numbers: np.ndarray) -> Column:
     """Return a column of numbers or dates with its likelihood and its origin."""
     likelihood = found.said.likelihood or _likelihood(kind, numbers)
-    origin = _origin(kind, numbers) if found.said.origin is None else found.said.origin
+    origin = _origin(kind, numbers, likelihood) if found.said.origin is None else found.said.origin
     _require_spread(found, kind, numbers)
     return Column(found.name, kind, likelihood=likelihood, origin=origin, why=why)
 
@@ -67,10 +67,14 @@ def _required_numbers(found: Found, kind: ColumnType) -> np.ndarray:
         raise refused(
             found.name,
             f"found {listed(found.words)}; a {kind} needs numbers",
-            "say that they are missing: "
-            f"{option(found.name, 'missing', found.words[:MOST_SHOWN])}, or another type: {option(found.name, 'type', 'category')}",
+            f"say that they are missing: {_missing(found)}, or another type: "
+            + option(found.name, "type", "category"),
         )
     return found.numbers
+
+
+def _missing(found: Found) -> str:
+    return option(found.name, "missing", found.words[:MOST_SHOWN])
 
 
 def _kind_of(found: Found, numbers: np.ndarray, *, whole: bool) -> ColumnType:
@@ -80,7 +84,7 @@ def _kind_of(found: Found, numbers: np.ndarray, *, whole: bool) -> ColumnType:
     if whole and _are_few(found, numbers):
         return "ordinal"
     low, high = numbers.min(), numbers.max()
-    if whole and low >= 0 and high < _EXACT and is_dispersed(numbers):
+    if whole and low >= 0 and high < _EXACT and is_near_zero(numbers):
         return "count"
     return "positive" if low > 0 and is_log_normal(numbers) else "real"
 
@@ -110,7 +114,7 @@ def _require_range(found: Found, kind: ColumnType, numbers: np.ndarray, *, whole
         )
 
 
-def _origin(kind: ColumnType, numbers: np.ndarray) -> float:
+def _origin(kind: ColumnType, numbers: np.ndarray, likelihood: str) -> float:
     if kind == "date":
         return float(np.floor(numbers.min()))
     if kind == "count" or numbers.min() == numbers.max():
@@ -118,7 +122,7 @@ def _origin(kind: ColumnType, numbers: np.ndarray) -> float:
     largest = float(np.abs(numbers).max())
     is_fine = largest * 2.0**-24 < _FINE * numbers.std()
     # a log-normal entry stays above 0
-    return 0.0 if is_fine or _likelihood(kind, numbers) == "log-normal" else _round(numbers)
+    return 0.0 if is_fine or likelihood == "log-normal" else _round(numbers)
 
 
 def _require_spread(found: Found, kind: ColumnType, numbers: np.ndarray) -> None:
