@@ -12,7 +12,7 @@ from elboroom.cli.terminal import counting, plain_console
 from elboroom.config import Config, DataConfig, ImputeConfig
 from elboroom.data import Dataset, load_data
 from elboroom.errors import RunError, UsageError
-from elboroom.imputation.column_checks import ColumnCheck, check_columns
+from elboroom.imputation.column_checks import check_columns
 from elboroom.imputation.folder import Folder, open_folder, write_folder
 from elboroom.imputation.imputation import Imputation, imputed_batches
 from elboroom.imputation.recipe import WITHHELD, recipe
