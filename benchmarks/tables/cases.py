@@ -1,13 +1,14 @@
 """A table, a pattern of missingness and a split: what each imputer makes of it, kept on disk.
 
-python -m benchmarks.tables.cases [METHOD …] [--splits S]
+python -m benchmarks.tables.cases [METHOD …] [--splits S] [--tables NAME …]
 
 runs the cases that are not kept yet, in the order of splits, so that `python -m benchmarks tables`
 finds them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import product
 
 import numpy as np
 import tyro
@@ -87,21 +88,21 @@ def scored(case: Case, method: str) -> Score:
     return Score(**remembered(method, asdict(case), lambda: asdict(case.score(method))))
 
 
-def main(methods: tyro.conf.Positional[tuple[str, ...]], splits: int = SPLITS) -> None:
+def main(
+    methods: tyro.conf.Positional[tuple[str, ...]] = imputers.PEERS,
+    splits: int = SPLITS,
+    tables: tuple[str, ...] = data_sets.NAMES,
+) -> None:
     """Run what is not kept yet.
 
     Args:
         methods: which imputers; all peers by default.
         splits: number of splits.
+        tables: names of the tables; all by default.
     """
-    for split in range(splits):
-        _run(split, methods or imputers.PEERS)
-
-
-def _run(split: int, methods: Sequence[str]) -> None:
-    for method in methods:
+    for split, method in product(range(splits), methods):
         for case in of(split):
-            if split < splits_of(method, case.table):
+            if case.table in tables and split < splits_of(method, case.table):
                 _try(case, method)
 
 
