@@ -62,7 +62,7 @@ def _ranks(found: Found) -> Iterator[Row]:
     means = np.stack([scores.ranks(errors[rows]).mean(axis=0) for rows in groups.values()])
     by_method = dict(zip(methods, means.mean(axis=0).tolist(), strict=True))
     place = sorted(by_method.values()).index(by_method[OURS]) + 1
-    many = f"{len(groups)} tables × patterns"
+    many = f"{len(groups)} tables × patterns, {len(shared)} splits in all"
     yield Row(f"place by mean rank of the error, {many}", [place], "", _PLACE, _HOPED_PLACE)
     for method, rank in sorted(by_method.items(), key=lambda item: item[1]):
         yield Row(
