@@ -63,6 +63,8 @@ def test_a_task_has_its_gaps_and_its_coefficients():
     x = np.concatenate([task.x[~np.isnan(task.x).any(axis=1)] for task in tasks])
     beta, variances = regression.least_squares(x)  # rows are lost by x₂ alone
     assert (np.abs(beta - regression.TRUTH) < 4 * np.sqrt(variances)).all()
+    of_first = (x[:, 0] - 0.5 * x[:, 1]).var()
+    assert of_first == pytest.approx(0.75, abs=4 * 0.75 * math.sqrt(2 / len(x)))
 
 
 def test_intervals_of_complete_tables_hold_the_truth_at_their_level():
