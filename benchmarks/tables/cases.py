@@ -1,17 +1,9 @@
-"""A table, a pattern of missingness and a split: what each imputer makes of it, kept on disk.
-
-python -m benchmarks.tables.cases [METHOD …] [--splits S] [--tables NAME …]
-
-runs the cases that are not kept yet, in the order of splits, so that `python -m benchmarks tables`
-finds them.
-"""
+"""A table, a pattern of missingness and a split: what each imputer makes of it, kept on disk."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import product
 
 import numpy as np
-import tyro
 
 from benchmarks.peers.table_task import Filled, Task
 from benchmarks.tables import data_sets, imputers, missingness, scores
@@ -93,33 +85,3 @@ def splits_of(method: str, table: str) -> int:
 def scored(case: Case, method: str) -> Score:
     """Return the score of a case, from the disk if it is there."""
     return Score(**remembered(method, asdict(case), lambda: asdict(case.score(method))))
-
-
-def main(
-    methods: tyro.conf.Positional[tuple[str, ...]] = imputers.PEERS,
-    splits: int = SPLITS,
-    tables: tuple[str, ...] = data_sets.NAMES,
-) -> None:
-    """Run what is not kept yet.
-
-    Args:
-        methods: which imputers; all peers by default.
-        splits: number of splits.
-        tables: names of the tables; all by default.
-    """
-    for split, method in product(range(splits), methods):
-        for case in of(split):
-            if case.table in tables and split < splits_of(method, case.table):
-                _try(case, method)
-
-
-def _try(case: Case, method: str) -> None:
-    """Say what came of it; a peer that fails does not end the others."""
-    try:
-        print(case, method, scored(case, method), flush=True)
-    except RuntimeError as error:
-        print(case, method, error, flush=True)
-
-
-if __name__ == "__main__":
-    tyro.cli(main)
