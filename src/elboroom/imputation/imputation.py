@@ -27,7 +27,8 @@ class Imputation:
     """The entries of N rows and D columns: seen ones as they are, others by their posterior.
 
     Attributes:
-        mean: (N, D), the mean of an unseen number, the most probable of unseen levels.
+        mean: (N, D), the mean of an unseen number, the most probable of unseen levels, the median
+            of those with an order.
         spread: (N, D), the standard deviation of an unseen number; NaN elsewhere.
         probability: (N, D), that of an unseen level that `mean` names; NaN elsewhere.
         draws: (S, N, D), S draws from p(x_unseen | x_seen), those of a row together.
@@ -100,7 +101,8 @@ def _of_rows(
     probability = torch.full_like(x, torch.nan)
     for column in ensemble.levels:
         levels = [w * p.levels[column] for w, p in zip(weights, parts, strict=True)]
-        probability[:, column], mean[:, column] = torch.stack(levels).sum(0).max(-1)
+        chosen = _chosen(torch.stack(levels).sum(0), is_ordered=bool(ensemble.is_ordered[column]))
+        probability[:, column], mean[:, column] = chosen
     spread = draws.std(0).masked_fill(ensemble.is_level.to(x.device), torch.nan)
     return Imputation(
         torch.where(seen, x, mean),
@@ -108,6 +110,16 @@ def _of_rows(
         probability.masked_fill(seen, torch.nan),
         torch.where(seen, x, draws[:kept]),
     )
+
+
+def _chosen(levels: Tensor, *, is_ordered: bool) -> tuple[Tensor, Tensor]:
+    """Return the probability and the code of the level that is filled in, of (B, C): each (B,).
+
+    It is the median of ordered levels, and the most probable of others.
+    """
+    code = (levels.cumsum(-1) < 0.5).sum(-1) if is_ordered else levels.argmax(-1)
+    code = code.clamp(max=levels.shape[-1] - 1)
+    return levels.gather(-1, code[:, None])[:, 0], code.to(levels)
 
 
 def _posterior(
