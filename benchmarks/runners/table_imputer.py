@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from benchmarks.peers.table_task import Filled, Task, answer
 from elboroom.config import DataConfig
 from elboroom.data import Dataset
 from elboroom.imputation import ensemble_of, impute, recipe, train_ensemble
 from elboroom.imputation.recipe import WITHHELD
-
-from benchmarks.peers.table_task import Filled, Task, answer
 
 Array = npt.NDArray[np.float64]
 

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from elboroom.imputation.ensemble import Ensemble
-from elboroom.infer.diagnostics import RELIABLE_K_HAT, pareto_k
+from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
 from elboroom.infer.sir import sir
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
 _ROWS = 500  # that are scored together
 _DRAWS_OF_AN_ENTRY = 200
+_NEARLY_EQUAL = 0.8  # of the draws, as their effective number
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class RowScores:
     Attributes:
         log_prob: (N,), in nats; a density where a column is of real numbers.
         standard_error: (N,), of the estimate.
-        k_hat: (N,), the shape of the weights' tail, the largest of those of the models that count.
+        k_hat: (N,), the shape of the weights' tail, the largest of those of the models that count;
+            −∞ where the weights are nearly equal.
     """
 
     log_prob: Tensor
@@ -68,12 +70,12 @@ def _evidence(
     """Return log p(x_seen), its standard error and k̂ of each row, each (B,)."""
     found = sir(model, x, seen, generator=generator, particles=draws)
     k_hat = pareto_k(found.log_weights)
-    # Equal weights have no tail.
-    exact = found.log_weights.std(0) < 1e-3
+    # Where weights are nearly equal, no tail of them decides.
+    equal = importance_ess(found.log_weights) > _NEARLY_EQUAL * draws
     return (
         found.log_evidence,
         found.log_evidence_standard_error.nan_to_num(0.0),
-        torch.where(exact, -torch.inf, k_hat),
+        torch.where(equal, -torch.inf, k_hat),
     )
 
 

@@ -19,12 +19,12 @@ def stacked(log_densities: Tensor) -> Tensor:
     Args:
         log_densities: (M, N), the log density of N held-out data under each of M models, in nats.
     """
-    wide = log_densities.double()
-    weights, before = torch.full_like(wide[:, 0], 1 / len(wide)), -torch.inf
+    wide, models = log_densities.double(), len(log_densities)
+    weights, before = wide.new_full((models,), 1 / models), -torch.inf
     for _ in range(_STEPS):
         joint = weights.log()[:, None] + wide
         # w_m ∝ 4 + Σ_n w_m p_m(n) / Σ_k w_k p_k(n)
-        explained = joint.softmax(0).sum(1) + _PRIOR
+        explained = (joint - joint.logsumexp(0)).exp().sum(1) + _PRIOR
         score = (joint.logsumexp(0).sum() + _PRIOR * weights.log().sum()).item()
         weights = explained / explained.sum()
         if score - before < _TOLERANCE:
