@@ -20,7 +20,7 @@ def stacked(log_densities: Tensor) -> Tensor:
         log_densities: (M, N), the log density of N held-out data under each of M models, in nats.
     """
     wide = log_densities.double()
-    weights, before = torch.full_like(wide[:, 0], 1 / len(wide)), -torch.inf
+    weights, before = wide.new_full((len(wide),), 1 / len(wide)), -torch.inf
     for _ in range(_STEPS):
         joint = weights.log()[:, None] + wide
         # w_m ∝ 4 + Σ_n w_m p_m(n) / Σ_k w_k p_k(n)
