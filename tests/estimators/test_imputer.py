@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from elboroom.estimators import VAEImputer
-from elboroom.imputation import impute
+from elboroom.imputation import Imputation, impute
 from tests.support.gaussian_table import GaussianTable
 
 SHORT = 0.01
@@ -62,7 +62,7 @@ def test_posterior_samples_vary_as_the_predictive_distribution(
 ):
     row = np.array([np.nan, gaussian.whole[0, 1], np.nan, np.nan, gaussian.whole[0, 4]])
     gaps = np.isnan(row)
-    x = torch.tensor(row)[None]
+    x = torch.tensor(row, dtype=torch.float32)[None]
     told = impute(fitted.ensemble_, x, ~x.isnan(), draws=4_000, seed=1).draws[:, 0, gaps]
     fitted.set_params(sample_posterior=True)
     draws = fitted.transform(np.tile(row, (400, 1)))[:, gaps]
@@ -213,6 +213,18 @@ def test_a_gap_in_a_column_that_is_left_out_is_refused(frame: pd.DataFrame, of_f
     gap = frame.assign(number=frame["number"].where(frame["number"] > 3))
     with pytest.raises(ValueError, match="column number has gaps that cannot be filled"):
         of_frame.transform(gap)
+
+
+def test_a_value_that_is_not_finite_is_refused(
+    gaussian: GaussianTable, fitted: VAEImputer, monkeypatch: pytest.MonkeyPatch
+):
+    def imputed(ensemble, x, seen, **_):
+        nothing = torch.full_like(x, torch.nan)
+        return Imputation(nothing, nothing, nothing, nothing[None])
+
+    monkeypatch.setattr("elboroom.estimators.imputer.impute", imputed)
+    with pytest.raises(ValueError, match="a missing entry cannot be filled"):
+        fitted.transform(gaussian.x)
 
 
 def test_a_column_that_is_told_to_be_left_out_keeps_its_gaps(frame: pd.DataFrame):

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.random import RandomState
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags, TransformerTags
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from elboroom.config import MethodName
 from elboroom.estimators.columns import Told
-from elboroom.estimators.input_error import input_errors
+from elboroom.estimators.input_error import InputError, input_errors
 from elboroom.estimators.table_estimator import TableEstimator, is_frame
 from elboroom.imputation import impute
 
@@ -41,6 +42,8 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, TableEstimator):
         missing_values: as `TableEstimator`.
         random_state: as `TableEstimator`.
     """
+
+    _precision = torch.float32  # takes half the time; no draw is that precise
 
     def __init__(
         self,
@@ -132,7 +135,9 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, TableEstimator):
             return x
         seed = int(self._draws.randint(2**31 - 1)) if self.sample_posterior else self.seed_
         found = impute(self.ensemble_, x[rows], seen[rows], draws=1, seed=seed, method=self.method)
-        return x.index_put((rows,), found.draws[0] if self.sample_posterior else found.mean)
+        values = found.draws[0] if self.sample_posterior else found.mean
+        _require_finite(values)
+        return x.index_put((rows,), values)
 
     def _with_indicator(self, filled: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
         """Append True where an entry of a table is missing."""
@@ -146,6 +151,15 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, TableEstimator):
         if container == "default":
             return _array_of(filled)
         return filled if container == "pandas" else import_module(container).from_pandas(filled)
+
+
+def _require_finite(values: Tensor) -> None:
+    if not values.isfinite().all():
+        raise InputError(
+            "a missing entry cannot be filled",
+            why="its mean under the models is not a finite number",
+            fix="look for seen entries of its row that are far from those of the other rows",
+        )
 
 
 def _array_of(frame: pd.DataFrame) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The TableEstimator: X, an array or a frame, becomes a table that models are trained on."""
 
 import warnings
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,9 @@ class TableEstimator(BaseEstimator):
         n_features_in_: the number of columns.
         feature_names_in_: their names, if X had names of text.
     """
+
+    # By which a row has the same result among any others, to ten digits.
+    _precision: ClassVar = torch.float64
 
     def __init__(
         self,
@@ -84,8 +87,7 @@ class TableEstimator(BaseEstimator):
             warnings.filterwarnings("ignore", module=r"elboroom\.")
             members = train_ensemble(data, configs)
         ensemble = ensemble_of(members)
-        # A row has then the same result among any others, to ten digits.
-        return Ensemble(tuple(model.double() for model in ensemble.models), ensemble.weights)
+        return Ensemble(tuple(m.to(self._precision) for m in ensemble.models), ensemble.weights)
 
     def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
         """Check X as scikit-learn does, and return it with NaN for `missing_values`."""
@@ -127,7 +129,7 @@ class TableEstimator(BaseEstimator):
     def _encoded(self, frame: pd.DataFrame) -> tuple[Tensor, Tensor]:
         """Return the encoded entries of a table, (N, D), and True where they are seen."""
         with input_errors():
-            x = torch.tensor(self.columns_.schema.encode(frame), dtype=torch.float64)
+            x = torch.tensor(self.columns_.schema.encode(frame), dtype=self._precision)
         return x, ~x.isnan()
 
 
