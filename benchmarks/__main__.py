@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 
 import tyro
 
-from benchmarks import inference, likelihood, machines, pictures, reference, reliability, training
+from benchmarks import (
+    inference,
+    likelihood,
+    machines,
+    pictures,
+    reference,
+    reliability,
+    tables,
+    training,
+)
 from benchmarks.results import Results
 
 AREAS = {
@@ -15,6 +24,7 @@ AREAS = {
     "pictures": pictures.measure,
     "reference": reference.measure,
     "reliability": reliability.measure,
+    "tables": tables.measure,
     "training": training.measure,
 }
 
@@ -28,6 +38,7 @@ def main(
             "pictures",
             "reference",
             "reliability",
+            "tables",
             "training",
         ],
         tyro.conf.Positional,

@@ -15,6 +15,12 @@ _PACKAGES = (
     "jax",
     "pillow",
     "scikit-learn==1.9.1",
+    "palmerpenguins==0.1.6",
+    "statsmodels==0.15.0",
+    "vega_datasets==0.9.0",
+    "pandas==2.3.3",  # of the last that palmerpenguins and miceforest were written for
+    "lightgbm==4.5.0",  # miceforest calls a private method that later ones changed
+    "miceforest==6.0.5",
 )
 """Packages of the peers. Those without a version take the one that `constraints.txt` pins."""
 
@@ -37,8 +43,13 @@ def requirements() -> list[str]:
     return [package if "==" in package else pinned[package] for package in _PACKAGES]
 
 
-def run(script: str, *arguments: object) -> None:
+def run(script: str, *arguments: object, threads: int | None = None) -> None:
     """Run a script of this folder; the first call makes its environment.
+
+    Args:
+        script: name of its file.
+        arguments: what it takes on the command line.
+        threads: the most that OpenMP may start; None leaves it to the peer.
 
     Raises:
         RuntimeError: if it fails; the message is the end of what it printed.
@@ -47,6 +58,7 @@ def run(script: str, *arguments: object) -> None:
     python = _ENVIRONMENT / "bin" / "python"
     # Peers run with their own default for how long OpenMP's threads spin.
     environment = {k: v for k, v in os.environ.items() if k != "GOMP_SPINCOUNT"}
+    environment |= {"OMP_NUM_THREADS": str(threads)} if threads else {}
     command = [str(python), str(Path(__file__).parent / script), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:

@@ -45,7 +45,7 @@ def new_model(seed: int = 0) -> VAE:
 
 
 def test_log_predictive_is_that_of_the_linear_model():
-    """log p(x_i | x_seen) = log p(x_i, x_seen) − log p(x_seen) in closed form: 5 standard errors."""
+    """It is log p(x_i, x_seen) − log p(x_seen) in closed form, to 5 standard errors."""
     linear = LinearGaussian(pixels=5, latents=2, seed=0)
     x = linear.data(30, seed=1)
     mask = random_masks(30, 5, seed=2)

@@ -9,8 +9,10 @@ from elboroom.config.commands import (
     EvaluateConfig,
     FiguresConfig,
     GapsConfig,
+    ImputeConfig,
     InferConfig,
     PackConfig,
+    ScoreConfig,
 )
 from elboroom.config.data import DataConfig
 from elboroom.config.kinds import (
@@ -55,6 +57,7 @@ __all__ = [
     "FiguresConfig",
     "FitName",
     "GapsConfig",
+    "ImputeConfig",
     "InferConfig",
     "LearningRateSchedule",
     "LikelihoodName",
@@ -68,6 +71,7 @@ __all__ = [
     "PosteriorName",
     "Precision",
     "PriorName",
+    "ScoreConfig",
     "Split",
     "Standardise",
     "TrainConfig",

@@ -1,5 +1,6 @@
 """Options of the commands that read a run."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -285,6 +286,72 @@ class PackConfig:
             broken=self.broken,
             unused=self.unused,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImputeConfig:
+    """Options of an imputation: the table, its columns, the models, and what is written."""
+
+    table: Annotated[Positional[Path], arg(metavar="TABLE")]
+    """The table: CSV, TSV, Parquet, Arrow or Excel, with the names of columns in its first row."""
+    out: Path
+    """The table that is written, with every gap filled. Beside it stand OUT.uncertainty, with the
+    standard deviation or the probability of each filled entry, and the report, OUT.html."""
+    run: Path | None = None
+    """Fill in by the models of this folder: that of an earlier `elboroom impute`, or a run that was
+    trained on a table. None trains new ones on TABLE."""
+    columns: str | None = None
+    """A .toml file that says the types of columns, such as `age.type = "count"`; others are found
+    by rules, and printed."""
+    unused: tuple[str, ...] = ()
+    """Columns that are left out of the models."""
+    draws: int = 0
+    """Multiple imputations: also write OUT.draws, so many filled tables in long form, with .imp and
+    .id as R's mice has them and the table with its gaps as .imp 0."""
+    method: Annotated[
+        MethodName | None,
+        arg(
+            help="Method of inference, as `elboroom infer --help` lists them. None draws from each "
+            "model's own q(z | x), and weights the draws towards the posterior."
+        ),
+    ] = None
+    effort: float = 1.0
+    """Factor on the steps of training; 0.3 is for a quick look."""
+    models: Path | None = None
+    """New folder of the trained models; by default runs/impute-DATE-TIME."""
+    seed: int = 0
+    """Seed of the training and the draws."""
+
+    def __post_init__(self) -> None:
+        require(self.draws >= 0, "draws", self.draws, "0 or more")
+        require(0 < self.effort < math.inf, "effort", self.effort, "a positive number")
+        if self.run is not None:
+            for name in ("columns", "models"):
+                found = getattr(self, name)
+                require(found is None, name, found, "omitted with --run, whose models have it")
+        require_seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """Options of scores: the table and the file that is written."""
+
+    table: Annotated[Positional[Path], arg(metavar="TABLE")]
+    """A table with the columns that the run was trained on, in any order."""
+    out: Path | None = None
+    """Also write the scores to this table: the row, log p(row) in nats, its standard error and k̂,
+    and the surprise of each entry, −log p(entry | the others of its row)."""
+    shown: int = 10
+    """Rows of the smallest log p that are printed."""
+    draws: int = 1_000
+    """Draws of z for each row."""
+    seed: int = 0
+    """Seed of the draws."""
+
+    def __post_init__(self) -> None:
+        require(self.shown >= 0, "shown", self.shown, "0 or more")
+        require(self.draws >= 2, "draws", self.draws, "2 or more")
+        require_seed(self.seed)
 
 
 def _require_suffix(out: Path | None, *suffixes: str) -> None:

@@ -113,13 +113,13 @@ def _split(data: Dataset, reading: Reading | None) -> str:
 def _likelihood(data: Dataset, model: ModelConfig, asked: LikelihoodName) -> str:
     """Name the likelihood, why it was taken, and the scale on which the networks see the data."""
     if model.likelihood == "columns":
-        return _columns(model, asked)
+        return _families(model, asked)
     values = f"the values are {VALUE_KINDS[data.kind]}"
     why = f"because {values}" if asked == "auto" else f"as asked; {values}"
     return f"{model.likelihood}, {why}{_standardised(data, model)}"
 
 
-def _columns(model: ModelConfig, asked: LikelihoodName) -> str:
+def _families(model: ModelConfig, asked: LikelihoodName) -> str:
     """Count the columns of each family, and state why they are told apart."""
     found = Counter(column.partition(":")[0] for column in model.columns)
     counts = ", ".join(f"{found[name]} {name}" for name in COLUMN_LIKELIHOODS if found[name])

@@ -7,6 +7,7 @@ from elboroom.figures.plots.curves import curves
 from elboroom.figures.plots.interpolation import interpolation
 from elboroom.figures.plots.latent import latent
 from elboroom.figures.plots.manifold import manifold
+from elboroom.figures.plots.missing import missing
 from elboroom.figures.plots.posteriors import posteriors
 from elboroom.figures.plots.reconstructions import reconstructions
 from elboroom.figures.plots.samples import samples
@@ -21,6 +22,7 @@ __all__ = [
     "interpolation",
     "latent",
     "manifold",
+    "missing",
     "posteriors",
     "reconstructions",
     "samples",

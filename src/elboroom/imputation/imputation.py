@@ -27,7 +27,8 @@ class Imputation:
     """The entries of N rows and D columns: seen ones as they are, others by their posterior.
 
     Attributes:
-        mean: (N, D), the mean of an unseen number, the most probable of unseen levels.
+        mean: (N, D), the mean of an unseen number, the most probable of unseen levels, the median
+            of those with an order.
         spread: (N, D), the standard deviation of an unseen number; NaN elsewhere.
         probability: (N, D), that of an unseen level that `mean` names; NaN elsewhere.
         draws: (S, N, D), S draws from p(x_unseen | x_seen), those of a row together.
@@ -94,20 +95,31 @@ def _of_rows(
         for model, count in zip(ensemble.models, counts, strict=True)
     ]
     weights = ensemble.weights.to(x)
-    mean = sum(w * part.mean for w, part in zip(weights, parts, strict=True))
+    mean = torch.stack([w * p.mean for w, p in zip(weights, parts, strict=True)]).sum(0)
     draws = torch.cat([part.draws for part in parts])
     draws = draws[torch.randperm(len(draws), generator=generator, device=x.device)]
     probability = torch.full_like(x, torch.nan)
     for column in ensemble.levels:
-        levels = sum(w * p.levels[column] for w, p in zip(weights, parts, strict=True))
-        probability[:, column], mean[:, column] = levels.max(-1)  # type: ignore[union-attr, index]
+        levels = [w * p.levels[column] for w, p in zip(weights, parts, strict=True)]
+        chosen = _chosen(torch.stack(levels).sum(0), is_ordered=bool(ensemble.is_ordered[column]))
+        probability[:, column], mean[:, column] = chosen
     spread = draws.std(0).masked_fill(ensemble.is_level.to(x.device), torch.nan)
     return Imputation(
-        torch.where(seen, x, mean),  # type: ignore[arg-type]
+        torch.where(seen, x, mean),
         spread.masked_fill(seen, torch.nan),
         probability.masked_fill(seen, torch.nan),
         torch.where(seen, x, draws[:kept]),
     )
+
+
+def _chosen(levels: Tensor, *, is_ordered: bool) -> tuple[Tensor, Tensor]:
+    """Return the probability and the code of the level that is filled in, of (B, C): each (B,).
+
+    It is the median of ordered levels, and the most probable of others.
+    """
+    code = (levels.cumsum(-1) < 0.5).sum(-1) if is_ordered else levels.argmax(-1)
+    code = code.clamp(max=levels.shape[-1] - 1)
+    return levels.gather(-1, code[:, None])[:, 0], code.to(levels)
 
 
 def _posterior(

@@ -293,8 +293,8 @@ class VAE(nn.Module):
     ) -> Tensor:
         """Estimate log p(x_i | x_seen) in nats of each withheld value, (B, *event), 0 elsewhere.
 
-        It is from k draws of q(z | x_seen). The estimate is self-normalised importance sampling: Owen, *Monte Carlo theory, methods and
-        examples* (2013), section 9.2. It is consistent in k.
+        It is from k draws of q(z | x_seen), by self-normalised importance sampling: Owen, *Monte
+        Carlo theory, methods and examples* (2013), section 9.2. The estimate is consistent in k.
 
         Args:
             x: (B, *event).

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from elboroom.data import Dataset
 from elboroom.data.tables.schema import Schema
+from elboroom.errors import RunError
 from elboroom.runs.atomic import write_file
 from elboroom.runs.read_errors import read_errors
 from elboroom.untrusted import read_bytes
@@ -28,6 +29,29 @@ def warn_of_other_columns(data: Dataset) -> None:
     if data.reading is not None and data.reading.schema is not None:
         for note in data.reading.notes:
             warnings.warn(note, stacklevel=3)
+
+
+def require_same_columns(run: Path, other: Path) -> None:
+    """Check that the columns of two runs mean the same, so that one may start from the other.
+
+    Raises:
+        RunError: if they do not, or cannot be read.
+    """
+    mine, theirs = _meaning(read(run)), _meaning(read(other))
+    unlike = [name for name in mine | theirs if mine.get(name) != theirs.get(name)]
+    if unlike or [*mine] != [*theirs]:
+        raise RunError(
+            f"the weights of {other} are of other columns",
+            why=f"{unlike[0] if unlike else 'their order'} differs: the types, the levels and the "
+            "order must be the same",
+            fix=f"train on a table with the same columns; give --columns {other / FILE}",
+        )
+
+
+def _meaning(schema: Schema | None) -> dict[str, tuple[object, ...]]:
+    """Return what the encoded entries of each column mean."""
+    columns = () if schema is None else schema.modelled_columns
+    return {c.name: (c.likelihood, c.levels, c.origin) for c in columns}
 
 
 def read(run: Path) -> Schema | None:

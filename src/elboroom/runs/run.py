@@ -281,6 +281,7 @@ class Run:
                 why=f"found {_differences(*theirs, *mine)}",
                 fix="give the new run the model options of the old one, and data of its shape",
             )
+        columns_file.require_same_columns(self.path, other.path)
         of_data = {name for name, _ in model.named_buffers() if name.startswith("likelihood.")}
         weights = other.load_model().state_dict()
         model.load_state_dict({n: t for n, t in weights.items() if n not in of_data}, strict=False)

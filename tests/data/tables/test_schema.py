@@ -185,6 +185,38 @@ def test_a_word_that_means_missing_is_a_level_if_it_is_named():
     assert schema.decode(np.zeros((4, 1)), frame)["pool"].tolist() == ["None", "Ex", "None", "None"]
 
 
+def test_text_is_typed_as_the_schema_says():
+    text = pd.DataFrame(
+        {
+            "id": ["007", "008", "009", "010"],
+            "real": ["1,5", "2,25", "", "7"],
+            "count": ["3", "NA", "5", "100"],
+            "flag": ["true", "?", "false", "true"],
+            "grade": ["b", "a", "", "b"],
+            "day": ["31/12/2020", "", "02/01/2021", "03/01/2021"],
+        },
+        dtype=object,
+    )
+    given = {"grade": {"type": "ordinal", "levels": ["a", "b"]}, "count": "count"}
+    typed = Schema.of(text, given).typed(text)
+    assert typed["id"].tolist() == text["id"].tolist()
+    np.testing.assert_array_equal(typed["real"], [1.5, 2.25, np.nan, 7])
+    assert typed["count"].tolist() == [3, pd.NA, 5, 100]
+    assert typed["flag"].tolist() == [True, pd.NA, False, True]
+    assert typed["grade"].cat.ordered
+    assert typed["grade"].tolist()[:2] == ["b", "a"]
+    assert typed["day"][2] == pd.Timestamp("2021-01-02")
+    assert typed["day"].isna().tolist() == [False, True, False, False]
+    same = ["age", "height", "grade", "seen"]  # which are typed
+    pd.testing.assert_frame_equal(SCHEMA.typed(TABLE)[same], TABLE[same])
+
+
+def test_a_log_normal_column_keeps_its_origin_at_0():
+    values = {"x": 1e9 + np.arange(9)}
+    given = {"x": {"type": "positive", "likelihood": "log-normal"}}
+    assert Schema.of(values, given).columns[0].origin == 0
+
+
 def test_times_with_a_zone_keep_it():
     times = pd.Series(pd.to_datetime(["2020-06-01 12:00", None, "2020-06-05 00:00"]))
     frame = pd.DataFrame({"x": times.dt.tz_localize("Europe/Paris")})

@@ -216,6 +216,23 @@ def test_the_columns_of_a_run_do_not_depend_on_the_file_that_said_them(tmp_path:
     assert run.load_data().identity == data.identity
 
 
+def test_a_run_starts_from_weights_of_the_same_columns_alone(run: Run, tmp_path: Path):
+    other = TABLE.assign(sex=TABLE["sex"].replace({"m": "x"}))
+    model = ModelConfig(likelihood="gaussian", hidden=(4,), latents=2)
+    train = TrainConfig(epochs=1, batch_size=10)
+    config = Config(DataConfig("u.csv"), model, train=train, init_from=str(run.path))
+    for name, table, fits in (("same", TABLE[::-1], True), ("other", other, False)):
+        table.to_csv("u.csv", index=False)
+        data = load_data(DataConfig("u.csv"))
+        new = Run.create(tmp_path / name, config, data)
+        if fits:
+            new.new_training(data)
+            continue
+        with pytest.raises(RunError, match="are of other columns") as error:
+            new.new_training(data)
+        assert error.value.why.startswith("sex differs")
+
+
 @pytest.mark.parametrize("content", [b"\xff", b"x = = 1", b"every-column-is-here = true\n[x]\n"])
 def test_damaged_columns_of_a_run_are_an_error_of_the_run(run: Run, content: bytes):
     (run.path / columns_file.FILE).write_bytes(content)

@@ -1,16 +1,15 @@
 """Cells of a column → encoded numbers."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from elboroom.data.tables.cells import Cells, level_key
 from elboroom.data.tables.column import Column, option, refused
 from elboroom.data.tables.date_values import date_formats, days_of_dates, days_of_texts, is_date
+from elboroom.data.tables.listing import MOST_SHOWN, listed
 
-_MOST_SHOWN = 6
-_TRUTH = {"true", "false"}
+TRUTH = {"true", "false"}
+"""Levels that are booleans in small letters."""
 
 
 def cells_of(column: Column, series: pd.Series) -> Cells:
@@ -36,7 +35,7 @@ def encode_column(column: Column, series: pd.Series) -> np.ndarray:
 
 def _codes(column: Column, cells: Cells) -> np.ndarray:
     known = {level: code for code, level in enumerate(column.levels)}
-    if {level.casefold() for level in column.levels} == _TRUTH:
+    if {level.casefold() for level in column.levels} == TRUTH:
         ways = (str.lower, str.upper, str.title)
         known = {way(level): code for way in ways for level, code in known.items()}
     keys = [level_key(value) for value in cells.values]
@@ -44,7 +43,7 @@ def _codes(column: Column, cells: Cells) -> np.ndarray:
     if unseen:
         raise refused(
             column.name,
-            f"found {_listed(unseen)}; its levels are {_listed(column.levels)}",
+            f"found {listed(unseen)}; its levels are {listed(column.levels)}",
             "correct these entries, or leave them empty, and they are filled in; a model with "
             "more levels has to be trained anew",
         )
@@ -57,9 +56,9 @@ def _numbers(column: Column, cells: Cells) -> np.ndarray:
     if wrong:
         raise refused(
             column.name,
-            f"found {_listed(wrong)}; expected numbers, since it is a {column.type}",
+            f"found {listed(wrong)}; expected numbers, since it is a {column.type}",
             f"correct them, or say that they are missing: "
-            f"{option(column.name, 'missing', wrong[:_MOST_SHOWN])}",
+            f"{option(column.name, 'missing', wrong[:MOST_SHOWN])}",
         )
     return np.array(found, np.float64)
 
@@ -74,7 +73,7 @@ def _days(column: Column, cells: Cells) -> np.ndarray:
         form = f" as {formats[0]}" if formats else ""
         raise refused(
             column.name,
-            f"found {_listed(wrong)}; expected dates{form}",
+            f"found {listed(wrong)}; expected dates{form}",
             "write them so, or leave them empty",
         )
     return days
@@ -93,12 +92,6 @@ def _require_range(column: Column, numbers: np.ndarray) -> None:
         found = [f"{number:g}" for number in numbers[wrong].tolist()]
         raise refused(
             column.name,
-            f"found {', '.join(found[:_MOST_SHOWN])}; expected {expected}",
+            f"found {', '.join(found[:MOST_SHOWN])}; expected {expected}",
             "correct them, or leave them empty",
         )
-
-
-def _listed(words: Sequence[object]) -> str:
-    names = ", ".join(map(str, words[:_MOST_SHOWN]))
-    more = len(words) - _MOST_SHOWN
-    return names + (f" and {more:,} more" if more > 0 else "")

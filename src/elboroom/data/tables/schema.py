@@ -178,6 +178,21 @@ class Schema:
             frame[column.name] = decode_column(column, cells, np.asarray(values)[:, place])
         return frame
 
+    def typed(self, table: Any) -> "pd.DataFrame":
+        """Return a table of text, as CSV is read, in the types of pandas that the columns have.
+
+        Raises:
+            DataError: if a column is missing, or an entry is not of its column's type.
+        """
+        from elboroom.data.tables.frames import as_frame, series_of
+        from elboroom.data.tables.typed_column import typed_column
+
+        frame = as_frame(table).copy()
+        self._require_columns(list(frame.columns))
+        for column in self.modelled_columns:
+            frame[column.name] = typed_column(column, series_of(frame, column.name))
+        return frame
+
     def _require_columns(self, names: list[str]) -> None:
         absent = [name for name in self.modelled if name not in {*names}]
         if absent:

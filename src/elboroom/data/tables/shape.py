@@ -7,7 +7,7 @@ _OF_LOGS = 0.5  # share of it that their logarithms may keep
 _FAR_OUT = 3.0  # quartile distances
 _HEAVY = 0.005  # share of values far out; of a Gaussian there are 2 in a million
 _LEAST_FAR = 2
-_DISPERSED, _SMALL = 2.0, 10.0
+_NEAR, _SMALL = 2.0, 10.0  # standard deviations from 0, and the mean that is always near it
 
 
 def is_log_normal(numbers: np.ndarray) -> bool:
@@ -28,13 +28,13 @@ def is_heavy_tailed(numbers: np.ndarray) -> bool:
     return reach > 0 and far >= _LEAST_FAR and far > _HEAVY * len(numbers)
 
 
-def is_dispersed(numbers: np.ndarray) -> bool:
-    """Return whether whole numbers vary as counts do, unlike years or lengths in millimetres.
+def is_near_zero(numbers: np.ndarray) -> bool:
+    """Return whether whole numbers come near 0 as counts do, unlike years or millimetres.
 
-    Their variance is at least twice their mean, or their mean is at most 10. Poisson's variance is
-    the mean, and a count that other columns tell may have no less.
+    Their mean is at most 10, or at most two standard deviations. A count varies at least as much
+    as Poisson's, by √mean, also where other columns tell it. Numbers far from 0 may vary less.
     """
-    return bool(numbers.mean() <= _SMALL or numbers.var() >= _DISPERSED * numbers.mean())
+    return bool(numbers.mean() <= max(_SMALL, _NEAR * numbers.std()))
 
 
 def is_overdispersed(numbers: np.ndarray) -> bool:

@@ -10,7 +10,6 @@ from elboroom.model.likelihoods.likelihood import Likelihood
 from elboroom.model.likelihoods.noise import FixedNoise, Noise
 from elboroom.model.likelihoods.standardised import Standardised, Units
 
-
 WIDE = 3.0
 """Standard deviations that `ObservationModel.wide` takes as a scale."""
 

@@ -122,7 +122,8 @@ class StandardNormal(Prior):
 
     def components(self) -> tuple[Tensor, DiagonalGaussian]:
         """Return the one Gaussian that it is."""
-        return self.origin.new_zeros(1), self(1)
+        zeros = self.origin[None]
+        return self.origin.new_zeros(1), DiagonalGaussian(zeros, zeros)
 
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return −z and I, which are exact."""
