@@ -39,14 +39,14 @@ def test_scores_are_the_log_density_of_seen_entries_of_new_rows(
     apart = fitted.score_samples(new.x) - new.log_prob
     # KL(p ‖ p̂) ≈ 20 parameters / 2 · 500 rows = 0.02 nats by maximum likelihood
     assert -0.02 < -apart.mean() < 0.12
-    assert apart.std() < 0.4
+    assert apart.std() < 0.5
 
 
 def test_scores_of_other_rows_or_in_other_units_are_found_to_be_wrong(
     new: GaussianTable, fitted: VAEDensity
 ):
     scores = fitted.score_samples(new.x)
-    assert (np.roll(scores, 1) - new.log_prob).std() > 0.4
+    assert (np.roll(scores, 1) - new.log_prob).std() > 0.5
     standardised = scores + np.log(10)
     assert -(standardised - new.log_prob).mean() < -0.02
 
@@ -130,7 +130,7 @@ def test_a_clone_is_not_fitted_and_has_the_options(of_frame: VAEDensity):
 
 def test_a_grid_search_finds_the_effort_that_gives_the_best_score(gaussian: GaussianTable):
     search = GridSearchCV(VAEDensity(random_state=0), {"effort": [1e-4, 0.03]}, cv=2)
-    search.fit(gaussian.x[:100])
+    search.fit(gaussian.x[:60])
     assert search.best_params_ == {"effort": 0.03}
     assert search.best_estimator_.effort == 0.03
 

@@ -26,8 +26,8 @@ _PREFIX = "missingindicator_"
 class VAEImputer(OneToOneFeatureMixin, TransformerMixin, TableEstimator):
     """Fill in missing entries by p(x_missing | x_seen), with the interface of `IterativeImputer`.
 
-    A missing number is filled in by its mean, another entry by its most probable level. Every entry
-    that is seen stays as it is.
+    A missing number is filled in by its mean, an ordered level by its median, another one by the
+    most probable. Every entry that is seen stays as it is.
 
     Args:
         sample_posterior: fill in a draw from p(x_missing | x_seen), those of a row together; each
