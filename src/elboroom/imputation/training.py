@@ -70,9 +70,11 @@ def entry_scores(model: VAE, part: Part) -> Tensor:
     assert part.withheld is not None
     x, found = part.x, list[Tensor]()
     scored = part.withheld.any(1).nonzero()[:, 0]
+    if not len(scored):
+        return x.new_zeros(0)
     for number, rows in enumerate(scored.split(_ROWS)):
         withheld, noise = part.withheld[rows], stream(0, "stacking", number)
         with torch.no_grad():
             scores = withheld_scores(model, x[rows], withheld, _DRAWS, noise)
         found.append(scores[withheld])
-    return torch.cat(found) if found else x.new_zeros(0)
+    return torch.cat(found)

@@ -98,6 +98,12 @@ def test_missing_entries_are_filled_in_their_own_type_and_nothing_else_changes()
     assert TABLE["sex"][2] is None or pd.isna(TABLE["sex"][2])  # the table itself is as it was
 
 
+def test_a_column_of_objects_without_a_known_text_is_filled_with_its_levels():
+    schema = Schema.of(pd.DataFrame({"sex": pd.Series([*"fmfm"], dtype=object)}))
+    unknown = pd.DataFrame({"sex": pd.Series([None, None], dtype=object)})
+    assert schema.decode(np.array([[1.0], [0.0]]), unknown)["sex"].tolist() == ["m", "f"]
+
+
 def test_an_entry_stays_missing_where_no_value_is_given():
     filled = SCHEMA.decode(np.full((6, 6), np.nan), TABLE)
     pd.testing.assert_frame_equal(filled, TABLE)

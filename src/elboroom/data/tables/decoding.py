@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from elboroom.data.tables.cells import Cells, level_key
+from elboroom.data.tables.cells import Cells, as_number, level_key
 from elboroom.data.tables.column import Column, refused
 from elboroom.data.tables.date_values import are_padded, date_text, time_of
 from elboroom.data.tables.encoding import cells_of
@@ -134,7 +134,9 @@ def _level(level: str, series: pd.Series, *, text: bool) -> Any:
         return level
     if pd.api.types.is_bool_dtype(series.dtype) or level in ("True", "False"):
         return level == "True"
-    number = float(level)
+    number = as_number(level)
+    if number is None:
+        return level
     return int(number) if number == int(number) else number
 
 
