@@ -13,6 +13,7 @@ from elboroom.errors import UsageError
 from elboroom.estimators import VAEDensity
 from elboroom.estimators.density import _log_evidence, _shared_draws
 from elboroom.model.posteriors import Gaussian, GaussianMixture
+from elboroom.model.vae import VAE
 from tests.support.gaussian_table import GaussianTable
 
 SHORT = 0.01
@@ -142,3 +143,28 @@ def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(estimators, "import_module", fails)
     with pytest.raises(UsageError, match=r"pip install 'elboroom\[sklearn\]'"):
         _ = estimators.VAEDensity
+
+
+def test_samples_are_of_the_models_by_their_weights(
+    fitted: VAEDensity, monkeypatch: pytest.MonkeyPatch
+):
+    generate, counts = VAE.generate, list[int]()
+
+    def counted(model: VAE, count: int, *, generator: torch.Generator):
+        counts.append(count)
+        return generate(model, count, generator=generator)
+
+    monkeypatch.setattr(VAE, "generate", counted)
+    fitted.sample(10_000, random_state=0)
+    weights = fitted.ensemble_.weights.numpy()
+    error = np.sqrt(10_000 * weights * (1 - weights))
+    assert (np.abs(counts - 10_000 * weights) < 4 * error).all()
+    assert (np.abs(counts - 10_000 * weights[::-1]) > 4 * error).any()
+
+
+def test_samples_have_the_types_of_columns_that_cannot_have_gaps():
+    random = np.random.default_rng(0)
+    whole = pd.DataFrame({"n": random.poisson(3, 30), "yes": random.random(30) < 0.5})
+    whole = whole.astype({"n": np.int16})
+    drawn = VAEDensity(effort=SHORT, random_state=0).fit(whole).sample(5)
+    assert drawn.dtypes.tolist() == whole.dtypes.tolist()
