@@ -284,7 +284,7 @@ class Dataset:
 
     @property
     def watched_by(self) -> str:
-        """What training is watched by, in words: validation ELBO, test ELBO or log p(withheld)."""
+        """The score that training is watched by: validation ELBO, test ELBO or log p(withheld)."""
         name, part = self.held_out
         return f"{name} ELBO" if part.withheld is None else "log p(withheld | seen)"
 

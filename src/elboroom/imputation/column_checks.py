@@ -20,7 +20,7 @@ _LEAST_OFF = 0.05  # a share that is off by less does no harm
 
 @dataclass(frozen=True)
 class ColumnCheck:
-    """What withheld entries say of one column; a number is None where it is not known.
+    """The scores of the withheld entries of one column; a number is None where it is not known.
 
     Attributes:
         name: the name of the column.

@@ -137,7 +137,7 @@ def _posterior(
 
 @dataclass(frozen=True)
 class _Predictive:
-    """What one model says of the unseen entries of some rows.
+    """The predictions of one model for the unseen entries of some rows.
 
     Attributes:
         mean: (B, D), of numbers.

@@ -19,7 +19,7 @@ _MOST_PATTERNS, _MOST_ROWS = 10, 50
 
 @dataclass(frozen=True)
 class Report:
-    """What the page shows.
+    """The content of the page.
 
     Attributes:
         name: the name of the table.
