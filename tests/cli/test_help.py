@@ -21,9 +21,11 @@ from elboroom.config import (
     EvaluateConfig,
     FiguresConfig,
     GapsConfig,
+    ImputeConfig,
     InferConfig,
     ModelConfig,
     PackConfig,
+    ScoreConfig,
 )
 from tests.support.command import Command
 from tests.support.outcomes import error
@@ -35,12 +37,14 @@ COMMANDS = [
     "complete",
     "infer",
     "gaps",
+    "impute",
+    "score",
     "report",
     "pack",
     "doctor",
     "version",
 ]
-POSITIONAL = {"run_folder", "pack.source", "pack.out"}
+POSITIONAL = {"run_folder", "pack.source", "pack.out", "impute.table", "score.table"}
 OPTIONS: dict[str, list[Any]] = {
     "train": [
         DataConfig,
@@ -55,6 +59,8 @@ OPTIONS: dict[str, list[Any]] = {
     "complete": [CompleteConfig, RunCommand],
     "infer": [InferConfig, RunCommand],
     "gaps": [GapsConfig, RunCommand],
+    "impute": [ImputeConfig, cli.Command],
+    "score": [ScoreConfig, RunCommand],
     "report": [RunCommand],
     "pack": [PackConfig, cli.Command],
     "doctor": [cli.Command],
@@ -185,7 +191,7 @@ def test_other_options_go_before_the_preset(monkeypatch: Any, elboroom: Command)
         (["evaluate"], "RUN"),
         (["infer", "run"], "--out"),
         (["trian"], "trian"),
-        ([], f"Expected one of {{{', '.join(COMMANDS[:-1])},"),
+        ([], "Expected one of {train, evaluate, figures, complete, infer, gaps,"),
     ],
 )
 def test_wrong_usage_exits_2_and_names_what_is_wrong(
