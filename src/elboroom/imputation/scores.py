@@ -92,7 +92,7 @@ def surprises(ensemble: Ensemble, x: Tensor, seen: Tensor, *, seed: int) -> Tens
         one = torch.zeros_like(seen)
         one[:, column] = True
         rows = seen[:, column].nonzero()[:, 0]
-        for number, some in enumerate(rows.split(_ROWS)):
+        for number, some in enumerate(rows.split(_ROWS) if len(rows) else ()):
             noise = stream(seed, "surprise", f"{column}/{number}", device=x.device)
             found[some, column] = -_log_predictive(
                 ensemble, x[some], (seen & ~one)[some], one[some], noise
