@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from torch import Tensor
 
-from elboroom.cli.table_rows import TableRows
+from elboroom.cli.table_rows import TableRows, require_table
 from elboroom.cli.terminal import counting, plain_console
 from elboroom.config import ScoreConfig
+from elboroom.data.summary import counted
 from elboroom.evaluation.estimate import Estimate
 from elboroom.imputation.folder import Folder, open_folder
 from elboroom.imputation.scores import RowScores, score_rows, surprises
@@ -25,6 +26,7 @@ def score(
     """Score the rows of a table by the models of a run, and print the least probable ones."""
     if config.out is not None:
         out_file.require_absent(config.out)
+        require_table(config.out)
     folder = open_folder(path, best=best, trust=trust)
     rows = TableRows.of_models(config.table, folder)
     scores, surprise = _scores(folder, rows, config, quiet=quiet)
@@ -36,11 +38,12 @@ def score(
     if as_json:
         console.print(atomic.as_json(_summary(rows, scores, surprise, least, mean)))
         return
-    console.print(f"{config.table.name}: log p(row) {mean} nats, of {len(rows.x):,} rows")
-    console.print(_table(rows, scores, surprise, least))
+    console.print(f"{config.table.name}: log p(row) {mean} nats, of {counted(len(rows.x), 'row')}")
+    if least:
+        console.print(_table(rows, scores, surprise, least))
     unreliable = int((~scores.reliable).sum())
     if unreliable:
-        console.print(f"{unreliable:,} rows have unreliable weights (k̂ ≥ 0.7): more --draws")
+        console.print(f"k̂ ≥ 0.7, unreliable: {counted(unreliable, 'row')}; give more --draws")
     if config.out is not None:
         console.print(config.out)
 
