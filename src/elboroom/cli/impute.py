@@ -51,7 +51,9 @@ def impute(config: ImputeConfig, *, trust: bool, quiet: bool, as_json: bool) -> 
     _require_gaps(rows, config.table)
     _require_names(rows, config)
     found = _impute(folder, rows, config, quiet=quiet)
-    doubts = row_doubts(score_rows(folder.ensemble, rows.x, rows.seen, seed=config.seed), rows.seen)
+    scores = score_rows(folder.ensemble, rows.x, rows.seen, seed=config.seed)
+    units = folder.ensemble.log_units
+    doubts = row_doubts(scores.without_units(units, rows.seen), rows.seen)
     _write_tables(files, rows, found, config)
     page = _report(folder, rows, doubts, config).render()
     atomic.write_file(files["report"], page.encode())
