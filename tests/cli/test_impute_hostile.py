@@ -210,3 +210,29 @@ def test_folder_that_may_not_be_written_to_is_told_before_any_work(
     code, _, err = elboroom("impute", *words)
     assert code == 1
     assert f"you may not write in the folder {tmp_path}" in err
+
+
+def test_row_of_which_nothing_is_known_has_no_surprise(
+    trained: Path, elboroom: Command, tmp_path: Path
+) -> None:
+    frame = gappy().head(2).assign(**dict.fromkeys(["nano", SCRIPT, "city"], None), same="a")
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    words = "score", trained / "models", tmp_path / "table.csv"
+    assert elboroom(*words).out.count("nothing is known of it") == 2
+    least = json.loads(elboroom(*words, "--json").out)["least"]
+    assert [row["log_prob"] for row in least] == pytest.approx([0, 0], abs=1e-5)
+    assert [row["most_surprising"] for row in least] == [None, None]
+
+
+def test_delimiter_that_is_told_parts_the_cells_of_every_file(
+    elboroom: Command, tmp_path: Path
+) -> None:
+    numbers = [f"{x:.2f}".replace(".", ",") for x in np.random.default_rng(0).normal(size=40)]
+    lines = ["a,x;b,y", *(f"{a};{b}" for a, b in zip(numbers, numbers[::-1], strict=True)), ";0,5"]
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "columns.toml").write_text('delimiter = ";"\n')
+    files = tmp_path / "table.csv", "--out", tmp_path / "o.csv", "--models", tmp_path / "models"
+    code, _, err = elboroom("impute", *files, "--columns", tmp_path / "columns.toml", *QUICK)
+    assert code == 0, err
+    assert (tmp_path / "o.csv").read_text().splitlines()[:-1] == lines[:-1]
+    assert [*read(tmp_path / "o.uncertainty.csv").columns] == ["a,x", "b,y"]

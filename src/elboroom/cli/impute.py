@@ -78,7 +78,7 @@ def _train(config: ImputeConfig, *, quiet: bool) -> tuple[Folder, TableRows]:
         str(config.table), columns=config.columns or "auto", unused=config.unused, withhold=WITHHELD
     ).with_absolute_path()
     data = load_data(options)
-    rows = TableRows.of_data(config.table, data)
+    rows = TableRows.of_data(config.table, data, config.columns)
     console = plain_console(stderr=True)
     for line in _read_lines(rows, data, quiet=quiet):
         console.print(line)
@@ -133,9 +133,11 @@ def _write_tables(
     """Write the filled table, the uncertainty of each filled entry, and the draws."""
     from elboroom.data.formats.frame_files import delimiter_of, table_bytes
 
-    decode, cut, mark = rows.schema.decode, delimiter_of(config.table), rows.decimal_mark
+    decode, mark = rows.schema.decode, rows.decimal_mark
+    cut = rows.delimiter or delimiter_of(config.table)
     filled = decode(found.mean.double().numpy(), rows.frame)
-    atomic.write_file(files["table"], table_bytes(filled, files["table"], config.table))
+    content = table_bytes(filled, files["table"], config.table, rows.delimiter)
+    atomic.write_file(files["table"], content)
     uncertainty = table_bytes(
         _uncertainty(rows, found), files["uncertainty"], delimiter=cut, decimal=mark
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 from elboroom.data import Dataset
 from elboroom.data.formats.extras import library_of
 from elboroom.data.tables.column import Column
+from elboroom.data.tables.options import given_delimiter
 from elboroom.data.tables.schema import Schema
 from elboroom.imputation.folder import Folder
 
@@ -24,11 +25,13 @@ class TableRows:
         frame: the table as it was read.
         schema: its columns.
         x: encoded entries, (N, D); NaN where one is missing.
+        delimiter: what parts the cells of text, if it was told.
     """
 
     frame: "pd.DataFrame"
     schema: Schema
     x: Tensor
+    delimiter: str | None = None
 
     @property
     def seen(self) -> Tensor:
@@ -69,11 +72,13 @@ class TableRows:
         return [f"{column.line}; {gaps:,} missing" for column, gaps in self.left_out.items()]
 
     @classmethod
-    def of_data(cls, path: Path, data: Dataset) -> "TableRows":
-        """Read the rows of a table that was loaded as data."""
+    def of_data(cls, path: Path, data: Dataset, columns: str | None) -> "TableRows":
+        """Read the rows of a table that was loaded as data with a file of `columns`, or none."""
         assert data.reading is not None
         assert data.reading.schema is not None
-        return cls(frame_of(path), data.reading.schema, data.part("all").x)
+        delimiter = given_delimiter(None if columns == "auto" else columns)
+        frame = frame_of(path, delimiter)
+        return cls(frame, data.reading.schema, data.part("all").x, delimiter)
 
     @classmethod
     def of_models(cls, path: Path, folder: Folder) -> "TableRows":
@@ -98,7 +103,7 @@ def require_table(path: Path) -> None:
     require_suffix(path)
 
 
-def frame_of(path: Path) -> "pd.DataFrame":
+def frame_of(path: Path, delimiter: str | None = None) -> "pd.DataFrame":
     """Read a table as it stands.
 
     Raises:
@@ -106,4 +111,4 @@ def frame_of(path: Path) -> "pd.DataFrame":
     """
     with library_of(path, "pandas", "tables"):
         from elboroom.data.formats.frame_files import read_frame
-    return read_frame(path)
+    return read_frame(path, delimiter=delimiter)
