@@ -5,12 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
-from elboroom.cli.table_rows import TableRows
+from elboroom.cli.table_rows import TableRows, require_table
 from elboroom.cli.terminal import counting, plain_console
 from elboroom.config import Config, DataConfig, ImputeConfig
 from elboroom.data import Dataset, load_data
+from elboroom.data.summary import counted
 from elboroom.errors import RunError, UsageError
 from elboroom.imputation.column_checks import check_columns
 from elboroom.imputation.folder import Folder, open_folder, write_folder
@@ -19,7 +21,7 @@ from elboroom.imputation.recipe import WITHHELD, recipe
 from elboroom.imputation.report import Report
 from elboroom.imputation.row_doubts import row_doubts
 from elboroom.imputation.scores import score_rows
-from elboroom.imputation.training import ensemble_of, train_ensemble
+from elboroom.imputation.training import ensemble_of, require_method, train_ensemble
 from elboroom.model.vae import VAE
 from elboroom.runs import atomic, out_file
 from elboroom.runs.run import RUNS, Run
@@ -40,14 +42,18 @@ def impute(config: ImputeConfig, *, trust: bool, quiet: bool, as_json: bool) -> 
     files = _files(config)
     for file in files.values():
         out_file.require_absent(file)
+    require_table(config.out)
     if config.run is None:
         folder, rows = _train(config, quiet=quiet)
     else:
         folder = open_folder(config.run, trust=trust)
         rows = TableRows.of_models(config.table, folder)
     _require_gaps(rows, config.table)
+    _require_names(rows, config)
     found = _impute(folder, rows, config, quiet=quiet)
-    doubts = row_doubts(score_rows(folder.ensemble, rows.x, rows.seen, seed=config.seed), rows.seen)
+    scores = score_rows(folder.ensemble, rows.x, rows.seen, seed=config.seed)
+    units = folder.ensemble.log_units
+    doubts = row_doubts(scores.without_units(units, rows.seen), rows.seen)
     _write_tables(files, rows, found, config)
     page = _report(folder, rows, doubts, config).render()
     atomic.write_file(files["report"], page.encode())
@@ -72,16 +78,19 @@ def _train(config: ImputeConfig, *, quiet: bool) -> tuple[Folder, TableRows]:
         str(config.table), columns=config.columns or "auto", unused=config.unused, withhold=WITHHELD
     ).with_absolute_path()
     data = load_data(options)
-    rows = TableRows.of_data(config.table, data)
-    _require_gaps(rows, config.table)
+    rows = TableRows.of_data(config.table, data, config.columns)
     console = plain_console(stderr=True)
     for line in _read_lines(rows, data, quiet=quiet):
         console.print(line)
+    _require_gaps(rows, config.table)
+    _require_names(rows, config)
     path = config.models or RUNS / f"impute-{datetime.now():%Y%m%d-%H%M%S}"
     _require_free(path)
     configs = recipe(
         options, len(data.train), rows.schema.likelihoods, seed=config.seed, effort=config.effort
     )
+    if config.method is not None:
+        require_method(config.method, data, configs)
     members = _train_runs(path, data, configs, quiet=quiet)
     ensemble = ensemble_of(members)
     checks = check_columns(
@@ -122,17 +131,21 @@ def _write_tables(
     files: dict[str, Path], rows: TableRows, found: Imputation, config: ImputeConfig
 ) -> None:
     """Write the filled table, the uncertainty of each filled entry, and the draws."""
-    from elboroom.data.formats.frame_files import table_bytes
+    from elboroom.data.formats.frame_files import delimiter_of, table_bytes
 
-    decode = rows.schema.decode
+    decode, mark = rows.schema.decode, rows.decimal_mark
+    cut = rows.delimiter or delimiter_of(config.table)
     filled = decode(found.mean.double().numpy(), rows.frame)
-    atomic.write_file(files["table"], table_bytes(filled, files["table"], config.table))
-    uncertainty = _uncertainty(rows, found)
-    atomic.write_file(files["uncertainty"], table_bytes(uncertainty, files["uncertainty"]))
+    content = table_bytes(filled, files["table"], config.table, rows.delimiter)
+    atomic.write_file(files["table"], content)
+    uncertainty = table_bytes(
+        _uncertainty(rows, found), files["uncertainty"], delimiter=cut, decimal=mark
+    )
+    atomic.write_file(files["uncertainty"], uncertainty)
     if config.draws:
         tables = [decode(draw.double().numpy(), rows.frame) for draw in found.draws]
         long = long_form([rows.frame, *tables])
-        atomic.write_file(files["draws"], table_bytes(long, files["draws"]))
+        atomic.write_file(files["draws"], table_bytes(long, files["draws"], delimiter=cut))
 
 
 def long_form(tables: "Sequence[pd.DataFrame]") -> "pd.DataFrame":
@@ -143,13 +156,6 @@ def long_form(tables: "Sequence[pd.DataFrame]") -> "pd.DataFrame":
     """
     import pandas as pd
 
-    names = {".imp", ".id"} & {*tables[0].columns}
-    if names:
-        raise UsageError(
-            f"the table has a column {min(names)}",
-            why="that is the name of the number of an imputation, or of a row, in long form",
-            fix="give the column another name",
-        )
     numbered = list[pd.DataFrame]()
     for number, table in enumerate(tables):
         key = pd.DataFrame({".imp": number, ".id": range(1, len(table) + 1)}, index=table.index)
@@ -162,7 +168,9 @@ def _uncertainty(rows: TableRows, found: Imputation) -> "pd.DataFrame":
     import pandas as pd
 
     values = torch.where(found.spread.isnan(), found.probability, found.spread).double().numpy()
-    return pd.DataFrame(values.round(6), columns=list(rows.schema.modelled))
+    known = ~np.isnan(values)
+    values[known] = [float(f"{value:.6g}") for value in values[known].tolist()]
+    return pd.DataFrame(values, columns=list(rows.schema.modelled))
 
 
 def _read_lines(rows: TableRows, data: Dataset, *, quiet: bool) -> list[str]:
@@ -180,6 +188,7 @@ def _report(
         name=config.table.name,
         names=rows.schema.modelled,
         types=rows.schema.lines(),
+        left_out=rows.lines_left_out,
         seen=rows.seen.numpy(),
         checks=folder.checks,
         row_doubts=doubts,
@@ -202,11 +211,14 @@ def _print(
     if as_json:
         console.print(atomic.as_json(summary))
         return
-    console.print(f"filled in {summary['filled']:,} entries of {summary['rows']:,} rows")
+    filled = counted(summary["filled"], "entry", "entries")
+    console.print(f"filled in {filled} of {counted(summary['rows'], 'row')}")
+    for line in rows.lines_left_out:
+        console.print(f"not filled in: {line}")
     for check in doubted:
         console.print(f"not to trust: {check.name}: {'; '.join(check.doubts)}")
     if doubts:
-        console.print(f"not to trust: {len(doubts):,} rows, which {files['report']} lists")
+        console.print(f"not to trust: {counted(len(doubts), 'row')}, which {files['report']} lists")
     for file in files.values():
         console.print(file)
     console.print(f"models: {folder.path}, for new rows by --run {folder.path}")
@@ -219,6 +231,7 @@ def _summary(
         "rows": len(rows.x),
         "columns": len(rows.schema.modelled),
         "filled": int((~rows.seen).sum()),
+        "not_filled": {column.name: gaps for column, gaps in rows.left_out.items()},
         "checks": [vars(check) | {"doubts": check.doubts} for check in folder.checks],
         "row_doubts": {str(row + 1): why for row, why in doubts.items()},
         "files": {name: str(file) for name, file in files.items()},
@@ -247,4 +260,19 @@ def _require_free(path: Path) -> None:
             f"{path} is in the way",
             why="the models of a table are never written over another folder",
             fix="name another folder with --models",
+        )
+
+
+def _require_names(rows: TableRows, config: ImputeConfig) -> None:
+    """Check that the long form of draws can have the columns of a table.
+
+    Raises:
+        UsageError: if it cannot.
+    """
+    names = {".imp", ".id"} & {*rows.frame.columns}
+    if config.draws and names:
+        raise UsageError(
+            f"the table has a column {min(names)}",
+            why="that is the name of the number of an imputation, or of a row, in long form",
+            fix="give the column another name, or leave --draws out",
         )

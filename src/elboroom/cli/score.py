@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from torch import Tensor
 
-from elboroom.cli.table_rows import TableRows
+from elboroom.cli.table_rows import TableRows, require_table
 from elboroom.cli.terminal import counting, plain_console
 from elboroom.config import ScoreConfig
+from elboroom.data.summary import counted
 from elboroom.evaluation.estimate import Estimate
 from elboroom.imputation.folder import Folder, open_folder
 from elboroom.imputation.scores import RowScores, score_rows, surprises
@@ -25,6 +26,7 @@ def score(
     """Score the rows of a table by the models of a run, and print the least probable ones."""
     if config.out is not None:
         out_file.require_absent(config.out)
+        require_table(config.out)
     folder = open_folder(path, best=best, trust=trust)
     rows = TableRows.of_models(config.table, folder)
     scores, surprise = _scores(folder, rows, config, quiet=quiet)
@@ -36,11 +38,12 @@ def score(
     if as_json:
         console.print(atomic.as_json(_summary(rows, scores, surprise, least, mean)))
         return
-    console.print(f"{config.table.name}: log p(row) {mean} nats, of {len(rows.x):,} rows")
-    console.print(_table(rows, scores, surprise, least))
+    console.print(f"{config.table.name}: log p(row) {mean} nats, of {counted(len(rows.x), 'row')}")
+    if least:
+        console.print(_table(rows, scores, surprise, least))
     unreliable = int((~scores.reliable).sum())
     if unreliable:
-        console.print(f"{unreliable:,} rows have unreliable weights (k̂ ≥ 0.7): more --draws")
+        console.print(f"k̂ ≥ 0.7, unreliable: {counted(unreliable, 'row')}; give more --draws")
     if config.out is not None:
         console.print(config.out)
 
@@ -76,20 +79,24 @@ def _frame(rows: TableRows, scores: RowScores, surprise: Tensor) -> "pd.DataFram
     return pd.DataFrame(columns | {f"surprise {name}": values for name, values in named})
 
 
-def _most_surprising(rows: TableRows, surprise: Tensor, row: int) -> tuple[str, str, float]:
-    """Return the column, the entry as it stands, and the surprise of a row's largest one."""
+def _most_surprising(rows: TableRows, surprise: Tensor, row: int) -> dict[str, Any] | None:
+    """Return the column, the entry and the surprise of a row's largest one; None without any."""
+    if surprise[row].isnan().all():
+        return None
     column = int(surprise[row].nan_to_num(-math.inf).argmax())
     name = rows.schema.modelled[column]
     entry = rows.frame[name].iloc[row]
-    return name, str(entry), surprise[row, column].item()
+    return {"column": name, "entry": str(entry), "surprise": surprise[row, column].item()}
 
 
 def _table(rows: TableRows, scores: RowScores, surprise: Tensor, least: list[int]) -> Table:
     table = Table("row", "log p, nats", "most surprising entry", "surprise, nats", box=None)
     for row in least:
-        name, entry, nats = _most_surprising(rows, surprise, row)
+        most = _most_surprising(rows, surprise, row)
+        entry = f"{most['column']} = {most['entry']}" if most else "nothing is known of it"
+        nats = f"{most['surprise']:.1f}" if most else ""
         log_prob = f"{scores.log_prob[row]:.2f} ± {scores.standard_error[row]:.2f}"
-        table.add_row(f"{row + 1:,}", log_prob, f"{name} = {entry}", f"{nats:.1f}")
+        table.add_row(f"{row + 1:,}", log_prob, entry, nats)
     return table
 
 
@@ -98,13 +105,12 @@ def _summary(
 ) -> dict[str, Any]:
     found = list[dict[str, Any]]()
     for row in least:
-        name, entry, nats = _most_surprising(rows, surprise, row)
         found.append(
             {
                 "row": row + 1,
                 "log_prob": scores.log_prob[row].item(),
                 "standard_error": scores.standard_error[row].item(),
-                "most_surprising": {"column": name, "entry": entry, "surprise": nats},
+                "most_surprising": _most_surprising(rows, surprise, row),
             }
         )
     return {"rows": len(rows.x), "unit": "nats", "mean": mean.to_dict(), "least": found}

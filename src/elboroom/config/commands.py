@@ -329,6 +329,9 @@ class ImputeConfig:
             for name in ("columns", "models"):
                 found = getattr(self, name)
                 require(found is None, name, found, "omitted with --run, whose models have it")
+            named = " ".join(self.unused)
+            require(not named, "unused", named, "omitted with --run, whose models have columns")
+            require(self.effort == 1, "effort", self.effort, "omitted with --run: none is trained")
         require_seed(self.seed)
 
 

@@ -44,8 +44,8 @@ def _rows(data: Dataset, reading: Reading | None) -> str:
     named = [f"{name} {rows:,}" for name, rows in arrays if name]
     inside = f" ({', '.join(named)})" if named else ""
     shape = " × ".join(map(str, data.event_shape))
-    each = f"of {_count(data.event_shape[0], 'value')}" if data.noun == "row" else f"of {shape}"
-    return f"{data.identity.source}{inside}: {_count(count, data.noun)} {each}"
+    each = f"of {counted(data.event_shape[0], 'value')}" if data.noun == "row" else f"of {shape}"
+    return f"{data.identity.source}{inside}: {counted(count, data.noun)} {each}"
 
 
 def _values(data: Dataset, reading: Reading) -> str:
@@ -142,5 +142,6 @@ def _standardised(data: Dataset, model: ModelConfig) -> str:
 _USES = {"train": "training", "validation": "validation", "test": "testing"}
 
 
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("s" if count != 1 else "")
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """Return a number with its noun; `nouns` is the plural if it is not the noun with an s."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

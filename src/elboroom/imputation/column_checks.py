@@ -7,6 +7,7 @@ import torch
 
 from elboroom.config import MethodName
 from elboroom.data import Part
+from elboroom.data.summary import counted
 from elboroom.evaluation.entries import EntryScores, score_entries
 from elboroom.imputation.ensemble import Ensemble
 from elboroom.imputation.imputation import LEAST_DRAWS, impute
@@ -52,7 +53,8 @@ class ColumnCheck:
     def doubts(self) -> list[str]:
         """The reasons not to trust what is filled in, each a short phrase; empty if none."""
         if self.count < _LEAST_COUNT or self.error is None or self.usual is None:
-            return [f"only {self.count} entries could be withheld, so its error is not known"]
+            count = counted(self.count, "entry", "entries")
+            return [f"only {count} could be withheld, so its error is not known"]
         found = list[str]()
         if self.error > _GAIN * self.usual:
             usual = "most frequent level" if self.has_levels else "mean"

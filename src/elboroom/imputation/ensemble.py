@@ -59,6 +59,12 @@ class Ensemble:
         ordered = [family in _ORDERED_LEVELS for family in families]
         return ~self.is_level | torch.tensor(ordered)
 
+    @property
+    def log_units(self) -> Tensor:
+        """The logarithm of the unit that the density of each column is of, (D,)."""
+        model = cast(TableModel, self.models[0].likelihood)
+        return model(torch.zeros_like(model.start)).log_units.detach()
+
     def numbers_of_draws(self, total: int) -> list[int]:
         """Divide a number of draws among the models, in proportion to the weights."""
         # ⌊w S⌋ each, and one more for the largest remainders

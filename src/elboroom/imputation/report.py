@@ -26,6 +26,7 @@ class Report:
         names: of the columns that are modelled, (D,).
         types: the type of each, and the reason for it, a line for each column of the table.
         seen: (N, D), True where an entry is seen.
+        left_out: the columns that keep their gaps, and why, in a line each.
         checks: what withheld entries say of each column; empty if none were withheld.
         row_doubts: the reason not to trust a row, by its number from 0.
         weights: of each model, by its name.
@@ -36,6 +37,7 @@ class Report:
     name: str
     names: tuple[str, ...]
     types: Sequence[str]
+    left_out: Sequence[str]
     seen: np.ndarray
     checks: Sequence[ColumnCheck]
     row_doubts: Mapping[int, str]

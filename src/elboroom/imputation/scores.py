@@ -1,6 +1,6 @@
 """How usual rows and entries of a table are: log p(row), and the surprise of each entry."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -35,6 +35,18 @@ class RowScores:
     def reliable(self) -> Tensor:
         """True where the standard error holds, (N,)."""
         return self.k_hat < RELIABLE_K_HAT
+
+    def without_units(self, log_units: Tensor, seen: Tensor) -> "RowScores":
+        """Return the scores of the same rows in units of each column's spread.
+
+        Those of rows with other gaps are comparable then: without a column of billions, the density
+        of a row is 1e9 times as large.
+
+        Args:
+            log_units: (D,), as `Ensemble.log_units` has them.
+            seen: (N, D), True where an entry is seen.
+        """
+        return replace(self, log_prob=self.log_prob + seen.to(log_units) @ log_units)
 
 
 @torch.no_grad()
@@ -94,7 +106,7 @@ def surprises(ensemble: Ensemble, x: Tensor, seen: Tensor, *, seed: int) -> Tens
         one = torch.zeros_like(seen)
         one[:, column] = True
         rows = seen[:, column].nonzero()[:, 0]
-        for number, some in enumerate(rows.split(_ROWS)):
+        for number, some in enumerate(rows.split(_ROWS) if len(rows) else ()):
             noise = stream(seed, "surprise", f"{column}/{number}", device=x.device)
             found[some, column] = -_log_predictive(
                 ensemble, x[some], (seen & ~one)[some], one[some], noise

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from elboroom.config import Config
+from elboroom.config import Config, MethodName
 from elboroom.data import Dataset, Part
 from elboroom.errors import UsageError
 from elboroom.imputation.ensemble import Ensemble
 from elboroom.imputation.stacking import stacked
+from elboroom.infer.methods import infer
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.training.held_out import withheld_scores
@@ -18,6 +19,8 @@ from elboroom.training.resolve import resolve_run
 
 _ROWS = 1_000  # that are scored together
 _DRAWS = 500  # of each of them
+_OF_SOME_MODELS: tuple[MethodName, ...] = ("grid", "pseudo-gibbs", "metropolis-within-gibbs")
+"""Methods that other latents or another prior can rule out."""
 
 
 def train_ensemble(
@@ -63,6 +66,18 @@ def trained(data: Dataset, config: Config) -> VAE:
     found = resolve_run(config, data)
     train(found.model, data, found.config.train, objective=found.config.objective)
     return found.model.cpu().eval()
+
+
+def require_method(method: MethodName, data: Dataset, configs: Mapping[str, Config]) -> None:
+    """Check that a method can infer z of the models of some configs, before they are trained.
+
+    Raises:
+        UsageError: if it cannot of one of them.
+    """
+    row = data.train.x[:1]
+    for config in configs.values() if method in _OF_SOME_MODELS else ():
+        model = resolve_run(config, data).model.cpu().eval()
+        infer(method, model, row, ~row.isnan(), generator=stream(0, "method"))
 
 
 def entry_scores(model: VAE, part: Part) -> Tensor:

@@ -17,6 +17,7 @@ from elboroom.untrusted import parse_toml, read_bytes, require_no_links
 
 CONFIG = "config.toml"
 _LARGEST = 1 << 20  # bytes; a table has a name for each column
+_MOST_NAMED = 6
 _MOST_AXES = 8  # in the shape of an event
 
 
@@ -38,17 +39,27 @@ def read_config(run: Path) -> tuple[Config, Identity, tuple[int, ...], dict[str,
             Config.require_complete(tables)
         return config, identity, shape, versions
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise RunError(
-            f"{run} is not a run",
-            why=f"it has no {CONFIG}",
-            fix="give the folder that `elboroom train` printed, such as runs/reference-…",
-        ) from error
+        raise not_a_run(run) from error
     except UsageError as error:
         raise _unreadable(run, f"{error.what}: {error.why}") from error
     except KeyError as error:
         raise _unreadable(run, f"it has no {error}") from error
     except (OSError, ValueError, TypeError) as error:
         raise _unreadable(run, str(error)) from error
+
+
+def not_a_run(path: Path) -> RunError:
+    """Return the error for a folder that is no run, and name a run in it if there are some."""
+    inner = sorted(file.parent.name for file in path.glob(f"*/{CONFIG}"))
+    if not inner:
+        fix = "give the folder that `elboroom train` printed, such as runs/reference-…"
+        return RunError(f"{path} is not a run", why=f"it has no {CONFIG}", fix=fix)
+    more = ", …" * (len(inner) > _MOST_NAMED)
+    return RunError(
+        f"{path} is not a run",
+        why=f"it is a folder of runs: {', '.join(inner[:_MOST_NAMED])}{more}",
+        fix=f"give one of them, such as {path / inner[0]}",
+    )
 
 
 def write_config(run: Path, config: Config, data: Dataset) -> None:

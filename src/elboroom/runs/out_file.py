@@ -1,5 +1,6 @@
 """The file of --out: named arrays that a command writes where the user says."""
 
+import os
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,7 @@ def require_absent(path: Path) -> None:
     """Check that a file can be written at `path`, before any work is done.
 
     Raises:
-        RunError: if it exists already, or its folder does not.
+        RunError: if it exists already, or its folder does not, or may not be written to.
     """
     if path.exists():
         raise RunError(
@@ -29,6 +30,12 @@ def require_absent(path: Path) -> None:
             f"{path} cannot be written",
             why=f"the folder {path.parent} does not exist",
             fix="create the folder, or give another path",
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise RunError(
+            f"{path} cannot be written",
+            why=f"you may not write in the folder {path.parent}",
+            fix="ask for permission to write there, or give another path",
         )
 
 

@@ -120,11 +120,11 @@ class RunData:
         if source is None:
             return ChosenPart.of(self.load(), name or "test")
         data = load_new(source, self.options_of_new, self.identity, self.event_shape)
+        columns_file.warn_of_other_columns(data)
         if data.identity.split != WHOLE:
             return ChosenPart.of(data, name or "test")
         _require_whole(name, source)
         require_support(likelihood_class(self._model), data.test, data.identity.source)
-        columns_file.warn_of_other_columns(data)
         training_values.warn_of_other_units(self._run, data)
         return ChosenPart.of(data, "all")
 

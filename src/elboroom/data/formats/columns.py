@@ -73,6 +73,7 @@ def source_of_frames(
     _require_no_binarisation(name, config)
     tables = {part: as_frame(table) for part, table in frames.items()}
     schema = schema_of(name, tables["train"], config, columns or config.columns)
+    _require_rows(name, tables)
     parts = {
         part: SourcePart(
             schema.encode(table).astype(np.float32),
@@ -131,6 +132,16 @@ def _extra(name: str, schema: Schema, frame: pd.DataFrame) -> list[str]:
     more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
     listed = ", ".join(map(shown, names[:_MOST_SHOWN])) + more
     return [f"{name} has columns that the model does not know, which are passed over: {listed}"]
+
+
+def _require_rows(name: str, tables: Mapping[str, pd.DataFrame]) -> None:
+    empty = [part for part, table in tables.items() if not len(table)]
+    if empty:
+        raise DataError(
+            f"{name} has no rows" + (f" in its part {empty[0]}" if len(tables) > 1 else ""),
+            why="it has the names of columns alone",
+            fix="give a table with at least one row",
+        )
 
 
 def _require_no_binarisation(name: str, config: DataConfig) -> None:

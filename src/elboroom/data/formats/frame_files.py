@@ -1,7 +1,7 @@
 """Files of tables ⇄ frames: CSV and TSV, Parquet, Arrow and Feather, Excel."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +92,7 @@ def table_bytes(
     path: Path | str,
     like: Path | str | None = None,
     delimiter: str | None = None,
+    decimal: str = ".",
 ) -> bytes:
     """Return the content of a file of a table.
 
@@ -101,26 +102,20 @@ def table_bytes(
         like: a file in the same format that the table was read of. Cells that are equal stay byte
             for byte in text; types and nullability stay in Parquet and Arrow; everything but the
             cells stays in Excel. A table of other rows or columns is written anew.
-        delimiter: what parts the cells of `like`, if it is text and was told; None finds it.
+        delimiter: what parts the cells of text; None finds that of `like`, or takes a comma.
+        decimal: the mark before the decimals of floats that are written as text.
 
     Raises:
         UsageError: if the suffix is of no format.
         DataError: if `like` cannot be read, or a cell to fill holds a formula.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    kind = next((kind for kind in (TEXT, ARROW, EXCEL) if suffix in kind), None)
-    if kind is None:
-        raise UsageError(
-            f"a table cannot be written to {path}",
-            why=f"found the suffix {suffix!r}; expected {', '.join((*TEXT, *ARROW, *EXCEL))}",
-            fix="name a file with one of these suffixes",
-        )
+    suffix, kind = path.suffix.lower(), require_suffix(path)
     source = None if like is None else Path(like).expanduser()
     if source is not None and source.suffix.lower() not in kind:
         source = None
     if kind is TEXT:
-        return _text_bytes(frame, suffix, source, delimiter)
+        return _text_bytes(frame, suffix, source, delimiter, decimal)
     if kind is ARROW:
         from elboroom.data.formats.frame_arrow import arrow_bytes
 
@@ -130,9 +125,37 @@ def table_bytes(
     return excel_bytes(frame, path, source)
 
 
-def text_of(cell: object) -> str:
+def require_suffix(path: Path | str) -> Collection[str]:
+    """Check that a table can be written to a file, and return the suffixes of its kind.
+
+    Raises:
+        UsageError: if the suffix is of no format.
+    """
+    suffix = Path(path).suffix.lower()
+    kind = next((kind for kind in (TEXT, ARROW, EXCEL) if suffix in kind), None)
+    if kind is None:
+        raise UsageError(
+            f"a table cannot be written to {path}",
+            why=f"found the suffix {suffix!r}; expected {', '.join((*TEXT, *ARROW, *EXCEL))}",
+            fix="name a file with one of these suffixes",
+        )
+    return kind
+
+
+def delimiter_of(path: Path) -> str | None:
+    """Return what parts the cells of a file of text; None for other files.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    return None if path.suffix.lower() not in TEXT else parse_file(path).delimiter
+
+
+def text_of(cell: object, decimal: str = ".") -> str:
     """Return a cell as text: empty if it is missing, whole floats as they are."""
-    return "" if cell is None or cell is pd.NaT or cell is pd.NA or cell != cell else str(cell)
+    if cell is None or cell is pd.NaT or cell is pd.NA or cell != cell:
+        return ""
+    return str(cell).replace(".", decimal) if isinstance(cell, float) else str(cell)
 
 
 def _read_text(path: Path, memory: float, delimiter: str | None) -> pd.DataFrame:
@@ -174,11 +197,11 @@ def _require_fit(path: Path, content: bytes, memory: float) -> None:
 
 
 def _text_bytes(
-    frame: pd.DataFrame, suffix: str, like: Path | None, delimiter: str | None
+    frame: pd.DataFrame, suffix: str, like: Path | None, delimiter: str | None, decimal: str
 ) -> bytes:
-    columns = [_texts(frame.iloc[:, place]) for place in range(frame.shape[1])]
+    columns = [_texts(frame.iloc[:, place], decimal) for place in range(frame.shape[1])]
     if like is None:
-        return plain_text([*map(str, frame.columns)], columns, TEXT[suffix] or ",")
+        return plain_text([*map(str, frame.columns)], columns, TEXT[suffix] or delimiter or ",")
     table = parse_file(like, np.inf, delimiter)
     if (suffix in (".tsv", ".tab")) != (table.delimiter == "\t") or not _is_like(table, frame):
         return plain_text([*map(str, frame.columns)], columns, TEXT[suffix] or table.delimiter)
@@ -189,8 +212,8 @@ def _is_like(table: Delimited, frame: pd.DataFrame) -> bool:
     return table.names == [*map(str, frame.columns)] and len(table.rows) == len(frame)
 
 
-def _texts(series: pd.Series) -> Sequence[str]:
-    return [text_of(cell) for cell in series.tolist()]
+def _texts(series: pd.Series, decimal: str) -> Sequence[str]:
+    return [text_of(cell, decimal) for cell in series.tolist()]
 
 
 def _read_arrow(path: Path, memory: float) -> pd.DataFrame:

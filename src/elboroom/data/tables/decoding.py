@@ -10,7 +10,7 @@ import pandas as pd
 from elboroom.data.tables.cells import Cells, as_number, level_key
 from elboroom.data.tables.column import Column, refused
 from elboroom.data.tables.date_values import are_padded, date_text, time_of
-from elboroom.data.tables.encoding import cells_of
+from elboroom.data.tables.encoding import cells_of, mark_of
 from elboroom.data.tables.number_text import least_decimals, number_text
 
 Write = Callable[[float], Any]
@@ -62,7 +62,7 @@ def _is_text(series: pd.Series, cells: Cells) -> bool:
 
 
 def _number_writer(column: Column, cells: Cells, *, text: bool) -> Write:
-    mark = column.decimal
+    mark = mark_of(column, cells)
     least = least_decimals(cells.texts, mark) if cells.values else column.decimals or 0
 
     def write(value: float) -> Any:

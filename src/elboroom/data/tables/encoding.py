@@ -7,6 +7,7 @@ from elboroom.data.tables.cells import Cells, level_key
 from elboroom.data.tables.column import Column, option, refused
 from elboroom.data.tables.date_values import date_formats, days_of_dates, days_of_texts, is_date
 from elboroom.data.tables.listing import MOST_SHOWN, listed
+from elboroom.data.tables.number_text import decimal_marks
 
 TRUTH = {"true", "false"}
 """Levels that are booleans in small letters."""
@@ -33,6 +34,29 @@ def encode_column(column: Column, series: pd.Series) -> np.ndarray:
     return cells.expand(numbers - column.origin)
 
 
+def mark_of(column: Column, cells: Cells) -> str:
+    """Return the decimal mark of the numbers of a column as a file writes them.
+
+    It is that of the column, unless they are numbers with the other one alone.
+
+    Raises:
+        DataError: if the other one may part decimals or thousands, and the column has decimals.
+    """
+    texts = [value for value in cells.values if isinstance(value, str)]
+    other = {".": ",", ",": "."}[column.decimal]
+    found = [text for text in texts if other in text]
+    marks = decimal_marks(texts) if found else [column.decimal]
+    if other in marks and column.decimal not in marks:
+        return other
+    if other in marks and column.decimals != 0 and not any(column.decimal in t for t in texts):
+        raise refused(
+            column.name,
+            f"the mark {other} of {found[0]} may part decimals or thousands",
+            f"write decimals with {column.decimal} and thousands without a mark",
+        )
+    return column.decimal
+
+
 def _codes(column: Column, cells: Cells) -> np.ndarray:
     known = {level: code for code, level in enumerate(column.levels)}
     if {level.casefold() for level in column.levels} == TRUTH:
@@ -51,7 +75,7 @@ def _codes(column: Column, cells: Cells) -> np.ndarray:
 
 
 def _numbers(column: Column, cells: Cells) -> np.ndarray:
-    found = cells.numbers(column.decimal)
+    found = cells.numbers(mark_of(column, cells))
     wrong = [v for v, number in zip(cells.texts, found, strict=True) if number is None]
     if wrong:
         raise refused(

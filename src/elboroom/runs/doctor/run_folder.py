@@ -19,6 +19,7 @@ from elboroom.evaluation.estimate import Estimate
 from elboroom.runs import checkpoints
 from elboroom.runs.atomic import is_cut_short, unfinished
 from elboroom.runs.checkpoints import listing
+from elboroom.runs.config_file import CONFIG, not_a_run
 from elboroom.runs.doctor.finding import Finding
 from elboroom.runs.metrics_file import METRICS
 from elboroom.runs.provenance import RESULTS, read_provenance
@@ -39,7 +40,7 @@ def check_run(path: Path) -> list[Finding]:
     """Check the run folder `path`, without changing it.
 
     Raises:
-        RunError: if there is no such folder.
+        RunError: if there is no such folder, or it is a folder of runs.
     """
     if not path.is_dir():
         raise RunError(
@@ -47,6 +48,8 @@ def check_run(path: Path) -> list[Finding]:
             why="there is no such folder",
             fix="give the folder that `elboroom train` printed, such as runs/reference-…",
         )
+    if not (path / CONFIG).exists() and [*path.glob(f"*/{CONFIG}")]:
+        raise not_a_run(path)
     step, kept = _checkpoints(path)
     try:
         run = Run(path)

@@ -145,6 +145,11 @@ class ColumnFamily(ABC):
         raise NotImplementedError
 
     @property
+    def log_unit(self) -> Tensor:
+        """The logarithm of the unit that densities are of, (n,): 0, as x has probabilities."""
+        return torch.zeros_like(self.units.spread)
+
+    @property
     def shares(self) -> Tensor:
         """The probability of the level that an entry belongs to, shaped like the output.
 

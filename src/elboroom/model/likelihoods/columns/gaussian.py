@@ -27,6 +27,11 @@ class GaussianColumns(ColumnFamily):
         """E[x | z] = location + spread · l, (..., n)."""
         return self.units.location + self.units.spread * self.output
 
+    @property
+    def log_unit(self) -> Tensor:
+        """The logarithm of the spread, (n,)."""
+        return self.units.spread.log()
+
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draw one x for each parameter, (..., n)."""
         eps = normals(self.output.shape, self.output, generator)

@@ -40,6 +40,12 @@ class LogNormalColumns(GaussianColumns):
         half_variance = 0.5 * (self.units.spread * self.units.scale).square()
         return (super().mean + half_variance).clamp(max=_LARGEST_LOG).exp()
 
+    @property
+    def log_unit(self) -> Tensor:
+        """The logarithm of the spread of log x times the median of x, (n,)."""
+        # p(log x) is of the unit spread, and dx = x d log x.
+        return super().log_unit + self.units.location
+
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draw one x for each parameter, (..., n)."""
         return super().sample(generator).clamp(max=_LARGEST_LOG).exp()

@@ -121,6 +121,14 @@ class Table(Likelihood):
         """
         return self._joined([family.mean_of_draws for family in self._families])
 
+    @property
+    def log_units(self) -> Tensor:
+        """The logarithm of the unit that the density of each column is of, (D,); 0 for levels.
+
+        A table in other units has other densities p(x), and the same Π_i unit_i p(x).
+        """
+        return self._joined([family.log_unit for family in self._families])
+
     def probabilities(self, column: int) -> Tensor:
         """Return the probabilities of the levels of a column of the table, (..., C).
 
