@@ -60,6 +60,7 @@ def test_the_first_process_alone_writes_and_prints(undisturbed: Path):
     assert [m["epoch"] for m in epochs(undisturbed)] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.full  # a signal to one process is sent below
 def test_a_killed_process_is_restarted_and_the_run_ends_at_the_same_bits(
     options: list[str], undisturbed: Path, tmp_path: Path
 ):
@@ -177,6 +178,7 @@ def _without_times(table: Any) -> Any:
     return table
 
 
+@pytest.mark.full  # the same passes are shared in tests of each
 def test_the_other_commands_find_what_one_process_finds(
     options: list[str], undisturbed: Path, elboroom: Command, tmp_path: Path
 ):

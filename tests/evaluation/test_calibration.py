@@ -92,6 +92,7 @@ def test_the_grid_is_calibrated():
     assert_uniform(grid)
 
 
+@pytest.mark.full
 def test_the_refined_posterior_of_a_bernoulli_decoder_is_calibrated():
     """Of 400 pixels, of which most are seen: so many make posteriors nearly Gaussian."""
     model = bernoulli(400)

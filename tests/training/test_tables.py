@@ -37,6 +37,7 @@ ALL = [
     for posterior in get_args(PosteriorName)
     for objective in OBJECTIVES
     if prior != "vamp" or posterior == "diagonal"
+    if posterior != "laplace" or prior in ("standard", "mixture")
 ]
 
 

@@ -31,6 +31,8 @@ from elboroom.training.resolve import resolve
 if TYPE_CHECKING:
     import pandas as pd
 
+_DRAWS_OF_A_ROW = 200  # for doubts alone; `elboroom score` takes more
+
 
 def impute(config: ImputeConfig, *, trust: bool, quiet: bool, as_json: bool) -> None:
     """Train models of a table, or open some, and write the table with its gaps filled in.
@@ -51,7 +53,7 @@ def impute(config: ImputeConfig, *, trust: bool, quiet: bool, as_json: bool) -> 
     _require_gaps(rows, config.table)
     _require_names(rows, config)
     found = _impute(folder, rows, config, quiet=quiet)
-    scores = score_rows(folder.ensemble, rows.x, rows.seen, seed=config.seed)
+    scores = score_rows(folder.ensemble, rows.x, rows.seen, seed=config.seed, draws=_DRAWS_OF_A_ROW)
     units = folder.ensemble.log_units
     doubts = row_doubts(scores.without_units(units, rows.seen), rows.seen)
     _write_tables(files, rows, found, config)

@@ -314,6 +314,7 @@ def test_fits_lie_below_the_evidence_and_near_it(kind, fit):
     assert gap.mean(0).median() < 0.5
 
 
+@pytest.mark.full
 @each_kind
 def test_sampling_methods_find_the_posterior(kind):
     model, x, mask, exact = grey_problem(kind)

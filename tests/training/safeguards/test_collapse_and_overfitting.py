@@ -98,7 +98,10 @@ def test_overfitting_is_reported_once():
 
 
 def test_the_held_out_part_is_named():
-    assert "the test ELBO fell" in given_warnings(falling(-98, -99, -100, -101), part="test")[0][1]
+    assert (
+        "the test ELBO fell"
+        in given_warnings(falling(-98, -99, -100, -101), part="test ELBO")[0][1]
+    )
 
 
 @pytest.mark.parametrize(

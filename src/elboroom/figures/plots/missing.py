@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from elboroom.figures.plots.arrays import as_array
 from elboroom.figures.plots.style import GREY, TEXT_WIDTH, new_figure, styled
 
 _MOST_ROWS = 400  # drawn, evenly spaced after rows with the same gaps are put together
@@ -22,7 +23,8 @@ def missing(seen: np.ndarray, names: Sequence[str]) -> Figure:
     """
     figure = new_figure(TEXT_WIDTH, 3.6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2])
-    gaps, places = ~seen, np.arange(seen.shape[1])
+    gaps = ~as_array("seen", seen)
+    places = np.arange(gaps.shape[1])
     above.bar(places, 100 * gaps.mean(0), color=GREY, width=0.8)
     above.set(ylabel="missing, %", ylim=(0, max(1.0, 110 * gaps.mean(0).max())))
     below.imshow(

@@ -53,6 +53,10 @@ class GaussianMixture(Density):
         # log q(z) = log Σ_m π_m N(z; μ_m, Σ_m)
         return torch.logsumexp(self.log_mass + self.components.log_prob(z[..., None, :, :]), -2)
 
+    def detached(self) -> "GaussianMixture":
+        """Return the same density without gradients to its parameters."""
+        return GaussianMixture(self.logits.detach(), self.components.detached())
+
     def widened(self, factor: float) -> "GaussianMixture":
         """Multiply the standard deviations of each component by `factor`."""
         return GaussianMixture(self.logits, self.components.widened(factor))
