@@ -19,7 +19,7 @@ from elboroom.randomness import stream
 LEAST_DRAWS = 256
 """Draws that standard deviations and intervals are taken of, at least."""
 _ROWS = 500  # that are imputed together
-_PARTICLES = 500  # of a row, for draws that are weighted
+_PARTICLES = 250  # of a row and a model, for draws that are weighted
 
 
 @dataclass(frozen=True)
