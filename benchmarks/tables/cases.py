@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.peers.table_task import Filled, Task
 from benchmarks.tables import data_sets, imputers, missingness, scores
-from benchmarks.tables.memory import remembered
+from benchmarks.tables.memory import known, remembered
 
 DRAWS = 20
 SPLITS = 5
@@ -80,6 +80,12 @@ def splits_of(method: str, table: str) -> int:
     if (method, table) in _TOO_LONG:
         return 0
     return _SPLITS_OF_SLOW.get(method, (SPLITS, SPLITS))[table in _LONG]
+
+
+def measured(case: Case, method: str) -> Score | None:
+    """Return the score of a case that is on the disk; None if it is not."""
+    found = known(method, asdict(case))
+    return None if found is None else Score(**found)
 
 
 def scored(case: Case, method: str) -> Score:

@@ -27,6 +27,11 @@ def remembered(method: str, what: dict[str, Any], compute: Callable[[], Any]) ->
     return found if found is not None else _keep(key, compute())
 
 
+def known(method: str, what: dict[str, Any]) -> Any | None:
+    """Return what is on disk for a method and a measurement; None if it was not measured."""
+    return _read(_FILE).get(_text({"method": method, "version": imputers.version(method)} | what))
+
+
 def _keep(key: dict[str, Any], result: Any) -> Any:
     _FILE.parent.mkdir(parents=True, exist_ok=True)
     with _FILE.open("a") as file:

@@ -10,6 +10,7 @@ WITHHELD = 0.1
 """Share of the known entries that is withheld: half watches training, half tests the result."""
 _BATCH = 256
 _EVALUATIONS = 20  # of each model
+_ROWS_OF_A_COLUMN = 20  # with more of them the weights of linear decoders decay by less
 _LINEAR = ModelConfig(hidden=(), posterior="laplace", likelihood="columns")
 _NETWORK = ModelConfig(hidden=(128,), activation="silu", likelihood="columns")
 _TRAIN = TrainConfig(schedule="one-cycle", keep_best=True, compile="off")
@@ -20,7 +21,8 @@ def recipe(
 ) -> dict[str, Config]:
     """Return the config of each model that is trained on a table, by name.
 
-    A linear decoder is what a small table can bear, and its posterior is exact. A mixture as the
+    A linear decoder is what a small table can bear, and its posterior is exact; its weights decay
+    by less where a column has more rows. A mixture as the
     prior makes clusters of rows. A network bends, and its encoder learns of rows with gaps. The
     entries that are withheld give each model its weight.
 
@@ -35,17 +37,17 @@ def recipe(
         UsageError: if the effort is not positive.
     """
     require(0 < effort < math.inf, "effort", effort, "a positive number")
-    at_most = max(1, len(columns) - 1)
+    at_most, decay = max(1, len(columns) - 1), min(1.0, _ROWS_OF_A_COLUMN * len(columns) / rows)
     members = {
         "linear": Config(
             model=replace(_LINEAR, latents=min(12, at_most)),
             objective=ObjectiveConfig("elbo", k=5),
-            train=_training(rows, 400 * effort, rate=3e-2, decay=0.3),
+            train=_training(rows, 400 * effort, rate=3e-2, decay=0.3 * decay),
         ),
         "mixture": Config(
             model=replace(_LINEAR, latents=min(6, at_most), prior="mixture", components=6),
             objective=ObjectiveConfig("elbo-sampled", k=5),
-            train=_training(rows, 400 * effort, rate=3e-2, decay=0.3),
+            train=_training(rows, 400 * effort, rate=3e-2, decay=0.3 * decay),
         ),
         "network": Config(
             model=replace(_NETWORK, latents=min(12, len(columns))),
