@@ -21,10 +21,10 @@ def recipe(
 ) -> dict[str, Config]:
     """Return the config of each model that is trained on a table, by name.
 
-    A linear decoder is what a small table can bear, and its posterior is exact; its weights decay
-    by less where a column has more rows. A mixture as the
-    prior makes clusters of rows. A network bends, and its encoder learns of rows with gaps. The
-    entries that are withheld give each model its weight.
+    A linear decoder is what a small table can bear, and its posterior is exact. Its weights decay
+    by less where there are more rows for each column. A mixture as the prior makes clusters of
+    rows. A network bends, and its encoder learns of rows with gaps. The entries that are withheld
+    give each model its weight.
 
     Args:
         data: options of the data.
