@@ -13,6 +13,8 @@ from torch import Tensor
 
 from elboroom.errors import UsageError
 from elboroom.model.likelihoods import ObservationModel
+from elboroom.model.likelihoods.wide import wide
+from elboroom.model.linear_algebra import damped_newton_step, inverse_root
 from elboroom.model.networks import EncoderNetwork
 from elboroom.model.posteriors import Density, DiagonalGaussian, Gaussian, GaussianMixture
 from elboroom.model.priors import Prior
@@ -109,13 +111,13 @@ def _of_rows(
     """
     count, rows = len(prior.location), len(x)
     index = torch.arange(rows, device=x.device).repeat(count)
-    wide = (part.repeat_interleave(rows, 0) for part in (prior.location, prior.log_std))
+    each = (part.repeat_interleave(rows, 0) for part in (prior.location, prior.log_std))
     many = None if mask is None else mask.expand_as(x)[index]
-    place = _ascend(_Rows(model, x[index], many, DiagonalGaussian(*wide)))
-    root, log_det = _root(place.precision)
+    place = _ascend(_Rows(model, x[index], many, DiagonalGaussian(*each)))
+    root = inverse_root(place.precision)
     # log ∫ p(x_seen, z | c) dz ≈ log p(x_seen, mode | c) + ½ D log 2π + log |det A|
-    root, log_det = root.to(place.z), log_det.to(place.z)
-    shape, evidence = (count, rows), place.value + log_det
+    log_det = root.diagonal(dim1=-1, dim2=-2).log().sum(-1)
+    root, shape, evidence = root.to(place.z), (count, rows), place.value + log_det.to(place.z)
     return place.z.unflatten(0, shape), root.unflatten(0, shape), evidence.view(shape)
 
 
@@ -147,8 +149,8 @@ class _Rows:
         parameter, jacobian = self.model.decoder_jacobian(z)
         likelihood = self.model.likelihood(parameter)
         # In float32 the precision of a column that others determine would not be positive.
-        jacobian = jacobian.flatten(2).transpose(0, 1).double()  # (B, D, L)
-        score = likelihood.score(self.x, self.mask).flatten(1).double()
+        jacobian = wide(jacobian.flatten(2).transpose(0, 1))  # (B, D, L)
+        score = wide(likelihood.score(self.x, self.mask).flatten(1))
         inverse = (-2 * self.prior.log_std).exp()
         # ∇ log p(x, z) = Jᵀ ∂ log p(x | l)/∂l + Λ (μ − z)
         gradient = (jacobian @ score[..., None])[..., 0] + inverse * (self.prior.location - z)
@@ -166,7 +168,7 @@ def _ascend(rows: _Rows) -> _Place:
     place = rows.at(rows.prior.location)
     damping = torch.zeros_like(place.value)
     for _ in range(_STEPS_IN_TRAINING if rows.model.training else _STEPS):
-        step = _step(place, damping)
+        step = damped_newton_step(place.gradient, place.precision, damping).to(place.z)
         # ½ gᵀ P⁻¹ g is what the quadratic of the row gains
         if not (0.5 * (place.gradient * step).sum(-1) >= _GAIN).any():
             break
@@ -175,20 +177,3 @@ def _ascend(rows: _Rows) -> _Place:
         place = tried.where(better, place)
         damping = torch.where(better, 0.1 * damping, (10 * damping).clamp(min=_DAMPING))
     return place
-
-
-def _step(place: _Place, damping: Tensor) -> Tensor:
-    """Solve (P + λ diag P) step = ∇ log p(x_seen, z), (B, D)."""
-    diagonal = place.precision.diagonal(dim1=-1, dim2=-2)
-    damped = place.precision + torch.diag_embed(damping[:, None] * diagonal)
-    factor = torch.linalg.cholesky(damped)
-    return torch.cholesky_solve(place.gradient[..., None], factor)[..., 0].to(place.z)
-
-
-def _root(precision: Tensor) -> tuple[Tensor, Tensor]:
-    """Return A with A Aᵀ = precision⁻¹, (B, D, D), and log |det A|, (B,)."""
-    factor = torch.linalg.cholesky(precision)
-    identity = torch.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
-    # precision = C Cᵀ, so that A = C⁻ᵀ
-    root = torch.linalg.solve_triangular(factor.mT, identity.expand_as(factor), upper=True)
-    return root, -factor.diagonal(dim1=-1, dim2=-2).log().sum(-1)

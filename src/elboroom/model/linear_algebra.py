@@ -20,3 +20,18 @@ def times_shared(matrices: Tensor, vectors: Tensor) -> Tensor:
 def product_grid(axis: Tensor, latents: int) -> Tensor:
     """Return all points with D coordinates on the axis (n,), (n^D, D); the last runs fastest."""
     return torch.cartesian_prod(*[axis] * latents).view(-1, latents)
+
+
+def damped_newton_step(gradient: Tensor, precision: Tensor, damping: Tensor) -> Tensor:
+    """Solve (P + λ diag P) step = gradient for each row, (B, D), with λ (B,): Marquardt (1963)."""
+    diagonal = precision.diagonal(dim1=-1, dim2=-2)
+    damped = precision + torch.diag_embed(damping[:, None] * diagonal)
+    return torch.cholesky_solve(gradient[..., None], torch.linalg.cholesky(damped))[..., 0]
+
+
+def inverse_root(precision: Tensor) -> Tensor:
+    """Return the upper triangular A with A Aᵀ = precision⁻¹, (B, D, D)."""
+    factor = torch.linalg.cholesky(precision)
+    identity = torch.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
+    # precision = C Cᵀ, so that A = C⁻ᵀ
+    return torch.linalg.solve_triangular(factor.mT, identity.expand_as(factor), upper=True)

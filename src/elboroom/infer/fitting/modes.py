@@ -5,6 +5,7 @@ from torch import Tensor
 
 from elboroom.infer.fitting.ascent import Ascent
 from elboroom.infer.target import Target
+from elboroom.model.linear_algebra import damped_newton_step, inverse_root
 from elboroom.model.posteriors import Gaussian
 
 _STEPS = 30
@@ -48,10 +49,7 @@ def repeats(q: Gaussian, elbo: Tensor) -> Tensor:
 
 def laplace_at(target: Target, z: Tensor) -> Gaussian:
     """Return N(z, precision⁻¹) with the Gauss–Newton precision at z (B, D)."""
-    factor = torch.linalg.cholesky(target.curvature(z)[1])
-    identity = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device).expand_as(factor)
-    # precision = C Cᵀ, so that A = C⁻ᵀ has A Aᵀ = precision⁻¹
-    return Gaussian(z, torch.linalg.solve_triangular(factor.mT, identity, upper=True))
+    return Gaussian(z, inverse_root(target.curvature(z)[1]))
 
 
 def _ascend_to_mode(target: Target, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,7 +63,8 @@ def _ascend_to_mode(target: Target, z: Tensor) -> tuple[Tensor, Tensor]:
     rows = torch.arange(len(target), device=z.device)
     for _ in range(_STEPS):
         active = target.rows(rows)
-        moved = z[rows] + _newton_step(active.fast(), z[rows], damping[rows])
+        curvature = active.fast().curvature(z[rows])
+        moved = z[rows] + damped_newton_step(*curvature, damping[rows])
         found = active.log_joint(moved[None])[0]
         gain = found - value[rows]
         better = gain > 0
@@ -77,11 +76,3 @@ def _ascend_to_mode(target: Target, z: Tensor) -> tuple[Tensor, Tensor]:
     converged = torch.ones(len(target), dtype=torch.bool, device=z.device)
     converged[rows] = False
     return z, converged
-
-
-def _newton_step(target: Target, z: Tensor, damping: Tensor) -> Tensor:
-    gradient, precision = target.curvature(z)
-    # (P + λ diag P) step = ∇ log p(x_seen, z)
-    diagonal = precision.diagonal(dim1=-1, dim2=-2)
-    damped = precision + torch.diag_embed(damping[:, None] * diagonal)
-    return torch.cholesky_solve(gradient[..., None], torch.linalg.cholesky(damped))[..., 0]
