@@ -1,18 +1,17 @@
 """The page that reports an imputation: what was missing, and how far the answer can be trusted."""
 
-import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 
 from elboroom import figures
 from elboroom.imputation.column_checks import ColumnCheck
+from elboroom.runs.pages import png_url, templates
 
 _MOST_PATTERNS, _MOST_ROWS = 10, 50
 
@@ -47,13 +46,7 @@ class Report:
 
     def render(self) -> str:
         """Return the page as HTML, with its figure inside."""
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(Path(__file__).parent),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        environment = templates(Path(__file__).parent)
         environment.filters |= {"number": _number, "percent": _percent}
         rows = list(self.row_doubts.items())
         return environment.get_template("report.html.j2").render(
@@ -82,7 +75,7 @@ def _columns(pattern: np.ndarray, names: Sequence[str]) -> str:
 def _data_url(figure: Figure) -> str:
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=160)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return png_url(buffer.getvalue())
 
 
 def _number(value: float | None) -> str:

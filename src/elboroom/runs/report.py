@@ -1,17 +1,15 @@
 """A report of a run: one self-contained HTML page, which fetches nothing and runs no script."""
 
-import base64
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from elboroom.config.typed_tables import read
 from elboroom.data import noun
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.likelihood import label
 from elboroom.runs.checkpoints import listing
+from elboroom.runs.pages import png_url, templates
 from elboroom.runs.read_errors import read_errors
 from elboroom.runs.results import EVALUATION
 from elboroom.runs.run import Run
@@ -83,13 +81,7 @@ def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:
     Raises:
         RunError: if a file of the run is not what elboroom writes there.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent)
     evaluation = run.results.read_evaluation() if evaluation is None else evaluation
     summary = None if evaluation is None else summarise(run, evaluation)
     step = listing.newest_step(run.checkpoints) if summary is None else summary.step
@@ -142,7 +134,7 @@ def _figures(run: Run, step: int | None) -> dict[str, Path]:
 def _data_url(path: Path) -> str:
     with read_errors(path):
         content = read_bytes(path, _LARGEST_FIGURE)
-    return "data:image/png;base64," + base64.b64encode(content).decode()
+    return png_url(content)
 
 
 def _options(run: Run) -> dict[str, dict[str, Any]]:
