@@ -9,6 +9,7 @@ from rich.console import Console
 from elboroom.cli.terminal import plain_console
 from elboroom.config import FigureName, FiguresConfig
 from elboroom.data import Dataset
+from elboroom.data.withheld import WATCHED_BY
 from elboroom.device import keep_freed_memory
 from elboroom.errors import DataMovedError, ElboroomError, NotDrawableError
 from elboroom.figures import gallery
@@ -58,7 +59,7 @@ def draw(
         run.event_shape,
         run.metrics.history(),
         config,
-        held_out="log p(withheld | seen)" if run.config.data.withhold else "held-out",
+        held_out=WATCHED_BY if run.config.data.withhold else "held-out",
         part_name=part,
         likelihood=run.config.model.likelihood,
         in_unit_interval=_in_unit_interval(run),

@@ -27,7 +27,7 @@ from elboroom.data.splits import divide
 from elboroom.data.typical_values import TypicalValues
 from elboroom.data.value_kind import value_kind
 from elboroom.data.variation import require_variation
-from elboroom.data.withheld import require_one_table, withhold
+from elboroom.data.withheld import WATCHED_BY, require_one_table, withhold
 from elboroom.errors import UsageError
 
 TRAIN_STREAM, TEST_STREAM = 0, 1
@@ -286,7 +286,7 @@ class Dataset:
     def watched_by(self) -> str:
         """The score that training is watched by: validation ELBO, test ELBO or log p(withheld)."""
         name, part = self.held_out
-        return f"{name} ELBO" if part.withheld is None else "log p(withheld | seen)"
+        return f"{name} ELBO" if part.withheld is None else WATCHED_BY
 
     @property
     def parts(self) -> dict[PartName, Part]:

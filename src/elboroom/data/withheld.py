@@ -11,6 +11,8 @@ from elboroom.data.part import Part
 from elboroom.data.source import Source
 from elboroom.errors import UsageError
 
+WATCHED_BY = "log p(withheld | seen)"
+"""The name of the score of withheld entries."""
 _SEED = 20041213  # of the draw, which depends on the known entries alone
 
 
