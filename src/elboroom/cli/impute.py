@@ -50,8 +50,7 @@ def impute(config: ImputeConfig, *, trust: bool, quiet: bool, as_json: bool) -> 
     else:
         folder = open_folder(config.run, trust=trust)
         rows = TableRows.of_models(config.table, folder)
-    _require_gaps(rows, config.table)
-    _require_names(rows, config)
+        _require_fillable(rows, config)
     found = _impute(folder, rows, config, quiet=quiet)
     scores = score_rows(folder.ensemble, rows.x, rows.seen, seed=config.seed, draws=_DRAWS_OF_A_ROW)
     units = folder.ensemble.log_units
@@ -84,8 +83,7 @@ def _train(config: ImputeConfig, *, quiet: bool) -> tuple[Folder, TableRows]:
     console = plain_console(stderr=True)
     for line in _read_lines(rows, data, quiet=quiet):
         console.print(line)
-    _require_gaps(rows, config.table)
-    _require_names(rows, config)
+    _require_fillable(rows, config)
     path = config.models or RUNS / f"impute-{datetime.now():%Y%m%d-%H%M%S}"
     _require_free(path)
     configs = recipe(
@@ -109,7 +107,7 @@ def _train_runs(
     resolved = {name: resolve(config, data) for name, config in configs.items()}
     epochs = sum(config.train.resolved_epochs for config in resolved.values())
     atomic.make_folder(path, parents=True)
-    with counting(epochs, "epochs of 3 models", quiet=quiet) as advance:
+    with counting(epochs, f"epochs of {len(configs)} models", quiet=quiet) as advance:
 
         def train_member(name: str, config: Config) -> VAE:
             run = Run.create(path / name, config, data)
@@ -241,19 +239,20 @@ def _summary(
     }
 
 
-def _require_gaps(rows: TableRows, table: Path) -> None:
-    """Check that something is missing.
+def _require_fillable(rows: TableRows, config: ImputeConfig) -> None:
+    """Check that something is missing, and that the draws can be written.
 
     Raises:
-        UsageError: if nothing is.
+        UsageError: if nothing is, or they cannot.
     """
     if rows.seen.all():
         raise UsageError(
-            f"{table} has no gap to fill in",
+            f"{config.table} has no gap to fill in",
             why="every entry of its modelled columns is known",
             fix="give a table with gaps, or say by --columns which entries mean missing, such as "
             "age.missing = [-999]",
         )
+    _require_names(rows, config)
 
 
 def _require_free(path: Path) -> None:
