@@ -83,7 +83,8 @@ def resolve_run(config: Config, data: Dataset, network: NetworkFactory | None = 
 
 def _with_likelihood(config: Config, data: Dataset) -> ModelConfig:
     """Replace an "auto" likelihood by a name, and name the columns of a table."""
-    model, schema = config.model, getattr(data.reading, "schema", None)
+    model = config.model
+    schema = None if data.reading is None else data.reading.schema
     if schema is not None and model.likelihood in ("auto", "columns"):
         return replace(model, likelihood="columns", columns=model.columns or schema.likelihoods)
     if model.likelihood != "auto":
