@@ -12,8 +12,8 @@ from benchmarks.tables.memory import known, remembered
 DRAWS = 20
 SPLITS = 5
 _LONG = ("anes96", "fair", "randhie", "digits")
-_SPLITS_OF_SLOW = {"trees": (1, 1), "mice": (5, 1), "miceforest": (1, 1), "miwae": (1, 1)}
-"""Number of splits of the peers that take hours: on the others, and on the long tables."""
+_SLOW = ("trees", "mice", "miceforest", "miwae")
+"""Peers that run one split of the long tables, which take hours."""
 _TOO_LONG = {("miceforest", "digits")}
 """An hour for each case: not run."""
 
@@ -79,7 +79,7 @@ def splits_of(method: str, table: str) -> int:
     """Return how many splits of a table a method runs."""
     if (method, table) in _TOO_LONG:
         return 0
-    return _SPLITS_OF_SLOW.get(method, (SPLITS, SPLITS))[table in _LONG]
+    return 1 if method in _SLOW and table in _LONG else SPLITS
 
 
 def measured(case: Case, method: str) -> Score | None:
