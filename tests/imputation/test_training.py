@@ -8,6 +8,7 @@ import torch
 from elboroom.config import DataConfig
 from elboroom.data import Dataset
 from elboroom.errors import UsageError
+from elboroom.imputation import training
 from elboroom.imputation.column_checks import ColumnCheck, check_columns
 from elboroom.imputation.recipe import recipe
 from elboroom.imputation.training import ensemble_of, entry_scores, train_ensemble
@@ -35,6 +36,17 @@ def test_each_withheld_entry_has_a_score(mixed: tuple[Dataset, dict]):
     scores = entry_scores(model, data.validation)
     assert len(scores) == int(data.validation.withheld.sum())
     assert scores.isfinite().all()
+
+
+def test_models_of_a_long_table_are_weighed_by_the_same_rows(
+    mixed: tuple[Dataset, dict], monkeypatch: pytest.MonkeyPatch
+):
+    data, members = mixed
+    whole = [entry_scores(model, data.validation) for model, _ in members.values()]
+    monkeypatch.setattr(training, "_MOST_ROWS", 20)
+    some = [entry_scores(model, data.validation) for model, _ in members.values()]
+    assert {len(scores) for scores in some} == {len(some[0])}
+    assert 20 <= len(some[0]) < len(whole[0])
 
 
 def test_columns_are_checked_by_entries_of_the_test_part(mixed: tuple[Dataset, dict]):

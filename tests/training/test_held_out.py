@@ -12,6 +12,7 @@ from elboroom.errors import UsageError
 from elboroom.evaluation.likelihood import evaluate
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
+from elboroom.training import held_out
 from elboroom.training.held_out import held_out_elbo, withheld_scores
 from elboroom.training.loop import train
 from tests.support.oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
@@ -88,6 +89,22 @@ def test_the_score_is_the_mean_over_rows_of_the_scores_of_entries(table: np.ndar
     again = withheld_scores(model, part.x, part.withheld, 5_000, stream(1, "z"))
     assert found == pytest.approx(again.sum().item() / len(part), abs=0.02)
     assert found == held_out_elbo(model, part, QUICK, epoch=9)  # the draws are the same
+
+
+def test_a_long_part_is_scored_by_rows_from_everywhere(monkeypatch: pytest.MonkeyPatch):
+    """The mean over 2,000 rows of a sorted table is that over all, to 5 standard errors."""
+    x = torch.cat([torch.zeros(6_000, 6), torch.full((3_000, 6), 6.0)])
+    data, model = Dataset.from_arrays(x.numpy() + 0.1, config=DataConfig(withhold=0.2)), new_model()
+    part = replace(data.validation, images=x)
+    rows = withheld_scores(model, x, part.withheld, 100, stream(1, "z")).sum(1)
+
+    def check() -> None:
+        found = held_out_elbo(model, part, QUICK, epoch=1)
+        assert abs(found - rows.mean()) < 5 * rows.std() / 2_000**0.5
+
+    check()
+    monkeypatch.setattr(held_out, "_watched", lambda part, config: torch.arange(2_000))
+    assert_rejected(check)
 
 
 def test_an_entry_far_from_all_others_costs_no_square():

@@ -144,9 +144,9 @@ def _in_type(filled: pd.Series, kind: Any, column: Column) -> pd.Series:
     is_float = isinstance(kind, np.dtype) and kind.kind == "f"
     if (
         is_float
-        and not filled.isna().any()
-        and (filled == filled.round()).all()
         and (column.decimals == 0 or column.has_levels)
+        and not filled.isna().any()
+        and (filled == filled.astype(float).round()).all()
     ):
         return filled.astype(np.int64)
     return filled if pd.api.types.is_object_dtype(kind) else filled.astype(kind)
