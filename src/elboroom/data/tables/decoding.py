@@ -62,13 +62,15 @@ def _is_text(series: pd.Series, cells: Cells) -> bool:
 
 
 def _number_writer(column: Column, cells: Cells, *, text: bool) -> Write:
-    mark = mark_of(column, cells)
-    least = least_decimals(cells.texts, mark) if cells.values else column.decimals or 0
+    if text:
+        mark = mark_of(column, cells)
+        least = least_decimals(cells.texts, mark) if cells.values else column.decimals or 0
+        return lambda value: number_text(
+            _rounded(column, value + column.origin), column.decimals, mark, least
+        )
 
     def write(value: float) -> Any:
         number = _rounded(column, value + column.origin)
-        if text:
-            return number_text(number, column.decimals, mark, least)
         return int(number) if column.decimals == 0 else number
 
     return write
