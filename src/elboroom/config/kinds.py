@@ -145,7 +145,7 @@ COMPILE: dict[Compile, str] = {
     "off": "the networks run uncompiled",
 }
 
-NetworkName = Literal["mlp", "gated", "residual", "conv"]
+NetworkName = Literal["mlp", "gated", "residual", "conv", "ladder"]
 NETWORKS: dict[NetworkName, str] = {
     "mlp": "h = act(W x + b)",
     "gated": "h = act(W x + b) σ(V x + c); with --activation identity the gated linear unit",
@@ -153,6 +153,9 @@ NETWORKS: dict[NetworkName, str] = {
     "all widths are the same",
     "conv": "residual convolutions for pictures of any size; --hidden are the fully connected "
     "layers between their smallest feature maps and the latents",
+    "ladder": "levels of latents at several resolutions, from coarse to fine, for pictures and "
+    "vectors; --hidden are the fully connected layers between the smallest feature maps and the "
+    "--latents of the top level",
 }
 FACTORY = "package.module:factory"
 """The form of a network's name that stands for a function of the user's own."""

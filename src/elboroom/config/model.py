@@ -40,7 +40,7 @@ class ModelConfig:
     """The networks, an encoder and a decoder with its layers in reverse, and the densities."""
 
     latents: int = 2
-    """Dimension D of the latent space."""
+    """Dimension D of the latent space; of a ladder that of its top level."""
     hidden: tuple[int, ...] = (500,)
     """Widths of the encoder's hidden layers, from image to latent."""
     activation: Annotated[
@@ -57,8 +57,18 @@ class ModelConfig:
         Normalisation, arg(help=listed("Normalisation before each activation.", NORMALISATIONS))
     ] = "none"
     channels: tuple[int, ...] | Literal["auto"] = "auto"
-    """Channels of a conv network after each halving of a picture's sides. auto halves them until
-    both are 8 or less: 32 channels, which the last two halvings double."""
+    """Channels of conv and ladder after each halving of a picture's sides. auto halves them until
+    both are 8 or less: 32 channels, which the last two halvings double. A ladder of vectors has
+    one width, by default 128."""
+    levels: tuple[int, ...] | Literal["auto"] = "auto"
+    """Number of levels of a ladder below the top, at each of its resolutions from the largest to
+    the smallest. auto takes one at those of 16 pixels or less and two at the smallest, and three
+    for vectors."""
+    level_channels: tuple[int, ...] | Literal["auto"] = "auto"
+    """Latents at each pixel of a level of a ladder, for each resolution. auto takes 8, or as many
+    as make 392 latents a level."""
+    blocks: tuple[int, ...] | Literal["auto"] = "auto"
+    """Blocks of a ladder's encoder at each resolution. auto takes one, and two at the smallest."""
     data_bias: bool = False
     """Initialise the mean of p(x | z) at the mean of the training part, except with networks of
     your own."""
@@ -158,12 +168,22 @@ class ModelConfig:
         Raises:
             UsageError: it has not.
         """
-        is_conv, found = self.network == "conv", self.channels
-        wide = found == "auto" or (is_conv and min(found, default=0) >= 1)
-        require(wide, "channels", found, "auto, or widths of 1 or more with --network conv")
-        known = self.normalisation != ("batch" if is_conv else "group") or self.has_own_network
-        norms = "none, layer or group with" if is_conv else "none, layer or batch except with"
-        require(known, "normalisation", self.normalisation, f"{norms} --network conv")
+        is_ladder = self.network == "ladder"
+        has_maps, found = is_ladder or self.network == "conv", self.channels
+        wide = found == "auto" or (has_maps and min(found, default=0) >= 1)
+        require(wide, "channels", found, "auto, or widths of 1 or more with conv or ladder")
+        known = self.normalisation != ("batch" if has_maps else "group") or self.has_own_network
+        norms = "none, layer or group with" if has_maps else "none, layer or batch except with"
+        require(known, "normalisation", self.normalisation, f"{norms} conv and ladder")
+        for option, least in (("levels", 0), ("level_channels", 1), ("blocks", 0)):
+            found = getattr(self, option)
+            fits = found == "auto" or (is_ladder and min(found, default=-1) >= least)
+            expected = f"auto, or numbers of {least} or more with --network ladder"
+            require(fits, option, found, expected)
+        if is_ladder:
+            diagonal = self.posterior == "diagonal"
+            require(diagonal, "posterior", self.posterior, "diagonal with --network ladder")
+            require(self.prior != "vamp", "prior", self.prior, "another than vamp with ladder")
 
     @property
     def has_own_network(self) -> bool:

@@ -24,11 +24,30 @@ from elboroom.model.likelihoods import (
     likelihood_class,
     observation_model,
 )
-from elboroom.model.networks import NETWORK_KINDS, DecoderNetwork, EncoderNetwork, decoder_network
+from elboroom.model.networks import (
+    NETWORK_KINDS,
+    DecoderNetwork,
+    EncoderNetwork,
+    LadderDecoder,
+    LadderEncoder,
+    decoder_network,
+)
 from elboroom.model.networks.layers import as_input_of, at_least_float32, widen
 from elboroom.model.own_parts import check_parts, example_of, require_parts
-from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, DiagonalGaussian
-from elboroom.model.priors import PRIOR_CLASSES, Prior, PriorInputs, prior_of
+from elboroom.model.posteriors import (
+    POSTERIOR_FAMILIES,
+    Density,
+    DiagonalGaussian,
+    LadderPosterior,
+)
+from elboroom.model.priors import (
+    PRIOR_CLASSES,
+    Prior,
+    PriorInputs,
+    StandardNormal,
+    TopPrior,
+    prior_of,
+)
 
 
 class VAE(nn.Module):
@@ -147,7 +166,11 @@ class VAE(nn.Module):
         inputs = PriorInputs(config, input_shape, encoder, images, bounded, generator)
         prior = PRIOR_CLASSES[config.prior].from_config(inputs)
         posterior = family.build(config.latents, generator)
-        parts = encoder, decoder, config.latents, likelihood, prior, posterior
+        latents = config.latents
+        if isinstance(decoder, LadderDecoder):
+            latents = sum(decoder.sizes)
+            prior = _prior_of_levels(prior, latents - config.latents)
+        parts = encoder, decoder, latents, likelihood, prior, posterior
         if network is not None:
             with named_factory(network):
                 model = cls(*parts)
@@ -245,6 +268,10 @@ class VAE(nn.Module):
             return laplace_posterior(self, x, mask)
         x = self.likelihood.encoder_input(x, mask)
         given = as_input_of(self.encoder, x)
+        if isinstance(self.encoder, LadderEncoder):
+            top, *features = self.encoder(given)
+            assert isinstance(self.decoder, LadderDecoder)
+            return LadderPosterior(top, tuple(features), self.encoder.heads, self.decoder)
         # q has the wider type of x and of the encoder's weights, and float32 at least.
         dtype = torch.promote_types(at_least_float32(x).dtype, given.dtype)
         return self.family(*(one.to(dtype) for one in self.encoder(given)))
@@ -276,6 +303,22 @@ class VAE(nn.Module):
         # log p(x, z) = log p(x | z) + log p(z)
         return self.log_likelihood(x, z, mask) + self.prior(len(x)).log_prob(z)
 
+    def draw(
+        self, q: Density, k: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Likelihood]:
+        """Draw k values of z for each row from a density, (k, B, D), and decode them.
+
+        A ladder decodes them on the way down on which it draws them.
+
+        Returns:
+            z, log q(z) in nats (k, B), and p(x | z).
+        """
+        if isinstance(q, LadderPosterior):
+            descent = q.descend(k, generator)
+            return descent.z, descent.log_q.sum(0), self.likelihood(descent.parameter)
+        z, log_q = q.draw(k, generator)
+        return z, log_q, self.decode(z)
+
     @checked
     def log_weights(
         self, x: Tensor, k: int, mask: Tensor | None = None, *, generator: torch.Generator
@@ -284,8 +327,9 @@ class VAE(nn.Module):
         require_positive(k=k)
         q = self.posterior(x, mask)
         require_room((k, len(x), self.latents), x, k=k)
-        z, log_q = q.draw(k, generator)
-        return self.log_joint(x, z, mask) - log_q
+        z, log_q, likelihood = self.draw(q, k, generator)
+        # log w = log p(x | z) + log p(z) − log q(z | x)
+        return likelihood.log_prob(x, mask) + self.prior(len(x)).log_prob(z) - log_q
 
     @checked
     def log_predictive(
@@ -339,6 +383,13 @@ def least_weights(config: ModelConfig, event_shape: tuple[int, ...]) -> int:
     networks = kind.least_weights(config, input_shape, parameter_shape, outputs)
     prior = PRIOR_CLASSES[config.prior].least_weights(config, input_shape)
     return networks + prior + family.least_weights(config.latents)
+
+
+def _prior_of_levels(top: Prior, rest: int) -> Prior:
+    """Return the prior of all noise of a ladder, from that of its top level."""
+    if isinstance(top, StandardNormal):
+        return StandardNormal(len(top.origin) + rest)
+    return TopPrior(top, rest)
 
 
 def _built_in(

@@ -13,8 +13,8 @@ from torch import Tensor
 from elboroom.config import ObjectiveConfig
 from elboroom.errors import UsageError
 from elboroom.model.bounds import renyi
-from elboroom.model.posteriors import Density, DiagonalGaussian
-from elboroom.model.priors import Prior, StandardNormal
+from elboroom.model.posteriors import Density, DiagonalGaussian, LadderPosterior
+from elboroom.model.priors import Prior, StandardNormal, kl_of_levels
 from elboroom.model.vae import VAE
 
 
@@ -71,6 +71,8 @@ def bound(
     """
     beta = kl_warmup * config.beta
     q = model.posterior(x, mask)
+    if isinstance(q, LadderPosterior):
+        return _of_ladder(model, q, x, mask, config, beta, generator, mean)
     if config.free_bits:
         _require_kl_per_latent(model.prior, q)
     kl = model.prior.kl(q) if config.objective == "elbo" else None
@@ -78,7 +80,8 @@ def bound(
         log_likelihood = model.log_likelihood(x, q.sample(config.k, generator), mask)
         penalty = kl
         if config.free_bits:
-            penalty = _kl_with_free_bits(cast(DiagonalGaussian, q), config.free_bits, mean)
+            kl_of_groups = cast(DiagonalGaussian, q).kl_per_latent().T
+            penalty = _with_free_bits(kl_of_groups, config.free_bits, mean)
         return _closed_form(log_likelihood, kl, penalty, beta)
     z, log_q = q.draw(config.k * config.m, generator)
     log_likelihood = model.log_likelihood(x, z, mask)
@@ -86,6 +89,35 @@ def bound(
     density = log_q if config.gradient == "plain" else q.detached().log_prob(z)
     log_ratio = model.prior(len(x)).log_prob(z) - density
     return _sampled(z, log_likelihood, log_ratio, config, beta)
+
+
+def _of_ladder(
+    model: VAE,
+    q: LadderPosterior,
+    x: Tensor,
+    mask: Tensor | None,
+    config: ObjectiveConfig,
+    beta: float | Tensor,
+    generator: torch.Generator,
+    mean: Callable[[Tensor], Tensor],
+) -> Bound:
+    """Compute the bound of a ladder, from one way down for each sample.
+
+    With the ELBO the KL of a level is in closed form given those above, and free bits are of levels
+    instead of latents.
+    """
+    drawn = q.descend(config.k * config.m, generator)
+    log_likelihood = model.likelihood(drawn.parameter).log_prob(x, mask)
+    if config.objective == "elbo":
+        kl = kl_of_levels(model.prior, drawn).mean(1)
+        penalty = kl.sum(0)
+        if config.free_bits:
+            penalty = _with_free_bits(kl, config.free_bits, mean)
+        return _closed_form(log_likelihood, kl.sum(0), penalty, beta)
+    plain = config.gradient == "plain"
+    density = drawn.log_q.sum(0) if plain else q.detached().log_prob(drawn.z)
+    log_ratio = model.prior(len(x)).log_prob(drawn.z) - density
+    return _sampled(drawn.z, log_likelihood, log_ratio, config, beta)
 
 
 def _require_kl_per_latent(prior: Prior, q: Density) -> None:
@@ -115,12 +147,16 @@ def _closed_form(
     return Bound(reconstruction - beta * penalty, reconstruction, kl)
 
 
-def _kl_with_free_bits(
-    q: DiagonalGaussian, free_bits: float, mean: Callable[[Tensor], Tensor]
+def _with_free_bits(
+    kl_of_groups: Tensor, free_bits: float, mean: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Compute the KL with free bits: Kingma et al. (2016), equation 15, each latent a group."""
-    # Σ_d max(λ, E_b[KL_d])
-    return mean(q.kl_per_latent()).clamp(min=free_bits).sum()
+    """Compute the KL with free bits, from that of each group of latents (G, B).
+
+    Kingma et al., *Improving Variational Inference with Inverse Autoregressive Flow* (2016),
+    equation 15.
+    """
+    # Σ_g max(λ, E_b[KL_g])
+    return mean(kl_of_groups.T).clamp(min=free_bits).sum()
 
 
 def _sampled(

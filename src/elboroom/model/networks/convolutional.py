@@ -23,7 +23,7 @@ from elboroom.model.networks.layers import (
     linear,
     map_nonlinearity,
 )
-from elboroom.model.networks.maps import ChannelsLast, FromMap, Output, ToMap
+from elboroom.model.networks.maps import ChannelsLast, FromMap, Output, ToMap, doubling
 from elboroom.model.networks.network import DecoderNetwork, EncoderNetwork, NetworkKind
 from elboroom.model.networks.stages import Stage, stages_of
 
@@ -144,7 +144,7 @@ class Convolutional(NetworkKind):
             layers += [convolution(stage.channels, larger.channels, 1, generator)]
             layers += [nn.Upsample(larger.size), *_blocks(config, larger, generator)]
         layers += map_nonlinearity(config, last.channels)
-        layers += [_doubling(last.channels, parameter_shape[0], generator), nn.PixelShuffle(2)]
+        layers += [doubling(last.channels, parameter_shape[0], generator), nn.PixelShuffle(2)]
         widest = max(
             4 * parameter_shape[0] * math.prod(last.size),
             *widths,
@@ -184,18 +184,6 @@ def _halving(
     """
     padding = tuple(kernel // 2 - 1 + side % 2 for side in size)
     return convolution(fan_in, stage.channels, kernel, generator, stride=2, padding=padding)
-
-
-def _doubling(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Conv2d:
-    """Return a convolution to the four pixels at each position, which begin with equal weights.
-
-    With weights of their own they would begin as a checkerboard, of which training leaves a part:
-    Aitken et al., *Checkerboard artifact free sub-pixel convolution* (2017).
-    """
-    layer = convolution(fan_in, 4 * fan_out, 3, generator, padding=1, bias=False)
-    with torch.no_grad():
-        layer.weight.copy_(layer.weight[::4].repeat_interleave(4, 0))
-    return layer
 
 
 def _blocks(config: ModelConfig, stage: Stage, generator: torch.Generator) -> list[nn.Module]:

@@ -6,9 +6,10 @@ Feature maps lie channels last in memory, where convolutions are fastest.
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elboroom.model.networks.layers import at_least_float32
+from elboroom.model.networks.layers import at_least_float32, convolution
 
 
 class ChannelsLast(nn.Module):
@@ -66,3 +67,28 @@ class Output(nn.Module):
     def crop(self, x: Tensor) -> Tensor:
         """Return the first H rows and W columns, in the order of memory that pictures have."""
         return x[..., : self.shape[1], : self.shape[2]].contiguous()
+
+
+class SpaceToDepth(nn.Module):
+    """x (B, C, H, W) → the four pixels of each 2 × 2 as channels, (B, 4 C, ⌈H/2⌉, ⌈W/2⌉).
+
+    An odd side is padded with zeros.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Move the pixels, and keep them channels last in memory if they are."""
+        is_last = x.is_contiguous(memory_format=torch.channels_last)
+        moved = F.pixel_unshuffle(F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2)), 2)
+        return moved.contiguous(memory_format=torch.channels_last) if is_last else moved
+
+
+def doubling(fan_in: int, fan_out: int, generator: torch.Generator) -> nn.Conv2d:
+    """Return a convolution to the four pixels at each position, which begin with equal weights.
+
+    With weights of their own they would begin as a checkerboard, of which training leaves a part:
+    Aitken et al., *Checkerboard artifact free sub-pixel convolution* (2017).
+    """
+    layer = convolution(fan_in, 4 * fan_out, 3, generator, padding=1, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight[::4].repeat_interleave(4, 0))
+    return layer

@@ -90,12 +90,17 @@ class NetworkKind(ABC):
     Implementing a network:
         Derive an encoder from `EncoderNetwork`, a decoder from `DecoderNetwork`, and from this
         class a kind that builds both, in a new file of `elboroom.model.networks`. The optional
-        members of a decoder have defaults that are right but slower. Draw all initial weights from
+        members of a decoder have defaults that are right but slower. Override `latents` if D
+        follows from the network. Draw all initial weights from
         the given generator. Then add the kind to `NETWORK_KINDS` and to `elboroom.config.kinds`.
 
         A network of the user's own needs none of this: `VAE` accepts any two modules with the same
         inputs and outputs, and a config names a function that makes them.
     """
+
+    def latents(self, config: ModelConfig, event_shape: tuple[int, ...]) -> int:
+        """Return D for events of a shape; by default the number that the config names."""
+        return config.latents
 
     @abstractmethod
     def encoder(

@@ -11,6 +11,7 @@ from elboroom.model.posteriors.gaussian import (
     LowRankGaussian,
     gaussian_of,
 )
+from elboroom.model.posteriors.ladder import Descent, LadderPosterior
 from elboroom.model.posteriors.mixture import GaussianMixture
 
 __all__ = [
@@ -18,9 +19,11 @@ __all__ = [
     "AmortisedFlow",
     "CholeskyGaussian",
     "Density",
+    "Descent",
     "DiagonalGaussian",
     "Gaussian",
     "GaussianMixture",
+    "LadderPosterior",
     "LowRankGaussian",
     "PosteriorFamily",
     "gaussian_of",

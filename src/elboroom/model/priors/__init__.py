@@ -5,6 +5,7 @@ from elboroom.model.priors.distribution import DistributionPrior, prior_of
 from elboroom.model.priors.flow import FlowPrior
 from elboroom.model.priors.mixture import MixturePrior, SharedMixture
 from elboroom.model.priors.prior import Prior, PriorInputs, StandardNormal
+from elboroom.model.priors.top import TopPrior, kl_of_levels
 from elboroom.model.priors.vamp import VampPrior
 
 __all__ = [
@@ -16,7 +17,9 @@ __all__ = [
     "PriorInputs",
     "SharedMixture",
     "StandardNormal",
+    "TopPrior",
     "VampPrior",
+    "kl_of_levels",
     "prior_of",
 ]
 
