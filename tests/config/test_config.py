@@ -111,8 +111,9 @@ def test_an_unknown_option_is_refused():
         Config.from_dict({"model": {"latent": 2, "depth": 3}})
     assert str(error.value) == (
         "unknown option depth, latent in a config\n"
-        "  why: ModelConfig has activation, channels, columns, components, data_bias, hidden, "
-        "latents, likelihood, network, noise, normalisation, posterior, prior, standardise\n"
+        "  why: ModelConfig has activation, blocks, channels, columns, components, data_bias, "
+        "hidden, latents, level_channels, levels, likelihood, network, noise, normalisation, "
+        "posterior, prior, standardise\n"
         "  fix: remove it, or read the run with the version of elboroom that wrote it"
     )
 
@@ -137,13 +138,13 @@ def test_an_unknown_option_is_refused():
             ModelConfig,
             "network",
             "rnn",
-            "one of mlp, gated, residual, conv, or package.module:factory",
+            "one of mlp, gated, residual, conv, ladder, or package.module:factory",
         ),
         (
             ModelConfig,
             "normalisation",
             "group",
-            "none, layer or batch except with --network conv",
+            "none, layer or batch except with conv and ladder",
         ),
         (TrainConfig, "epochs", 0, "auto, or 1 or more"),
         (TrainConfig, "batch_size", 0, "auto, or 1 or more"),

@@ -174,7 +174,7 @@ LikelihoodName = Literal[
 ]
 LIKELIHOODS: dict[LikelihoodName, str] = {
     "auto": "by the values: columns for a table of named columns, bernoulli for 0 and 1, "
-    "discretized-logistic for bytes, or its mixture with --network conv, else gaussian",
+    "discretized-logistic for bytes, or its mixture with conv or ladder, else gaussian",
     "bernoulli": "binary pixels",
     "continuous-bernoulli": "values in [0, 1]",
     "gaussian": "real values",

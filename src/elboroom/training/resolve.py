@@ -22,6 +22,7 @@ _PIXELS = 2e8  # at most, in "auto" epochs of convolutions: 3,000 steps of 64 pi
 _EPOCHS = 30  # at least, of "auto" epochs
 _CONV_EPOCHS = 200  # at most, in "auto" epochs of convolutions, which overfit fewer pictures before
 _WARMUP = 0.25  # of the epochs, for an "auto" warm-up
+_WITH_MAPS = ("conv", "ladder")  # networks of convolutions
 
 
 def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None) -> Config:
@@ -99,7 +100,7 @@ def likelihood_for(data: Dataset, config: Config) -> LikelihoodName:
     layer is convolutional has few weights more for it.
     """
     found = LIKELIHOOD_OF_VALUES[data.kind]
-    is_mixed = found == "discretized-logistic" and config.model.network == "conv"
+    is_mixed = found == "discretized-logistic" and config.model.network in _WITH_MAPS
     return "discretized-logistic-mixture" if is_mixed else found
 
 
@@ -109,7 +110,7 @@ def _with_epochs(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]
         return config, {}
     per_epoch = steps_per_epoch(config.train, data.train)
     steps = _STEPS
-    if config.model.network == "conv":  # the time of a step follows from its pixels
+    if config.model.network in _WITH_MAPS:  # the time of a step follows from its pixels
         pixels = config.train.resolved_batch_size * math.prod(data.event_shape[1:])
         steps = min(steps, _PIXELS / pixels, _CONV_EPOCHS * per_epoch)
     epochs = max(_EPOCHS, math.ceil(steps / per_epoch))
