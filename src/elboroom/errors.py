@@ -45,6 +45,10 @@ class IncomparableError(UsageError):
     """Two results of different data."""
 
 
+class EvaluationError(ElboroomError):
+    """An evaluation that was stopped before anything was known."""
+
+
 class TrainingError(ElboroomError):
     """Training that cannot continue, for example because the ELBO is not finite."""
 
@@ -66,15 +70,15 @@ def require_positive(**counts: int) -> None:
             raise UsageError(f"{name} must be positive", why=why, fix=fix)
 
 
-def require_not_negative(**counts: int) -> None:
-    """Check that each count, given by its name, is at least 0.
+def require_not_negative(**numbers: float) -> None:
+    """Check that each number, given by its name, is at least 0.
 
     Raises:
-        UsageError: a count is negative.
+        UsageError: a number is negative.
     """
-    for name, count in counts.items():
-        if count < 0:
-            why = f"found {name} = {count}; expected 0 or more"
+    for name, number in numbers.items():
+        if number < 0:
+            why = f"found {name} = {number}; expected 0 or more"
             raise UsageError(f"{name} is negative", why=why, fix=f"set {name} to 0 or more")
 
 

@@ -1,16 +1,25 @@
 """`elboroom evaluate`."""
 
 import json
+import math
+import os
 import re
 import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from elboroom.runs.checkpoints import capture
+from elboroom.runs.doctor.run_folder import check_run
+from elboroom.runs.report import render
 from elboroom.runs.run import Run
 from elboroom.training.state import Snapshot
+from tests.support.brief_run import brief_run
 from tests.support.command import Command
 from tests.support.outcomes import error
 from tests.support.small_run import small_run
@@ -96,6 +105,115 @@ def test_more_images_than_there_are_cannot_be_annealed(elboroom: Command, run: P
         "the test part has rows 0 to 29",
         "name rows within it, or another --part",
     ]
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """A run whose test part has 350 rows."""
+    x = np.random.default_rng(0).normal(size=(500, 4))
+    np.savez(tmp_path / "x.npz", x_train=x[:150], x_test=x[150:])
+    return brief_run(tmp_path / "many", tmp_path / "x.npz").path
+
+
+def interrupting(monkeypatch: pytest.MonkeyPatch, images: float, number: int = signal.SIGINT):
+    """Let a signal come once so many images are done."""
+    done = [0.0]
+
+    @contextmanager
+    def counting_stages(*_: Any, **__: Any) -> Iterator[Any]:
+        def advance(some: float) -> None:
+            done[0] += some
+            if done[0] >= images:
+                done[0] = -math.inf
+                os.kill(os.getpid(), number)
+
+        yield (lambda stage, count: None), advance
+
+    monkeypatch.setattr("elboroom.cli.evaluate.counting_stages", counting_stages)
+    one_at_a_time = "elboroom.evaluation.row_batches.decoded_at_a_time"
+    monkeypatch.setattr(one_at_a_time, lambda model, x: len(x))
+
+
+def test_by_default_only_a_subset_has_all_samples(elboroom: Command, many: Path):
+    outcome = elboroom("evaluate", many, "--k", 200, "--k-all", 5, "--error", 0.5)
+    assert outcome.code == 0
+    assert "IWAE bound, K = 200" in outcome.out
+    assert "5 samples for all rows, 200 for 200 random ones (pilot 100)" in outcome.out
+    stored = json.loads((many / "evaluation.json").read_text())
+    assert stored["subset"]["images"] == 200
+    assert all(f.level == "ok" for f in check_run(many) if f.name.startswith("evaluation"))
+    page = render(Run(many))
+    assert "5 samples for all rows, 200 for 200 random ones" in page
+    with np.load(many / "evaluation.npz") as values:
+        assert (values["stage"] > 0).sum() == 200
+        assert np.isnan(values["iwae_subset"]).sum() == 150
+
+
+def test_a_file_of_the_rows_has_all_samples_of_each(elboroom: Command, many: Path, tmp_path: Path):
+    options = ["--k", 200, "--k-all", 5, "--out", tmp_path / "rows.npz"]
+    assert elboroom("evaluate", many, *options).code == 0
+    with np.load(tmp_path / "rows.npz") as values:
+        assert "stage" not in values
+        assert "subset" not in json.loads(str(values["summary"]))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.full)],
+)
+def test_a_signal_keeps_the_finished_rows(
+    elboroom: Command, many: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+):
+    interrupting(monkeypatch, 150, number)
+    outcome = elboroom("evaluate", many, "--k", 20, "--error", 0, "--ais", 2)
+    assert outcome.code == code
+    assert "stopped early: 100 of 350 rows, chosen at random" in outcome.out
+    assert "stopped early, without --ais" in outcome.err
+    stored = json.loads((many / "evaluation.json").read_text())
+    assert (stored["images"], stored["partial"]["of"]) == (100, 350)
+    assert "100 of 350 rows, chosen at random" in render(Run(many))
+    with np.load(many / "evaluation.npz") as values:
+        assert len(values["row"]) == len(values["iwae"]) == 100
+        assert values["iwae"].mean() == pytest.approx(stored["estimates"]["iwae"]["mean"])
+        assert len(set(values["row"])) == 100
+
+
+def test_a_partial_evaluation_does_not_replace_a_whole_one(
+    elboroom: Command, many: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert elboroom("evaluate", many, "--k", 5).code == 0
+    whole = (many / "evaluation.json").read_bytes()
+    interrupting(monkeypatch, 150)
+    outcome = elboroom("evaluate", many, "--k", 20, "--error", 0)
+    assert outcome.code == 130
+    assert "evaluation.json keeps the whole evaluation that it has" in outcome.out
+    assert (many / "evaluation.json").read_bytes() == whole
+
+
+def test_a_signal_before_the_first_batch_is_finished_says_that_nothing_is_known(
+    elboroom: Command, many: Path, monkeypatch: pytest.MonkeyPatch
+):
+    interrupting(monkeypatch, 50)
+    outcome = elboroom("evaluate", many, "--k", 20, "--error", 0)
+    assert (outcome.code, outcome.out) == (130, "")
+    assert "interrupted by SIGINT: nothing is known yet" in outcome.err
+    assert not (many / "evaluation.json").exists()
+
+
+def test_a_signal_in_a_supplement_keeps_the_evaluation(
+    elboroom: Command, many: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def press(*_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("elboroom.cli.evaluate.certify", press)
+    options = ["--ais", 2, "--certify", 2, "--distributions", 3, "--chains", 2]
+    outcome = elboroom("evaluate", many, "--k", 5, *options, "--compare", many)
+    assert outcome.code == 143
+    assert f"stopped early, without --certify, --compare {many}" in outcome.err
+    stored = json.loads((many / "evaluation.json").read_text())
+    assert stored["images"] == 350
+    assert ("ais" in stored, "certificate" in stored) == (True, False)
 
 
 def with_older_weights(path: Path) -> Path:

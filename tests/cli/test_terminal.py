@@ -33,6 +33,19 @@ def counting_shown(
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
 
 
+def test_on_a_terminal_a_bar_counts_the_rows_of_each_stage(monkeypatch: pytest.MonkeyPatch):
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=80)
+    monkeypatch.setattr(terminal, "plain_console", lambda *, stderr: console)
+    with terminal.counting_stages("rows", quiet=False) as (begin, advance):
+        begin("K = 5", 8)
+        advance(3)
+        begin("K = 50, pilot", 2)
+        advance(1.5)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
+    assert "rows, K = 50, pilot 1/2" in shown
+
+
 HOSTILE = "猫[\x1b[31m\x9b2J\u202e\udcff]"
 ESCAPED = r"猫[\x1b[31m\x9b2J\u202e\udcff]"
 

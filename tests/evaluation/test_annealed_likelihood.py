@@ -66,6 +66,24 @@ def test_missing_pixels_are_not_observed(evaluated, tmp_path):
     torch.testing.assert_close(found.log_evidence.double(), exact.double(), atol=0.05, rtol=0)
 
 
+def test_the_bounds_of_an_evaluation_with_a_subset_have_all_its_samples():
+    x = torch.randint(0, 2, (300, 1, 3, 4), generator=torch.Generator().manual_seed(0))
+    part = Part(x.to(torch.uint8), None)
+    data = Dataset(replace(IDENTITY, test_images=300), part, None, part)
+    model = VAE.from_config(
+        ModelConfig(latents=2, hidden=(6,)), (1, 3, 4), generator=stream(0, "weights")
+    )
+    evaluation = evaluate(model, data, k=2_000, k_all=2, seed=0, error=1.0)
+    found = annealed_likelihood(model, data, evaluation, images=40, **QUICK)
+    exact = infer.grid(model, data.test.x[:40], generator=stream(0, "grid")).log_evidence
+
+    def check(bounds: torch.Tensor) -> None:
+        assert abs((bounds.double() - exact.double()).mean()) < 0.02
+
+    check(found.iwae)
+    assert_rejected(lambda: check(evaluation.per_image["iwae"][:40]))
+
+
 @pytest.mark.parametrize("images", [0, 61])
 def test_images_must_be_in_the_test_part(evaluated, images):
     model, data, evaluation = evaluated

@@ -1,5 +1,7 @@
 import json
 import math
+import os
+import signal
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -22,10 +24,11 @@ from elboroom import (
 from elboroom.cli import tables
 from elboroom.data import Identity, Part
 from elboroom.data.binarisation import Binarisation
-from elboroom.errors import IncomparableError, UsageError
+from elboroom.errors import EvaluationError, IncomparableError, UsageError
+from elboroom.evaluation import EvaluationInterrupted, annealed_likelihood
 from elboroom.evaluation.estimate import Estimate
+from elboroom.evaluation.evaluation import label
 from elboroom.evaluation.latent_usage import Information
-from elboroom.evaluation.likelihood import label
 from elboroom.randomness import stream
 from elboroom.runs.atomic import as_json
 from tests.support.oracles import assert_rejected
@@ -231,7 +234,7 @@ def test_the_bound_tightens_with_k():
 def test_all_samples_count_however_many_are_decoded_at_a_time(monkeypatch):
     data = binary(7)
     together = evaluate(model(), data, k=3_001, seed=0).per_image
-    monkeypatch.setattr("elboroom.evaluation.likelihood.decoded_at_a_time", lambda model, x: 40)
+    monkeypatch.setattr("elboroom.evaluation.row_batches.decoded_at_a_time", lambda model, x: 40)
     apart = evaluate(model(), data, k=3_001, seed=0).per_image  # 5 of each image at a time
     for name in ("elbo", "iwae"):
         torch.testing.assert_close(apart[name], together[name], atol=0.2, rtol=0)
@@ -259,7 +262,8 @@ def test_bfloat16_changes_the_bound_by_the_rounding_that_is_reported():
     model = VAE.from_config(ModelConfig(), data.event_shape, generator=torch.Generator())
     exact, fast = (evaluate(model, data, k=50, seed=3, precision=p) for p in ("fp32", "bf16"))
     assert exact.rounding is None
-    moved = fast.per_image["iwae"][:100] - exact.per_image["iwae"][:100]
+    hundred = torch.randperm(120, generator=stream(3, "rows of an evaluation"))[:100].sort().values
+    moved = (fast.per_image["iwae"] - exact.per_image["iwae"])[hundred]
     assert fast.rounding == Estimate.of(moved)
     assert 0 < moved.abs().max() < 0.5
 
@@ -270,6 +274,140 @@ def test_no_samples_are_refused(mnist: Dataset):
     )
     with pytest.raises(UsageError, match="k is 0"):
         evaluate(model, mnist, k=0, seed=0)
+
+
+def subset_of(
+    seed: int = 0, weights: int = 0, error: float | None = 0.02, **more: Any
+) -> Evaluation:
+    return evaluate(model(weights), binary(350), k=200, k_all=5, seed=seed, error=error, **more)
+
+
+def test_a_subset_brings_the_bound_of_all_images_without_most_of_the_samples():
+    found, full = subset_of(), evaluate(model(), binary(350), k=200, seed=0)
+    assert found.subset is not None
+    assert found.subset.error is not None
+    assert 200 <= found.subset.images <= 350
+    apart = found.estimates["iwae"].mean - full.estimates["iwae"].mean
+    assert abs(apart) < 4.5 * (found.subset.error + 0.001)
+    few = Estimate.of(found.per_image["iwae"]).mean
+    assert full.estimates["iwae"].mean - few > 4.5 * found.subset.error
+    ess = found.per_image["ess_subset"][found.per_image["stage"] > 0].double()
+    assert found.quality["ess"].mean == pytest.approx(ess.mean().item())
+    assert full.quality["ess"].mean == pytest.approx(ess.mean().item(), rel=0.05)
+
+
+def test_by_default_a_subset_may_add_a_quarter_of_the_error_over_images():
+    found = subset_of(error=None)
+    assert found.subset is not None
+    quarter = Estimate.of(found.per_image["iwae"]).standard_error / 4
+    assert found.subset.asked_error == pytest.approx(quarter)
+
+
+def test_a_stored_subset_says_how_it_was_chosen():
+    found = subset_of(error=0.5)
+    stored = json.loads(as_json(found.to_dict()))
+    assert (stored["k"], stored["images"]) == (200, 350)
+    assert {"k_all": 5, "images": 200, "pilot": 100, "asked_error": 0.5}.items() <= (
+        stored["subset"].items()
+    )
+    assert "partial" not in stored
+    line = "IWAE bound: 5 samples for all images, 200 for 200 random ones (pilot 100), which adds ±"
+    assert next(tables.reliability(found)).startswith(line)
+    assert "of the 200 images" in "".join(tables.reliability(found))
+
+
+@pytest.mark.parametrize("change", [{"error": 0.0}, {"k_all": 200}, {"rows": 200}])
+def test_all_images_have_all_samples_where_a_subset_saves_none(change: dict[str, Any]):
+    options = {"k_all": 5, "error": 0.02} | change
+    data = binary(options.pop("rows", 350))
+    found = evaluate(model(), data, k=200, seed=0, **options)
+    assert found.subset is None
+    expected = evaluate(model(), data, k=200, seed=0).per_image
+    assert torch.equal(found.per_image["iwae"], expected["iwae"])
+
+
+def test_bits_of_a_subset_are_those_of_the_bound_with_all_samples():
+    vae, x = discretized(350)
+    x[7], x[9, :, 0] = math.nan, math.nan
+    found = evaluate(vae, grey(x), k=60, k_all=5, seed=0, error=1e-6)
+    expected = evaluate(vae, grey(x), k=60, seed=0).bits
+    assert found.bits is not None
+    assert expected is not None
+    assert found.bits.mean == pytest.approx(expected.mean, abs=0.01)
+    assert found.bits.standard_error == pytest.approx(expected.standard_error, rel=0.02)
+    exact = found.per_image["bits_subset"]
+    known = exact[~exact.isnan()].double()
+    assert len(known) == 349
+    assert found.bits.mean == pytest.approx(known.mean().item())
+
+
+def test_two_subsets_are_compared_in_the_images_that_both_have():
+    mine, theirs = subset_of(error=0.02), subset_of(weights=1, error=0.5)
+    full = (evaluate(model(w), binary(350), k=200, seed=0) for w in (0, 1))
+    expected = next(full).minus(next(full))["iwae"]
+    both = mine.minus(theirs)["iwae"]
+    for found in (both, mine.minus(evaluate(model(1), binary(350), k=200, seed=0))["iwae"]):
+        assert abs(found.mean - expected.mean) < 4.5 * 0.04
+        assert expected.standard_error < found.standard_error < 2 * expected.standard_error
+    assert mine.minus(mine)["iwae"] == Estimate(0.0, 0.0)
+    with pytest.raises(IncomparableError, match="different seeds"):
+        mine.minus(subset_of(seed=1))
+
+
+def test_the_rounding_of_a_subset_is_that_of_its_pilot():
+    found = subset_of(error=0.5, precision="bf16")
+    exact = subset_of(error=0.5)
+    pilot = found.per_image["stage"] == 1
+    moved = (found.per_image["iwae_subset"] - exact.per_image["iwae_subset"])[pilot]
+    assert found.rounding == Estimate.of(moved)
+
+
+def test_an_evaluation_that_is_stopped_keeps_the_finished_images():
+    asked = iter(range(2))  # each batch is sampled at once here
+    found = evaluate(model(), binary(350), k=5, seed=0, stop=lambda: next(asked, None) is None)
+    assert found.partial is not None
+    assert found.rows is not None
+    assert len(found.rows) == len(found.per_image["elbo"]) == len(found.information.mutual) == 200
+    whole = evaluate(model(), binary(350), k=5, seed=0)
+    assert torch.equal(found.per_image["iwae"], whole.per_image["iwae"][found.rows])
+    stored = found.to_dict()
+    assert (stored["images"], stored["partial"]["of"]) == (200, 350)
+    assert found.notes == ["stopped early: 200 of 350 images, chosen at random"]
+    with pytest.raises(IncomparableError, match="stopped early"):
+        found.minus(whole)
+    with pytest.raises(UsageError, match="some images alone"):
+        annealed_likelihood(model(), binary(350), found, images=2, seed=0)
+
+
+def test_an_evaluation_that_is_stopped_at_once_says_that_nothing_is_known():
+    with pytest.raises(EvaluationError, match="nothing is known yet") as error:
+        evaluate(model(), binary(350), k=5, seed=0, stop=lambda: True)
+    assert "not all samples of the first 100 images were drawn" in str(error.value)
+
+
+@pytest.mark.parametrize(("presses", "images"), [(150, 100), (50, None), (350, 350)])
+def test_ctrl_c_in_python_brings_the_finished_images(
+    presses: int, images: int | None, monkeypatch: pytest.MonkeyPatch
+):
+    one_at_a_time = "elboroom.evaluation.row_batches.decoded_at_a_time"
+    monkeypatch.setattr(one_at_a_time, lambda model, x: len(x))
+    seen = [0.0]
+
+    def press(images: float) -> None:
+        seen[0] += images
+        if seen[0] >= presses:
+            seen[0] = -math.inf
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(EvaluationInterrupted) as interrupt:
+            evaluate(model(), binary(350), k=20, seed=0, on_images=press)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    found = interrupt.value.evaluation
+    assert (None if found is None else len(found.per_image["iwae"])) == images
 
 
 def nulls(content: Any) -> list[str]:

@@ -148,6 +148,9 @@ class Evaluate(MeasuringCommand):
 
     Writes RUN/evaluation.json, and RUN/evaluation.npz with the values of each test row, its number
     in the source and its file. Other parts and new data are only printed, and kept with --out.
+
+    Ctrl-C, SIGTERM and SIGUSR1 stop it (exit codes 130, 143, 138). It then prints and stores the
+    estimates by the rows that are finished, which are a random sample, and marks them as partial.
     """
 
     compare: tuple[Path, ...] = ()
@@ -155,11 +158,11 @@ class Evaluate(MeasuringCommand):
     config: Annotated[EvaluateConfig, arg(name="")] = field(default_factory=EvaluateConfig)
 
     def run(self) -> int:
-        """Evaluate the run."""
+        """Evaluate the run, and return 0, or 128 + the number of the signal that stopped it."""
         from elboroom.cli import evaluate
         from elboroom.runs.run import Run
 
-        evaluate.evaluate(
+        return evaluate.evaluate(
             self.open(),
             self.config,
             best=self.best,
@@ -167,7 +170,6 @@ class Evaluate(MeasuringCommand):
             quiet=self.quiet,
             as_json=self.json,
         )
-        return 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,10 @@ class Interrupted(KeyboardInterrupt):
         exit_code: exit code of the command line.
     """
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(number).name}")
+    def __init__(self, number: int, known: str = "") -> None:
+        """Name the signal, and say what is known of the work that it ended, if anything."""
+        what = f"interrupted by {signal.Signals(number).name}"
+        super().__init__(f"{what}: {known}" if known else what)
         self.exit_code = _exit_code(number)
 
 

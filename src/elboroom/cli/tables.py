@@ -7,8 +7,8 @@ from typing import Any
 from rich.table import Table
 
 from elboroom.evaluation.estimate import Estimate
+from elboroom.evaluation.evaluation import Evaluation, label
 from elboroom.evaluation.inference_gap import Evidence, Gaps
-from elboroom.evaluation.likelihood import Evaluation, label
 from elboroom.infer.completion_score import score_text
 from elboroom.infer.diagnostics import MIXED_RHAT, RELIABLE_K_HAT
 
@@ -47,7 +47,8 @@ def evaluation(
 
 
 def reliability(found: Evaluation) -> Iterator[str]:
-    """Yield lines on the importance weights of an evaluation, and on the use of the latents."""
+    """Yield lines on the samples of an evaluation, their weights, and the use of the latents."""
+    yield from found.notes
     if found.bits is not None:
         yield f"{found.bits:.3f} bits per dimension, by the IWAE bound{_of_known_rows(found)}"
     yield _weights(found)
@@ -72,7 +73,9 @@ def _weights(found: Evaluation) -> str:
     line = f"mean effective sample size {quality['ess'].mean:,.1f} of {found.k:,}"
     if "reliable" not in quality:
         return line
-    return f"{line}; k̂ < {RELIABLE_K_HAT} for {quality['reliable'].mean:.1%} of the {found.noun}s"
+    of = "" if found.subset is None else f"{found.subset.images:,} "
+    share = quality["reliable"].mean
+    return f"{line}; k̂ < {RELIABLE_K_HAT} for {share:.1%} of the {of}{found.noun}s"
 
 
 def annealing(content: dict[str, Any], noun: str) -> Iterator[str]:

@@ -61,6 +61,32 @@ def counting(total: float, nouns: str, *, quiet: bool) -> Iterator[Callable[[flo
 
 
 @contextmanager
+def counting_stages(
+    nouns: str, *, quiet: bool
+) -> Iterator[tuple[Callable[[str, float], None], Callable[[float], None]]]:
+    """Count rows in stages, one after the other, as `counting` does.
+
+    Args:
+        nouns: the word for several rows of the data.
+        quiet: show nothing.
+
+    Yields:
+        A function to call with the name of each stage and its number of rows, before it begins; and
+        one to call with each number of rows that is done.
+    """
+    console = plain_console(stderr=True)
+    if quiet or not console.is_terminal or not world().is_first:
+        yield (lambda stage, rows: None), (lambda rows: None)
+        return
+    with _bar(console, transient=True) as bar:
+        task = bar.add_task(nouns)
+        yield (
+            lambda stage, rows: bar.reset(task, total=rows, description=f"{nouns}, {stage}"),
+            lambda rows: bar.update(task, advance=rows),
+        )
+
+
+@contextmanager
 def epoch_progress(
     console: Console,
     config: TrainConfig,

@@ -1,6 +1,7 @@
 """The machine and its processes: device, precision, memory, and the world of ranks."""
 
 from elboroom.device.device import describe_device, prepare, resolve_device
+from elboroom.device.interrupts import deferred_interrupt
 from elboroom.device.memory import free_memory, keep_freed_memory, readable, require_room
 from elboroom.device.precision import autocast, resolve_precision
 from elboroom.device.ranks import ALONE, World, joined, lost_ranks, world
@@ -9,6 +10,7 @@ __all__ = [
     "ALONE",
     "World",
     "autocast",
+    "deferred_interrupt",
     "describe_device",
     "free_memory",
     "joined",

@@ -1,7 +1,7 @@
 """log p(x) of test images by annealed importance sampling, with their IWAE bounds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,7 +11,8 @@ from elboroom.data import Dataset
 from elboroom.device import world
 from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate
-from elboroom.evaluation.likelihood import Evaluation
+from elboroom.evaluation.evaluation import Evaluation
+from elboroom.evaluation.likelihood import evaluate
 from elboroom.infer.ais import ais
 from elboroom.model.arguments import checked
 from elboroom.model.fingerprint import fingerprint
@@ -70,7 +71,8 @@ def annealed_likelihood(
     Args:
         model: model that is evaluated, on the device where the chains run.
         data: data of the evaluation, whose part is used.
-        evaluation: result of `evaluate` for the same model and data; it has the IWAE bounds.
+        evaluation: result of `evaluate` for the same model and data; it has the IWAE bounds. With a
+            subset it does not have those of the first images, which are then sampled too.
         images: N, the number of images.
         seed: seed of the chains.
         distributions: number of distributions after q₀, each with one move.
@@ -80,7 +82,7 @@ def annealed_likelihood(
 
     Raises:
         UsageError: if a count is not positive, there are fewer than N images, or the evaluation is
-            of another model.
+            of another model or was stopped early.
         IncomparableError: if the evaluation is of other data.
     """
     require_positive(images=images)
@@ -103,8 +105,16 @@ def annealed_likelihood(
         parts.append({"log_evidence": posterior.log_evidence})
         on_images(len(rows))
     found = [part["log_evidence"].cpu() for part in world().spread(parts)]
-    iwae = evaluation.per_image["iwae"][:images]
+    iwae = _bounds(model, data, evaluation, images, seed)
     return AnnealedLikelihood(torch.cat(found), iwae, data.noun)
+
+
+def _bounds(model: VAE, data: Dataset, evaluation: Evaluation, images: int, seed: int) -> Tensor:
+    """Return the bounds of the first images with the samples of the evaluation, (N,)."""
+    if evaluation.subset is None:
+        return evaluation.per_image["iwae"][:images]
+    first = replace(data, test=data.test.rows(list(range(images))))
+    return evaluate(model, first, k=evaluation.k, seed=seed).per_image["iwae"]
 
 
 def _require_evaluation(evaluation: Evaluation, model: VAE, data: Dataset) -> None:
@@ -115,6 +125,12 @@ def _require_evaluation(evaluation: Evaluation, model: VAE, data: Dataset) -> No
         raise UsageError(
             "these bounds are of another model",
             why="the weights of the model are not those that were evaluated",
+            fix=fix,
+        )
+    if evaluation.partial is not None:
+        raise UsageError(
+            "these bounds are of some images alone",
+            why=f"the evaluation was {evaluation.partial.describe(data.noun, evaluation.k)}",
             fix=fix,
         )
 

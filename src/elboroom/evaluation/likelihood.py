@@ -2,173 +2,37 @@
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from elboroom.config import PartName, Precision
-from elboroom.data import Dataset, Identity, Part
-from elboroom.device import autocast, require_room, resolve_precision, world
-from elboroom.errors import IncomparableError, UsageError, require_positive
-from elboroom.evaluation.estimate import Estimate, as_tables
+from elboroom.config import EvaluateConfig, PartName, Precision
+from elboroom.data import Dataset, Part
+from elboroom.device import deferred_interrupt, require_room, resolve_precision, world
+from elboroom.errors import (
+    EvaluationError,
+    UsageError,
+    require_not_negative,
+    require_positive,
+)
+from elboroom.evaluation.estimate import Estimate
+from elboroom.evaluation.evaluation import Evaluation
+from elboroom.evaluation.interrupts import EvaluationInterrupted
 from elboroom.evaluation.latent_usage import Information
-from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
+from elboroom.evaluation.row_batches import IMAGES_AT_A_TIME, RowBatches
+from elboroom.evaluation.sampled_bounds import OnStage, SampledBounds, sample_all, sample_subset
 from elboroom.model.arguments import checked
-from elboroom.model.bounds import bits_per_dimension, iwae
-from elboroom.model.decoding import decoded_at_a_time
+from elboroom.model.bounds import bits_per_dimension
 from elboroom.model.fingerprint import fingerprint
 from elboroom.model.likelihoods import require_support
 from elboroom.model.networks.layers import require_eval_mode
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
-_IMAGES_AT_A_TIME = 100  # images whose importance weights are in memory together
 _HELD = 5  # arrays of k values for each of them: two terms, in parts and joined, and their sum
-_LEAST_K_FOR_K_HAT = 100  # samples; fewer have no tail that k̂ could be fitted to
-_BOUNDS = ("elbo", "reconstruction", "kl", "iwae")
-_LABELS = {
-    "elbo": "ELBO",
-    "reconstruction": "reconstruction E_q[log p(x|z)]",
-    "kl": "KL(q(z|x) ‖ p(z))",
-    "iwae": "IWAE bound, K = {k}",
-}
-
-
-def label(quantity: str, k: int, kl_sampled: bool = False) -> str:
-    """Return the heading of a quantity that is estimated with k samples per image."""
-    how = ", sampled" if kl_sampled and quantity == "kl" else ""
-    return _LABELS[quantity].format(k=k) + how
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The result of `evaluate`, with everything that a comparison with another needs.
-
-    Attributes:
-        identity: the data, its binarisation and its split.
-        part: the part of the data.
-        k: number of samples of z per image.
-        seed: seed of the samples.
-        seconds: elapsed time.
-        per_image: `elbo`, `reconstruction`, `kl` and `iwae` in nats, each (N,). The `ess` of the
-            importance weights, and their `k_hat` if k is at least 100. For grey levels also `bits`
-            per dimension, −iwae / (D log 2), where D is the number of known pixels, NaN if 0.
-        information: information about the images in the latents.
-        kl_sampled: True if `kl` has no closed form and is estimated by the samples.
-        measure: "probability", or "density" of real values, whose nats depend on their unit.
-        rounding: the change of the IWAE bound by bfloat16 products, on the first images; None if
-            everything was in float32.
-        noun: the word for one row of the data, "image" or "row".
-        fingerprint: that of the model, by which it is recognised.
-    """
-
-    identity: Identity
-    part: PartName
-    k: int
-    seed: int
-    seconds: float
-    per_image: dict[str, Tensor]
-    information: Information
-    kl_sampled: bool = False
-    measure: str = "probability"
-    rounding: Estimate | None = None
-    noun: str = "image"
-    fingerprint: str = ""
-
-    @property
-    def unit(self) -> str:
-        """The unit of the estimates."""
-        nats = "nats" if self.measure == "probability" else "nats of density"
-        return f"{nats} per {self.noun}"
-
-    @property
-    def bits(self) -> Estimate | None:
-        """Bits per dimension by the IWAE bound; None unless the data are grey levels.
-
-        The mean is over the rows that have a known value.
-        """
-        if "bits" not in self.per_image:
-            return None
-        bits = self.per_image["bits"]
-        return Estimate.of(bits[~bits.isnan()], f"{self.noun} with a known value")
-
-    @property
-    def estimates(self) -> dict[str, Estimate]:
-        """The mean over images of each quantity that is in nats."""
-        return Estimate.of_each({name: self.per_image[name] for name in _BOUNDS}, self.noun)
-
-    @property
-    def quality(self) -> dict[str, Estimate]:
-        """The mean `ess` of the K weights, and the share of images with a `reliable` k̂ < 0.7."""
-        found = {"ess": self.per_image["ess"]}
-        if "k_hat" in self.per_image:
-            found["reliable"] = (self.per_image["k_hat"] < RELIABLE_K_HAT).double()
-        return Estimate.of_each(found, self.noun)
-
-    @property
-    def mutual_information(self) -> Estimate:
-        """The mutual information of z and x under q, in nats."""
-        return Estimate.of(self.information.mutual, self.noun)
-
-    @property
-    def title(self) -> str:
-        """The data and the number of samples, in one line."""
-        rows = len(self.per_image["elbo"])
-        nouns = self.noun + "s" * (rows != 1)
-        return f"{self.identity.title(rows, self.part, nouns)}, K = {self.k}"
-
-    def minus(self, other: "Evaluation") -> dict[str, Estimate]:
-        """Estimate the mean difference of each quantity from paired images.
-
-        Raises:
-            IncomparableError: if the two have different data, binarisations or splits, or one is
-                of a density and the other of a probability.
-        """
-        self.identity.require_same(other.identity)
-        if self.measure != other.measure:
-            raise IncomparableError(
-                "these results cannot be compared",
-                why=f"one is a {self.measure} of the images, the other a {other.measure}",
-                fix="compare runs whose likelihoods are both densities or both probabilities",
-            )
-        mine, theirs = self.per_image, other.per_image
-        return Estimate.of_each({n: mine[n] - theirs[n] for n in _BOUNDS}, self.noun)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of evaluation.json."""
-        return {
-            "identity": self.identity.to_dict(),
-            "part": self.part,
-            "images": len(self.per_image["elbo"]),
-            "k": self.k,
-            "seed": self.seed,
-            "seconds": round(self.seconds, 3),
-            "unit": self.unit,
-            "kl_sampled": self.kl_sampled,
-            "estimates": as_tables(self.estimates),
-            **as_tables(self._optional),
-            "quality": as_tables(self.quality),
-            "latents": self._latents(),
-        }
-
-    @property
-    def _optional(self) -> dict[str, Estimate]:
-        """The estimates that not every evaluation has, by name."""
-        known = {"rounding": self.rounding, "bits_per_dimension": self.bits}
-        return {name: estimate for name, estimate in known.items() if estimate is not None}
-
-    def _latents(self) -> dict[str, Any]:
-        """Return what is known of the use of the latents, as JSON types."""
-        usage, table = self.information, {}
-        known = {"kl": usage.kl, "kl_standard_error": usage.kl_standard_error}
-        table |= {name: value.tolist() for name, value in known.items() if value is not None}
-        if not usage.known:
-            return table | {"reason": f"one {self.noun}"}
-        mutual = self.mutual_information.to_dict()
-        return table | {"active": int(usage.active.sum()), "mutual_information": mutual}
+_LEAST_IMAGES = 2 * IMAGES_AT_A_TIME  # a subset is a pilot, and as many images after it
 
 
 @checked
@@ -181,7 +45,11 @@ def evaluate(
     seed: int,
     part: PartName = "test",
     precision: Precision = "fp32",
-    on_images: Callable[[int], None] = lambda images: None,
+    error: float | None = 0.0,
+    k_all: int = EvaluateConfig.k_all,
+    on_images: Callable[[float], None] = lambda images: None,
+    on_stage: OnStage = lambda stage, images: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
     """Compute the ELBO, its two terms, the IWAE bound, and how reliable they are.
 
@@ -191,58 +59,112 @@ def evaluate(
     the data, because only some images are evaluated at a time. Each of these batches has draws of
     its own. Several processes share the batches, and all return what one returns.
 
+    If `error` is not 0, then k samples are drawn for a random subset of the images alone, and
+    `k_all` for all. The mean over all images of the bound with k samples is then estimated without
+    bias, from the bound with `k_all` samples and its change in the subset. A pilot of a hundred
+    images decides how large the subset is. All images have k samples if there are at most 200, or
+    if k is at most `k_all`.
+
+    Batches are of random images. What is finished when an evaluation is stopped is therefore a
+    random sample, and is returned as an evaluation with `partial`.
+
     Args:
         model: model to evaluate.
         data: data to evaluate the model on.
         k: number of samples of z per image.
-        seed: seed of the samples.
+        seed: seed of the samples, and of the choice of images.
         part: part of the data: "train", "validation", "test" or "all".
         precision: precision of the decoder's products. bfloat16 changes log w by about 0.1 nats at
             random, which raises the IWAE bound by some thousandths.
-        on_images: called with the number of images of each batch that this process has finished.
+        error: the standard error in nats that the subset may add; 0 takes k samples of all images.
+            None allows a quarter of the standard error over images, which raises it by 3 %.
+        k_all: number of samples of z of the images outside of the subset.
+        on_images: called with the number of images that this process has finished since the last
+            call; a part of the samples of a batch counts as a fraction.
+        on_stage: called before all images, the pilot and the rest of the subset are evaluated, with
+            the name of the stage and the number of images in it that this process evaluates.
+        stop: called after each group of samples; True ends the evaluation there.
 
     Raises:
         DataError: if the data has values that the likelihood does not support.
         UsageError: if `data` is not a Dataset or has no such part, k is not positive, the model
             has batch normalisation and is in training mode, or entries were withheld, not rows.
+        EvaluationError: if it is stopped before the first batch of images is finished.
+        EvaluationInterrupted: at Ctrl-C; it holds the evaluation of the finished images.
     """
-    require_positive(k=k)
+    require_positive(k=k, k_all=k_all)
+    require_not_negative(error=error or 0.0)
     model.require_events(data.event_shape)
     data = data.with_test(part)
     _require_held_out_rows(data.test)
     require_eval_mode(model)
     require_support(model.likelihood.density, data.test, data.identity.source)
-    clock, found = time.perf_counter(), fingerprint(model)
-    model = model.fixed()
-    device = next(model.parameters()).device
-    rows = min(_IMAGES_AT_A_TIME, len(data.test))
-    require_room((_HELD, k, rows), next(model.parameters()), k=k)
-    dtype, terms = resolve_precision(precision, device), list[dict[str, Tensor]]()
-    batches = torch.arange(len(data.test)).split(_IMAGES_AT_A_TIME)
-    for number in world().own(range(len(batches))):
-        x = data.test.rows(batches[number].tolist()).x.to(device)
-        noise = stream(seed, "evaluate", number, device=device)
-        terms.append(_terms(model, x, data.test, k, noise, dtype))
-        on_images(len(x))
-    terms = world().spread(terms)
-    per_image = {name: torch.cat([t[name] for t in terms]).cpu() for name in terms[0]}
+    require_room((_HELD, k, min(IMAGES_AT_A_TIME, len(data.test))), _weight(model), k=k)
+    dtype = resolve_precision(precision, _weight(model).device)
+    clock, known, digest = time.perf_counter(), None, fingerprint(model)
+    with deferred_interrupt() as interrupted:
+
+        def ended() -> bool:
+            return stop() or interrupted()
+
+        batches = RowBatches(model.fixed(), data.test, seed, dtype, on_images, ended)
+        if error == 0 or k <= k_all or len(data.test) <= _LEAST_IMAGES:
+            found = sample_all(batches, k, on_stage)
+        else:
+            found = sample_subset(batches, k, k_all, error, on_stage)
+        if len(found.rows):
+            known = _evaluation(found, batches, data, part)
+            known = replace(known, fingerprint=digest, seconds=time.perf_counter() - clock)
+        if world().any(interrupted()):
+            raise EvaluationInterrupted(known)
+    if known is None:
+        raise _stopped_at_once(data)
+    return known
+
+
+def _evaluation(
+    found: SampledBounds, batches: RowBatches, data: Dataset, part: PartName
+) -> Evaluation:
+    """Return the evaluation of what was sampled, with the use of the latents by these images."""
+    model, per_image = batches.model, dict(found.per_image)
     densities = [
-        model.posterior(x.to(device), data.test.seen(x.to(device)))
-        for x in data.test.split(_IMAGES_AT_A_TIME)
+        model.posterior(x.to(batches.device), data.test.seen(x.to(batches.device)))
+        for x in _images(data.test, found.rows)
     ]
-    noise = stream(seed, "information", device=device)
-    information = Information.of(densities, model.prior, noise)
-    rounding = None
-    if dtype != torch.float32:
-        rounding = _rounding(per_image["iwae"], model, data.test, k, seed)
-    seconds = time.perf_counter() - clock
+    noise = stream(batches.seed, "information", device=batches.device)
     kind = model.likelihood.density
     if kind.in_bits:
-        per_image["bits"] = _bits(per_image["iwae"], _known_pixels(data.test))
-    measure = "density" if kind.is_density else "probability"
-    sampled = model.prior.kl(densities[0]) is None
-    parts = per_image, information, sampled, measure, rounding, data.noun, found
-    return Evaluation(data.identity, part, k, seed, seconds, *parts)
+        per_image |= _bits(per_image, _known_pixels(data.test, found.rows))
+    return Evaluation(
+        data.identity,
+        part,
+        found.k,
+        batches.seed,
+        0.0,
+        per_image,
+        Information.of(densities, model.prior, noise),
+        kl_sampled=model.prior.kl(densities[0]) is None,
+        measure="density" if kind.is_density else "probability",
+        rounding=_rounding(found, batches),
+        noun=data.noun,
+        subset=found.subset,
+        partial=found.partial,
+        rows=None if found.partial is None else found.rows,
+    )
+
+
+def _weight(model: VAE) -> Tensor:
+    """Return a parameter, whose type and device are those of the model."""
+    return next(model.parameters())
+
+
+def _stopped_at_once(data: Dataset) -> EvaluationError:
+    most = min(IMAGES_AT_A_TIME, len(data.test))
+    return EvaluationError(
+        "nothing is known yet: the evaluation was stopped early",
+        why=f"not all samples of the first {most:,} {data.nouns} were drawn",
+        fix="let it run longer, or give a smaller k",
+    )
 
 
 def _require_held_out_rows(part: Part) -> None:
@@ -259,54 +181,40 @@ def _require_held_out_rows(part: Part) -> None:
         )
 
 
-def _rounding(iwae: Tensor, model: VAE, part: Part, k: int, seed: int) -> Estimate:
-    """Estimate the change of the first images' bounds by rounding, from the same samples."""
-    device = next(model.parameters()).device
-    x = next(part.split(_IMAGES_AT_A_TIME)).to(device)
-    again = stream(seed, "evaluate", device=device)
-    exact = _terms(model, x, part, k, again, torch.float32)["iwae"].cpu()
-    return Estimate.of(iwae[: len(exact)] - exact, part.noun)
+def _rounding(found: SampledBounds, batches: RowBatches) -> Estimate | None:
+    """Estimate the change of the bounds of the first batch by rounding, from the same samples."""
+    if batches.products == torch.float32:
+        return None
+    closer = "iwae" if found.subset is None else "iwae_subset"
+    groups = (found.k,)
+    if found.subset is not None:
+        groups = (found.subset.k_all, found.k - found.subset.k_all)
+    exact = None if found.partial is not None else batches.exact(0, *groups)
+    if exact is None:
+        return Estimate(math.nan, math.nan, "stopped early")
+    change = found.per_image[closer][batches.rows[0]] - exact["iwae"].cpu()
+    return Estimate.of(change, batches.part.noun)
 
 
-def _bits(iwae: Tensor, known: Tensor) -> Tensor:
-    """Compute bits per known pixel, (N,); NaN where an image has none."""
-    return bits_per_dimension(iwae, known).masked_fill(known == 0, math.nan)
-
-
-def _known_pixels(part: Part) -> Tensor:
-    """Count the known pixels of each image, (N,)."""
-    return torch.cat([(~x.isnan()).flatten(1).sum(1) for x in part.split(_IMAGES_AT_A_TIME)])
-
-
-def _terms(
-    model: VAE, x: Tensor, part: Part, k: int, generator: torch.Generator, products: torch.dtype
-) -> dict[str, Tensor]:
-    """Compute the values of `per_image` for each row of x from k samples of q."""
-    mask, prior = part.seen(x), model.prior(len(x))
-    q = model.posterior(x, mask)
-    log_likelihoods, log_ratios = [], []
-    for count in _split_count(k, max(1, decoded_at_a_time(model, x) // len(x))):
-        z, log_q = q.draw(count, generator)
-        with autocast(products, x.device):
-            log_likelihoods.append(model.log_likelihood(x, z, mask))
-        log_ratios.append(prior.log_prob(z) - log_q)
-    log_likelihood = torch.cat(log_likelihoods)
-    log_ratio = torch.cat(log_ratios)
-    # log w_k = log p(x | z_k) + log p(z_k) − log q(z_k | x)
-    log_weights = log_likelihood + log_ratio
-    reconstruction, kl = log_likelihood.mean(0), model.prior.kl(q)
-    if kl is None:
-        kl = -log_ratio.mean(0)
-    found = {
-        "elbo": reconstruction - kl,
-        "reconstruction": reconstruction,
-        "kl": kl,
-        "iwae": iwae(log_weights),
-        "ess": importance_ess(log_weights),
+def _bits(per_image: dict[str, Tensor], known: Tensor) -> dict[str, Tensor]:
+    """Compute bits per known pixel of each bound, (N,); NaN where an image has none."""
+    names = {"bits": "iwae", "bits_subset": "iwae_subset"}
+    return {
+        name: bits_per_dimension(per_image[bound], known).masked_fill(known == 0, math.nan)
+        for name, bound in names.items()
+        if bound in per_image
     }
-    return found | ({"k_hat": pareto_k(log_weights)} if k >= _LEAST_K_FOR_K_HAT else {})
 
 
-def _split_count(total: int, most: int) -> list[int]:
-    """Split `total` into parts of at most `most`."""
-    return [most] * (total // most) + [total % most] * (total % most > 0)
+def _known_pixels(part: Part, rows: Tensor) -> Tensor:
+    """Count the known pixels of each image, (N,)."""
+    return torch.cat([(~x.isnan()).flatten(1).sum(1).cpu() for x in _images(part, rows)])
+
+
+def _images(part: Part, rows: Tensor) -> Iterator[Tensor]:
+    """Yield the images of some rows in order, a batch at a time."""
+    if len(rows) == len(part):
+        yield from part.split(IMAGES_AT_A_TIME)
+        return
+    for some in rows.split(IMAGES_AT_A_TIME):
+        yield part.rows(some.tolist()).x

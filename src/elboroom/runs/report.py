@@ -7,7 +7,8 @@ from typing import Any
 from elboroom.config.typed_tables import read
 from elboroom.data import noun
 from elboroom.evaluation.estimate import Estimate
-from elboroom.evaluation.likelihood import label
+from elboroom.evaluation.evaluation import label, notes
+from elboroom.evaluation.sampled_bounds import Partial, Subset
 from elboroom.runs.checkpoints import listing
 from elboroom.runs.pages import png_url, templates
 from elboroom.runs.read_errors import read_errors
@@ -48,6 +49,8 @@ class EvaluationSummary:
         images: number of images or rows; 0 in evaluations that do not state it.
         bits_per_dimension: mean and standard error, by the importance-weighted bound; None for a
             density.
+        subset: the subset that has k samples, as JSON; None if all rows have.
+        partial: how much was finished of an evaluation that was stopped early, as JSON; else None.
     """
 
     step: int
@@ -57,6 +60,15 @@ class EvaluationSummary:
     kl_sampled: bool
     images: int = 0
     bits_per_dimension: dict[str, float | None] | None = None
+    subset: dict[str, int | float | None] | None = None
+    partial: dict[str, int | None] | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """The subset, and how much was finished, in a line each."""
+        subset = None if self.subset is None else read(Subset, self.subset)
+        partial = None if self.partial is None else read(Partial, self.partial)
+        return notes(self.k, self.unit.split()[-1], subset, partial)
 
     @property
     def rows(self) -> list[tuple[str, str]]:
@@ -91,6 +103,7 @@ def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:
         name=run.path.resolve().name,
         evaluation=summary,
         rows=_rows(run, summary),
+        notes=_notes(run, summary),
         provenance=None if summary is None else run.results.made_from(summary.step).description,
         identity=run.identity,
         noun=word,
@@ -122,6 +135,11 @@ def _without_reasons(content: Any) -> Any:
 def _rows(run: Run, summary: EvaluationSummary | None) -> list[tuple[str, str]]:
     with read_errors(run.path / EVALUATION):
         return [] if summary is None else summary.rows
+
+
+def _notes(run: Run, summary: EvaluationSummary | None) -> list[str]:
+    with read_errors(run.path / EVALUATION):
+        return [] if summary is None else summary.notes
 
 
 def _figures(run: Run, step: int | None) -> dict[str, Path]:

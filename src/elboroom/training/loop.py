@@ -10,7 +10,7 @@ from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.config.run import require_options
 from elboroom.data import Dataset, require_dataset
 from elboroom.data.sharing import shared_passes
-from elboroom.device import prepare, world
+from elboroom.device import deferred_interrupt, prepare, world
 from elboroom.errors import require_callable
 from elboroom.model.likelihoods import require_support
 from elboroom.model.vae import VAE, require_model
@@ -18,7 +18,7 @@ from elboroom.training.augmentation import require_pictures
 from elboroom.training.average import trained
 from elboroom.training.data_parallel import require_separable
 from elboroom.training.initial_model import measure
-from elboroom.training.interrupts import TrainingInterrupted, deferred_interrupt
+from elboroom.training.interrupts import TrainingInterrupted
 from elboroom.training.safeguards.baseline import warn_if_below_baseline
 from elboroom.training.safeguards.collapse_and_overfitting import warn_of_symptoms
 from elboroom.training.schedule import kl_warmup, learning_rate, steps_per_epoch

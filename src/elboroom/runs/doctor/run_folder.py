@@ -16,6 +16,7 @@ from elboroom.data.formats.npz import read_archive
 from elboroom.device import resolve_device
 from elboroom.errors import ElboroomError, RunError, command
 from elboroom.evaluation.estimate import Estimate
+from elboroom.evaluation.evaluation import mean_bound
 from elboroom.runs import checkpoints
 from elboroom.runs.atomic import is_cut_short, unfinished
 from elboroom.runs.checkpoints import listing
@@ -32,6 +33,7 @@ from elboroom.training.state import EpochMetrics
 from elboroom.untrusted import parse_json, read_bytes
 
 _LARGEST = 1 << 30  # bytes of a result whose content is checked
+_BOUND_ARRAYS = ("iwae", "iwae_subset", "stage")
 Steps = dict[str, int | None]
 """Steps of the newest whole checkpoint and of the best one."""
 
@@ -260,7 +262,9 @@ def _means_differ(run: Run) -> bool:
         arrays = read_archive(run.path / PER_IMAGE, _LARGEST / 2**30, copies=1)
         values = {name: torch.from_numpy(arrays[name]) for name in stored if name in arrays}
         means = {name: Estimate.of(rows).mean for name, rows in values.items()}
-    except (ElboroomError, TypeError, *_UNREADABLE):
+        if "stage" in arrays:
+            means["iwae"] = mean_bound({n: torch.from_numpy(arrays[n]) for n in _BOUND_ARRAYS})
+    except (ElboroomError, TypeError, LookupError, *_UNREADABLE):
         return False  # a file that cannot be read is reported by itself
     return not all(n in means and _agree(e.get("mean"), means[n]) for n, e in stored.items())
 

@@ -1,0 +1,19 @@
+"""Ctrl-C in an evaluation from Python: what is finished is kept."""
+
+from elboroom.evaluation.evaluation import Evaluation
+
+
+class EvaluationInterrupted(KeyboardInterrupt):
+    """Ctrl-C in an evaluation.
+
+    Attributes:
+        evaluation: the evaluation of the finished images; None if no batch was finished.
+    """
+
+    def __init__(self, evaluation: Evaluation | None) -> None:
+        known = "nothing is known yet"
+        if evaluation is not None:
+            lines = evaluation.notes or ["it was finished"]
+            known = f"{lines[-1]}. interrupt.evaluation holds it, where `interrupt` is this error"
+        super().__init__(f"the evaluation was interrupted: {known}")
+        self.evaluation = evaluation
