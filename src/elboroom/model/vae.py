@@ -264,6 +264,15 @@ class VAE(nn.Module):
         parameter, jacobian = decoder_network(self.decoder).jacobian(given)
         return parameter.to(like), jacobian.to(like)
 
+    def decoder_pushed(self, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the same at z (B, D), and its derivatives along R directions, (R, B, D).
+
+        The latter are (R, B, *parameter).
+        """
+        given, like = as_input_of(self.decoder, z), at_least_float32(z)
+        parameter, moved = decoder_network(self.decoder).pushed(given, tangents.to(given))
+        return parameter.to(like), moved.to(like)
+
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
         require_rows(x, self.event_shape, mask)
