@@ -138,7 +138,7 @@ def test_batches_are_joined_in_order_and_have_different_noise(
 ):
     options = ["--mask", "top", "--method", "encoder"]
     whole = inferred(elboroom, run, tmp_path / "a.npz", *options)
-    few = replace(methods.REGISTRY["encoder"], rows_at_a_time=13)
+    few = replace(methods.REGISTRY["encoder"], most_rows=13)
     monkeypatch.setitem(methods.REGISTRY, "encoder", few)
     parts = inferred(elboroom, run, tmp_path / "b.npz", *options)
     np.testing.assert_allclose(parts["mean"], whole["mean"], rtol=1e-5, atol=1e-6)
