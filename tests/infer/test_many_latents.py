@@ -38,6 +38,18 @@ def data(exact):
     return exact.data(ROWS, seed=1), random_masks(ROWS, PIXELS, seed=2)
 
 
+@pytest.fixture(scope="module")
+def fit(exact, data):
+    return laplace(exact.model, *data, generator=generator(), refine=False)
+
+
+@pytest.fixture(scope="module")
+def few():
+    """Return a model of fewer pixels, and its data."""
+    model = LinearGaussian(20, 310, seed=1)
+    return model, (model.data(ROWS, seed=1), random_masks(ROWS, 20, seed=2))
+
+
 def short(seed=3, latents=350):
     """Return a small decoder that is not linear, with some of its data, half of it seen."""
     model = VAE.from_config(ModelConfig(latents, (12,)), (1, 4, 4), generator=generator(seed))
@@ -45,11 +57,18 @@ def short(seed=3, latents=350):
     return model, x, torch.rand(x.shape, generator=generator(2)) < 0.5
 
 
-@pytest.mark.parametrize(
-    "options", [{"refine": False}, {"refine": True}, {"mixture": True, "starts": 3}]
-)
-def test_laplace_is_exact_for_a_linear_decoder(exact, data, options):
-    fit = laplace(exact.model, *data, generator=generator(), **options)
+@pytest.mark.parametrize("options", [{}, {"mixture": True}])
+def test_a_refined_fit_stays_exact(few, options):
+    model, given = few
+    found = laplace(model.model, *given, generator=generator(), **options)
+    assert_exact(model, given, found, 20)
+
+
+def test_laplace_is_exact_for_a_linear_decoder(exact, data, fit):
+    assert_exact(exact, data, fit, PIXELS)
+
+
+def assert_exact(exact, data, fit, rank):
     mean, precision = exact.posterior(*data)
     torch.testing.assert_close(fit.mean, mean, atol=1e-8, rtol=0)
     torch.testing.assert_close(fit.q.covariance, precision.inverse(), atol=1e-8, rtol=0)
@@ -57,7 +76,7 @@ def test_laplace_is_exact_for_a_linear_decoder(exact, data, options):
     assert fit.converged.all()
     form = fit.q.components if isinstance(fit.q, GaussianMixture) else fit.q
     assert isinstance(form, SubspaceGaussian)
-    assert form.directions.shape[-1] == PIXELS
+    assert form.directions.shape[-1] == rank
 
 
 def test_a_subspace_without_directions_is_noticed(exact, data, monkeypatch):
@@ -79,25 +98,33 @@ def test_below_three_hundred_and_under_other_priors_gaussians_are_full():
     assert isinstance(laplace(model, x[:1], mask[:1], **options).q, Gaussian)
 
 
-def test_weights_of_the_exact_posterior_are_constant(exact, data):
+def test_weights_of_the_exact_posterior_are_constant(exact, data, fit):
+    options = {"generator": generator(), "proposal": fit, "particles": 50}
+    particles = sir(exact.model, *data, **options)
     evidence = exact.log_evidence(*data)
-    proposal = laplace(exact.model, *data, generator=generator())
-    particles = sir(exact.model, *data, generator=generator(), proposal=proposal, particles=50)
     torch.testing.assert_close(particles.log_evidence, evidence, atol=1e-8, rtol=1e-10)
-    wide = sir_from_modes(exact.model, *data, generator=generator())
-    error = wide.log_evidence_standard_error
-    assert ((wide.log_evidence - evidence).abs() < 4.5 * error).all()
+
+
+def test_weights_of_widened_modes_are_reliable(few):
+    exact, given = few
+    wide = sir_from_modes(exact.model, *given, generator=generator())
+    apart = (wide.log_evidence - exact.log_evidence(*given)).abs()
+    assert (apart < 4.5 * wide.log_evidence_standard_error).all()
     assert (wide.diagnostics["pareto_k"] < 0.7).all()
 
 
-def test_annealing_from_the_exact_posterior_has_constant_weights(exact, data, monkeypatch):
+def test_annealing_from_the_exact_posterior_has_constant_weights(
+    exact, data, fit, few, monkeypatch
+):
     monkeypatch.setattr("elboroom.infer.chains.annealing.TUNING", 4)
-    found = ais(exact.model, *data, generator=generator(), distributions=3, chains=2)
+    options = {"distributions": 3, "chains": 2}
+    found = ais(exact.model, *data, generator=generator(), start=fit, **options)
     torch.testing.assert_close(found.log_evidence, exact.log_evidence(*data), atol=1e-8, rtol=0)
-    bounds = certify(exact.model, rows=2, generator=generator(), distributions=3, chains=2)
+    bounds = certify(few[0].model, rows=2, generator=generator(), **options)
     torch.testing.assert_close(bounds.upper, bounds.lower, atol=1e-8, rtol=0)
 
 
+@pytest.mark.full
 def test_annealing_from_the_encoder_and_the_prior_agrees(monkeypatch):
     monkeypatch.setattr("elboroom.infer.chains.annealing.TUNING", 32)
     model, x, mask = short()
@@ -110,7 +137,8 @@ def test_annealing_from_the_encoder_and_the_prior_agrees(monkeypatch):
         assert (apart < 4.5 * error + 0.05).all()
 
 
-def test_the_diagonal_fit_is_the_best_one(exact, data):
+def test_the_diagonal_fit_is_the_best_one(few):
+    exact, data = few
     fit = svi(exact.model, *data, generator=generator())
     mean, precision = exact.posterior(*data)
     assert isinstance(fit.q, DiagonalGaussian)
@@ -118,11 +146,12 @@ def test_the_diagonal_fit_is_the_best_one(exact, data):
     best = exact.elbo(*data, mean, log_std)
     found = exact.elbo(*data, fit.mean, fit.q.log_std)
     assert (found <= best + 1e-9).all()
-    assert (found > best - 0.5).all()  # of gaps of some hundred nats to log p(x_seen)
+    assert (found > best - 0.5).all()  # of gaps of many nats to log p(x_seen)
     assert (exact.log_evidence(*data) - best)[1:].min() > 10
 
 
-def test_a_diagonal_fit_starts_at_the_encoder_and_at_draws_too(exact, data):
+def test_a_diagonal_fit_starts_at_the_encoder_and_at_draws_too(few):
+    exact, data = few
     for start in ("encoder", "prior"):
         fit = svi(exact.model, *data, generator=generator(), start=start, max_steps=8)
         assert isinstance(fit.q, DiagonalGaussian)
@@ -173,14 +202,17 @@ def _inverted(metric):
     return SubspaceMetric(SubspaceGaussian(mean, directions, torch.linalg.inv(root).mT, 1 / rest))
 
 
-def test_chains_of_many_latents_start_near_the_mode_and_move(exact, data):
-    found = hmc(exact.model, *data, generator=generator(), chains=2, warmup=48, draws=8, jumps=False)
+def test_chains_of_many_latents_start_near_the_mode_and_move(few):
+    exact, data = few
+    found = hmc(
+        exact.model, *data, generator=generator(), chains=2, warmup=100, draws=20, jumps=False
+    )
     mean, precision = exact.posterior(*data)
     covariance = precision.inverse()
     z = torch.linalg.solve(torch.linalg.cholesky(covariance), (found.draws - mean)[..., None])
     # |ε|² of the posterior is chi-squared with D degrees of freedom, near D ± √(2 D)
     squares = z.square().sum((-1, -2)).mean((0, 1))
-    assert ((squares - LATENTS).abs() < 6 * math.sqrt(2 * LATENTS)).all()
+    assert ((squares - 310).abs() < 6 * math.sqrt(2 * 310)).all()
     assert (found.acceptance > 0.5).all()
     diagonal = hmc(exact.model, *data, generator=generator(), warmup=4, draws=4, mass="diagonal")
     assert diagonal.draws.isfinite().all()
