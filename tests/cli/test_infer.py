@@ -138,7 +138,7 @@ def test_batches_are_joined_in_order_and_have_different_noise(
 ):
     options = ["--mask", "top", "--method", "encoder"]
     whole = inferred(elboroom, run, tmp_path / "a.npz", *options)
-    few = replace(methods.REGISTRY["encoder"], rows_at_a_time=13)
+    few = replace(methods.REGISTRY["encoder"], most_rows=13)
     monkeypatch.setitem(methods.REGISTRY, "encoder", few)
     parts = inferred(elboroom, run, tmp_path / "b.npz", *options)
     np.testing.assert_allclose(parts["mean"], whole["mean"], rtol=1e-5, atol=1e-6)
@@ -280,3 +280,25 @@ def test_no_methods_and_repeated_methods_are_refused(
 ):
     outcome = elboroom("complete", run, "--mask", "top", "--method", *names)
     assert error(outcome, 2)[:2] == [f"--method {' '.join(names)} cannot be used", expected]
+
+
+def test_a_large_file_is_announced_before_it_is_made(
+    elboroom: Command, run: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+):
+    options = ["infer", run, "--out", out, "--images", "3", "--draws", "256", "--method", "encoder"]
+    monkeypatch.setattr("elboroom.cli.infer._LARGE", 256 * 3 * 2 * 4 - 1)
+    outcome = elboroom(*options)
+    assert outcome.code == 0
+    assert "the file will hold 6.0 KiB of draws: 1 × 256 of 3 rows of 2 latents" in outcome.err
+    with np.load(out) as found:
+        assert found["z"].nbytes == 6 << 10
+
+
+def test_draws_that_do_not_fit_in_memory_are_refused_at_once(
+    elboroom: Command, run: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("elboroom.cli.infer.run_in_batches", lambda *given, **named: None)
+    what, why, fix = refused(elboroom, run, out, "--draws", "1000000000", "--method", "hmc")
+    assert what.startswith("draws = 1,000,000,000 and images = 30: at least")
+    assert "4 × 1,000,000,000 × 30 × 2" in why
+    assert fix == "give a smaller draws or images"

@@ -258,7 +258,7 @@ def test_a_mixture_gives_its_moments():
     def check(covariance):
         assert_mean(centred[..., :, None] * centred[..., None, :], covariance)
 
-    covariance = path.scale @ path.scale.mT
+    covariance = path.start.covariance
     check(covariance)
     assert_rejected(lambda: check(0.9 * covariance))
 

@@ -202,7 +202,7 @@ def test_chains_jump_to_modes_that_none_begins_in(monkeypatch):
     assert_jumps_find_the_masses()  # whatever is proposed
 
     def forced(self, target, state, noise):
-        return State.at(target, self.draw(state, noise))
+        return State.at(target, self.draw(state.z, noise))
 
     monkeypatch.setattr(mode_jumps.Jumps, "jump", forced)
     assert_rejected(assert_jumps_find_the_masses)

@@ -166,7 +166,9 @@ def test_modes_that_were_met_before_or_hold_next_to_nothing_are_given_up():
     x, mask = case.data(40, seed=3)
     target, modes = Target.of(case.model, x, mask), case.modes(x, mask)
     near = 0.1 * torch.randn(40, 2, generator=generator(1)).double()
-    found = find_modes(target, torch.stack([modes[0] + near, modes[1], modes[0] - near]))
+    found = find_modes(
+        target, torch.stack([modes[0] + near, modes[1], modes[0] - near]), generator()
+    )
     masses = case.log_masses(x, mask)
     behind = masses[:2] - masses.amax(0)
     kept = found.elbo > -torch.inf

@@ -80,7 +80,7 @@ def _complete(
         partial(_complete_batch, method=method, draws=draws, kept=config.draws),
         model,
         selection,
-        rows_at_a_time=min(at_a_time, REGISTRY[method].rows_at_a_time),
+        rows_at_a_time=min(at_a_time, REGISTRY[method].rows_at_a_time(model)),
         seed=config.seed,
         purpose="fill",
         quiet=quiet,

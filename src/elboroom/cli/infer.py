@@ -12,7 +12,7 @@ from elboroom.cli.selection import Selection
 from elboroom.cli.shared_model import load_shared_model
 from elboroom.cli.terminal import plain_console
 from elboroom.config import InferConfig
-from elboroom.device import world
+from elboroom.device import readable, world
 from elboroom.evaluation.estimate import Estimate
 from elboroom.infer.methods import REGISTRY
 from elboroom.infer.methods import infer as infer_by
@@ -20,6 +20,7 @@ from elboroom.model.vae import VAE
 from elboroom.runs import atomic, out_file, posterior_file
 from elboroom.runs.run import Run
 
+_LARGE = 1 << 28  # bytes of draws that are announced before the work begins
 _NOT_SUMMARISED = ("z", "mean", "kept_draws")
 
 
@@ -34,11 +35,13 @@ def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bo
         run, config, mask=config.mask, index=config.index, images=config.images
     )
     model, step = load_shared_model(run, best=best)
+    method = REGISTRY[config.method]
+    _announce((method.chains, config.draws, len(selection), model.latents))
     parts = run_in_batches(
         partial(_posterior_arrays, config=config),
         model,
         selection,
-        rows_at_a_time=REGISTRY[config.method].rows_at_a_time,
+        rows_at_a_time=method.rows_at_a_time(model),
         seed=config.seed,
         purpose="infer",
         quiet=quiet,
@@ -64,6 +67,18 @@ def infer(run: Run, config: InferConfig, *, best: bool, quiet: bool, as_json: bo
     title = f"{selection.title(run.results.step_name(step))}, {config.method}"
     console.print(tables.posteriors(title, summary["known"], kept, arrays["z"][..., 0, 0].numel()))
     console.print(config.out)
+
+
+def _announce(shape: tuple[int, int, int, int]) -> None:
+    """Check that all draws can be held, and say it if they will make the file large."""
+    posterior_file.require_room(shape)
+    size = posterior_file.size_of(shape)
+    if size > _LARGE and world().is_first:
+        chains, draws, rows, latents = shape
+        plain_console(stderr=True).print(
+            f"the file will hold {readable(size)} of draws: {chains} × {draws:,} of {rows:,} rows "
+            f"of {latents:,} latents; a smaller --draws or --images makes it smaller"
+        )
 
 
 def _posterior_arrays(model: VAE, batch: Batch, *, config: InferConfig) -> dict[str, Tensor]:

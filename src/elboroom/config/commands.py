@@ -243,8 +243,13 @@ class GapsConfig(RowsConfig):
             f"{TAKEN_APART_BY_DEFAULT}, or all of a smaller part."
         ),
     ] = None
-    method: tuple[FitName, ...] = ("svi-full", "svi-mixture")
-    """Fits of richer families to compare; `elboroom infer --help` lists them."""
+    method: Annotated[
+        tuple[FitName, ...] | None,
+        arg(
+            help="Fits of richer families to compare; `elboroom infer --help` lists them. None "
+            "takes svi-full and svi-mixture, or with more than 300 latents laplace."
+        ),
+    ] = None
     k: int = 1_000
     """Samples of z for each row and fit; with three latents or more also for log p(x)."""
     seed: int = 0
@@ -253,7 +258,7 @@ class GapsConfig(RowsConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_images(self.images)
-        require_different(self.method)
+        require_different(self.method or ())
         require(self.k >= 100, "k", self.k, "100 or more")
         require_seed(self.seed)
 

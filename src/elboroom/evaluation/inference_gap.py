@@ -22,7 +22,7 @@ from elboroom.infer.observed import Array, check_data_and_mask
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.model.arguments import checked
 from elboroom.model.bounds import elbo
-from elboroom.model.posteriors import Density
+from elboroom.model.posteriors import MOST_DENSE, Density
 from elboroom.model.vae import VAE
 
 _MOST_GRID_LATENTS = 2
@@ -181,7 +181,7 @@ def gaps(
     mask: Array | None = None,
     *,
     generator: torch.Generator,
-    methods: tuple[FitName, ...] = GapsConfig.method,
+    methods: tuple[FitName, ...] | None = GapsConfig.method,
     k: int = GapsConfig.k,
 ) -> Gaps:
     """Split the inference gap of every row into its causes.
@@ -195,7 +195,8 @@ def gaps(
         x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the fits and the samples.
-        methods: further fits to compare with the encoder and the best of its family.
+        methods: further fits to compare with the encoder and the best of its family. None takes
+            "svi-full" and "svi-mixture", or beyond 300 latents "laplace".
         k: number of samples of z per image, for each fit and for the evidence; k̂ needs some
             hundreds.
 
@@ -208,6 +209,7 @@ def gaps(
     x, mask = check_data_and_mask(model, x, mask)
     require_room((k, len(x), model.latents), x, k=k)
     best, word = _best_fit(model.posterior(x[:1])), noun(tuple(x.shape[1:]))
+    methods = _compared(model) if methods is None else methods
     others: list[MethodName] = [name for name in methods if name != best]
     names: tuple[MethodName, ...] = ("encoder", best, *others)
     found = infer_each(names, model, x, mask, generator=generator)
@@ -222,6 +224,11 @@ def gaps(
     error, k_hat = particles.log_evidence_standard_error, pareto_k(particles.log_weights)
     evidence = Evidence("importance sampling", particles.log_evidence, error, k_hat)
     return Gaps(evidence, fits, best, word)
+
+
+def _compared(model: VAE) -> tuple[FitName, ...]:
+    """Return the richer fits that suit the model's number of latents."""
+    return ("laplace",) if model.latents > MOST_DENSE else ("svi-full", "svi-mixture")
 
 
 def _quality(posterior: VariationalPosterior, k: int) -> FitQuality:

@@ -105,9 +105,8 @@ class RowBatches:
         for count in (count for group in groups for count in _split_count(group, most)):
             if self.stop():
                 return None
-            z, log_q = q.draw(count, generator)
-            with autocast(products, x.device):
-                log_likelihoods.append(model.log_likelihood(x, z, mask))
+            z, log_q, likelihood = model.draw(q, count, generator, products)
+            log_likelihoods.append(likelihood.log_prob(x, mask))
             log_ratios.append(prior.log_prob(z) - log_q)
             self.on_images(len(x) * count / k)
         log_likelihood, log_ratio = torch.cat(log_likelihoods), torch.cat(log_ratios)

@@ -143,7 +143,7 @@ def completion_score(
     if posterior.is_exact:
         return case.by_grids(generator)
     modes = (case.modes(seen, generator) for seen in (case.seen, case.known))
-    proposals = Proposals((density_of(posterior), *modes))
+    proposals = Proposals((density_of(posterior, generator), *modes))
     z, log_q = proposals.draw(draws, generator)
     target = posterior.target
     # log w = log p(x_seen, z) − log 1/M Σ_m q_m(z)

@@ -66,7 +66,7 @@ def elbo_of(target: Target, q: Density, generator: torch.Generator | None = None
     if not isinstance(q, GaussianMixture):
         return _expect(target, q, q, _covariance(q, generator))
     # L = Σ_m π_m ∫ q_m log w dz
-    components = zip(q.components.mean, q.components.scale, strict=True)
+    components = zip(q.full.mean, q.full.scale, strict=True)
     parts = [Gaussian(mean, scale) for mean, scale in components]
     terms = torch.stack([_expect(target, q, part, part.covariance) for part in parts])
     return (q.log_mass.exp() * terms).sum(0)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from elboroom.device import keep_freed_memory
 from elboroom.errors import UsageError, require_not_negative, require_positive
-from elboroom.infer.chains.adaptation import Mass, Walk
+from elboroom.infer.chains.adaptation import Walk
 from elboroom.infer.chains.hamiltonian import HamiltonianMove
+from elboroom.infer.chains.metric import Mass, metric_of
 from elboroom.infer.chains.mode_jumps import Jumps
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.chains.posterior import CHAINS, ChainPosterior
@@ -69,7 +70,7 @@ def hmc(
     chains: int = CHAINS,
     warmup: int = 300,
     draws: int = 1_000,
-    mass: Mass = "dense",
+    mass: Mass | None = None,
     start: Posterior | None = None,
     jumps: bool = True,
     independent_rows: bool = False,
@@ -90,9 +91,12 @@ def hmc(
         draws: T, the number of moves of each chain that are kept. R̂ and the effective sample size
             need at least four, and some hundreds to be reliable.
         mass: "dense" learns correlations and stores D² numbers per row; "diagonal" does not.
+            "low-rank" learns them in the directions that the seen pixels inform, and keeps the
+            prior N(0, I) in all others. None takes dense up to 300 latents, and low-rank beyond.
         start: posterior whose draws are the starting points; only its `sample` is used. By default
             chains start at a few of some thousand points, resampled so that modes get chains in
-            proportion to their mass.
+            proportion to their mass. Beyond 300 latents no such point comes near, and they start at
+            draws of Gaussians at a few modes.
         jumps: whether each move after warm-up is followed by a proposal to jump to another of a few
             modes (`elboroom.infer.chains.mode_jumps`). Without jumps a mode in which no chain
             starts is never found, and R̂ does not reveal it.
@@ -102,19 +106,21 @@ def hmc(
         on_step: called after each move with its number and the total.
 
     Raises:
-        UsageError: if data or mask do not fit the model, a count is not positive,
-            or `start` belongs to other rows.
+        UsageError: if data or mask do not fit the model, a count is not positive, `start` belongs
+            to other rows, or the mass does not suit the number of latents or the prior.
     """
     require_positive(chains=chains, draws=draws)
     require_not_negative(warmup=warmup)
     target, noise = Target.of(model, x, mask), Noise(generator, shared=not independent_rows)
     target.require_room(draws, chains, draws=draws, chains=chains)
     keep_freed_memory()
-    z = _likely_points(target, chains, noise) if start is None else start.sample(chains)
+    metric_of(mass, target)
+    modes = _jumps(model, target, generator) if target.is_large and start is None else None
+    z = _first(target, chains, noise, modes) if start is None else start.sample(chains)
     _require_shape(z, (chains, len(target), target.latents))
     walk = Walk.of(target, z, mass, noise, lambda step: on_step(step, warmup + draws))
     walk.warm_up(warmup)
-    modes = _jumps(model, target, generator) if jumps else None
+    modes = (modes or _jumps(model, target, generator)) if jumps else None
     moves = (_move(walk, modes) for _ in range(draws))
     kept = [(walk.state.z, move.acceptance, move.divergences) for move in moves]
     visited, acceptance, divergences = (torch.stack(part) for part in zip(*kept, strict=True))
@@ -132,6 +138,14 @@ def _move(walk: Walk, modes: Jumps | None) -> HamiltonianMove:
 
 def _jumps(model: VAE, target: Target, generator: torch.Generator) -> Jumps:
     return Jumps.of(target, model.posterior(*target.given.data).mean, generator)
+
+
+def _first(target: Target, chains: int, noise: Noise, modes: Jumps | None) -> Tensor:
+    """Return the starting points of the chains, (C, B, D)."""
+    if modes is None:
+        return _likely_points(target, chains, noise)
+    like = target.x.new_empty(chains, len(target), target.latents)
+    return modes.draw(like, noise)
 
 
 def _likely_points(target: Target, chains: int, noise: Noise) -> Tensor:

@@ -3,15 +3,23 @@
 import torch
 
 from elboroom.errors import require_positive
-from elboroom.infer.fitting.ascent import SAMPLES, TOLERANCE, Ascent, ascend_from_each, best
+from elboroom.infer.fitting.ascent import (
+    SAMPLES,
+    TOLERANCE,
+    Ascent,
+    AscentMethod,
+    ascend_from_each,
+    best,
+)
 from elboroom.infer.fitting.modes import find_modes, repeats
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
 from elboroom.infer.fitting.starting_points import starting_points
+from elboroom.infer.fitting.structured_ascent import SubspaceAscent
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model.arguments import checked
-from elboroom.model.posteriors import Gaussian, GaussianMixture
+from elboroom.model.posteriors import GaussianMixture
 from elboroom.model.vae import VAE
 
 
@@ -36,6 +44,11 @@ def laplace(
     points. Natural gradients then raise the ELBO from N(mode, precision⁻¹). The mode takes tens of
     decodings and the optimum hundreds; stochastic gradients would take thousands.
 
+    Beyond 300 latents under the prior N(0, I) no matrix of D × D is made. Conjugate gradients solve
+    for the Newton steps, and a randomised eigendecomposition finds the R directions that the seen
+    pixels inform (`elboroom.infer.fitting.subspace`). The Gaussian is a `SubspaceGaussian`: full
+    within these directions, and the prior's beside them.
+
     Args:
         model: the model, whose decoder stays unchanged.
         x: (B, *event), numbers of any type.
@@ -57,16 +70,33 @@ def laplace(
     target.require_room(starts, k, starts=starts, k=k)
     encoded = model.posterior(*target.given.data).mean
     points = starting_points(target, encoded, starts, generator)
-    found = find_modes(target, points)
+    require_room_for_matrices(target, starts)
+    found = find_modes(target, points, generator)
     if refine:
-        method = NaturalGradientAscent(target.latents, k, target.x, generator, diagonal=False)
+        method = _refinement(target, k, generator)
         found = ascend_from_each(method, target, found, tolerance=tolerance, max_steps=max_steps)
     if mixture:
         q, converged = mixture_of_modes(found), found.converged.all(0)
     else:
         highest = best(found)
-        q, converged = Gaussian(*highest.parameters), highest.converged
+        q, converged = highest.q, highest.converged
     return VariationalPosterior.of(target, q, generator, converged=converged)
+
+
+def _refinement(target: Target, k: int, generator: torch.Generator) -> AscentMethod:
+    if target.is_large:
+        return SubspaceAscent(target.latents, k, target.x, generator)
+    return NaturalGradientAscent(target.latents, k, target.x, generator, diagonal=False)
+
+
+def require_room_for_matrices(target: Target, starts: int) -> None:
+    """Check that the covariances of all starts can be held, where they are matrices.
+
+    Raises:
+        UsageError: if their memory is not free.
+    """
+    if not target.is_large:
+        target.require_room(starts, target.latents, starts=starts, latents=target.latents)
 
 
 def mixture_of_modes(found: Ascent) -> GaussianMixture:
@@ -75,5 +105,5 @@ def mixture_of_modes(found: Ascent) -> GaussianMixture:
     These masses are optimal if the Gaussians do not overlap. Only the best Gaussian of a mode is
     kept.
     """
-    q = Gaussian(*found.parameters)
-    return GaussianMixture(found.elbo.masked_fill(repeats(q, found.elbo), -torch.inf), q)
+    repeated = repeats(found.q, found.elbo)
+    return GaussianMixture(found.elbo.masked_fill(repeated, -torch.inf), found.q)

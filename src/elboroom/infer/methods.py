@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from elboroom.config import MethodName
+from elboroom.infer.chains.posterior import CHAINS
 from elboroom.infer.encoder import encoder
 from elboroom.infer.gibbs import metropolis_within_gibbs, pseudo_gibbs
 from elboroom.infer.grid import grid
@@ -17,6 +18,7 @@ from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.sir import PARTICLES, ParticlePosterior, sir, widening_for_half_ess
 from elboroom.infer.svi import svi
+from elboroom.model.posteriors import MOST_DENSE
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork
 
@@ -55,17 +57,26 @@ class Method:
     Attributes:
         call: the method, (model, x, mask, *, generator) → the posterior.
         length: the option of `call` that sets how many draws each chain keeps; None without chains.
-        rows_at_a_time: rows to infer together, so that their draws fit in memory.
+        most_rows: rows to infer together, so that their draws fit in memory, with 300 latents.
         reports_steps: True if `call` takes `on_step`; any other method counts as one step.
     """
 
     call: Callable[..., Posterior]
     length: str | None = None
-    rows_at_a_time: int = 1_000
+    most_rows: int = 1_000
     reports_steps: bool = False
 
+    @property
+    def chains(self) -> int:
+        """The number of chains of a row; 1 for a method without chains."""
+        return 1 if self.length is None else CHAINS
 
-_gibbs = partial(Method, length="sweeps", rows_at_a_time=100)
+    def rows_at_a_time(self, model: VAE) -> int:
+        """Return the rows to infer together: fewer beyond 300 latents, whose draws are longer."""
+        return max(1, self.most_rows * MOST_DENSE // max(MOST_DENSE, model.latents))
+
+
+_gibbs = partial(Method, length="sweeps", most_rows=100)
 
 REGISTRY: dict[MethodName, Method] = {
     "encoder": Method(encoder),
@@ -76,7 +87,7 @@ REGISTRY: dict[MethodName, Method] = {
     "svi-flow": Method(partial(svi, family="flow")),
     "laplace": Method(laplace),
     "sir": Method(sir_from_modes),
-    "hmc": Method(hmc, length="draws", rows_at_a_time=100, reports_steps=True),
+    "hmc": Method(hmc, length="draws", most_rows=100, reports_steps=True),
     "pseudo-gibbs": _gibbs(pseudo_gibbs),
     "metropolis-within-gibbs": _gibbs(metropolis_within_gibbs),
     "grid": Method(grid),

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elboroom.infer.fitting.modes import laplace_at
+from elboroom.infer.fitting.modes import laplace_at_each
 from elboroom.infer.laplace import laplace
 from elboroom.infer.posterior import Posterior
 from elboroom.infer.sir import widening_for_half_ess
 from elboroom.infer.target import Target
-from elboroom.model.posteriors import Density, Gaussian, GaussianMixture
+from elboroom.model.posteriors import Density, GaussianMixture
 from elboroom.model.vae import VAE
 
 _STARTS = 4
@@ -48,7 +48,7 @@ def wide_modes(
     return wide
 
 
-def density_of(posterior: Posterior) -> Density:
+def density_of(posterior: Posterior, generator: torch.Generator) -> Density:
     """Return a normalised density close to a posterior: its own q, or kernels at its draws.
 
     Each of 32 draws becomes a Gaussian with the curvature of log p(x_seen, z) there, as in Martino
@@ -57,15 +57,12 @@ def density_of(posterior: Posterior) -> Density:
     """
     if posterior.q is not None:
         return posterior.q
-    return kernels(posterior.target, posterior.sample(_KERNELS))
+    return kernels(posterior.target, posterior.sample(_KERNELS), generator)
 
 
-def kernels(target: Target, z: Tensor) -> GaussianMixture:
+def kernels(target: Target, z: Tensor, generator: torch.Generator) -> GaussianMixture:
     """Return the equal mixture of a Gaussian at each of S points of every row, (S, B, D)."""
-    count, rows = z.shape[:2]
-    many = target.rows(torch.arange(rows, device=z.device).repeat(count))
-    scale = laplace_at(many, z.flatten(0, 1)).scale.unflatten(0, (count, rows))
-    return GaussianMixture(torch.zeros_like(z[..., 0]), Gaussian(z, scale))
+    return GaussianMixture(torch.zeros_like(z[..., 0]), laplace_at_each(target, z, generator))
 
 
 def _log_prob(q: Density, z: Tensor) -> Tensor:

@@ -5,29 +5,39 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from elboroom.errors import UsageError, require_positive
+from elboroom.infer.dimension import require_matrices, too_many_latents
 from elboroom.infer.fitting.adam_ascent import AdamAscent, LowRankAscent, MixtureAscent
 from elboroom.infer.fitting.ascent import (
     SAMPLES,
     TOLERANCE,
     Ascent,
+    AscentMethod,
     Parameters,
     ascend,
     ascend_from_each,
     best,
 )
 from elboroom.infer.fitting.flow import FlowAscent
-from elboroom.infer.fitting.modes import find_modes, laplace_at
+from elboroom.infer.fitting.modes import find_modes, laplace_at_each
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
 from elboroom.infer.fitting.starting_points import starting_points
-from elboroom.infer.laplace import mixture_of_modes
+from elboroom.infer.fitting.structured_ascent import DiagonalAscent
+from elboroom.infer.laplace import mixture_of_modes, require_room_for_matrices
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
 from elboroom.model.arguments import checked
-from elboroom.model.posteriors import Density, DiagonalGaussian, Gaussian, gaussian_of
+from elboroom.model.posteriors import (
+    MOST_DENSE,
+    AffineGaussian,
+    Density,
+    DiagonalGaussian,
+    Gaussian,
+    SubspaceGaussian,
+    gaussian_of,
+)
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork
 
@@ -65,7 +75,8 @@ def svi(
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the starting points, the fit and the result's draws.
         family: diagonal: N(μ, diag σ²). full: N(μ, Σ). low-rank: N(μ, F Fᵀ + diag σ²). mixture: as
-            many full Gaussians as there are starts. flow: a neural spline flow of each row.
+            many full Gaussians as there are starts. flow: a neural spline flow of each row. Beyond
+            300 latents under the prior N(0, I): diagonal alone.
         start: laplace: the modes near the likeliest of some thousand draws and the encoder's mean.
             prior: those points themselves. encoder: the encoder's q.
         starts: number of starting points of each row, unless the start is the encoder; the fit with
@@ -76,8 +87,9 @@ def svi(
         max_steps: limit on the steps of a row; a row that reaches it has not converged.
 
     Raises:
-        UsageError: if data or mask do not fit the model, `rank` exceeds D, a count
-            is not positive, or the family or the start is unknown.
+        UsageError: if data or mask do not fit the model, `rank` exceeds D, a count is not positive,
+            the family or the start is unknown, or the family does not suit so many latents: beyond
+            300 only "diagonal" does.
     """
     require_positive(starts=starts, k=k, max_steps=max_steps)
     if not 1 <= rank <= model.latents and family == "low-rank":
@@ -88,15 +100,17 @@ def svi(
         )
     target = Target.of(model, x, mask)
     target.require_room(starts, k, starts=starts, k=k)
+    require_room_for_matrices(target, starts)
+    _require_family(target, family)
     found = _starts(target, model.posterior(*target.given.data), start, starts, generator)
     diagonal = family == "diagonal"
     if diagonal:
-        found = replace(found, parameters=_axis_aligned(*found.parameters))
-    natural = NaturalGradientAscent(target.latents, k, target.x, fork(generator), diagonal=diagonal)
+        found = _axis_aligned(found)
+    natural = _natural(target, k, fork(generator), diagonal=diagonal)
     limits = {"tolerance": tolerance, "max_steps": max_steps}
     found = ascend_from_each(natural, target, found, **limits)
     highest = best(found)
-    q, converged = _gaussian(*highest.parameters, diagonal=diagonal), highest.converged
+    q, converged = _without_matrix(highest.q) if diagonal else highest.q, highest.converged
     if family in _ADAM:
         method, parameters = _ADAM[family](found, rank, k, generator)
         end = ascend(method, target, parameters, **limits)
@@ -109,17 +123,15 @@ def _starts(
 ) -> Ascent:
     """Return the Gaussians (M, B, ...) to ascend from."""
     if start == "encoder":
-        return _unscored(*_encoded_gaussian(encoded))
+        return _encoded(target, encoded)
     points = starting_points(target, encoded.mean, count, generator)
     if start == "laplace":
-        return find_modes(target, points)
-    many = target.rows(torch.arange(len(target), device=points.device).repeat(count))
-    scale = laplace_at(many, points.flatten(0, 1)).scale
-    return _unscored(points, scale.unflatten(0, points.shape[:2]))
+        return find_modes(target, points, generator)
+    return _unscored(laplace_at_each(target, points, generator))
 
 
-def _encoded_gaussian(q: Density) -> tuple[Tensor, Tensor]:
-    """Return the mean (1, B, D) and a root of the covariance (1, B, D, D) of the encoder's q."""
+def _encoded(target: Target, q: Density) -> Ascent:
+    """Return the encoder's q as a start, (1, B, ...)."""
     gaussian = gaussian_of(q)
     if gaussian is None:
         raise UsageError(
@@ -127,33 +139,69 @@ def _encoded_gaussian(q: Density) -> tuple[Tensor, Tensor]:
             why="its covariance is not known",
             fix="use start='laplace', or implement the density's `covariance`",
         )
-    return gaussian.location[None], gaussian.scale[None]
+    if isinstance(gaussian, DiagonalGaussian) and not target.is_large:
+        gaussian = Gaussian(gaussian.mean, torch.diag_embed(gaussian.log_std.exp()))
+    return _unscored(type(gaussian)(*(one[None] for one in gaussian.parameters)))
 
 
-def _unscored(mean: Tensor, scale: Tensor) -> Ascent:
-    zero = torch.zeros_like(mean[..., 0])
-    return Ascent((mean, scale), zero, zero.bool())
+def _unscored(q: AffineGaussian) -> Ascent:
+    zero = torch.zeros_like(q.mean[..., 0])
+    return Ascent(q.parameters, zero, zero.bool(), type(q))
 
 
-def _axis_aligned(mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+def _natural(target: Target, k: int, generator: torch.Generator, *, diagonal: bool) -> AscentMethod:
+    if diagonal and target.is_large:
+        return DiagonalAscent(target.latents, k, target.x, generator)
+    return NaturalGradientAscent(target.latents, k, target.x, generator, diagonal=diagonal)
+
+
+def _axis_aligned(found: Ascent) -> Ascent:
     """Return the best diagonal Gaussian for a Gaussian posterior: with its precision's diagonal."""
-    # Σ⁻¹ = A⁻ᵀ A⁻¹
-    precision = torch.linalg.inv(scale).square().sum(-2)
-    return mean, torch.diag_embed(precision.rsqrt())
+    q = found.q
+    if isinstance(q, Gaussian):
+        # Σ⁻¹ = A⁻ᵀ A⁻¹
+        precision = torch.linalg.inv(q.scale).square().sum(-2)
+        return replace(found, parameters=(q.mean, torch.diag_embed(precision.rsqrt())))
+    if isinstance(q, SubspaceGaussian):
+        q = DiagonalGaussian(q.mean, -0.5 * q.precisions.log())
+    return replace(found, parameters=q.parameters, family=DiagonalGaussian)
 
 
-def _gaussian(mean: Tensor, scale: Tensor, *, diagonal: bool) -> Density:
-    if diagonal:
-        return DiagonalGaussian(mean, scale.diagonal(dim1=-1, dim2=-2).log())
-    return Gaussian(mean, scale)
+def _without_matrix(q: AffineGaussian) -> AffineGaussian:
+    if not isinstance(q, Gaussian):
+        return q
+    return DiagonalGaussian(q.mean, q.scale.diagonal(dim1=-1, dim2=-2).log())
+
+
+def _require_family(target: Target, family: FamilyName) -> None:
+    """Check that a family can be fitted to so many latents.
+
+    Raises:
+        UsageError: it is richer than a diagonal Gaussian, and D exceeds 300.
+    """
+    if family == "diagonal":
+        return
+    name = f"family={family!r}"
+    holds = f"fit matrices of {target.latents:,} × {target.latents:,} to each row"
+    fix = "take infer.laplace, whose Gaussian is full in the directions that the seen pixels inform"
+    if family == "flow" and target.latents > MOST_DENSE:
+        raise too_many_latents(target.latents, name, holds=holds, fix=fix)
+    require_matrices(target, name, holds=holds, fix=fix + _OTHERWISE.get(family, ""))
+
+
+_OTHERWISE: dict[FamilyName, str] = {"mixture": "; with mixture=True it has several modes"}
 
 
 _Start = tuple[AdamAscent, Parameters]
 """The ascent of a family, and the parameters that it starts from."""
 
 
+def _full(found: Ascent) -> Gaussian:
+    return Gaussian(*best(found).parameters)
+
+
 def _low_rank(found: Ascent, rank: int, k: int, generator: torch.Generator) -> _Start:
-    q = Gaussian(*best(found).parameters)
+    q = _full(found)
     method = LowRankAscent(q.mean.shape[-1], rank, k, q.mean, generator)
     return method, method.start(q)
 
@@ -166,7 +214,7 @@ def _mixture(found: Ascent, rank: int, k: int, generator: torch.Generator) -> _S
 
 
 def _flow(found: Ascent, rank: int, k: int, generator: torch.Generator) -> _Start:
-    q = Gaussian(*best(found).parameters)
+    q = _full(found)
     method = FlowAscent(q.mean.shape[-1], k, q.mean, generator)
     return method, method.start(q, generator)
 

@@ -16,7 +16,8 @@ from elboroom.infer.observed import (
     restrict_to_observed,
 )
 from elboroom.model.decoding import decoded_at_a_time, values_of_one
-from elboroom.model.posteriors import Density
+from elboroom.model.posteriors import MOST_DENSE, Density
+from elboroom.model.priors import StandardNormal
 from elboroom.model.vae import VAE
 
 _JACOBIAN = 1 << 25  # largest number of floats in the derivatives of a layer, for a chunk of rows
@@ -62,6 +63,15 @@ class Target:
     def latents(self) -> int:
         """D."""
         return self.model.latents
+
+    @property
+    def is_large(self) -> bool:
+        """True if D × D matrices are avoided: D > 300 under the prior N(0, I).
+
+        Then the precision is I plus a matrix of low rank. Under other priors it has any rank, and
+        stays a matrix.
+        """
+        return self.latents > MOST_DENSE and isinstance(self.model.prior, StandardNormal)
 
     def require_fitted(self, q: Density, what: str) -> None:
         """Check that a density belongs to these rows.

@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 
 from elboroom.config import ModelConfig
 from elboroom.data.statistics import Statistics
-from elboroom.device import require_room
+from elboroom.device import autocast, require_room
 from elboroom.errors import UsageError, require_instance, require_positive
 from elboroom.model.arguments import checked, require_latents, require_latents_of, require_rows
 from elboroom.model.factory import NetworkFactory, made_by, name_of, named_factory
@@ -291,6 +291,15 @@ class VAE(nn.Module):
         parameter, jacobian = decoder_network(self.decoder).jacobian(given)
         return parameter.to(like), jacobian.to(like)
 
+    def decoder_pushed(self, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the same at z (B, D), and its derivatives along R directions, (R, B, D).
+
+        The latter are (R, B, *parameter).
+        """
+        given, like = as_input_of(self.decoder, z), at_least_float32(z)
+        parameter, moved = decoder_network(self.decoder).pushed(given, tangents.to(given))
+        return parameter.to(like), moved.to(like)
+
     def log_likelihood(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats: x (B, *event), z (..., B, D) → (..., B)."""
         require_rows(x, self.event_shape, mask)
@@ -304,20 +313,32 @@ class VAE(nn.Module):
         return self.log_likelihood(x, z, mask) + self.prior(len(x)).log_prob(z)
 
     def draw(
-        self, q: Density, k: int, generator: torch.Generator
+        self,
+        q: Density,
+        k: int,
+        generator: torch.Generator,
+        products: torch.dtype = torch.float32,
     ) -> tuple[Tensor, Tensor, Likelihood]:
         """Draw k values of z for each row from a density, (k, B, D), and decode them.
 
         A ladder decodes them on the way down on which it draws them.
 
+        Args:
+            q: the density.
+            k: number of values.
+            generator: random generator of the draws.
+            products: type of the matrix products of the decoder.
+
         Returns:
             z, log q(z) in nats (k, B), and p(x | z).
         """
         if isinstance(q, LadderPosterior):
-            descent = q.descend(k, generator)
+            with autocast(products, q.top.device):
+                descent = q.descend(k, generator)
             return descent.z, descent.log_q.sum(0), self.likelihood(descent.parameter)
         z, log_q = q.draw(k, generator)
-        return z, log_q, self.decode(z)
+        with autocast(products, z.device):
+            return z, log_q, self.decode(z)
 
     @checked
     def log_weights(

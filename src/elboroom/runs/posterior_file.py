@@ -1,9 +1,29 @@
 """Posteriors of many rows as arrays: draws, means, evidence and diagnostics."""
 
+import math
+
 import torch
 from torch import Tensor
 
+from elboroom import device
 from elboroom.infer.posterior import Posterior
+
+_COPIES = 3  # the parts, the joined array, and the content of the file
+
+
+def size_of(shape: tuple[int, int, int, int]) -> int:
+    """Return the bytes of draws `z` of this shape, (C, k, N, D)."""
+    return math.prod(shape) * torch.empty(0).element_size()
+
+
+def require_room(shape: tuple[int, int, int, int]) -> None:
+    """Check that draws (C, k, N, D) can be held until they are written, before they are made.
+
+    Raises:
+        UsageError: if the memory is not free.
+    """
+    _, draws, images, _ = shape
+    device.require_room((_COPIES, *shape), torch.empty(0), draws=draws, images=images)
 
 
 def to_arrays(posterior: Posterior, k: int) -> dict[str, Tensor]:

@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from elboroom.infer.chains.adaptation import StepSize, covariance_of_curvature, covariance_of_draws
+from elboroom.infer.chains.adaptation import StepSize
+from elboroom.infer.chains.metric import covariance_of_curvature, covariance_of_draws
 from elboroom.infer.target import Target
 from tests.support.chain_cases import generator, linear
 

@@ -3,8 +3,8 @@
 import torch
 
 from elboroom.infer.chains import hamiltonian
-from elboroom.infer.chains.adaptation import covariance_of_curvature
 from elboroom.infer.chains.hamiltonian import State
+from elboroom.infer.chains.metric import DenseMetric
 from elboroom.infer.target import Target
 from tests.support.chain_cases import generator, images, small_vae
 from tests.support.oracles import assert_rejected
@@ -14,7 +14,7 @@ def assert_hamiltonian():
     """Check that a trajectory run backwards ends where it began, and its energy error is O(ε²)."""
     target = Target.of(small_vae(seed=3, spread=3), *images(4, seed=4))
     z, momentum = torch.randn(2, 3, 4, 2, generator=generator(), dtype=torch.float64)
-    root = torch.linalg.cholesky(covariance_of_curvature(target, z))
+    root = DenseMetric.at(target, z, generator()).root
     start, steps = State.at(target, z), torch.tensor([1, 5, 9, 2])
 
     def energy_error(step, times):
@@ -35,8 +35,7 @@ def test_the_leapfrog_is_reversible_and_of_second_order(monkeypatch):
 
     def without_last_half_step(target, state, momentum, root, step_size, steps):
         end, momentum = leapfrog(target, state, momentum, root, step_size, steps)
-        kick = torch.einsum("bji,cbj->cbi", root, end.gradient)
-        return end, momentum - step_size[:, None] / 2 * kick
+        return end, momentum - step_size[:, None] / 2 * root.pulled(end.gradient)
 
     assert_hamiltonian()
     monkeypatch.setattr(hamiltonian, "_leapfrog", without_last_half_step)

@@ -1,18 +1,17 @@
-"""Adaptation of chains during warm-up: the step size and the inverse mass matrix of each row."""
+"""Adaptation of chains during warm-up: the step size and the metric of each row."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from elboroom.infer.chains.hamiltonian import QUARTER_TURN, HamiltonianMove, State, move
+from elboroom.infer.chains.metric import Mass, Metric, metric_of
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.target import Target
-
-Mass = Literal["diagonal", "dense"]
+from elboroom.model.posteriors import AffineGaussian
 
 _ACCEPTANCE = 0.8
 _GAMMA, _T0, _KAPPA = 0.05, 10, 0.75  # Hoffman & Gelman (2014), section 3.2.1
@@ -73,44 +72,16 @@ class StepSize:
         return StepSize(log_step, log_average, shortfall, self.centre, m)
 
 
-def covariance_of_curvature(target: Target, z: Tensor) -> Tensor:
-    """Invert the Gauss–Newton precision, averaged over chains: (C, B, D) → (B, D, D)."""
-    precision = torch.stack([target.curvature(chain)[1] for chain in z]).mean(0)
-    return torch.linalg.inv(precision)
-
-
-def covariance_of_draws(draws: Tensor, former: Tensor) -> Tensor:
-    """Estimate the covariance within chains, (T, C, B, D) → (B, D, D), shrunk towards `former`.
-
-    Each chain is centred on its own mean: if chains stay in different modes, the distance between
-    these does not matter for steps within one. The former estimate, (B, D, D), has the weight of
-    D + 1 draws.
-    """
-    count, weight = draws[..., 0, 0].numel(), draws.shape[-1] + 1
-    centred = draws - draws.mean(0)
-    scatter = torch.einsum("tcbi,tcbj->bij", centred, centred)
-    # Σ = (n S + w Σ′)/(n + w)
-    return (scatter + weight * former) / (count + weight)
-
-
-def root(covariance: Tensor, mass: Mass) -> Tensor:
-    """Compute A with A Aᵀ = Σ, or A Aᵀ = diag Σ if the mass is diagonal: (B, D, D) → (B, D, D)."""
-    if mass == "diagonal":
-        return torch.diag_embed(covariance.diagonal(dim1=-2, dim2=-1).sqrt())
-    return torch.linalg.cholesky(covariance)
-
-
 @dataclass
 class Walk:
-    """Chains in progress, with the step size and the mass matrix learned for each row.
+    """Chains in progress, with the step size and the metric learned for each row.
 
     Attributes:
         target: log p(x_seen, z).
         state: the positions of the chains.
-        covariance: Σ, (B, D, D), whose inverse is the mass matrix.
-        root: A, (B, D, D), the root of Σ or of its diagonal, by `mass`.
+        metric: the estimate of Σ, whose inverse is the mass matrix.
+        root: N(0, Σ) of the metric that moves use.
         step_size: ε.
-        mass: "dense" uses Σ, "diagonal" only its diagonal.
         noise: noise of the moves.
         on_move: called after each move with its number.
         count: the number of moves so far.
@@ -118,10 +89,9 @@ class Walk:
 
     target: Target
     state: State
-    covariance: Tensor
-    root: Tensor
+    metric: Metric
+    root: AffineGaussian
     step_size: StepSize
-    mass: Mass
     noise: Noise
     on_move: Callable[[int], None]
     count: int = 0
@@ -131,29 +101,29 @@ class Walk:
         cls,
         target: Target,
         z: Tensor,
-        mass: Mass,
+        mass: Mass | None,
         noise: Noise,
         on_move: Callable[[int], None],
     ) -> "Walk":
         """Start chains at z, (C, B, D)."""
-        state, covariance = State.at(target, z), covariance_of_curvature(target, z)
+        kind, state = metric_of(mass, target), State.at(target, z)
+        metric = kind.at(target, z, noise.generator)
         # ε ∝ D^−¼ keeps the acceptance rate constant in the dimension (Neal, 2011).
         step_size = StepSize.of(torch.full_like(z[0, :, 0], target.latents**-0.25))
-        scale = root(covariance, mass)
-        return cls(target, state, covariance, scale, step_size, mass, noise, on_move)
+        return cls(target, state, metric, metric.root, step_size, noise, on_move)
 
     def warm_up(self, moves: int) -> None:
         """Reach the posterior, estimate Σ in growing windows, and tune ε to it."""
         self.tune(int(_SETTLING * moves))
-        self.covariance = covariance_of_curvature(self.target, self.state.z)
+        self.metric = self.metric.at(self.target, self.state.z, self.noise.generator)
         for share in _WINDOWS:
             visited = self.tune(int(share * moves))
-            self.covariance = covariance_of_draws(visited, self.covariance)
+            self.metric = self.metric.learned(visited)
         self.tune(moves - self.count)
 
     def tune(self, moves: int) -> Tensor:
         """Adapt ε to the current Σ and return the positions visited, (moves, C, B, D)."""
-        self.root = root(self.covariance, self.mass)
+        self.root = self.metric.root
         self.step_size = StepSize.of(self.step_size.average)
         visited = self.state.z.new_empty(moves, *self.state.z.shape)
         for here in visited:

@@ -13,9 +13,8 @@ from torch import Tensor
 from elboroom.errors import UsageError
 from elboroom.infer.chains.hamiltonian import State
 from elboroom.infer.target import Target
-from elboroom.model.linear_algebra import times
 from elboroom.model.normal import LOG_2PI
-from elboroom.model.posteriors import Density, Gaussian, gaussian_of
+from elboroom.model.posteriors import AffineGaussian, Density, gaussian_of
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,11 @@ class Path:
 
     Attributes:
         target: log p(x_seen, z).
-        mean: μ of q₀, (B, D).
-        scale: A with A Aᵀ = Σ of q₀, (B, D, D).
+        start: q₀ with its root A, (B, D).
     """
 
     target: Target
-    mean: Tensor
-    scale: Tensor
+    start: AffineGaussian
 
     @classmethod
     def of(cls, target: Target, start: Density) -> "Path":
@@ -58,7 +55,12 @@ class Path:
         """
         q = _gaussian(start)
         target.require_fitted(q, "start")
-        return cls(target, q.mean, q.scale)
+        return cls(target, q)
+
+    @property
+    def mean(self) -> Tensor:
+        """μ of q₀, (B, D)."""
+        return self.start.mean
 
     def at(self, u: Tensor) -> PathPoint:
         """Evaluate log r and its gradient at u, (C, B, D)."""
@@ -66,25 +68,24 @@ class Path:
         # log r(u) = log p(x, z) + ½ |u|² + D/2 log 2π + log |det A|
         log_ratio = state.log_joint + 0.5 * u.square().sum(-1) + self._log_volume
         # ∇ log r(u) = Aᵀ ∇ log p(x, z) + u
-        gradient = times(self.scale.mT, state.gradient) + u
+        gradient = self.start.pulled(state.gradient) + u
         return PathPoint(u, log_ratio, gradient)
 
     def z(self, u: Tensor) -> Tensor:
         """Compute z = μ + A u: (C, B, D) → (C, B, D)."""
-        return self.mean + times(self.scale, u)
+        return self.start.at(u)
 
     def u(self, z: Tensor) -> Tensor:
         """Compute u = A⁻¹ (z − μ): (C, B, D) → (C, B, D)."""
-        return torch.linalg.solve(self.scale, (z - self.mean)[..., None])[..., 0]
+        return self.start.standardised(z)
 
     @cached_property
     def _log_volume(self) -> Tensor:
         """−log q₀ at its mean, (B,)."""
-        log_det = torch.linalg.slogdet(self.scale).logabsdet
-        return log_det + 0.5 * self.target.latents * LOG_2PI
+        return self.start.log_det + 0.5 * self.target.latents * LOG_2PI
 
 
-def _gaussian(q: Density) -> Gaussian:
+def _gaussian(q: Density) -> AffineGaussian:
     gaussian = gaussian_of(q)
     if gaussian is not None:
         return gaussian

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.target import Target
-from elboroom.model.linear_algebra import times
+from elboroom.model.posteriors import AffineGaussian
 
 QUARTER_TURN = math.pi / 2
 """The time after which a trajectory is independent of its start, if the posterior is N(μ, Σ)."""
@@ -60,7 +60,7 @@ class HamiltonianMove:
 
 
 def move(
-    target: Target, state: State, root: Tensor, step_size: Tensor, noise: Noise
+    target: Target, state: State, root: AffineGaussian, step_size: Tensor, noise: Noise
 ) -> HamiltonianMove:
     """Move every chain of every row along a trajectory; Neal, *MCMC using Hamiltonian dynamics*.
 
@@ -70,7 +70,7 @@ def move(
     Args:
         target: log p(x_seen, z).
         state: the positions of the chains.
-        root: A, (B, D, D).
+        root: N(0, Σ) of each row, with A.
         step_size: ε, (B,), the longest step.
         noise: noise of momenta, times and acceptance; all rows share the times.
     """
@@ -88,18 +88,23 @@ def move(
 
 
 def _leapfrog(
-    target: Target, state: State, momentum: Tensor, root: Tensor, step_size: Tensor, steps: Tensor
+    target: Target,
+    state: State,
+    momentum: Tensor,
+    root: AffineGaussian,
+    step_size: Tensor,
+    steps: Tensor,
 ) -> tuple[State, Tensor]:
     """Take `steps` (B,) leapfrog steps; return the state and the momentum (C, B, D) at the end."""
     z, log_joint, gradient = state.z.clone(), state.log_joint.clone(), state.gradient.clone()
     momentum = momentum.clone()
     for step in range(int(steps.max())):
         rows = (step < steps).nonzero()[:, 0]
-        eps, a = step_size[rows, None], root[rows]
+        eps, a = step_size[rows, None], root.rows(rows)
         # p ← p + ε/2 Aᵀ ∇ log p(x, z);  z ← z + ε A p;  p ← p + ε/2 Aᵀ ∇ log p(x, z)
-        half = momentum[:, rows] + eps / 2 * times(a.mT, gradient[:, rows])
-        reached = State.at(target.rows(rows), z[:, rows] + eps * times(a, half))
-        momentum[:, rows] = half + eps / 2 * times(a.mT, reached.gradient)
+        half = momentum[:, rows] + eps / 2 * a.pulled(gradient[:, rows])
+        reached = State.at(target.rows(rows), z[:, rows] + eps * a.spread(half))
+        momentum[:, rows] = half + eps / 2 * a.pulled(reached.gradient)
         z[:, rows], gradient[:, rows] = reached.z, reached.gradient
         log_joint[:, rows] = reached.log_joint
     return State(z, log_joint, gradient), momentum

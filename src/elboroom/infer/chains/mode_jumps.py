@@ -35,25 +35,23 @@ class Jumps:
         """
         points = starting_points(target, encoded, _MODES, generator)
         return cls(
-            mixture_of_modes(find_modes(target, points)).widened(
+            mixture_of_modes(find_modes(target, points, generator)).widened(
                 widening_for_half_ess(target.latents)
             )
         )
 
     def jump(self, target: Target, state: State, noise: Noise) -> State:
         """Propose a jump to each chain, and accept or reject it."""
-        proposed = State.at(target, self.draw(state, noise))
+        proposed = State.at(target, self.draw(state.z, noise))
         # log α = log p(x, z′) − log q(z′) − [ log p(x, z) − log q(z) ]
         weight, former = (s.log_joint - self.proposal.log_prob(s.z) for s in (proposed, state))
         return proposed.where(noise.uniform(state.log_joint).log() < weight - former, state)
 
-    def draw(self, state: State, noise: Noise) -> Tensor:
-        """Draw a proposal for each chain, z (C, B, D)."""
-        uniforms, eps = noise.uniform(state.log_joint), noise.normal(state.z)
+    def draw(self, like: Tensor, noise: Noise) -> Tensor:
+        """Draw a proposal for each chain, z (C, B, D), the shape of `like`."""
+        uniforms, eps = noise.uniform(like[..., 0]), noise.normal(like)
         reached = self.proposal.log_mass.exp().cumsum(0)  # (M, B)
         which = (uniforms[:, None] >= reached).sum(1).clamp(max=len(reached) - 1)  # (C, B)
-        rows = torch.arange(reached.shape[1], device=which.device)
-        components = self.proposal.components
-        # z = μ_m + A_m ε
-        moved = components.scale[which, rows] @ eps[..., None]
-        return components.mean[which, rows] + moved[..., 0]
+        # z = μ_m + A_m ε, of all components
+        z = self.proposal.components.at(eps[:, None].expand(-1, len(reached), -1, -1))
+        return z.gather(1, which[:, None, :, None].expand_as(z[:, :1]))[:, 0]

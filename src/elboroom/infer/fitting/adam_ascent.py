@@ -125,7 +125,7 @@ class MixtureAscent(AdamAscent):
         A component without mass starts next to the heaviest one, with a little mass.
         """
         logits, mean, scale = (
-            p.transpose(0, 1).clone() for p in (q.log_mass, q.components.mean, q.components.scale)
+            p.transpose(0, 1).clone() for p in (q.log_mass, q.full.mean, q.full.scale)
         )
         empty = logits < _LOG_NOTHING
         rows = torch.arange(len(logits), device=logits.device)
@@ -155,7 +155,7 @@ class MixtureAscent(AdamAscent):
     ) -> Tensor:
         """Compute Σ_m π_m log w(z_mk), with z_mk from component m: the draws are stratified."""
         q = self.q(parameters)
-        component = q.components
+        component = q.full
         z = component.mean + times_shared(component.scale, nodes.eps)
         fixed = self.q(tuple(p.detach() for p in parameters))
         k, m = z.shape[:2]

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes
 from elboroom.infer.target import Target
+from elboroom.model.posteriors import AffineGaussian, Gaussian
 
 Parameters = tuple[Tensor, ...]
 """The parameters of q, each (B, ...)."""
@@ -50,11 +52,20 @@ class AscentMethod(ABC):
 
 @dataclass(frozen=True)
 class Ascent:
-    """The end of an ascent: parameters (B, ...), ELBO in nats (B,), and converged (B,), bool."""
+    """The end of an ascent: parameters (B, ...), ELBO in nats (B,), and converged (B,), bool.
+
+    `family` makes the density of the parameters.
+    """
 
     parameters: Parameters
     elbo: Tensor
     converged: Tensor
+    family: Callable[..., AffineGaussian] = Gaussian
+
+    @property
+    def q(self) -> AffineGaussian:
+        """The density, (B, ...)."""
+        return self.family(*self.parameters)
 
 
 @torch.no_grad()
@@ -70,7 +81,7 @@ def ascend_from_each(
     ends = tuple(p.clone() for p in starts.parameters)
     for end, new in zip(ends, found.parameters, strict=True):
         end[start, rows] = new
-    return Ascent(ends, elbo, converged)
+    return Ascent(ends, elbo, converged, starts.family)
 
 
 def best(found: Ascent) -> Ascent:
@@ -78,7 +89,8 @@ def best(found: Ascent) -> Ascent:
     choice = found.elbo.argmax(0)
     rows = torch.arange(len(choice), device=choice.device)
     parameters = tuple(p[choice, rows] for p in found.parameters)
-    return Ascent(parameters, found.elbo[choice, rows], found.converged[choice, rows])
+    chosen = found.elbo[choice, rows], found.converged[choice, rows]
+    return Ascent(parameters, *chosen, found.family)
 
 
 @torch.no_grad()

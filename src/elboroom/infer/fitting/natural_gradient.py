@@ -18,8 +18,13 @@ from elboroom.model.normal import log_standard_normal
 # For each D with a quadrature, the number of nodes along an axis for the steps and for the check.
 # Nodes in one dimension are cheap.
 _ORDERS = {1: (9, 12), 2: (3, 4)}
-_CHECK_DRAWS = 64
-_SHRINK = 0.7  # Halving would stop too early: all later steps together are as long as one.
+CHECK_DRAWS = 64
+"""Draws under which ELBOs are compared, if there is no quadrature."""
+SHRINK = 0.7
+"""Factor on the step size where noise could explain a change.
+
+Halving would stop too early: all later steps together are as long as one.
+"""
 _LARGEST_MOVE = 1.5  # limit on a step of the mean, in standard deviations per latent
 _LEAST_CURVATURE = 0.5
 
@@ -41,13 +46,13 @@ class NaturalGradientAscent(AscentMethod):
         self, latents: int, k: int, like: Tensor, generator: torch.Generator, *, diagonal: bool
     ) -> None:
         exact = latents in _ORDERS
-        self.diagonal, self.shrink = diagonal, _SHRINK
+        self.diagonal, self.shrink = diagonal, SHRINK
         self.size, self.steps = (1.0, 3) if exact else (0.5, 4)
         if exact:
             rule, self.check = (gauss_hermite(order, latents, like) for order in _ORDERS[latents])
             self._nodes = lambda: rule
         else:
-            self.check = antithetic(_CHECK_DRAWS, latents, like, generator)
+            self.check = antithetic(CHECK_DRAWS, latents, like, generator)
             self._nodes = lambda: antithetic(k, latents, like, generator)
 
     def ascend_round(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
@@ -85,7 +90,7 @@ def _step(
     slope = nodes.mean(residual)
     excess = torch.einsum("k,kbi,kj->bij", nodes.weights, residual, nodes.eps)
     excess = 0.5 * (excess + excess.mT)
-    move = _shortened(_newton(slope, excess) if nodes.exact else slope)
+    move = shortened(_newton(slope, excess) if nodes.exact else slope)
     if diagonal:
         excess = torch.diag_embed(excess.diagonal(dim1=-1, dim2=-2))
     # μ ← μ + ρ A E[r],  A ← A (I + G + ½ G²), G = ½ ρ E[r εᵀ]: exp G to second order, which is
@@ -104,7 +109,8 @@ def _newton(slope: Tensor, excess: Tensor) -> Tensor:
     return (vectors @ coordinates)[..., 0]
 
 
-def _shortened(move: Tensor) -> Tensor:
+def shortened(move: Tensor) -> Tensor:
+    """Return steps of the mean, (B, D) in standard deviations, no longer than a limit."""
     longest = _LARGEST_MOVE * math.sqrt(move.shape[-1])
     return move / (move.norm(dim=-1, keepdim=True) / longest).clamp(min=1)
 

@@ -171,6 +171,13 @@ class Likelihood(ABC):
         information = self.information(mask).flatten(1).to(jacobian)
         return (jacobian * information[:, None]) @ jacobian.mT
 
+    def weighted(self, changes: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Compute W c of changes c of the parameter, (R, B, *parameter), with the W of `precision`.
+
+        By default only the diagonal of W counts; override both together.
+        """
+        return self.information(mask).to(changes) * changes
+
 
 def total(pixels: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
     """Sum over the seen pixels of each event, (..., B, *event) → (..., B)."""

@@ -123,6 +123,10 @@ class Standardised(Likelihood):
         """Compute J W Jᵀ, (B, D, D), with the information on the decoder's output."""
         return self.inner.precision(jacobian, mask)
 
+    def weighted(self, changes: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Compute W c of changes c of the decoder's output, (R, B, *parameter)."""
+        return self.inner.weighted(changes, mask)
+
     def _volume(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Compute Σ_i m_i log scale_i in nats, () or (B,)."""
         log_scale = self.units.scale.log().expand(x.shape[1:])

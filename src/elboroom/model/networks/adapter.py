@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from elboroom.model.networks.jacobian import push, tangent_basis
+from elboroom.model.networks.jacobian import push
 from elboroom.model.networks.network import DecoderNetwork
 
 
@@ -27,9 +27,9 @@ class DecoderAdapter(DecoderNetwork):
         layers = self._module[0].modules()
         return max((a.out_features for a in layers if isinstance(a, nn.Linear)), default=0)
 
-    def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the parameter at z (B, D), and its derivatives by z, (D, B, *parameter)."""
-        return push(self._module[0], z, tangent_basis(z))
+    def pushed(self, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the parameter at z (B, D), and its derivatives along directions (R, B, D)."""
+        return push(self._module[0], z, tangents)
 
 
 def decoder_network(decoder: nn.Module) -> DecoderNetwork:

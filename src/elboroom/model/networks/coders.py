@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from elboroom.config import ModelConfig
-from elboroom.model.networks.jacobian import push, tangent_basis
+from elboroom.model.networks.jacobian import push
 from elboroom.model.networks.layers import (
     Gated,
     Residual,
@@ -69,14 +69,16 @@ class Decoder(DecoderNetwork):
         """The bias of the last layer, one value for each entry of the output."""
         return self._output.bias
 
-    def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, *parameter).
+    def pushed(self, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the parameter at z (B, D), and its derivatives along R directions, (R, B, D).
+
+        The latter are (R, B, *parameter).
 
         Raises:
             UsageError: a batch normalisation is in training mode.
         """
         require_eval_mode(self)
-        value, tangents = push(self.trunk, z, tangent_basis(z))
+        value, tangents = push(self.trunk, z, tangents)
         shape = self.parameter_shape
         return (
             at_least_float32(value).unflatten(-1, shape),

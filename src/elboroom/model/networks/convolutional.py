@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from elboroom.config import ModelConfig
 from elboroom.model.networks.coders import mlp_layers
-from elboroom.model.networks.jacobian import push, tangent_basis
+from elboroom.model.networks.jacobian import push
 from elboroom.model.networks.layers import (
     Residual,
     at_least_float32,
@@ -93,9 +93,12 @@ class ConvDecoder(DecoderNetwork):
         """
         return self.trunk[:-2], self.trunk[-2:]
 
-    def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, C, H, W)."""
-        value, tangents = push(self.trunk, z, tangent_basis(z))
+    def pushed(self, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the parameter at z (B, D), and its derivatives along R directions, (R, B, D).
+
+        The latter are (R, B, C, H, W).
+        """
+        value, tangents = push(self.trunk, z, tangents)
         return value, at_least_float32(tangents)
 
 

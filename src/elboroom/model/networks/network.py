@@ -75,13 +75,21 @@ class DecoderNetwork(nn.Module, ABC):
     def jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the parameter at z (B, D), and its derivative by each latent, (D, B, *parameter).
 
-        By default PyTorch differentiates it.
+        Raises:
+            UsageError: a batch normalisation is in training mode.
+        """
+        return self.pushed(z, tangent_basis(z))
+
+    def pushed(self, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the parameter at z (B, D), and its derivatives along R directions, (R, B, D).
+
+        The latter are (R, B, *parameter). By default PyTorch differentiates the decoder.
 
         Raises:
             UsageError: a batch normalisation is in training mode.
         """
         require_eval_mode(self)
-        return push(self, z, tangent_basis(z))
+        return push(self, z, tangents)
 
 
 class NetworkKind(ABC):

@@ -2,20 +2,23 @@
 
 from elboroom.config import PosteriorName
 from elboroom.model.flows import CONTEXT
-from elboroom.model.posteriors.density import Density, DiagonalGaussian
+from elboroom.model.posteriors.density import AffineGaussian, Density, DiagonalGaussian
 from elboroom.model.posteriors.family import PosteriorFamily
 from elboroom.model.posteriors.flow import AmortisedFlow, FlowFamily
 from elboroom.model.posteriors.gaussian import (
     CholeskyGaussian,
     Gaussian,
     LowRankGaussian,
-    gaussian_of,
 )
 from elboroom.model.posteriors.ladder import Descent, LadderPosterior
+from elboroom.model.posteriors.matched import MOST_DENSE, gaussian_of
 from elboroom.model.posteriors.mixture import GaussianMixture
+from elboroom.model.posteriors.subspace import SubspaceGaussian
 
 __all__ = [
+    "MOST_DENSE",
     "POSTERIOR_FAMILIES",
+    "AffineGaussian",
     "AmortisedFlow",
     "CholeskyGaussian",
     "Density",
@@ -26,6 +29,7 @@ __all__ = [
     "LadderPosterior",
     "LowRankGaussian",
     "PosteriorFamily",
+    "SubspaceGaussian",
     "gaussian_of",
 ]
 

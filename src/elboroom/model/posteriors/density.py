@@ -2,8 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -109,8 +109,51 @@ class LocatedDensity(Density):
         return self.at(normals((k, *self.location.shape), self.location, generator))
 
 
+class AffineGaussian(LocatedDensity):
+    """N(μ, A Aᵀ) for each row, by any root A of Σ, whose products need not be those of a matrix."""
+
+    @abstractmethod
+    def spread(self, eps: Tensor) -> Tensor:
+        """Compute A ε, (..., B, D) → (..., B, D)."""
+
+    @abstractmethod
+    def pulled(self, gradient: Tensor) -> Tensor:
+        """Compute Aᵀ g, the gradient by ε from that by z, (..., B, D) → (..., B, D)."""
+
+    @abstractmethod
+    def standardised(self, z: Tensor) -> Tensor:
+        """Compute ε = A⁻¹ (z − μ), (..., B, D) → (..., B, D)."""
+
+    @property
+    @abstractmethod
+    def log_det(self) -> Tensor:
+        """log |det A|, (B,)."""
+
+    @abstractmethod
+    def widened(self, factor: float) -> "AffineGaussian":
+        """Multiply the standard deviations by `factor`."""
+
+    @abstractmethod
+    def detached(self) -> "AffineGaussian":
+        """Return the same density without gradients to its parameters."""
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """The fields, each (B, ...); the class makes the same density of them."""
+        return tuple(getattr(self, f.name) for f in fields(self))
+
+    def rows(self, index: Tensor) -> Self:
+        """Return the Gaussians of some rows."""
+        return type(self)(*(one[index] for one in self.parameters))
+
+    def at(self, eps: Tensor) -> Tensor:
+        """Transform standard normal noise ε into z, (..., B, D) → (..., B, D)."""
+        # z = μ + A ε
+        return self.location + self.spread(eps)
+
+
 @dataclass(frozen=True)
-class DiagonalGaussian(LocatedDensity):
+class DiagonalGaussian(AffineGaussian):
     """N(μ, diag σ²) for each row: `location` is μ and `log_std` is log σ, both (B, D)."""
 
     log_std: Tensor
@@ -133,16 +176,27 @@ class DiagonalGaussian(LocatedDensity):
         """q(z_d) of each latent alone: q itself."""
         return self
 
-    def at(self, eps: Tensor) -> Tensor:
-        """Transform standard normal noise ε into z, (..., B, D) → (..., B, D)."""
-        # z = μ + σ ε
-        return self.location + self.log_std.exp() * eps
+    def spread(self, eps: Tensor) -> Tensor:
+        """Compute σ ε, (..., B, D) → (..., B, D)."""
+        return self.log_std.exp() * eps
+
+    def pulled(self, gradient: Tensor) -> Tensor:
+        """Compute σ g, the gradient by ε from that by z, (..., B, D) → (..., B, D)."""
+        return self.log_std.exp() * gradient
+
+    def standardised(self, z: Tensor) -> Tensor:
+        """Compute ε = (z − μ)/σ, (..., B, D) → (..., B, D)."""
+        return (z - self.location) * (-self.log_std).exp()
+
+    @property
+    def log_det(self) -> Tensor:
+        """Σ_d log σ_d, (B,)."""
+        return self.log_std.sum(-1)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Compute log q(z) in nats, z (..., B, D) → (..., B)."""
-        eps = (z - self.location) * (-self.log_std).exp()
         # log q(z) = log N(ε; 0, I) − Σ_d log σ_d
-        return log_standard_normal(eps) - self.log_std.sum(-1)
+        return log_standard_normal(self.standardised(z)) - self.log_det
 
     def log_prob_per_latent(self, z: Tensor) -> Tensor:
         """Compute log q(z_d) of each latent alone in nats, z (..., B, D) → (..., B, D)."""

@@ -9,12 +9,12 @@ from torch.distributions import LowRankMultivariateNormal
 
 from elboroom.model.linear_algebra import times
 from elboroom.model.normal import LOG_2PI, log_standard_normal
-from elboroom.model.posteriors.density import Density, DiagonalGaussian, LocatedDensity
+from elboroom.model.posteriors.density import AffineGaussian, DiagonalGaussian, LocatedDensity
 from elboroom.randomness import normals
 
 
 @dataclass(frozen=True)
-class Gaussian(LocatedDensity):
+class Gaussian(AffineGaussian):
     """N(μ, A Aᵀ) for each row: `location` is μ (B, D), `scale` is A, any root of Σ, (B, D, D)."""
 
     scale: Tensor
@@ -26,16 +26,28 @@ class Gaussian(LocatedDensity):
         """Σ = A Aᵀ, (B, D, D)."""
         return self.scale @ self.scale.mT
 
-    def at(self, eps: Tensor) -> Tensor:
-        """Transform standard normal noise ε into z, (..., B, D) → (..., B, D)."""
-        # z = μ + A ε
-        return self.location + times(self.scale, eps)
+    def spread(self, eps: Tensor) -> Tensor:
+        """Compute A ε, (..., B, D) → (..., B, D)."""
+        return times(self.scale, eps)
+
+    def pulled(self, gradient: Tensor) -> Tensor:
+        """Compute Aᵀ g, the gradient by ε from that by z, (..., B, D) → (..., B, D)."""
+        return times(self.scale.mT, gradient)
+
+    def standardised(self, z: Tensor) -> Tensor:
+        """Compute ε = A⁻¹ (z − μ), (..., B, D) → (..., B, D)."""
+        return torch.linalg.solve(self.scale, (z - self.location)[..., None])[..., 0]
+
+    @property
+    def log_det(self) -> Tensor:
+        """log |det A|, (B,)."""
+        return torch.linalg.slogdet(self.scale).logabsdet
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Compute log q(z) in nats, z (..., B, D) → (..., B)."""
         eps = times(torch.linalg.inv(self.scale), z - self.location)
         # log q(z) = log N(ε; 0, I) − log |det A|
-        return log_standard_normal(eps) - torch.linalg.slogdet(self.scale).logabsdet
+        return log_standard_normal(eps) - self.log_det
 
     @property
     def marginals(self) -> DiagonalGaussian:
@@ -46,8 +58,7 @@ class Gaussian(LocatedDensity):
         """Compute KL(q ‖ N(0, I)) in nats, (B,)."""
         # KL = ½ [ |μ|² + tr A Aᵀ − D ] − log |det A|
         squares = self.location.square().sum(-1) + self.scale.square().sum((-1, -2))
-        log_det = torch.linalg.slogdet(self.scale).logabsdet
-        return 0.5 * (squares - self.location.shape[-1]) - log_det
+        return 0.5 * (squares - self.location.shape[-1]) - self.log_det
 
     def widened(self, factor: float) -> "Gaussian":
         """Multiply the standard deviations by `factor`."""
@@ -163,11 +174,3 @@ class LowRankGaussian(LocatedDensity):
     def widened(self, factor: float) -> "LowRankGaussian":
         """Multiply the standard deviations by `factor`."""
         return LowRankGaussian(self.location, self.log_std + math.log(factor), factor * self.factor)
-
-
-def gaussian_of(q: Density) -> Gaussian | None:
-    """Return the Gaussian with the mean and the covariance of q; None if q has no covariance."""
-    if isinstance(q, Gaussian):
-        return q
-    covariance = q.covariance
-    return None if covariance is None else Gaussian(q.mean, torch.linalg.cholesky(covariance))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elboroom.model.posteriors.density import Density
+from elboroom.model.posteriors.density import AffineGaussian, Density
 from elboroom.model.posteriors.gaussian import Gaussian
 
 
@@ -15,13 +15,20 @@ class GaussianMixture(Density):
 
     Attributes:
         logits: (M, B), log π up to a constant of each row.
-        components: the M Gaussians of each row, with locations (M, B, D).
+        components: the M Gaussians of each row, with locations (M, B, D); their `covariance` is
+            known.
     """
 
     logits: Tensor
-    components: Gaussian
+    components: AffineGaussian
 
     best_fit = "svi-mixture"
+
+    @property
+    def full(self) -> Gaussian:
+        """The components, where they are known to be full Gaussians."""
+        assert isinstance(self.components, Gaussian)
+        return self.components
 
     @property
     def log_mass(self) -> Tensor:
@@ -38,7 +45,9 @@ class GaussianMixture(Density):
         """Cov_q[z], (B, D, D)."""
         apart = self.components.mean - self.mean
         # Σ = Σ_m π_m [ Σ_m + (μ_m − μ)(μ_m − μ)ᵀ ]
-        parts = self.components.covariance + apart[..., :, None] * apart[..., None, :]
+        covariance = self.components.covariance
+        assert covariance is not None  # every Gaussian knows its covariance
+        parts = covariance + apart[..., :, None] * apart[..., None, :]
         return (self.log_mass.exp()[..., None, None] * parts).sum(0)
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:

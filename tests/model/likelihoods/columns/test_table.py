@@ -180,3 +180,16 @@ def test_a_planted_bug_in_the_order_of_columns_is_noticed(model, monkeypatch):
 
     monkeypatch.setattr(Layout, "on", shifted)
     assert_rejected(lambda: test_a_row_is_the_product_of_its_columns(model))
+
+
+def test_products_with_the_information_are_those_of_the_precision(model):
+    density, mask = (
+        model(outputs(model, 5)),
+        torch.rand(5, len(MIXED), generator=torch.Generator().manual_seed(1)) < 0.7,
+    )
+    entries = density.parameter.shape[-1]
+    # of single entries: W itself
+    single = torch.eye(entries).double()[:, None].expand(-1, 5, -1)
+    found = density.weighted(single, mask).transpose(0, 1)
+    torch.testing.assert_close(found, density.precision(single.transpose(0, 1), mask))
+    assert (found - torch.diag_embed(found.diagonal(dim1=1, dim2=2))).abs().max() > 0.01

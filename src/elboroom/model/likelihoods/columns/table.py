@@ -185,6 +185,14 @@ class Table(Likelihood):
         # diag(p) − p pᵀ = diag(p (1 − p)) + diag(p)² − p pᵀ
         return super().precision(jacobian, mask) + moved @ moved.mT - together @ together.mT
 
+    def weighted(self, changes: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Compute W c of changes c of the parameter, (R, B, E), with the same exact information."""
+        shares = self._of_seen([family.shares for family in self._families], mask).to(changes)
+        moved, owner = shares * changes, self._index.owner
+        columns = changes.new_zeros(*changes.shape[:-1], len(self.layout.columns))
+        together = columns.index_add(-1, owner, moved)[..., owner]
+        return super().weighted(changes, mask) + shares * (moved - together)
+
     @property
     def _index(self) -> Indices:
         return self.layout.on(self.parameter.device)
