@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from elboroom.data import Part
-from elboroom.device import autocast, world
+from elboroom.device import world
 from elboroom.infer.diagnostics import importance_ess, pareto_k
 from elboroom.model.bounds import iwae
 from elboroom.model.decoding import decoded_at_a_time
