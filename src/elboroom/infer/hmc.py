@@ -15,9 +15,10 @@ from elboroom.infer.chains.mode_jumps import Jumps
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.chains.posterior import CHAINS, ChainPosterior
 from elboroom.infer.diagnostics import MIXED_RHAT
-from elboroom.infer.fitting.starting_points import scattered_prior_draws
+from elboroom.infer.fitting.starting_points import guesses, scattered_prior_draws
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior
+from elboroom.infer.sir import sir
 from elboroom.infer.target import Target
 from elboroom.model.arguments import checked
 from elboroom.model.vae import VAE
@@ -92,7 +93,8 @@ def hmc(
         mass: "dense" learns correlations and stores D² numbers per row; "diagonal" does not.
         start: posterior whose draws are the starting points; only its `sample` is used. By default
             chains start at a few of some thousand points, resampled so that modes get chains in
-            proportion to their mass.
+            proportion to their mass: draws of the model's partial encoder, or without one of the
+            prior.
         jumps: whether each move after warm-up is followed by a proposal to jump to another of a few
             modes (`elboroom.infer.chains.mode_jumps`). Without jumps a mode in which no chain
             starts is never found, and R̂ does not reveal it.
@@ -110,6 +112,8 @@ def hmc(
     target, noise = Target.of(model, x, mask), Noise(generator, shared=not independent_rows)
     target.require_room(draws, chains, draws=draws, chains=chains)
     keep_freed_memory()
+    if start is None and model.partial_encoder is not None:
+        start = sir(model, x, mask, generator=generator)
     z = _likely_points(target, chains, noise) if start is None else start.sample(chains)
     _require_shape(z, (chains, len(target), target.latents))
     walk = Walk.of(target, z, mass, noise, lambda step: on_step(step, warmup + draws))
@@ -131,7 +135,7 @@ def _move(walk: Walk, modes: Jumps | None) -> HamiltonianMove:
 
 
 def _jumps(model: VAE, target: Target, generator: torch.Generator) -> Jumps:
-    return Jumps.of(target, model.posterior(*target.given.data).mean, generator)
+    return Jumps.of(target, guesses(model, target, generator), generator)
 
 
 def _likely_points(target: Target, chains: int, noise: Noise) -> Tensor:

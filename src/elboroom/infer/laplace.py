@@ -6,7 +6,7 @@ from elboroom.errors import require_positive
 from elboroom.infer.fitting.ascent import SAMPLES, TOLERANCE, Ascent, ascend_from_each, best
 from elboroom.infer.fitting.modes import find_modes, repeats
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
-from elboroom.infer.fitting.starting_points import starting_points
+from elboroom.infer.fitting.starting_points import guesses, starting_points
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.target import Target
@@ -55,8 +55,7 @@ def laplace(
     require_positive(starts=starts, k=k, max_steps=max_steps)
     target = Target.of(model, x, mask)
     target.require_room(starts, k, starts=starts, k=k)
-    encoded = model.posterior(*target.given.data).mean
-    points = starting_points(target, encoded, starts, generator)
+    points = starting_points(target, guesses(model, target, generator), starts, generator)
     found = find_modes(target, points)
     if refine:
         method = NaturalGradientAscent(target.latents, k, target.x, generator, diagonal=False)

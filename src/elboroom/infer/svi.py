@@ -21,7 +21,7 @@ from elboroom.infer.fitting.ascent import (
 from elboroom.infer.fitting.flow import FlowAscent
 from elboroom.infer.fitting.modes import find_modes, laplace_at
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
-from elboroom.infer.fitting.starting_points import starting_points
+from elboroom.infer.fitting.starting_points import guesses, starting_points
 from elboroom.infer.laplace import mixture_of_modes
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
@@ -67,7 +67,8 @@ def svi(
         family: diagonal: N(μ, diag σ²). full: N(μ, Σ). low-rank: N(μ, F Fᵀ + diag σ²). mixture: as
             many full Gaussians as there are starts. flow: a neural spline flow of each row.
         start: laplace: the modes near the likeliest of some thousand draws and the encoder's mean.
-            prior: those points themselves. encoder: the encoder's q.
+            prior: those points themselves. encoder: the encoder's q. A partial encoder, where the
+            model has one, takes the encoder's place.
         starts: number of starting points of each row, unless the start is the encoder; the fit with
             the largest ELBO is kept. Posteriors of partly seen images have several modes.
         rank: the number of columns of F.
@@ -88,7 +89,7 @@ def svi(
         )
     target = Target.of(model, x, mask)
     target.require_room(starts, k, starts=starts, k=k)
-    found = _starts(target, model.posterior(*target.given.data), start, starts, generator)
+    found = _starts(model, target, start, starts, generator)
     diagonal = family == "diagonal"
     if diagonal:
         found = replace(found, parameters=_axis_aligned(*found.parameters))
@@ -105,12 +106,12 @@ def svi(
 
 
 def _starts(
-    target: Target, encoded: Density, start: StartName, count: int, generator: torch.Generator
+    model: VAE, target: Target, start: StartName, count: int, generator: torch.Generator
 ) -> Ascent:
     """Return the Gaussians (M, B, ...) to ascend from."""
     if start == "encoder":
-        return _unscored(*_encoded_gaussian(encoded))
-    points = starting_points(target, encoded.mean, count, generator)
+        return _unscored(*_encoded_gaussian(model.amortised_posterior(*target.given.data)))
+    points = starting_points(target, guesses(model, target, generator), count, generator)
     if start == "laplace":
         return find_modes(target, points)
     many = target.rows(torch.arange(len(target), device=points.device).repeat(count))

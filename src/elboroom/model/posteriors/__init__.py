@@ -2,6 +2,7 @@
 
 from elboroom.config import PosteriorName
 from elboroom.model.flows import CONTEXT
+from elboroom.model.posteriors.by_rows import RowsOfDensities
 from elboroom.model.posteriors.density import Density, DiagonalGaussian
 from elboroom.model.posteriors.family import PosteriorFamily
 from elboroom.model.posteriors.flow import AmortisedFlow, FlowFamily
@@ -23,6 +24,7 @@ __all__ = [
     "GaussianMixture",
     "LowRankGaussian",
     "PosteriorFamily",
+    "RowsOfDensities",
     "gaussian_of",
 ]
 
