@@ -35,7 +35,7 @@ _MOST_ENTRIES = 1 << 10  # bytes of the manifest, besides the header of the tens
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a partial encoder was made from.
+    """The origin of a partial encoder.
 
     Attributes:
         model: fingerprint of the model's weights.
