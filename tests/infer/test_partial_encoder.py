@@ -16,6 +16,7 @@ from tests.support.oracles import LinearGaussian, random_masks
 from tests.support.partial_cases import LATENTS, PIXELS, new_problem, trained_problem
 
 ROWS = 6
+Problem = tuple[VAE, torch.Tensor, torch.Tensor]
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -28,11 +29,11 @@ def exact() -> LinearGaussian:
 
 
 @pytest.fixture(scope="module")
-def problem(exact: LinearGaussian) -> tuple[VAE, torch.Tensor, torch.Tensor]:
+def problem(exact: LinearGaussian) -> Problem:
     return exact.model, exact.data(ROWS, seed=81), random_masks(ROWS, PIXELS, seed=82)
 
 
-def test_it_is_r_and_its_elbo_is_near_the_evidence(exact: LinearGaussian, problem):
+def test_it_is_r_and_its_elbo_is_near_the_evidence(exact: LinearGaussian, problem: Problem):
     model, x, mask = problem
     found = partial_encoder(model, x, mask, generator=generator())
     r = model.amortised_posterior(x, mask)
@@ -43,7 +44,7 @@ def test_it_is_r_and_its_elbo_is_near_the_evidence(exact: LinearGaussian, proble
     assert (gap[:-1] < 0.2 + 4.5 * found.elbo_standard_error[:-1]).all()
 
 
-def test_its_answer_for_a_whole_row_is_the_encoder(problem):
+def test_its_answer_for_a_whole_row_is_the_encoder(problem: Problem):
     model, x, _ = problem
     found = partial_encoder(model, x, generator=generator())
     assert type(found.q) is DiagonalGaussian
@@ -58,7 +59,7 @@ def test_a_model_without_one_is_refused_by_this_method_alone():
     assert infer("sir-encoder", model, x, generator=generator()).mean.shape == (2, LATENTS)
 
 
-def test_sir_draws_from_it(problem):
+def test_sir_draws_from_it(problem: Problem):
     model, x, mask = problem
     found = infer("sir-encoder", model, x, mask, generator=generator())
     assert type(found) is ParticlePosterior
@@ -68,7 +69,9 @@ def test_sir_draws_from_it(problem):
     assert torch.equal(sir(model, x, mask, generator=generator(), proposal=fit).z, z)
 
 
-def test_fits_and_chains_are_right_from_its_starting_points(exact: LinearGaussian, problem):
+def test_fits_and_chains_are_right_from_its_starting_points(
+    exact: LinearGaussian, problem: Problem
+):
     model, x, mask = problem
     mean, _ = exact.posterior(x, mask)
     fits = [
@@ -81,7 +84,7 @@ def test_fits_and_chains_are_right_from_its_starting_points(exact: LinearGaussia
         torch.testing.assert_close(fit.mean, mean, atol=0.2, rtol=0)
 
 
-def test_guesses_are_its_mean_and_draws_of_it(problem):
+def test_guesses_are_its_mean_and_draws_of_it(problem: Problem):
     model, x, mask = problem
     target = Target.of(model, x, mask)
     found = guesses(model, target, generator())
@@ -90,7 +93,7 @@ def test_guesses_are_its_mean_and_draws_of_it(problem):
     assert torch.equal(found[1:], r.sample(len(found) - 1, generator()))
 
 
-def test_without_one_the_guess_is_the_mean_of_the_encoder_and_nothing_is_drawn(problem):
+def test_without_one_the_guess_is_the_mean_of_the_encoder_and_nothing_is_drawn(problem: Problem):
     model, x, mask = copy.deepcopy(problem[0]), *problem[1:]
     model.partial_encoder = None
     noise = generator()
@@ -100,7 +103,7 @@ def test_without_one_the_guess_is_the_mean_of_the_encoder_and_nothing_is_drawn(p
     assert torch.equal(noise.get_state(), before)
 
 
-def test_gaps_measure_it_beside_the_encoder(exact: LinearGaussian, problem):
+def test_gaps_measure_it_beside_the_encoder(exact: LinearGaussian, problem: Problem):
     model, x, mask = problem
     found = gaps(model, x, mask, generator=generator(), k=200)
     assert [*found.fits][:2] == ["encoder", "partial-encoder"]

@@ -100,7 +100,7 @@ def _table(fit: Fit, step: str, noun: str) -> Table:
     title = f"−log r(z | seen) where half of a row is seen, {step}"
     table = Table(title=title, title_justify="left", caption="nats, ± one standard error")
     table.add_column("")
-    for header in ("held-out rows, z of q(z | x)", "rows drawn from the model, their own z"):
+    for header in ("held-out rows", "rows of the model"):
         table.add_column(header, justify="right")
     for name, values in fit.held_out.items():
         both = (Estimate.of(one, noun) for one in (values, fit.drawn[name]))

@@ -256,6 +256,9 @@ class AmortiseConfig:
     data_share: float = 0.5
     """Share of the pairs (z, x) that are rows of the data with z of the encoder's q. The others are
     drawn from the model; with 0 all are, and the target is exactly the model's p(z | seen)."""
+    data_draws: int = 8
+    """Draws of the encoder's q for each row of the data, of which one is taken by its weight
+    p(x, z)/q(z | x). With 1 it is a draw of q; with many it is nearly one of p(z | x)."""
     minutes: float = 3.0
     """Time of the training; the number of steps follows from timing some."""
     steps: int | None = None
@@ -278,6 +281,7 @@ class AmortiseConfig:
         steps = self.steps is None or self.steps >= 1
         require(steps, "steps", self.steps, "1 or more")
         require(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
+        require(self.data_draws >= 1, "data_draws", self.data_draws, "1 or more")
         require_seed(self.seed)
 
 

@@ -42,6 +42,7 @@ class Manifest:
         weights: fingerprint of its own.
         family: the family of r.
         data_share: the share of its pairs that were rows of the data.
+        data_draws: the draws of q for each of these.
         step: step of the training that it is from.
         seed: seed of that training.
         loss: its mean −log r(z | x_seen, m) of held-out pairs, in nats.
@@ -51,6 +52,7 @@ class Manifest:
     weights: str
     family: PartialFamilyName
     data_share: float
+    data_draws: int
     step: int
     seed: int
     loss: float
@@ -69,6 +71,7 @@ def write(
         fingerprint(partial.module),
         config.family,
         config.data_share,
+        config.data_draws,
         look.step,
         config.seed,
         look.loss,

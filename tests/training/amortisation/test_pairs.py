@@ -13,13 +13,15 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def source(share: float, missing: bool = False) -> tuple[LinearGaussian, PairSource]:
+def source(
+    share: float, draws: int = 1, *, missing: bool = False
+) -> tuple[LinearGaussian, PairSource]:
     exact = LinearGaussian(PIXELS, LATENTS, seed=80)
     x = exact.data(300, seed=1)
     if missing:
         x[torch.rand(x.shape, generator=generator()) < 0.2] = torch.nan
     part = Dataset.from_arrays(x.float().numpy()).train
-    return exact, PairSource(exact.model, part, share)
+    return exact, PairSource(exact.model, part, share, draws)
 
 
 def test_pairs_of_the_model_have_latents_of_its_posterior():
@@ -43,6 +45,17 @@ def test_pairs_of_the_data_have_latents_of_the_encoder():
     assert_mean(found.z - q.mean, 0.0)
     rows = pairs.part.x
     assert (found.x[:50, None] == rows).all(-1).any(1).all()
+
+
+def test_weights_move_latents_of_the_data_to_the_posterior():
+    def check(draws: int) -> None:
+        exact, pairs = source(1.0, draws)
+        found = pairs.draw(ROWS // 4, generator())
+        mean, _ = exact.posterior(found.x.double(), torch.ones_like(found.mask))
+        assert_mean(found.z - mean, 0.0)
+
+    check(1_000)
+    assert_rejected(lambda: check(1))
 
 
 def test_a_missing_value_is_never_seen():

@@ -59,8 +59,7 @@ class Fit:
         partial: the partial encoder at its best look.
         looks: all looks.
         held_out: by name, −log of a density at z of held-out rows of which half is seen, (N,), in
-            nats: of r, of the encoder's q, and of the prior; z is of the encoder's q of the whole
-            row.
+            nats: of r, of the encoder's q, and of the prior; z is of the whole row.
         drawn: the same of rows drawn from the model, whose z is exact.
         stopped: True if it was stopped before its last step.
     """
@@ -94,7 +93,8 @@ def amortise(
     the minimum over all densities is p(z | x_seen) itself, under every mask. Rows of the data, with
     z of the encoder's q(z | x), move it towards data that the model does not draw, and towards the
     encoder's own errors: Harvey, Naderiparizi & Wood (2022), and Strauss & Oliva (2022), who train
-    on such rows alone. The model holds the result as `model.partial_encoder`.
+    on such rows alone. Weighted draws of q make these errors smaller. The model holds the result as
+    `model.partial_encoder`.
 
     Args:
         model: in evaluation mode; moved to the device where it trains.
@@ -125,8 +125,9 @@ def amortise(
         partial = PartialEncoder.from_config(model, networks, config.family, generator=start)
     partial.module.to(device)
     fixed = model.fixed()
-    source = PairSource(fixed, data.train.to(device), config.data_share)
-    watched = PairSource(fixed, data.held_out[1].to(device), config.data_share)
+    shares = config.data_share, config.data_draws
+    source = PairSource(fixed, data.train.to(device), *shares)
+    watched = PairSource(fixed, data.held_out[1].to(device), *shares)
     training = _Training(partial, source, config)
     with _without_gradients_of(model):
         found = training.run(_watched_pairs(watched, config), on_look, stop, resumed=resumed)

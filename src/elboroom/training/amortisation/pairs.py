@@ -47,11 +47,13 @@ class PairSource:
         model: in evaluation mode.
         part: rows of the data, on the device of the model or on disk.
         data_share: the share of the pairs that are rows of the data.
+        data_draws: draws of q for each of these, of which one is taken by its weight.
     """
 
     model: VAE
     part: Part
     data_share: float
+    data_draws: int
 
     def draw(self, count: int, generator: torch.Generator) -> Pairs:
         """Draw pairs and their masks, `count` rows."""
@@ -72,10 +74,18 @@ class PairSource:
 
     @torch.no_grad()
     def of_data(self, count: int, generator: torch.Generator) -> Pairs:
-        """Draw rows x of the data and z ~ q(z | x), which is as wrong as the encoder is."""
-        index = torch.randint(
-            len(self.part), (count,), generator=generator, device=generator.device
-        )
+        """Draw rows x of the data, and z of q(z | x), moved towards p(z | x) by weights.
+
+        Of some draws of q one is taken by w = p(x, z) / q(z | x), as in the reweighted wake phase
+        of Bornschein & Bengio (2015). A single draw is one of q, and as wrong as the encoder is.
+        """
+        rows, device = len(self.part), generator.device
+        index = torch.randint(rows, (count,), generator=generator, device=device)
         x = self.part.batch(index.to(self.part.device), generator)
-        z = self.model.posterior(x, self.part.seen(x)).sample(1, generator)[0]
-        return Pairs(z, x, ~x.isnan())
+        seen = self.part.seen(x)
+        z, log_q = self.model.posterior(x, seen).draw(self.data_draws, generator)
+        if self.data_draws > 1:
+            log_w = self.model.log_joint(x, z, seen) - log_q
+            which = torch.multinomial(log_w.softmax(0).T, 1, generator=generator)[:, 0]
+            z = z[which, torch.arange(count, device=device)][None]
+        return Pairs(z[0], x, ~x.isnan())
