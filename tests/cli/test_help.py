@@ -14,6 +14,7 @@ from elboroom.cli import main as cli
 from elboroom.cli import train as train_command
 from elboroom.cli.commands import RunCommand
 from elboroom.config import (
+    AmortiseConfig,
     CheckpointConfig,
     CompleteConfig,
     Config,
@@ -36,6 +37,7 @@ COMMANDS = [
     "figures",
     "complete",
     "infer",
+    "amortise",
     "gaps",
     "impute",
     "score",
@@ -58,6 +60,7 @@ OPTIONS: dict[str, list[Any]] = {
     "figures": [FiguresConfig, RunCommand],
     "complete": [CompleteConfig, RunCommand],
     "infer": [InferConfig, RunCommand],
+    "amortise": [AmortiseConfig, RunCommand],
     "gaps": [GapsConfig, RunCommand],
     "impute": [ImputeConfig, cli.Command],
     "score": [ScoreConfig, RunCommand],
@@ -191,7 +194,7 @@ def test_other_options_go_before_the_preset(monkeypatch: Any, elboroom: Command)
         (["evaluate"], "RUN"),
         (["infer", "run"], "--out"),
         (["trian"], "trian"),
-        ([], "Expected one of {train, evaluate, figures, complete, infer, gaps,"),
+        ([], "Expected one of {train, evaluate, figures, complete, infer, amortise,"),
     ],
 )
 def test_wrong_usage_exits_2_and_names_what_is_wrong(

@@ -12,8 +12,12 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
+from elboroom.config import AmortiseConfig
+from elboroom.model.partial_encoder import PartialEncoder
+from elboroom.runs import partial_encoder_file
 from elboroom.runs.checkpoints import listing, manifest
 from elboroom.runs.run import Run
+from elboroom.training.amortisation import Look
 from tests.hostile.case import Case
 from tests.hostile.tables import model, report
 from tests.support.small_run import small_run
@@ -215,6 +219,41 @@ def _nothing_saved(folder: Path) -> Path:
     return run
 
 
+def with_partial_encoder(folder: Path) -> Path:
+    """Make a run with a partial encoder."""
+    run = Run(small_run(folder / "run"))
+    whole = run.load_model()
+    options = whole, run.config.model, "diagonal"
+    made = PartialEncoder.from_config(*options, generator=torch.Generator().manual_seed(1))
+    look = Look(step=1, steps=1, loss=1.0, is_best=True)
+    given = AmortiseConfig(family="diagonal"), look
+    partial_encoder_file.write(run.path, whole, made, *given)
+    return run.path
+
+
+def _partial(edit: Callable[[bytes], bytes], folder: Path) -> Path:
+    """Make a run with another partial encoder."""
+    run = with_partial_encoder(folder)
+    file = run / partial_encoder_file.FILE
+    file.write_bytes(edit(file.read_bytes()))
+    return run
+
+
+def _sparse_partial(folder: Path) -> Path:
+    run = with_partial_encoder(folder)
+    os.truncate(run / partial_encoder_file.FILE, 8 << 30)
+    return run
+
+
+PARTIALS: list[tuple[str, Callable[[bytes], bytes], str]] = [
+    ("nothing", lambda whole: b"", "cannot be read"),
+    ("a header of 2^63 bytes", headed(b"{}", bytes(1_000), 2**63), "would be 9,223,372"),
+    ("a header, deeply nested", headed(b'{"a":' * 30_000), "nested too deeply"),
+    ("a header that is a list", headed(b"[1]"), "it has no manifest"),
+    ("a manifest that is a number", headed(b'{"__metadata__": 3}'), "it has no manifest"),
+    ("a pickle", lambda whole: b"\x80\x04\x95" + bytes(2_000), "would be"),
+    ("more after its end", lambda whole: whole + bytes(10), "not a safetensors file"),
+]
 LINKS = (
     *("config.toml", "checkpoints", "checkpoints/step-000002", "metrics.jsonl", "figures"),
     *(f"checkpoints/step-000001/{name}" for name in (MODEL, OPTIMISER, MANIFEST)),
@@ -248,5 +287,8 @@ CASES = [
     *(Case(f"link {name}", partial(_linked, name), Run, "is a symbolic link") for name in LINKS),
     *(Case(f"planted {name}", partial(_planted, name), Run, "symbolic link") for name in PLANTED),
     *(Case(f"pipe {n}", partial(_pipe, n), reader, "a pipe or") for n, reader in PIPES.items()),
+    *(Case(f"partial encoder {n}", partial(_partial, e), model, told) for n, e, told in PARTIALS),
+    Case("a whole partial encoder", with_partial_encoder, model, ""),
+    Case("a partial encoder of 8 GiB", _sparse_partial, model, "is 8,589,934,592 bytes long"),
     Case("a link to a run", _link_to_run, model, ""),
 ]

@@ -11,6 +11,7 @@ import json
 import shutil
 import struct
 import tarfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -39,11 +40,14 @@ from elboroom.data.formats.registry import read_data
 from elboroom.data.masks import load_mask
 from elboroom.data.source import Source
 from elboroom.errors import ElboroomError
+from elboroom.model.fingerprint import fingerprint
 from elboroom.runs.checkpoints import manifest
 from elboroom.runs.out_file import npz
+from elboroom.runs.partial_encoder_file import FILE as PARTIAL_ENCODER
+from elboroom.runs.partial_encoder_file import read_manifest
 from elboroom.runs.run import Run
 from elboroom.training.state import EpochMetrics
-from tests.hostile.runs import MANIFEST, MODEL, OPTIMISER, sign, training
+from tests.hostile.runs import MANIFEST, MODEL, OPTIMISER, sign, training, with_partial_encoder
 from tests.hostile.tables import history, model, report
 from tests.support.small_run import small_run
 
@@ -392,6 +396,26 @@ def _signed(name: str, folder: Path) -> Read:
     return read
 
 
+def _of_partial_encoder(folder: Path) -> Read:
+    """Return a reader of a partial encoder; it may only take whole weights."""
+    run = with_partial_encoder(folder)
+    path = run / PARTIAL_ENCODER
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        with warnings.catch_warnings(action="ignore"):  # of other weights
+            found = model(run).partial_encoder
+        taken = found is None or fingerprint(found.module) == read_manifest(path).weights
+        require(taken, "weights that do not match their fingerprint are used")
+
+    return read
+
+
+def _partial_encoder() -> bytes:
+    with TemporaryDirectory() as folder:
+        return (with_partial_encoder(Path(folder)) / PARTIAL_ENCODER).read_bytes()
+
+
 def _shapes(model: VAE) -> dict[str, Any]:
     return {name: (t.shape, t.dtype) for name, t in model.state_dict().items()}
 
@@ -487,6 +511,7 @@ TARGETS = {
     f"{MANIFEST} with a true digest": _target(f"{STEP}/{MANIFEST}", model, _is_model, _digested),
     MODEL: Target(_WEIGHTS, partial(_unsigned, MODEL)),
     OPTIMISER: Target(_MOMENTS, partial(_unsigned, OPTIMISER)),
+    PARTIAL_ENCODER: Target({"whole": _partial_encoder()}, _of_partial_encoder),
     f"{MODEL} with a true manifest": Target(_WEIGHTS, partial(_signed, MODEL)),
     f"{OPTIMISER} with a true manifest": Target(_MOMENTS, partial(_signed, OPTIMISER)),
 }

@@ -19,7 +19,7 @@ from elboroom.model.vae import VAE
 from tests.support.oracles import LinearGaussian, random_masks
 
 ROWS = 4
-NAMES = get_args(MethodName)
+NAMES = tuple(n for n in get_args(MethodName) if n != "partial-encoder")  # which few models have
 WALKS = tuple(name for name, method in REGISTRY.items() if method.length is not None)
 
 
@@ -55,7 +55,7 @@ def inferred(problem):
 
 
 def test_the_registry_has_a_row_for_every_name():
-    assert set(REGISTRY) == set(NAMES)
+    assert set(REGISTRY) == set(get_args(MethodName))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -93,6 +93,7 @@ def test_a_fit_is_of_its_family(inferred, name, family):
     [
         *((name, VariationalPosterior) for name in get_args(FitName)),
         ("sir", ParticlePosterior),
+        ("sir-encoder", ParticlePosterior),
         ("hmc", HMCPosterior),
         ("pseudo-gibbs", ChainPosterior),
         ("metropolis-within-gibbs", ChainPosterior),

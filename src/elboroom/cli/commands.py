@@ -15,6 +15,7 @@ from elboroom import __version__
 from elboroom.cli.presets import default_preset
 from elboroom.config import (
     PRESETS,
+    AmortiseConfig,
     CompleteConfig,
     Config,
     EvaluateConfig,
@@ -240,6 +241,34 @@ class Infer(MeasuringCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Amortise(RunCommand):
+    """Train a partial encoder: one pass through a network infers z from any seen part of a row.
+
+    Example: elboroom amortise runs/first --minutes 5
+
+    The model of RUN stays as it is. Writes RUN/partial-encoder.safetensors, which infer, complete
+    and gaps then use: by the methods partial-encoder and sir-encoder, and where other methods
+    start. Called again, it goes on from there, and keeps the better one.
+
+    Ctrl-C, SIGTERM and SIGUSR1 stop after the current step; the best so far is kept (exit codes
+    130, 143, 138).
+    """
+
+    quiet: FlagCreatePairsOff[bool] = False
+    """Show no progress; results, notes and warnings are printed all the same."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print the results as JSON."""
+    config: Annotated[AmortiseConfig, arg(name="")] = field(default_factory=AmortiseConfig)
+
+    def run(self) -> int:
+        """Train the partial encoder, and return 0, or 128 + the number of the signal."""
+        from elboroom.cli import amortise
+
+        options = {"best": self.best, "quiet": self.quiet, "as_json": self.json}
+        return amortise.amortise(self.open(), self.config, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Gaps(MeasuringCommand):
     """Print how far the encoder's ELBO is below log p(x), and why (Cremer et al., 2018).
 
@@ -401,6 +430,7 @@ COMMANDS = (
     Figures,
     Complete,
     Infer,
+    Amortise,
     Gaps,
     Impute,
     Score,

@@ -17,4 +17,5 @@ def load_shared_model(run: Run, *, best: bool) -> tuple[VAE, int]:
     """
     (model, step), here = run.load_model_and_step(best=best), world()
     here.take_first(model.state_dict().values())
+    run.load_partial_encoder(model)
     return model, int(here.bytes_of(str(step).encode()))

@@ -5,6 +5,7 @@ This package imports nothing heavy, so that `elboroom --help` answers at once.
 
 from elboroom.config.checkpoints import CheckpointConfig
 from elboroom.config.commands import (
+    AmortiseConfig,
     CompleteConfig,
     EvaluateConfig,
     FiguresConfig,
@@ -27,6 +28,7 @@ from elboroom.config.kinds import (
     MethodName,
     NetworkName,
     OptimiserName,
+    PartialFamilyName,
     PartName,
     PosteriorName,
     Precision,
@@ -45,6 +47,7 @@ __all__ = [
     "PRESETS",
     "WIDTHS",
     "Activation",
+    "AmortiseConfig",
     "AnnealingSchedule",
     "BinarisationName",
     "CheckpointConfig",
@@ -68,6 +71,7 @@ __all__ = [
     "OptimiserName",
     "PackConfig",
     "PartName",
+    "PartialFamilyName",
     "PosteriorName",
     "Precision",
     "PriorName",

@@ -28,12 +28,14 @@ from elboroom.config.kinds import (
     ANNEALING_SCHEDULES,
     FIGURES,
     METHODS,
+    PARTIAL_FAMILIES,
     PARTS,
     PRECISIONS,
     AnnealingSchedule,
     FigureName,
     FitName,
     MethodName,
+    PartialFamilyName,
     PartName,
     Precision,
     listed,
@@ -260,6 +262,45 @@ class GapsConfig(RowsConfig):
         require_images(self.images)
         require_different(self.method or ())
         require(self.k >= 100, "k", self.k, "100 or more")
+        require_seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmortiseConfig:
+    """Options of the training of a partial encoder."""
+
+    family: Annotated[
+        PartialFamilyName, arg(help=listed("Family of r(z | seen).", PARTIAL_FAMILIES))
+    ] = "auto"
+    data_share: float = 0.5
+    """Share of the pairs (z, x) that are rows of the data with z of the encoder's q. The others are
+    drawn from the model; with 0 all are, and the target is exactly the model's p(z | seen)."""
+    data_draws: int = 8
+    """Draws of the encoder's q for each row of the data, of which one is taken by its weight
+    p(x, z)/q(z | x). With 1 it is a draw of q; with many it is nearly one of p(z | x)."""
+    minutes: float = 3.0
+    """Time of the training; the number of steps follows from timing some."""
+    steps: int | None = None
+    """Steps of the training in place of --minutes, for results that do not depend on the clock."""
+    batch_size: int = 256
+    """Pairs for each step."""
+    learning_rate: float = 1e-3
+    """Largest step size of Adam, which rises to it over the first tenth of the steps, and falls."""
+    data: str | None = None
+    """Where the run's data are now, if they were moved or renamed."""
+    seed: int = 0
+    """Seed of the pairs, the masks and the initial weights."""
+
+    def __post_init__(self) -> None:
+        require_choices(self, family=PartialFamilyName)
+        require(0 <= self.data_share <= 1, "data_share", self.data_share, "in [0, 1]")
+        require(0 < self.minutes < math.inf, "minutes", self.minutes, "a positive number")
+        rate = self.learning_rate
+        require(0 < rate < 1, "learning_rate", rate, "in (0, 1)")
+        steps = self.steps is None or self.steps >= 1
+        require(steps, "steps", self.steps, "1 or more")
+        require(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
+        require(self.data_draws >= 1, "data_draws", self.data_draws, "1 or more")
         require_seed(self.seed)
 
 

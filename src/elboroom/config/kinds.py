@@ -230,6 +230,14 @@ POSTERIORS: dict[PosteriorName, str] = {
     "steps; for small decoders",
 }
 
+PartialFamilyName = Literal["auto", "diagonal", "full", "flow"]
+PARTIAL_FAMILIES: dict[PartialFamilyName, str] = {
+    "auto": "full, and diagonal for more than 64 latents",
+    "diagonal": POSTERIORS["diagonal"],
+    "full": POSTERIORS["full"],
+    "flow": POSTERIORS["flow"],
+}
+
 PriorName = Literal["standard", "mixture", "vamp", "flow"]
 PRIORS: dict[PriorName, str] = {
     "standard": "N(0, I)",
@@ -242,9 +250,11 @@ FitName = Literal["svi-full", "svi-low-rank", "svi-mixture", "svi-flow", "laplac
 """Methods that fit a density q of a richer family than the encoder's."""
 MethodName = Literal[
     "encoder",
+    "partial-encoder",
     "svi",
     FitName,
     "sir",
+    "sir-encoder",
     "hmc",
     "pseudo-gibbs",
     "metropolis-within-gibbs",
@@ -252,6 +262,7 @@ MethodName = Literal[
 ]
 METHODS: dict[MethodName, str] = {
     "encoder": "the encoder's q, without a fit",
+    "partial-encoder": "the network of `elboroom amortise`, which knows every mask",
     "svi": "a diagonal Gaussian fitted to each row",
     "svi-full": "a Gaussian with any covariance",
     "svi-low-rank": "a Gaussian with a low-rank covariance",
@@ -259,6 +270,7 @@ METHODS: dict[MethodName, str] = {
     "svi-flow": "a normalising flow",
     "laplace": "a Gaussian at the mode, refined",
     "sir": "importance resampling from Gaussians at the modes",
+    "sir-encoder": "the same from the partial encoder, or without one from the encoder",
     "hmc": "Hamiltonian Monte Carlo",
     "pseudo-gibbs": "the encoder and the decoder in turn",
     "metropolis-within-gibbs": "the same, corrected by Metropolis and Hastings",

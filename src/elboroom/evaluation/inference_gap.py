@@ -69,7 +69,8 @@ class Gaps:
 
     Attributes:
         evidence: log p(x_seen).
-        fits: by method: "encoder", the best of the encoder's family, and others.
+        fits: by method: "encoder", "partial-encoder" if the model has one, the best of the
+            encoder's family, and others.
         best: the method that finds the best q of the encoder's family: "svi", "svi-full" or
             "svi-flow".
         noun: the word for one row of the data, "image" or "row".
@@ -211,7 +212,8 @@ def gaps(
     best, word = _best_fit(model.posterior(x[:1])), noun(tuple(x.shape[1:]))
     methods = _compared(model) if methods is None else methods
     others: list[MethodName] = [name for name in methods if name != best]
-    names: tuple[MethodName, ...] = ("encoder", best, *others)
+    partial: list[MethodName] = [] if model.partial_encoder is None else ["partial-encoder"]
+    names: tuple[MethodName, ...] = ("encoder", *partial, best, *others)
     found = infer_each(names, model, x, mask, generator=generator)
     fits: dict[MethodName, FitQuality] = {
         n: _quality(p, k) for n, p in found.items() if isinstance(p, VariationalPosterior)

@@ -10,6 +10,7 @@ from elboroom.infer.gibbs import metropolis_within_gibbs, pseudo_gibbs
 from elboroom.infer.grid import GridPosterior, grid
 from elboroom.infer.hmc import HMCPosterior, hmc
 from elboroom.infer.laplace import laplace
+from elboroom.infer.partial_encoder import partial_encoder
 from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.sir import ParticlePosterior, sir
 from elboroom.infer.svi import svi
@@ -33,6 +34,7 @@ __all__ = [
     "hmc",
     "laplace",
     "metropolis_within_gibbs",
+    "partial_encoder",
     "predictive_score",
     "pseudo_gibbs",
     "sir",

@@ -17,7 +17,8 @@ def encoder(
     """Return the encoder's q(z | x) of every row: one pass through the network, without a fit.
 
     The encoder was trained on whole images, and unseen pixels enter it as 0. Its guess is therefore
-    worse the less is seen; the ELBO and `infer.sir` measure how much worse.
+    worse the less is seen; the ELBO and `infer.sir` measure how much worse. `partial_encoder` is
+    the function for partly seen rows.
 
     Args:
         model: the model, whose encoder is used.

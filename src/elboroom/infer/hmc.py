@@ -16,9 +16,10 @@ from elboroom.infer.chains.mode_jumps import Jumps
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.chains.posterior import CHAINS, ChainPosterior
 from elboroom.infer.diagnostics import MIXED_RHAT
-from elboroom.infer.fitting.starting_points import scattered_prior_draws
+from elboroom.infer.fitting.starting_points import guesses, scattered_prior_draws
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior
+from elboroom.infer.sir import sir
 from elboroom.infer.target import Target
 from elboroom.model.arguments import checked
 from elboroom.model.vae import VAE
@@ -95,8 +96,9 @@ def hmc(
             prior N(0, I) in all others. None takes dense up to 300 latents, and low-rank beyond.
         start: posterior whose draws are the starting points; only its `sample` is used. By default
             chains start at a few of some thousand points, resampled so that modes get chains in
-            proportion to their mass. Beyond 300 latents no such point comes near, and they start at
-            draws of Gaussians at a few modes.
+            proportion to their mass: draws of the model's partial encoder, or without one of the
+            prior. Beyond 300 latents no draw of the prior comes near, and without a partial encoder
+            they start at draws of Gaussians at a few modes.
         jumps: whether each move after warm-up is followed by a proposal to jump to another of a few
             modes (`elboroom.infer.chains.mode_jumps`). Without jumps a mode in which no chain
             starts is never found, and R̂ does not reveal it.
@@ -115,6 +117,8 @@ def hmc(
     target.require_room(draws, chains, draws=draws, chains=chains)
     keep_freed_memory()
     metric_of(mass, target)
+    if start is None and model.partial_encoder is not None:
+        start = sir(model, x, mask, generator=generator)
     modes = _jumps(model, target, generator) if target.is_large and start is None else None
     z = _first(target, chains, noise, modes) if start is None else start.sample(chains)
     _require_shape(z, (chains, len(target), target.latents))
@@ -137,7 +141,7 @@ def _move(walk: Walk, modes: Jumps | None) -> HamiltonianMove:
 
 
 def _jumps(model: VAE, target: Target, generator: torch.Generator) -> Jumps:
-    return Jumps.of(target, model.posterior(*target.given.data).mean, generator)
+    return Jumps.of(target, guesses(model, target, generator), generator)
 
 
 def _first(target: Target, chains: int, noise: Noise, modes: Jumps | None) -> Tensor:

@@ -13,7 +13,7 @@ from elboroom.infer.fitting.ascent import (
 )
 from elboroom.infer.fitting.modes import find_modes, repeats
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
-from elboroom.infer.fitting.starting_points import starting_points
+from elboroom.infer.fitting.starting_points import guesses, starting_points
 from elboroom.infer.fitting.structured_ascent import SubspaceAscent
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
@@ -68,8 +68,7 @@ def laplace(
     require_positive(starts=starts, k=k, max_steps=max_steps)
     target = Target.of(model, x, mask)
     target.require_room(starts, k, starts=starts, k=k)
-    encoded = model.posterior(*target.given.data).mean
-    points = starting_points(target, encoded, starts, generator)
+    points = starting_points(target, guesses(model, target, generator), starts, generator)
     require_room_for_matrices(target, starts)
     found = find_modes(target, points, generator)
     if refine:

@@ -15,6 +15,7 @@ from elboroom.infer.grid import grid
 from elboroom.infer.hmc import OnStep, hmc
 from elboroom.infer.laplace import laplace
 from elboroom.infer.observed import Array
+from elboroom.infer.partial_encoder import partial_encoder
 from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.sir import PARTICLES, ParticlePosterior, sir, widening_for_half_ess
 from elboroom.infer.svi import svi
@@ -80,6 +81,7 @@ _gibbs = partial(Method, length="sweeps", most_rows=100)
 
 REGISTRY: dict[MethodName, Method] = {
     "encoder": Method(encoder),
+    "partial-encoder": Method(partial_encoder),
     "svi": Method(svi),
     "svi-full": Method(partial(svi, family="full")),
     "svi-low-rank": Method(_svi_low_rank),
@@ -87,6 +89,7 @@ REGISTRY: dict[MethodName, Method] = {
     "svi-flow": Method(partial(svi, family="flow")),
     "laplace": Method(laplace),
     "sir": Method(sir_from_modes),
+    "sir-encoder": Method(sir),
     "hmc": Method(hmc, length="draws", most_rows=100, reports_steps=True),
     "pseudo-gibbs": _gibbs(pseudo_gibbs),
     "metropolis-within-gibbs": _gibbs(metropolis_within_gibbs),

@@ -129,7 +129,8 @@ def sir(
         x: (B, *event), numbers of any type.
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the particles and of the result's draws.
-        proposal: a fit to the same rows; None for the encoder's q(z | x).
+        proposal: a fit to the same rows; None for the model's partial encoder, or without one the
+            encoder's q(z | x).
         particles: K, the number of draws of each row.
         widen: factor on the proposal's standard deviations. The fit that maximises an ELBO is
             narrower than a skewed posterior, and the rare draws beyond it then have the largest
@@ -142,7 +143,7 @@ def sir(
     require_positive(particles=particles)
     target = Target.of(model, x, mask)
     target.require_room(particles, particles=particles)
-    q = model.posterior(*target.given.data) if proposal is None else proposal.q
+    q = model.amortised_posterior(*target.given.data) if proposal is None else proposal.q
     target.require_fitted(q, "proposal")
     z, log_q = _widened(q, widen).draw(particles, generator)
     # log w_k = log p(x_seen, z_k) − log q(z_k)

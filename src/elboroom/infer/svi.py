@@ -22,7 +22,7 @@ from elboroom.infer.fitting.ascent import (
 from elboroom.infer.fitting.flow import FlowAscent
 from elboroom.infer.fitting.modes import find_modes, laplace_at_each
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
-from elboroom.infer.fitting.starting_points import starting_points
+from elboroom.infer.fitting.starting_points import guesses, starting_points
 from elboroom.infer.fitting.structured_ascent import DiagonalAscent
 from elboroom.infer.laplace import mixture_of_modes, require_room_for_matrices
 from elboroom.infer.observed import Array
@@ -78,7 +78,8 @@ def svi(
             many full Gaussians as there are starts. flow: a neural spline flow of each row. Beyond
             300 latents under the prior N(0, I): diagonal alone.
         start: laplace: the modes near the likeliest of some thousand draws and the encoder's mean.
-            prior: those points themselves. encoder: the encoder's q.
+            prior: those points themselves. encoder: the encoder's q. A partial encoder, where the
+            model has one, takes the encoder's place.
         starts: number of starting points of each row, unless the start is the encoder; the fit with
             the largest ELBO is kept. Posteriors of partly seen images have several modes.
         rank: the number of columns of F.
@@ -102,7 +103,7 @@ def svi(
     target.require_room(starts, k, starts=starts, k=k)
     require_room_for_matrices(target, starts)
     _require_family(target, family)
-    found = _starts(target, model.posterior(*target.given.data), start, starts, generator)
+    found = _starts(model, target, start, starts, generator)
     diagonal = family == "diagonal"
     if diagonal:
         found = _axis_aligned(found)
@@ -119,12 +120,12 @@ def svi(
 
 
 def _starts(
-    target: Target, encoded: Density, start: StartName, count: int, generator: torch.Generator
+    model: VAE, target: Target, start: StartName, count: int, generator: torch.Generator
 ) -> Ascent:
     """Return the Gaussians (M, B, ...) to ascend from."""
     if start == "encoder":
-        return _encoded(target, encoded)
-    points = starting_points(target, encoded.mean, count, generator)
+        return _encoded(target, model.amortised_posterior(*target.given.data))
+    points = starting_points(target, guesses(model, target, generator), count, generator)
     if start == "laplace":
         return find_modes(target, points, generator)
     return _unscored(laplace_at_each(target, points, generator))

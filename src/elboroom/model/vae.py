@@ -34,6 +34,7 @@ from elboroom.model.networks import (
 )
 from elboroom.model.networks.layers import as_input_of, at_least_float32, widen
 from elboroom.model.own_parts import check_parts, example_of, require_parts
+from elboroom.model.partial_encoder import PartialEncoder
 from elboroom.model.posteriors import (
     POSTERIOR_FAMILIES,
     Density,
@@ -78,6 +79,8 @@ class VAE(nn.Module):
         event_shape: shape of x.
         widest_activation: the largest number of values that a layer of the user's own decoder has
             for one z; 0 for a decoder that states it.
+        partial_encoder: approximates p(z | x_seen) under every mask, for the methods of inference;
+            None if there is none. It is no part of the model's weights.
 
     Raises:
         UsageError: a part returns another shape or type than above, or mixes rows.
@@ -85,6 +88,7 @@ class VAE(nn.Module):
 
     event_shape: tuple[int, ...]
     widest_activation: int = 0
+    partial_encoder: PartialEncoder | None = None
 
     def __init__(
         self,
@@ -212,6 +216,8 @@ class VAE(nn.Module):
 
         for part in self.children():
             part._apply(fn if part is self.encoder or part is self.decoder else wide, recurse)
+        if self.partial_encoder is not None:
+            self.partial_encoder.move(fn, wide, recurse)
         return self
 
     @property
@@ -275,6 +281,15 @@ class VAE(nn.Module):
         # q has the wider type of x and of the encoder's weights, and float32 at least.
         dtype = torch.promote_types(at_least_float32(x).dtype, given.dtype)
         return self.family(*(one.to(dtype) for one in self.encoder(given)))
+
+    def amortised_posterior(self, x: Tensor, mask: Tensor | None = None) -> Density:
+        """Compute the best guess at p(z | x_seen) that takes one pass through a network.
+
+        It is that of the partial encoder, or without one the encoder's q(z | x).
+        """
+        if self.partial_encoder is None:
+            return self.posterior(x, mask)
+        return self.partial_encoder(self, x, mask)
 
     def decode(self, z: Tensor) -> Likelihood:
         """Compute p(x | z), for z (..., D)."""

@@ -28,7 +28,14 @@ from elboroom.model.likelihoods import likelihood_class, observation_model, requ
 from elboroom.model.priors import PRIOR_CLASSES
 from elboroom.model.vae import VAE, least_weights
 from elboroom.randomness import stream
-from elboroom.runs import atomic, checkpoints, columns_file, lock, training_values
+from elboroom.runs import (
+    atomic,
+    checkpoints,
+    columns_file,
+    lock,
+    partial_encoder_file,
+    training_values,
+)
 from elboroom.runs.checkpoints import Checkpoint, listing
 from elboroom.runs.chosen_part import ChosenPart
 from elboroom.runs.config_file import CONFIG, read_config, write_config, write_epochs
@@ -206,16 +213,31 @@ class Run:
     def load_model(self, *, best: bool = False) -> VAE:
         """Load the model of the newest whole checkpoint, bit for bit.
 
+        It holds its partial encoder, if the run has one of these weights.
+
         Args:
             best: take the checkpoint with the largest held-out ELBO instead.
 
         Raises:
             RunError: if there is none, or the config describes larger networks than it holds.
         """
-        return self.load_model_and_step(best=best)[0]
+        model = self.load_model_and_step(best=best)[0]
+        self.load_partial_encoder(model)
+        return model
+
+    def load_partial_encoder(self, model: VAE) -> None:
+        """Give a model of this run its partial encoder, if there is one of its weights.
+
+        Warn of one of other weights.
+
+        Raises:
+            RunError: if it cannot be read.
+        """
+        found = partial_encoder_file.read(self.path, self.config.model, model)
+        model.partial_encoder = None if found is None else found[0]
 
     def load_model_and_step(self, *, best: bool = False) -> tuple[VAE, int]:
-        """Load a model as `load_model` does, and return it with the step of its checkpoint.
+        """Load a model without its partial encoder, and return it with the step of its checkpoint.
 
         Raises:
             RunError: as in `load_model`.

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
-
-from elboroom.model.vae import VAE
+from torch import Tensor, nn
 
 _RISE = 9.0, 10.0  # the new weights count at least 9/(10 + t) after t steps
 
@@ -28,7 +26,7 @@ class Average:
         in_model: True while the model holds the average.
     """
 
-    def __init__(self, model: VAE, decay: float) -> None:
+    def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay, self.in_model = decay, False
         self._weights = unshared_tensors(model)
         self.tensors = {name: value.detach().clone() for name, value in self._weights.items()}
@@ -95,7 +93,7 @@ def trained(average: Average | None) -> Iterator[None]:
             average.exchange()
 
 
-def unshared_tensors(model: VAE) -> dict[str, Tensor]:
+def unshared_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return the weights and buffers that a checkpoint holds; those that layers share, once."""
     first = dict[tuple[int, torch.Size], str]()
     found = model.state_dict(keep_vars=True)

@@ -13,7 +13,7 @@ def problem(latents=2, rows=5):
 
 def test_the_first_start_is_likelier_than_nearly_all_of_the_prior():
     target, encoded = problem()
-    points = starting_points(target, encoded, 1, generator())
+    points = starting_points(target, encoded[None], 1, generator())
     assert points.shape == (1, 5, 2)
     others = target.model.prior(1).sample(10_000, generator(3)).expand(-1, 5, -1)
     share = (target.log_joint(points) < target.log_joint(others)).double().mean(0)
@@ -23,7 +23,7 @@ def test_the_first_start_is_likelier_than_nearly_all_of_the_prior():
 
 def test_starts_come_in_order_and_lie_apart():
     target, encoded = problem()
-    points = starting_points(target, encoded, 4, generator())
+    points = starting_points(target, encoded[None], 4, generator())
     log_joint = target.log_joint(points)
     assert (log_joint[:-1] >= log_joint[1:]).all()
     distance = torch.cdist(points.transpose(0, 1), points.transpose(0, 1))
@@ -35,7 +35,7 @@ def test_the_encoders_mean_wins_where_it_is_the_likeliest():
     # In six dimensions few draws come close to a mode, which is where this encoder looks.
     for _ in range(100):
         encoded = encoded + 0.1 * target.gradient(encoded)
-    points = starting_points(target, encoded, 2, generator())
+    points = starting_points(target, encoded[None], 2, generator())
     found = (points[0] == encoded).all(-1)
     assert found[1:].all()
     assert not (points[1] == encoded).all(-1).any()
@@ -45,16 +45,25 @@ def test_both_modes_are_started_from():
     case = TwoModes(2)
     x, mask = case.data(20, seed=4)
     far = torch.full((20, 2), 50.0).double()
-    points = starting_points(Target.of(case.model, x, mask), far, 2, generator())
+    points = starting_points(Target.of(case.model, x, mask), far[None], 2, generator())
     assert (points[:, :, 0].sign().sum(0) == 0).all()
 
 
 def test_rows_share_the_draws_but_not_the_choice(monkeypatch):
     target, encoded = problem(rows=9)
-    together = starting_points(target, encoded, 3, generator())
+    together = starting_points(target, encoded[None], 3, generator())
     rows = torch.tensor([7, 2])
-    alone = starting_points(target.rows(rows), encoded[rows], 3, generator())
+    alone = starting_points(target.rows(rows), encoded[None, rows], 3, generator())
     assert torch.equal(alone, together[:, rows])
     monkeypatch.setattr("elboroom.infer.fitting.starting_points._ROWS", 4)
-    assert torch.equal(starting_points(target, encoded, 3, generator()), together)
+    assert torch.equal(starting_points(target, encoded[None], 3, generator()), together)
     assert len(together[0].unique(dim=0)) > 4
+
+
+def test_the_likeliest_of_many_guesses_wins():
+    target, encoded = problem(latents=6)
+    for _ in range(100):
+        encoded = encoded + 0.1 * target.gradient(encoded)
+    guesses = torch.stack([encoded + 3, encoded, encoded - 3])
+    points = starting_points(target, guesses, 1, generator())
+    assert (points[0] == encoded).all(-1)[1:].all()

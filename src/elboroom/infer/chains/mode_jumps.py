@@ -29,7 +29,7 @@ class Jumps:
 
     @classmethod
     def of(cls, target: Target, encoded: Tensor, generator: torch.Generator) -> "Jumps":
-        """Find modes near the likeliest of some thousand draws and the encoder's means (B, D).
+        """Find modes near the likeliest of some thousand draws and guesses (S, B, D).
 
         The Gaussians are wider than their modes, so that no chain gets stuck in a tail.
         """

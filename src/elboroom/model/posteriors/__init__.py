@@ -2,6 +2,7 @@
 
 from elboroom.config import PosteriorName
 from elboroom.model.flows import CONTEXT
+from elboroom.model.posteriors.by_rows import RowsOfDensities
 from elboroom.model.posteriors.density import AffineGaussian, Density, DiagonalGaussian
 from elboroom.model.posteriors.family import PosteriorFamily
 from elboroom.model.posteriors.flow import AmortisedFlow, FlowFamily
@@ -29,6 +30,7 @@ __all__ = [
     "LadderPosterior",
     "LowRankGaussian",
     "PosteriorFamily",
+    "RowsOfDensities",
     "SubspaceGaussian",
     "gaussian_of",
 ]

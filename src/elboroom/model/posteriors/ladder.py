@@ -6,9 +6,10 @@ residual posterior of Vahdat & Kautz, *NVAE: A Deep Hierarchical Variational Aut
 section 3.2, in units of the prior's standard deviation.
 """
 
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,18 @@ from elboroom.randomness import normals
 
 _MOMENT_DRAWS = 16  # of the mean, which has no closed form
 _Part = TypeVar("_Part")
+
+
+class Level(Protocol):
+    """A level of the decoder below the top; `TopDownLevel` is one."""
+
+    def enter(self, state: Tensor) -> Tensor:
+        """Bring the state above into the resolution of the level."""
+        ...
+
+    def take(self, state: Tensor, eps: Tensor) -> Tensor:
+        """Compute the state below the level from the one that entered, and the noise."""
+        ...
 
 
 class TopDown(Protocol):
@@ -82,7 +95,8 @@ class LadderPosterior(Density):
         mean, std = (part.repeat(leading[0], 1) for part in self._of_top())
         steps = [_Step.of(mean, std, first, is_noise=is_noise)]
         state = self.decoder.top(steps[0].eps)
-        parts = zip(self.heads, self.features, self.decoder.levels, rest, strict=True)
+        levels = cast(Iterable[Level], self.decoder.levels)
+        parts = zip(self.heads, self.features, levels, rest, strict=True)
         for head, features, level, noise in parts:
             state = level.enter(state)
             steps.append(_Step.of(*head(state, features), noise, is_noise=is_noise))

@@ -17,12 +17,14 @@ from elboroom.device import resolve_device
 from elboroom.errors import ElboroomError, RunError, command
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.evaluation import mean_bound
+from elboroom.model.vae import VAE
 from elboroom.runs import checkpoints
 from elboroom.runs.atomic import is_cut_short, unfinished
 from elboroom.runs.checkpoints import listing
 from elboroom.runs.config_file import CONFIG, not_a_run
 from elboroom.runs.doctor.finding import Finding
 from elboroom.runs.metrics_file import METRICS
+from elboroom.runs.partial_encoder_file import FILE as PARTIAL_ENCODER
 from elboroom.runs.provenance import RESULTS, read_provenance
 from elboroom.runs.report import summarise
 from elboroom.runs.results import EVALUATION, PER_IMAGE, REPORT
@@ -135,11 +137,29 @@ def _model(run: Run, step: int | None) -> Iterator[Finding]:
         return
     try:
         with warnings.catch_warnings(action="ignore"):  # damage is reported anyway
-            run.load_model()
+            model, _ = run.load_model_and_step()
     except ElboroomError as error:
         yield _broken("model", error)
     else:
         yield Finding("model", f"loads from {run.results.step_name(step)}")
+        yield from _partial_encoder(run, model)
+
+
+def _partial_encoder(run: Run, model: VAE) -> Iterator[Finding]:
+    """Check that the partial encoder can be read, and belongs to the model."""
+    if not (run.path / PARTIAL_ENCODER).exists():
+        return
+    again = f"`{command('amortise', run.path)}`"
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            run.load_partial_encoder(model)
+    except ElboroomError as error:
+        yield Finding(PARTIAL_ENCODER, f"{error.what}: {error.why}", again, damage=True)
+    else:
+        if model.partial_encoder is None:
+            yield Finding(PARTIAL_ENCODER, "is not of the newest checkpoint", again)
+        else:
+            yield Finding(PARTIAL_ENCODER, "belongs to the newest checkpoint")
 
 
 def _best(run: Run) -> int | None:
