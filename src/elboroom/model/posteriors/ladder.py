@@ -99,7 +99,8 @@ class LadderPosterior(Density):
         parts = zip(self.heads, self.features, levels, rest, strict=True)
         for head, features, level, noise in parts:
             state = level.enter(state)
-            steps.append(_Step.of(*head(state, features), noise, is_noise=is_noise))
+            mean, std = head(state, features)
+            steps.append(_Step.of(mean, std, noise, is_noise=is_noise))
             state = level.take(state, steps[-1].eps)
         return Descent(
             z=torch.cat([step.eps for step in steps], -1).unflatten(0, leading),
