@@ -1,15 +1,15 @@
-"""What was measured once, as JSON lines on disk, so that a long run can be resumed."""
+"""What was measured once, as JSON lines beside the results, so that a long run can go on."""
 
 import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import imputers
-from benchmarks.tables.data_sets import STORE
 
-_FILE = STORE / "results.jsonl"
+_FILE = Path(__file__).parents[1] / "results" / "tables.jsonl"
 
 
 def remembered(method: str, what: dict[str, Any], compute: Callable[[], Any]) -> Any:

@@ -22,6 +22,7 @@ TRUTH = np.ones(3)
 ROWS = 500
 _CORRELATION, _SHARE = 0.5, 0.3
 _DRAWS, _SIMULATIONS, _QUICK_SIMULATIONS = 20, 200, 2
+_AT_A_TIME = 10  # simulations of a process, which are kept together
 _METHODS = (imputers.OURS, "mice")
 _LEVEL, _REACH = 95.0, 2.0
 
@@ -30,15 +31,23 @@ def rows(quick: bool) -> Iterator[Row]:
     """Simulate, impute, pool, and count."""
     simulations = _QUICK_SIMULATIONS if quick else _SIMULATIONS
     for method in _METHODS:
-        what = {"pooled regressions": simulations}
-        percent = remembered(method, what, partial(_percent, method, simulations))
-        yield from _rows(method, percent)
+        yield from _rows(method, _percent(method, simulations))
 
 
 def _percent(method: str, simulations: int) -> list[float]:
     """Return how often the intervals of the coefficients (3,) hold the truth, in %."""
-    filled = imputers.fill(method, [task(seed) for seed in range(simulations)])
-    return (100 * np.stack([holds(f) for f in filled]).mean(axis=0)).tolist()
+    held = list[list[bool]]()
+    for first in range(0, simulations, _AT_A_TIME):
+        seeds = range(first, min(first + _AT_A_TIME, simulations))
+        what = {"regressions": [seeds.start, seeds.stop]}
+        held += remembered(method, what, partial(_held, method, seeds))
+    return (100 * np.array(held).mean(axis=0)).tolist()
+
+
+def _held(method: str, seeds: range) -> list[list[bool]]:
+    """Return whether the intervals of each simulation hold the truth, 3 for each seed."""
+    filled = imputers.fill(method, [task(seed) for seed in seeds])
+    return [holds(found).tolist() for found in filled]
 
 
 def _rows(method: str, percent: list[float]) -> Iterator[Row]:
