@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import imputers
