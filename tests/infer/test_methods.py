@@ -164,7 +164,7 @@ def test_a_method_without_chains_samples_one(problem):
 
 
 def test_chains_which_hold_many_draws_are_inferred_fewer_at_a_time():
-    assert {name for name in NAMES if REGISTRY[name].rows_at_a_time < 1_000} == set(WALKS)
+    assert {name for name in NAMES if REGISTRY[name].most_rows < 1_000} == set(WALKS)
 
 
 def test_a_grid_is_not_for_three_latents():
