@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from elboroom.config import ModelConfig, PartialFamilyName, PosteriorName
+from elboroom.errors import UsageError
 from elboroom.model.arguments import require_rows
 from elboroom.model.likelihoods import ObservationModel
-from elboroom.model.networks import NETWORK_KINDS
+from elboroom.model.networks import NETWORK_KINDS, LadderEncoder
 from elboroom.model.networks.layers import as_input_of, at_least_float32
 from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, RowsOfDensities
 from elboroom.model.priors import Prior
@@ -80,7 +81,17 @@ class PartialEncoder:
             config: options of the networks.
             family: the family of r.
             generator: random generator of initial weights.
+
+        Raises:
+            UsageError: the model is a ladder.
         """
+        if isinstance(model.encoder, LadderEncoder):
+            raise UsageError(
+                "a ladder cannot have a partial encoder",
+                why="q of a level depends on the noise of the levels above; the families of a "
+                "partial encoder have no levels",
+                fix="infer with --method sir, laplace or metropolis-within-gibbs",
+            )
         if config.has_own_network:
             config = replace(config, network="mlp", normalisation="none", channels="auto")
         kind = POSTERIOR_FAMILIES[resolve_family(family, model.latents)]
