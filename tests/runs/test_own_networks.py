@@ -326,7 +326,7 @@ def test_a_config_that_names_other_code_does_not_run_it(source, tmp_path):
 def test_the_command_line_refuses_what_is_neither_a_name_nor_code(source, tmp_path, elboroom):
     done = elboroom("train", "--data", source, "--network", "cnn", "--out", tmp_path / "run")
     assert done.code == 2
-    assert "one of mlp, gated, residual, conv, or package.module:factory" in done.err
+    assert "one of mlp, gated, residual, conv, ladder, or package.module:factory" in done.err
     assert not (tmp_path / "run").exists()
 
 

@@ -99,7 +99,9 @@ def evaluate(
     _require_held_out_rows(data.test)
     require_eval_mode(model)
     require_support(model.likelihood.density, data.test, data.identity.source)
-    require_room((_HELD, k, min(IMAGES_AT_A_TIME, len(data.test))), _weight(model), k=k)
+    rows = min(IMAGES_AT_A_TIME, len(data.test))
+    require_room((_HELD, k, rows), _weight(model), k=k)
+    require_room((_HELD, k_all, rows), _weight(model), k_all=k_all)
     dtype = resolve_precision(precision, _weight(model).device)
     clock, known, digest = time.perf_counter(), None, fingerprint(model)
     with deferred_interrupt() as interrupted:

@@ -112,10 +112,13 @@ def test_a_picture_cannot_be_halved_for_ever():
     [
         ({"channels": ()}, "channels must be auto, or widths of 1 or more"),
         ({"channels": (8, 0)}, "channels must be auto, or widths of 1 or more"),
-        ({"network": "mlp"}, "with --network conv"),
-        ({"network": "package.module:factory"}, "with --network conv"),
-        ({"normalisation": "batch"}, "none, layer or group with --network conv"),
-        ({"network": "gated", "channels": "auto", "normalisation": "group"}, "except with --netw"),
+        ({"network": "mlp"}, "with conv or ladder"),
+        ({"network": "package.module:factory"}, "with conv or ladder"),
+        ({"normalisation": "batch"}, "none, layer or group with conv and ladder"),
+        (
+            {"network": "gated", "channels": "auto", "normalisation": "group"},
+            "except with conv and ladder",
+        ),
     ],
 )
 def test_options_that_mean_nothing_are_refused(changes, said):
