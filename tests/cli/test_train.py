@@ -40,14 +40,14 @@ def test_training_without_a_terminal_prints_plain_lines(
 def test_the_recipe_is_told_before_training_and_skipped_steps_after_it(
     elboroom: Command, small: list[str], tmp_path: Path
 ):
-    recipe = ["--optimiser", "adamax", "--ema", "0.9", "--clip", "1", "--skip", "2.3"]
+    recipe = ["--optimiser", "adamax", "--ema", "0.9", "--clip", "1", "--skip", "3.1"]
     options = [*small, *recipe, "--flip", "--shift", "1", "--learning-rate", "1e-6"]
     outcome = elboroom("train", *options, "--out", tmp_path / "run")
     assert outcome.code == 0
     lines = outcome.err.splitlines()
     (told,) = (line for line in lines if line.startswith("training:"))
     assert told == (
-        "training: by adamax, gradients clipped to norm 1, steps skipped whose norm is above 2.3 "
+        "training: by adamax, gradients clipped to norm 1, steps skipped whose norm is above 3.1 "
         "or not finite, the average of the weights is evaluated (decay 0.9), images flipped at "
         "random and shifted by up to 1 pixel"
     )
@@ -59,7 +59,7 @@ def test_the_recipe_is_told_before_training_and_skipped_steps_after_it(
     ]
     (said,) = (line for line in lines if line.startswith("skipped:"))
     assert said == (
-        f"skipped: {sum(skipped)} of 12 steps, whose gradient's norm was above 2.3 or not finite"
+        f"skipped: {sum(skipped)} of 12 steps, whose gradient's norm was above 3.1 or not finite"
     )
 
 
