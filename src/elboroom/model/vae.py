@@ -171,8 +171,9 @@ class VAE(nn.Module):
         prior = PRIOR_CLASSES[config.prior].from_config(inputs)
         posterior = family.build(config.latents, generator)
         latents = config.latents
-        if isinstance(decoder, LadderDecoder):
-            latents = sum(decoder.sizes)
+        if network is None:
+            latents = NETWORK_KINDS[config.network].latents(config, event_shape)
+        if latents > config.latents:
             prior = _prior_of_levels(prior, latents - config.latents)
         parts = encoder, decoder, latents, likelihood, prior, posterior
         if network is not None:

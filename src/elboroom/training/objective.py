@@ -85,10 +85,7 @@ def bound(
         return _closed_form(log_likelihood, kl, penalty, beta)
     z, log_q = q.draw(config.k * config.m, generator)
     log_likelihood = model.log_likelihood(x, z, mask)
-    # The score of q has mean zero, or enters by the hook of `_sampled`, so q itself is detached.
-    density = log_q if config.gradient == "plain" else q.detached().log_prob(z)
-    log_ratio = model.prior(len(x)).log_prob(z) - density
-    return _sampled(z, log_likelihood, log_ratio, config, beta)
+    return _sampled(z, log_likelihood, _log_ratio(model, q, z, log_q, config), config, beta)
 
 
 def _of_ladder(
@@ -114,10 +111,15 @@ def _of_ladder(
         if config.free_bits:
             penalty = _with_free_bits(kl, config.free_bits, mean)
         return _closed_form(log_likelihood, kl.sum(0), penalty, beta)
-    plain = config.gradient == "plain"
-    density = drawn.log_q.sum(0) if plain else q.detached().log_prob(drawn.z)
-    log_ratio = model.prior(len(x)).log_prob(drawn.z) - density
+    log_ratio = _log_ratio(model, q, drawn.z, drawn.log_q.sum(0), config)
     return _sampled(drawn.z, log_likelihood, log_ratio, config, beta)
+
+
+def _log_ratio(model: VAE, q: Density, z: Tensor, log_q: Tensor, config: ObjectiveConfig) -> Tensor:
+    """Compute log p(z) − log q(z | x) of draws z (K, B, D) in nats, (K, B)."""
+    # The score of q has mean zero, or enters by the hook of `_sampled`, so q itself is detached.
+    density = log_q if config.gradient == "plain" else q.detached().log_prob(z)
+    return model.prior(z.shape[1]).log_prob(z) - density
 
 
 def _require_kl_per_latent(prior: Prior, q: Density) -> None:

@@ -98,9 +98,9 @@ class NetworkKind(ABC):
     Implementing a network:
         Derive an encoder from `EncoderNetwork`, a decoder from `DecoderNetwork`, and from this
         class a kind that builds both, in a new file of `elboroom.model.networks`. The optional
-        members of a decoder have defaults that are right but slower. Override `latents` if D
-        follows from the network. Draw all initial weights from
-        the given generator. Then add the kind to `NETWORK_KINDS` and to `elboroom.config.kinds`.
+        members of a decoder have defaults that are right but slower. Override `latents` if the
+        network adds levels of latents below those of the config. Draw all initial weights from the
+        given generator. Then add the kind to `NETWORK_KINDS` and to `elboroom.config.kinds`.
 
         A network of the user's own needs none of this: `VAE` accepts any two modules with the same
         inputs and outputs, and a config names a function that makes them.

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from elboroom.data import Part
 from elboroom.model.vae import VAE
+from elboroom.randomness import uniforms
 from elboroom.training.amortisation.masks import random_masks
 
 
@@ -35,8 +36,7 @@ class Pairs:
 
     def half_seen(self, generator: torch.Generator) -> "Pairs":
         """Return the same pairs, each value seen with probability ½."""
-        draws = torch.rand(self.x.shape, generator=generator, device=self.x.device)
-        return self.under(draws < 0.5)
+        return self.under(uniforms(self.x.shape, self.x, generator) < 0.5)
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,14 @@ _SHARPNESS = math.log(2)  # softplus with it is 1 at 0
 
 
 def bottleneck(
-    config: ModelConfig,
-    each: Resolution,
-    outputs: int,
-    generator: torch.Generator,
-    inputs: int | None = None,
+    config: ModelConfig, each: Resolution, outputs: int, generator: torch.Generator
 ) -> nn.Sequential:
     """Return 1 × 1, 3 × 3, 3 × 3 and 1 × 1 convolutions, with half of the channels between.
 
     Child, *Very Deep VAEs Generalize Autoregressive Models and Can Outperform Them on Images*
     (2021), figure 3. An activation comes before each.
     """
-    inputs, half = inputs or each.stage.channels, max(1, each.stage.channels // 2)
+    inputs, half = each.stage.channels, max(1, each.stage.channels // 2)
     kernels, widths = (1, each.kernel, each.kernel, 1), (inputs, half, half, half, outputs)
     layers = list[nn.Module]()
     for kernel, fan_in, fan_out in zip(kernels, widths[:-1], widths[1:], strict=True):
