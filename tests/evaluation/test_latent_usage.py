@@ -7,7 +7,9 @@ import torch
 from elboroom.evaluation.latent_usage import Information
 from elboroom.model.posteriors import DiagonalGaussian
 from elboroom.model.priors import MixturePrior, StandardNormal
-from tests.support.oracles import assert_rejected
+from tests.support import ladder_cases
+from tests.support.ladder_cases import generator
+from tests.support.oracles import assert_mean, assert_rejected
 
 
 def information(mean, log_std, seed=0):
@@ -90,3 +92,40 @@ def test_kl_and_activity_are_latent_by_latent():
     torch.testing.assert_close(found.kl, torch.tensor([0.5, 0.00125]).double())
     torch.testing.assert_close(found.activity, torch.tensor([2.0, 0.005]).double())
     assert found.active.tolist() == [True, False]
+
+
+@pytest.fixture(scope="module")
+def of_levels():
+    """The densities of a ladder for 600 rows in two batches, of which only one is kept."""
+    model = ladder_cases.ladder((5,), spread=0.4, levels=(2,), level_channels=(2,))
+    x = (ladder_cases.numbers(600, 5) > 0).double()
+    return model, [model.posterior(some) for some in x.split(500)]
+
+
+def test_the_kl_of_each_level_is_in_closed_form_given_the_levels_above(of_levels):
+    """Σ_l E[KL_l] is E[log q(ε | x) − log p(ε)], by other draws."""
+    model, parts = of_levels
+    levels = Information.of(iter(parts), model.prior, generator()).levels
+    assert [level.shape for level in levels] == [(2,), (2, 1, 1), (2, 1, 1)]
+    drawn = [q.draw(200, generator(3)) for q in parts]
+    log_ratio = [log_q - model.prior(z.shape[1]).log_prob(z) for z, log_q in drawn]
+    expected = torch.cat(log_ratio, 1).mean(0)
+
+    def check(kl):
+        assert_mean(kl - expected, 0.0)
+
+    total = torch.stack([level.kl for level in levels]).sum(0)
+    check(total)
+    assert_rejected(lambda: check(total - levels[1].kl))
+
+
+def test_active_latents_are_counted_by_level(of_levels):
+    model, parts = of_levels
+    found = Information.of(parts, model.prior, generator())
+    counted = [int(some.sum()) for some in found.active.split([2, 2, 2])]
+    assert [level.active for level in found.levels] == counted
+    assert sum(counted) > 0
+
+
+def test_a_model_of_one_level_has_no_levels():
+    assert information(torch.zeros(4, 3), torch.zeros(4, 3)).levels == ()

@@ -17,6 +17,7 @@ from elboroom.model.priors import MixturePrior
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.training.state import EpochMetrics
+from tests.support import ladder_cases
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +243,40 @@ def test_a_traversal_goes_through_the_prior_and_shows_at_most_ten_latents(shown,
     middle = walks[:, len(steps) // 2]
     # The moments are of 10,000 draws: σ / √n = 0.005
     np.testing.assert_allclose(middle, np.broadcast_to(at_rest, middle.shape), atol=0.02)
+
+
+@pytest.fixture(scope="module")
+def of_a_ladder(subject):
+    model = ladder_cases.ladder(subject.event_shape, channels=(4, 4), level_channels=(1, 1)).float()
+    return replace(subject, model=model)
+
+
+def test_levels_keep_the_upper_latents_and_draw_the_others_again(shown, of_a_ladder):
+    x, means = shown("levels", of_a_ladder)
+    sizes = of_a_ladder.model.decoder.sizes
+    assert len(means) == len(sizes) + 1
+    assert len(shown.words["labels"]) == len(means)
+    model, draw = of_a_ladder.model, of_a_ladder.generator
+    z = model.posterior(torch.tensor(x)).sample(1, draw("levels of q"))[0]
+    drawn = model.prior(len(x)).sample(1, draw("levels of the prior"))[0]
+    for row, first in ((0, sum(sizes)), (1, sum(sizes[:-1])), (len(sizes), 0)):
+        mixed = torch.cat([z[:, :first], drawn[:, first:]], 1)
+        np.testing.assert_allclose(means[row], model.decode(mixed).mean, atol=1e-6)
+
+
+def test_a_traversal_of_a_ladder_shows_latents_of_every_level(shown, of_a_ladder):
+    walks, _ = shown("traversal", of_a_ladder)
+    sizes = of_a_ladder.model.decoder.sizes
+    levels = [name.split(":")[0] for name in shown.words["names"]]
+    room = 10 // len(sizes)
+    expected = [n for n, size in enumerate(sizes, 1) for _ in range(min(room, size))]
+    assert levels == [f"level {n}" for n in expected]
+    assert len(walks) == len(levels)
+
+
+def test_a_model_of_one_level_has_no_figure_of_levels(subject):
+    with pytest.raises(NotDrawableError, match="needs a ladder"):
+        gallery.draw("levels", subject)
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,10 @@ def traversal(rows: int, steps: int, **words: Any) -> Figure:
     return figures.traversal(images(rows, steps), np.linspace(-3, 3, steps), **words)
 
 
+def levels(count: int, rows: int, **image: int) -> Figure:
+    return figures.levels(images(count, **image), images(rows, count, **image))
+
+
 def latent(count: int, classes: int | None, **words: Any) -> Figure:
     means = rng().normal(size=(count, 2))
     return figures.latent(means, None if classes is None else np.arange(count) % classes, **words)

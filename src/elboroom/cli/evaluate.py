@@ -235,6 +235,8 @@ def _print(
         return
     compared = {other.heading: other.differences for other in others if other.differences}
     console.print(tables.evaluation(f"{run.path}, {step_name}", found, compared))
+    if found.information.levels:
+        console.print(tables.levels(found))
     lines = [*tables.reliability(found), *tables.annealing(content, found.noun)]
     console.print("\n".join(lines))
 

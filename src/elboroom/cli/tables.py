@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from elboroom.evaluation.estimate import Estimate
-from elboroom.evaluation.evaluation import Evaluation, label
+from elboroom.evaluation.evaluation import Evaluation, label, level_cells
 from elboroom.evaluation.inference_gap import Evidence, Gaps
 from elboroom.infer.completion_score import score_text
 from elboroom.infer.diagnostics import MIXED_RHAT, RELIABLE_K_HAT
@@ -60,6 +60,16 @@ def reliability(found: Evaluation) -> Iterator[str]:
         f"{int(usage.active.sum())} of {len(usage.active)} latents active; "
         f"mutual information {found.mutual_information} nats; at most {most:.2f} are possible"
     )
+
+
+def levels(found: Evaluation) -> Table:
+    """Lay out a row for each level of a ladder: its latents, those in use, and its KL."""
+    numbers = ("active", "KL to the prior, given the levels above")
+    table = _table("", "level", "latents", numbers=numbers, unit=f"nats per {found.noun}")
+    for number, level in enumerate(found.information.levels, 1):
+        kl = Estimate.of(level.kl, found.noun)
+        table.add_row(str(number), *level_cells(level.shape, level.active, kl))
+    return table
 
 
 def _of_known_rows(found: Evaluation) -> str:

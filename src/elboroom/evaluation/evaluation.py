@@ -1,6 +1,7 @@
 """The result of an evaluation, with everything that a comparison with another needs."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from elboroom.data import Identity
 from elboroom.errors import IncomparableError
 from elboroom.evaluation.double_sampling import OUTSIDE, DoubleSample, common_stage
 from elboroom.evaluation.estimate import Estimate, as_tables
-from elboroom.evaluation.latent_usage import Information
+from elboroom.evaluation.latent_usage import Information, LevelUsage
 from elboroom.evaluation.sampled_bounds import Partial, Subset
 from elboroom.infer.diagnostics import RELIABLE_K_HAT
 
@@ -195,16 +196,29 @@ class Evaluation:
         usage, table = self.information, {}
         known = {"kl": usage.kl, "kl_standard_error": usage.kl_standard_error}
         table |= {name: value.tolist() for name, value in known.items() if value is not None}
+        if usage.levels:
+            table["levels"] = [self._level(level) for level in usage.levels]
         if not usage.known:
             return table | {"reason": f"one {self.noun}"}
         mutual = self.mutual_information.to_dict()
         return table | {"active": int(usage.active.sum()), "mutual_information": mutual}
+
+    def _level(self, level: LevelUsage) -> dict[str, Any]:
+        """Return what is known of the use of a level, as JSON types."""
+        kl = Estimate.of(level.kl, self.noun).to_dict()
+        return {"shape": list(level.shape), "active": level.active, "kl": kl}
 
 
 def notes(k: int, noun: str, subset: Subset | None, partial: Partial | None) -> list[str]:
     """Write how a bound with k samples was estimated, and how much was finished, a line each."""
     found = [] if subset is None else [subset.describe(k, noun)]
     return found + ([] if partial is None else [partial.describe(noun, k)])
+
+
+def level_cells(shape: Sequence[int], active: int, kl: Estimate) -> tuple[str, str, str]:
+    """Write the shape of a level's latents, how many are in use, and their KL."""
+    sides = " × ".join(map(str, shape))
+    return sides, f"{active:,} of {math.prod(shape):,}", str(kl)
 
 
 def mean_bound(per_image: Mapping[str, Tensor]) -> float:

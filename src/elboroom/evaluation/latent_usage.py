@@ -1,18 +1,34 @@
 """Information about the data in the latents, by the encoder's q(z | x) of N images."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from elboroom.model.posteriors import Density, DiagonalGaussian
-from elboroom.model.priors import Prior, SharedMixture
+from elboroom.model.posteriors import Density, DiagonalGaussian, LadderPosterior
+from elboroom.model.priors import Prior, SharedMixture, kl_of_levels
 
 _LEAST_ACTIVITY = 0.01  # Burda et al. (2016), section 5.2
 _COMPARED_IMAGES = 500  # for families whose densities are compared pair by pair
 _ROWS_AT_A_TIME = 1_000  # draws that are compared with all N densities together
+
+
+@dataclass(frozen=True)
+class LevelUsage:
+    """The use of the latents of one level of a ladder.
+
+    Attributes:
+        shape: shape of its latents, (T,) of the top and (c, h, w) of others.
+        active: number of them with an activity above 0.01.
+        kl: (N,), KL(q(ε_l | ε_>l, x) ‖ p(ε_l)) in nats for one draw of ε_>l of each image. The mean
+            bounds the information about x in ε_l, beyond that in the levels above.
+    """
+
+    shape: tuple[int, ...]
+    active: int
+    kl: Tensor
 
 
 @dataclass(frozen=True)
@@ -27,16 +43,18 @@ class Information:
             other. The mean is the mutual information of z and x under q.
         kl_standard_error: (D,), the standard error of `kl` over images, with the noise of the draws
             if it is sampled; None if `kl` is, or of one image.
+        levels: the use of each level of a ladder, the top first; none without a ladder.
     """
 
     kl: Tensor | None
     activity: Tensor
     mutual: Tensor
     kl_standard_error: Tensor | None = None
+    levels: tuple[LevelUsage, ...] = ()
 
     @classmethod
     def of(
-        cls, parts: Sequence[Density], prior: Prior, generator: torch.Generator
+        cls, parts: Iterable[Density], prior: Prior, generator: torch.Generator
     ) -> "Information":
         """Compute the information from the densities of N images and one draw of each.
 
@@ -48,18 +66,19 @@ class Information:
             prior: the prior of z.
             generator: random generator of the draws.
         """
-        means = [q.mean for q in parts]
-        mean = torch.cat(means).double()
-        marginals = _marginals(parts)
-        if marginals is not None and all(q.marginals is q for q in parts):
+        batches = _Batches(prior, generator)
+        for q in parts:
+            batches.add(q)
+        mean, marginals = torch.cat(batches.means).double(), batches.joined_marginals()
+        if marginals is not None and batches.are_products:
             z = marginals.sample(1, generator)[0]
             mutual = marginals.log_prob(z) - _log_aggregate(marginals, z)
         else:
-            mutual = _mutual_by_pairs(_first_images(parts, means), generator)
+            mutual = _mutual_by_pairs(batches.compared, generator)
         kl = None if marginals is None else prior.kl_per_latent(marginals, generator)
         activity, mutual = _variance(mean).cpu(), mutual.cpu()
         if kl is None:
-            return cls(None, activity, mutual)
+            return cls(None, activity, mutual, levels=batches.levels(activity))
         error = None if len(kl) == 1 else (kl.var(0) / len(kl)).sqrt().cpu()
         return cls(kl.mean(0).cpu(), activity, mutual, error)
 
@@ -71,27 +90,69 @@ class Information:
     @property
     def active(self) -> Tensor:
         """True for each latent with an activity above 0.01, (D,)."""
-        return self.activity > _LEAST_ACTIVITY
+        return _is_active(self.activity)
+
+
+@dataclass
+class _Batches:
+    """Sums of the densities of all images, batch by batch, since those of a ladder are large.
+
+    Attributes:
+        prior: the prior of z.
+        generator: random generator of the draws.
+        means: E_q[z] of each batch.
+        marginals: q(z_d | x) of each batch; None where the family does not know them.
+        are_products: True if every q is the product of its marginals.
+        compared: the densities of the first five hundred images.
+        kl_of_levels: of a ladder the KL of each level in nats, (L, B) of each batch.
+        shapes: of a ladder the shape of the latents of each level.
+    """
+
+    prior: Prior
+    generator: torch.Generator
+    means: list[Tensor] = field(default_factory=list[Tensor])
+    marginals: list[DiagonalGaussian | None] = field(default_factory=list[DiagonalGaussian | None])
+    are_products: bool = True
+    compared: list[Density] = field(default_factory=list[Density])
+    kl_of_levels: list[Tensor] = field(default_factory=list[Tensor])
+    shapes: tuple[tuple[int, ...], ...] = ()
+
+    def add(self, q: Density) -> None:
+        """Take the densities of another batch of images into account."""
+        if sum(map(len, self.means)) < _COMPARED_IMAGES:
+            self.compared.append(q)
+        self.means.append(q.mean)
+        self.marginals.append(q.marginals)
+        self.are_products &= q.marginals is q
+        if isinstance(q, LadderPosterior):
+            self.shapes = q.decoder.level_shapes
+            kl = kl_of_levels(self.prior, q.descend(1, self.generator))
+            self.kl_of_levels.append(kl[:, 0].double().cpu())
+
+    def joined_marginals(self) -> DiagonalGaussian | None:
+        """Return q(z_d | x) of each latent of all images; None if the family lacks them."""
+        known = [each for each in self.marginals if each is not None]
+        if len(known) < len(self.marginals):
+            return None
+        mean = torch.cat([q.mean for q in known])
+        return DiagonalGaussian(mean.double(), torch.cat([q.log_std for q in known]).double())
+
+    def levels(self, activity: Tensor) -> tuple[LevelUsage, ...]:
+        """Return the use of each level of a ladder, from the activity of all latents (D,)."""
+        if not self.kl_of_levels:
+            return ()
+        sizes = [math.prod(shape) for shape in self.shapes]
+        active = [int(some.sum()) for some in _is_active(activity).split(sizes)]
+        return tuple(map(LevelUsage, self.shapes, active, torch.cat(self.kl_of_levels, 1)))
+
+
+def _is_active(activity: Tensor) -> Tensor:
+    return activity > _LEAST_ACTIVITY
 
 
 def _variance(mean: Tensor) -> Tensor:
     """Compute the variance over images, (N, D) → (D,); NaN for one image."""
     return mean.var(0) if len(mean) > 1 else torch.full_like(mean[0], math.nan)
-
-
-def _marginals(parts: Sequence[Density]) -> DiagonalGaussian | None:
-    """Return q(z_d | x) of each latent of all images; None if the family does not know them."""
-    known = [marginals for q in parts if (marginals := q.marginals) is not None]
-    if len(known) < len(parts):
-        return None
-    mean = torch.cat([q.mean for q in known])
-    return DiagonalGaussian(mean.double(), torch.cat([q.log_std for q in known]).double())
-
-
-def _first_images(parts: Sequence[Density], means: Sequence[Tensor]) -> list[Density]:
-    """Return the parts that have the first five hundred images."""
-    before = [sum(len(mean) for mean in means[:i]) for i in range(len(parts))]
-    return [q for q, images in zip(parts, before, strict=True) if images < _COMPARED_IMAGES]
 
 
 def _mutual_by_pairs(parts: Sequence[Density], generator: torch.Generator) -> Tensor:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from elboroom.model.bounds import bits_per_dimension
 from elboroom.model.fingerprint import fingerprint
 from elboroom.model.likelihoods import require_support
 from elboroom.model.networks.layers import require_eval_mode
+from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
@@ -129,11 +131,9 @@ def _evaluation(
 ) -> Evaluation:
     """Return the evaluation of what was sampled, with the use of the latents by these images."""
     model, per_image = batches.model, dict(found.per_image)
-    densities = [
-        model.posterior(x.to(batches.device), data.test.seen(x.to(batches.device)))
-        for x in _images(data.test, found.rows)
-    ]
+    densities = partial(_posteriors, batches, found.rows)
     noise = stream(batches.seed, "information", device=batches.device)
+    information = Information.of(densities(), model.prior, noise)
     kind = model.likelihood.density
     if kind.in_bits:
         per_image |= _bits(per_image, _known_pixels(data.test, found.rows))
@@ -144,8 +144,8 @@ def _evaluation(
         batches.seed,
         0.0,
         per_image,
-        Information.of(densities, model.prior, noise),
-        kl_sampled=model.prior.kl(densities[0]) is None,
+        information,
+        kl_sampled=model.prior.kl(next(densities())) is None,
         measure="density" if kind.is_density else "probability",
         rounding=_rounding(found, batches),
         noun=data.noun,
@@ -153,6 +153,13 @@ def _evaluation(
         partial=found.partial,
         rows=None if found.partial is None else found.rows,
     )
+
+
+def _posteriors(batches: RowBatches, rows: Tensor) -> Iterator[Density]:
+    """Yield the encoder's q(z | x) of some rows in order, a batch at a time."""
+    for some in _images(batches.part, rows):
+        x = some.to(batches.device)
+        yield batches.model.posterior(x, batches.part.seen(x))
 
 
 def _weight(model: VAE) -> Tensor:

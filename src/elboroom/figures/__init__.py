@@ -6,6 +6,7 @@ from elboroom.figures.plots.corner import corner
 from elboroom.figures.plots.curves import curves
 from elboroom.figures.plots.interpolation import interpolation
 from elboroom.figures.plots.latent import latent
+from elboroom.figures.plots.levels import levels
 from elboroom.figures.plots.manifold import manifold
 from elboroom.figures.plots.missing import missing
 from elboroom.figures.plots.posteriors import posteriors
@@ -21,6 +22,7 @@ __all__ = [
     "curves",
     "interpolation",
     "latent",
+    "levels",
     "manifold",
     "missing",
     "posteriors",

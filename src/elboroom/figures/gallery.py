@@ -1,5 +1,6 @@
 """Each figure of a model and its data: computes the arrays that `elboroom.figures` draws."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -33,6 +34,7 @@ _GENERATED_IMAGES = 20
 _INTERPOLATION_STEPS = 10
 _TRAVERSAL_ENDS, _TRAVERSAL_STEPS = (-3.0, 3.0), 13
 _TRAVERSED_LATENTS = 10
+_RESAMPLED_IMAGES = 8
 _PANELS = 4
 _RECONSTRUCTED_IMAGES = 10
 _COMPLETED_IMAGES = 8
@@ -41,11 +43,12 @@ _MANIFOLD_SIDE = 20
 _PRIOR_DRAWS = 10_000
 _SCATTERED_IMAGES = 10_000
 OF_ROWS: tuple[FigureName, ...] = (
-    *("reconstructions", "latent", "interpolation", "contours", "posteriors", "completion"),
+    *("reconstructions", "latent", "interpolation", "levels"),
+    *("contours", "posteriors", "completion"),
 )
 """The figures that show rows of the data; the others show the model or its training alone."""
 _NEEDS_IMAGES = (
-    *("samples", "reconstructions", "interpolation", "traversal"),
+    *("samples", "reconstructions", "interpolation", "traversal", "levels"),
     *("contours", "posteriors", "completion", "manifold"),
 )
 
@@ -141,18 +144,36 @@ def _traversal(subject: Subject) -> Figure:
     steps = torch.linspace(*_TRAVERSAL_ENDS, _TRAVERSAL_STEPS)
     moments = _prior_moments(subject)
     changes = torch.stack([_walk(model, d, steps, *moments).var(0).mean() for d in range(latents)])
-    order = changes.argsort(descending=True, stable=True)
-    chosen = order[:_TRAVERSED_LATENTS].tolist()
-    which = f"{len(chosen)} of {latents} are shown, " if len(chosen) < latents else ""
+    chosen = _most_active(changes, [math.prod(shape) for shape in model.level_shapes])
+    count = sum(map(len, chosen))
+    which = f"{count} of {latents:,} are shown, " if count < latents else ""
+    order = "of each level the most active first" if len(chosen) > 1 else "most active first"
     return figures.traversal(
-        torch.stack([_walk(model, d, steps, *moments) for d in chosen]),
+        torch.stack([_walk(model, d, steps, *moments) for some in chosen for d in some]),
         steps,
-        names=[latent_name(d) for d in chosen],
+        names=_names_of_levels(chosen),
         step_label="standard deviations of the prior",
         caption="means of p(x | z) as one latent changes, the others at the prior's mean; "
-        f"{which}most active first",
+        f"{which}{order}",
         value_range=subject.value_range,
     )
+
+
+def _most_active(changes: Tensor, sizes: list[int]) -> list[list[int]]:
+    """Return as many latents of each level as there is room for, by how much they change x."""
+    room, first, chosen = max(1, _TRAVERSED_LATENTS // len(sizes)), 0, list[list[int]]()
+    for some in changes.split(sizes):
+        order = some.argsort(descending=True, stable=True)[:room]
+        chosen.append((first + order).tolist())
+        first += len(some)
+    return chosen
+
+
+def _names_of_levels(chosen: list[list[int]]) -> list[str]:
+    """Return the names of latents, each with the number of its level if there are several."""
+    if len(chosen) == 1:
+        return [latent_name(d) for d in chosen[0]]
+    return [f"level {n}: {latent_name(d)}" for n, some in enumerate(chosen, 1) for d in some]
 
 
 def _walk(model: VAE, latent: int, steps: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
@@ -169,6 +190,32 @@ def _prior_moments(subject: Subject) -> tuple[Tensor, Tensor]:
         return torch.zeros(latents), torch.ones(latents)
     draws = prior(1).sample(_PRIOR_DRAWS, subject.generator("traversal"))[:, 0]
     return draws.mean(0), draws.std(0)
+
+
+def _levels(subject: Subject) -> Figure:
+    model = subject.model
+    sizes = [math.prod(shape) for shape in model.level_shapes]
+    if len(sizes) == 1:
+        raise NotDrawableError(
+            "the levels figure needs a ladder",
+            why="this model has one level of latents",
+            fix="train with --network ladder, or draw other figures with --only",
+        )
+    rows, generator = _rows_of_distinct_classes(subject, _RESAMPLED_IMAGES), subject.generator
+    x = rows.x
+    z = model.posterior(x, rows.seen(x)).sample(1, generator("levels of q"))[0]
+    drawn = model.prior(len(x)).sample(1, generator("levels of the prior"))[0]
+    kept = [sum(sizes[:count]) for count in range(len(sizes), -1, -1)]
+    mixed = torch.stack([torch.cat([z[:, :n], drawn[:, n:]], 1) for n in kept])
+    return figures.levels(
+        x,
+        model.decode(mixed).mean,
+        labels=["all kept", *(f"{n} kept" for n in range(len(sizes) - 1, -1, -1))],
+        names=_row_names(rows),
+        caption=f"means of p(x | z): the upper levels, of {len(sizes)}, keep a draw of the "
+        f"posterior of the {_with_rows(subject, rows)}; the others are drawn from the prior",
+        value_range=subject.value_range,
+    )
 
 
 def _contours(subject: Subject) -> Figure:
@@ -307,6 +354,7 @@ FIGURES: dict[FigureName, Callable[[Subject], Figure]] = {
     "latent": _latent,
     "interpolation": _interpolation,
     "traversal": _traversal,
+    "levels": _levels,
     "contours": _contours,
     "posteriors": _posteriors,
     "completion": _completion,

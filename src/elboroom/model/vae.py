@@ -227,6 +227,13 @@ class VAE(nn.Module):
         return self.likelihood.density.parameter_shape(self.event_shape)
 
     @property
+    def level_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of the latents of each level, the top first; one level without a ladder."""
+        if isinstance(self.decoder, LadderDecoder):
+            return self.decoder.level_shapes
+        return ((self.latents,),)
+
+    @property
     def draws_globally(self) -> bool:
         """True if the networks may draw from PyTorch's global random state, as dropout does."""
         built_in = (

@@ -7,7 +7,7 @@ from typing import Any
 from elboroom.config.typed_tables import read
 from elboroom.data import noun
 from elboroom.evaluation.estimate import Estimate
-from elboroom.evaluation.evaluation import label, notes
+from elboroom.evaluation.evaluation import label, level_cells, notes
 from elboroom.evaluation.sampled_bounds import Partial, Subset
 from elboroom.runs.checkpoints import listing
 from elboroom.runs.pages import png_url, templates
@@ -31,9 +31,26 @@ _CAPTIONS = {
     "posterior and the exact KL divergence of each method. In more: marginals of the latents that "
     "the observed part determines best.",
     "completion": "The observed half, the posterior mean of the rest, draws, and the original.",
+    "levels": "Images drawn again where only the upper levels of a ladder keep their latents, and "
+    "the others come from the prior: each row keeps one level less.",
     "manifold": "Means of p(x|z) over the latent plane, at equal steps of prior probability.",
     "curves": "Training: the ELBO, its two terms, and the held-out ELBO.",
 }
+
+
+@dataclass(frozen=True)
+class LevelSummary:
+    """The use of a level of a ladder, as evaluation.json has it.
+
+    Attributes:
+        shape: shape of its latents.
+        active: number of latents in use.
+        kl: mean and standard error of the KL given the levels above.
+    """
+
+    shape: tuple[int, ...]
+    active: int
+    kl: dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,7 @@ class EvaluationSummary:
             density.
         subset: the subset that has k samples, as JSON; None if all rows have.
         partial: how much was finished of an evaluation that was stopped early, as JSON; else None.
+        latents: the use of the latents, as JSON; None in evaluations that do not state it.
     """
 
     step: int
@@ -62,6 +80,13 @@ class EvaluationSummary:
     bits_per_dimension: dict[str, float | None] | None = None
     subset: dict[str, int | float | None] | None = None
     partial: dict[str, int | None] | None = None
+    latents: dict[str, Any] | None = None
+
+    @property
+    def levels(self) -> list[tuple[str, str, str]]:
+        """The latents of each level of a ladder, those in use, and their KL."""
+        found = [read(LevelSummary, each) for each in (self.latents or {}).get("levels", [])]
+        return [level_cells(each.shape, each.active, self._estimate(each.kl)) for each in found]
 
     @property
     def notes(self) -> list[str]:
@@ -73,13 +98,15 @@ class EvaluationSummary:
     @property
     def rows(self) -> list[tuple[str, str]]:
         """The label and the estimate of each quantity."""
-        reason = f"one {self.unit.split()[-1]}" if self.images == 1 else None
         rows = {label(name, self.k, self.kl_sampled): e for name, e in self.estimates.items()}
-        found = [(name, str(Estimate.read(each, reason))) for name, each in rows.items()]
+        found = [(name, str(self._estimate(each))) for name, each in rows.items()]
         if self.bits_per_dimension is None:
             return found
-        bits = format(Estimate.read(self.bits_per_dimension, reason), ".3f")
-        return [*found, ("bits per dimension", bits)]
+        return [*found, ("bits per dimension", f"{self._estimate(self.bits_per_dimension):.3f}")]
+
+    def _estimate(self, table: dict[str, float | None]) -> Estimate:
+        """Read an estimate, and say why its error is unknown."""
+        return Estimate.read(table, f"one {self.unit.split()[-1]}" if self.images == 1 else None)
 
 
 def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:
@@ -104,6 +131,7 @@ def render(run: Run, evaluation: dict[str, Any] | None = None) -> str:
         evaluation=summary,
         rows=_rows(run, summary),
         notes=_notes(run, summary),
+        levels=_levels(run, summary),
         provenance=None if summary is None else run.results.made_from(summary.step).description,
         identity=run.identity,
         noun=word,
@@ -127,6 +155,8 @@ def summarise(run: Run, evaluation: dict[str, Any]) -> EvaluationSummary:
 
 def _without_reasons(content: Any) -> Any:
     """Leave out the reasons why numbers are unknown, which the page gives in its own words."""
+    if isinstance(content, list):
+        return [_without_reasons(each) for each in content]
     if not isinstance(content, dict):
         return content
     return {name: _without_reasons(each) for name, each in content.items() if name != "reason"}
@@ -140,6 +170,11 @@ def _rows(run: Run, summary: EvaluationSummary | None) -> list[tuple[str, str]]:
 def _notes(run: Run, summary: EvaluationSummary | None) -> list[str]:
     with read_errors(run.path / EVALUATION):
         return [] if summary is None else summary.notes
+
+
+def _levels(run: Run, summary: EvaluationSummary | None) -> list[tuple[str, str, str]]:
+    with read_errors(run.path / EVALUATION):
+        return [] if summary is None else summary.levels
 
 
 def _figures(run: Run, step: int | None) -> dict[str, Path]:

@@ -29,6 +29,7 @@ ONE_EACH: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
     "manifold": (figures.manifold, (images(3, 3), np.arange(3.0), np.arange(3.0)), {}),
     "curves": (figures.curves, (table(5), table(5)), {"held_out_name": "test"}),
 }
+ONE_EACH["levels"] = (figures.levels, (X, np.stack([Y, X])), {})
 ONE_EACH["missing"] = (figures.missing, (rng().random((30, 4)) < 0.7, list("abcd")), {})
 ONE_EACH["corner"] = (figures.corner, ({"a": rng().normal(size=(50, 2))},), {})
 

@@ -41,6 +41,11 @@ class TopDown(Protocol):
     top: nn.Module
     levels: nn.ModuleList
 
+    @property
+    def level_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of the latents of each level, the top first."""
+        ...
+
     def output(self, state: Tensor, leading: tuple[int, ...]) -> Tensor:
         """Compute the likelihood's parameter from the last state."""
         ...

@@ -88,6 +88,12 @@ class LadderDecoder(DecoderNetwork):
         return at_least_float32(self.tail(state)).reshape(*leading, *self.parameter_shape)
 
     @property
+    def level_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of the latents of each level, the top first: (T,), then (c, h, w)."""
+        levels = (cast(TopDownLevel, level) for level in self.levels)
+        return self.sizes[:1], *(level.shape for level in levels)
+
+    @property
     def widest_activation(self) -> int:
         """The largest number of values of any layer."""
         return self._widest_activation
