@@ -35,6 +35,7 @@ CONFIG = TrainConfig(
     threads=1,
 )
 MODEL = ModelConfig(2, (3,), normalisation="batch")
+LADDER = ModelConfig(1, (), "silu", "ladder", channels=(4,), levels=(2,), level_channels=(1,))
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,10 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def trained(data: Dataset, config: TrainConfig = CONFIG, **hooks) -> tuple[VAE, TrainState]:
-    model = new_model()
+def trained(
+    data: Dataset, config: TrainConfig = CONFIG, networks: ModelConfig = MODEL, **hooks
+) -> tuple[VAE, TrainState]:
+    model = new_model(networks)
     return model, train(model, data, config, **hooks)
 
 
@@ -126,12 +129,17 @@ def test_a_stopped_run_resumes_as_if_it_had_never_stopped(data, steps):
     assert half.average.steps == state.average.steps == 9
 
 
-@pytest.mark.parametrize("steps", [2, 6])
-@pytest.mark.parametrize("inside", [True, False])
-def test_a_checkpoint_holds_the_average_as_the_model_and_resumes(data, tmp_path, steps, inside):
+@pytest.mark.parametrize(
+    ("networks", "steps", "inside"),
+    [*((MODEL, n, inside) for n in (2, 6) for inside in (True, False)), (LADDER, 6, True)],
+    ids=lambda value: str(getattr(value, "network", value)),
+)
+def test_a_checkpoint_holds_the_average_as_the_model_and_resumes(
+    data, tmp_path, networks, steps, inside
+):
     """A checkpoint is written within training, where the model has its weights, or after it."""
-    whole, end = trained(data)
-    training = new_model(), None
+    whole, end = trained(data, networks=networks)
+    training = new_model(networks), None
     training = training[0], new_state(training[0], CONFIG)
 
     def save() -> None:
@@ -145,10 +153,10 @@ def test_a_checkpoint_holds_the_average_as_the_model_and_resumes(data, tmp_path,
     train(training[0], data, CONFIG, state=training[1], stop=stop)
     if not inside:
         save()
-    alone = new_model()
+    alone = new_model(networks)
     assert checkpoints.load(tmp_path, alone) == steps
     assert same(alone.state_dict(), training[0].state_dict())
-    resumed = new_model()
+    resumed = new_model(networks)
     state = new_state(resumed, CONFIG)
     checkpoints.load(tmp_path, resumed, state)
     assert same(resumed.state_dict(), training[1].average.tensors)

@@ -8,14 +8,12 @@ from torch.distributions import MultivariateNormal
 
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
-from elboroom.infer import grid, hmc, laplace, sir
-from elboroom.infer.grid import GridPosterior
-from elboroom.infer.posterior import Posterior
+from elboroom.infer import laplace
 from elboroom.model.networks import NETWORK_KINDS, LadderDecoder
 from elboroom.model.partial_encoder import PartialEncoder
 from elboroom.model.vae import VAE, least_weights
-from tests.support.ladder_cases import SMALL, generator, ladder, linear, numbers, two_scalars
-from tests.support.oracles import assert_mean, assert_rejected, random_masks
+from tests.support.ladder_cases import SMALL, generator, ladder, linear, numbers
+from tests.support.oracles import assert_rejected, random_masks
 
 EVENTS = {
     (1, 12, 12): {"channels": (6, 6), "level_channels": (1, 2)},
@@ -123,33 +121,6 @@ def test_a_linear_ladder_is_a_linear_gaussian_model():
 
     check(weight)
     assert_rejected(lambda: check(weight.flip(1)))
-
-
-def assert_moments(exact: GridPosterior, posterior: Posterior) -> None:
-    """Check the means to five standard errors, by the effective number of draws."""
-    spread = exact.covariance.diagonal(dim1=-1, dim2=-2).sqrt()
-    error = spread / posterior.diagnostics["ess"][:, None].sqrt()
-    assert ((posterior.mean - exact.mean) / error).abs().max() < 5
-
-
-@pytest.mark.full
-def test_hmc_samples_the_posterior_of_two_scalar_latents():
-    model = two_scalars()
-    x, mask = (numbers(3, 5, seed=7) > 0).double(), random_masks(3, 5, seed=3)
-    exact = grid(model, x, mask, generator=generator())
-    assert_moments(exact, hmc(model, x, mask, generator=generator(2)))
-
-
-def test_two_scalar_latents_are_exact_by_the_grid():
-    """Particles have the moments, and weights the mean, that the grid integrates."""
-    model = two_scalars()
-    x, mask = (numbers(3, 5, seed=7) > 0).double(), random_masks(3, 5, seed=3)
-    exact = grid(model, x, mask, generator=generator())
-    assert_moments(exact, sir(model, x, mask, generator=generator(1), particles=4_000))
-    wrong = sir(model, 1 - x, mask, generator=generator(1), particles=4_000)
-    assert_rejected(lambda: assert_moments(exact, wrong))
-    log_w = model.log_weights(x, 20_000, mask, generator=generator(3))
-    assert_mean((log_w - exact.log_evidence).exp(), 1.0)
 
 
 def test_a_ladder_is_refused_a_partial_encoder():
