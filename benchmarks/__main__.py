@@ -7,6 +7,7 @@ import tyro
 
 from benchmarks import (
     inference,
+    ladder,
     likelihood,
     machines,
     pictures,
@@ -19,6 +20,7 @@ from benchmarks.results import Results
 
 AREAS = {
     "inference": inference.measure,
+    "ladder": ladder.measure,
     "likelihood": likelihood.measure,
     "machines": machines.measure,
     "pictures": pictures.measure,
@@ -33,6 +35,7 @@ def main(
     name: Annotated[
         Literal[
             "inference",
+            "ladder",
             "likelihood",
             "machines",
             "pictures",

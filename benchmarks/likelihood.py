@@ -1,25 +1,19 @@
 """Held-out likelihood: the NLL after a given time of training, and the time of its estimates."""
 
-import json
-import subprocess
-import sys
 import time
-import tomllib
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.results import Row, processor
+from benchmarks.results import Row
+from benchmarks.trained_runs import Trained
 from elboroom import PRESETS, VAE, Dataset, evaluate, infer, train
 from elboroom.config import Precision
 from elboroom.data import load_data
 from elboroom.device import resolve_precision
 from elboroom.randomness import stream
 
-_RUNS = Path("runs/benchmarks/likelihood")
-_KEPT = Path("benchmarks/results/likelihood")
 _REACH = {
     "mnist-1min": (88.0, 86.8),
     "mnist-5min": (85.0, 84.0),
@@ -93,32 +87,10 @@ def _rounding(run: dict[str, Any]) -> float:
 
 def _trained(preset: str, seed: int, quick: bool) -> dict[str, Any]:
     """Train and evaluate; add the seconds that `elboroom train` took, and where."""
-    kept, path = _KEPT / f"{preset}-{seed}.json", _RUNS / f"{preset}-{seed}-{time.time():.0f}"
-    if kept.exists() and not quick:
-        return json.loads(kept.read_text())
-    of_training = ["--minutes", "None", "--epochs", "1"] if quick else []
-    clock = time.perf_counter()
-    _elboroom("train", "--preset", preset, "--seed", str(seed), "--out", str(path), *of_training)
-    seconds = time.perf_counter() - clock
-    evaluated = _evaluated(path, preset, quick)
-    device = tomllib.loads((path / "config.toml").read_text())["environment"]["device"]
-    on = processor() if device == "cpu" else device
-    found = evaluated | {"training": seconds, "trained_on": on}
-    if not quick:
-        kept.parent.mkdir(exist_ok=True)
-        kept.write_text(json.dumps(found, indent=1) + "\n")
-    return found
-
-
-def _evaluated(path: Path, preset: str, quick: bool) -> dict[str, Any]:
     k, k_all, precision = ("100", "10", "fp32") if quick else (str(_K), "50", "auto")
     subset = ["--k-all", k_all] if preset in _IN_A_SUBSET else ["--error", "0"]
-    _elboroom("evaluate", str(path), "--k", k, "--precision", precision, *subset)
-    return json.loads((path / "evaluation.json").read_text())
-
-
-def _elboroom(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "elboroom", *arguments, "--quiet"], check=True)
+    options = "--k", k, "--precision", precision, *subset
+    return Trained("likelihood", preset, seed).evaluated(options, quick=quick)
 
 
 def _estimators(quick: bool) -> list[Row]:

@@ -1,0 +1,80 @@
+"""Ladders: the NLL after a given time of training, and the posteriors of partly seen digits."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from benchmarks import ladder_posteriors
+from benchmarks.results import Row
+from benchmarks.trained_runs import Trained
+
+_AREA, _PER_IMAGE = "ladder", "nats per image"
+_POSTERIORS_OF = "mnist-ladder-60min"
+_STATIC = ("--binarisation", "static")
+
+
+def measure(quick: bool) -> Iterator[Row]:
+    """Measure all rows, except runs whose evaluation benchmarks/results/ladder holds."""
+    for row in _rows(quick):
+        yield replace(row, reach=None) if quick else row
+
+
+def _rows(quick: bool) -> Iterator[Row]:
+    for preset, (reach, aim) in _bounds().items():
+        yield from _of_preset(Trained(_AREA, preset), quick, reach, aim)
+    static = Trained(_AREA, "mnist-ladder-20min", options=_STATIC, suffix="-static")
+    yield from _of_preset(static, quick)
+    yield from ladder_posteriors.rows(Trained(_AREA, _POSTERIORS_OF), quick)
+
+
+def _bounds() -> dict[str, tuple[float, float]]:
+    """Return the bound to reach of each preset, and that to hope for, on this machine.
+
+    Products in the tiles of AMX are several times as fast as those of AVX-512.
+    """
+    has_tiles = torch.cpu.get_capabilities().get("amx_bf16", False)
+    found = {
+        "mnist-ladder-20min": (81.0, 80.5),
+        "mnist-ladder-60min": (79.9 if has_tiles else 80.2, 79.5),
+        "mnist-ladder-180min": (79.3, 78.7),
+    }
+    return found | ({"mnist-ladder-gpu": (78.0, 77.3)} if torch.cuda.is_available() else {})
+
+
+def _of_preset(
+    trained: Trained, quick: bool, reach: float | None = None, aim: float | None = None
+) -> Iterator[Row]:
+    found = trained.evaluated(_options(quick), quick=quick)
+    name, means = f"{trained.preset}{trained.suffix}", found["estimates"]
+    yield Row(f"{name}: NLL", [-means["iwae"]["mean"]], _PER_IMAGE, reach, aim)
+    error = means["iwae"]["standard_error"]
+    yield Row(f"{name}: standard error of the NLL", [error], _PER_IMAGE)
+    yield Row(f"{name}: ELBO", [means["elbo"]["mean"]], _PER_IMAGE)
+    yield Row(f"{name}: k̂ < 0.7", [100 * found["quality"]["reliable"]["mean"]], "% of images")
+    yield from _annealed(name, found)
+    for number, level in enumerate(found["latents"]["levels"], 1):
+        sides = " × ".join(map(str, level["shape"]))
+        what = f"{name}: KL of level {number}, {sides}, of which {level['active']} are active"
+        yield Row(what, [level["kl"]["mean"]], _PER_IMAGE)
+    what = f"{name}: training, the whole command, {found['trained_on']}"
+    yield Row(what, [found["training"]], "s")
+
+
+def _annealed(name: str, found: dict[str, Any]) -> Iterator[Row]:
+    ais, certificate = found["ais"], found["certificate"]
+    of = f"{ais['images']} images"
+    difference = ais["estimates"]["difference"]["mean"]
+    yield Row(f"{name}: log p(x) by AIS less the IWAE bound, {of}", [difference], _PER_IMAGE)
+    of = f"{certificate['images']} images drawn from the model"
+    gap = certificate["estimates"]["gap"]["mean"]
+    yield Row(f"{name}: BDMC, upper less lower bound, {of}", [gap], _PER_IMAGE)
+
+
+def _options(quick: bool) -> tuple[str, ...]:
+    """Return the options of `elboroom evaluate`."""
+    few = ("--k", "20", "--k-all", "10", "--ais", "2", "--certify", "2", "--distributions", "4")
+    annealing = ("--ais", "100", "--certify", "50", "--distributions", "400", "--chains", "4")
+    full = ("--k", "5000", "--k-all", "100", "--precision", "auto", *annealing)
+    return (*few, "--chains", "2") if quick else full
