@@ -12,6 +12,8 @@ from elboroom.model.priors import Prior, SharedMixture, kl_of_levels
 
 _LEAST_ACTIVITY = 0.01  # Burda et al. (2016), section 5.2
 _COMPARED_IMAGES = 500  # for families whose densities are compared pair by pair
+_COMPARED_BY_LADDERS = 100  # whose densities take a pass through the decoder each
+_PAIRS_AT_A_TIME = 2_000
 _ROWS_AT_A_TIME = 1_000  # draws that are compared with all N densities together
 
 
@@ -59,7 +61,8 @@ class Information:
         """Compute the information from the densities of N images and one draw of each.
 
         Each draw is compared with the density of every image. The mutual information is that of
-        all images if the densities are diagonal Gaussians, else that of the first five hundred.
+        all images if the densities are diagonal Gaussians, else that of the first five hundred, or
+        of a ladder the first hundred.
 
         Args:
             parts: q(z | x) of all images, in batches.
@@ -103,7 +106,7 @@ class _Batches:
         means: E_q[z] of each batch.
         marginals: q(z_d | x) of each batch; None where the family does not know them.
         are_products: True if every q is the product of its marginals.
-        compared: the densities of the first five hundred images.
+        compared: the densities of the first images, which are compared pair by pair.
         kl_of_levels: of a ladder the KL of each level in nats, (L, B) of each batch.
         shapes: of a ladder the shape of the latents of each level.
     """
@@ -119,12 +122,14 @@ class _Batches:
 
     def add(self, q: Density) -> None:
         """Take the densities of another batch of images into account."""
-        if sum(map(len, self.means)) < _COMPARED_IMAGES:
+        is_ladder = isinstance(q, LadderPosterior)
+        most = _COMPARED_BY_LADDERS if is_ladder else _COMPARED_IMAGES
+        if sum(map(len, self.means)) < most:
             self.compared.append(q)
         self.means.append(q.mean)
         self.marginals.append(q.marginals)
         self.are_products &= q.marginals is q
-        if isinstance(q, LadderPosterior):
+        if is_ladder:
             self.shapes = q.decoder.level_shapes
             kl = kl_of_levels(self.prior, q.descend(1, self.generator))
             self.kl_of_levels.append(kl[:, 0].double().cpu())
@@ -159,12 +164,16 @@ def _mutual_by_pairs(parts: Sequence[Density], generator: torch.Generator) -> Te
     """Compute `mutual` from all pairs of a draw and a density of any family, (N,)."""
     drawn = [q.draw(1, generator) for q in parts]
     z, log_q = (torch.cat([pair[i][0] for pair in drawn]) for i in (0, 1))
-    # log q(z_n | x_m)
     pairs = [
-        q.log_prob(z[:, None].expand(-1, log_q.shape[1], -1))
-        for q, (_, log_q) in zip(parts, drawn, strict=True)
+        _log_of_pairs(q, z, some.shape[1]) for q, (_, some) in zip(parts, drawn, strict=True)
     ]
     return log_q - (torch.logsumexp(torch.cat(pairs, 1), 1) - math.log(len(z)))
+
+
+def _log_of_pairs(q: Density, z: Tensor, images: int) -> Tensor:
+    """Compute log q(z_n | x_m) of all draws z (N, D) under the density of each image, (N, M)."""
+    some = z.split(max(1, _PAIRS_AT_A_TIME // images))
+    return torch.cat([q.log_prob(each[:, None].expand(-1, images, -1)) for each in some])
 
 
 def _log_aggregate(q: DiagonalGaussian, z: Tensor) -> Tensor:
