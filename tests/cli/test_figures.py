@@ -43,10 +43,11 @@ def test_figures_that_cannot_be_drawn_are_left_out_where_all_are_asked_for(
     assert (outcome.code, outcome.err) == (0, "")
     left_out = [x for x in outcome.out.splitlines() if x.startswith("left out: ")]
     assert left_out == [
-        "left out: contours, manifold, because this model has 3 latents, not a plane of two"
+        "left out: levels, because this model has one level of latents",
+        "left out: contours, manifold, because this model has 3 latents, not a plane of two",
     ]
     drawn = {path.stem for path in (deep / "figures").glob("*.png")}
-    assert drawn == {*get_args(FigureName)} - {"contours", "manifold"}
+    assert drawn == {*get_args(FigureName)} - {"levels", "contours", "manifold"}
 
 
 def test_a_pair_with_a_class_that_is_absent_is_refused(elboroom: Command, run: Path):
@@ -107,7 +108,7 @@ def test_a_report_evaluates_and_draws_what_is_missing(elboroom: Command, run: Pa
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines()[-1] == f"open {run}/report.html"
     html = (run / "report.html").read_text()
-    assert html.count("<figure ") == len(get_args(FigureName)) == 10
+    assert html.count("<figure ") == len(get_args(FigureName)) - 1 == 10  # no levels
     stored = json.loads((run / "evaluation.json").read_text())
     assert f"{stored['estimates']['elbo']['mean']:.2f} ± " in html
 

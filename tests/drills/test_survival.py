@@ -102,7 +102,10 @@ def lasted(lasting: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path
     return trained_through(lasting, tmp_path_factory.mktemp("lasted"))
 
 
-@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(n, marks=[pytest.mark.full] * (n != signal.SIGTERM)) for n in CODES],
+)
 @pytest.mark.parametrize("delay", [0.0, pytest.param(0.1, marks=pytest.mark.full)])
 def test_a_signal_saves_the_run_and_sets_the_exit_code(
     lasting: list[str], lasted: Path, tmp_path: Path, number: int, delay: float

@@ -125,6 +125,7 @@ def ratio_of_variances():
     return found.mean(1).var() / (found.var(0).mean() / found.shape[1])
 
 
+@pytest.mark.full
 def test_the_spread_between_seeds_is_that_of_independent_images(monkeypatch):
     monkeypatch.setattr("elboroom.infer.chains.annealing.TUNING", 16)
 

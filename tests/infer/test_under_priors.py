@@ -202,7 +202,9 @@ def test_fits_lie_below_the_evidence_and_near_it(make, fit):
 
 # Once fixed, a VampPrior is a mixture: chains under it repeat the code of those under a mixture.
 @mixture_first
-@pytest.mark.parametrize("method", [infer.hmc, infer.metropolis_within_gibbs])
+@pytest.mark.parametrize(
+    "method", [infer.hmc, pytest.param(infer.metropolis_within_gibbs, marks=pytest.mark.full)]
+)
 def test_chains_have_the_moments_of_the_grid(make, method):
     model, x, mask, exact = problem(make)
     one_mode = make is flow  # several take proposals that reach all, and long to mix

@@ -145,6 +145,7 @@ print(len(order), float(x.double().sum()) == float(data.train.x[order].double().
 """
 
 
+@pytest.mark.full
 def test_thousands_of_shards_need_few_open_files(tmp_path: Path):
     path = saved(tmp_path / "shards", RNG.normal(size=(2_000, 2, 3)).astype("f4"))
     program = [sys.executable, "-c", FEW_FILES, str(path)]
