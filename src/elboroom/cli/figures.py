@@ -41,6 +41,7 @@ def draw(
     """Draw the figures `names` of the model at a step.
 
     Those that cannot be drawn are left out, with a line on the console, unless they were chosen.
+    Those of another kind of model are left out without one.
 
     Args:
         run: the run.
@@ -66,7 +67,7 @@ def draw(
     )
     chosen = config.only != FiguresConfig().only
     errors = dict[FigureName, ElboroomError]()
-    for name in names:
+    for name in names if chosen else gallery.suiting(model, names):
         try:
             figure = gallery.draw(name, subject)
         except left_out as error:

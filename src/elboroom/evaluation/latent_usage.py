@@ -164,9 +164,7 @@ def _mutual_by_pairs(parts: Sequence[Density], generator: torch.Generator) -> Te
     """Compute `mutual` from all pairs of a draw and a density of any family, (N,)."""
     drawn = [q.draw(1, generator) for q in parts]
     z, log_q = (torch.cat([pair[i][0] for pair in drawn]) for i in (0, 1))
-    pairs = [
-        _log_of_pairs(q, z, some.shape[1]) for q, (_, some) in zip(parts, drawn, strict=True)
-    ]
+    pairs = [_log_of_pairs(q, z, some.shape[1]) for q, (_, some) in zip(parts, drawn, strict=True)]
     return log_q - (torch.logsumexp(torch.cat(pairs, 1), 1) - math.log(len(z)))
 
 

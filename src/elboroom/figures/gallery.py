@@ -66,6 +66,11 @@ def draw(name: FigureName, subject: Subject) -> Figure:
         return FIGURES[name](subject)
 
 
+def suiting(model: VAE, names: tuple[FigureName, ...]) -> tuple[FigureName, ...]:
+    """Return those of some figures that are of this kind of model: `levels` is of ladders alone."""
+    return tuple(n for n in names if n != "levels" or len(model.level_shapes) > 1)
+
+
 def _samples(subject: Subject) -> Figure:
     means, draws = subject.model.generate(_GENERATED_IMAGES, generator=subject.generator("samples"))
     means_caption = "means of p(x | z), z ~ p(z)"
