@@ -109,7 +109,7 @@ class Run:
             network: makes the networks, or the whole model; the config records its name.
 
         Raises:
-            UsageError: if an argument has another type, or flips and shifts are not of pictures.
+            UsageError: if an argument has another type, or what is moved are not pictures.
             RunError: if something is in the way, or the folder cannot be made or locked.
             DiskError: if it cannot be written.
             DataError: if the likelihood cannot take the values of the data.

@@ -64,8 +64,8 @@ def train(
 
     Raises:
         UsageError: if an argument has another type, or `state` is not of the training of this
-            model with these data and options; if flips and shifts are not of pictures; or if
-            several processes cannot share the batches of this model.
+            model with these data and options; if what is moved are not pictures; or if several
+            processes cannot share the batches of this model.
         DataError: if the data has values that the likelihood cannot take.
         TrainingError: if the bound or a gradient is not finite, and no lower learning rate helped.
             Model and state are then the last good ones.

@@ -54,7 +54,7 @@ class Step:
         """What skips steps, if steps may be skipped."""
         if config.skip is not None and state.skipped is not None:
             self.skipping = Skipping(model, config.skip, state.skipped)
-        self._augment = Augmentation(config.flip, config.shift)
+        self._augment = Augmentation.of(config)
         self._average, self._clip, self._seed = state.average, config.clip, config.seed
         self._hide = config.hide
         self._norm: Tensor  # of the last gradients, where a limit needs it
