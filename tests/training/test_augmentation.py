@@ -21,7 +21,7 @@ from elboroom.training import augmentation
 from elboroom.training.augmentation import Augmentation, taken, turned
 from elboroom.training.loop import train
 from elboroom.training.resolve import resolve
-from elboroom.training.state import new_state
+from elboroom.training.state import TrainState, mutable_tensors, new_state
 from elboroom.training.step import Step
 from tests.support.oracles import assert_mean, assert_rejected
 
@@ -207,6 +207,44 @@ def test_training_moves_its_images_and_what_is_held_out_stays():
     assert torch.equal(data.test.images, before)
 
 
+MOVED = replace(QUICK, epochs=4, shift=1, rotate=20.0, augment_until=0.5)
+
+
+def numbers(model: VAE, state: TrainState) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in mutable_tensors(model, state).items()}
+
+
+def same_bits(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_after_the_end_of_augmentation_steps_are_those_without_it_bit_for_bit():
+    data, ends = some_pictures(), list[dict[str, Tensor]]()
+    still = replace(MOVED, shift=0, rotate=0.0, augment_until=1.0)
+    for after in (MOVED, still, replace(MOVED, augment_until=1.0)):
+        model = new_model(data.event_shape)
+        state = new_state(model)
+        train(model, data, MOVED, state=state, stop=lambda state=state: state.step == 4)
+        assert state.step == 4
+        train(model, data, after, state=state)
+        ends.append(numbers(model, state))
+    assert same_bits(ends[0], ends[1])
+    assert not same_bits(ends[0], ends[2])
+
+
+@pytest.mark.parametrize("steps", [3, 4, 5])
+def test_a_stopped_training_goes_on_bit_for_bit_around_the_end_of_augmentation(steps: int):
+    data, ends = some_pictures(), list[dict[str, Tensor]]()
+    for stopped in (False, True):
+        model = new_model(data.event_shape)
+        state = new_state(model)
+        if stopped:
+            train(model, data, MOVED, state=state, stop=lambda state=state: state.step == steps)
+        train(model, data, MOVED, state=state)
+        ends.append(numbers(model, state))
+    assert same_bits(*ends)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -233,7 +271,17 @@ def test_a_table_refuses_moves_before_a_run_is_made(tmp_path, options, said):
 
 
 @pytest.mark.parametrize(
-    "options", [{"shift": -1}, {"rotate": -1.0}, {"rotate": 181.0}, {"zoom": 1.0}, {"zoom": -0.1}]
+    "options",
+    [
+        {"shift": -1},
+        {"rotate": -1.0},
+        {"rotate": 181.0},
+        {"zoom": 1.0},
+        {"zoom": -0.1},
+        {"flip": True, "augment_until": 0.0},
+        {"flip": True, "augment_until": 1.1},
+        {"augment_until": 0.5},
+    ],
 )
 def test_moves_are_bounded(options: dict[str, Any]):
     with pytest.raises(UsageError, match="cannot be used"):

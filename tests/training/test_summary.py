@@ -26,8 +26,11 @@ from elboroom.training.summary import summary
         ({"shift": 2}, ["training: images shifted by up to 2 pixels"]),
         ({"flip": True}, ["training: images flipped at random"]),
         (
-            {"flip": True, "rotate": 7.5},
-            ["training: images flipped at random and turned by up to 7.5°"],
+            {"flip": True, "rotate": 7.5, "augment_until": 0.8},
+            [
+                "training: images flipped at random and turned by up to 7.5° for the first 0.8 of "
+                "the training"
+            ],
         ),
         (
             {"shift": 1, "rotate": 10.0, "zoom": 0.1},

@@ -42,4 +42,6 @@ def _augmentation(config: TrainConfig) -> list[str]:
     ways += [f"turned by up to {config.rotate:g}°"] * (config.rotate > 0)
     ways += [f"zoomed by up to {config.zoom:.3g}"] * (config.zoom > 0)
     both = " and ".join([", ".join(ways[:-1]), *ways[-1:]][-len(ways) :])
-    return [f"images {both}"] if ways else []
+    share = config.augment_until
+    until = "" if share == 1 else f" for the first {share:.3g} of the training"
+    return [f"images {both}{until}"] if ways else []
