@@ -129,19 +129,27 @@ class Step:
 
     def _bound(self, share: Share, kl_warmup: float | Tensor, augments: bool) -> Bound:
         """Compute the bound of each image of a share that counts."""
-        augment = self._augment if augments else Augmentation()
-        x = self.part.batch(share.rows, self.noise, augment)
+        twice = augments and self.objective.consistency > 0
+        x, mask = self._rows(share, augments and not twice)
+        moved = self._rows(share, True) if twice else None
         with autocast(self.dtype, x.device):
             found = bound(
                 self.model,
                 x,
-                hide(x, self.part.seen(x), self._hide, self.noise),
+                mask,
                 config=self.objective,
                 kl_warmup=kl_warmup,
                 generator=self.noise,
                 mean=share.mean,
+                moved=moved,
             )
         return found.first(share.counted)
+
+    def _rows(self, share: Share, augments: bool) -> tuple[Tensor, Tensor | None]:
+        """Draw the images of a share, perhaps moved, and return where they are seen."""
+        augment = self._augment if augments else Augmentation()
+        x = self.part.batch(share.rows, self.noise, augment)
+        return x, hide(x, self.part.seen(x), self._hide, self.noise)
 
     def descend(self, rate: float | Tensor) -> None:
         """Move the parameters along their gradients, project the prior's, and average."""

@@ -111,7 +111,8 @@ def test_with_every_optimiser_limit_and_move(digits, optimiser, skip):
     limits = {"clip": None if skip == 1e-6 else 5.0, "skip": skip, "ema": 0.9}
     moves = {"flip": True, "shift": 2, "rotate": 15.0, "augment_until": 0.5}
     config = replace(TRAINING, optimiser=optimiser, weight_decay=decay, **limits, **moves)
-    agree(new_model(Config(model=SMALL), digits), digits, ObjectiveConfig(), config)
+    both = ObjectiveConfig(consistency=0.1)
+    agree(new_model(Config(model=SMALL), digits), digits, both, config)
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "adamax"])
