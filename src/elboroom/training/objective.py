@@ -151,6 +151,8 @@ def _of_ladder(
         if config.free_bits:
             penalty = _with_free_bits(kl, config.free_bits, mean)
         return replace(_closed_form(log_likelihood, kl.sum(0), penalty, beta), divergence=apart)
+    if config.gradient == "dreg":  # its hook on z must meet all that depends on z
+        log_likelihood = model.log_likelihood(x, drawn.z, mask)
     log_ratio = _log_ratio(model, q, drawn.z, drawn.log_q.sum(0), config)
     found = _sampled(drawn.z, log_likelihood, log_ratio, config, beta)
     return replace(found, divergence=apart)
