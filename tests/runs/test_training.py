@@ -161,6 +161,13 @@ def test_a_schedule_that_ends_is_reported(tmp_path: Path, config: Config):
         run.extend(6)
 
 
+def test_images_that_are_moved_again_are_reported(tmp_path: Path, config: Config):
+    moved = replace(config, train=replace(QUICK, shift=1, augment_until=0.5))
+    run, _ = created(tmp_path / "run", moved)
+    with pytest.warns(UserWarning, match=r"moved again until epoch 4, the share 0\.5 of all 8"):
+        run.extend(8)
+
+
 def test_a_run_begins_with_the_weights_of_another(tmp_path: Path, config: Config):
     first, data = created(tmp_path / "first", config)
     model, _ = train_run(first, data)

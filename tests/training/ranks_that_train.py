@@ -18,6 +18,7 @@ from elboroom.device import World, joined, world
 from elboroom.errors import ElboroomError
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
+from elboroom.training.augmentation import Augmentation
 from elboroom.training.data_parallel import DataParallel
 from elboroom.training.loop import train
 from elboroom.training.share import Share
@@ -33,6 +34,7 @@ OBJECTIVES = {
     "elbo": ObjectiveConfig(),
     "free bits": ObjectiveConfig(free_bits=0.16),  # between the means of some ranks and of all
     "iwae": ObjectiveConfig("iwae", k=3, gradient="dreg"),
+    "consistent": ObjectiveConfig(free_bits=0.16, consistency=0.5),
 }
 BATCHES = {"even": 12, "uneven": 11, "one row": 1}
 
@@ -69,13 +71,17 @@ def one_noise(rows: slice) -> Iterator[None]:
 def gradients(objective: str, batch: str, missing: bool = False) -> dict[str, Any]:
     """The gradients of a step in float64, and its totals; noise follows the row."""
     net, rows = model().double(), torch.arange(BATCHES[batch])
-    options = replace(CONFIG, clip=None, skip=1e9)
+    options = replace(CONFIG, clip=None, skip=1e9, flip=OBJECTIVES[objective].consistency > 0)
     state = new_state(net, options)
     part = data(missing).train
     step = Step(net.train(), part, state, options, OBJECTIVES[objective], torch.float32)
     double = Part(part.images.double(), None, part.binarisation)  # type: ignore[union-attr]
     step.part = double
-    with one_noise(world().part_of(len(rows))), patch.object(Tensor, "float", Tensor.double):
+    flipped = patch.object(
+        Augmentation, "__call__", lambda self, x, generator: x.flip(1) if self.flip else x
+    )
+    noise = one_noise(world().part_of(len(rows)))
+    with flipped, noise, patch.object(Tensor, "float", Tensor.double):
         _, totals = step.gradients(rows, 0.7)
     assert step.skipping is not None
     found = {
@@ -114,6 +120,17 @@ def trained(**options: Any) -> dict[str, Any]:
         state = train(net, data(), config, objective=OBJECTIVES["free bits"])
     history = [asdict(replace(m, images_per_second=0.0)) for m in state.history]
     return {"rows": rows, "step": state.step, "history": history, "weights": weights(net)}
+
+
+def moved_for_a_while() -> list[float]:
+    """A training with consistency until augmentation ends."""
+    x = images().view(ROWS, 1, 3, 4)
+    net = VAE.from_config(ModelConfig(3, (8,)), (1, 3, 4), generator=stream(0, "weights"))
+    config = replace(CONFIG, shift=1, augment_until=0.5)
+    dataset = Dataset.from_arrays(x[:20], x[20:])
+    with warnings.catch_warnings(action="ignore"):
+        train(net, dataset, config, objective=OBJECTIVES["consistent"])
+    return weights(net)
 
 
 def stopped_and_resumed() -> dict[str, Any]:
@@ -247,6 +264,7 @@ def all_found() -> dict[str, Any]:
     cases = {f"{o}, {b}": gradients(o, b) for o in OBJECTIVES for b in BATCHES}
     cases["missing values"] = gradients("elbo", "uneven", missing=True)
     found: dict[str, Any] = {"gradients": cases, "trained": trained(ema=0.9, keep_best=True)}
+    found["moved"] = moved_for_a_while()
     found |= {"stopped": stopped_and_resumed(), "not finite": not_finite(), "refused": refused()}
     if world().size > 1:
         found["drifted"] = drifted()

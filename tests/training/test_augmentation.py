@@ -1,7 +1,8 @@
-"""Flips and shifts of training images."""
+"""Flips, shifts, rotations and zooms of training images."""
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +17,13 @@ from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.runs.run import Run
-from elboroom.training.augmentation import Augmentation
+from elboroom.training import augmentation
+from elboroom.training.augmentation import Augmentation, taken, turned
 from elboroom.training.loop import train
 from elboroom.training.resolve import resolve
-from elboroom.training.state import new_state
+from elboroom.training.state import TrainState, mutable_tensors, new_state
 from elboroom.training.step import Step
+from tests.support.oracles import assert_mean, assert_rejected
 
 QUICK = TrainConfig(epochs=1, batch_size=10, device="cpu", precision="fp32", threads=1)
 
@@ -65,11 +68,68 @@ def test_pictures_of_a_batch_move_apart_and_only_within_themselves():
     assert is_move.any(1).sum() > 10
 
 
+def turned_by(x: Tensor, degrees: float, scale: float = 1.0) -> Tensor:
+    """Turn pictures (B, C, H, W) about their centre by one angle, and let them grow."""
+    rows, columns = (torch.arange(side).expand(len(x), side) for side in x.shape[2:])
+    numbers = (torch.full((len(x), 1, 1), value) for value in (math.radians(degrees), scale))
+    return taken(x, *turned(rows[:, :, None], columns[:, None, :], *numbers))
+
+
+@pytest.mark.parametrize("side", [4, 5, 28])
+@pytest.mark.parametrize("quarters", [-2, -1, 0, 1, 2])
+def test_a_square_picture_turns_by_right_angles_exactly(side: int, quarters: int):
+    x = pictures(3, (2, side, side))
+    assert torch.equal(turned_by(x, 90 * quarters), x.rot90(-quarters, (2, 3)))
+
+
+def test_any_picture_turns_upside_down_and_grows_exactly():
+    x = pictures(3, (2, 4, 7))
+    assert torch.equal(turned_by(x, 180), x.flip(2, 3))
+    assert torch.equal(turned_by(x, 0), x)
+    odd = pictures(3, (2, 5, 7))
+    grown = odd[:, :, 1:4, 2:5].repeat_interleave(3, 2).repeat_interleave(3, 3)
+    assert torch.equal(turned_by(odd, 0, 3.0), grown[:, :, 2:7, 1:8])
+    assert torch.equal(turned_by(odd, 0, 0.5)[:, :, 1:4, 2:5], odd[:, :, ::2, 1::2])
+
+
+def test_each_picture_turns_and_grows_by_draws_of_its_own_as_far_as_was_asked(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    drawn, count = list[Tensor](), 4_000
+
+    def noted(rows: Tensor, columns: Tensor, angle: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
+        drawn.extend(
+            (angle.flatten().double().rad2deg() / 30, (scale.flatten().double() - 1) / 0.2)
+        )
+        return turned(rows, columns, angle, scale)
+
+    monkeypatch.setattr(augmentation, "turned", noted)
+    x = pictures(1).expand(count, -1, -1, -1)
+    Augmentation(rotate=30.0, zoom=0.2)(x, stream(0, "moves"))
+    for share in drawn:
+        assert share.abs().max() <= 1.0001
+        assert_mean(share, 0.0)
+        assert_mean(share.square(), 1 / 3)
+        assert_rejected(lambda share=share: assert_mean(share.abs(), 0.0))
+    assert_mean(drawn[0] * drawn[1], 0.0)
+
+
+def test_what_is_turned_keeps_the_values_of_the_data_and_depends_on_its_draws_alone():
+    x = (torch.rand(50, 1, 9, 9, generator=stream(0, "values")) * 4).floor()
+    x[:, :, 4, 4] = math.nan
+    augment = Augmentation(True, 1, 20.0, 0.2)
+    found, again = (augment(x, stream(0, "moves")) for _ in range(2))
+    assert set(found[~found.isnan()].tolist()) == {0.0, 1.0, 2.0, 3.0}
+    assert found.isnan().flatten(1).any(1).all()
+    assert torch.equal(found.nan_to_num(-1), again.nan_to_num(-1))
+    assert not torch.equal(found.nan_to_num(-1), augment(x, stream(1, "moves")).nan_to_num(-1))
+
+
 def test_missing_values_move_along():
     x = pictures(200, (1, 4, 4))
     x[:, 0, 1, 2] = math.nan
     marked = torch.where(x.isnan(), -1.0, x)
-    augment = Augmentation(True, 1)
+    augment = Augmentation(True, 1, 15.0, 0.1)
     found, same = (augment(values, stream(0, "moves")) for values in (x, marked))
     assert torch.equal(found.isnan(), same == -1)
     assert torch.equal(found[~found.isnan()], same[same != -1])
@@ -137,7 +197,7 @@ def test_training_moves_its_images_and_what_is_held_out_stays():
     data = some_pictures()
     ends = list[float]()
     before = data.test.images.clone()
-    for config in (QUICK, replace(QUICK, flip=True, shift=2)):
+    for config in (QUICK, replace(QUICK, flip=True, shift=2, rotate=20.0, zoom=0.2)):
         model = new_model(data.event_shape)
         state = train(model, data, replace(config, learning_rate=1e-9))
         ends.append(state.history[-1].held_out_elbo or 0.0)
@@ -147,11 +207,54 @@ def test_training_moves_its_images_and_what_is_held_out_stays():
     assert torch.equal(data.test.images, before)
 
 
+MOVED = replace(QUICK, epochs=4, shift=1, rotate=20.0, augment_until=0.5)
+
+
+def numbers(model: VAE, state: TrainState) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in mutable_tensors(model, state).items()}
+
+
+def same_bits(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_after_the_end_of_augmentation_steps_are_those_without_it_bit_for_bit():
+    data, ends = some_pictures(), list[dict[str, Tensor]]()
+    still = replace(MOVED, shift=0, rotate=0.0, augment_until=1.0)
+    for after in (MOVED, still, replace(MOVED, augment_until=1.0)):
+        model = new_model(data.event_shape)
+        state = new_state(model)
+        train(model, data, MOVED, state=state, stop=lambda state=state: state.step == 4)
+        assert state.step == 4
+        train(model, data, after, state=state)
+        ends.append(numbers(model, state))
+    assert same_bits(ends[0], ends[1])
+    assert not same_bits(ends[0], ends[2])
+
+
+@pytest.mark.parametrize("steps", [3, 4, 5])
+def test_a_stopped_training_goes_on_bit_for_bit_around_the_end_of_augmentation(steps: int):
+    data, ends = some_pictures(), list[dict[str, Tensor]]()
+    for stopped in (False, True):
+        model = new_model(data.event_shape)
+        state = new_state(model)
+        if stopped:
+            train(model, data, MOVED, state=state, stop=lambda state=state: state.step == steps)
+        train(model, data, MOVED, state=state)
+        ends.append(numbers(model, state))
+    assert same_bits(*ends)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"flip": True}, "--flip cannot"), ({"flip": False, "shift": 2}, "--shift 2 cannot")],
+    [
+        ({"flip": True}, "--flip cannot"),
+        ({"shift": 2, "zoom": 0.1}, "--shift 2 cannot"),
+        ({"rotate": 7.5}, "--rotate 7.5 cannot"),
+        ({"zoom": 0.1}, "--zoom 0.1 cannot"),
+    ],
 )
-def test_a_table_refuses_flips_and_shifts_before_a_run_is_made(tmp_path, options, said):
+def test_a_table_refuses_moves_before_a_run_is_made(tmp_path, options, said):
     np.save(tmp_path / "table.npy", np.random.default_rng(0).normal(size=(40, 6)))
     source = DataConfig(str(tmp_path / "table.npy"))
     data = load_data(source)
@@ -165,6 +268,24 @@ def test_a_table_refuses_flips_and_shifts_before_a_run_is_made(tmp_path, options
             refused()
         assert error.value.why.startswith("found rows of shape (6,)")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"shift": -1},
+        {"rotate": -1.0},
+        {"rotate": 181.0},
+        {"zoom": 1.0},
+        {"zoom": -0.1},
+        {"flip": True, "augment_until": 0.0},
+        {"flip": True, "augment_until": 1.1},
+        {"augment_until": 0.5},
+    ],
+)
+def test_moves_are_bounded(options: dict[str, Any]):
+    with pytest.raises(UsageError, match="cannot be used"):
+        TrainConfig(**options)
 
 
 def test_a_shift_must_leave_something_of_the_pictures():

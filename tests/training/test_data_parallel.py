@@ -67,6 +67,11 @@ def test_all_ranks_end_with_the_same_bits_and_metrics(found):
     assert all(other == first for other in others)
 
 
+def test_all_ranks_stop_to_move_images_at_the_same_step(found):
+    first, *others = (rank["moved"] for rank in found[SIZE])
+    assert all(other == first for other in others)
+
+
 def test_another_number_of_processes_gives_the_run_within_its_noise(found):
     one, several = (found[n][0]["trained"] for n in (1, SIZE))
     assert one["step"] == several["step"]

@@ -85,3 +85,19 @@ def test_free_bits_are_of_levels(model: VAE, x: Tensor):
     torch.testing.assert_close(penalty, kl.clamp(min=free).sum())
     assert penalty > kl.sum()
     torch.testing.assert_close(found.kl.mean(), kl.sum())
+
+
+def test_doubly_reparameterised_gradients_weigh_all_that_depends_on_the_noise(
+    model: VAE, x: Tensor
+):
+    """Those of the encoder are Σ_k v_k² ∂ log w_k/∂z_k ∂z_k/∂φ, also through the likelihood."""
+    parameters, q = list(model.encoder.parameters()), model.posterior(x)
+    assert isinstance(q, LadderPosterior)
+    z = q.descend(3, generator(1)).z
+    leaf = z.detach().requires_grad_()
+    log_w = model.log_joint(x, leaf) - q.detached().log_prob(leaf)
+    v = log_w.detach().softmax(0)
+    by_noise = torch.autograd.grad((v.square() * log_w).sum(), leaf)
+    expected = torch.autograd.grad(z, parameters, by_noise)
+    value = bound(model, x, config=replace(DREG, m=1), generator=generator(1)).value
+    torch.testing.assert_close(torch.autograd.grad(value.sum(), parameters), expected)

@@ -1,5 +1,7 @@
 """The schedule of a run: batches, learning rate and KL warm-up of each step."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -33,10 +35,10 @@ def test_a_step_does_not_depend_on_the_steps_before_it():
     config = TrainConfig(batch_size=4, epochs=3, schedule="cosine", warmup=2)
     steps = [Schedule(config, IMAGES).step(number) for number in (7, 2)]
     again = Schedule(config, IMAGES)
-    for number, (rows, rate, warmup) in zip((7, 2), steps, strict=True):
+    for number, (rows, *others) in zip((7, 2), steps, strict=True):
         found = again.step(number)
         assert torch.equal(found[0], rows)
-        assert found[1:] == (rate, warmup)
+        assert list(found[1:]) == others
 
 
 def test_epochs_are_counted_from_1_and_end_with_their_last_step():
@@ -49,6 +51,14 @@ def test_beta_rises_linearly_over_the_warmup():
     config = TrainConfig(warmup=4)
     assert [kl_warmup(config, t) for t in (0, 1, 4, 9)] == [0.0, 0.25, 1.0, 1.0]
     assert kl_warmup(TrainConfig(), 0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "moved"), [({}, 0), ({"flip": True}, 15), ({"zoom": 0.1, "augment_until": 0.6}, 9)]
+)
+def test_images_are_moved_for_a_share_of_the_steps(options: dict[str, Any], moved: int):
+    schedule = Schedule(TrainConfig(epochs=5, batch_size=4, **options), IMAGES)
+    assert [schedule.step(number)[3] for number in range(15)] == [n < moved for n in range(15)]
 
 
 def test_the_cosine_schedule_falls_to_zero_and_the_constant_one_does_not():

@@ -25,6 +25,20 @@ from elboroom.training.summary import summary
         ({"warmup": 1}, ["training: the weight of the KL rises over 1 epoch"]),
         ({"shift": 2}, ["training: images shifted by up to 2 pixels"]),
         ({"flip": True}, ["training: images flipped at random"]),
+        (
+            {"flip": True, "rotate": 7.5, "augment_until": 0.8},
+            [
+                "training: images flipped at random and turned by up to 7.5° for the first 0.8 of "
+                "the training"
+            ],
+        ),
+        (
+            {"shift": 1, "rotate": 10.0, "zoom": 0.1},
+            [
+                "training: images shifted by up to 1 pixel, turned by up to 10° and zoomed by up "
+                "to 0.1"
+            ],
+        ),
     ],
 )
 def test_a_line_names_what_is_more_than_adam(options: dict[str, Any], said: list[str]):

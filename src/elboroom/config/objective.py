@@ -1,5 +1,6 @@
 """Options of the objective: what training maximises."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -30,6 +31,9 @@ class ObjectiveConfig:
     """Weight β of the KL, or of log p(z) - log q(z) in bounds of log w; warm-up rises to it."""
     free_bits: float = 0.0
     """KL in nats that each latent may have at no cost, as a mean over a batch; for elbo only."""
+    consistency: float = 0.0
+    """Weight of KL(q(z | moved x) ‖ q(z | x)), in training on each image and on a copy that --flip,
+    --shift, --rotate or --zoom move; 0.001 is usual, and 0 trains on the copy alone."""
 
     def __post_init__(self) -> None:
         require_types(self)
@@ -38,6 +42,8 @@ class ObjectiveConfig:
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         require(self.beta >= 0, "beta", self.beta, "0 or more")
         require(self.free_bits >= 0, "free_bits", self.free_bits, "0 or more")
+        finite = 0 <= self.consistency < math.inf
+        require(finite, "consistency", self.consistency, "a number, 0 or more")
         self._require_consistent()
 
     def _require_consistent(self) -> None:

@@ -18,6 +18,8 @@ from elboroom.config.typed_tables import (
 )
 from elboroom.errors import require_instance
 
+NO_ENCODER = "0 with the posterior laplace, which has no encoder that could be consistent"
+
 
 @dataclass(frozen=True)
 class Config:
@@ -47,6 +49,9 @@ class Config:
         summed = self.model.prior == "standard" and self.model.posterior == "diagonal"
         why = "0 except with --prior standard and --posterior diagonal: it takes the KL per latent"
         require(not free or summed, "free_bits", free, why)
+        require_moved_copies(self.objective, self.train)
+        weight, encodes = self.objective.consistency, self.model.posterior != "laplace"
+        require(not weight or encodes, "consistency", weight, NO_ENCODER)
 
     def differences(self, other: "Config") -> dict[str, tuple[Any, Any]]:
         """Return the options that differ in another config, by name, each with both values.
@@ -89,6 +94,17 @@ class Config:
         for part in fields(cls):
             if part.default is MISSING:
                 require_complete(part.default_factory, tables[part.name])  # type: ignore[arg-type]
+
+
+def require_moved_copies(objective: ObjectiveConfig, train: TrainConfig) -> None:
+    """Check that images are moved if the encoder is to be consistent under it.
+
+    Raises:
+        UsageError: if they are not.
+    """
+    weight, moves = objective.consistency, "--flip, --shift, --rotate or --zoom"
+    moved = not weight or train.augments
+    require(moved, "consistency", weight, f"0 without {moves}, which make the copy")
 
 
 def _options(config: Config) -> dict[str, Any]:

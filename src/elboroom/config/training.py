@@ -65,6 +65,15 @@ class TrainConfig:
     shift: int = 0
     """Shift each training image by up to this many pixels either way, at every visit; the pixels of
     its edges fill the gap."""
+    rotate: float = 0.0
+    """Turn each training image about its centre by up to this many degrees either way, at every
+    visit; each pixel takes the nearest value."""
+    zoom: float = 0.0
+    """Let each training image grow or shrink about its centre by up to this share of its size, at
+    every visit."""
+    augment_until: float = 1.0
+    """Share of the training after which --flip, --shift, --rotate and --zoom end, so that the rest
+    learns the density of the data as they are."""
     hide: float = 0.0
     """Largest share of the seen values of a row that a step hides, from the bound too; that of each
     row is drawn anew at every visit, uniformly below it. The encoder learns of rows with gaps."""
@@ -77,7 +86,7 @@ class TrainConfig:
     """Epochs between two evaluations of the held-out ELBO; the last epoch always has one."""
     patience: int | None = None
     """Stop after this many evaluations without a new best held-out ELBO, counted from the end of
-    the warm-up. None trains all --epochs."""
+    the warm-up, and of an --augment-until below 1. None trains all --epochs."""
     keep_best: bool = False
     """Finish with the weights of the largest held-out ELBO instead of the last ones."""
     device: Annotated[Device, arg(help=listed("Device to train on.", DEVICES))] = "auto"
@@ -106,7 +115,7 @@ class TrainConfig:
         self._require_limits_of_gradients()
         require(0 <= self.ema < 1, "ema", self.ema, "in [0, 1)")
         require(0 <= self.hide < 1, "hide", self.hide, "in [0, 1)")
-        require(self.shift >= 0, "shift", self.shift, "0 or more")
+        self._require_moves()
         require_seed(self.seed)
         enough = self.threads == "auto" or self.threads >= 1
         require(enough, "threads", self.threads, "auto, or 1 or more")
@@ -134,6 +143,21 @@ class TrainConfig:
         require(skip is None or skip > 0, "skip", skip, "above 0")
         below = clip is None or skip is None or clip < skip
         require(below, "clip", clip, f"below --skip {skip}, as steps above that are not taken")
+
+    def _require_moves(self) -> None:
+        """Check how far images move."""
+        require(self.shift >= 0, "shift", self.shift, "0 or more")
+        require(0 <= self.rotate <= 180, "rotate", self.rotate, "in [0, 180]")
+        require(0 <= self.zoom < 1, "zoom", self.zoom, "in [0, 1)")
+        until, name = self.augment_until, "augment_until"
+        require(0 < until <= 1, name, until, "above 0, and at most 1")
+        ends = until == 1 or self.augments
+        require(ends, name, until, "1 without --flip, --shift, --rotate or --zoom, which it ends")
+
+    @property
+    def augments(self) -> bool:
+        """True if training images are moved."""
+        return self.flip or self.shift > 0 or self.rotate > 0 or self.zoom > 0
 
     @property
     def resolved_epochs(self) -> int:

@@ -3,11 +3,10 @@
 from elboroom.errors import UsageError
 from elboroom.infer.target import Target
 from elboroom.model.posteriors import MOST_DENSE
-from elboroom.model.priors import StandardNormal
 
 
 def require_matrices(target: Target, what: str, *, holds: str, fix: str) -> None:
-    """Check that matrices of D × D are in use: D is at most 300, or the prior is not N(0, I).
+    """Check that matrices of D × D are in use: D is at most 300, or the prior far from N(0, I).
 
     Args:
         target: log p(x_seen, z).
@@ -32,13 +31,15 @@ def too_many_latents(latents: int, what: str, *, holds: str, fix: str) -> UsageE
 
 
 def require_standard_prior(target: Target, what: str, *, fix: str) -> None:
-    """Check that the prior is N(0, I), to which a curvature of low rank is added.
+    """Check that the prior is N(0, I), beside a few latents at most.
+
+    A curvature of low rank is added to its precision.
 
     Raises:
         UsageError: it is another.
     """
     prior = target.model.prior
-    if not isinstance(prior, StandardNormal):
+    if not target.is_nearly_standard:
         raise UsageError(
             f"{what} does not suit a {type(prior).__name__}",
             why="the precision of the posterior is of low rank beside that of N(0, I) alone",

@@ -44,9 +44,10 @@ def laplace(
     points. Natural gradients then raise the ELBO from N(mode, precision⁻¹). The mode takes tens of
     decodings and the optimum hundreds; stochastic gradients would take thousands.
 
-    Beyond 300 latents under the prior N(0, I) no matrix of D × D is made. Conjugate gradients solve
-    for the Newton steps, and a randomised eigendecomposition finds the R directions that the seen
-    pixels inform (`elboroom.infer.fitting.subspace`). The Gaussian is a `SubspaceGaussian`: full
+    Beyond 300 latents no matrix of D × D is made, if the prior is N(0, I) or that of a ladder.
+    Conjugate gradients solve for the Newton steps, and a randomised eigendecomposition finds the R
+    directions that the seen pixels inform (`elboroom.infer.fitting.subspace`), beside those of a
+    ladder's top whose prior is another. The Gaussian is a `SubspaceGaussian`: full
     within these directions, and the prior's beside them.
 
     Args:

@@ -76,7 +76,7 @@ def svi(
         generator: random generator of the starting points, the fit and the result's draws.
         family: diagonal: N(μ, diag σ²). full: N(μ, Σ). low-rank: N(μ, F Fᵀ + diag σ²). mixture: as
             many full Gaussians as there are starts. flow: a neural spline flow of each row. Beyond
-            300 latents under the prior N(0, I): diagonal alone.
+            300 latents under N(0, I), or the prior of a ladder: diagonal alone.
         start: laplace: the modes near the likeliest of some thousand draws and the encoder's mean.
             prior: those points themselves. encoder: the encoder's q. A partial encoder, where the
             model has one, takes the encoder's place.

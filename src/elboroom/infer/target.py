@@ -17,7 +17,6 @@ from elboroom.infer.observed import (
 )
 from elboroom.model.decoding import decoded_at_a_time, values_of_one
 from elboroom.model.posteriors import MOST_DENSE, Density
-from elboroom.model.priors import StandardNormal
 from elboroom.model.vae import VAE
 
 _JACOBIAN = 1 << 25  # largest number of floats in the derivatives of a layer, for a chunk of rows
@@ -66,12 +65,18 @@ class Target:
 
     @property
     def is_large(self) -> bool:
-        """True if D × D matrices are avoided: D > 300 under the prior N(0, I).
+        """True if D × D matrices are avoided: D > 300 under N(0, I), beside a few latents at most.
 
         Then the precision is I plus a matrix of low rank. Under other priors it has any rank, and
         stays a matrix.
         """
-        return self.latents > MOST_DENSE and isinstance(self.model.prior, StandardNormal)
+        return self.latents > MOST_DENSE and self.is_nearly_standard
+
+    @property
+    def is_nearly_standard(self) -> bool:
+        """True if the prior is N(0, I) but for 300 latents at most, as those of a top level."""
+        standard = self.model.prior.standard_latents
+        return standard > 0 and self.latents - standard <= MOST_DENSE
 
     def require_fitted(self, q: Density, what: str) -> None:
         """Check that a density belongs to these rows.

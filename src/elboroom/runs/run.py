@@ -46,7 +46,7 @@ from elboroom.runs.run_data import RunData
 from elboroom.training.augmentation import require_pictures
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.memory import require_memory, require_memory_for_weights
-from elboroom.training.schedule import learning_rate, steps_per_epoch
+from elboroom.training.schedule import augments, learning_rate, steps_per_epoch
 from elboroom.training.state import TrainState, new_state
 
 RUNS = Path("runs")
@@ -109,7 +109,7 @@ class Run:
             network: makes the networks, or the whole model; the config records its name.
 
         Raises:
-            UsageError: if an argument has another type, or flips and shifts are not of pictures.
+            UsageError: if an argument has another type, or what is moved are not pictures.
             RunError: if something is in the way, or the folder cannot be made or locked.
             DiskError: if it cannot be written.
             DataError: if the likelihood cannot take the values of the data.
@@ -183,7 +183,8 @@ class Run:
     def extend(self, epochs: int) -> None:
         """Raise the number of epochs, so that training goes on after the last one.
 
-        Warn if the learning rate follows a schedule, which then ends later.
+        Warn if the learning rate follows a schedule, which then ends later, or if images are moved
+        again.
 
         Raises:
             UsageError: if `epochs` is no number, or less than the run has.
@@ -199,6 +200,12 @@ class Run:
             warnings.warn(
                 f"the {before.schedule} schedule now ends after epoch {epochs}: after epoch "
                 f"{now} the learning rate is {rate:.2g}, and was {was:.2g}",
+                stacklevel=2,
+            )
+        if after.augment_until < 1 and augments(after, now):
+            warnings.warn(
+                f"images are moved again until epoch {after.augment_until * epochs:g}, the share "
+                f"{after.augment_until:g} of all {epochs}",
                 stacklevel=2,
             )
 

@@ -16,6 +16,7 @@ from elboroom.model.likelihoods import require_support
 from elboroom.model.vae import VAE, require_model
 from elboroom.training.augmentation import require_pictures
 from elboroom.training.average import trained
+from elboroom.training.consistency import require_consistency
 from elboroom.training.data_parallel import require_separable
 from elboroom.training.initial_model import measure
 from elboroom.training.interrupts import TrainingInterrupted
@@ -64,8 +65,9 @@ def train(
 
     Raises:
         UsageError: if an argument has another type, or `state` is not of the training of this
-            model with these data and options; if flips and shifts are not of pictures; or if
-            several processes cannot share the batches of this model.
+            model with these data and options; if what is moved are not pictures; if a consistency
+            lacks an encoder or moved images; or if several processes cannot share the batches of
+            this model.
         DataError: if the data has values that the likelihood cannot take.
         TrainingError: if the bound or a gradient is not finite, and no lower learning rate helped.
             Model and state are then the last good ones.
@@ -76,6 +78,7 @@ def train(
     require_callable(on_step=on_step, on_epoch=on_epoch, stop=stop)
     model.require_events(data.event_shape)
     require_pictures(config, data.event_shape)
+    require_consistency(model, config, objective)
     with shared_passes():
         require_support(model.likelihood.density, data.train, data.identity.source)
     if state is not None:

@@ -4,7 +4,7 @@ All but the closed-form ELBO reduce `log_weights`, (K, B) → (B,).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -16,6 +16,7 @@ from elboroom.model.bounds import renyi
 from elboroom.model.posteriors import Density, DiagonalGaussian, LadderPosterior
 from elboroom.model.priors import Prior, StandardNormal, kl_of_levels
 from elboroom.model.vae import VAE
+from elboroom.training.consistency import divergence
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Bound:
     """E_q[log p(x_seen | z)], estimated."""
     kl: Tensor
     """KL(q(z | x) ‖ p(z)), in closed form for the closed-form ELBO, else estimated."""
+    divergence: Tensor | None = None
+    """KL(q(z | x) ‖ r(z)) to another density r, where there is one."""
 
     @property
     def elbo(self) -> Tensor:
@@ -57,8 +60,13 @@ def bound(
     kl_warmup: float | Tensor = 1.0,
     generator: torch.Generator,
     mean: Callable[[Tensor], Tensor] = _mean_of_rows,
+    moved: tuple[Tensor, Tensor | None] | None = None,
 ) -> Bound:
     """Compute the bound that `config` names from new reparameterised samples.
+
+    With moved copies of the images it is the objective of Sinha & Dieng, *Consistency
+    Regularization for Variational Auto-Encoders* (2021), equation 3, halved so that its size stays
+    that of a bound. The terms of the ELBO are those of the images themselves.
 
     Args:
         model: the model whose parameters get the gradient.
@@ -68,11 +76,41 @@ def bound(
         kl_warmup: factor of β, in [0, 1].
         generator: random generator of the samples.
         mean: the mean over the rows of the batch, (B, …) → (…), of which `x` may be a share.
+        moved: a moved copy of each image, and where its pixels are seen; None without consistency.
     """
-    beta = kl_warmup * config.beta
+
+    def given(q: Density, x: Tensor, mask: Tensor | None, other: Density | None = None) -> Bound:
+        beta = kl_warmup * config.beta
+        if isinstance(q, LadderPosterior):
+            assert other is None or isinstance(other, LadderPosterior)
+            return _of_ladder(model, q, x, mask, config, beta, generator, mean, other)
+        found = _of_level(model, q, x, mask, config, beta, generator, mean)
+        if other is None:
+            return found
+        return replace(found, divergence=divergence(q, other, config.k, generator))
+
     q = model.posterior(x, mask)
-    if isinstance(q, LadderPosterior):
-        return _of_ladder(model, q, x, mask, config, beta, generator, mean)
+    own = given(q, x, mask)
+    if moved is None:
+        return own
+    copy = given(model.posterior(*moved), *moved, q)
+    assert copy.divergence is not None
+    # ½ [ L(x) + L(x̃) − λ KL(q(z | x̃) ‖ q(z | x)) ]
+    value = 0.5 * (own.value + copy.value - config.consistency * copy.divergence)
+    return replace(own, value=value)
+
+
+def _of_level(
+    model: VAE,
+    q: Density,
+    x: Tensor,
+    mask: Tensor | None,
+    config: ObjectiveConfig,
+    beta: float | Tensor,
+    generator: torch.Generator,
+    mean: Callable[[Tensor], Tensor],
+) -> Bound:
+    """Compute the bound of a model of one level."""
     if config.free_bits:
         _require_kl_per_latent(model.prior, q)
     kl = model.prior.kl(q) if config.objective == "elbo" else None
@@ -97,22 +135,27 @@ def _of_ladder(
     beta: float | Tensor,
     generator: torch.Generator,
     mean: Callable[[Tensor], Tensor],
+    other: LadderPosterior | None,
 ) -> Bound:
     """Compute the bound of a ladder, from one way down for each sample.
 
     With the ELBO the KL of a level is in closed form given those above, and free bits are of levels
-    instead of latents.
+    instead of latents. So is the divergence from another posterior, if there is one.
     """
-    drawn = q.descend(config.k * config.m, generator)
+    drawn = q.descend(config.k * config.m, generator, other)
+    apart = None if drawn.divergence is None else drawn.divergence.sum(0).mean(0)
     log_likelihood = model.likelihood(drawn.parameter).log_prob(x, mask)
     if config.objective == "elbo":
         kl = kl_of_levels(model.prior, drawn).mean(1)
         penalty = kl.sum(0)
         if config.free_bits:
             penalty = _with_free_bits(kl, config.free_bits, mean)
-        return _closed_form(log_likelihood, kl.sum(0), penalty, beta)
+        return replace(_closed_form(log_likelihood, kl.sum(0), penalty, beta), divergence=apart)
+    if config.gradient == "dreg":  # its hook on z must meet all that depends on z
+        log_likelihood = model.log_likelihood(x, drawn.z, mask)
     log_ratio = _log_ratio(model, q, drawn.z, drawn.log_q.sum(0), config)
-    return _sampled(drawn.z, log_likelihood, log_ratio, config, beta)
+    found = _sampled(drawn.z, log_likelihood, log_ratio, config, beta)
+    return replace(found, divergence=apart)
 
 
 def _log_ratio(model: VAE, q: Density, z: Tensor, log_q: Tensor, config: ObjectiveConfig) -> Tensor:

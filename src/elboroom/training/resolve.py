@@ -43,7 +43,7 @@ def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None
     Raises:
         UsageError: if an argument has another type, if training does not fit into the free memory,
             if that is unknown and the batch size is auto, if one epoch takes longer than the
-            minutes, or if flips and shifts are not of pictures.
+            minutes, or if what is moved are not pictures.
         TrainingError: if memory runs out while steps are timed.
     """
     return resolve_run(config, data, network).config

@@ -1,4 +1,7 @@
-"""The batch, learning rate and KL warm-up of each step: functions of options, seed and step."""
+"""The batch, learning rate, KL warm-up and augmentation of each step.
+
+They are functions of options, seed and step.
+"""
 
 import math
 
@@ -13,7 +16,7 @@ _RISE = 0.1  # the share of the steps over which one-cycle rises
 
 
 class Schedule:
-    """The batches of a run step by step, with the learning rate and KL warm-up of each.
+    """The batches of a run step by step, with what else differs between steps.
 
     Args:
         config: options of training.
@@ -25,14 +28,19 @@ class Schedule:
         self._images, self._device = len(part), part.device
         self._epoch, self._batches = -1, tuple[Tensor, ...]()
 
-    def step(self, number: int) -> tuple[Tensor, float, float]:
-        """Return rows of the part (B,), the learning rate, and the KL warm-up in [0, 1]."""
+    def step(self, number: int) -> tuple[Tensor, float, float, bool]:
+        """Return what a step is taken with.
+
+        Returns:
+            Rows of the part (B,), the learning rate, the KL warm-up in [0, 1], and whether images
+            are moved.
+        """
         epoch, place = divmod(number, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._batches = epoch, self._shuffled(epoch)
         progress = number / self.steps_per_epoch
         rate, warmup = learning_rate(self.config, progress), kl_warmup(self.config, progress)
-        return self._batches[place], rate, warmup
+        return self._batches[place], rate, warmup, augments(self.config, progress)
 
     def epoch_of(self, step: int) -> int:
         """Return the epoch of a step, counted from 1."""
@@ -76,3 +84,8 @@ def kl_warmup(config: TrainConfig, progress: float) -> float:
     """Return the share of β after `progress` epochs: it rises linearly from 0 to 1."""
     warmup = config.resolved_warmup
     return min(1.0, progress / warmup) if warmup else 1.0
+
+
+def augments(config: TrainConfig, progress: float) -> bool:
+    """Return whether images are moved after `progress` epochs: all of them, or none at the end."""
+    return config.augments and progress < config.augment_until * config.resolved_epochs

@@ -1,5 +1,7 @@
 """One step of training: draw a batch, differentiate a bound, and let the optimiser descend."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
@@ -54,7 +56,7 @@ class Step:
         """What skips steps, if steps may be skipped."""
         if config.skip is not None and state.skipped is not None:
             self.skipping = Skipping(model, config.skip, state.skipped)
-        self._augment = Augmentation(config.flip, config.shift)
+        self._augment = Augmentation.of(config)
         self._average, self._clip, self._seed = state.average, config.clip, config.seed
         self._hide = config.hide
         self._norm: Tensor  # of the last gradients, where a limit needs it
@@ -64,23 +66,32 @@ class Step:
         rank = self.world.rank
         restart(self.noise, self._seed, f"step of rank {rank}" if rank else "step", number)
 
-    def __call__(self, index: Tensor, rate: float | Tensor, kl_warmup: float | Tensor) -> Tensor:
+    def __call__(
+        self,
+        index: Tensor,
+        rate: float | Tensor,
+        kl_warmup: float | Tensor,
+        augments: bool = True,
+    ) -> Tensor:
         """Take one step on the images at `index`.
 
         Args:
             index: rows of the part, (B,), on the device of its images.
             rate: the optimiser's step size.
             kl_warmup: factor of β, in [0, 1].
+            augments: whether images are moved, if the options move any.
 
         Returns:
             The bound, the reconstruction term and the KL, summed over the batch, in nats: (3,);
             zeros if the step is skipped.
         """
-        _, totals = self.gradients(index, kl_warmup)
+        _, totals = self.gradients(index, kl_warmup, augments)
         self.descend(rate)
         return totals if self.skipping is None else self.skipping.counted(totals, len(index))
 
-    def gradients(self, index: Tensor, kl_warmup: float | Tensor) -> tuple[Bound, Tensor]:
+    def gradients(
+        self, index: Tensor, kl_warmup: float | Tensor, augments: bool = True
+    ) -> tuple[Bound, Tensor]:
         """Compute the gradients of the loss, and leave the parameters as they are.
 
         Returns:
@@ -93,42 +104,52 @@ class Step:
         if self.skipping is not None:
             self.skipping.begin()
         self.optimiser.zero_grad()
-        found, totals = self._differentiate(Share.of(index, self.world), kl_warmup)
+        share = Share.of(index, self.world)
+        found, totals = self._differentiate(share, lambda: self._bound(share, kl_warmup, augments))
         if self.skipping is not None or self._clip is not None:
             self._norm = get_total_norm(self.optimiser.gradients)
         if self.skipping is not None:
             self.skipping.decide(self._norm)
         return found, totals
 
-    def _differentiate(self, share: Share, kl_warmup: float | Tensor) -> tuple[Bound, Tensor]:
+    def _differentiate(self, share: Share, bounds: Callable[[], Bound]) -> tuple[Bound, Tensor]:
         """Set the gradients, and return the bounds of a share and the sums over the batch."""
         if self.parallel is None:
-            found = self._bound(share, kl_warmup)
+            found = bounds()
             share.loss(found.value).backward()
             return found, found.totals
         computed = list[Bound]()
 
         def compute() -> tuple[Tensor, Tensor]:
-            computed.append(self._bound(share, kl_warmup))
+            computed.append(bounds())
             return share.loss(computed[0].value), computed[0].totals
 
         totals = self.parallel.differentiate(compute)
         return computed[0], totals
 
-    def _bound(self, share: Share, kl_warmup: float | Tensor) -> Bound:
+    def _bound(self, share: Share, kl_warmup: float | Tensor, augments: bool) -> Bound:
         """Compute the bound of each image of a share that counts."""
-        x = self.part.batch(share.rows, self.noise, self._augment)
+        twice = augments and self.objective.consistency > 0
+        x, mask = self._rows(share, augments and not twice)
+        moved = self._rows(share, True) if twice else None
         with autocast(self.dtype, x.device):
             found = bound(
                 self.model,
                 x,
-                hide(x, self.part.seen(x), self._hide, self.noise),
+                mask,
                 config=self.objective,
                 kl_warmup=kl_warmup,
                 generator=self.noise,
                 mean=share.mean,
+                moved=moved,
             )
         return found.first(share.counted)
+
+    def _rows(self, share: Share, augments: bool) -> tuple[Tensor, Tensor | None]:
+        """Draw the images of a share, perhaps moved, and return where they are seen."""
+        augment = self._augment if augments else Augmentation()
+        x = self.part.batch(share.rows, self.noise, augment)
+        return x, hide(x, self.part.seen(x), self._hide, self.noise)
 
     def descend(self, rate: float | Tensor) -> None:
         """Move the parameters along their gradients, project the prior's, and average."""

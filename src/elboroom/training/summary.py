@@ -39,4 +39,9 @@ def _augmentation(config: TrainConfig) -> list[str]:
     ways = ["flipped at random"] * config.flip
     pixels = f"{config.shift} pixel" + "s" * (config.shift > 1)
     ways += [f"shifted by up to {pixels}"] * (config.shift > 0)
-    return [f"images {' and '.join(ways)}"] if ways else []
+    ways += [f"turned by up to {config.rotate:g}°"] * (config.rotate > 0)
+    ways += [f"zoomed by up to {config.zoom:.3g}"] * (config.zoom > 0)
+    both = " and ".join([", ".join(ways[:-1]), *ways[-1:]][-len(ways) :])
+    share = config.augment_until
+    until = "" if share == 1 else f" for the first {share:.3g} of the training"
+    return [f"images {both}{until}"] if ways else []

@@ -85,12 +85,12 @@ class Trainer:
         return asked if parallel is None else parallel.agrees_to_stop(asked)
 
     def _take_step(self, number: int) -> None:
-        rows, rate, warmup = self.schedule.step(number)
+        rows, rate, warmup, augments = self.schedule.step(number)
         noise, state = self._step.noise, self.state
         self._plain.restart(number)
         if self.model.draws_globally:
             torch.manual_seed(noise.initial_seed())
-        state.totals += self._step(rows, state.learning_rate_scale * rate, warmup)
+        state.totals += self._step(rows, state.learning_rate_scale * rate, warmup, augments)
         state.step += 1
         self._images += len(rows)
 

@@ -61,6 +61,14 @@ def test_an_average_and_the_way_back_of_a_skipped_step_are_counted(monkeypatch: 
     assert copies(optimiser="adam", skip=1.0) == copies(optimiser="adamax") == 15
 
 
+def test_moved_copies_of_the_images_are_counted():
+    model, part, config = model_of(40, 30), data_of(40).train, TrainConfig(device="cpu")
+    once, twice = (
+        step_bytes(model, part, config, replace(ELBO, consistency=weight))[0] for weight in (0, 1)
+    )
+    assert 1.6 * once < twice < 2.2 * once
+
+
 @pytest.mark.parametrize(("missing", "fits"), [(0, True), (1, False)])
 def test_a_run_is_refused_as_soon_as_a_byte_is_missing(
     monkeypatch: pytest.MonkeyPatch, missing: int, fits: bool

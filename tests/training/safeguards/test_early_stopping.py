@@ -53,6 +53,16 @@ def test_patience_is_out_after_so_many_evaluations_without_a_new_best(
     assert out_of_patience(history(*held_out), TrainConfig(patience=patience)) is out
 
 
+def test_evaluations_of_moved_images_do_not_count_where_the_last_images_are_not_moved():
+    elbos = history(-1, -4, -3, -3.5)
+    moved = TrainConfig(epochs=5, patience=1, flip=True)
+    assert out_of_patience(elbos[:2], moved)
+    ends = replace(moved, augment_until=0.4)
+    found = [out_of_patience(elbos[:epochs], ends) for epochs in (1, 2, 3, 4)]
+    assert found == [False, False, False, True]
+    assert final_epoch(elbos, replace(ends, keep_best=True)) is elbos[0]
+
+
 def test_evaluations_before_the_end_of_the_warmup_do_not_count():
     elbos = history(-1, -4, None, -3, -3.5)
     config = TrainConfig(patience=1, warmup=2)

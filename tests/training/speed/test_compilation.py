@@ -132,11 +132,19 @@ def test_all_batches_run_compiled_but_one_of_another_size(
 @pytest.mark.usefixtures("uncompiled")
 def test_a_compiled_step_clips_skips_averages_and_moves_images_as_any_other(digits: Dataset):
     recipe = replace(
-        CONFIG, precision="fp32", optimiser="adamax", clip=20.0, skip=40.0, ema=0.8, shift=1
+        CONFIG,
+        precision="fp32",
+        optimiser="adamax",
+        clip=20.0,
+        skip=40.0,
+        ema=0.8,
+        shift=1,
+        augment_until=0.5,
     )
     model, plain = (new_model(digits, normalisation="batch") for _ in range(2))
-    state = train(model, digits, replace(recipe, compile="on"))
-    same = train(plain, digits, replace(recipe, compile="off"))
+    both = ObjectiveConfig(consistency=0.1)
+    state = train(model, digits, replace(recipe, compile="on"), objective=both)
+    same = train(plain, digits, replace(recipe, compile="off"), objective=both)
     assert torch.equal(weights(model), weights(plain))
     assert [m.skipped for m in state.history] == [m.skipped for m in same.history]
     assert 0 < sum(m.skipped for m in state.history) < 6
@@ -149,7 +157,7 @@ def test_another_number_of_threads_runs_uncompiled(
     step = new_compiled(digits)
     monkeypatch.setattr(CompiledVAE, "log_likelihood", None)  # fails when it is called
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
-    step(torch.arange(64), 1e-3, 1.0)
+    step(torch.arange(64), 1e-3, 1.0, True)
 
 
 @pytest.mark.usefixtures("uncompiled")

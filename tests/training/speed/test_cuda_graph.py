@@ -41,7 +41,10 @@ def taken(
     *,
     recorded: bool,
 ):
-    """The totals of 20 steps with a warm-up and a falling rate, and the weights after them."""
+    """The totals of 20 steps with a warm-up and a falling rate, and the weights after them.
+
+    Half of the steps move the images, if `config` does.
+    """
     model = deepcopy(model).cuda().train()
     part, state = data.train.to(torch.device("cuda")), new_state(model, config)
     step = Step(model, part, state, config, objective, torch.float32)
@@ -49,7 +52,8 @@ def taken(
     rows, totals = torch.arange(500, device="cuda").split(64), []
     for i in range(20):
         restart(step.noise, 0, "step", i)
-        totals.append(step(rows[i % 8], 3e-3 / (1 + i), min(1.0, i / 10)).clone())
+        found = step(rows[i % 8], 3e-3 / (1 + i), min(1.0, i / 10), i < 10)
+        totals.append(found.clone())
     return torch.stack(totals), torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
@@ -105,9 +109,10 @@ def test_with_every_network(digits, network, normalisation):
 def test_with_every_optimiser_limit_and_move(digits, optimiser, skip):
     decay = 0.1 if optimiser == "adamw" else 0.0
     limits = {"clip": None if skip == 1e-6 else 5.0, "skip": skip, "ema": 0.9}
-    moves = {"flip": True, "shift": 2}
+    moves = {"flip": True, "shift": 2, "rotate": 15.0, "augment_until": 0.5}
     config = replace(TRAINING, optimiser=optimiser, weight_decay=decay, **limits, **moves)
-    agree(new_model(Config(model=SMALL), digits), digits, ObjectiveConfig(), config)
+    both = ObjectiveConfig(consistency=0.1)
+    agree(new_model(Config(model=SMALL), digits), digits, both, config)
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "adamax"])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -163,6 +164,13 @@ def test_steps_that_choose_their_threads_compute_the_same(digits: Dataset):
     )
     torch.testing.assert_close(chosen, fixed, rtol=1e-4, atol=1e-5)
     assert torch.get_num_threads() == 2
+
+
+def test_a_timed_step_is_told_all_that_it_is_taken_with():
+    step, rows = Mock(), torch.arange(3)
+    AdaptiveThreadsStep(step, torch.get_num_threads())(rows, 0.1, 0.2, False)
+    step.step.assert_not_called()
+    step.assert_called_once_with(rows, 0.1, 0.2, False)
 
 
 @restore_thread_count()

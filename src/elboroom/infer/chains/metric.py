@@ -130,7 +130,8 @@ def metric_of(mass: Mass | None, target: Target) -> type[Metric]:
     """Return the metric that a mass names; None takes "dense", or "low-rank" where D is large.
 
     Raises:
-        UsageError: "dense" beyond 300 latents, or "low-rank" under a prior other than N(0, I).
+        UsageError: "dense" beyond 300 latents, or "low-rank" under a prior other than N(0, I) or a
+            ladder's.
     """
     if mass is None:
         return SubspaceMetric if target.is_large else DenseMetric

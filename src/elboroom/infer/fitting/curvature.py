@@ -6,6 +6,7 @@ one backwards: Martens, *Deep learning via Hessian-free optimization* (2010).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from elboroom.device import autocast
 from elboroom.infer.target import Target
 from elboroom.model.decoding import decoded_at_a_time
+from elboroom.model.linear_algebra import times
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,30 @@ class Curvature:
         """The largest rank that H of a row can have: D, or S times the decoder's outputs."""
         outputs = self.target.model.decoder_output(self.z[0, :1]).numel()
         return min(self.z.shape[-1], len(self.z) * outputs)
+
+    @cached_property
+    def of_prior(self) -> Tensor:
+        """The prior's precision less I: X of the first T latents, (B, T, T).
+
+        T is 0 for N(0, I). X is averaged over the points, and I + X is positive definite.
+        """
+        prior, count = self.target.model.prior, self.shaped
+        if not count:
+            return self.z.new_zeros(self.z.shape[1], 0, 0)
+        found = torch.stack([prior.shaped_precision(points) for points in self.z]).mean(0)
+        return found - torch.eye(count, dtype=found.dtype, device=found.device)
+
+    @property
+    def shaped(self) -> int:
+        """T, the number of the first latents whose prior is not N(0, I)."""
+        return self.z.shape[-1] - self.target.model.prior.standard_latents
+
+    def times_with_prior(self, vectors: Tensor) -> Tensor:
+        """Compute (H + X) v of R vectors of each row, (R, B, D) → (R, B, D)."""
+        found = self.times(vectors)
+        if self.shaped:
+            found[..., : self.shaped] += times(self.of_prior, vectors[..., : self.shaped])
+        return found
 
     def rows(self, index: Tensor) -> "Curvature":
         """Return the curvature of some rows."""

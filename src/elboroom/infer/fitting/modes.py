@@ -76,7 +76,7 @@ def laplace_at_each(target: Target, z: Tensor, generator: torch.Generator) -> Af
 
 
 def low_rank_laplace_at(target: Target, z: Tensor, generator: torch.Generator) -> SubspaceGaussian:
-    """Return the same in the directions that the seen pixels inform, for a prior N(0, I)."""
+    """Return the same in the directions that the seen pixels or the prior inform."""
     return informed_gaussian(Curvature(target, z[None]), z, generator)
 
 

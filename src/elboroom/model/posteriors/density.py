@@ -213,6 +213,13 @@ class DiagonalGaussian(AffineGaussian):
         variance = (2 * self.log_std).exp()
         return 0.5 * (self.location.square() + variance - 1 - 2 * self.log_std)
 
+    def kl_to(self, other: "DiagonalGaussian") -> Tensor:
+        """Compute KL(q ‖ r) to another diagonal Gaussian r of each row in nats, (B,)."""
+        variance, apart = (2 * self.log_std).exp(), self.location - other.location
+        # KL = Σ_d log σ_r/σ_q + ½ [ σ_q² + (μ_q − μ_r)² ] / σ_r² − ½
+        squares = (variance + apart.square()) * (-2 * other.log_std).exp()
+        return (other.log_std - self.log_std + 0.5 * (squares - 1)).sum(-1)
+
     def widened(self, factor: float) -> "DiagonalGaussian":
         """Multiply the standard deviations by `factor`."""
         return DiagonalGaussian(self.location, self.log_std + math.log(factor))

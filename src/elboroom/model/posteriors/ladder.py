@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from elboroom.model.normal import LOG_2PI
-from elboroom.model.posteriors.density import Density
+from elboroom.model.posteriors.density import Density, DiagonalGaussian
 from elboroom.randomness import normals
 
 _MOMENT_DRAWS = 16  # of the mean, which has no closed form
@@ -62,6 +62,8 @@ class Descent:
             estimates E_q[KL].
         mean: the mean of the noise of each level given those above, (K, B, D).
         parameter: the decoder's output, (K, B, *parameter).
+        divergence: KL(q(ε_l | ε_>l, x) ‖ r(ε_l | ε_>l)) of each level to another posterior r of the
+            same ladder in nats, (L, K, B). The mean over draws estimates KL(q ‖ r). None without r.
     """
 
     z: Tensor
@@ -69,6 +71,7 @@ class Descent:
     kl: Tensor
     mean: Tensor
     parameter: Tensor
+    divergence: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -87,25 +90,38 @@ class LadderPosterior(Density):
     heads: nn.ModuleList
     decoder: TopDown
 
-    def descend(self, k: int, generator: torch.Generator) -> Descent:
-        """Draw k values of ε for each row, on one way down with what they decode to."""
-        shape = (k, len(self.top), sum(self.decoder.sizes))
-        return self._down(normals(shape, self.top, generator), is_noise=True)
+    def descend(
+        self, k: int, generator: torch.Generator, against: "LadderPosterior | None" = None
+    ) -> Descent:
+        """Draw k values of ε for each row, on one way down with what they decode to.
 
-    def _down(self, given: Tensor, *, is_noise: bool) -> Descent:
+        Args:
+            k: number of values.
+            generator: random generator of the draws.
+            against: another posterior of the same ladder, for `Descent.divergence`.
+        """
+        shape = (k, len(self.top), sum(self.decoder.sizes))
+        return self._down(normals(shape, self.top, generator), is_noise=True, against=against)
+
+    def _down(
+        self, given: Tensor, *, is_noise: bool, against: "LadderPosterior | None" = None
+    ) -> Descent:
         """Walk down with the noise η that ε is computed from, or with ε itself, (K, B, D)."""
         # ε_l = m_l(ε_>l, x) + s_l(ε_>l, x) η_l
         leading = given.shape[:-1]
         first, *rest = given.flatten(0, 1).split(self.decoder.sizes, -1)
-        mean, std = (part.repeat(leading[0], 1) for part in self._of_top())
+        mean, std = self._of_top(leading[0])
         steps = [_Step.of(mean, std, first, is_noise=is_noise)]
+        apart = [] if against is None else [_kl(mean, std, *against._of_top(leading[0]))]
         state = self.decoder.top(steps[0].eps)
         levels = cast(Iterable[Level], self.decoder.levels)
         parts = zip(self.heads, self.features, levels, rest, strict=True)
-        for head, features, level, noise in parts:
+        for below, (head, features, level, noise) in enumerate(parts):
             state = level.enter(state)
             mean, std = head(state, features)
             steps.append(_Step.of(mean, std, noise, is_noise=is_noise))
+            if against is not None:
+                apart.append(_kl(mean, std, *head(state, against.features[below])))
             state = level.take(state, steps[-1].eps)
         return Descent(
             z=torch.cat([step.eps for step in steps], -1).unflatten(0, leading),
@@ -113,10 +129,12 @@ class LadderPosterior(Density):
             kl=torch.stack([step.kl for step in steps]).unflatten(1, leading),
             mean=torch.cat([step.mean for step in steps], -1).unflatten(0, leading),
             parameter=self.decoder.output(state, leading),
+            divergence=torch.stack(apart).unflatten(1, leading) if apart else None,
         )
 
-    def _of_top(self) -> tuple[Tensor, Tensor]:
-        mean, log_std = self.top.chunk(2, -1)
+    def _of_top(self, k: int) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of the top level for k draws, each (k B, T)."""
+        mean, log_std = self.top.repeat(k, 1).chunk(2, -1)
         return mean, log_std.exp()
 
     @property
@@ -177,6 +195,12 @@ class _Step:
         # KL = ½ Σ_d [ m_d² + s_d² − 1 ] − Σ_d log s_d
         kl = (0.5 * (mean.square() + std.square() - 1) - log_std).sum(-1)
         return cls(eps, mean, log_q, kl)
+
+
+def _kl(mean: Tensor, std: Tensor, other_mean: Tensor, other_std: Tensor) -> Tensor:
+    """Compute KL(N(mean, std²) ‖ N(other_mean, other_std²)) of each of R rows in nats, (R,)."""
+    q, r = DiagonalGaussian(mean, std.log()), DiagonalGaussian(other_mean, other_std.log())
+    return q.kl_to(r)
 
 
 def _constant(module: _Part) -> _Part:

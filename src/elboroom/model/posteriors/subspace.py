@@ -34,7 +34,7 @@ class SubspaceGaussian(AffineGaussian):
 
     @classmethod
     def of_precision(cls, mean: Tensor, directions: Tensor, excess: Tensor) -> "SubspaceGaussian":
-        """Return N(μ, P⁻¹) with the precision P = I + V diag(λ) Vᵀ; λ ≥ 0 is `excess`, (B, R)."""
+        """Return N(μ, P⁻¹) with the precision P = I + V diag(λ) Vᵀ; λ > −1 is `excess`, (B, R)."""
         # P⁻¹ = I − V diag(λ/(1 + λ)) Vᵀ, whose root within the subspace is (1 + λ)^−½
         root = torch.diag_embed((1 + excess).rsqrt())
         return cls(mean, directions, root, torch.ones_like(mean[..., 0]))

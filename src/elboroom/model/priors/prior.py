@@ -42,7 +42,9 @@ class Prior(nn.Module, ABC):
         Derive from this class and write `forward`, which returns a `Density`, and `curvature`. The
         other members are optional, and each has a default. Override `kl` and `kl_per_latent` if
         they have a closed form, `reach` if p(z) has mass far from 0, `project` if a parameter has
-        bounds, and `fixed` if `forward` repeats work that constant parameters need only once.
+        bounds, and `fixed` if `forward` repeats work that constant parameters need only once. Of
+        a prior under which the last latents are N(0, I), override `standard_latents`, and
+        `shaped_precision` if the others' precision is cheaper alone.
 
         To name the prior in a config, add the class to `PRIOR_CLASSES` and its name to
         `elboroom.config.kinds`, and override `from_config` and `least_weights`. Set
@@ -92,6 +94,22 @@ class Prior(nn.Module, ABC):
         return None
 
     @property
+    def standard_latents(self) -> int:
+        """The number of the last latents that are N(0, I), whatever the others are; 0 by default.
+
+        Methods for many latents then hold no matrix of these.
+        """
+        return 0
+
+    def shaped_precision(self, z: Tensor) -> Tensor:
+        """Compute the precision of `curvature` of the first T latents, (B, T, T).
+
+        T is the number of those that are not N(0, I).
+        """
+        count = z.shape[-1] - self.standard_latents
+        return self.curvature(z)[1][:, :count, :count]
+
+    @property
     def reach(self) -> float:
         """A distance from 0 within which every latent has nearly all of its mass."""
         return _REACH
@@ -119,6 +137,11 @@ class StandardNormal(Prior):
         """Return N(0, I), repeated for each of `batch` rows."""
         zeros = self.origin.expand(batch, -1)
         return DiagonalGaussian(zeros, zeros)
+
+    @property
+    def standard_latents(self) -> int:
+        """All of them."""
+        return len(self.origin)
 
     def components(self) -> tuple[Tensor, DiagonalGaussian]:
         """Return the one Gaussian that it is."""

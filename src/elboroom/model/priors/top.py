@@ -58,6 +58,15 @@ class TopPrior(Prior):
         zeros = self.origin.expand(batch, -1)
         return TopDensity(self.top(batch), DiagonalGaussian(zeros, zeros))
 
+    @property
+    def standard_latents(self) -> int:
+        """Those of the levels below the top."""
+        return len(self.origin)
+
+    def shaped_precision(self, z: Tensor) -> Tensor:
+        """Compute the precision of the top level, (B, T, T)."""
+        return self.top.curvature(z[:, : z.shape[-1] - len(self.origin)])[1]
+
     def curvature(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute ∇ log p(ε), (B, D), and the precision, (B, D, D): that of the top, then I."""
         rest = len(self.origin)

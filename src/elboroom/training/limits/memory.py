@@ -170,5 +170,6 @@ def _saved_bytes(
 
     apart = torch.random.fork_rng(devices=[])  # dropout would draw from the global random state
     with apart, saved_tensors_hooks(keep, lambda tensor: tensor):
-        bound(trial, x, part.seen(x), config=objective, generator=noise)
+        moved = (x, part.seen(x)) if objective.consistency else None
+        bound(trial, x, part.seen(x), config=objective, generator=noise, moved=moved)
     return sum(storage.nbytes() for storage in saved.values())

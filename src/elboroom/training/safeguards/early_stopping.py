@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from elboroom.config import TrainConfig
 from elboroom.model.vae import VAE
 from elboroom.training.average import averaged
+from elboroom.training.schedule import augments
 from elboroom.training.state import EpochMetrics, Snapshot, TrainState
 
 Evaluated = list[tuple[EpochMetrics, float]]
@@ -27,12 +28,17 @@ def out_of_patience(history: Sequence[EpochMetrics], config: TrainConfig) -> boo
     """Return whether the last `config.patience` evaluations brought no new best; False if None.
 
     The decision reads only the history, so a resumed run ends where the uninterrupted one would.
+    While images are moved that later are not, it is too early to end.
     """
-    elbos = (
-        [elbo for _, elbo in evaluations_after_warmup(history, config)] if config.patience else []
-    )
+    evaluated = evaluations_after_warmup(history, config) if config.patience else []
+    elbos = [elbo for m, elbo in evaluated if _is_last_objective(m.epoch, config)]
     since = config.patience or 0
     return len(elbos) > since and max(elbos[-since:]) <= max(elbos[:-since])
+
+
+def _is_last_objective(epoch: int, config: TrainConfig) -> bool:
+    """Return whether training goes on after an epoch with the objective that it ends with."""
+    return config.augment_until == 1 or not augments(config, epoch)
 
 
 def final_epoch(history: Sequence[EpochMetrics], config: TrainConfig) -> EpochMetrics | None:

@@ -58,15 +58,15 @@ def first_nonfinite_step(
 
     Args:
         step: an uncompiled step. It changes the model and the moments, but not `state.step`.
-        schedule: batches, learning rate and KL warm-up of each step.
+        schedule: what each step is taken with.
         state: the last good state.
         end: number of the step at which a check failed.
     """
     for number in range(state.step, end):
-        rows, rate, warmup = schedule.step(number)
+        rows, rate, warmup, augments = schedule.step(number)
         step.restart(number)
         with _watch_layers(step.model) as layers:
-            found, _ = step.gradients(rows, warmup)
+            found, _ = step.gradients(rows, warmup, augments)
         is_skipped = step.skipping is not None and bool(step.skipping.skipped)
         own = rows[step.world.part_of(len(rows))][_bad_rows(found).to(rows.device)]
         what, bad = _told(_nonfinite_term(found, layers), own, step.world)

@@ -25,7 +25,7 @@ class Rollback:
 
     Args:
         step: an uncompiled step of the run's model, which finds the first non-finite step.
-        schedule: batches, learning rate and KL warm-up of each step.
+        schedule: what each step is taken with.
         state: the training state, changed in place.
     """
 

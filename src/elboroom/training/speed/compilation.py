@@ -93,11 +93,13 @@ class CompiledStep:
         self._compiled.model = CompiledVAE(step.model)
         self._compiled_for = batch_size, torch.get_num_threads()
 
-    def __call__(self, index: Tensor, rate: float | Tensor, kl_warmup: float | Tensor) -> Tensor:
+    def __call__(
+        self, index: Tensor, rate: float | Tensor, kl_warmup: float | Tensor, augments: bool
+    ) -> Tensor:
         """Take a step as `Step` does."""
         # Another batch size or number of threads would compile everything again.
         fits = (len(index), torch.get_num_threads()) == self._compiled_for
-        return (self._compiled if fits else self.step)(index, rate, kl_warmup)
+        return (self._compiled if fits else self.step)(index, rate, kl_warmup, augments)
 
     def rehearse(self) -> None:
         """Compile by a trial step, and leave model and optimiser as they were.

@@ -16,7 +16,7 @@ class CudaGraphStep:
 
     The launches of one step are recorded as a graph, which every later step replays. What differs
     between steps (rows, learning rate, KL warm-up, the state of `noise`) is read from device
-    memory.
+    memory. Where augmentation ends, the steps after it are recorded anew.
 
     Args:
         step: the step that is recorded.
@@ -29,12 +29,20 @@ class CudaGraphStep:
         self._index = torch.zeros(batch_size, dtype=torch.int64, device=device)
         self._rate, self._kl_warmup = torch.zeros(2, device=device).unbind()
         self._side_stream = torch.cuda.Stream(device)
+        self._augments = True
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget the recorded step."""
         self._steps_before_recording = _STEPS_BEFORE_RECORDING
         self._graph = torch.cuda.CUDAGraph()
         self._totals: Tensor | None = None  # result of the recorded step
 
-    def __call__(self, index: Tensor, rate: float, kl_warmup: float) -> Tensor:
+    def __call__(self, index: Tensor, rate: float, kl_warmup: float, augments: bool) -> Tensor:
         """Take a step as `Step` does; the next call overwrites the returned tensor."""
+        if augments != self._augments:
+            self._augments = augments
+            self._forget()
         self._rate.fill_(rate)
         self._kl_warmup.fill_(kl_warmup)
         if self._steps_before_recording or len(index) != len(self._index):
@@ -50,7 +58,7 @@ class CudaGraphStep:
         self._steps_before_recording = max(0, self._steps_before_recording - 1)
         self._side_stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._side_stream):
-            totals = self.step(index, self._rate, self._kl_warmup)
+            totals = self.step(index, self._rate, self._kl_warmup, self._augments)
         torch.cuda.current_stream().wait_stream(self._side_stream)
         return totals
 
@@ -58,7 +66,7 @@ class CudaGraphStep:
         self.step.optimiser.zero_grad()
         self._graph.register_generator_state(self.noise)
         with torch.cuda.graph(self._graph):
-            return self.step(self._index, self._rate, self._kl_warmup)
+            return self.step(self._index, self._rate, self._kl_warmup, self._augments)
 
 
 def uses_cuda_graph(part: Part, device: torch.device) -> bool:

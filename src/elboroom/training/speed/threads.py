@@ -87,12 +87,12 @@ class AdaptiveThreadsStep:
         self._choices = thread_choices(most)
         self._threads = next(self._choices)
 
-    def __call__(self, index: Tensor, rate: float, kl_warmup: float) -> Tensor:
+    def __call__(self, index: Tensor, rate: float, kl_warmup: float, augments: bool) -> Tensor:
         """Take a step as `Step` does, and time it."""
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         clock = time.perf_counter()
-        totals = self.step(index, rate, kl_warmup)
+        totals = self.step(index, rate, kl_warmup, augments)
         self._threads = self._choices.send(time.perf_counter() - clock)
         return totals
 
