@@ -42,8 +42,9 @@ def rows(trained: Trained, quick: bool) -> Iterator[Row]:
 
 def _measured(run: Path, quick: bool) -> Iterator[Row]:
     elboroom("amortise", str(run), "--minutes", "0.2" if quick else _MINUTES)
-    opened = Run.open(run)
+    opened = Run(run)
     model, data = opened.load_model(), load_data(opened.config.data)
+    opened.load_partial_encoder(model)
     images = 4 if quick else _IMAGES
     x = data.test.x[:images]
     for share in _SHARES:
