@@ -12,7 +12,6 @@ from elboroom.infer import grid, hmc, laplace, sir
 from elboroom.infer.grid import GridPosterior
 from elboroom.infer.posterior import Posterior
 from elboroom.model.networks import NETWORK_KINDS, LadderDecoder
-from elboroom.model.partial_encoder import PartialEncoder
 from elboroom.model.vae import VAE, least_weights
 from tests.support.ladder_cases import SMALL, generator, ladder, linear, numbers, two_scalars
 from tests.support.oracles import assert_mean, assert_rejected, random_masks
@@ -150,8 +149,3 @@ def test_two_scalar_latents_are_exact_by_the_grid():
     assert_rejected(lambda: assert_moments(exact, wrong))
     log_w = model.log_weights(x, 20_000, mask, generator=generator(3))
     assert_mean((log_w - exact.log_evidence).exp(), 1.0)
-
-
-def test_a_ladder_is_refused_a_partial_encoder():
-    with pytest.raises(UsageError, match="a ladder cannot have a partial encoder"):
-        PartialEncoder.from_config(ladder((5,)), SMALL, "auto", generator=generator())

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from elboroom.model.networks.layers import as_input_of
 from elboroom.model.normal import LOG_2PI
 from elboroom.model.posteriors.density import Density
 from elboroom.randomness import normals
@@ -84,31 +85,33 @@ class LadderPosterior(Density):
 
     def descend(self, k: int, generator: torch.Generator) -> Descent:
         """Draw k values of ε for each row, on one way down with what they decode to."""
-        shape = (k, len(self.top), sum(self.decoder.sizes))
-        return self._down(normals(shape, self.top, generator), is_noise=True)
+        way = self._down(self._noise(k, len(self.top), generator), is_noise=True)
+        return Descent(
+            z=way.joined("eps"),
+            log_q=way.stacked("log_q"),
+            kl=way.stacked("kl"),
+            mean=way.joined("mean"),
+            parameter=self.decoder.output(way.state, way.leading),
+        )
 
-    def _down(self, given: Tensor, *, is_noise: bool) -> Descent:
-        """Walk down with the noise η that ε is computed from, or with ε itself, (K, B, D)."""
+    def _noise(self, k: int, rows: int, generator: torch.Generator) -> Tensor:
+        return normals((k, rows, sum(self.decoder.sizes)), self.top, generator)
+
+    def _down(self, given: Tensor, *, is_noise: bool) -> "_Way":
+        """Walk down with the noise η that ε is computed from, or with ε itself, (..., B, D)."""
         # ε_l = m_l(ε_>l, x) + s_l(ε_>l, x) η_l
-        leading = given.shape[:-1]
-        first, *rest = given.flatten(0, 1).split(self.decoder.sizes, -1)
-        mean, std = (part.repeat(leading[0], 1) for part in self._of_top())
+        first, *rest = given.reshape(-1, given.shape[-1]).split(self.decoder.sizes, -1)
+        mean, std = (part.repeat(len(first) // len(part), 1) for part in self._of_top())
         steps = [_Step.of(mean, std, first, is_noise=is_noise)]
-        state = self.decoder.top(steps[0].eps)
+        state = self.decoder.top(as_input_of(self.decoder.top, steps[0].eps))
         levels = cast(Iterable[Level], self.decoder.levels)
         parts = zip(self.heads, self.features, levels, rest, strict=True)
         for head, features, level, noise in parts:
             state = level.enter(state)
-            mean, std = head(state, features)
+            mean, std = (part.to(self.top) for part in head(state, features))
             steps.append(_Step.of(mean, std, noise, is_noise=is_noise))
             state = level.take(state, steps[-1].eps)
-        return Descent(
-            z=torch.cat([step.eps for step in steps], -1).unflatten(0, leading),
-            log_q=torch.stack([step.log_q for step in steps]).unflatten(1, leading),
-            kl=torch.stack([step.kl for step in steps]).unflatten(1, leading),
-            mean=torch.cat([step.mean for step in steps], -1).unflatten(0, leading),
-            parameter=self.decoder.output(state, leading),
-        )
+        return _Way(steps, state, given.shape[:-1])
 
     def _of_top(self) -> tuple[Tensor, Tensor]:
         mean, log_std = self.top.chunk(2, -1)
@@ -116,28 +119,30 @@ class LadderPosterior(Density):
 
     @property
     def mean(self) -> Tensor:
-        """E_q[ε], (B, D), as the mean over fixed draws of the means given the levels above."""
-        noise = torch.Generator(self.top.device).manual_seed(0)
-        return self.descend(_MOMENT_DRAWS, noise).mean.mean(0)
+        """E_q[ε], (B, D), as the mean over draws of the means given the levels above.
+
+        They are from the same noise for every row, so that a row does not depend on the others.
+        """
+        generator = torch.Generator(self.top.device).manual_seed(0)
+        noise = self._noise(_MOMENT_DRAWS, 1, generator).expand(-1, len(self.top), -1)
+        return self._down(noise, is_noise=True).joined("mean").mean(0)
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
         """Draw k reparameterised ε for each row, (k, B, D)."""
-        return self.descend(k, generator).z
+        return self.draw(k, generator)[0]
 
     def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw k values of ε for each row, (k, B, D), with their log q in nats, (k, B)."""
-        found = self.descend(k, generator)
-        return found.z, found.log_q.sum(0)
+        way = self._down(self._noise(k, len(self.top), generator), is_noise=True)
+        return way.joined("eps"), way.stacked("log_q").sum(0)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Compute log q(ε) in nats, ε (..., B, D) → (..., B)."""
-        given = z.reshape(-1, *z.shape[-2:])
-        return self._down(given, is_noise=False).log_q.sum(0).view(z.shape[:-1])
+        return self._down(z, is_noise=False).stacked("log_q").sum(0)
 
     def at(self, eps: Tensor) -> Tensor:
         """Transform standard normal noise η into ε, (..., B, D) → (..., B, D)."""
-        given = eps.reshape(-1, *eps.shape[-2:])
-        return self._down(given, is_noise=True).z.view(eps.shape)
+        return self._down(eps, is_noise=True).joined("eps")
 
     def detached(self) -> "LadderPosterior":
         """Return the same density without gradients to its parameters.
@@ -172,6 +177,40 @@ class _Step:
         # KL = ½ Σ_d [ m_d² + s_d² − 1 ] − Σ_d log s_d
         kl = (0.5 * (mean.square() + std.square() - 1) - log_std).sum(-1)
         return cls(eps, mean, log_q, kl)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The levels on a way down, the last state, and the shape (..., B) of the rows."""
+
+    steps: list[_Step]
+    state: Tensor
+    leading: tuple[int, ...]
+
+    def joined(self, name: str) -> Tensor:
+        """Return a field of all levels side by side, (..., B, D)."""
+        found = torch.cat([getattr(step, name) for step in self.steps], -1)
+        return found.unflatten(0, self.leading)
+
+    def stacked(self, name: str) -> Tensor:
+        """Return a field of each level, (L, ..., B)."""
+        found = torch.stack([getattr(step, name) for step in self.steps])
+        return found.unflatten(1, self.leading)
+
+
+@dataclass(frozen=True)
+class LadderFamily:
+    """A map from what the encoder of a ladder computes to q, by the way of the decoder.
+
+    Attributes:
+        heads: those of the encoder, whose weights they are.
+    """
+
+    heads: nn.ModuleList
+
+    def __call__(self, decoder: TopDown, top: Tensor, *features: Tensor) -> LadderPosterior:
+        """Return q of each row, from the parameters of the top level and the features."""
+        return LadderPosterior(top, features, self.heads, decoder)
 
 
 def _constant(module: _Part) -> _Part:
