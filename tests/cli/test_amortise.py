@@ -38,7 +38,7 @@ def test_it_writes_a_partial_encoder_and_compares_it(amortised: Path, elboroom: 
     assert found["file"] == str(amortised / FILE)
     assert [*found["half_seen"]["held_out"]] == ["partial encoder", "encoder", "prior"]
     assert f"goes on from {amortised / FILE}" in outcome.err
-    assert "step 30/30  held-out −log r" in outcome.err
+    assert "step 30, 100%  held-out −log r" in outcome.err
     model = Run(amortised).load_model()
     assert fingerprint(model) == before
     assert model.partial_encoder is not None
@@ -75,6 +75,27 @@ def test_infer_complete_and_gaps_use_it(amortised: Path, elboroom: Command, tmp_
     assert elboroom("complete", amortised, "--mask", "top", *methods).code == 0
 
 
+@pytest.mark.full
+def test_a_ladder_has_one(small: list[str], elboroom: Command, tmp_path: Path):
+    run, out = tmp_path / "ladder", tmp_path / "z.npz"
+    ladder = ["--network", "ladder", "--channels", "8", "--level-channels", "1"]
+    assert elboroom("train", *small, *ladder, "--quiet", "--out", run).code == 0
+    before = fingerprint(Run(run).load_model())
+    assert elboroom("amortise", run, *QUICK, "--quiet").code == 0
+    assert fingerprint(Run(run).load_model()) == before
+    assert "goes on from" in elboroom("amortise", run, *QUICK).err
+    options = ["--mask", "top", "--images", "3"]
+    for method in ("partial-encoder", "sir-encoder"):
+        outcome = elboroom("infer", run, *options, "--method", method, "--out", out)
+        assert outcome.code == 0
+        out.unlink()
+    methods = ["--method", "sir-encoder", "--index", "0"]
+    assert elboroom("complete", run, "--mask", "top", *methods).code == 0
+    what, _, fix = error(elboroom("amortise", run, *QUICK, "--family", "full"), 2)
+    assert what == "the partial encoder of a ladder cannot have the family full"
+    assert fix == "use the family auto"
+
+
 def test_a_run_without_one_says_how_to_train_it(trained: Path, elboroom: Command, out: Path):
     outcome = elboroom("infer", trained, "--out", out, "--method", "partial-encoder")
     what, _, fix = error(outcome, 2)
@@ -97,7 +118,7 @@ def test_a_signal_keeps_the_best_so_far(
     monkeypatch.setattr(Stop, "__call__", call)
     outcome = elboroom("amortise", run, *QUICK)
     assert outcome.code == 130
-    assert "stopped after step 4 of 30; " in outcome.out
+    assert "stopped after step 4, 13% of the training; " in outcome.out
     assert read_manifest(run / FILE).step in (2, 4)
 
 

@@ -225,7 +225,7 @@ def with_partial_encoder(folder: Path) -> Path:
     whole = run.load_model()
     options = whole, run.config.model, "diagonal"
     made = PartialEncoder.from_config(*options, generator=torch.Generator().manual_seed(1))
-    look = Look(step=1, steps=1, loss=1.0, is_best=True)
+    look = Look(step=1, progress=1.0, loss=1.0, is_best=True)
     given = AmortiseConfig(family="diagonal"), look
     partial_encoder_file.write(run.path, whole, made, *given)
     return run.path

@@ -3,17 +3,27 @@ import copy
 import pytest
 import torch
 
+from elboroom.config import MethodName
 from elboroom.errors import UsageError
 from elboroom.evaluation.inference_gap import gaps
-from elboroom.infer import hmc, laplace, partial_encoder, sir, svi
+from elboroom.infer import complete, grid, hmc, laplace, partial_encoder, sir, svi
 from elboroom.infer.fitting.starting_points import guesses
 from elboroom.infer.methods import infer
 from elboroom.infer.sir import ParticlePosterior
 from elboroom.infer.target import Target
+from elboroom.model.partial_encoder import PartialEncoder
 from elboroom.model.posteriors import DiagonalGaussian
 from elboroom.model.vae import VAE
 from tests.support.oracles import LinearGaussian, random_masks
-from tests.support.partial_cases import LATENTS, PIXELS, new_problem, trained_problem
+from tests.support.partial_cases import (
+    LATENTS,
+    PIXELS,
+    PIXELS_OF_LADDER,
+    TWO_LEVELS,
+    new_ladder,
+    new_problem,
+    trained_problem,
+)
 
 ROWS = 6
 Problem = tuple[VAE, torch.Tensor, torch.Tensor]
@@ -101,6 +111,45 @@ def test_without_one_the_guess_is_the_mean_of_the_encoder_and_nothing_is_drawn(p
     found = guesses(model, Target.of(model, x, mask), noise)
     assert torch.equal(found, model.posterior(x, mask).mean[None])
     assert torch.equal(noise.get_state(), before)
+
+
+@pytest.fixture(scope="module")
+def of_ladder() -> tuple[VAE, torch.Tensor, torch.Tensor]:
+    """A ladder with a partial encoder that has not been trained, rows of it, and masks."""
+    model, _ = new_ladder()
+    partial = PartialEncoder.from_config(model, TWO_LEVELS, "auto", generator=generator())
+    model.partial_encoder = partial
+    with torch.no_grad():
+        x = model.decode(model.prior(4).sample(1, generator(3))[0]).sample(generator(4))
+    return model, x, random_masks(4, PIXELS_OF_LADDER, seed=3)
+
+
+@pytest.mark.parametrize("method", ["sir-encoder", "laplace", "svi"])
+def test_methods_of_a_ladder_are_right_from_its_starting_points(
+    of_ladder: Problem, method: MethodName
+):
+    model, x, mask = of_ladder
+    exact = grid(model, x, mask, generator=generator())
+    found = infer(method, model, x, mask, generator=generator())
+    torch.testing.assert_close(found.mean, exact.mean, atol=0.35, rtol=0)
+
+
+@pytest.mark.full
+def test_chains_of_a_ladder_are_right_from_its_starting_points(of_ladder: Problem):
+    model, x, mask = of_ladder
+    exact = grid(model, x, mask, generator=generator())
+    found = hmc(model, x, mask, generator=generator(), warmup=50, draws=100)
+    torch.testing.assert_close(found.mean, exact.mean, atol=0.35, rtol=0)
+
+
+def test_that_of_a_ladder_completes_rows(of_ladder: Problem):
+    model, x, mask = of_ladder
+    found = partial_encoder(model, x, mask, generator=generator())
+    assert found.mean.shape == (4, 2)
+    filled = complete(model, x, mask, found, draws=2, generator=generator())
+    assert torch.equal(filled.mean[mask], x[mask])
+    with pytest.raises(UsageError, match="the fit cannot start at a RowsOfDensities"):
+        svi(model, x, mask, generator=generator(), start="encoder")
 
 
 def test_gaps_measure_it_beside_the_encoder(exact: LinearGaussian, problem: Problem):

@@ -17,6 +17,7 @@ from elboroom.runs import partial_encoder_file
 from elboroom.runs.doctor.run_folder import check_run
 from elboroom.runs.partial_encoder_file import FILE, read_manifest
 from elboroom.training.amortisation import Look
+from tests.support.partial_cases import PIXELS_OF_LADDER, TWO_LEVELS, new_ladder
 from tests.support.small_run import small_run
 
 OPTIONS = AmortiseConfig(family="diagonal", data_share=0.25, seed=3)
@@ -37,7 +38,7 @@ def written(run: Run) -> tuple[VAE, PartialEncoder]:
     with torch.no_grad():
         for weight in partial.module.parameters():
             weight += torch.randn(weight.shape, generator=generator)
-    look = Look(step=7, steps=9, loss=1.5, is_best=True)
+    look = Look(step=7, progress=0.8, loss=1.5, is_best=True)
     partial_encoder_file.write(run.path, model, partial, OPTIONS, look)
     return model, partial
 
@@ -52,6 +53,27 @@ def test_a_model_is_loaded_with_its_partial_encoder(run: Run):
     mask = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) < 0.5
     found = loaded.amortised_posterior(x, mask)
     assert torch.equal(found.mean, partial(model, x, mask).mean)
+
+
+def test_that_of_a_ladder_has_no_weights_of_the_decoder(tmp_path: Path):
+    model, _ = new_ladder()
+    noise = torch.Generator().manual_seed(1)
+    partial = PartialEncoder.from_config(model, TWO_LEVELS, "auto", generator=noise)
+    with torch.no_grad():
+        for weight in partial.module.parameters():
+            weight += torch.randn(weight.shape, generator=noise)
+    options = AmortiseConfig(), Look(step=7, progress=1.0, loss=1.5, is_best=True)
+    path = partial_encoder_file.write(tmp_path, model, partial, *options)
+    names = {f"network.{name}" for name in model.encoder.state_dict()}
+    assert load(path.read_bytes()).keys() == names
+    found = partial_encoder_file.read(tmp_path, TWO_LEVELS, model)
+    assert found is not None
+    assert fingerprint(found[0].module) == fingerprint(partial.module)
+    x = torch.ones(4, PIXELS_OF_LADDER).double()
+    mask = torch.arange(PIXELS_OF_LADDER) < torch.tensor([[1], [4], [7], [12]])
+    z = torch.zeros(4, 2)
+    expected = partial(model, x, mask).log_prob(z)
+    assert torch.equal(found[0](model, x, mask).log_prob(z), expected)
 
 
 def test_the_manifest_says_what_it_was_made_from(run: Run):
@@ -70,7 +92,7 @@ def test_one_of_other_weights_is_left_out_with_a_note(run: Run):
     model, partial = written(run)
     with torch.no_grad():
         next(model.parameters())[0] += 1
-    look = Look(step=7, steps=9, loss=1.5, is_best=True)
+    look = Look(step=7, progress=0.8, loss=1.5, is_best=True)
     partial_encoder_file.write(run.path, model, partial, OPTIONS, look)
     with pytest.warns(UserWarning, match="is of other weights, and is not used"):
         assert run.load_model().partial_encoder is None

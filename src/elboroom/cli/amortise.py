@@ -66,15 +66,15 @@ def _progress(*, quiet: bool) -> Iterator[Show]:
         return
     if not console.is_terminal:
         yield lambda look: console.print(
-            f"step {look.step:,}/{look.steps:,}  held-out −log r {look.loss:.3f}"
+            f"step {look.step:,}, {look.progress:.0%}  held-out −log r {look.loss:.3f}"
         )
         return
-    with counting(100, "% of the steps", quiet=False) as advance:
+    with counting(100, "% of the training", quiet=False) as advance:
         done = 0.0
 
         def show(look: Look) -> None:
             nonlocal done
-            now = 100 * look.step / look.steps
+            now = 100 * look.progress
             advance(now - done)
             done = now
 
@@ -112,5 +112,6 @@ def _closing(run: Run, fit: Fit) -> str:
     path = run.path / partial_encoder_file.FILE
     if not (fit.best.step and path.exists()):
         return f"{path} stays as it was: no look was better"
-    ended = f"stopped after step {fit.looks[-1].step:,} of {fit.looks[-1].steps:,}; "
+    last = fit.looks[-1]
+    ended = f"stopped after step {last.step:,}, {last.progress:.0%} of the training; "
     return f"{ended if fit.stopped else ''}{path}, from step {fit.best.step:,}"

@@ -279,7 +279,7 @@ class AmortiseConfig:
     """Draws of the encoder's q for each row of the data, of which one is taken by its weight
     p(x, z)/q(z | x). With 1 it is a draw of q; with many it is nearly one of p(z | x)."""
     minutes: float = 3.0
-    """Time of the training; the number of steps follows from timing some."""
+    """Time of the training; the learning rate follows the clock."""
     steps: int | None = None
     """Steps of the training in place of --minutes, for results that do not depend on the clock."""
     batch_size: int = 256

@@ -232,7 +232,7 @@ POSTERIORS: dict[PosteriorName, str] = {
 
 PartialFamilyName = Literal["auto", "diagonal", "full", "flow"]
 PARTIAL_FAMILIES: dict[PartialFamilyName, str] = {
-    "auto": "full, and diagonal for more than 64 latents",
+    "auto": "full, and diagonal for more than 64 latents; of a ladder one with its levels",
     "diagonal": POSTERIORS["diagonal"],
     "full": POSTERIORS["full"],
     "flow": POSTERIORS["flow"],

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from elboroom.config import ModelConfig, PartialFamilyName, PosteriorName
 from elboroom.errors import UsageError
 from elboroom.model.arguments import require_rows
+from elboroom.model.encoding import encode, family_of
 from elboroom.model.likelihoods import ObservationModel
-from elboroom.model.networks import NETWORK_KINDS, LadderEncoder
-from elboroom.model.networks.layers import as_input_of, at_least_float32
-from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, RowsOfDensities
+from elboroom.model.networks import NETWORK_KINDS
+from elboroom.model.posteriors import POSTERIOR_FAMILIES, Density, LadderFamily, RowsOfDensities
 from elboroom.model.priors import Prior
 
 _MOST_FULL = 64  # latents: a full covariance of more would be most of the network
@@ -29,8 +29,10 @@ class EncodedModel(Protocol):
     latents: int
     event_shape: tuple[int, ...]
     encoder: nn.Module
+    decoder: nn.Module
     likelihood: ObservationModel
     prior: Prior
+    family: Callable[..., Density]
 
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> Density:
         """Compute the encoder's q(z | x)."""
@@ -45,6 +47,9 @@ class PartialEncoder:
 
     A row of which nothing is seen has the model's prior, and a row of which everything is seen the
     encoder's q(z | x), both exactly. The network answers for all other masks.
+
+    That of a ladder has levels, too: on the way down the model's own decoder, heads of its own
+    compute each level from the state and from features of what is seen.
 
     Args:
         network: [encoder input, mask] (B, *input) → the parameters of r, which `family` takes. The
@@ -83,24 +88,21 @@ class PartialEncoder:
             generator: random generator of initial weights.
 
         Raises:
-            UsageError: the model is a ladder.
+            UsageError: the networks are those of a ladder, and the model is not the same ladder or
+                the family is not "auto".
         """
-        if isinstance(model.encoder, LadderEncoder):
-            raise UsageError(
-                "a ladder cannot have a partial encoder",
-                why="q of a level depends on the noise of the levels above; the families of a "
-                "partial encoder have no levels",
-                fix="infer with --method sir, laplace or metropolis-within-gibbs",
-            )
         if config.has_own_network:
             config = replace(config, network="mlp", normalisation="none", channels="auto")
-        kind = POSTERIOR_FAMILIES[resolve_family(family, model.latents)]
+        name = resolve_family(family, model.latents)
         first, *rest = model.likelihood.input_shape(model.event_shape)
         shape = (first + model.event_shape[0], *rest)
-        sizes = kind.sizes(model.latents)
+        sizes = POSTERIOR_FAMILIES[name].sizes(model.latents)
         network = NETWORK_KINDS[config.network].encoder(config, shape, sizes, generator)
+        built = family_of(network, name, model.latents, generator)
+        if isinstance(built, LadderFamily):
+            _require_levels_of(model, built, family)
         _start_at(network, model.encoder)
-        return cls(network, kind.build(model.latents, generator))
+        return cls(network, built)
 
     def __call__(self, model: EncodedModel, x: Tensor, mask: Tensor | None = None) -> Density:
         """Compute r(z | x_seen, m) of each row.
@@ -133,10 +135,8 @@ class PartialEncoder:
             mask: True where a value is seen, like `x`.
         """
         shown = model.likelihood.encoder_input(x, mask)
-        given = as_input_of(self.network, torch.cat([shown, mask.to(shown)], 1))
-        # r has the wider type of x and of the network's weights, and float32 at least.
-        dtype = torch.promote_types(at_least_float32(shown).dtype, given.dtype)
-        return self.family(*(one.to(dtype) for one in self.network(given)))
+        given = torch.cat([shown, mask.to(shown)], 1)
+        return encode(self.network, self.family, model.decoder, given)
 
     def move(
         self, fn: Callable[[Tensor], Tensor], wide: Callable[[Tensor], Tensor], recurse: bool
@@ -151,6 +151,31 @@ def resolve_family(family: PartialFamilyName, latents: int) -> PosteriorName:
     if family == "auto":
         return "full" if latents <= _MOST_FULL else "diagonal"
     return family
+
+
+def _require_levels_of(model: EncodedModel, built: LadderFamily, family: PartialFamilyName) -> None:
+    """Check that the levels of r are those of the model, and that no family is asked for.
+
+    Raises:
+        UsageError: they are not.
+    """
+    if family != "auto":
+        raise UsageError(
+            f"the partial encoder of a ladder cannot have the family {family}",
+            why="it has the levels of the ladder: a diagonal Gaussian of each, given those above",
+            fix="use the family auto",
+        )
+    own = model.family
+    if not isinstance(own, LadderFamily) or _shapes(built.heads) != _shapes(own.heads):
+        raise UsageError(
+            "the partial encoder cannot walk down this model's decoder",
+            why="its levels, from the options of the networks, are not those of the model",
+            fix="give the options that the model was made with",
+        )
+
+
+def _shapes(module: nn.Module) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in module.state_dict().items()}
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from elboroom.data.statistics import Statistics
 from elboroom.device import autocast, require_room
 from elboroom.errors import UsageError, require_instance, require_positive
 from elboroom.model.arguments import checked, require_latents, require_latents_of, require_rows
+from elboroom.model.encoding import encode, family_of
 from elboroom.model.factory import NetworkFactory, made_by, name_of, named_factory
 from elboroom.model.from_config_arguments import require_arguments, require_statistics_of
 from elboroom.model.initial_images import require_images
@@ -29,7 +30,6 @@ from elboroom.model.networks import (
     DecoderNetwork,
     EncoderNetwork,
     LadderDecoder,
-    LadderEncoder,
     decoder_network,
 )
 from elboroom.model.networks.layers import as_input_of, at_least_float32, widen
@@ -145,7 +145,6 @@ class VAE(nn.Module):
         event_shape = require_arguments(config, event_shape, generator, statistics, images)
         if network is None and config.has_own_network:
             raise _missing_factory(config)
-        family = POSTERIOR_FAMILIES[config.posterior]
         likelihood = observation_model(config, event_shape)
         input_shape = likelihood.input_shape(event_shape)
         if statistics is not None:
@@ -169,13 +168,13 @@ class VAE(nn.Module):
         bounded = likelihood.density.bounded
         inputs = PriorInputs(config, input_shape, encoder, images, bounded, generator)
         prior = PRIOR_CLASSES[config.prior].from_config(inputs)
-        posterior = family.build(config.latents, generator)
+        family = family_of(encoder, config.posterior, config.latents, generator)
         latents = config.latents
         if network is None:
             latents = NETWORK_KINDS[config.network].latents(config, event_shape)
         if latents > config.latents:
             prior = _prior_of_levels(prior, latents - config.latents)
-        parts = encoder, decoder, latents, likelihood, prior, posterior
+        parts = encoder, decoder, latents, likelihood, prior, family
         if network is not None:
             with named_factory(network):
                 model = cls(*parts)
@@ -281,14 +280,7 @@ class VAE(nn.Module):
         if isinstance(self.encoder, NoEncoder):
             return laplace_posterior(self, x, mask)
         x = self.likelihood.encoder_input(x, mask)
-        given = as_input_of(self.encoder, x)
-        if isinstance(self.encoder, LadderEncoder):
-            top, *features = self.encoder(given)
-            assert isinstance(self.decoder, LadderDecoder)
-            return LadderPosterior(top, tuple(features), self.encoder.heads, self.decoder)
-        # q has the wider type of x and of the encoder's weights, and float32 at least.
-        dtype = torch.promote_types(at_least_float32(x).dtype, given.dtype)
-        return self.family(*(one.to(dtype) for one in self.encoder(given)))
+        return encode(self.encoder, self.family, self.decoder, x)
 
     def amortised_posterior(self, x: Tensor, mask: Tensor | None = None) -> Density:
         """Compute the best guess at p(z | x_seen) that takes one pass through a network.

@@ -10,7 +10,6 @@ from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
 from elboroom.infer import laplace
 from elboroom.model.networks import NETWORK_KINDS, LadderDecoder
-from elboroom.model.partial_encoder import PartialEncoder
 from elboroom.model.vae import VAE, least_weights
 from tests.support.ladder_cases import SMALL, generator, ladder, linear, numbers
 from tests.support.oracles import assert_rejected, random_masks
@@ -121,8 +120,3 @@ def test_a_linear_ladder_is_a_linear_gaussian_model():
 
     check(weight)
     assert_rejected(lambda: check(weight.flip(1)))
-
-
-def test_a_ladder_is_refused_a_partial_encoder():
-    with pytest.raises(UsageError, match="a ladder cannot have a partial encoder"):
-        PartialEncoder.from_config(ladder((5,)), SMALL, "auto", generator=generator())

@@ -1,11 +1,13 @@
 import copy
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from elboroom.config import AmortiseConfig
+from elboroom.config import TrainConfig
 from elboroom.errors import TrainingError, UsageError
 from elboroom.evaluation import sbc_ranks, uniformity
 from elboroom.infer.posterior import VariationalPosterior
@@ -13,7 +15,7 @@ from elboroom.infer.sir import sir
 from elboroom.infer.target import Target
 from elboroom.model.fingerprint import fingerprint
 from elboroom.model.posteriors import CholeskyGaussian, Density, DiagonalGaussian
-from elboroom.training.amortisation import Look, amortise
+from elboroom.training.amortisation import Look, amortise, fitting
 from elboroom.training.amortisation.masks import random_masks
 from elboroom.training.amortisation.pairs import Pairs, PairSource
 from tests.support.oracles import LinearGaussian, assert_mean, assert_rejected
@@ -180,10 +182,37 @@ def test_a_diagonal_family():
     assert type(fit.partial.between(exact.model, x, mask)) is DiagonalGaussian
 
 
-def test_minutes_are_kept_about():
+def rates_by_a_clock(monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float]) -> list:
+    """Train for a minute of a clock that shows a time at each reading; return the step sizes."""
+    readings, rates = count(), list[float]()
+    monkeypatch.setattr(fitting.time, "perf_counter", lambda: seconds(next(readings)))
+    rate_at = fitting.learning_rate
+
+    def noted(config: TrainConfig, progress: float) -> float:
+        rates.append(rate_at(config, progress))
+        return rates[-1]
+
+    monkeypatch.setattr(fitting, "learning_rate", noted)
     exact, data = new_problem()
-    fit = amortise(exact.model, data, AmortiseConfig(minutes=0.003, batch_size=8), NETWORKS)
-    assert fit.looks[-1].step == fit.looks[-1].steps >= 1
+    fit = amortise(exact.model, data, replace(QUICK, steps=None, minutes=1.0), NETWORKS)
+    assert (fit.looks[-1].step, fit.looks[-1].progress, fit.stopped) == (len(rates), 1.0, False)
+    return rates
+
+
+def test_the_learning_rate_follows_the_clock(monkeypatch: pytest.MonkeyPatch):
+    """A machine that slows down in the middle takes fewer steps, and ends at the same rate."""
+    even = rates_by_a_clock(monkeypatch, lambda reading: 3.0 * reading)
+    assert len(even) == 19
+    monkeypatch.undo()
+    slowed = rates_by_a_clock(monkeypatch, lambda reading: 3.0 * reading + max(0, reading - 10) * 6)
+    assert slowed[:10] == even[:10]
+    assert slowed[10:] == even[12::3]
+
+
+def test_at_least_one_step_is_taken():
+    exact, data = new_problem()
+    fit = amortise(exact.model, data, replace(QUICK, steps=None, minutes=1e-9), NETWORKS)
+    assert [(look.step, look.progress) for look in fit.looks] == [(1, 1.0)]
 
 
 def test_a_loss_that_is_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch):

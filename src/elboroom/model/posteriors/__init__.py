@@ -11,7 +11,7 @@ from elboroom.model.posteriors.gaussian import (
     Gaussian,
     LowRankGaussian,
 )
-from elboroom.model.posteriors.ladder import Descent, LadderPosterior
+from elboroom.model.posteriors.ladder import Descent, LadderFamily, LadderPosterior
 from elboroom.model.posteriors.matched import MOST_DENSE, gaussian_of
 from elboroom.model.posteriors.mixture import GaussianMixture
 from elboroom.model.posteriors.subspace import SubspaceGaussian
@@ -27,6 +27,7 @@ __all__ = [
     "DiagonalGaussian",
     "Gaussian",
     "GaussianMixture",
+    "LadderFamily",
     "LadderPosterior",
     "LowRankGaussian",
     "PosteriorFamily",

@@ -14,12 +14,15 @@ from typing import Protocol, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from elboroom.model.networks.layers import as_input_of
 from elboroom.model.normal import LOG_2PI
 from elboroom.model.posteriors.density import Density, DiagonalGaussian
 from elboroom.randomness import normals
 
 _MOMENT_DRAWS = 16  # of the mean, which has no closed form
 _Part = TypeVar("_Part")
+_Moments = tuple[Tensor, Tensor]
+"""Mean and standard deviation of the noise of a level, (R, d) each."""
 
 
 class Level(Protocol):
@@ -100,67 +103,77 @@ class LadderPosterior(Density):
             generator: random generator of the draws.
             against: another posterior of the same ladder, for `Descent.divergence`.
         """
-        shape = (k, len(self.top), sum(self.decoder.sizes))
-        return self._down(normals(shape, self.top, generator), is_noise=True, against=against)
+        noise = self._noise(k, len(self.top), generator)
+        way = self._down(noise, is_noise=True, against=against)
+        return Descent(
+            z=way.joined("eps"),
+            log_q=way.stacked("log_q"),
+            kl=way.stacked("kl"),
+            mean=way.joined("mean"),
+            parameter=self.decoder.output(way.state, way.leading),
+            divergence=None if against is None else way.stacked("divergence"),
+        )
+
+    def _noise(self, k: int, rows: int, generator: torch.Generator) -> Tensor:
+        return normals((k, rows, sum(self.decoder.sizes)), self.top, generator)
 
     def _down(
         self, given: Tensor, *, is_noise: bool, against: "LadderPosterior | None" = None
-    ) -> Descent:
-        """Walk down with the noise η that ε is computed from, or with ε itself, (K, B, D)."""
+    ) -> "_Way":
+        """Walk down with the noise η that ε is computed from, or with ε itself, (..., B, D)."""
         # ε_l = m_l(ε_>l, x) + s_l(ε_>l, x) η_l
-        leading = given.shape[:-1]
-        first, *rest = given.flatten(0, 1).split(self.decoder.sizes, -1)
-        mean, std = self._of_top(leading[0])
-        steps = [_Step.of(mean, std, first, is_noise=is_noise)]
-        apart = [] if against is None else [_kl(mean, std, *against._of_top(leading[0]))]
-        state = self.decoder.top(steps[0].eps)
+        first, *rest = given.reshape(-1, given.shape[-1]).split(self.decoder.sizes, -1)
+        k = len(first) // len(self.top)
+        other = None if against is None else against._of_top(k)
+        steps = [_Step.of(self._of_top(k), first, other, is_noise=is_noise)]
+        state = self.decoder.top(as_input_of(self.decoder.top, steps[0].eps))
         levels = cast(Iterable[Level], self.decoder.levels)
         parts = zip(self.heads, self.features, levels, rest, strict=True)
         for below, (head, features, level, noise) in enumerate(parts):
             state = level.enter(state)
-            mean, std = head(state, features)
-            steps.append(_Step.of(mean, std, noise, is_noise=is_noise))
+            own = self._of_level(head, state, features)
             if against is not None:
-                apart.append(_kl(mean, std, *head(state, against.features[below])))
+                other = self._of_level(head, state, against.features[below])
+            steps.append(_Step.of(own, noise, other, is_noise=is_noise))
             state = level.take(state, steps[-1].eps)
-        return Descent(
-            z=torch.cat([step.eps for step in steps], -1).unflatten(0, leading),
-            log_q=torch.stack([step.log_q for step in steps]).unflatten(1, leading),
-            kl=torch.stack([step.kl for step in steps]).unflatten(1, leading),
-            mean=torch.cat([step.mean for step in steps], -1).unflatten(0, leading),
-            parameter=self.decoder.output(state, leading),
-            divergence=torch.stack(apart).unflatten(1, leading) if apart else None,
-        )
+        return _Way(steps, state, given.shape[:-1])
 
-    def _of_top(self, k: int) -> tuple[Tensor, Tensor]:
+    def _of_level(self, head: nn.Module, state: Tensor, features: Tensor) -> _Moments:
+        """Return mean and standard deviation of a level's noise, in the type of the top's."""
+        mean, std = head(state, features)
+        return mean.to(self.top), std.to(self.top)
+
+    def _of_top(self, k: int) -> _Moments:
         """Return mean and standard deviation of the top level for k draws, each (k B, T)."""
         mean, log_std = self.top.repeat(k, 1).chunk(2, -1)
         return mean, log_std.exp()
 
     @property
     def mean(self) -> Tensor:
-        """E_q[ε], (B, D), as the mean over fixed draws of the means given the levels above."""
-        noise = torch.Generator(self.top.device).manual_seed(0)
-        return self.descend(_MOMENT_DRAWS, noise).mean.mean(0)
+        """E_q[ε], (B, D), as the mean over draws of the means given the levels above.
+
+        They are from the same noise for every row, so that a row does not depend on the others.
+        """
+        generator = torch.Generator(self.top.device).manual_seed(0)
+        noise = self._noise(_MOMENT_DRAWS, 1, generator).expand(-1, len(self.top), -1)
+        return self._down(noise, is_noise=True).joined("mean").mean(0)
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
         """Draw k reparameterised ε for each row, (k, B, D)."""
-        return self.descend(k, generator).z
+        return self.draw(k, generator)[0]
 
     def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw k values of ε for each row, (k, B, D), with their log q in nats, (k, B)."""
-        found = self.descend(k, generator)
-        return found.z, found.log_q.sum(0)
+        way = self._down(self._noise(k, len(self.top), generator), is_noise=True)
+        return way.joined("eps"), way.stacked("log_q").sum(0)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Compute log q(ε) in nats, ε (..., B, D) → (..., B)."""
-        given = z.reshape(-1, *z.shape[-2:])
-        return self._down(given, is_noise=False).log_q.sum(0).view(z.shape[:-1])
+        return self._down(z, is_noise=False).stacked("log_q").sum(0)
 
     def at(self, eps: Tensor) -> Tensor:
         """Transform standard normal noise η into ε, (..., B, D) → (..., B, D)."""
-        given = eps.reshape(-1, *eps.shape[-2:])
-        return self._down(given, is_noise=True).z.view(eps.shape)
+        return self._down(eps, is_noise=True).joined("eps")
 
     def detached(self) -> "LadderPosterior":
         """Return the same density without gradients to its parameters.
@@ -177,15 +190,18 @@ class LadderPosterior(Density):
 
 @dataclass(frozen=True)
 class _Step:
-    """A level on the way down, of R rows: `eps` and `mean` (R, d), `log_q` and `kl` (R,)."""
+    """A level on the way down, of R rows: `eps` and `mean` (R, d), the others (R,)."""
 
     eps: Tensor
     mean: Tensor
     log_q: Tensor
     kl: Tensor
+    divergence: Tensor | None
 
     @classmethod
-    def of(cls, mean: Tensor, std: Tensor, given: Tensor, *, is_noise: bool) -> "_Step":
+    def of(cls, own: _Moments, given: Tensor, other: _Moments | None, *, is_noise: bool) -> "_Step":
+        """Take the noise of a level, whose density is compared with another one."""
+        mean, std = own
         log_std = std.log()
         # ε = m + s η
         eta = given if is_noise else (given - mean) / std
@@ -194,13 +210,47 @@ class _Step:
         log_q = -(0.5 * (eta.square() + LOG_2PI) + log_std).sum(-1)
         # KL = ½ Σ_d [ m_d² + s_d² − 1 ] − Σ_d log s_d
         kl = (0.5 * (mean.square() + std.square() - 1) - log_std).sum(-1)
-        return cls(eps, mean, log_q, kl)
+        return cls(eps, mean, log_q, kl, None if other is None else _kl(own, other))
 
 
-def _kl(mean: Tensor, std: Tensor, other_mean: Tensor, other_std: Tensor) -> Tensor:
-    """Compute KL(N(mean, std²) ‖ N(other_mean, other_std²)) of each of R rows in nats, (R,)."""
-    q, r = DiagonalGaussian(mean, std.log()), DiagonalGaussian(other_mean, other_std.log())
+def _kl(own: _Moments, other: _Moments) -> Tensor:
+    """Compute KL(N(m, s²) ‖ N(m′, s′²)) of each of R rows in nats, (R,)."""
+    q, r = (DiagonalGaussian(mean, std.log()) for mean, std in (own, other))
     return q.kl_to(r)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The levels on a way down, the last state, and the shape (..., B) of the rows."""
+
+    steps: list[_Step]
+    state: Tensor
+    leading: tuple[int, ...]
+
+    def joined(self, name: str) -> Tensor:
+        """Return a field of all levels side by side, (..., B, D)."""
+        found = torch.cat([getattr(step, name) for step in self.steps], -1)
+        return found.unflatten(0, self.leading)
+
+    def stacked(self, name: str) -> Tensor:
+        """Return a field of each level, (L, ..., B)."""
+        found = torch.stack([getattr(step, name) for step in self.steps])
+        return found.unflatten(1, self.leading)
+
+
+@dataclass(frozen=True)
+class LadderFamily:
+    """A map from what the encoder of a ladder computes to q, by the way of the decoder.
+
+    Attributes:
+        heads: those of the encoder, whose weights they are.
+    """
+
+    heads: nn.ModuleList
+
+    def __call__(self, decoder: TopDown, top: Tensor, *features: Tensor) -> LadderPosterior:
+        """Return q of each row, from the parameters of the top level and the features."""
+        return LadderPosterior(top, features, self.heads, decoder)
 
 
 def _constant(module: _Part) -> _Part:

@@ -1,6 +1,7 @@
 """The training of a partial encoder: `amortise` minimises −log r(z | x_seen, m)."""
 
 import copy
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +32,6 @@ _LOOKS = 20  # looks at the held-out pairs
 _WATCHED = 1_000  # held-out pairs
 _AVERAGE = 0.999
 _CLIP = 100.0  # an encoder that is too sure of hidden pixels begins with steep gradients
-_TIMED_SHARE, _WARM, _TIMED = 0.02, 3, 10  # of the budget; steps before, and steps at least
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Look:
 
     Attributes:
         step: steps taken.
-        steps: steps in all.
+        progress: the share of the training that is over, in [0, 1].
         loss: mean −log r(z | x_seen, m) of held-out pairs, in nats.
         is_best: True if no earlier loss was as small.
     """
 
     step: int
-    steps: int
+    progress: float
     loss: float
     is_best: bool
 
@@ -61,7 +61,7 @@ class Fit:
         held_out: by name, −log of a density at z of held-out rows of which half is seen, (N,), in
             nats: of r, of the encoder's q, and of the prior; z is of the whole row.
         drawn: the same of rows drawn from the model, whose z is exact.
-        stopped: True if it was stopped before its last step.
+        stopped: True if it was stopped before its end.
     """
 
     partial: PartialEncoder
@@ -133,7 +133,7 @@ def amortise(
         found = training.run(_watched_pairs(watched, config), on_look, stop, resumed=resumed)
         held_out, drawn = _compare(partial, watched, config)
     model.partial_encoder = partial
-    return Fit(partial, found, held_out, drawn, stopped=found[-1].step < found[-1].steps)
+    return Fit(partial, found, held_out, drawn, stopped=found[-1].progress < 1)
 
 
 class _Training:
@@ -167,22 +167,23 @@ class _Training:
         A partial encoder that is trained further is looked at before the first step, too: it is
         kept where no later look is better.
         """
-        total = self.config.steps or self._steps_in_time()
-        every, looks = math.ceil(total / _LOOKS), list[Look]()
-        best = dict[str, Tensor]()
+        looks, best, progress_after = list[Look](), dict[str, Tensor](), _progress(self.config)
+        due = 0.0 if resumed else 1 / _LOOKS
         with trained(self.average):
-            for number in range(total + 1):
-                ended = number == total or (number > 0 and stop())
-                if ended or (number % every == 0 and (number or resumed)):
+            for number in itertools.count():
+                progress = progress_after(number)
+                ended = number > 0 and (progress >= 1 or stop())
+                if ended or (progress >= due and (number or resumed)):
+                    due = (math.floor(_LOOKS * progress) + 1) / _LOOKS
                     with averaged(self.average):
-                        looks.append(self._look(number, total, watched, looks))
+                        looks.append(self._look(number, progress, watched, looks))
                         if looks[-1].is_best:
                             best = copy.deepcopy(self.partial.module.state_dict())
                         if number:
                             on_look(looks[-1], self.partial)
                 if ended:
                     break
-                self._step(number, learning_rate(self.rates, number / total))
+                self._step(number, learning_rate(self.rates, progress))
         self.partial.module.load_state_dict(best)
         return looks
 
@@ -203,10 +204,10 @@ class _Training:
         """Compute −log r(z | x_seen, m) of each pair in nats, (B,)."""
         with autocast(self.dtype, self.device):
             r = self.partial.between(self.source.model, pairs.x, pairs.mask)
-        return -r.log_prob(pairs.z)
+            return -r.log_prob(pairs.z)
 
     @torch.no_grad()
-    def _look(self, step: int, steps: int, watched: Pairs, before: list[Look]) -> Look:
+    def _look(self, step: int, progress: float, watched: Pairs, before: list[Look]) -> Look:
         loss = self._losses(watched).mean().item()
         if not math.isfinite(loss):
             raise TrainingError(
@@ -214,18 +215,18 @@ class _Training:
                 why=f"found {loss} after step {step:,}",
                 fix="use a smaller --learning-rate",
             )
-        return Look(step, steps, loss, loss < min((b.loss for b in before), default=math.inf))
+        return Look(step, progress, loss, loss < min((b.loss for b in before), default=math.inf))
 
-    def _steps_in_time(self) -> int:
-        """Return the number of steps that fit into the time, from timing a copy."""
-        clock, budget = time.perf_counter(), 60 * self.config.minutes
-        trial = _Training(copy.deepcopy(self.partial), self.source, self.config)
-        ends = list[float]()
-        while len(ends) < _WARM + _TIMED or ends[-1] - clock < _TIMED_SHARE * budget:
-            trial._step(len(ends), 0.0)
-            ends.append(time.perf_counter())
-        per_step = (ends[-1] - ends[_WARM - 1]) / (len(ends) - _WARM)
-        return max(1, int((budget - (ends[-1] - clock)) / per_step))
+
+def _progress(config: AmortiseConfig) -> Callable[[int], float]:
+    """Return a map from the steps taken to the share of the training that is over, in [0, 1].
+
+    It is that of the steps, or without their number that of the time from now on.
+    """
+    total, start = config.steps, time.perf_counter()
+    if total is not None:
+        return lambda taken: taken / total
+    return lambda taken: min(1.0, (time.perf_counter() - start) / (60 * config.minutes))
 
 
 def _watched_pairs(source: PairSource, config: AmortiseConfig) -> Pairs:

@@ -83,9 +83,10 @@ class PairSource:
         index = torch.randint(rows, (count,), generator=generator, device=device)
         x = self.part.batch(index.to(self.part.device), generator)
         seen = self.part.seen(x)
-        z, log_q = self.model.posterior(x, seen).draw(self.data_draws, generator)
-        if self.data_draws > 1:
-            log_w = self.model.log_joint(x, z, seen) - log_q
-            which = torch.multinomial(log_w.softmax(0).T, 1, generator=generator)[:, 0]
-            z = z[which, torch.arange(count, device=device)][None]
-        return Pairs(z[0], x, ~x.isnan())
+        q = self.model.posterior(x, seen)
+        if self.data_draws == 1:
+            return Pairs(q.sample(1, generator)[0], x, ~x.isnan())
+        z, log_q, likelihood = self.model.draw(q, self.data_draws, generator)
+        log_w = likelihood.log_prob(x, seen) + self.model.prior(count).log_prob(z) - log_q
+        which = torch.multinomial(log_w.softmax(0).T, 1, generator=generator)[:, 0]
+        return Pairs(z[which, torch.arange(count, device=device)], x, ~x.isnan())

@@ -10,6 +10,7 @@ from elboroom.config import ModelConfig
 from elboroom.model.networks.ladder.sizes import Resolution
 from elboroom.model.networks.layers import (
     Residual,
+    as_input_of,
     at_least_float32,
     convolution,
     map_nonlinearity,
@@ -103,7 +104,8 @@ class TopDownLevel(nn.Module):
         change, mean, raw = self.prior(state).split(sizes, 1)
         # z = μ_p + σ_p ε
         z = mean + deviation(raw) * eps.unflatten(-1, self.shape)
-        return self.block(state + change + self.embed(_in_order_of(z, state)))
+        z = as_input_of(self.embed, _in_order_of(z, state))
+        return self.block(state + change + self.embed(z))
 
     def forward(self, state: Tensor, eps: Tensor) -> Tensor:
         """Compute the state below the level."""
@@ -126,6 +128,8 @@ def _entrance(above: Resolution, each: Resolution, generator: torch.Generator) -
 
 class PosteriorHead(nn.Module):
     """The state above a level and features of x → mean and deviation of the level's noise.
+
+    Its weights may have another type than those of the decoder, which the state is from.
 
     Args:
         config: options of the model.
@@ -152,6 +156,8 @@ class PosteriorHead(nn.Module):
             state: K for each row, (K · B, C, h, w).
             features: `of_features` of the rows, (B, C / 2, h, w).
         """
+        if not torch.is_autocast_enabled(state.device.type):  # it converts by itself
+            state = as_input_of(self.of_state, state)
         hidden = self.of_state(state)
         hidden = (hidden.unflatten(0, (-1, len(features))) + features).flatten(0, 1)
         mean, raw = self.joint(hidden).chunk(2, 1)
