@@ -80,6 +80,17 @@ def test_the_evaluation_is_shown_with_its_errors_and_its_k(run: Run):
     assert texts[texts.index("IWAE bound, K = 7") + 1] == "-99.00 ± 0.25"
 
 
+def test_levels_of_a_ladder_are_shown_with_their_use(run: Run):
+    kl = {"mean": 15.451, "standard_error": None, "reason": "one image"}
+    level = {"shape": [8, 7, 7], "active": 46, "kl": kl}
+    content = run.results.provenance(12) | EVALUATION | {"images": 1}
+    texts = Page(render(run, content | {"latents": {"levels": [level]}})).texts
+    place = texts.index("8 × 7 × 7")
+    cells = [text for text in texts[place : place + 6] if text]
+    assert cells[:3] == ["8 × 7 × 7", "46 of 392", "15.45 ± unknown (one image)"]
+    assert "Levels, from coarse to fine" not in Page(render(run)).texts
+
+
 def test_data_binarisation_split_and_epochs_are_named(run: Run):
     line = "digits.npz · threshold binarisation · stratified split · trained for 2 epochs"
     assert line in Page(render(run)).texts
