@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,11 +23,14 @@ def measure(quick: bool) -> Iterator[Row]:
 
 
 def _rows(quick: bool) -> Iterator[Row]:
+    options = _options(quick)
     for preset, (reach, aim) in _bounds().items():
-        yield from _of_preset(Trained(_AREA, preset), quick, reach, aim)
+        found = Trained(_AREA, preset).evaluated(options, quick=quick)
+        yield from _of_run(preset, found, reach, aim)
+        if preset == _POSTERIORS_OF:
+            yield from ladder_posteriors.rows(Path(found["run"]), quick)
     static = Trained(_AREA, "mnist-ladder-20min", options=_STATIC, suffix="-static")
-    yield from _of_preset(static, quick)
-    yield from ladder_posteriors.rows(Trained(_AREA, _POSTERIORS_OF), quick)
+    yield from _of_run("mnist-ladder-20min, static", static.evaluated(options, quick=quick))
 
 
 def _bounds() -> dict[str, tuple[float, float]]:
@@ -43,11 +47,10 @@ def _bounds() -> dict[str, tuple[float, float]]:
     return found | ({"mnist-ladder-gpu": (78.0, 77.3)} if torch.cuda.is_available() else {})
 
 
-def _of_preset(
-    trained: Trained, quick: bool, reach: float | None = None, aim: float | None = None
+def _of_run(
+    name: str, found: dict[str, Any], reach: float | None = None, aim: float | None = None
 ) -> Iterator[Row]:
-    found = trained.evaluated(_options(quick), quick=quick)
-    name, means = f"{trained.preset}{trained.suffix}", found["estimates"]
+    means = found["estimates"]
     yield Row(f"{name}: NLL", [-means["iwae"]["mean"]], _PER_IMAGE, reach, aim)
     error = means["iwae"]["standard_error"]
     yield Row(f"{name}: standard error of the NLL", [error], _PER_IMAGE)

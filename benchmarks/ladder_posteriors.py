@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.results import Row
-from benchmarks.trained_runs import Trained, elboroom
+from benchmarks.trained_runs import elboroom
 from elboroom import VAE, infer
 from elboroom.data import load_data
 from elboroom.infer.diagnostics import RELIABLE_K_HAT
@@ -25,7 +25,7 @@ _REACH_GAP, _REACH_RELIABLE = 2.0, 90.0
 _REACH_SECONDS, _HOPED_SECONDS = 1.0, 0.3
 
 
-def rows(trained: Trained, quick: bool) -> Iterator[Row]:
+def rows(run: Path, quick: bool) -> Iterator[Row]:
     """Train a partial encoder of a trained ladder, and compare it with others under random masks.
 
     What was measured once is in benchmarks/results/ladder/posteriors.json, since the run itself is
@@ -34,7 +34,7 @@ def rows(trained: Trained, quick: bool) -> Iterator[Row]:
     if _KEPT.exists() and not quick:
         yield from (Row(**row) for row in json.loads(_KEPT.read_text()))
         return
-    found = list(_measured(Path(trained.evaluated((), quick=quick)["run"]), quick))
+    found = list(_measured(run, quick))
     if not quick:
         _KEPT.write_text(json.dumps([vars(row) for row in found], indent=1) + "\n")
     yield from found
