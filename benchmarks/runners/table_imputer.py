@@ -43,8 +43,8 @@ def impute_with_elboroom(table: Array, types: list[str], draws: int, seed: int) 
     ensemble = ensemble_of(train_ensemble(data, configs))
     x = data.part("all").x
     found = impute(ensemble, x, ~x.isnan(), draws=draws, seed=seed)
-    tables = [found.mean, *found.draws]
-    mean, *drawn = (_numbers(schema.decode(one.double().numpy(), frame)) for one in tables)
+    tables, decode = [found.mean, *found.draws], schema.decoder(frame)
+    mean, *drawn = (_numbers(decode(one.double().numpy())) for one in tables)
     return {"mean": mean, "draws": np.stack(drawn)}
 
 

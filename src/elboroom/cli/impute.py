@@ -133,9 +133,9 @@ def _write_tables(
     """Write the filled table, the uncertainty of each filled entry, and the draws."""
     from elboroom.data.formats.frame_files import delimiter_of, table_bytes
 
-    decode, mark = rows.schema.decode, rows.decimal_mark
+    decode, mark = rows.schema.decoder(rows.frame), rows.decimal_mark
     cut = rows.delimiter or delimiter_of(config.table)
-    filled = decode(found.mean.double().numpy(), rows.frame)
+    filled = decode(found.mean.double().numpy())
     content = table_bytes(filled, files["table"], config.table, rows.delimiter)
     atomic.write_file(files["table"], content)
     uncertainty = table_bytes(
@@ -143,7 +143,7 @@ def _write_tables(
     )
     atomic.write_file(files["uncertainty"], uncertainty)
     if config.draws:
-        tables = [decode(draw.double().numpy(), rows.frame) for draw in found.draws]
+        tables = [decode(draw.double().numpy()) for draw in found.draws]
         long = long_form([rows.frame, *tables])
         atomic.write_file(files["draws"], table_bytes(long, files["draws"], delimiter=cut))
 

@@ -1,7 +1,9 @@
-"""Encoded numbers → cells of a column that were missing, in its own type and form."""
+"""Encoded numbers → cells that were missing, in their column's own type and form."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,36 +14,84 @@ from elboroom.data.tables.column import Column, refused
 from elboroom.data.tables.date_values import are_padded, date_text, time_of
 from elboroom.data.tables.encoding import cells_of, mark_of
 from elboroom.data.tables.number_text import least_decimals, number_text
+from elboroom.errors import DataError
 
 Write = Callable[[float], Any]
 """An encoded number → the cell."""
 
 
-def decode_column(column: Column, series: pd.Series, values: np.ndarray) -> pd.Series:
-    """Fill the missing cells of a column; every other cell stays as it is.
+@dataclass(frozen=True)
+class ColumnDecoder:
+    """A function that fills the missing cells of a column, which it reads once for all calls.
 
-    Args:
+    Attributes:
         column: the column.
         series: its cells, (N,).
-        values: encoded numbers, (N,); a cell stays missing where they are NaN.
-
-    Returns:
-        The column in its own type. Whole numbers that gaps had made floats are integers again.
-
-    Raises:
-        DataError: if a value is no code of a level.
     """
-    cells = cells_of(column, series)
-    rows = np.flatnonzero(cells.missing & ~np.isnan(values))
-    if not len(rows):
-        return series
-    write = _writer(column, series, cells)
-    filled = series.astype(object)
-    different, places = np.unique(values[rows], return_inverse=True)
-    written = np.empty(len(different), object)
-    written[:] = [write(value) for value in different.tolist()]
-    filled.iloc[rows] = written[places]
-    return _in_type(filled, series.dtype, column)
+
+    column: Column
+    series: pd.Series
+
+    def __call__(self, values: np.ndarray) -> pd.Series:
+        """Fill the missing cells; every other cell stays as it is.
+
+        Args:
+            values: encoded numbers, (N,); a cell stays missing where they are NaN.
+
+        Returns:
+            The column in its own type. Whole numbers that gaps had made floats are integers again.
+
+        Raises:
+            DataError: if a value is no code of a level.
+        """
+        rows = np.flatnonzero(self._cells.missing & ~np.isnan(values))
+        if not len(rows):
+            return self.series
+        filled = self.series.astype(object)
+        different, places = np.unique(values[rows], return_inverse=True)
+        written = np.empty(len(different), object)
+        written[:] = [self._write(value) for value in different.tolist()]
+        filled.iloc[rows] = written[places]
+        return _in_type(filled, self.series.dtype, self.column)
+
+    @cached_property
+    def _cells(self) -> Cells:
+        return cells_of(self.column, self.series)
+
+    @cached_property
+    def _write(self) -> Write:
+        return _writer(self.column, self.series, self._cells)
+
+
+@dataclass(frozen=True)
+class TableDecoder:
+    """A function that fills the missing entries of a table.
+
+    Attributes:
+        frame: the table, (N rows), which is not changed.
+        columns: the decoder of each encoded column, D of them.
+    """
+
+    frame: pd.DataFrame
+    columns: tuple[ColumnDecoder, ...]
+
+    def __call__(self, values: np.ndarray) -> pd.DataFrame:
+        """Fill the missing entries by encoded ones, as `Schema.decode` does.
+
+        Raises:
+            DataError: if the values do not fit.
+        """
+        expected = (len(self.frame), len(self.columns))
+        if np.shape(values) != expected:
+            raise DataError(
+                "these values do not fit the table",
+                why=f"found shape {np.shape(values)}; expected {expected}",
+                fix="give a value for each row and each column that is encoded",
+            )
+        filled = self.frame.copy()
+        for decode, of_column in zip(self.columns, np.asarray(values).T, strict=True):
+            filled[decode.column.name] = decode(of_column)
+        return filled
 
 
 def _writer(column: Column, series: pd.Series, cells: Cells) -> Write:

@@ -21,6 +21,8 @@ from elboroom.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from elboroom.data.tables.decoding import TableDecoder
+
 _MOST_SHOWN = 9
 
 
@@ -161,22 +163,23 @@ class Schema:
         Raises:
             DataError: if a column is missing, or the values do not fit.
         """
-        from elboroom.data.tables.decoding import decode_column
+        return self.decoder(table)(values)
+
+    def decoder(self, table: Any) -> "TableDecoder":
+        """Return a function of values that fills the missing entries of a table, as `decode` does.
+
+        Raises:
+            DataError: if a column is missing.
+        """
+        from elboroom.data.tables.decoding import ColumnDecoder, TableDecoder
         from elboroom.data.tables.frames import as_frame, series_of
 
-        frame = as_frame(table).copy()
+        frame = as_frame(table)
         self._require_columns(list(frame.columns))
-        expected = (len(frame), len(self.modelled))
-        if np.shape(values) != expected:
-            raise DataError(
-                "these values do not fit the table",
-                why=f"found shape {np.shape(values)}; expected {expected}",
-                fix="give a value for each row and each column that is encoded",
-            )
-        for place, column in enumerate(self.modelled_columns):
-            cells = series_of(frame, column.name)
-            frame[column.name] = decode_column(column, cells, np.asarray(values)[:, place])
-        return frame
+        columns = self.modelled_columns
+        return TableDecoder(
+            frame, tuple(ColumnDecoder(c, series_of(frame, c.name)) for c in columns)
+        )
 
     def typed(self, table: Any) -> "pd.DataFrame":
         """Return a table of text, as CSV is read, in the types of pandas that the columns have.
