@@ -41,7 +41,10 @@ class GaussianColumns(ColumnFamily):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Compute log p(x_i | z) in nats of each value, (B, n) → (..., B, n)."""
-        return self._log_prob_of(self._standardised(x)) - self.units.spread.log()
+        eps = (self._standardised(x) - self.output) / self.units.scale
+        # log N(y; l, σ²) − log spread = −½ ε² − log σ − ½ log 2π − log spread
+        constant = self.units.scale.log() + 0.5 * LOG_2PI + self.units.spread.log()
+        return torch.addcmul(-constant, eps, eps, value=-0.5)
 
     def score(self, x: Tensor) -> Tensor:
         """Compute ∂ log p(x_i | z) by l, (..., B, n)."""
@@ -54,8 +57,3 @@ class GaussianColumns(ColumnFamily):
 
     def _standardised(self, x: Tensor) -> Tensor:
         return (x - self.units.location) / self.units.spread
-
-    def _log_prob_of(self, y: Tensor) -> Tensor:
-        eps = (y - self.output) / self.units.scale
-        # log N(y; l, σ²) = −½ ε² − log σ − ½ log 2π
-        return -0.5 * eps.square() - (self.units.scale.log() + 0.5 * LOG_2PI)

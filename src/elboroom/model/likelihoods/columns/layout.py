@@ -55,6 +55,7 @@ class Indices(NamedTuple):
             of the table.
         input_owner: (E,), the column of each of these.
         levels: (D,), the number of levels of each column of the table.
+        levels_of_columns: the entries that share their column with others.
     """
 
     order: Tensor
@@ -63,6 +64,7 @@ class Indices(NamedTuple):
     inputs: Tensor
     input_owner: Tensor
     levels: Tensor
+    levels_of_columns: Tensor
 
 
 @dataclass(frozen=True)
@@ -158,4 +160,5 @@ def _indices(layout: Layout, device: torch.device) -> Indices:
     owner = torch.tensor([c for b in layout.blocks for c in b.owners], device=device)
     inputs = owner.argsort(stable=True)
     levels = torch.tensor([column.levels for column in layout.columns], device=device)
-    return Indices(order, order.argsort(), owner, inputs, owner[inputs], levels)
+    together = (owner.bincount()[owner] > 1).nonzero()[:, 0]
+    return Indices(order, order.argsort(), owner, inputs, owner[inputs], levels, together)

@@ -178,20 +178,30 @@ class Table(Likelihood):
 
     def precision(self, jacobian: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute J W Jᵀ, (B, D, D), with the exact information, also of the levels of a column."""
-        shares = self._of_seen([family.shares for family in self._families], mask)
-        moved = jacobian * shares.to(jacobian)[:, None]
+        diagonal, entries = super().precision(jacobian, mask), self._index.levels_of_columns
+        if not len(entries):
+            return diagonal
+        moved = jacobian[..., entries] * self._shares(mask).to(jacobian)[:, None]
         columns = jacobian.new_zeros(*jacobian.shape[:2], len(self.layout.columns))
-        together = columns.index_add(-1, self._index.owner, moved)
+        together = columns.index_add(-1, self._index.owner[entries], moved)
         # diag(p) − p pᵀ = diag(p (1 − p)) + diag(p)² − p pᵀ
-        return super().precision(jacobian, mask) + moved @ moved.mT - together @ together.mT
+        return diagonal + moved @ moved.mT - together @ together.mT
 
     def weighted(self, changes: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute W c of changes c of the parameter, (R, B, E), with the same exact information."""
-        shares = self._of_seen([family.shares for family in self._families], mask).to(changes)
-        moved, owner = shares * changes, self._index.owner
+        diagonal, entries = super().weighted(changes, mask), self._index.levels_of_columns
+        if not len(entries):
+            return diagonal
+        shares, owner = self._shares(mask).to(changes), self._index.owner[entries]
+        moved = shares * changes[..., entries]
         columns = changes.new_zeros(*changes.shape[:-1], len(self.layout.columns))
         together = columns.index_add(-1, owner, moved)[..., owner]
-        return super().weighted(changes, mask) + shares * (moved - together)
+        return diagonal.index_add(-1, entries, shares * (moved - together))
+
+    def _shares(self, mask: Tensor | None) -> Tensor:
+        """Return the probability of each level that shares a column with others."""
+        shares = self._of_seen([family.shares for family in self._families], mask)
+        return shares[..., self._index.levels_of_columns]
 
     @property
     def _index(self) -> Indices:
