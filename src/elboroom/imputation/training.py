@@ -18,7 +18,7 @@ from elboroom.training.loop import train
 from elboroom.training.resolve import resolve_run
 
 _ROWS = 1_000  # that are scored together
-_MOST_ROWS = 5_000  # that weigh the models
+_MOST_ROWS = 2_000  # that weigh the models
 _DRAWS = 500  # of each of them
 _OF_SOME_MODELS: tuple[MethodName, ...] = ("grid", "pseudo-gibbs", "metropolis-within-gibbs")
 """Methods that other latents or another prior can rule out."""
@@ -84,7 +84,7 @@ def require_method(method: MethodName, data: Dataset, configs: Mapping[str, Conf
 def entry_scores(model: VAE, part: Part) -> Tensor:
     """Score the withheld entries of a part by a model, in nats, (E,).
 
-    They are those of 5,000 rows at random at most, the same for every model.
+    They are those of 2,000 rows at random at most, the same for every model.
     """
     assert part.withheld is not None
     x, found = part.x, list[Tensor]()
