@@ -8,6 +8,8 @@ import torch
 from elboroom.errors import UsageError
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.inference_gap import FitQuality, Gaps, gaps
+from elboroom.infer import encoder
+from tests.support.ladder_cases import numbers, two_scalars
 from tests.support.oracles import LinearGaussian, assert_mean, assert_rejected, random_masks
 
 ROWS, PIXELS = 150, 6
@@ -165,3 +167,21 @@ def test_a_mask_that_does_not_fit_is_refused():
     exact, x, mask = problem(2)
     with pytest.raises(UsageError, match="mask"):
         gaps(exact.model, x, mask[:, :-1], generator=generator())
+
+
+def test_the_gap_of_a_ladder_is_whole():
+    """No method fits the family of its posterior to a row."""
+    model, x = two_scalars(), (numbers(40, 5, seed=7) > 0).double()
+    found = gaps(model, x, generator=generator(), methods=("svi-full",))
+    truth = encoder(model, x, generator=generator(1)).log_weights(20_000).mean(0)
+
+    def check(found: Gaps) -> None:
+        assert_mean(found.inference - (found.evidence.value - truth), 0.0)
+
+    check(found)
+    swapped = found.fits | {"encoder": found.fits["svi-full"]}
+    assert_rejected(lambda: check(replace(found, fits=swapped)))
+    assert [*found.summary()] == ["log_evidence", "inference"]
+    with pytest.raises(UsageError, match="is not split"):
+        _ = found.amortisation
+    assert Gaps.of_columns(found.columns()).best is None

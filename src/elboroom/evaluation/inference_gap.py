@@ -20,9 +20,10 @@ from elboroom.infer.grid import grid
 from elboroom.infer.methods import infer_each, sir_from_modes
 from elboroom.infer.observed import Array, check_data_and_mask
 from elboroom.infer.posterior import VariationalPosterior
+from elboroom.infer.sir import sir
 from elboroom.model.arguments import checked
 from elboroom.model.bounds import elbo
-from elboroom.model.posteriors import MOST_DENSE, Density
+from elboroom.model.posteriors import MOST_DENSE
 from elboroom.model.vae import VAE
 
 _MOST_GRID_LATENTS = 2
@@ -72,13 +73,13 @@ class Gaps:
         fits: by method: "encoder", "partial-encoder" if the model has one, the best of the
             encoder's family, and others.
         best: the method that finds the best q of the encoder's family: "svi", "svi-full" or
-            "svi-flow".
+            "svi-flow"; None for a family that no method fits, such as that of a ladder.
         noun: the word for one row of the data, "image" or "row".
     """
 
     evidence: Evidence
     fits: dict[MethodName, FitQuality]
-    best: MethodName = "svi"
+    best: MethodName | None = "svi"
     noun: str = "image"
 
     @classmethod
@@ -103,7 +104,7 @@ class Gaps:
     def columns(self) -> dict[str, Tensor | str]:
         """Return all that this holds by name, which `of_columns` reads."""
         found: dict[str, Tensor | str] = {
-            "best": self.best,
+            "best": self.best or "",
             "noun": self.noun,
             **vars(self.evidence),
         }
@@ -117,22 +118,40 @@ class Gaps:
         names = [name.removesuffix(" elbo") for name in columns if name.endswith(" elbo")]
         evidence = Evidence(*(columns[name] for name in ("by", "value", "error", "k_hat")))
         fits: Any = {n: FitQuality(columns[f"{n} elbo"], columns[f"{n} k_hat"]) for n in names}
-        return cls(evidence, fits, columns["best"], columns["noun"])
+        return cls(evidence, fits, columns["best"] or None, columns["noun"])
 
     @property
     def amortisation(self) -> Tensor:
-        """The loss because images have no fit of their own, in nats, (B,)."""
+        """The loss because images have no fit of their own, in nats, (B,).
+
+        Raises:
+            UsageError: no method fits the encoder's family.
+        """
         # L[q*] − L[q]
-        return self.fits[self.best].elbo - self.fits["encoder"].elbo
+        return self.fits[self._best].elbo - self.fits["encoder"].elbo
 
     @property
     def approximation(self) -> Tensor:
-        """The loss because the posterior is not in the encoder's family, in nats, (B,)."""
-        return self.below_evidence(self.best)
+        """The loss because the posterior is not in the encoder's family, in nats, (B,).
+
+        Raises:
+            UsageError: no method fits that family.
+        """
+        return self.below_evidence(self._best)
+
+    @property
+    def _best(self) -> MethodName:
+        if self.best is None:
+            raise UsageError(
+                "the inference gap of this encoder is not split",
+                why="no method of inference fits a density of its family to each row",
+                fix="take `inference`, the whole gap, or set `best_fit` of the density",
+            )
+        return self.best
 
     @property
     def inference(self) -> Tensor:
-        """The whole gap of the encoder, the sum of the other two, in nats, (B,)."""
+        """The whole gap of the encoder, in nats, (B,): the sum of the other two, where known."""
         return self.below_evidence("encoder")
 
     def below_evidence(self, method: MethodName) -> Tensor:
@@ -141,16 +160,11 @@ class Gaps:
         return self.evidence.value - self.fits[method].elbo
 
     def summary(self) -> dict[str, Estimate]:
-        """Estimate the means over images of log p(x_seen) and of the gaps."""
-        return Estimate.of_each(
-            {
-                "log_evidence": self.evidence.value,
-                "amortisation": self.amortisation,
-                "approximation": self.approximation,
-                "inference": self.inference,
-            },
-            self.noun,
-        )
+        """Estimate the means over images of log p(x_seen), and of the gaps that are known."""
+        found = {"log_evidence": self.evidence.value}
+        if self.best is not None:
+            found |= {"amortisation": self.amortisation, "approximation": self.approximation}
+        return Estimate.of_each(found | {"inference": self.inference}, self.noun)
 
     def summary_of(self, method: MethodName) -> dict[str, Estimate]:
         """Estimate the means over images of the `elbo` of a fit, its `gap`, and `reliable`.
@@ -189,7 +203,9 @@ def gaps(
 
     With one or two latents log p(x_seen) is integrated on a grid. With more it is estimated by
     importance sampling from a mixture of the modes, widened until its tails cover the posterior's.
-    That estimate is too low on average (Burda et al., 2016), but hardly so if k̂ is small.
+    That estimate is too low on average (Burda et al., 2016), but hardly so if k̂ is small. No method
+    fits the posterior of a ladder to a row, so its gap stays whole; the samples are those of its
+    encoder where that sees the whole row, or of its partial encoder.
 
     Args:
         model: model with the encoder.
@@ -202,18 +218,18 @@ def gaps(
             hundreds.
 
     Raises:
-        UsageError: if the mask does not fit, a seen value is not finite, k is not positive, or no
-            method fits the family of the encoder's q.
+        UsageError: if the mask does not fit, a seen value is not finite, or k is not positive.
         GridError: if the finest grid does not resolve a posterior.
     """
     require_positive(k=k)
     x, mask = check_data_and_mask(model, x, mask)
     require_room((k, len(x), model.latents), x, k=k)
-    best, word = _best_fit(model.posterior(x[:1])), noun(tuple(x.shape[1:]))
+    best, word = model.posterior(x[:1]).best_fit, noun(tuple(x.shape[1:]))
     methods = _compared(model) if methods is None else methods
+    own: list[MethodName] = [] if best is None else [best]
     others: list[MethodName] = [name for name in methods if name != best]
     partial: list[MethodName] = [] if model.partial_encoder is None else ["partial-encoder"]
-    names: tuple[MethodName, ...] = ("encoder", *partial, best, *others)
+    names: tuple[MethodName, ...] = ("encoder", *partial, *own, *others)
     found = infer_each(names, model, x, mask, generator=generator)
     fits: dict[MethodName, FitQuality] = {
         n: _quality(p, k) for n, p in found.items() if isinstance(p, VariationalPosterior)
@@ -222,10 +238,17 @@ def gaps(
         exact = grid(model, x, mask, generator=generator)
         no_tail = torch.full_like(exact.error, -torch.inf)
         return Gaps(Evidence("grid", exact.log_evidence, exact.error, no_tail), fits, best, word)
-    particles = sir_from_modes(model, x, mask, generator=generator, particles=k)
+    importance = sir if _knows_best(model, mask, best) else sir_from_modes
+    particles = importance(model, x, mask, generator=generator, particles=k)
     error, k_hat = particles.log_evidence_standard_error, pareto_k(particles.log_weights)
     evidence = Evidence("importance sampling", particles.log_evidence, error, k_hat)
     return Gaps(evidence, fits, best, word)
+
+
+def _knows_best(model: VAE, mask: Tensor | None, best: MethodName | None) -> bool:
+    """Return whether the networks of a model know its posterior better than modes do."""
+    sees_all = model.partial_encoder is not None or mask is None or bool(mask.all())
+    return best is None and sees_all
 
 
 def _compared(model: VAE) -> tuple[FitName, ...]:
@@ -236,14 +259,3 @@ def _compared(model: VAE) -> tuple[FitName, ...]:
 def _quality(posterior: VariationalPosterior, k: int) -> FitQuality:
     log_weights = posterior.log_weights(k)
     return FitQuality(elbo(log_weights), pareto_k(log_weights))
-
-
-def _best_fit(q: Density) -> MethodName:
-    """Return the method that fits the best member of the family of the encoder's q."""
-    if q.best_fit is None:
-        raise UsageError(
-            "the inference gap of this encoder cannot be split",
-            why=f"no method of inference fits a {type(q).__name__} to each row",
-            fix="set `best_fit` of the density, or use another posterior",
-        )
-    return q.best_fit
