@@ -14,7 +14,7 @@ from elboroom.infer.target import Target
 from elboroom.model.partial_encoder import PartialEncoder
 from elboroom.model.posteriors import DiagonalGaussian
 from elboroom.model.vae import VAE
-from tests.support.oracles import LinearGaussian, random_masks
+from tests.support.oracles import LinearGaussian, assert_rejected, random_masks
 from tests.support.partial_cases import (
     LATENTS,
     PIXELS,
@@ -148,8 +148,28 @@ def test_that_of_a_ladder_completes_rows(of_ladder: Problem):
     assert found.mean.shape == (4, 2)
     filled = complete(model, x, mask, found, draws=2, generator=generator())
     assert torch.equal(filled.mean[mask], x[mask])
-    with pytest.raises(UsageError, match="the fit cannot start at a RowsOfDensities"):
-        svi(model, x, mask, generator=generator(), start="encoder")
+
+
+def test_that_of_a_ladder_is_a_start_for_fits(of_ladder: Problem):
+    """The start has each level's mean and deviation where the levels above are at their means."""
+    model, x, mask = of_ladder
+    r = model.amortised_posterior(x, mask)
+    units = torch.cat([torch.zeros(1, 2), torch.eye(2)])[:, None].expand(-1, len(x), -1)
+    mean, *moved = r.at(units.to(r.mean))
+    start = r.independent
+    assert start is not None
+
+    def check(start: DiagonalGaussian) -> None:
+        torch.testing.assert_close(start.location, mean)
+        for latent, place in enumerate(moved):
+            std = (place - mean)[:, latent]
+            torch.testing.assert_close(start.log_std.exp()[:, latent], std)
+
+    check(start)
+    assert_rejected(lambda: check(DiagonalGaussian(start.location, start.log_std + 0.1)))
+    found = svi(model, x, mask, generator=generator(), start="encoder")
+    exact = grid(model, x, mask, generator=generator())
+    torch.testing.assert_close(found.mean, exact.mean, atol=0.35, rtol=0)
 
 
 def test_gaps_measure_it_beside_the_encoder(exact: LinearGaussian, problem: Problem):

@@ -78,8 +78,9 @@ def svi(
             many full Gaussians as there are starts. flow: a neural spline flow of each row. Beyond
             300 latents under N(0, I), or the prior of a ladder: diagonal alone.
         start: laplace: the modes near the likeliest of some thousand draws and the encoder's mean.
-            prior: those points themselves. encoder: the encoder's q. A partial encoder, where the
-            model has one, takes the encoder's place.
+            prior: those points themselves. encoder: the encoder's q, of a ladder its deviations
+            along the means of the levels. A partial encoder, where the model has one, takes the
+            encoder's place.
         starts: number of starting points of each row, unless the start is the encoder; the fit with
             the largest ELBO is kept. Posteriors of partly seen images have several modes.
         rank: the number of columns of F.
@@ -133,12 +134,12 @@ def _starts(
 
 def _encoded(target: Target, q: Density) -> Ascent:
     """Return the encoder's q as a start, (1, B, ...)."""
-    gaussian = gaussian_of(q)
+    gaussian = gaussian_of(q) or q.independent
     if gaussian is None:
         raise UsageError(
             f"the fit cannot start at a {type(q).__name__}",
             why="its covariance is not known",
-            fix="use start='laplace', or implement the density's `covariance`",
+            fix="use start='laplace', or implement the density's `covariance` or `independent`",
         )
     if isinstance(gaussian, DiagonalGaussian) and not target.is_large:
         gaussian = Gaussian(gaussian.mean, torch.diag_embed(gaussian.log_std.exp()))

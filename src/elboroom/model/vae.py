@@ -233,6 +233,11 @@ class VAE(nn.Module):
         return ((self.latents,),)
 
     @property
+    def is_ladder(self) -> bool:
+        """True if the latents have several levels."""
+        return isinstance(self.decoder, LadderDecoder)
+
+    @property
     def draws_globally(self) -> bool:
         """True if the networks may draw from PyTorch's global random state, as dropout does."""
         built_in = (

@@ -43,11 +43,12 @@ class RowsOfDensities(Density):
     @property
     def marginals(self) -> DiagonalGaussian | None:
         """q(z_d) of each latent alone; None if a density does not know its own."""
-        known = [m for _, q in self.parts if (m := q.marginals) is not None]
-        if len(known) < len(self.parts):
-            return None
-        location = self._joined([m.location for m in known], -2)
-        return DiagonalGaussian(location, self._joined([m.log_std for m in known], -2))
+        return self._joined_gaussians([q.marginals for _, q in self.parts])
+
+    @property
+    def independent(self) -> DiagonalGaussian | None:
+        """Gaussians of independent latents near each; None if a density has none."""
+        return self._joined_gaussians([q.independent for _, q in self.parts])
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
         """Draw k values of z for each row, (k, B, D)."""
@@ -91,6 +92,15 @@ class RowsOfDensities(Density):
     def _mapped(self, change: Callable[[Density], Density | None]) -> "RowsOfDensities | None":
         found = [(rows, one) for rows, q in self.parts if (one := change(q)) is not None]
         return RowsOfDensities(tuple(found)) if len(found) == len(self.parts) else None
+
+    def _joined_gaussians(
+        self, found: Sequence[DiagonalGaussian | None]
+    ) -> DiagonalGaussian | None:
+        known = [one for one in found if one is not None]
+        if len(known) < len(found):
+            return None
+        location = self._joined([one.location for one in known], -2)
+        return DiagonalGaussian(location, self._joined([one.log_std for one in known], -2))
 
     def _joined(self, values: Sequence[Tensor], dim: int) -> Tensor:
         """Put the values of each density at its rows, along the axis `dim`."""

@@ -60,6 +60,14 @@ class Density(ABC):
         """q(z_d) of each latent alone, if they are Gaussian; None if they are not, or unknown."""
         return None
 
+    @property
+    def independent(self) -> "DiagonalGaussian | None":
+        """A Gaussian of independent latents near q, as a start for fits.
+
+        By default `marginals`; None if not known.
+        """
+        return self.marginals
+
     def kl_to_standard(self) -> Tensor | None:
         """Compute KL(q ‖ N(0, I)) in nats, (B,); return None if it has no closed form."""
         return None

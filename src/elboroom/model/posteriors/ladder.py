@@ -149,6 +149,13 @@ class LadderPosterior(Density):
         return mean, log_std.exp()
 
     @property
+    def independent(self) -> DiagonalGaussian:
+        """The mean and deviation of each level's ε where the levels above are at their means."""
+        noise = self.top.new_zeros(1, len(self.top), sum(self.decoder.sizes))
+        way = self._down(noise, is_noise=True)
+        return DiagonalGaussian(way.joined("mean")[0], way.joined("std")[0].log())
+
+    @property
     def mean(self) -> Tensor:
         """E_q[ε], (B, D), as the mean over draws of the means given the levels above.
 
@@ -190,10 +197,11 @@ class LadderPosterior(Density):
 
 @dataclass(frozen=True)
 class _Step:
-    """A level on the way down, of R rows: `eps` and `mean` (R, d), the others (R,)."""
+    """A level on the way down, of R rows: `eps`, `mean` and `std` (R, d), the others (R,)."""
 
     eps: Tensor
     mean: Tensor
+    std: Tensor
     log_q: Tensor
     kl: Tensor
     divergence: Tensor | None
@@ -210,7 +218,7 @@ class _Step:
         log_q = -(0.5 * (eta.square() + LOG_2PI) + log_std).sum(-1)
         # KL = ½ Σ_d [ m_d² + s_d² − 1 ] − Σ_d log s_d
         kl = (0.5 * (mean.square() + std.square() - 1) - log_std).sum(-1)
-        return cls(eps, mean, log_q, kl, None if other is None else _kl(own, other))
+        return cls(eps, mean, std, log_q, kl, None if other is None else _kl(own, other))
 
 
 def _kl(own: _Moments, other: _Moments) -> Tensor:
