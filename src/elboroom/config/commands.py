@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -275,17 +275,19 @@ class AmortiseConfig:
     data_share: float = 0.5
     """Share of the pairs (z, x) that are rows of the data with z of the encoder's q. The others are
     drawn from the model; with 0 all are, and the target is exactly the model's p(z | seen)."""
-    data_draws: int = 8
+    data_draws: int | Literal["auto"] = "auto"
     """Draws of the encoder's q for each row of the data, of which one is taken by its weight
-    p(x, z)/q(z | x). With 1 it is a draw of q; with many it is nearly one of p(z | x)."""
+    p(x, z)/q(z | x). With 1 it is a draw of q; with many it is nearly one of p(z | x). auto: 8, and
+    1 for a ladder, which gained nothing by more."""
     minutes: float = 3.0
     """Time of the training; the learning rate follows the clock."""
     steps: int | None = None
     """Steps of the training in place of --minutes, for results that do not depend on the clock."""
     batch_size: int = 256
     """Pairs for each step."""
-    learning_rate: float = 1e-3
-    """Largest step size of Adam, which rises to it over the first tenth of the steps, and falls."""
+    learning_rate: float | Literal["auto"] = "auto"
+    """Largest step size of Adam, which rises to it over the first tenth of the steps, and falls.
+    auto: 0.001, and 0.01 for a ladder."""
     data: str | None = None
     """Where the run's data are now, if they were moved or renamed."""
     seed: int = 0
@@ -296,12 +298,23 @@ class AmortiseConfig:
         require(0 <= self.data_share <= 1, "data_share", self.data_share, "in [0, 1]")
         require(0 < self.minutes < math.inf, "minutes", self.minutes, "a positive number")
         rate = self.learning_rate
-        require(0 < rate < 1, "learning_rate", rate, "in (0, 1)")
+        require(rate == "auto" or 0 < rate < 1, "learning_rate", rate, "in (0, 1), or auto")
         steps = self.steps is None or self.steps >= 1
         require(steps, "steps", self.steps, "1 or more")
         require(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
-        require(self.data_draws >= 1, "data_draws", self.data_draws, "1 or more")
+        draws = self.data_draws
+        require(draws == "auto" or draws >= 1, "data_draws", draws, "1 or more, or auto")
         require_seed(self.seed)
+
+    def draws_for(self, *, is_ladder: bool) -> int:
+        """Return `data_draws` for a model."""
+        default = 1 if is_ladder else 8
+        return default if self.data_draws == "auto" else self.data_draws
+
+    def rate_for(self, *, is_ladder: bool) -> float:
+        """Return `learning_rate` for a model."""
+        default = 1e-2 if is_ladder else 1e-3
+        return default if self.learning_rate == "auto" else self.learning_rate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,8 @@ class ObjectiveConfig:
     beta: float = 1.0
     """Weight β of the KL, or of log p(z) - log q(z) in bounds of log w; warm-up rises to it."""
     free_bits: float = 0.0
-    """KL in nats that each latent may have at no cost, as a mean over a batch; for elbo only."""
+    """KL in nats that each latent, of a ladder each level, may have at no cost, as a mean over a
+    batch; for elbo only."""
     consistency: float = 0.0
     """Weight of KL(q(z | moved x) ‖ q(z | x)), in training on each image and on a copy that --flip,
     --shift, --rotate or --zoom move; 0.001 is usual, and 0 trains on the copy alone."""

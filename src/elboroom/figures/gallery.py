@@ -68,7 +68,7 @@ def draw(name: FigureName, subject: Subject) -> Figure:
 
 def suiting(model: VAE, names: tuple[FigureName, ...]) -> tuple[FigureName, ...]:
     """Return those of some figures that are of this kind of model: `levels` is of ladders alone."""
-    return tuple(n for n in names if n != "levels" or len(model.level_shapes) > 1)
+    return tuple(n for n in names if n != "levels" or model.is_ladder)
 
 
 def _samples(subject: Subject) -> Figure:

@@ -71,7 +71,7 @@ def write(
         fingerprint(partial.module),
         config.family,
         config.data_share,
-        config.data_draws,
+        config.draws_for(is_ladder=model.is_ladder),
         look.step,
         config.seed,
         look.loss,

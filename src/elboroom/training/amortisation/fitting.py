@@ -125,7 +125,7 @@ def amortise(
         partial = PartialEncoder.from_config(model, networks, config.family, generator=start)
     partial.module.to(device)
     fixed = model.fixed()
-    shares = config.data_share, config.data_draws
+    shares = config.data_share, config.draws_for(is_ladder=model.is_ladder)
     source = PairSource(fixed, data.train.to(device), *shares)
     watched = PairSource(fixed, data.held_out[1].to(device), *shares)
     training = _Training(partial, source, config)
@@ -152,7 +152,8 @@ class _Training:
         self.optimiser = Adam(partial.module.parameters())
         self.average = Average(partial.module, _AVERAGE)
         self.noise = torch.Generator(self.device)
-        self.rates = TrainConfig(epochs=1, learning_rate=config.learning_rate, schedule="one-cycle")
+        rate = config.rate_for(is_ladder=source.model.is_ladder)
+        self.rates = TrainConfig(epochs=1, learning_rate=rate, schedule="one-cycle")
 
     def run(
         self,
