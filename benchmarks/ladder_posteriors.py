@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,31 +18,30 @@ from elboroom.model.bounds import elbo
 from elboroom.randomness import stream, uniforms
 from elboroom.runs import Run
 
-_KEPT = Path("benchmarks/results/ladder/posteriors.json")
+_KEPT = Path("benchmarks/results/ladder")
 _SHARES = (0.25, 0.5, 1.0)
 _IMAGES, _PARTICLES, _EVIDENCE_PARTICLES, _STEPS, _DRAWS, _REPEATS = 100, 1_000, 10_000, 30, 64, 5
-_OPTIONS = ("--learning-rate", "1e-2", "--data-draws", "1")
 _REACH_GAP, _REACH_RELIABLE = 2.0, 90.0
 _REACH_SECONDS, _HOPED_SECONDS = 1.0, 0.3
 
 
-def rows(run: Path, quick: bool) -> Iterator[Row]:
+def rows(preset: str, run: Path, quick: bool) -> Iterator[Row]:
     """Train a partial encoder of a trained ladder, and compare it with others under random masks.
 
-    What was measured once is in benchmarks/results/ladder/posteriors.json, since the run itself is
-    not kept.
+    What was measured once is kept in benchmarks/results/ladder, since the run itself is not.
     """
-    if _KEPT.exists() and not quick:
-        yield from (Row(**row) for row in json.loads(_KEPT.read_text()))
+    kept = _KEPT / f"{preset}-posteriors.json"
+    if kept.exists() and not quick:
+        yield from (Row(**row) for row in json.loads(kept.read_text()))
         return
-    found = list(_measured(run, quick))
+    found = [replace(row, what=f"{preset}, {row.what}") for row in _measured(run, quick)]
     if not quick:
-        _KEPT.write_text(json.dumps([vars(row) for row in found], indent=1) + "\n")
+        kept.write_text(json.dumps([vars(row) for row in found], indent=1) + "\n")
     yield from found
 
 
 def _measured(run: Path, quick: bool) -> Iterator[Row]:
-    elboroom("amortise", str(run), *_OPTIONS, "--minutes", "0.2" if quick else "15")
+    elboroom("amortise", str(run), "--minutes", "0.2" if quick else "15")
     opened = Run(run)
     model, data = opened.load_model(), load_data(opened.config.data)
     images = 4 if quick else _IMAGES
@@ -62,8 +62,8 @@ def _of_masks(model: VAE, x: Tensor, mask: Tensor, where: str, quick: bool) -> I
     bounds = {
         "encoder": infer.encoder(model, x, mask, generator=stream(0, "encoder")),
         "partial encoder": infer.partial_encoder(model, x, mask, generator=stream(0, "partial")),
-        f"{_STEPS} steps of svi from a mode near it": infer.svi(
-            model, x, mask, generator=stream(0, "svi"), max_steps=_STEPS
+        f"{_STEPS} steps of svi from it": infer.svi(
+            model, x, mask, generator=stream(0, "svi"), start="encoder", max_steps=_STEPS
         ),
     }
     for name, fit in bounds.items():
