@@ -78,84 +78,92 @@ def bound(
         mean: the mean over the rows of the batch, (B, …) → (…), of which `x` may be a share.
         moved: a moved copy of each image, and where its pixels are seen; None without consistency.
     """
-
-    def given(q: Density, x: Tensor, mask: Tensor | None, other: Density | None = None) -> Bound:
-        beta = kl_warmup * config.beta
-        if isinstance(q, LadderPosterior):
-            assert other is None or isinstance(other, LadderPosterior)
-            return _of_ladder(model, q, x, mask, config, beta, generator, mean, other)
-        found = _of_level(model, q, x, mask, config, beta, generator, mean)
-        if other is None:
-            return found
-        return replace(found, divergence=divergence(q, other, config.k, generator))
-
+    terms = _Terms(model, config, kl_warmup * config.beta, generator, mean)
     q = model.posterior(x, mask)
-    own = given(q, x, mask)
+    own = terms.given(q, x, mask)
     if moved is None:
         return own
-    copy = given(model.posterior(*moved), *moved, q)
+    copy = terms.given(model.posterior(*moved), *moved, q)
     assert copy.divergence is not None
     # ½ [ L(x) + L(x̃) − λ KL(q(z | x̃) ‖ q(z | x)) ]
     value = 0.5 * (own.value + copy.value - config.consistency * copy.divergence)
     return replace(own, value=value)
 
 
-def _of_level(
-    model: VAE,
-    q: Density,
-    x: Tensor,
-    mask: Tensor | None,
-    config: ObjectiveConfig,
-    beta: float | Tensor,
-    generator: torch.Generator,
-    mean: Callable[[Tensor], Tensor],
-) -> Bound:
-    """Compute the bound of a model of one level."""
-    if config.free_bits:
-        _require_kl_per_latent(model.prior, q)
-    kl = model.prior.kl(q) if config.objective == "elbo" else None
-    if kl is not None:
-        log_likelihood = model.log_likelihood(x, q.sample(config.k, generator), mask)
-        penalty = kl
-        if config.free_bits:
-            kl_of_groups = cast(DiagonalGaussian, q).kl_per_latent().T
-            penalty = _with_free_bits(kl_of_groups, config.free_bits, mean)
-        return _closed_form(log_likelihood, kl, penalty, beta)
-    z, log_q = q.draw(config.k * config.m, generator)
-    log_likelihood = model.log_likelihood(x, z, mask)
-    return _sampled(z, log_likelihood, _log_ratio(model, q, z, log_q, config), config, beta)
+@dataclass(frozen=True)
+class _Terms:
+    """The bound of a model as a function of its posterior and of x; `bound` has the arguments.
 
-
-def _of_ladder(
-    model: VAE,
-    q: LadderPosterior,
-    x: Tensor,
-    mask: Tensor | None,
-    config: ObjectiveConfig,
-    beta: float | Tensor,
-    generator: torch.Generator,
-    mean: Callable[[Tensor], Tensor],
-    other: LadderPosterior | None,
-) -> Bound:
-    """Compute the bound of a ladder, from one way down for each sample.
-
-    With the ELBO the KL of a level is in closed form given those above, and free bits are of levels
-    instead of latents. So is the divergence from another posterior, if there is one.
+    Attributes:
+        beta: the factor of the KL, warm-up included.
     """
-    drawn = q.descend(config.k * config.m, generator, other)
-    apart = None if drawn.divergence is None else drawn.divergence.sum(0).mean(0)
-    log_likelihood = model.likelihood(drawn.parameter).log_prob(x, mask)
-    if config.objective == "elbo":
-        kl = kl_of_levels(model.prior, drawn).mean(1)
-        penalty = kl.sum(0)
+
+    model: VAE
+    config: ObjectiveConfig
+    beta: float | Tensor
+    generator: torch.Generator
+    mean: Callable[[Tensor], Tensor]
+
+    def given(
+        self, q: Density, x: Tensor, mask: Tensor | None, other: Density | None = None
+    ) -> Bound:
+        """Compute the bound, and the divergence of q from another posterior if there is one."""
+        if isinstance(q, LadderPosterior):
+            assert other is None or isinstance(other, LadderPosterior)
+            return self._of_ladder(q, x, mask, other)
+        found = self._of_level(q, x, mask)
+        if other is None:
+            return found
+        return replace(found, divergence=divergence(q, other, self.config.k, self.generator))
+
+    def _of_level(self, q: Density, x: Tensor, mask: Tensor | None) -> Bound:
+        """Compute the bound of a model of one level."""
+        model, config = self.model, self.config
         if config.free_bits:
-            penalty = _with_free_bits(kl, config.free_bits, mean)
-        return replace(_closed_form(log_likelihood, kl.sum(0), penalty, beta), divergence=apart)
-    if config.gradient == "dreg":  # its hook on z must meet all that depends on z
-        log_likelihood = model.log_likelihood(x, drawn.z, mask)
-    log_ratio = _log_ratio(model, q, drawn.z, drawn.log_q.sum(0), config)
-    found = _sampled(drawn.z, log_likelihood, log_ratio, config, beta)
-    return replace(found, divergence=apart)
+            _require_kl_per_latent(model.prior, q)
+        kl = model.prior.kl(q) if config.objective == "elbo" else None
+        if kl is not None:
+            log_likelihood = model.log_likelihood(x, q.sample(config.k, self.generator), mask)
+            penalty = kl
+            if config.free_bits:
+                penalty = self._with_free_bits(cast(DiagonalGaussian, q).kl_per_latent().T)
+            return _closed_form(log_likelihood, kl, penalty, self.beta)
+        z, log_q = q.draw(config.k * config.m, self.generator)
+        log_likelihood = model.log_likelihood(x, z, mask)
+        log_ratio = _log_ratio(model, q, z, log_q, config)
+        return _sampled(z, log_likelihood, log_ratio, config, self.beta)
+
+    def _of_ladder(
+        self, q: LadderPosterior, x: Tensor, mask: Tensor | None, other: LadderPosterior | None
+    ) -> Bound:
+        """Compute the bound of a ladder, from one way down for each sample.
+
+        With the ELBO the KL of a level is in closed form given those above, and free bits are of
+        levels instead of latents. So is the divergence from another posterior, if there is one.
+        """
+        model, config = self.model, self.config
+        drawn = q.descend(config.k * config.m, self.generator, other)
+        apart = None if drawn.divergence is None else drawn.divergence.sum(0).mean(0)
+        log_likelihood = model.likelihood(drawn.parameter).log_prob(x, mask)
+        if config.objective == "elbo":
+            kl = kl_of_levels(model.prior, drawn).mean(1)
+            penalty = self._with_free_bits(kl) if config.free_bits else kl.sum(0)
+            found = _closed_form(log_likelihood, kl.sum(0), penalty, self.beta)
+            return replace(found, divergence=apart)
+        if config.gradient == "dreg":  # its hook on z must meet all that depends on z
+            log_likelihood = model.log_likelihood(x, drawn.z, mask)
+        log_ratio = _log_ratio(model, q, drawn.z, drawn.log_q.sum(0), config)
+        found = _sampled(drawn.z, log_likelihood, log_ratio, config, self.beta)
+        return replace(found, divergence=apart)
+
+    def _with_free_bits(self, kl_of_groups: Tensor) -> Tensor:
+        """Compute the KL with free bits, from that of each group of latents (G, B).
+
+        Kingma et al., *Improving Variational Inference with Inverse Autoregressive Flow* (2016),
+        equation 15.
+        """
+        # Σ_g max(λ, E_b[KL_g])
+        return self.mean(kl_of_groups.T).clamp(min=self.config.free_bits).sum()
 
 
 def _log_ratio(model: VAE, q: Density, z: Tensor, log_q: Tensor, config: ObjectiveConfig) -> Tensor:
@@ -190,18 +198,6 @@ def _closed_form(
     # L(x) = 1/K Σ_k log p(x | z_k) − β KL(q(z | x) ‖ p(z)),  z_k = μ + σ ε_k
     reconstruction = log_likelihood.mean(0)
     return Bound(reconstruction - beta * penalty, reconstruction, kl)
-
-
-def _with_free_bits(
-    kl_of_groups: Tensor, free_bits: float, mean: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """Compute the KL with free bits, from that of each group of latents (G, B).
-
-    Kingma et al., *Improving Variational Inference with Inverse Autoregressive Flow* (2016),
-    equation 15.
-    """
-    # Σ_g max(λ, E_b[KL_g])
-    return mean(kl_of_groups.T).clamp(min=free_bits).sum()
 
 
 def _sampled(
