@@ -26,7 +26,8 @@ class Density(ABC):
         if they have a closed form: None, their default, means that they are unknown, and callers
         estimate or refuse. An encoder's q also needs `detached`, for the gradients other than
         plain ones, and `at`, for the Gibbs samplers. Set `best_fit` if a method of `elboroom.infer`
-        fits the same family to each row; `elboroom gaps` compares the encoder with that fit.
+        fits the same family to each row; `elboroom gaps` then splits the gap of the encoder by that
+        fit.
     """
 
     best_fit: ClassVar[MethodName | None] = None
