@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -89,6 +90,41 @@ def test_the_added_error_is_the_spread_over_subsets():
     z = repeated(standardised)
     assert 0.85 < z.std() < 1.15
     assert 0.92 < (z.abs() < 1.96).double().mean() < 0.98
+
+
+def noisy(seed: int, few: Tensor, noise: float, error: float) -> DoubleSample:
+    """Draw a subset of rows whose cheap value has noise of which the near value has less."""
+    generator = stream(seed, "noise")
+    cheap, near = (
+        few + scale * torch.randn(len(few), generator=generator, dtype=torch.float64)
+        for scale in (noise, 0.1 * noise)
+    )
+    _, many = population(0)
+    stage, order = (
+        torch.zeros(len(few), dtype=torch.uint8),
+        torch.randperm(ROWS, generator=generator),
+    )
+    first = order[:PILOT_ROWS]
+    needed = rows_needed((many - near)[first], ROWS, error, (near - cheap)[first])
+    stage[first], stage[order[PILOT_ROWS:][:needed]] = PILOT, CHOSEN
+    return DoubleSample(cheap, many, stage, near)
+
+
+def test_noise_of_the_cheap_values_is_part_of_the_added_error():
+    few, many = population(0)
+    samples = [noisy(seed, few, noise=1.5, error=0.06) for seed in range(REPEATS)]
+
+    def check(samples: list[DoubleSample]) -> None:
+        apart = [found.estimate().mean - many.mean().item() for found in samples]
+        z = torch.tensor([a / s.added_error for a, s in zip(apart, samples, strict=True)])
+        assert_mean(z.double(), 0.0, errors=3)
+        assert 0.85 < z.std() < 1.15
+
+    check(samples)
+    without = [DoubleSample(s.few, s.many, s.stage, s.few) for s in samples]
+    assert_rejected(lambda: check([replace(s, near=s.few + 0.1) for s in samples]))
+    assert torch.tensor([s.added_error for s in samples]).median() < 0.06
+    assert all(n.added_error > s.added_error for n, s in zip(without, samples, strict=True))
 
 
 def sampled(seed: int) -> DoubleSample:

@@ -59,7 +59,7 @@ def twice(seed: int, error: float = 0.02, **change: Any) -> SampledBounds:
 
 def doubled(found: SampledBounds) -> DoubleSample:
     values = found.per_image
-    return DoubleSample(values["iwae"], values["iwae_subset"], values["stage"])
+    return DoubleSample(values["iwae"], values["iwae_subset"], values["stage"], values["iwae_few"])
 
 
 def test_the_estimate_is_that_of_the_exact_likelihood():
@@ -85,6 +85,24 @@ def test_the_bound_with_few_samples_is_that_of_the_first_of_the_many():
         assert again is not None
         total[some] = again["iwae"].float()
     torch.testing.assert_close(found.per_image["iwae"].float(), total)
+
+
+def test_the_near_bound_has_the_same_expectation_with_less_noise():
+    found = twice(0, error=1e-9).per_image
+
+    def check(near: Tensor) -> None:
+        assert_mean(found["iwae"] - near, 0.0)
+
+    check(found["iwae_few"])
+    of_two = sample_subset(batches(0), MANY, 2, 1e-9, ignore).per_image
+    assert_rejected(lambda: check(of_two["iwae_few"]))
+    spread = {name: (found["iwae_subset"] - found[name]).std() for name in ("iwae", "iwae_few")}
+    assert spread["iwae_few"] < 0.5 * spread["iwae"]
+
+
+def test_without_a_second_group_the_near_bound_is_that_of_the_first():
+    found = sample_subset(batches(0), 2 * FEW - 1, FEW, 1e-9, ignore).per_image
+    assert torch.equal(found["iwae"], found["iwae_few"].to(found["iwae"]))
 
 
 def test_the_change_is_that_of_nested_draws():

@@ -8,6 +8,10 @@ The subset is drawn in two steps. The variance in a *pilot* decides how many fur
 of large changes asks for more rows, among which it counts less. The pilot therefore stands for
 itself alone, and the chosen rows stand for all rows outside the pilot, of which they are a simple
 random sample whatever the pilot was.
+
+The cheap value may be noisy, as a bound from few draws is. With a *near* value of the same
+expectation and less noise in the subset, the change from it to the costly value varies less, and
+fewer rows are needed. The noise of the cheap values of all other rows then stays in the mean.
 """
 
 import math
@@ -34,11 +38,14 @@ class DoubleSample:
         few: (N,), the cheap values.
         many: (N,), the costly values; not looked at outside of the subset.
         stage: (N,) uint8, `OUTSIDE`, `PILOT` or `CHOSEN`.
+        near: (N,), values of the same expectation as `few`, from other draws; not looked at outside
+            of the subset. None for `few` itself, which then has no noise.
     """
 
     few: Tensor
     many: Tensor
     stage: Tensor
+    near: Tensor | None = None
 
     @cached_property
     def _known(self) -> Tensor:
@@ -46,8 +53,13 @@ class DoubleSample:
 
     @cached_property
     def change(self) -> Tensor:
-        """The costly value minus the cheap one of each row of the subset, (n,) float64."""
-        return (self.many.double() - self.few.double())[self._known]
+        """The costly value minus the near one of each row of the subset, (n,) float64."""
+        return self.many[self._known].double() - self._near
+
+    @cached_property
+    def _near(self) -> Tensor:
+        near = self.few if self.near is None else self.near
+        return near[self._known].double()
 
     @cached_property
     def _step(self) -> Tensor:
@@ -61,9 +73,10 @@ class DoubleSample:
         part as the subset both are the same. It has two sources: N rows, and the n of the subset.
         """
         reason = self._why_unknown(noun)
-        # mean = 1/N Σ few + 1/N Σ w (many − few)
+        # mean = 1/N Σ f + 1/N Σ w (many − near),  f = near in the subset, and few outside
+        cheap = self.few.double().masked_scatter(self._known, self._near)
         added = (self._weights * self.change).sum() / len(self.few)
-        mean = (self.few.double().mean() + added).item()
+        mean = (cheap.mean() + added).item()
         if reason is not None:
             return Estimate(mean, math.nan, reason)
         # Var = S²_many / N + (the variance of the subset, given the rows)
@@ -73,6 +86,20 @@ class DoubleSample:
     @property
     def added_error(self) -> float:
         """The standard error that the subset adds: 0 if all rows are in it, NaN if unknown."""
+        total, pilot, chosen = self._counts
+        outside = total - pilot - chosen
+        # Var = (that of the change) + (N − n)/N² τ²,  τ² the noise of a cheap value
+        return math.sqrt(self._error_of_change**2 + outside / total**2 * self._noise)
+
+    @property
+    def _noise(self) -> float:
+        """τ² = Var[few | row], from above: the near value adds noise of its own to few − near."""
+        if self.near is None or not len(self._near):
+            return 0.0
+        return (self.few[self._known].double() - self._near).square().mean().item()
+
+    @property
+    def _error_of_change(self) -> float:
         total, pilot, chosen = self._counts
         rest = total - pilot
         if chosen == rest:
@@ -110,7 +137,8 @@ class DoubleSample:
         That of the cheap value is known of all rows; the regression of the change on it, and what
         remains, are known of the subset.
         """
-        few, change = self.few.double(), self.change
+        few = self.few.double()
+        change = self.many[self._known].double() - few[self._known]
         of_subset = torch.stack([few[self._known], change]).cov()
         slope = of_subset[0, 1] / of_subset[0, 0] if of_subset[0, 0] > 0 else torch.tensor(0.0)
         # S²_many = (1 + b)² S²_few + S²_d − b² S²_few,n,  b = Cov_n[few, d] / S²_few,n
@@ -126,22 +154,26 @@ class DoubleSample:
         return few.get(len(self.change))
 
 
-def rows_needed(change: Tensor, total: int, error: float) -> int:
+def rows_needed(change: Tensor, total: int, error: float, noise: Tensor | None = None) -> int:
     """Return how many rows to choose after a pilot, so that the subset adds an error at most.
 
     Args:
-        change: (n₀,), the costly value minus the cheap one of each row of the pilot. Its variance
+        change: (n₀,), the costly value minus the near one of each row of the pilot. Its variance
             is raised by three of its own standard errors, so that the error is seldom exceeded. A
             pilot without the few largest changes can still ask for too few rows.
         total: N, the number of all rows.
         error: the standard error that the subset may add, above 0.
+        noise: (n₀,), the near value minus the cheap one; None if they are the same.
     """
     rest = total - len(change)
     variance = _cautious_variance(change.double())
     if not (rest and 0 < variance < math.inf and error >= 0):
         return min(rest, 1)
-    # (R/N)² S²_d (1/m − 1/R) = error²
-    least = 1 / (1 / rest + (error * total / rest) ** 2 / variance)
+    # a (1/m − 1/R) + b (R − m) = error²,  a = (R/N)² S²_d,  b = τ²/N²
+    a = (rest / total) ** 2 * variance
+    b = 0.0 if noise is None else noise.double().square().mean().item() / total**2
+    c = error**2 + a / rest - b * rest
+    least = 2 * a / (c + math.sqrt(c**2 + 4 * a * b))
     return min(rest, math.ceil(least))
 
 

@@ -46,7 +46,8 @@ class Evaluation:
             importance weights, and their `k_hat` if k is at least 100. For grey levels also `bits`
             per dimension, −iwae / (D log 2), where D is the number of known pixels, NaN if 0. With
             a `subset` all these are of `subset.k_all` samples. `iwae_subset`, `ess_subset`,
-            `k_hat_subset` and `bits_subset` are then those of k samples, NaN outside of the subset.
+            `k_hat_subset` and `bits_subset` are then those of k samples, NaN outside of the subset;
+            there `iwae_few` and `bits_few` are means of further bounds with `subset.k_all` samples.
             `stage` is 1 in its pilot, 2 in the rest of it, and 0 outside.
         information: information about the images in the latents.
         kl_sampled: True if `kl` has no closed form and is estimated by the samples.
@@ -231,7 +232,8 @@ def _mean(per_image: Mapping[str, Tensor], name: str, noun: str) -> Estimate:
     closer = per_image.get(f"{name}_subset")
     if closer is None:
         return Estimate.of(per_image[name], noun)
-    return DoubleSample(per_image[name], closer, per_image["stage"]).estimate(noun)
+    near = per_image.get(f"{name}_few")
+    return DoubleSample(per_image[name], closer, per_image["stage"], near).estimate(noun)
 
 
 def _differences(mine: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -241,8 +243,11 @@ def _differences(mine: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> di
     if stage is None:
         return found
     # Where all images have k samples, iwae is the bound with k samples.
-    closer = (values.get("iwae_subset", values["iwae"]) for values in (mine, theirs))
-    return found | {"iwae_subset": next(closer) - next(closer), "stage": stage}
+    both = (mine, theirs)
+    for name in ("iwae_subset", "iwae_few"):
+        closer = (values.get(name, values["iwae"]) for values in both)
+        found[name] = next(closer) - next(closer)
+    return found | {"stage": stage}
 
 
 def _require_same_rows(mine: Evaluation, theirs: Evaluation) -> None:

@@ -207,7 +207,7 @@ def _rounding(found: SampledBounds, batches: RowBatches) -> Estimate | None:
 
 def _bits(per_image: dict[str, Tensor], known: Tensor) -> dict[str, Tensor]:
     """Compute bits per known pixel of each bound, (N,); NaN where an image has none."""
-    names = {"bits": "iwae", "bits_subset": "iwae_subset"}
+    names = {"bits": "iwae", "bits_subset": "iwae_subset", "bits_few": "iwae_few"}
     return {
         name: bits_per_dimension(per_image[bound], known).masked_fill(known == 0, math.nan)
         for name, bound in names.items()

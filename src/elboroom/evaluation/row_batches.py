@@ -71,11 +71,13 @@ class RowBatches:
 
         Args:
             numbers: numbers of the batches.
-            groups: numbers of samples of each image, drawn one after the other; they sum to K.
+            groups: numbers of samples of each image, drawn one after the other; they sum to K. With
+                several of them the first is K₁.
 
         Returns:
             The rows of the finished batches, ascending (r,), and the values of each, (r,): `elbo`,
-            `reconstruction`, `kl`, `iwae`, `ess`, and `k_hat` if K is at least 100.
+            `reconstruction`, `kl`, `iwae`, `ess`, and `k_hat` if K is at least 100; with several
+            groups `iwae_few`, the mean of the bounds that each K₁ of the other samples make.
         """
         found, rows = list[dict[str, Tensor]](), self.rows
         for number in world().own(numbers):
@@ -115,7 +117,20 @@ class RowBatches:
             kl = -log_ratio.mean(0)
         terms = {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
         # log w_k = log p(x | z_k) + log p(z_k) − log q(z_k | x)
-        return terms | _of_weights(log_likelihood + log_ratio)
+        log_weights = log_likelihood + log_ratio
+        few = {"iwae_few": _mean_bound(log_weights, groups[0])} if len(groups) > 1 else {}
+        return terms | few | _of_weights(log_weights)
+
+
+def _mean_bound(log_weights: Tensor, size: int) -> Tensor:
+    """Compute the mean bound of the groups of a size after the first, (K, B) → (B,).
+
+    Where there is no other, it is that of the first.
+    """
+    rest = log_weights[size:] if len(log_weights) >= 2 * size else log_weights[:size]
+    count = len(rest) // size
+    # 1/G Σ_g log 1/K₁ Σ_{k in g} w_k
+    return iwae(rest[: count * size].unflatten(0, (size, count))).mean(0)
 
 
 def _of_weights(log_weights: Tensor) -> dict[str, Tensor]:

@@ -12,7 +12,13 @@ from elboroom.evaluation.double_sampling import CHOSEN, OUTSIDE, PILOT, DoubleSa
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.row_batches import IMAGES_AT_A_TIME, RowBatches
 
-_OF_SUBSET = ("iwae", "ess", "k_hat")
+_OF_SUBSET = {
+    "iwae": "iwae_subset",
+    "iwae_few": "iwae_few",
+    "ess": "ess_subset",
+    "k_hat": "k_hat_subset",
+}
+"""The values of a subset, and the names that they have beside those of all rows."""
 _SHARE = 0.25  # of the standard error over rows; in squares it adds 3 % to the whole error
 
 OnStage = Callable[[str, int], None]
@@ -109,9 +115,9 @@ def sample_subset(
 ) -> SampledBounds:
     """Sample `k_all` latents of every row, and k of a random subset.
 
-    In the subset the bound with `k_all` samples is that of the first of the k. Both are then
-    closer to each other than with draws of their own, and a subset of all rows leaves nothing of
-    the bound with fewer.
+    In the subset the first of the k samples are those `k_all`, and the others make further bounds
+    with so many. The mean of these has the same expectation and less noise: the change from it to
+    the bound with k samples varies less, and fewer rows are needed.
 
     Args:
         batches: the rows in random batches; the first is the pilot, the next ones are chosen.
@@ -128,11 +134,13 @@ def sample_subset(
     pilot, values = _sample(batches, range(1), f"K = {k:,}, pilot", on_stage, *groups)
     if not len(pilot):
         return replace(every, partial=Partial(total, total, k))
-    needed = rows_needed(values["iwae"] - few[pilot], total, asked)
+    change, noise = values["iwae"] - values["iwae_few"], values["iwae_few"] - few[pilot]
+    needed = rows_needed(change, total, asked, noise)
     numbers = range(1, min(len(batches.rows), 1 + math.ceil(needed / IMAGES_AT_A_TIME)))
     chosen, more = _sample(batches, numbers, f"K = {k:,}, subset", on_stage, *groups)
     known = _spread_out(values, pilot, more, chosen, total)
-    added = DoubleSample(few, known["iwae_subset"], known["stage"]).added_error
+    many = known["iwae_subset"]
+    added = DoubleSample(few, many, known["stage"], known["iwae_few"]).added_error
     subset = Subset(
         k_all,
         images=len(pilot) + len(chosen),
@@ -162,12 +170,12 @@ def _spread_out(
     stage = torch.full((total,), OUTSIDE, dtype=torch.uint8)
     stage[pilot], stage[chosen] = PILOT, CHOSEN
     found = {"stage": stage}
-    for name in (name for name in _OF_SUBSET if name in values):
+    for name, as_known in ((n, of) for n, of in _OF_SUBSET.items() if n in values):
         spread = torch.full((total,), math.nan, dtype=values[name].dtype)
         spread[pilot] = values[name]
         if more:
             spread[chosen] = more[name]
-        found[f"{name}_subset"] = spread
+        found[as_known] = spread
     return found
 
 

@@ -35,7 +35,7 @@ from elboroom.training.state import EpochMetrics
 from elboroom.untrusted import parse_json, read_bytes
 
 _LARGEST = 1 << 30  # bytes of a result whose content is checked
-_BOUND_ARRAYS = ("iwae", "iwae_subset", "stage")
+_BOUND_ARRAYS = ("iwae", "iwae_subset", "iwae_few", "stage")
 Steps = dict[str, int | None]
 """Steps of the newest whole checkpoint and of the best one."""
 
@@ -283,7 +283,8 @@ def _means_differ(run: Run) -> bool:
         values = {name: torch.from_numpy(arrays[name]) for name in stored if name in arrays}
         means = {name: Estimate.of(rows).mean for name, rows in values.items()}
         if "stage" in arrays:
-            means["iwae"] = mean_bound({n: torch.from_numpy(arrays[n]) for n in _BOUND_ARRAYS})
+            bounds = {n: torch.from_numpy(arrays[n]) for n in _BOUND_ARRAYS if n in arrays}
+            means["iwae"] = mean_bound(bounds)
     except (ElboroomError, TypeError, LookupError, *_UNREADABLE):
         return False  # a file that cannot be read is reported by itself
     return not all(n in means and _agree(e.get("mean"), means[n]) for n, e in stored.items())
