@@ -20,7 +20,7 @@ from elboroom.runs import Run
 
 _KEPT = Path("benchmarks/results/ladder")
 _SHARES = (0.25, 0.5, 1.0)
-_IMAGES, _PARTICLES, _EVIDENCE_PARTICLES, _STEPS, _DRAWS, _REPEATS = 100, 1_000, 10_000, 30, 64, 5
+_IMAGES, _PARTICLES, _EVIDENCE_PARTICLES, _STEPS, _DRAWS, _REPEATS = 50, 1_000, 5_000, 30, 64, 5
 _REACH_GAP, _REACH_RELIABLE = 2.0, 90.0
 _REACH_SECONDS, _HOPED_SECONDS = 1.0, 0.3
 
@@ -41,7 +41,7 @@ def rows(preset: str, run: Path, quick: bool) -> Iterator[Row]:
 
 
 def _measured(run: Path, quick: bool) -> Iterator[Row]:
-    elboroom("amortise", str(run), "--minutes", "0.2" if quick else "15")
+    elboroom("amortise", str(run), "--minutes", "0.2" if quick else "10")
     opened = Run(run)
     model, data = opened.load_model(), load_data(opened.config.data)
     images = 4 if quick else _IMAGES
