@@ -200,6 +200,8 @@ def test_the_number_of_rows_has_a_least_and_a_most():
     assert rows_needed(torch.ones(50), 2_000, 0.1) == 1
     assert rows_needed(torch.full((50,), math.nan), 2_000, 0.1) == 1
     assert rows_needed(change, 2_000, math.nan) == 1
+    assert rows_needed(change, 2_000, 0.1, torch.full((50,), -math.inf)) == 1
+    assert rows_needed(change, 2_000, 0.1, torch.full((50,), math.nan)) == 1
     assert rows_needed(change, 2_000, 0.0) == 1_950
     assert rows_needed(change, 50, 0.1) == 0
 

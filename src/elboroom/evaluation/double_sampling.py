@@ -167,11 +167,12 @@ def rows_needed(change: Tensor, total: int, error: float, noise: Tensor | None =
     """
     rest = total - len(change)
     variance = _cautious_variance(change.double())
-    if not (rest and 0 < variance < math.inf and error >= 0):
+    of_noise = 0.0 if noise is None else noise.double().square().mean().item()
+    if not (rest and 0 < variance < math.inf and of_noise < math.inf and error >= 0):
         return min(rest, 1)
     # a (1/m − 1/R) + b (R − m) = error²,  a = (R/N)² S²_d,  b = τ²/N²
     a = (rest / total) ** 2 * variance
-    b = 0.0 if noise is None else noise.double().square().mean().item() / total**2
+    b = of_noise / total**2
     c = error**2 + a / rest - b * rest
     least = 2 * a / (c + math.sqrt(c**2 + 4 * a * b))
     return min(rest, math.ceil(least))
