@@ -22,7 +22,7 @@ _GAPS = {
     "log_evidence": "log p(seen)",
     "amortisation": "amortisation gap, {best} − encoder",
     "approximation": "approximation gap, log p(seen) − {best}",
-    "inference": "inference gap, {sum}",
+    "inference": "inference gap, {whole}",
 }
 
 
@@ -193,11 +193,9 @@ def fits(title: str, found: Gaps) -> Table:
 
 def gaps(found: Gaps) -> str:
     """Write log p(seen), the gaps and the quality of the evidence, one per line."""
-    known = {"best": found.best, "sum": "log p(seen) − encoder"}
-    if found.best is not None:
-        known["sum"] = "the sum of both"
+    whole = "the sum of both" if found.best else "log p(seen) − encoder"
     lines = [
-        f"{_GAPS[name].format(**known)}: {estimate:.3f} nats"
+        f"{_GAPS[name].format(best=found.best, whole=whole)}: {estimate:.3f} nats"
         for name, estimate in found.summary().items()
     ]
     return "\n".join([*lines, _quality(found.evidence, found.noun)])
