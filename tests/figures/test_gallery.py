@@ -1,5 +1,6 @@
 """The arrays of the figures: axes, signs and rows, caught by a spy in place of each plot."""
 
+import re
 from dataclasses import replace
 from typing import get_args
 
@@ -12,7 +13,8 @@ from elboroom.config import DataConfig, FigureName, FiguresConfig, ModelConfig
 from elboroom.data import Dataset, Part, load_data
 from elboroom.data.binarisation import Binarisation
 from elboroom.errors import DataError, NotDrawableError
-from elboroom.figures import gallery
+from elboroom.figures import gallery, method_comparison
+from elboroom.model.partial_encoder import PartialEncoder
 from elboroom.model.priors import MixturePrior
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
@@ -146,11 +148,13 @@ def test_posteriors_show_each_method_beside_the_truth_with_its_exact_kl(shown, s
     assert (kl["laplace"] <= kl["svi"] + 0.02).all()
 
 
-@pytest.mark.usefixtures("short_chains")
-def test_beyond_the_plane_posteriors_are_draws_of_one_image(shown, subject):
+def test_beyond_the_plane_posteriors_are_draws_of_one_image(shown, subject, monkeypatch):
+    monkeypatch.setattr(method_comparison, "MOST_DENSE", 2)  # three latents are then many
     model = VAE.from_config(ModelConfig(3, ()), subject.data.event_shape, generator=stream(1, "w"))
     (draws,) = shown("posteriors", replace(subject, model=model), "corner")
     assert list(draws) == ["hmc", "laplace", "svi", "encoder"]
+    mixing = r"hmc, 4 × 200 draws, has( not)? converged: R̂ 1\.\d{3}, effective sample size \d+$"
+    assert re.search(mixing, shown.words["caption"])
     hmc, fit = draws["hmc"], draws["laplace"]
     assert hmc.shape[1] == 3
     assert np.abs(hmc.mean(0) - fit.mean(0)).max() < 0.25
@@ -161,6 +165,22 @@ def test_a_figure_of_the_plane_is_not_drawable_in_three_dimensions(shown, subjec
     model = VAE.from_config(ModelConfig(3, ()), subject.data.event_shape, generator=stream(1, "w"))
     with pytest.raises(NotDrawableError, match="two-dimensional"):
         shown(name, replace(subject, model=model))
+
+
+@pytest.mark.parametrize("latents", [2, 3])
+def test_posteriors_show_the_partial_encoder_where_there_is_one(
+    shown, subject, latents, monkeypatch
+):
+    monkeypatch.setattr(method_comparison, "MOST_DENSE", 2)  # short chains
+    config = ModelConfig(latents, ())
+    model = VAE.from_config(config, subject.data.event_shape, generator=stream(1, "w"))
+    model.partial_encoder = PartialEncoder.from_config(
+        model, config, "diagonal", generator=stream(2, "r")
+    )
+    drawn = shown("posteriors", replace(subject, model=model), "corner" if latents > 2 else None)
+    of_methods = [each for each in drawn if isinstance(each, dict)]
+    assert of_methods
+    assert all("partial-encoder" in each for each in of_methods)
 
 
 def test_curves_of_a_run_without_an_epoch_are_not_drawable(shown):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from elboroom.cli.shared_model import load_shared_model
 from elboroom.cli.terminal import plain_console
 from elboroom.config import FigureName, FiguresConfig
 from elboroom.data import Dataset
@@ -20,7 +21,7 @@ from elboroom.runs.run import Run
 
 def figures(run: Run, config: FiguresConfig, *, best: bool) -> None:
     """Draw figures into the run folder; print each, and why any cannot be drawn."""
-    model, step = run.load_model_and_step(best=best)
+    model, step = load_shared_model(run, best=best)
     draw(run, model, step, config, config.only, plain_console())
 
 

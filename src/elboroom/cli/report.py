@@ -6,6 +6,7 @@ from rich.console import Console
 
 from elboroom.cli.evaluate import evaluate_with_progress
 from elboroom.cli.figures import draw
+from elboroom.cli.shared_model import load_shared_model
 from elboroom.cli.terminal import plain_console
 from elboroom.config import EvaluateConfig, FigureName, FiguresConfig
 from elboroom.errors import ElboroomError, command
@@ -21,7 +22,7 @@ _QUICK_K = 20  # samples per image, if the checkpoint was not evaluated
 def report(run: Run, *, best: bool, data: str | None = None) -> None:
     """Write report.html, after evaluating and drawing what is missing for this checkpoint."""
     console = plain_console()
-    model, step = run.load_model_and_step(best=best)
+    model, step = load_shared_model(run, best=best)
     if run.results.is_current(EVALUATION, step):
         evaluation = run.results.read_evaluation()
     else:

@@ -199,8 +199,7 @@ def _prior_moments(subject: Subject) -> tuple[Tensor, Tensor]:
 
 def _levels(subject: Subject) -> Figure:
     model = subject.model
-    sizes = [math.prod(shape) for shape in model.level_shapes]
-    if len(sizes) == 1:
+    if not model.is_ladder:
         raise NotDrawableError(
             "the levels figure needs a ladder",
             why="this model has one level of latents",
@@ -210,6 +209,7 @@ def _levels(subject: Subject) -> Figure:
     x = rows.x
     z = model.posterior(x, rows.seen(x)).sample(1, generator("levels of q"))[0]
     drawn = model.prior(len(x)).sample(1, generator("levels of the prior"))[0]
+    sizes = [math.prod(shape) for shape in model.level_shapes]
     kept = [sum(sizes[:count]) for count in range(len(sizes), -1, -1)]
     mixed = torch.stack([torch.cat([z[:, :n], drawn[:, n:]], 1) for n in kept])
     return figures.levels(

@@ -70,7 +70,7 @@ CASES = {
     "corner-1x2": lambda: corner(1, 2),
     "corner-5x2": lambda: corner(5, 2),
     "corner-3x5": lambda: corner(3, 5, axis_labels=["z₁₂", "z₄₀", "first axis", "b", "c"]),
-    "corner-5x8": lambda: corner(5, 8),
+    "corner-5x8": lambda: corner(5, 8, caption="seen: top, hmc, R 1.027, " * 7),
     "posteriors-1x1": lambda: several_posteriors(1, 1, 0),
     "posteriors-1x3": lambda: several_posteriors(1, 1, 1),
     "posteriors-3x3": lambda: several_posteriors(3, 2, 1, height=28, width=28),

@@ -77,7 +77,8 @@ def corner(
     count = _require(draws, axis_labels, limits)
     limits = _limits_of(draws) if limits is None else limits
     labels = axis_labels or [latent_name(d) for d in range(count)]
-    figure, panels = _panels(limits, labels, caption_height(caption, TEXT_WIDTH))
+    above = caption_height(caption, TEXT_WIDTH)
+    figure, panels = _panels(limits, labels, above)
     for (row, column), axes in panels.items():
         for index, z in enumerate(draws.values()):
             if row == column:
@@ -87,7 +88,7 @@ def corner(
         if row == column:
             axes.set_ylim(bottom=0)
     write_caption(figure, caption)
-    _legend(figure, list(draws))
+    _legend(figure, list(draws), above)
     return figure
 
 
@@ -199,8 +200,8 @@ def _robust_std(z: Array) -> float:
     return min(float(z.std()), float(high - low) / 1.349)
 
 
-def _legend(figure: Figure, names: list[str]) -> None:
-    """Put the methods' names into the empty corner."""
+def _legend(figure: Figure, names: list[str], above: float) -> None:
+    """Put the methods' names into the empty corner, below a caption of some inches."""
     handles = [
         Line2D([], [], color=colour, ls=dashes, label=textwrap.fill(name, NAME_WIDTH))
         for name, (colour, dashes) in zip(names, LOOKS, strict=False)
@@ -208,6 +209,7 @@ def _legend(figure: Figure, names: list[str]) -> None:
     legend = figure.legend(
         handles=handles,
         loc="upper right",
+        bbox_to_anchor=(1, 1 - above / figure.get_figheight()),
         title="contours hold 50 % and\n90 % of the draws",
         alignment="left",
         handlelength=2.5,
