@@ -183,6 +183,17 @@ def test_posteriors_show_the_partial_encoder_where_there_is_one(
     assert all("partial-encoder" in each for each in of_methods)
 
 
+def test_the_means_of_many_images_are_encoded_some_at_a_time(shown, subject, monkeypatch):
+    (expected, _labels) = shown("latent")
+    monkeypatch.setattr(gallery, "_ENCODED_IMAGES", 150)  # of two hundred
+    together, posterior = [], subject.model.posterior
+    encode = lambda x, seen: together.append(len(x)) or posterior(x, seen)  # noqa: E731
+    monkeypatch.setattr(subject.model, "posterior", encode)
+    (means, _labels) = shown("latent")
+    assert together == [150, 50]
+    assert np.allclose(means, expected, atol=1e-5)
+
+
 def test_curves_of_a_run_without_an_epoch_are_not_drawable(shown):
     with pytest.raises(NotDrawableError, match="no training curves"):
         shown("curves")

@@ -42,6 +42,7 @@ _COMPLETION_DRAWS = 3
 _MANIFOLD_SIDE = 20
 _PRIOR_DRAWS = 10_000
 _SCATTERED_IMAGES = 10_000
+_ENCODED_IMAGES = 500  # at a time
 OF_ROWS: tuple[FigureName, ...] = (
     *("reconstructions", "latent", "interpolation", "levels"),
     *("contours", "posteriors", "completion"),
@@ -97,8 +98,7 @@ def _latent(subject: Subject) -> Figure:
     _require_two_latents(subject.model, "latent")
     part, latents = subject.part, subject.model.latents
     shown = part.rows(list(range(min(_SCATTERED_IMAGES, len(part)))))
-    x = shown.x
-    means = subject.model.posterior(x, shown.seen(x)).mean
+    means = _posterior_means(subject.model, shown)
     note = f"posterior means of {_counted(len(shown), len(part), subject)}"
     if latents == 2:
         return figures.latent(means, shown.labels, class_names=shown.classes, note=note)
@@ -110,6 +110,12 @@ def _latent(subject: Subject) -> Figure:
         axis_labels=("principal component 1", "principal component 2"),
         note=f"{note}: projection on the first two principal components of D = {latents}",
     )
+
+
+def _posterior_means(model: VAE, part: Part) -> Tensor:
+    """Compute E_q[z] of all rows, some at a time: a layer's values of all may not fit in memory."""
+    batches = part.split(_ENCODED_IMAGES)
+    return torch.cat([model.posterior(x, part.seen(x)).mean for x in batches])
 
 
 def _counted(shown: int, count: int, subject: Subject) -> str:

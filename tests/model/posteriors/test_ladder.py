@@ -64,6 +64,17 @@ def test_the_mean_is_that_of_draws(q: LadderPosterior, monkeypatch: pytest.Monke
     assert_mean(difference / 2**0.5, 0.0)  # two means of as many draws each
 
 
+def test_the_mean_of_many_rows_is_computed_a_few_at_a_time(
+    q: LadderPosterior, monkeypatch: pytest.MonkeyPatch
+):
+    expected, together = q.mean, list[int]()
+    monkeypatch.setattr(ladder, "_MOMENT_ROWS", 2)  # of three
+    hook = q.decoder.top.register_forward_hook(lambda *call: together.append(len(call[-1])))
+    torch.testing.assert_close(q.mean, expected, atol=1e-12, rtol=0)
+    hook.remove()
+    assert together == [2 * 16, 16]
+
+
 def test_a_prior_of_the_top_is_a_density():
     """Its log density and curvature are those of its parts, its draws have both."""
     top = MixturePrior.random(3, 2, generator())

@@ -20,6 +20,7 @@ from elboroom.model.posteriors.density import Density, DiagonalGaussian
 from elboroom.randomness import normals
 
 _MOMENT_DRAWS = 16  # of the mean, which has no closed form
+_MOMENT_ROWS = 100  # that go down together for it: all of many would not fit in memory
 _Part = TypeVar("_Part")
 _Moments = tuple[Tensor, Tensor]
 """Mean and standard deviation of the noise of a level, (R, d) each."""
@@ -162,8 +163,15 @@ class LadderPosterior(Density):
         They are from the same noise for every row, so that a row does not depend on the others.
         """
         generator = torch.Generator(self.top.device).manual_seed(0)
-        noise = self._noise(_MOMENT_DRAWS, 1, generator).expand(-1, len(self.top), -1)
-        return self._down(noise, is_noise=True).joined("mean").mean(0)
+        noise = self._noise(_MOMENT_DRAWS, 1, generator)
+        parts = torch.arange(len(self.top), device=self.top.device).split(_MOMENT_ROWS)
+        ways = (self._rows(p)._down(noise.expand(-1, len(p), -1), is_noise=True) for p in parts)
+        return torch.cat([way.joined("mean").mean(0) for way in ways])
+
+    def _rows(self, rows: Tensor) -> "LadderPosterior":
+        """Return q of some rows."""
+        features = tuple(part[rows] for part in self.features)
+        return LadderPosterior(self.top[rows], features, self.heads, self.decoder)
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
         """Draw k reparameterised ε for each row, (k, B, D)."""
