@@ -108,7 +108,7 @@ def _latent(subject: Subject) -> Figure:
         shown.labels,
         class_names=shown.classes,
         axis_labels=("principal component 1", "principal component 2"),
-        note=f"{note}: projection on the first two principal components of D = {latents}",
+        note=f"{note}: projection on the first two principal components of D = {latents:,}",
     )
 
 
