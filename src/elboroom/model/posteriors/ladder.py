@@ -8,7 +8,7 @@ section 3.2, in units of the prior's standard deviation.
 
 from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, cast
 
 import torch
@@ -171,7 +171,7 @@ class LadderPosterior(Density):
     def _rows(self, rows: Tensor) -> "LadderPosterior":
         """Return q of some rows."""
         features = tuple(part[rows] for part in self.features)
-        return LadderPosterior(self.top[rows], features, self.heads, self.decoder)
+        return replace(self, top=self.top[rows], features=features)
 
     def sample(self, k: int, generator: torch.Generator) -> Tensor:
         """Draw k reparameterised ε for each row, (k, B, D)."""
