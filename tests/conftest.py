@@ -76,12 +76,6 @@ def elboroom(capsys: pytest.CaptureFixture[str]) -> Command:
     return run
 
 
-@pytest.fixture
-def short_chains(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let methods that nobody gives a length keep 200 draws of a chain."""
-    monkeypatch.setattr("elboroom.infer.methods._CHAIN_LENGTH", 200)
-
-
 @pytest.fixture(scope="session")
 def small(digits: Path) -> list[str]:
     return small_options(digits)

@@ -35,7 +35,6 @@ def test_a_figure_of_the_plane_needs_two_latents(elboroom: Command, deep: Path, 
     ]
 
 
-@pytest.mark.usefixtures("short_chains")
 def test_figures_that_cannot_be_drawn_are_left_out_where_all_are_asked_for(
     elboroom: Command, deep: Path
 ):

@@ -47,6 +47,12 @@ def shown(subject, monkeypatch):
     return draw
 
 
+@pytest.fixture
+def short_chains(monkeypatch):
+    """Let a figure take the chains of many latents for three."""
+    monkeypatch.setattr(method_comparison, "MOST_DENSE", 2)
+
+
 def arrays(value):
     """Convert tensors to arrays, as the figures do."""
     if isinstance(value, torch.Tensor):
@@ -148,8 +154,8 @@ def test_posteriors_show_each_method_beside_the_truth_with_its_exact_kl(shown, s
     assert (kl["laplace"] <= kl["svi"] + 0.02).all()
 
 
-def test_beyond_the_plane_posteriors_are_draws_of_one_image(shown, subject, monkeypatch):
-    monkeypatch.setattr(method_comparison, "MOST_DENSE", 2)  # three latents are then many
+@pytest.mark.usefixtures("short_chains")
+def test_beyond_the_plane_posteriors_are_draws_of_one_image(shown, subject):
     model = VAE.from_config(ModelConfig(3, ()), subject.data.event_shape, generator=stream(1, "w"))
     (draws,) = shown("posteriors", replace(subject, model=model), "corner")
     assert list(draws) == ["hmc", "laplace", "svi", "encoder"]
@@ -167,11 +173,9 @@ def test_a_figure_of_the_plane_is_not_drawable_in_three_dimensions(shown, subjec
         shown(name, replace(subject, model=model))
 
 
+@pytest.mark.usefixtures("short_chains")
 @pytest.mark.parametrize("latents", [2, 3])
-def test_posteriors_show_the_partial_encoder_where_there_is_one(
-    shown, subject, latents, monkeypatch
-):
-    monkeypatch.setattr(method_comparison, "MOST_DENSE", 2)  # short chains
+def test_posteriors_show_the_partial_encoder_where_there_is_one(shown, subject, latents):
     config = ModelConfig(latents, ())
     model = VAE.from_config(config, subject.data.event_shape, generator=stream(1, "w"))
     model.partial_encoder = PartialEncoder.from_config(
