@@ -104,7 +104,7 @@ def test_widening_for_half_ess_costs_half_the_effective_draws_of_an_exact_propos
     exact = LinearGaussian(pixels=6, latents=latents, seed=8)
     x, mask = exact.data(20, seed=9), random_masks(20, 6, seed=9)
     fit = laplace(exact.model, x, mask, generator=generator(), refine=False)
-    options = {"proposal": fit, "particles": 20_000, "widen": widening_for_half_ess(latents)}
+    options = {"proposal": fit, "particles": 20_000, "widen": widening_for_half_ess(fit.q)}
     found = sir(exact.model, x, mask, generator=generator(), **options)
     ess = found.diagnostics["ess"] / 20_000
     torch.testing.assert_close(ess, torch.full_like(ess, 0.5), atol=0.02, rtol=0)

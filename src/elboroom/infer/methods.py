@@ -40,7 +40,7 @@ def sir_from_modes(
     The widening makes the proposal's tails heavier than the posterior's.
     """
     proposal = laplace(model, x, mask, generator=generator, mixture=True)
-    options = {"particles": particles, "widen": widening_for_half_ess(model.latents)}
+    options = {"particles": particles, "widen": widening_for_half_ess(proposal.q)}
     return sir(model, x, mask, generator=generator, proposal=proposal, **options)
 
 

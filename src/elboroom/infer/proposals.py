@@ -43,7 +43,7 @@ def wide_modes(
 ) -> Density:
     """Fit a mixture to the modes of each row's posterior, and widen it beyond their tails."""
     fit = laplace(model, x, mask, generator=generator, mixture=True, starts=_STARTS)
-    wide = fit.q.widened(widening_for_half_ess(model.latents))
+    wide = fit.q.widened(widening_for_half_ess(fit.q))
     assert wide is not None  # a mixture of Gaussians can be widened
     return wide
 

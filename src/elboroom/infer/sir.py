@@ -94,13 +94,14 @@ class ParticlePosterior(Posterior):
         return self.z[which, torch.arange(self.z.shape[1], device=self.z.device)]
 
 
-def widening_for_half_ess(latents: int) -> float:
+def widening_for_half_ess(q: Density) -> float:
     """Compute the widening that halves the effective sample size where q is the posterior itself.
 
     The factor is 1.85 for two latents and 1.09 for fifty.
     """
-    # E_q[w²] / E_q[w]² = (s² / √(2s² − 1))^D = 2 for a Gaussian s times as wide as the posterior
-    a = 2 ** (2 / latents)
+    # E_q[w²] / E_q[w]² = (s² / √(2s² − 1))^R = 2 for a Gaussian s times as wide as the posterior
+    # in R directions
+    a = 2 ** (2 / q.widened_directions)
     return math.sqrt(a + math.sqrt(a * (a - 1)))
 
 

@@ -65,8 +65,17 @@ def test_densities_are_those_of_torch_distributions():
     )
     inverse = torch.linalg.inv(q.covariance).diagonal(dim1=-1, dim2=-2)
     torch.testing.assert_close(q.precisions, inverse)
-    torch.testing.assert_close(q.widened(1.5).covariance, 1.5**2 * q.covariance)
-    torch.testing.assert_close(q.widened(1.5).log_prob(z), dense(q.widened(1.5)).log_prob(z))
+
+
+def test_only_directions_of_the_subspace_are_widened():
+    q, wide = subspace(ROWS), subspace(ROWS).widened(1.5)
+    inside = q.directions @ q.directions.mT
+    beside = torch.eye(LATENTS).double() - inside
+    expected = beside @ q.covariance @ beside + 1.5**2 * inside @ q.covariance @ inside
+    torch.testing.assert_close(wide.covariance, expected)
+    z = numbers(5, ROWS, LATENTS, seed=9)
+    torch.testing.assert_close(wide.log_prob(z), dense(wide).log_prob(z))
+    assert q.widened_directions == GaussianMixture(numbers(1, ROWS), q).widened_directions == RANK
 
 
 def test_draws_have_the_mean_and_the_covariance():

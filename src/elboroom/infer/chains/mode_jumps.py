@@ -34,11 +34,8 @@ class Jumps:
         The Gaussians are wider than their modes, so that no chain gets stuck in a tail.
         """
         points = starting_points(target, encoded, _MODES, generator)
-        return cls(
-            mixture_of_modes(find_modes(target, points, generator)).widened(
-                widening_for_half_ess(target.latents)
-            )
-        )
+        modes = mixture_of_modes(find_modes(target, points, generator))
+        return cls(modes.widened(widening_for_half_ess(modes)))
 
     def jump(self, target: Target, state: State, noise: Noise) -> State:
         """Propose a jump to each chain, and accept or reject it."""

@@ -77,6 +77,11 @@ class Density(ABC):
         """Multiply the standard deviations by `factor`; return None if the family cannot."""
         return None
 
+    @property
+    def widened_directions(self) -> int:
+        """The number of directions of z that `widened` widens; by default D, all."""
+        return self.mean.shape[-1]
+
     def at(self, eps: Tensor) -> Tensor:
         """Transform standard normal noise ε into z, (..., B, D) → (..., B, D).
 

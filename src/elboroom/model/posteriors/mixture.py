@@ -69,3 +69,8 @@ class GaussianMixture(Density):
     def widened(self, factor: float) -> "GaussianMixture":
         """Multiply the standard deviations of each component by `factor`."""
         return GaussianMixture(self.logits, self.components.widened(factor))
+
+    @property
+    def widened_directions(self) -> int:
+        """The number of directions of a component that `widened` widens."""
+        return self.components.widened_directions

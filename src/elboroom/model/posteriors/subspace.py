@@ -103,9 +103,18 @@ class SubspaceGaussian(AffineGaussian):
         return 0.5 * (self.location.square().sum(-1) + trace - latents) - self.log_det
 
     def widened(self, factor: float) -> "SubspaceGaussian":
-        """Multiply the standard deviations by `factor`."""
-        scaled = factor * self.root, factor * self.rest
-        return SubspaceGaussian(self.location, self.directions, *scaled)
+        """Multiply the standard deviations within the subspace by `factor`.
+
+        Beside it q is the prior, where the data inform few directions, and right as it is.
+        """
+        real = self.directions.square().sum(-2) > 0.5  # a zero column is no direction
+        wide = torch.where(real[..., None], factor * self.root, self.root)
+        return SubspaceGaussian(self.location, self.directions, wide, self.rest)
+
+    @property
+    def widened_directions(self) -> int:
+        """R, the number of directions of the subspace."""
+        return self.directions.shape[-1]
 
     def detached(self) -> "SubspaceGaussian":
         """Return the same density without gradients to its parameters."""
