@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elboroom.infer.target import Target
+from elboroom.model.decoding import decoded_at_a_time
 from elboroom.model.linear_algebra import product_grid
 from elboroom.model.priors import SharedMixture
 
@@ -18,6 +19,7 @@ _PROBES = (2, 6, 10, 14)  # points along a tile at which the curvature is comput
 _HALVES = slice(SIDE // 2 + 1), slice(SIDE // 2, None)  # halves of a tile, borders included
 _NARROW = 1.0  # spacings: points may miss a component of smaller standard deviation
 _ROWS = 1 << 14  # rows that are scored at once
+_VALUES = 1 << 14  # log p(x_seen, z) that are computed at once for tiles of the same rows
 _CAUTION = 2.0  # safety factor: the curvature may be larger between the probes
 _NEGLIGIBLE = 60.0  # nats below the maximum
 _FAR = 1 << 20  # larger than the coordinate of any tile
@@ -61,8 +63,19 @@ class Tiles:
         """The positions of the parts of a tile within it, in halves of its side, (2^D, D)."""
         return product_grid(torch.arange(2, device=self.tile.device), self.tile.shape[-1])
 
-    def by_tile(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield each tile (D,) with the rows that keep it, at most 16,384 at a time."""
+    def by_rows(self, most: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield tiles (T, D), T ≤ `most`, with the rows that keep each of them, 16,384 at most."""
+        together, rows = list[Tensor](), self.row[:0]
+        for tile, own in self._by_tile():
+            if together and (len(together) == most or not torch.equal(own, rows)):
+                yield torch.stack(together), rows
+                together = []
+            rows = own
+            together.append(tile)
+        if together:
+            yield torch.stack(together), rows
+
+    def _by_tile(self) -> Iterator[tuple[Tensor, Tensor]]:
         starts = (self.tile.diff(dim=0) != 0).any(-1).nonzero()[:, 0] + 1
         for pairs in torch.arange(len(self)).tensor_split(starts.cpu()):
             for some in pairs.split(_ROWS):
@@ -106,86 +119,100 @@ class Scores:
 
 
 def score(target: Target, tiles: Tiles) -> Scores:
-    """Score every pair; a point is decoded once for all rows that keep its tile."""
+    """Score every pair; a point is decoded once for all rows that keep its tile.
+
+    Tiles of the same few rows are scored together, in as many points as are decoded together.
+    """
+    points = (SIDE + 1) ** target.latents
+    most = decoded_at_a_time(target.model, target.x) // points
+    together = max(1, min(most, _VALUES // (points * len(target))))
     parts = []
-    for tile, rows in tiles.by_tile():
+    for some, rows in tiles.by_rows(together):
         those = target if len(rows) == len(target) else target.rows(rows)
-        parts.append(_score(those, tiles.spacing, tile))
+        parts.append(_score(those, tiles.spacing, some))
     return Scores.cat(parts)
 
 
-def _score(target: Target, spacing: float, tile: Tensor) -> Scores:
-    """Score all rows of `target` on one tile (D,)."""
-    closed = (SIDE + 1,) * target.latents  # a tile with its far borders, the start of the next
-    borders = product_grid(torch.arange(SIDE + 1, device=tile.device), target.latents)
-    z = (spacing * (SIDE * tile + borders)).to(target.x)
+def _score(target: Target, spacing: float, tiles: Tensor) -> Scores:
+    """Score all rows of `target` on some tiles, (T, D)."""
+    latents, count = target.latents, len(tiles)
+    closed = (count, *(SIDE + 1,) * latents)  # tiles with their far borders, the starts of others
+    borders = product_grid(torch.arange(SIDE + 1, device=tiles.device), latents)
+    z = (spacing * (SIDE * tiles[:, None] + borders)).to(target.x).flatten(0, 1)
     parameter = target.model.decoder_output(z)
     likelihood = target.model.likelihood(parameter).log_prob_table(target.x, target.mask)
     table = (target.model.prior(1).log_prob(z[:, None]) + likelihood).unflatten(0, closed)
-    own = table[(slice(SIDE),) * target.latents]
+    own = table[:, *(slice(SIDE),) * latents]
     probes = len(_PROBES) // 2
     peak = _peaks(table, *_HALVES)
-    rise = _peaks(_possible_rise(target, z, parameter, spacing), slice(probes), slice(probes, None))
+    rise = _possible_rise(target, z, parameter, spacing, count)
+    rise = _peaks(rise, slice(probes), slice(probes, None))
     narrow = _narrow_components(target, z.unflatten(0, closed), spacing)
     if narrow is not None:
         log_prior, rise_of_narrow = narrow
         # max p(x, z) ≤ max p(z) · max p(x | z)
         peak = peak.maximum(log_prior + _peaks(likelihood.unflatten(0, closed), *_HALVES))
         rise = rise.maximum(rise_of_narrow)
-    return Scores(own.flatten(0, -2), *_log_sums(own), peak, rise)
+    log_joint = own.flatten(1, -2).transpose(0, 1)
+    return Scores(*(v.flatten(-2) for v in (log_joint, *_log_sums(own), peak, rise)))
 
 
 def _narrow_components(target: Target, z: Tensor, spacing: float) -> tuple[Tensor, Tensor] | None:
-    """Bound the prior's components that are too narrow to show at the points of a tile.
+    """Bound the prior's components that are too narrow to show at the points of tiles.
 
     Args:
         target: the target, whose prior is used.
-        z: the points of the tile, (17, …, D).
+        z: the points of T tiles, (T, 17, …, D).
         spacing: h.
 
     Returns:
-        The largest log π_c N(z; μ_c, σ_c²) in each part, and its possible rise, both (2^D, 1); None
-        if no component is narrow, or the prior has no components.
+        The largest log π_c N(z; μ_c, σ_c²) in each part, and its possible rise, both (2^D, T, 1);
+        None if no component is narrow, or the prior has no components.
     """
     prior = target.model.prior(1)
     if not isinstance(prior, SharedMixture):
         return None
-    low, high = z[(0,) * target.latents], z[(SIDE // 2,) * target.latents]
-    corners = product_grid(torch.arange(2, device=z.device), target.latents) * (high - low)
-    bounds = prior.log_bounds(low + corners, high + corners, _NARROW * spacing)
+    latents = target.latents
+    low, high = z[:, *(0,) * latents], z[:, *(SIDE // 2,) * latents]
+    corners = product_grid(torch.arange(2, device=z.device), latents)[:, None] * (high - low)
+    boxes = (low + corners).flatten(0, 1), (high + corners).flatten(0, 1)
+    bounds = prior.log_bounds(*boxes, _NARROW * spacing)
     if bounds is None:
         return None
-    log_prior, trace = bounds
-    rise = _CAUTION * target.latents / 8 * spacing**2 * trace
-    return log_prior[:, None], rise[:, None]
+    log_prior, trace = (bound.unflatten(0, corners.shape[:2])[..., None] for bound in bounds)
+    return log_prior, _CAUTION * latents / 8 * spacing**2 * trace
 
 
 def _log_sums(table: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute log Σ exp of a table with D + 1 axes (..., B), and of every second point, (B,)."""
-    top = table.flatten(0, -2).amax(0)
+    """Compute log Σ exp of T tables (T, ..., B), and of every second point, (T, B)."""
+    latents = table.ndim - 2
+    top = table.flatten(1, -2).amax(1)
     # exp is slow where it underflows.
-    mass = (table - top).clamp_(min=-_NEGLIGIBLE).exp_()
-    sparse = mass[(slice(None, None, 2),) * (table.ndim - 1)]
-    sums = (part.flatten(0, -2).sum(0).double() for part in (mass, sparse))
+    mass = (table - top[:, *(None,) * latents]).clamp_(min=-_NEGLIGIBLE).exp_()
+    sparse = mass[:, *(slice(None, None, 2),) * latents]
+    sums = (part.flatten(1, -2).sum(1).double() for part in (mass, sparse))
     log_sum, log_sparse_sum = (part.log() + top for part in sums)
     return log_sum, log_sparse_sum
 
 
 def _peaks(table: Tensor, first: slice, second: slice) -> Tensor:
-    """Return the largest value in each part of a table with D + 1 axes (..., B), (2^D, B)."""
-    parts = product((first, second), repeat=table.ndim - 1)
-    return torch.stack([table[part].flatten(0, -2).amax(0) for part in parts])
+    """Return the largest value in each part of T tables (T, ..., B), (2^D, T, B)."""
+    parts = product((first, second), repeat=table.ndim - 2)
+    return torch.stack([table[:, *part].flatten(1, -2).amax(1) for part in parts])
 
 
-def _possible_rise(target: Target, z: Tensor, parameter: Tensor, spacing: float) -> Tensor:
-    """Bound how far a mode rises above the nearest point, near each probe of a tile, (..., B).
+def _possible_rise(
+    target: Target, z: Tensor, parameter: Tensor, spacing: float, tiles: int
+) -> Tensor:
+    """Bound how far a mode rises above the nearest point, near each probe of T tiles, (T, ..., B).
 
     The curvature is taken to be the Fisher information of the seen pixels on z, plus the prior's.
     """
     latents, device = target.latents, parameter.device
     probes = product_grid(torch.tensor(_PROBES, device=device), latents)
     strides = (SIDE + 1) ** torch.arange(latents - 1, -1, -1, device=device)
-    at = (probes * strides).sum(-1)
+    first = (SIDE + 1) ** latents * torch.arange(tiles, device=device)
+    at = (first[:, None] + (probes * strides).sum(-1)).flatten()
     information = target.model.likelihood(parameter[at]).information().flatten(1)
     steps = torch.stack([parameter[at + s] - parameter[at - s] for s in strides]).flatten(2) / 2
     entries = information * steps.square().sum(0)  # (probes, L): h² tr Jᵀ W J, entry by entry
@@ -197,4 +224,4 @@ def _possible_rise(target: Target, z: Tensor, parameter: Tensor, spacing: float)
     precision = target.model.prior.curvature(z[at])[1].diagonal(dim1=-2, dim2=-1).sum(-1)
     # ½ δᵀ Λ δ ≤ ⅛ D h² tr Λ for |δ_d| ≤ ½ h, with Λ = Jᵀ W J + P
     rise = _CAUTION * latents / 8 * (seen + spacing**2 * precision[:, None])
-    return rise.unflatten(0, (len(_PROBES),) * latents)
+    return rise.unflatten(0, (tiles, *(len(_PROBES),) * latents))
