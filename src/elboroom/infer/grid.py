@@ -100,6 +100,21 @@ class GridPosterior(Posterior):
         with torch.no_grad():
             return (self.target.log_joint(z) - self.log_evidence).to(z)
 
+    def refined(self, parts: int) -> tuple[Tensor, Tensor]:
+        """Return parts^D points in each cell with log p(z | x_seen) in nats, decoding nothing.
+
+        The density between the points of the grid is that of `sample`.
+
+        Args:
+            parts: the parts that each side of a cell is divided into, at whose centres points lie.
+
+        Returns:
+            Points (N, parts^D, D) of the N cells, and the log-density there, (N, parts^D), float64.
+        """
+        require_positive(parts=parts)
+        points, log_joint = self._interpolation.refined(parts)
+        return points, log_joint - self.log_evidence[self.cells.row, None]
+
     def kl(self, q: Density) -> Tensor:
         """Compute KL(q ‖ p(z | x_seen)) in nats by quadrature, (B,).
 

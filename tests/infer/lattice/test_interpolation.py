@@ -28,6 +28,24 @@ def test_the_log_density_of_a_gaussian_is_exact_between_the_points(latents):
 
 
 @pytest.mark.parametrize("latents", [1, 2])
+def test_a_refined_grid_has_the_density_of_a_gaussian(latents):
+    exact, x, mask = problem(latents)
+    found = grid(exact.model, x, mask, generator=generator())
+    points, log_density = found.refined(3)
+    assert points.shape == (len(found.cells.points), 3**latents, latents)
+    torch.testing.assert_close(points.mean(1), found.cells.points)
+    cell, _ = within(found.cells)
+    row = found.cells.row[cell]
+    expected = torch.stack(
+        [
+            found.log_prob(z[:, None].expand(-1, len(x), -1))[:, r]
+            for z, r in zip(points[cell], row, strict=True)
+        ]
+    )
+    torch.testing.assert_close(log_density[cell], expected, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("latents", [1, 2])
 def test_no_rise_exceeds_its_limit(latents):
     model, x, mask = small_vae(4, latents, 6.0)
     found = Interpolation.of(grid(model, x, mask, generator=generator()).cells)

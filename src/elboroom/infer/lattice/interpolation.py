@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elboroom.infer.lattice.cells import Cells
+from elboroom.model.linear_algebra import product_grid
 from elboroom.randomness import uniforms
 
 
@@ -56,6 +57,16 @@ class Interpolation:
         """Compute the rise above the point of cells (M,), at u (M, D), in nats, (M,)."""
         quadratic = torch.einsum("mi,mij,mj->m", u, self.curvature[cell], u)
         return (self.slope[cell] * u).sum(-1) + quadratic / 2
+
+    def refined(self, parts: int) -> tuple[Tensor, Tensor]:
+        """Return parts^D points in each cell, (N, parts^D, D), and log p(x_seen, z) there."""
+        latents = self.slope.shape[1]
+        u = product_grid((torch.arange(parts).to(self.slope) + 0.5) / parts - 0.5, latents)
+        cell = torch.arange(len(self.slope), device=u.device).repeat_interleave(len(u))
+        rise = self.rise(cell, u.repeat(len(self.slope), 1)).view(-1, len(u))
+        spacing = self.cells.spacing[self.cells.row][:, None, None]
+        points = self.cells.points[:, None] + spacing * u
+        return points, self.cells.log_joint[:, None] + rise
 
     def sample(self, k: int, probabilities: Tensor, generator: torch.Generator) -> Tensor:
         """Draw k times from each row by rejection, (k, B, D), in float64.
