@@ -19,6 +19,7 @@ from elboroom.config import (
     CompleteConfig,
     Config,
     EvaluateConfig,
+    ExploreConfig,
     FiguresConfig,
     GapsConfig,
     ImputeConfig,
@@ -363,6 +364,33 @@ class Report(RunCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Explore(RunCommand):
+    """Open a page in the browser to look inside a trained model, and to play with it.
+
+    Example: elboroom explore runs/first
+
+    The page shows the encoded rows on a map of the latent space, completes what is not seen and
+    draws the posterior of it, interpolates, samples, and follows the training. It is served on this
+    machine alone, changes nothing, and needs no network. /openapi.json describes its JSON.
+
+    Ctrl-C ends it.
+    """
+
+    others: Annotated[Positional[tuple[Path, ...]], arg(metavar="[RUN ...]")] = ()
+    """Further run folders, to compare with the first."""
+    config: Annotated[ExploreConfig, arg(name="")] = field(default_factory=ExploreConfig)
+
+    def run(self) -> int:
+        """Serve the page until Ctrl-C."""
+        from elboroom.cli import explore
+        from elboroom.runs.run import Run
+
+        runs = [self.open(), *(Run(folder, trust=self.trust) for folder in self.others)]
+        explore.explore(runs, self.config, best=self.best)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pack(Command):
     """Make one array, or shards, of many pictures, which train from disk without decoding again.
 
@@ -435,6 +463,7 @@ COMMANDS = (
     Impute,
     Score,
     Report,
+    Explore,
     Pack,
     Doctor,
     Version,

@@ -64,7 +64,7 @@ def draw(
         held_out=WATCHED_BY if run.config.data.withhold else "held-out",
         part_name=part,
         likelihood=run.config.model.likelihood,
-        in_unit_interval=_in_unit_interval(run),
+        in_unit_interval=run.identity.in_unit_interval,
     )
     chosen = config.only != FiguresConfig().only
     errors = dict[FigureName, ElboroomError]()
@@ -98,13 +98,6 @@ def _reason(error: ElboroomError) -> str:
     if isinstance(error, DataMovedError):
         return f"{error.what}; {error.fix}"
     return error.why if isinstance(error, NotDrawableError) else f"{error.what}: {error.why}"
-
-
-def _in_unit_interval(run: Run) -> bool:
-    """Return True if the data are known to lie in [0, 1]; runs of old do not state the kind."""
-    if run.identity.values is None:
-        return run.identity.binarisation != "none"
-    return run.identity.values != "real"
 
 
 def _data_to_show(run: Run, config: FiguresConfig) -> tuple[Callable[[], Dataset], str, str]:

@@ -15,13 +15,14 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         exit_code: exit code of the command line.
+        by_user: True for Ctrl-C.
     """
 
     def __init__(self, number: int, known: str = "") -> None:
         """Name the signal, and say what is known of the work that it ended, if anything."""
         what = f"interrupted by {signal.Signals(number).name}"
         super().__init__(f"{what}: {known}" if known else what)
-        self.exit_code = _exit_code(number)
+        self.exit_code, self.by_user = _exit_code(number), number == signal.SIGINT
 
 
 class Stop:

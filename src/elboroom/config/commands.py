@@ -266,6 +266,21 @@ class GapsConfig(RowsConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExploreConfig:
+    """Options of the explorer's page."""
+
+    port: int = 8642
+    """Port of the page on this machine; 0 takes a free one."""
+    browser: bool = True
+    """Open the page in the browser."""
+    data: str | None = None
+    """Where the data of the first run are now, if they were moved or renamed."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.port < 1 << 16, "port", self.port, "0 to 65535")
+
+
+@dataclass(frozen=True, kw_only=True)
 class AmortiseConfig:
     """Options of the training of a partial encoder."""
 

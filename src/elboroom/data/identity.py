@@ -49,6 +49,16 @@ class Identity:
         return f"{self.source}, {self.reading}, {split}{which} {nouns}"
 
     @property
+    def in_unit_interval(self) -> bool:
+        """True if all values are known to lie in [0, 1]; runs of old do not state their kind."""
+        return self.binarisation != "none" if self.values is None else self.values != "real"
+
+    @property
+    def is_binary(self) -> bool:
+        """True if all values are known to be 0 or 1."""
+        return self.binarisation != "none" or self.values == "binary"
+
+    @property
     def reading(self) -> str:
         """Words for what was made of the values."""
         is_kept = self.binarisation == "none"

@@ -1,6 +1,7 @@
 """The lock of a run, which only one process at a time can train."""
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +32,20 @@ def locked(folder: Path) -> Iterator[None]:
         with suppress(OSError):  # the file means nothing once the lock is free
             (folder / _HOLDER).unlink(missing_ok=True)
         lock.release()
+
+
+def is_held(folder: Path) -> bool:
+    """Return True while a process of this machine trains the run; nothing is locked for it."""
+    holder = re.fullmatch(r"process (\d+) on (.*)", _holder(folder))
+    if holder is None or holder[2] != socket.gethostname():
+        return False
+    try:
+        os.kill(int(holder[1]), 0)
+    except PermissionError:  # it runs, as another user
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _acquired(folder: Path) -> FileLock:

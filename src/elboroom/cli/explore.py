@@ -1,0 +1,53 @@
+"""`elboroom explore`."""
+
+import re
+from collections.abc import Container, Sequence
+from pathlib import Path
+
+from elboroom.cli.signals import Interrupted
+from elboroom.cli.terminal import plain_console
+from elboroom.config import ExploreConfig
+from elboroom.errors import UsageError
+from elboroom.runs.run import Run
+
+_LIBRARIES = ("msgspec", "starlette", "uvicorn")
+_NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def explore(runs: Sequence[Run], config: ExploreConfig, *, best: bool) -> None:
+    """Open runs, and serve the page until Ctrl-C.
+
+    Raises:
+        UsageError: if the libraries of the server are not installed.
+    """
+    try:
+        from elboroom.explorer import ExploredRun, listen, serve
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in _LIBRARIES:
+            raise
+        raise UsageError(
+            "the explorer cannot start",
+            why=f"it needs the library {error.name}, which is not installed",
+            fix="install it: pip install 'elboroom[explore]'",
+        ) from error
+    listener, explored = listen(config.port), dict[str, ExploredRun]()
+    for run in runs:
+        data = None if explored else config.data
+        key = _key(run.path, explored)
+        explored[key] = ExploredRun.open(key, run, best=best, data=data)
+    try:
+        serve(explored, listener, browser=config.browser, on_start=_announce)
+    except Interrupted as end:
+        if not end.by_user:
+            raise
+
+
+def _announce(address: str) -> None:
+    plain_console().print(f"open {address}\nCtrl-C ends it")
+
+
+def _key(folder: Path, taken: Container[str]) -> str:
+    """Return the id of a run: the name of its folder, with a number if another has it."""
+    name = _NOT_IN_KEYS.sub("-", folder.resolve().name).strip("-.") or "run"
+    names = (name, *(f"{name}-{number}" for number in range(2, 1_000)))
+    return next(one for one in names if one not in taken)

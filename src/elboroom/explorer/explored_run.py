@@ -1,0 +1,188 @@
+"""A run that is looked at: its model, the rows that are shown, and where these lie in z."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from elboroom.config import MethodName
+from elboroom.data import Part
+from elboroom.errors import UsageError
+from elboroom.explorer.plane import PCA, Plane
+from elboroom.explorer.tones import Tones
+from elboroom.model.posteriors import MOST_DENSE
+from elboroom.model.priors import StandardNormal
+from elboroom.model.vae import VAE
+from elboroom.randomness import stream
+from elboroom.runs.run import Run
+
+_SHOWN_ROWS = 10_000
+_SHOWN_ROWS_BEYOND = 1_000  # of models with more than 300 latents, whose encoder takes longer
+_ENCODED_TOGETHER = 500
+_PRIOR_DRAWS = 2_000
+_MOST_LATENTS_OF_GRID = 2
+
+Kind = Literal["pictures", "table", "vectors"]
+
+
+@dataclass(frozen=True)
+class ExploredRun:
+    """A run whose model and data are in memory; nothing of it is changed.
+
+    Attributes:
+        key: the name that the interface gives it.
+        run: the run.
+        model: its model, on the CPU.
+        step: the step of the model's checkpoint.
+        part: the rows that are shown, those of the test part.
+        total: how many rows the test part has.
+    """
+
+    key: str
+    run: Run
+    model: VAE
+    step: int
+    part: Part
+    total: int
+
+    @classmethod
+    def open(cls, key: str, run: Run, *, best: bool, data: str | None = None) -> "ExploredRun":
+        """Load the model and the test part of a run.
+
+        Args:
+            key: the name that the interface gives it.
+            run: the run.
+            best: take the checkpoint of the largest held-out ELBO.
+            data: where the run's data are now, if they were moved or renamed.
+
+        Raises:
+            RunError: if the model cannot be loaded.
+            DataError: if the data cannot.
+        """
+        model, step = run.load_model_and_step(best=best)
+        run.load_partial_encoder(model)
+        test = run.load_data(data).part("test")
+        most = _SHOWN_ROWS if model.latents <= MOST_DENSE else _SHOWN_ROWS_BEYOND
+        shown = test.rows(list(range(min(most, len(test)))))
+        return cls(key, run, model.cpu(), step, shown, len(test))
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of a row."""
+        if self.run.data.schema is not None:
+            return "table"
+        shape = self.model.event_shape
+        return "pictures" if len(shape) == 3 and shape[0] in (1, 3) else "vectors"
+
+    @property
+    def in_plane(self) -> bool:
+        """True if the latents are a plane, on which posteriors are exact."""
+        return self.model.latents == _MOST_LATENTS_OF_GRID
+
+    @property
+    def methods(self) -> list[MethodName]:
+        """The methods of inference that this model has, the usual one first."""
+        fits: list[MethodName] = ["laplace", "svi", "encoder", "sir", "hmc"]
+        exact: list[MethodName] = ["grid"] if self.model.latents <= _MOST_LATENTS_OF_GRID else []
+        partial: list[MethodName] = (
+            [] if self.model.partial_encoder is None else ["partial-encoder"]
+        )
+        # The modes of hundreds of latents take seconds; a partial encoder takes one pass.
+        return partial + fits if self.model.latents > MOST_DENSE else exact + fits + partial
+
+    @cached_property
+    def tones(self) -> Tones:
+        """The values that are drawn black and white."""
+        return Tones.of(self.part, in_unit_interval=self.run.identity.in_unit_interval)
+
+    @cached_property
+    def means(self) -> Tensor:
+        """E_q[z] of all rows that are shown, (N, D)."""
+        with torch.no_grad():
+            batches = self.part.split(_ENCODED_TOGETHER)
+            return torch.cat([self.model.posterior(x, self.part.seen(x)).mean for x in batches])
+
+    @property
+    def axes(self) -> list[str]:
+        """The names of the usual planes, the first by default."""
+        latents = self.model.latents
+        if latents == 1:
+            return []
+        return ["0,1"] if latents == 2 else [PCA, "0,1"]
+
+    def plane(self, axes: str | None) -> Plane:
+        """Return a plane by its name; None takes the first of `axes`.
+
+        Raises:
+            UsageError: if this model has none, or no such one.
+        """
+        if not self.axes:
+            raise UsageError(
+                "there is no plane of one latent",
+                why="this model has one latent, and a plane has two axes",
+                fix="explore a model with --latents 2 or more",
+            )
+        chosen = axes or self.axes[0]
+        return self._components if chosen == PCA else Plane.of_latents(chosen, self.prior_mean)
+
+    @cached_property
+    def _components(self) -> Plane:
+        return Plane.of_components(self.means)
+
+    @cached_property
+    def prior_mean(self) -> Tensor:
+        """E_p[z], (D,)."""
+        if isinstance(self.model.prior, StandardNormal):
+            return torch.zeros(self.model.latents)
+        with torch.no_grad():
+            draws = self.model.prior(1).sample(_PRIOR_DRAWS, stream(0, "centre of the prior"))
+        return draws[:, 0].mean(0)
+
+    def mean_of(self, row: int) -> Tensor:
+        """Return E_q[z] of one row, (D,).
+
+        Raises:
+            UsageError: if there is no such row.
+        """
+        self._require_rows([row])
+        return self.means[row]
+
+    def rows(self, numbers: list[int]) -> Part:
+        """Return some rows that are shown.
+
+        Raises:
+            UsageError: if there is no such row.
+        """
+        self._require_rows(numbers)
+        return self.part.rows(numbers)
+
+    def _require_rows(self, numbers: list[int]) -> None:
+        if (most := max(numbers)) >= len(self.part):
+            raise UsageError(
+                f"there is no row {most}",
+                why=f"found {most}; the rows that are shown are 0 to {len(self.part) - 1}",
+                fix="name one of these",
+            )
+
+    def latents_of(self, z: list[list[float]]) -> Tensor:
+        """Return given z as a tensor, (N, D).
+
+        Raises:
+            UsageError: if one does not have D numbers.
+        """
+        expected = self.model.latents
+        if wrong := [len(one) for one in z if len(one) != expected]:
+            raise UsageError(
+                "this z does not fit the model",
+                why=f"found {wrong[0]} numbers; expected {expected}",
+                fix="give one number for each latent",
+            )
+        return torch.tensor(z, dtype=torch.float32)
+
+    @property
+    def values(self) -> int:
+        """The number of values of a row."""
+        return math.prod(self.model.event_shape)
