@@ -58,5 +58,5 @@ def test_runs_of_one_name_get_different_ids(tmp_path: Path):
     assert _key(tmp_path / "a", {}) == "a"
     assert _key(tmp_path / "a", {"a"}) == "a-2"
     assert _key(tmp_path / "a", {"a", "a-2"}) == "a-3"
-    assert _key(tmp_path / "über Ärger/../b c", {}) == "b-c"
+    assert _key(tmp_path / "über Ärger" / "b c", {}) == "b-c"
     assert _key(Path("/"), {}) == "run"

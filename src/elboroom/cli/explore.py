@@ -48,6 +48,6 @@ def _announce(address: str) -> None:
 
 def _key(folder: Path, taken: Container[str]) -> str:
     """Return the id of a run: the name of its folder, with a number if another has it."""
-    name = _NOT_IN_KEYS.sub("-", folder.resolve().name).strip("-.") or "run"
+    name = _NOT_IN_KEYS.sub("-", folder.absolute().name).strip("-.") or "run"
     names = (name, *(f"{name}-{number}" for number in range(2, 1_000)))
     return next(one for one in names if one not in taken)

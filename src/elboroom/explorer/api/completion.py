@@ -61,14 +61,14 @@ class CompletionRequest(Request, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Heat(msgspec.Struct, frozen=True):
-    """The exact log p(z | x_seen) in nats at the centres of equal tiles of a rectangle.
+    """The exact log p(z | x_seen) in nats at the centres of n × n tiles of a square.
 
     Attributes:
-        left: the least first latent at a border of the rectangle; so are the others.
+        left: the least first latent at a border of the square; so are the others.
         right: the largest.
         bottom: the least second latent.
         top: the largest.
-        log_density: (rows, columns), the first row at the bottom.
+        log_density: (n, n), the first row at the bottom.
     """
 
     left: float
@@ -229,21 +229,20 @@ def _on_plane(
 
 
 def _heat(exact: GridPosterior) -> Heat:
-    """Lay the cells of the grid out on the rectangle that holds what is likely."""
+    """Lay the cells of the grid out on a square that holds what is likely."""
     side = exact.cells.spacing[0].item()
     likely = exact.cells.points[exact.log_density >= exact.log_density.max() - _HEAT_DEPTH]
-    across = int(((likely.amax(0) - likely.amin(0)) / side).max()) + 1
+    across = int(((likely.amax(0) - likely.amin(0)) / side).max().round()) + 1
     parts = math.ceil(_HEAT_SIDE / across)
-    low, high = likely.amin(0) - side / 2, likely.amax(0) + side / 2
+    low = likely.amin(0) - side / 2
     points, log_density = (values.flatten(0, 1) for values in exact.refined(parts))
     place = ((points - low) * parts / side - 0.5).round().long()
-    sizes = ((high - low) * parts / side).round().long()
-    inside = ((place >= 0) & (place < sizes)).all(-1)
+    inside = ((place >= 0) & (place < across * parts)).all(-1)
     first, second = place[inside].T
     floor = float(log_density.max()) - _FLOOR
-    table = torch.full((int(sizes[1]), int(sizes[0])), floor, dtype=torch.float64)
+    table = torch.full((across * parts,) * 2, floor, dtype=torch.float64)
     table[second, first] = log_density[inside].clamp(min=floor)
-    (left, bottom), (right, top) = low.tolist(), high.tolist()
+    (left, bottom), (right, top) = low.tolist(), (low + across * side).tolist()
     return Heat(left, right, bottom, top, NumberArray.of(table))
 
 

@@ -17,6 +17,7 @@ export class Dots {
   #layer = element("canvas");
   #painted = null;
   #time = 0;
+  #timer = 0;
 
   /**
    * @param {Float32Array} points (N, 2).
@@ -72,13 +73,10 @@ export class Dots {
   }
 
   #paintInTime(axes, wanted) {
-    const now = performance.now();
-    if (
-      this.#painted !== null &&
-      this.#painted.dark === wanted.dark &&
-      now - this.#time < REPAINT
-    ) {
-      setTimeout(this.redraw, REPAINT);
+    const moving = sameGround(this.#painted, wanted);
+    if (moving && performance.now() - this.#time < REPAINT) {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(this.redraw, REPAINT);
       return;
     }
     this.#paint(axes);
@@ -176,4 +174,9 @@ function viewOf(axes) {
 
 function sameView(one, other) {
   return one !== null && JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** True if two views differ in the part of the plane at most, not in size or theme. */
+function sameGround(one, other) {
+  return one !== null && sameView({ ...one, rectangle: null }, { ...other, rectangle: null });
 }

@@ -1,7 +1,7 @@
 import { announce } from "./announcement.js";
 import { Failure, openBackend } from "./backend.js";
 import { CompleteView } from "./complete_view.js";
-import { element } from "./element.js";
+import { box, element } from "./element.js";
 import { SelectField } from "./field.js";
 import { InterpolateView } from "./interpolate_view.js";
 import { MapView } from "./map_view.js";
@@ -74,14 +74,7 @@ class Explorer {
     this.#closeView();
     const { title } = VIEWS[name];
     const place = element("div", { class: `view ${name}` });
-    const busy = element("p", { class: "busy" }, "working …");
-    const heading = element(
-      "div",
-      { class: "heading" },
-      element("h2", {}, title),
-      this.#summary(),
-      busy,
-    );
+    const heading = box("heading", element("h2", {}, title), this.#summary());
     this.main.replaceChildren(heading, place);
     this.#name = name;
     this.#showLinks();
@@ -151,7 +144,8 @@ class Explorer {
       `${fixed(rows, 0)} ${part} ${noun}s`,
       `step ${fixed(step, 0)}`,
     ];
-    return element("p", { class: "summary" }, parts.join(" · "));
+    const busy = element("span", { class: "busy" }, "working …");
+    return element("p", { class: "summary" }, parts.join(" · "), busy);
   }
 
   #explain(problem) {

@@ -1,6 +1,7 @@
 import { pixelsOf } from "./picture.js";
 
 const GAP = 2; // pixels of the pictures
+const FULL_ROWS = 1.2; // factor on the worth of a layout without gaps
 
 /**
  * Draw many pictures on one canvas, row by row.
@@ -23,7 +24,7 @@ export function drawSheet(canvas, images, columns, gap = GAP) {
 }
 
 /**
- * Return the layout in which pictures are largest within a rectangle.
+ * Return the layout in which pictures are largest within a rectangle; full rows count as larger.
  *
  * @param {number} count of pictures, which are about as wide as high.
  * @param {number} width of the rectangle, in CSS pixels.
@@ -31,9 +32,12 @@ export function drawSheet(canvas, images, columns, gap = GAP) {
  * @returns {{columns: number, width: number}} of the sheet, in CSS pixels.
  */
 export function layoutFor(count, width, height) {
-  const layouts = Array.from({ length: count }, (_, i) => {
-    const picture = Math.min(width / (i + 1), height / Math.ceil(count / (i + 1)));
-    return { columns: i + 1, width: picture * (i + 1), picture };
-  });
-  return layouts.reduce((best, layout) => (layout.picture > best.picture ? layout : best));
+  const layouts = Array.from({ length: count }, (_, i) => layoutOf(count, i + 1, width, height));
+  return layouts.reduce((best, layout) => (layout.worth > best.worth ? layout : best));
+}
+
+function layoutOf(count, columns, width, height) {
+  const picture = Math.min(width / columns, height / Math.ceil(count / columns));
+  const worth = picture * (count % columns === 0 ? FULL_ROWS : 1);
+  return { columns, width: picture * columns, worth };
 }
