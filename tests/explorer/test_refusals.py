@@ -137,6 +137,7 @@ def test_paths_lead_nowhere_else(client, path):
 def test_malformed_requests_are_refused_in_words(client, method, path, status):
     answer = client.request(method, f"/api/runs/plane{path}")
     assert answer.status_code == status, answer.text
+    assert ("allow" in answer.headers) == (status == 405)
     assert all(answer.json()["error"].values())
 
 

@@ -33,6 +33,8 @@ export class Dots {
     this.redraw = redraw;
     this.opacity = 0.8;
     this.ring = false;
+    /** The colour of dots without classes, by its name in the style sheet. */
+    this.plain = "accent";
   }
 
   /**
@@ -107,7 +109,7 @@ export class Dots {
   }
 
   #stamps(radius) {
-    const colours = this.count > 1 ? classColours(this.count) : [themeColour("dot")];
+    const colours = this.count > 1 ? classColours(this.count) : [themeColour(this.plain)];
     const dot = {
       stamp: new Stamp(radius, this.ring ? 1 : this.opacity),
       colours: colours.map(channelsOf),

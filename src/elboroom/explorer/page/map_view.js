@@ -45,6 +45,7 @@ export class MapView extends View {
 
   #mapSide() {
     const name = `latent map of ${this.run.name}`;
+    this.fields.manifold.element.hidden = this.run.kind !== "pictures";
     const home = button("Show all", () => this.plane.goHome());
     const fields = Object.values(this.fields).map((field) => field.element);
     const tools = box(
@@ -183,7 +184,7 @@ export class MapView extends View {
 
 const HINT =
   "Drag or use the arrow keys to move, the wheel or + and − to zoom. " +
-  "Click a dot, or press Enter, for its image.";
+  "Click a dot, or press Enter, to look at it.";
 
 /** Write what is shown of a plane for the address. */
 function placeOf({ centre, span }) {

@@ -43,7 +43,7 @@ export class PosteriorPlot {
    */
   showRows(map) {
     this.#dots = new Dots(map.points.values, null, [], () => this.plane.redraw());
-    this.#dots.opacity = FAINT;
+    Object.assign(this.#dots, { opacity: FAINT, plain: "dot" });
     this.plane.names = map.names;
     this.plane.home = extentOf(map.points.values);
     if (this.#posterior === null || !this.follows) this.plane.goHome();

@@ -150,7 +150,9 @@ def _json(encoded: bytes) -> Response:
 def _not_found(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        return failed(405, "this method is not allowed here", f"found {request.method}")
+        refused = failed(405, "this method is not allowed here", f"found {request.method}")
+        refused.headers.update(error.headers or {})  # Allow, which names those that are
+        return refused
     return failed(404, "there is nothing here", "no such page, run, row or figure is served")
 
 
