@@ -15,7 +15,11 @@ import { ProblemNotice } from "./problem_notice.js";
  *   return the address of a place in another view of the run.
  */
 
-/** A view of a run. All of its state is in the address, as strings. */
+/**
+ * A view of a run. All of its state is in the address, as strings.
+ *
+ * A subclass has a static title, and update(changed), which shows the parts of the state that changed.
+ */
 export class View {
   #closing = new AbortController();
   #problems = new Map();
