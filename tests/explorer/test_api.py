@@ -7,6 +7,10 @@ import pytest
 import torch
 
 from elboroom import infer
+from elboroom.explorer import explored_run
+from elboroom.explorer.api.completion import CompletionRequest
+from elboroom.explorer.api.endpoints import is_slow
+from elboroom.explorer.api.samples import SamplesRequest
 from elboroom.explorer.number_array import NumberArray
 from elboroom.randomness import stream
 
@@ -262,3 +266,18 @@ def test_the_history_and_the_evaluation_are_read(client, explored):
     run = explored["plane"].run
     with run.locked():
         assert ask(client, "plane", "/history")["live"]
+
+
+def test_methods_that_take_seconds_are_slow(client, explored, monkeypatch):
+    def slow(name):
+        return {m["name"] for m in ask(client, name)["methods"] if m["slow"]}
+
+    assert slow("plane") == slow("space") == {"hmc"}
+    monkeypatch.setattr(explored_run, "MOST_DENSE", 4)
+    assert slow("plane") == {"hmc"}
+    assert slow("space") == {"laplace", "svi", "sir", "hmc"}
+    x = {"x": [0.0] * 36, "seen": [1] * 36}
+    for method, expected in {"laplace": True, "encoder": False, None: True}.items():
+        request = CompletionRequest(**x, method=method)
+        assert is_slow(explored["space"], request) == expected
+    assert not is_slow(explored["space"], SamplesRequest())

@@ -24,6 +24,7 @@ _SHOWN_ROWS_BEYOND = 1_000  # of models with more than 300 latents, whose encode
 _ENCODED_TOGETHER = 500
 _PRIOR_DRAWS = 2_000
 _MOST_LATENTS_OF_GRID = 2
+_NETWORKS = ("encoder", "partial-encoder")  # methods of one pass through a network
 
 Kind = Literal["pictures", "table", "vectors"]
 
@@ -92,6 +93,12 @@ class ExploredRun:
         )
         # The modes of hundreds of latents take seconds; a partial encoder takes one pass.
         return partial + fits if self.model.latents > MOST_DENSE else exact + fits + partial
+
+    def is_slow(self, method: MethodName | None) -> bool:
+        """Return True for a method that takes seconds with this model; None is the usual one."""
+        method = method or self.methods[0]
+        is_large = self.model.latents > MOST_DENSE
+        return method == "hmc" or (is_large and method not in _NETWORKS)
 
     @cached_property
     def tones(self) -> Tones:

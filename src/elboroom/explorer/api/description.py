@@ -13,8 +13,6 @@ from elboroom.explorer.explored_run import ExploredRun, Kind
 from elboroom.explorer.tones import Tones
 from elboroom.runs.lock import is_held
 
-SLOW_METHODS = ("hmc",)
-
 
 class RowClass(msgspec.Struct, frozen=True):
     """A class of the rows that are shown."""
@@ -104,7 +102,7 @@ def describe(explored: ExploredRun, request: Nothing) -> Description:
         of=explored.total,
         noun=explored.part.noun,
         axes=explored.axes,
-        methods=[_option(name) for name in explored.methods],
+        methods=[_option(explored, name) for name in explored.methods],
         views=_views(explored),
         figures=list(run.results.figures()),
         config=msgspec.to_builtins(asdict(run.config), enc_hook=str),
@@ -113,9 +111,9 @@ def describe(explored: ExploredRun, request: Nothing) -> Description:
     )
 
 
-def _option(name: MethodName) -> MethodOption:
+def _option(explored: ExploredRun, name: MethodName) -> MethodOption:
     title = METHODS[name].replace("`", "")
-    return MethodOption(name, f"{name}: {title}", name in SLOW_METHODS)
+    return MethodOption(name, f"{name}: {title}", explored.is_slow(name))
 
 
 def _classes(explored: ExploredRun) -> list[RowClass]:

@@ -14,7 +14,7 @@ from elboroom.explorer.api.decoding import (
     decode,
     manifold,
 )
-from elboroom.explorer.api.description import SLOW_METHODS, Description, describe
+from elboroom.explorer.api.description import Description, describe
 from elboroom.explorer.api.interpolation import (
     Interpolation,
     InterpolationRequest,
@@ -31,6 +31,7 @@ from elboroom.explorer.api.rows import (
     pictures,
 )
 from elboroom.explorer.api.samples import Samples, SamplesRequest, samples
+from elboroom.explorer.explored_run import ExploredRun
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,9 @@ ENDPOINTS = (
 )
 
 
-def is_slow(request: Request) -> bool:
+def is_slow(explored: ExploredRun, request: Request) -> bool:
     """Return True for a request that takes seconds, and must not keep others waiting."""
-    return isinstance(request, CompletionRequest) and request.method in SLOW_METHODS
+    return isinstance(request, CompletionRequest) and explored.is_slow(request.method)
 
 
 class KnownRun(msgspec.Struct, frozen=True):

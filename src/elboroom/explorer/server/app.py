@@ -107,7 +107,7 @@ def _answer(endpoint: Endpoint, explored: Explored, quick: Lane, slow: Lane) -> 
     async def answer(request: Request) -> Response:
         chosen, parts = _chosen(explored, request), _parts(request)
         asked = await _asked(endpoint, request)
-        lane = slow if is_slow(asked) else quick
+        lane = slow if is_slow(chosen, asked) else quick
         return _json(
             await lane.run(lambda: msgspec.json.encode(endpoint.call(chosen, asked, **parts)))
         )
