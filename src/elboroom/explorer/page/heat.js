@@ -7,7 +7,7 @@ import { themeColour } from "./theme.js";
 export const CONTOUR_DEPTHS = [0.5, 2, 4.5, 8];
 const DEEPEST = 10; // nats below the maximum that have a colour
 
-/** A log-density on a rectangle of the plane, as a heat map with contours. */
+/** A log-density at the centres of the tiles of a square, as a heat map with contours. */
 export class Heat {
   /**
    * @param {{left: number, right: number, bottom: number, top: number,
@@ -52,8 +52,8 @@ export class Heat {
 
   #point(column, row) {
     const { left, right, bottom, top } = this.heat;
-    const last = this.side - 1;
-    return [left + (column / last) * (right - left), bottom + (row / last) * (top - bottom)];
+    const [across, up] = [(column + 0.5) / this.side, (row + 0.5) / this.side];
+    return [left + across * (right - left), bottom + up * (top - bottom)];
   }
 
   #pixels() {
