@@ -7,21 +7,7 @@ import msgspec
 from elboroom.explorer.api.requests import Nothing
 from elboroom.explorer.explored_run import ExploredRun
 from elboroom.runs.lock import is_held
-
-
-class Epoch(msgspec.Struct, frozen=True, kw_only=True):
-    """The metrics of an epoch, in nats per row."""
-
-    epoch: int
-    step: int
-    elbo: float
-    reconstruction: float
-    kl: float
-    bound: float
-    beta: float
-    learning_rate: float
-    held_out_elbo: float | None
-    images_per_second: float
+from elboroom.training.state import EpochMetrics
 
 
 class History(msgspec.Struct, frozen=True):
@@ -35,7 +21,7 @@ class History(msgspec.Struct, frozen=True):
 
     live: bool
     held_out: str
-    epochs: list[Epoch]
+    epochs: list[EpochMetrics]
 
 
 class StoredEvaluation(msgspec.Struct, frozen=True):
@@ -47,9 +33,8 @@ class StoredEvaluation(msgspec.Struct, frozen=True):
 def history(explored: ExploredRun, request: Nothing) -> History:
     """Read the metrics of the run anew."""
     run = explored.run
-    epochs = [msgspec.convert(vars(m), Epoch, from_attributes=True) for m in run.metrics.history()]
     watched_by = "withheld" if run.config.data.withhold else "held-out"
-    return History(is_held(run.path), watched_by, epochs)
+    return History(is_held(run.path), watched_by, run.metrics.history())
 
 
 def evaluation(explored: ExploredRun, request: Nothing) -> StoredEvaluation:
