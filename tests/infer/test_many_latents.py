@@ -109,7 +109,9 @@ def test_weights_of_widened_modes_are_reliable(few):
     exact, given = few
     wide = sir_from_modes(exact.model, *given, generator=generator())
     apart = (wide.log_evidence - exact.log_evidence(*given)).abs()
-    assert (apart < 4.5 * wide.log_evidence_standard_error).all()
+    # The row that sees nothing has the prior as its q, and weights without any error.
+    assert wide.log_evidence_standard_error[0] < 1e-9
+    assert (apart < 4.5 * wide.log_evidence_standard_error + 1e-9).all()
     assert (wide.diagnostics["pareto_k"] < 0.7).all()
 
 
