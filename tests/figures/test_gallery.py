@@ -189,7 +189,7 @@ def test_posteriors_show_the_partial_encoder_where_there_is_one(shown, subject, 
 
 def test_the_means_of_many_images_are_encoded_some_at_a_time(shown, subject, monkeypatch):
     (expected, _labels) = shown("latent")
-    monkeypatch.setattr(gallery, "_ENCODED_IMAGES", 150)  # of two hundred
+    monkeypatch.setattr("elboroom.infer.posterior_means._ENCODED_TOGETHER", 150)  # of two hundred
     together, posterior = [], subject.model.posterior
     encode = lambda x, seen: together.append(len(x)) or posterior(x, seen)  # noqa: E731
     monkeypatch.setattr(subject.model, "posterior", encode)

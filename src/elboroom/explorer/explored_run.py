@@ -13,17 +13,17 @@ from elboroom.data import Part
 from elboroom.errors import UsageError
 from elboroom.explorer.plane import PCA, Plane
 from elboroom.explorer.tones import Tones
+from elboroom.figures.subject import is_picture
+from elboroom.infer.grid import MOST_LATENTS
+from elboroom.infer.posterior_means import posterior_means
 from elboroom.model.posteriors import MOST_DENSE
-from elboroom.model.priors import StandardNormal
+from elboroom.model.priors.moments import prior_moments
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.runs.run import Run
 
 _SHOWN_ROWS = 10_000
 _SHOWN_ROWS_BEYOND = 1_000  # of models with more than 300 latents, whose encoder takes longer
-_ENCODED_TOGETHER = 500
-_PRIOR_DRAWS = 2_000
-_MOST_LATENTS_OF_GRID = 2
 _NETWORKS = ("encoder", "partial-encoder")  # methods of one pass through a network
 
 Kind = Literal["pictures", "table", "vectors"]
@@ -71,23 +71,27 @@ class ExploredRun:
         return cls(key, run, model.cpu(), step, shown, len(test))
 
     @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.run.path.absolute().name
+
+    @property
     def kind(self) -> Kind:
         """The kind of a row."""
         if self.run.data.schema is not None:
             return "table"
-        shape = self.model.event_shape
-        return "pictures" if len(shape) == 3 and shape[0] in (1, 3) else "vectors"
+        return "pictures" if is_picture(self.model.event_shape) else "vectors"
 
     @property
     def in_plane(self) -> bool:
         """True if the latents are a plane, on which posteriors are exact."""
-        return self.model.latents == _MOST_LATENTS_OF_GRID
+        return self.model.latents == 2
 
     @property
     def methods(self) -> list[MethodName]:
         """The methods of inference that this model has, the usual one first."""
         fits: list[MethodName] = ["laplace", "svi", "encoder", "sir", "hmc"]
-        exact: list[MethodName] = ["grid"] if self.model.latents <= _MOST_LATENTS_OF_GRID else []
+        exact: list[MethodName] = ["grid"] if self.model.latents <= MOST_LATENTS else []
         partial: list[MethodName] = (
             [] if self.model.partial_encoder is None else ["partial-encoder"]
         )
@@ -108,9 +112,7 @@ class ExploredRun:
     @cached_property
     def means(self) -> Tensor:
         """E_q[z] of all rows that are shown, (N, D)."""
-        with torch.no_grad():
-            batches = self.part.split(_ENCODED_TOGETHER)
-            return torch.cat([self.model.posterior(x, self.part.seen(x)).mean for x in batches])
+        return posterior_means(self.model, self.part)
 
     @property
     def axes(self) -> list[str]:
@@ -142,11 +144,8 @@ class ExploredRun:
     @cached_property
     def prior_mean(self) -> Tensor:
         """E_p[z], (D,)."""
-        if isinstance(self.model.prior, StandardNormal):
-            return torch.zeros(self.model.latents)
-        with torch.no_grad():
-            draws = self.model.prior(1).sample(_PRIOR_DRAWS, stream(0, "centre of the prior"))
-        return draws[:, 0].mean(0)
+        generator = stream(0, "centre of the prior")
+        return prior_moments(self.model.prior, self.model.latents, generator)[0]
 
     def mean_of(self, row: int) -> Tensor:
         """Return E_q[z] of one row, (D,).

@@ -32,8 +32,3 @@ class NumberArray(msgspec.Struct, frozen=True):
         dtype = _KINDS[array.dtype.kind]
         packed = np.ascontiguousarray(array, np.dtype(dtype).newbyteorder("<"))
         return cls(dtype, list(array.shape), packed.tobytes())
-
-    def numpy(self) -> np.ndarray:
-        """Return the values."""
-        dtype = np.dtype(self.dtype).newbyteorder("<")
-        return np.frombuffer(self.data, dtype).reshape(self.shape)

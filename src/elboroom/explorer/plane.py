@@ -7,6 +7,7 @@ from torch import Tensor
 
 from elboroom.errors import UsageError
 from elboroom.infer.posterior import Posterior
+from elboroom.model.linear_algebra import principal_directions
 
 PCA = "pca"
 _DRAWS = 500  # that estimate an unknown covariance
@@ -56,11 +57,8 @@ class Plane:
     @classmethod
     def of_components(cls, means: Tensor) -> "Plane":
         """Return the plane of the first two principal components of some z, (N, D)."""
-        centred = means - means.mean(0)
-        directions = torch.linalg.svd(centred, full_matrices=False).Vh[:2]
-        signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
         names = ("principal component 1", "principal component 2")
-        return cls(PCA, names, means.mean(0), signs * directions)
+        return cls(PCA, names, means.mean(0), principal_directions(means, 2))
 
     def project(self, z: Tensor) -> Tensor:
         """Return the coordinates of z on the plane, (..., D) → (..., 2)."""

@@ -25,7 +25,10 @@ from elboroom.figures.plots.style import latent_name
 from elboroom.figures.subject import Subject, require_images
 from elboroom.infer import complete, grid, svi
 from elboroom.infer.methods import infer_each
+from elboroom.infer.posterior_means import posterior_means
+from elboroom.model.linear_algebra import principal_directions
 from elboroom.model.priors import StandardNormal
+from elboroom.model.priors.moments import prior_moments
 from elboroom.model.vae import VAE
 
 __all__ = ["FIGURES", "OF_ROWS", "Subject", "draw", "require_images"]
@@ -42,7 +45,6 @@ _COMPLETION_DRAWS = 3
 _MANIFOLD_SIDE = 20
 _PRIOR_DRAWS = 10_000
 _SCATTERED_IMAGES = 10_000
-_ENCODED_IMAGES = 500  # at a time
 OF_ROWS: tuple[FigureName, ...] = (
     *("reconstructions", "latent", "interpolation", "levels"),
     *("contours", "posteriors", "completion"),
@@ -98,7 +100,7 @@ def _latent(subject: Subject) -> Figure:
     _require_two_latents(subject.model, "latent")
     part, latents = subject.part, subject.model.latents
     shown = part.rows(list(range(min(_SCATTERED_IMAGES, len(part)))))
-    means = _posterior_means(subject.model, shown)
+    means = posterior_means(subject.model, shown)
     note = f"posterior means of {_counted(len(shown), len(part), subject)}"
     if latents == 2:
         return figures.latent(means, shown.labels, class_names=shown.classes, note=note)
@@ -112,23 +114,14 @@ def _latent(subject: Subject) -> Figure:
     )
 
 
-def _posterior_means(model: VAE, part: Part) -> Tensor:
-    """Compute E_q[z] of all rows, some at a time: a layer's values of all may not fit in memory."""
-    batches = part.split(_ENCODED_IMAGES)
-    return torch.cat([model.posterior(x, part.seen(x)).mean for x in batches])
-
-
 def _counted(shown: int, count: int, subject: Subject) -> str:
     words = f"{count:,} {subject.words(count)}"
     return f"the first {shown:,} of {words}" if shown < count else words
 
 
 def _principal_components(means: Tensor) -> Tensor:
-    """Project (N, D) on its first two principal components, (N, 2), with fixed signs."""
-    centred = means - means.mean(0)
-    directions = torch.linalg.svd(centred, full_matrices=False).Vh[:2]
-    signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
-    return centred @ (signs * directions).T
+    """Project (N, D) on its first two principal components, (N, 2)."""
+    return (means - means.mean(0)) @ principal_directions(means, 2).T
 
 
 def _interpolation(subject: Subject) -> Figure:
@@ -153,7 +146,7 @@ def _interpolation(subject: Subject) -> Figure:
 def _traversal(subject: Subject) -> Figure:
     model, latents = subject.model, subject.model.latents
     steps = torch.linspace(*_TRAVERSAL_ENDS, _TRAVERSAL_STEPS)
-    moments = _prior_moments(subject)
+    moments = prior_moments(model.prior, latents, subject.generator("traversal"))
     changes = torch.stack([_walk(model, d, steps, *moments).var(0).mean() for d in range(latents)])
     chosen = _most_active(changes, [math.prod(shape) for shape in model.level_shapes])
     count = sum(map(len, chosen))
@@ -192,15 +185,6 @@ def _walk(model: VAE, latent: int, steps: Tensor, centre: Tensor, spread: Tensor
     z = centre.repeat(len(steps), 1)
     z[:, latent] += steps * spread[latent]
     return model.decode(z).mean
-
-
-def _prior_moments(subject: Subject) -> tuple[Tensor, Tensor]:
-    """Return the mean and the standard deviation of each latent under the prior, each (D,)."""
-    prior, latents = subject.model.prior, subject.model.latents
-    if isinstance(prior, StandardNormal):
-        return torch.zeros(latents), torch.ones(latents)
-    draws = prior(1).sample(_PRIOR_DRAWS, subject.generator("traversal"))[:, 0]
-    return draws.mean(0), draws.std(0)
 
 
 def _levels(subject: Subject) -> Figure:

@@ -90,13 +90,18 @@ class Subject:
         return f"{words}; seen: {self.config.mask}" if masked else words
 
 
+def is_picture(event_shape: tuple[int, ...]) -> bool:
+    """Return True for events (C, H, W) that are grey or have three colours."""
+    return len(event_shape) == 3 and event_shape[0] in (1, 3)
+
+
 def require_images(event_shape: tuple[int, ...], name: str) -> None:
     """Check that events can be drawn as pictures.
 
     Raises:
         NotDrawableError: if they cannot.
     """
-    if len(event_shape) != 3 or event_shape[0] not in (1, 3):
+    if not is_picture(event_shape):
         raise NotDrawableError(
             f"the {name} figure needs images",
             why=f"rows of shape {event_shape} are not images (C, H, W) with C = 1 or 3",

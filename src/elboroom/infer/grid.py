@@ -20,7 +20,10 @@ from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork
 
-__all__ = ["GridError", "GridPosterior", "grid"]
+__all__ = ["MOST_LATENTS", "GridError", "GridPosterior", "grid"]
+
+MOST_LATENTS = 2
+"""The largest number of latents of a grid."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ def grid(
         UsageError: if D > 2, or data or mask do not fit the model.
         GridError: if a posterior reaches beyond the grid, or the finest grid does not resolve it.
     """
-    if model.latents > 2:
+    if model.latents > MOST_LATENTS:
         raise UsageError(
             f"a grid over {model.latents} latent dimensions is too large",
             why="its number of points grows as n^D; at most two dimensions are supported",

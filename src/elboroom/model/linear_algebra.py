@@ -35,3 +35,9 @@ def inverse_root(precision: Tensor) -> Tensor:
     identity = torch.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
     # precision = C Cᵀ, so that A = C⁻ᵀ
     return torch.linalg.solve_triangular(factor.mT, identity.expand_as(factor), upper=True)
+
+
+def principal_directions(values: Tensor, count: int) -> Tensor:
+    """Return the first principal directions of values (N, D), (count, D), with fixed signs."""
+    directions = torch.linalg.svd(values - values.mean(0), full_matrices=False).Vh[:count]
+    return directions * directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()

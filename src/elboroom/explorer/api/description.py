@@ -87,7 +87,7 @@ def describe(explored: ExploredRun, request: Nothing) -> Description:
     run, model = explored.run, explored.model
     return Description(
         id=explored.key,
-        name=run.path.absolute().name,
+        name=explored.name,
         step=explored.step,
         likelihood=run.config.model.likelihood,
         latents=model.latents,

@@ -29,7 +29,7 @@ def describe_interface() -> dict[str, Any]:
     """Return the OpenAPI description, version 3.1."""
     types = [Runs, Failed, *(t for e in ENDPOINTS for t in (e.takes, e.returns))]
     _, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
-    listed = _operation("List the runs.", [], _json(components_of(Runs)), failures=(403,))
+    listed = _operation("List the runs.", [], _json(_reference_to(Runs)), failures=(403,))
     drawn = _operation(
         "Return a figure of the run.",
         [_part("run"), _part("name")],
@@ -49,7 +49,7 @@ def describe_interface() -> dict[str, Any]:
     }
 
 
-def components_of(kind: type) -> dict[str, str]:
+def _reference_to(kind: type) -> dict[str, str]:
     """Return the reference to the schema of a class."""
     return {"$ref": _REFERENCE.format(name=kind.__name__)}
 
@@ -59,11 +59,11 @@ def _operation_of(endpoint: Endpoint, takes: dict[str, Any]) -> dict[str, Any]:
     parameters = [_part(name) for name in parts]
     body: dict[str, Any] = {}
     if endpoint.method == "POST":
-        schema = components_of(endpoint.takes)
+        schema = _reference_to(endpoint.takes)
         body = {"requestBody": {"required": True, "content": _json(schema)}}
     else:
         parameters += [_query(name, schema, takes) for name, schema in takes["properties"].items()]
-    content = _json(components_of(endpoint.returns))
+    content = _json(_reference_to(endpoint.returns))
     failures = (400, 403, 404, 413, 422, 429, 504)
     return _operation(endpoint.summary, parameters, content, failures) | body
 
@@ -74,7 +74,7 @@ def _operation(
     content: dict[str, Any],
     failures: tuple[int, ...],
 ) -> dict[str, Any]:
-    failed = _json(components_of(Failed))
+    failed = _json(_reference_to(Failed))
     answers = {str(code): {"description": _FAILURES[code], "content": failed} for code in failures}
     done = {"200": {"description": "the answer", "content": content}}
     return {"summary": summary, "parameters": parameters, "responses": done | answers}

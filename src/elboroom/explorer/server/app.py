@@ -41,9 +41,7 @@ def application(explored: Explored, port: int) -> Starlette:
         port: the port that it is served at, which is part of every Host header.
     """
     quick, slow = Lane("quick", most=4, seconds=30), Lane("slow", most=2, seconds=120)
-    listed = Runs(
-        [KnownRun(key, one.run.path.absolute().name) for key, one in explored.items()], __version__
-    )
+    listed = Runs([KnownRun(key, one.name) for key, one in explored.items()], __version__)
     routes = [
         Route("/", _page_file),
         Route("/page/{file}", _page_file),
