@@ -1,16 +1,16 @@
-import { announce } from "./announcement.js";
-import { Failure, openBackend } from "./backend.js";
-import { CompleteView } from "./complete_view.js";
-import { box, element } from "./element.js";
-import { SelectField } from "./field.js";
-import { InterpolateView } from "./interpolate_view.js";
-import { MapView } from "./map_view.js";
-import { counted, duration, fixed } from "./number_text.js";
-import { ProblemNotice } from "./problem_notice.js";
+import { Failure, openBackend } from "./backend/backend.js";
+import { announce } from "./controls/announcement.js";
+import { box, element } from "./controls/element.js";
+import { SelectField } from "./controls/field.js";
+import { counted, duration, fixed } from "./controls/number_text.js";
+import { ProblemNotice } from "./controls/problem_notice.js";
+import { openTheme } from "./controls/theme.js";
 import { fragmentOf, readRoute, writeRoute } from "./route.js";
-import { RunView } from "./run_view.js";
-import { SamplesView } from "./samples_view.js";
-import { openTheme } from "./theme.js";
+import { CompleteView } from "./views/complete_view.js";
+import { InterpolateView } from "./views/interpolate_view.js";
+import { MapView } from "./views/map_view.js";
+import { RunView } from "./views/run_view.js";
+import { SamplesView } from "./views/samples_view.js";
 
 const VIEWS = {
   map: MapView,

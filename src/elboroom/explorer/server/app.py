@@ -26,7 +26,7 @@ from elboroom.explorer.server.security import OwnSiteOnly, TooLargeError
 
 _PAGE = files("elboroom.explorer") / "page"
 _KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-_FILE = re.compile(r"[a-z_]+\.(html|js|css|svg)")
+_FILE = re.compile(r"([a-z_]+/)?[a-z_]+\.(html|js|css|svg)")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 Explored = Mapping[str, ExploredRun]
@@ -44,7 +44,7 @@ def application(explored: Explored, port: int) -> Starlette:
     listed = Runs([KnownRun(key, one.name) for key, one in explored.items()], __version__)
     routes = [
         Route("/", _page_file),
-        Route("/page/{file}", _page_file),
+        Route("/page/{file:path}", _page_file),
         Route("/openapi.json", _fixed(describe_interface())),
         Route("/api/runs", _fixed(listed)),
         Route("/api/runs/{run}/figures/{name}.png", _figure(explored, quick)),

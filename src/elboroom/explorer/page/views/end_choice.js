@@ -1,7 +1,7 @@
-import { element } from "./element.js";
-import { NumberField } from "./field.js";
+import { element } from "../controls/element.js";
+import { NumberField } from "../controls/field.js";
+import { drawPicture } from "../picture/picture.js";
 import { nameOfEnd } from "./path_ends.js";
-import { drawPicture } from "./picture.js";
 
 /** One end of a path: its picture, and the number of its row. */
 export class EndChoice {
@@ -32,7 +32,7 @@ export class EndChoice {
   /**
    * Draw what the end decodes to.
    *
-   * @param {?import("./number_array.js").NumberArray} picture tones (C, H, W).
+   * @param {?import("../backend/number_array.js").NumberArray} picture tones (C, H, W).
    */
   draw(picture) {
     if (picture !== null) drawPicture(this.canvas, picture.values, picture.shape);

@@ -1,17 +1,17 @@
-import { announce } from "./announcement.js";
-import { Dots, extentOf } from "./dots.js";
-import { dataButton, savableFigure } from "./download.js";
-import { box, card, element } from "./element.js";
-import { drawEllipses, strokeWithHalo } from "./ellipse.js";
-import { CheckField, button } from "./field.js";
-import { Legend } from "./legend.js";
-import { Manifold } from "./manifold.js";
-import { counted, fixed } from "./number_text.js";
-import { drawPicture, pictureCanvas } from "./picture.js";
-import { Plane } from "./plane.js";
-import { PlaneField } from "./plane_field.js";
+import { announce } from "../controls/announcement.js";
+import { dataButton, savableFigure } from "../controls/download.js";
+import { box, card, element } from "../controls/element.js";
+import { CheckField, button } from "../controls/field.js";
+import { counted, fixed } from "../controls/number_text.js";
+import { PlaneField } from "../controls/plane_field.js";
+import { themeColour } from "../controls/theme.js";
+import { drawPicture, pictureCanvas } from "../picture/picture.js";
+import { Dots, extentOf } from "../plane/dots.js";
+import { drawEllipses, strokeWithHalo } from "../plane/ellipse.js";
+import { Legend } from "../plane/legend.js";
+import { Manifold } from "../plane/manifold.js";
+import { Plane } from "../plane/plane.js";
 import { RowCard } from "./row_card.js";
-import { themeColour } from "./theme.js";
 import { View } from "./view.js";
 
 const REACH = 14; // CSS pixels between a click and the dot that it means

@@ -1,5 +1,5 @@
-import { element } from "./element.js";
-import { drawSheet } from "./sheet.js";
+import { element } from "../controls/element.js";
+import { drawSheet } from "../picture/sheet.js";
 
 const TILE = 46; // CSS pixels wanted for a decoded picture
 
@@ -10,10 +10,10 @@ export class Manifold {
   #shown = null;
 
   /**
-   * @param {import("./backend.js").Backend} backend
+   * @param {import("../backend/backend.js").Backend} backend
    * @param {object} run its description.
    * @param {import("./plane.js").Plane} plane
-   * @param {import("./newest_request.js").NewestRequest} request
+   * @param {import("../backend/newest_request.js").NewestRequest} request
    */
   constructor(backend, run, plane, request) {
     Object.assign(this, { backend, run, plane, request });

@@ -1,4 +1,4 @@
-import { isDark } from "./theme.js";
+import { isDark } from "../controls/theme.js";
 
 // After the "muted" scheme of Paul Tol, which the colour-blind can tell apart.
 const ON_LIGHT = [

@@ -1,8 +1,8 @@
+import { dataButton } from "../controls/download.js";
+import { box, card, element } from "../controls/element.js";
+import { SelectField } from "../controls/field.js";
 import { configTables } from "./config_table.js";
 import { Curves } from "./curves.js";
-import { dataButton } from "./download.js";
-import { box, card, element } from "./element.js";
-import { SelectField } from "./field.js";
 import { evaluationTable } from "./evaluation_table.js";
 import { View } from "./view.js";
 

@@ -1,4 +1,4 @@
-import { element } from "./element.js";
+import { element } from "../controls/element.js";
 import { scrolled } from "./evaluation_table.js";
 
 /**

@@ -1,8 +1,8 @@
-import { box, element } from "./element.js";
-import { button } from "./field.js";
-import { fixed } from "./number_text.js";
+import { box, element } from "../controls/element.js";
+import { button } from "../controls/field.js";
+import { fixed } from "../controls/number_text.js";
+import { THEME_CHANGED } from "../controls/theme.js";
 import { classColours } from "./palette.js";
-import { THEME_CHANGED } from "./theme.js";
 
 /** The classes with their colours, each with a box that shows or hides it. */
 export class Legend {

@@ -1,7 +1,7 @@
-import { multiples, roundStep } from "./axes.js";
-import { element } from "./element.js";
-import { fixed } from "./number_text.js";
-import { THEME_CHANGED, themeColour } from "./theme.js";
+import { element } from "../controls/element.js";
+import { fixed } from "../controls/number_text.js";
+import { THEME_CHANGED, themeColour } from "../controls/theme.js";
+import { multiples, roundStep } from "../plane/axes.js";
 
 const MARGIN = { left: 58, right: 12, top: 10, bottom: 34 };
 const WARM_UP = 0.05; // share of epochs, the first, whose values are too far off to set the range

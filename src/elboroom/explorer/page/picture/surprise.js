@@ -1,13 +1,14 @@
-import { element } from "./element.js";
-import { significant } from "./number_text.js";
-import { surpriseColours } from "./palette.js";
+import { element } from "../controls/element.js";
+import { significant } from "../controls/number_text.js";
+import { surpriseColours } from "../plane/palette.js";
 
 const LEAST_SCALE = 2; // nats at the end of the scale, however small the surprise
 
 /**
  * Sum the surprise over the channels of each pixel.
  *
- * @param {import("./number_array.js").NumberArray} surprise (C, H, W) in nats, NaN where unseen.
+ * @param {import("../backend/number_array.js").NumberArray} surprise (C, H, W) in nats, NaN where
+ *   unseen.
  * @returns {{values: Float32Array, most: number}} values (H · W), and the end of their scale.
  */
 export function surpriseOf({ values: all, shape: [channels, height, width] }) {

@@ -1,6 +1,6 @@
-import { dataButton } from "./download.js";
-import { box, card, element } from "./element.js";
-import { duration, fixed, significant } from "./number_text.js";
+import { dataButton } from "../controls/download.js";
+import { box, card, element } from "../controls/element.js";
+import { duration, fixed, significant } from "../controls/number_text.js";
 
 const MARKS = new Map([
   [true, "good"],

@@ -1,8 +1,8 @@
-import { dataButton, savableFigure } from "./download.js";
-import { box, element } from "./element.js";
-import { button } from "./field.js";
-import { fixed } from "./number_text.js";
-import { drawPicture, pictureCanvas, tonesOf } from "./picture.js";
+import { dataButton, savableFigure } from "../controls/download.js";
+import { box, element } from "../controls/element.js";
+import { button } from "../controls/field.js";
+import { fixed } from "../controls/number_text.js";
+import { drawPicture, pictureCanvas, tonesOf } from "../picture/picture.js";
 
 const MOST_LATENTS = 8; // that are written out
 
@@ -10,7 +10,8 @@ const MOST_LATENTS = 8; // that are written out
 export class RowCard {
   /**
    * @param {import("./view.js").Stage} stage
-   * @param {import("./newest_request.js").NewestRequest} request for the pictures of neighbours.
+   * @param {import("../backend/newest_request.js").NewestRequest} request for the pictures of
+   *   neighbours.
    * @param {(row: number) => void} choose is told of a neighbour that is chosen.
    */
   constructor(stage, request, choose) {

@@ -1,5 +1,5 @@
-import { element } from "./element.js";
-import { fixed } from "./number_text.js";
+import { element } from "../controls/element.js";
+import { fixed } from "../controls/number_text.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const STEP = 0.01; // share of the view that an arrow key moves; ten times as much with shift

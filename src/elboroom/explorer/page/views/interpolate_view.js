@@ -1,17 +1,17 @@
-import { announce } from "./announcement.js";
-import { Dots, extentOf } from "./dots.js";
-import { dataButton, savableFigure } from "./download.js";
-import { box, card } from "./element.js";
-import { strokeWithHalo } from "./ellipse.js";
-import { RadioField, SelectField, SliderField, button } from "./field.js";
+import { announce } from "../controls/announcement.js";
+import { dataButton, savableFigure } from "../controls/download.js";
+import { box, card } from "../controls/element.js";
+import { RadioField, SelectField, SliderField, button } from "../controls/field.js";
+import { PlaneField } from "../controls/plane_field.js";
+import { themeColour } from "../controls/theme.js";
+import { drawPicture, pictureCanvas } from "../picture/picture.js";
+import { drawSheet } from "../picture/sheet.js";
+import { Dots, extentOf } from "../plane/dots.js";
+import { strokeWithHalo } from "../plane/ellipse.js";
+import { Handles } from "../plane/handles.js";
+import { Plane } from "../plane/plane.js";
 import { EndChoice } from "./end_choice.js";
-import { Handles } from "./handles.js";
 import { readEnds, textOfEnds } from "./path_ends.js";
-import { drawPicture, pictureCanvas } from "./picture.js";
-import { Plane } from "./plane.js";
-import { PlaneField } from "./plane_field.js";
-import { drawSheet } from "./sheet.js";
-import { themeColour } from "./theme.js";
 import { View } from "./view.js";
 
 const FAINT = 0.28; // opacity of the encoded rows behind the path

@@ -1,12 +1,12 @@
-import { NewestRequest } from "./newest_request.js";
-import { ProblemNotice } from "./problem_notice.js";
+import { NewestRequest } from "../backend/newest_request.js";
+import { ProblemNotice } from "../controls/problem_notice.js";
 
 /**
  * The surroundings of a view.
  *
  * @typedef {object} Stage
  * @property {HTMLElement} place the element that it fills.
- * @property {import("./backend.js").Backend} backend
+ * @property {import("../backend/backend.js").Backend} backend
  * @property {object} run the description of the run.
  * @property {{id: string, name: string}[]} runs all runs.
  * @property {(state: Object<string, string>, step: boolean) => void} keep

@@ -1,11 +1,11 @@
+import { savableFigure } from "../controls/download.js";
+import { element } from "../controls/element.js";
+import { significant } from "../controls/number_text.js";
+import { themeColour } from "../controls/theme.js";
 import { Dots, extentOf } from "./dots.js";
-import { savableFigure } from "./download.js";
-import { element } from "./element.js";
 import { drawEllipses } from "./ellipse.js";
 import { CONTOUR_DEPTHS, Heat } from "./heat.js";
-import { significant } from "./number_text.js";
 import { Plane } from "./plane.js";
-import { themeColour } from "./theme.js";
 
 const FAINT = 0.3; // opacity of the encoded rows behind the posterior
 const ROOM = 0.25; // of the posterior's size, left around it

@@ -1,10 +1,10 @@
-import { announce } from "./announcement.js";
-import { dataButton, savableFigure } from "./download.js";
-import { box } from "./element.js";
-import { NumberField, RadioField, SelectField, SliderField, button } from "./field.js";
-import { counted } from "./number_text.js";
-import { pictureCanvas } from "./picture.js";
-import { layoutFor, drawSheet } from "./sheet.js";
+import { announce } from "../controls/announcement.js";
+import { dataButton, savableFigure } from "../controls/download.js";
+import { box } from "../controls/element.js";
+import { NumberField, RadioField, SelectField, SliderField, button } from "../controls/field.js";
+import { counted } from "../controls/number_text.js";
+import { pictureCanvas } from "../picture/picture.js";
+import { layoutFor, drawSheet } from "../picture/sheet.js";
 import { View } from "./view.js";
 
 const COUNTS = { 12: "12", 24: "24", 48: "48", 100: "100" };

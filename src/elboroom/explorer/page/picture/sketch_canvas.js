@@ -1,8 +1,8 @@
+import { element, freshId } from "../controls/element.js";
+import { THEME_CHANGED, themeColour } from "../controls/theme.js";
+import { surpriseColours } from "../plane/palette.js";
 import { Brush } from "./brush.js";
-import { element, freshId } from "./element.js";
-import { surpriseColours } from "./palette.js";
 import { drawPicture, tonesOf } from "./picture.js";
-import { THEME_CHANGED, themeColour } from "./theme.js";
 
 const HATCH = 5; // CSS pixels between two lines over what is unseen
 

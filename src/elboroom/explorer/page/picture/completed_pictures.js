@@ -1,5 +1,5 @@
-import { savableFigure } from "./download.js";
-import { box, card } from "./element.js";
+import { savableFigure } from "../controls/download.js";
+import { box, card } from "../controls/element.js";
 import { drawPicture, pictureCanvas, tonesOf } from "./picture.js";
 import { drawSheet } from "./sheet.js";
 

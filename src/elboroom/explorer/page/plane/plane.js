@@ -1,8 +1,8 @@
+import { element, freshId } from "../controls/element.js";
+import { fixed } from "../controls/number_text.js";
+import { THEME_CHANGED, themeColour } from "../controls/theme.js";
 import { Axes } from "./axes.js";
-import { element, freshId } from "./element.js";
 import { Gestures } from "./gestures.js";
-import { fixed } from "./number_text.js";
-import { THEME_CHANGED, themeColour } from "./theme.js";
 
 const SETTLED = 200; // milliseconds after the last move of the view
 

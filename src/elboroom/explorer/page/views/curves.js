@@ -1,6 +1,6 @@
+import { savableFigure } from "../controls/download.js";
+import { element } from "../controls/element.js";
 import { Chart } from "./chart.js";
-import { savableFigure } from "./download.js";
-import { element } from "./element.js";
 
 const CHARTS = [
   { title: "ELBO in training", field: "elbo" },

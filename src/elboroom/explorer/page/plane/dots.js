@@ -1,7 +1,7 @@
-import { element } from "./element.js";
+import { element } from "../controls/element.js";
+import { isDark, themeColour } from "../controls/theme.js";
+import { Stamp, channelsOf } from "../picture/stamp.js";
 import { classColours } from "./palette.js";
-import { Stamp, channelsOf } from "./stamp.js";
-import { isDark, themeColour } from "./theme.js";
 
 const REPAINT = 150; // milliseconds between two paintings while the view moves
 const RING = 1; // CSS pixels

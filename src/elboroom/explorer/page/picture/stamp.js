@@ -1,4 +1,4 @@
-import { element } from "./element.js";
+import { element } from "../controls/element.js";
 
 /** A round dot that is stamped into pixels many times over, faster than a canvas draws circles. */
 export class Stamp {

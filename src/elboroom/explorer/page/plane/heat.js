@@ -1,7 +1,7 @@
+import { element } from "../controls/element.js";
+import { themeColour } from "../controls/theme.js";
 import { contourSegments } from "./contours.js";
-import { element } from "./element.js";
 import { heatColours } from "./palette.js";
-import { themeColour } from "./theme.js";
 
 /** The contours in nats below the maximum: those of 1 to 4 standard deviations of a Gaussian. */
 export const CONTOUR_DEPTHS = [0.5, 2, 4.5, 8];
@@ -11,7 +11,8 @@ const DEEPEST = 10; // nats below the maximum that have a colour
 export class Heat {
   /**
    * @param {{left: number, right: number, bottom: number, top: number,
-   *   log_density: import("./number_array.js").NumberArray}} heat (n, n) in nats, from the bottom up.
+   *   log_density: import("../backend/number_array.js").NumberArray}} heat (n, n) in nats, from
+   *   the bottom up.
    */
   constructor(heat) {
     this.heat = heat;

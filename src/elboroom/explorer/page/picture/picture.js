@@ -1,4 +1,4 @@
-import { element } from "./element.js";
+import { element } from "../controls/element.js";
 
 const OPAQUE = 0xff000000; // of a pixel whose bytes are red, green, blue, alpha
 

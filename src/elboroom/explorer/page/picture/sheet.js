@@ -7,7 +7,7 @@ const FULL_ROWS = 1.2; // factor on the worth of a layout without gaps
  * Draw many pictures on one canvas, row by row.
  *
  * @param {HTMLCanvasElement} canvas takes the size of the sheet.
- * @param {import("./number_array.js").NumberArray} images tones (n, C, H, W).
+ * @param {import("../backend/number_array.js").NumberArray} images tones (n, C, H, W).
  * @param {number} columns
  * @param {number} gap between pictures, in their pixels.
  */

@@ -1,4 +1,4 @@
-import { themeColour } from "./theme.js";
+import { themeColour } from "../controls/theme.js";
 
 /**
  * Return the axes of the ellipse of one standard deviation.

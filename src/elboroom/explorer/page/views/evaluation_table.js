@@ -1,5 +1,5 @@
-import { element } from "./element.js";
-import { fixed, withError } from "./number_text.js";
+import { element } from "../controls/element.js";
+import { fixed, withError } from "../controls/number_text.js";
 
 const TITLES = {
   elbo: "ELBO",
