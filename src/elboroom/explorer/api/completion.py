@@ -1,8 +1,6 @@
 """Completion: the posterior given the seen pixels, and what the model makes of the others."""
 
 import math
-import time
-from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
@@ -12,38 +10,26 @@ from torch import Tensor
 
 from elboroom.config import MethodName
 from elboroom.errors import UsageError
-from elboroom.explorer.api.quality import (
-    Evidence,
-    Quality,
-    estimated_evidence,
-    exact_evidence,
-    quality_of_chains,
-    quality_of_grid,
-    quality_of_kl,
-    quality_of_particles,
-)
-from elboroom.explorer.api.requests import LIMITS, MOST_VALUES, Axes, Coordinate, Request, Seed
+from elboroom.explorer.api.inference import Found, Inference, InferenceRequest
+from elboroom.explorer.api.left_out import left_out, surprise
+from elboroom.explorer.api.quality import Evidence, Quality
+from elboroom.explorer.api.requests import LIMITS, MOST_VALUES, Axes, Coordinate
 from elboroom.explorer.explored_run import ExploredRun
 from elboroom.explorer.number_array import NumberArray
 from elboroom.infer.completion import complete
-from elboroom.infer.grid import GridPosterior, grid
-from elboroom.infer.hmc import HMCPosterior, hmc
-from elboroom.infer.methods import infer
-from elboroom.infer.posterior import Posterior, VariationalPosterior
-from elboroom.infer.sir import ParticlePosterior, sir
+from elboroom.infer.grid import GridPosterior
+from elboroom.infer.posterior import Posterior
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork, stream
 
-_WARMUP, _CHAIN_DRAWS = 100, 250  # so that chains take seconds
 _SURPRISE_DRAWS = 256
-_PARTICLES = 500
 _SHOWN_DRAWS = 200  # of z, on the plane
 _HEAT_SIDE = 72
 _HEAT_DEPTH = 12.0  # nats below the maximum that the heat map reaches to
 _FLOOR = 30.0  # nats below the maximum at which the heat map is cut
 
 
-class CompletionRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CompletionRequest(InferenceRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Values, which of them are seen, and how to infer z from these."""
 
     x: Annotated[
@@ -54,10 +40,8 @@ class CompletionRequest(Request, frozen=True, forbid_unknown_fields=True, kw_onl
         list[Annotated[int, Meta(ge=0, le=1)]],
         Meta(min_length=1, max_length=MOST_VALUES, description="1 where a value is seen"),
     ]
-    method: MethodName | None = None
     axes: Axes | None = None
     draws: Annotated[int, Meta(ge=1, le=LIMITS["draws"])] = 8
-    seed: Seed = 0
 
 
 class Heat(msgspec.Struct, frozen=True):
@@ -127,17 +111,15 @@ class CompletedPicture(msgspec.Struct, frozen=True, kw_only=True):
 @torch.no_grad()
 def completion(explored: ExploredRun, request: CompletionRequest) -> CompletedPicture:
     """Infer z from the seen values, and draw the others given them."""
-    method = request.method or explored.methods[0]
-    _require_method(explored, method)
     model, (x, seen) = explored.model, _row(explored, request)
-    noise, clock = stream(request.seed, "completion of the explorer"), time.perf_counter()
-    posterior = _infer(method, model, x, seen, fork(noise))
-    seconds = time.perf_counter() - clock
-    found = _Found.of(explored, posterior, fork(noise))
+    noise = stream(request.seed, "completion of the explorer")
+    inferred = Inference.of(explored, request, x, seen, fork(noise))
+    posterior = inferred.posterior
+    found = Found.of(explored, posterior, fork(noise))
     filled = complete(model, x, seen, posterior, draws=request.draws, generator=fork(noise))
     return CompletedPicture(
-        method=method,
-        seconds=seconds,
+        method=inferred.method,
+        seconds=inferred.seconds,
         log_evidence=found.evidence,
         quality=found.quality,
         posterior=_on_plane(explored, request.axes, posterior, found) if explored.axes else None,
@@ -145,15 +127,6 @@ def completion(explored: ExploredRun, request: CompletionRequest) -> CompletedPi
         draws=explored.tones.drawn(filled.draws[:, 0]),
         surprise=NumberArray.of(_surprise(model, x, seen, posterior)),
     )
-
-
-def _require_method(explored: ExploredRun, method: MethodName) -> None:
-    if method not in explored.methods:
-        raise UsageError(
-            f"the method {method} is not offered for this model",
-            why=f"found {method}; expected one of {', '.join(explored.methods)}",
-            fix="choose one of these",
-        )
 
 
 def _row(explored: ExploredRun, request: CompletionRequest) -> tuple[Tensor, Tensor]:
@@ -170,51 +143,8 @@ def _row(explored: ExploredRun, request: CompletionRequest) -> tuple[Tensor, Ten
     return torch.tensor(request.x, dtype=torch.float32).view(shape), seen
 
 
-def _infer(
-    method: MethodName, model: VAE, x: Tensor, seen: Tensor, generator: torch.Generator
-) -> Posterior:
-    if method == "hmc":
-        return hmc(model, x, seen, generator=generator, warmup=_WARMUP, draws=_CHAIN_DRAWS)
-    return infer(method, model, x, seen, generator=generator)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """The evidence, the quality and the exact form of a posterior."""
-
-    evidence: Evidence | None
-    quality: list[Quality]
-    exact: GridPosterior | None
-    kl: float | None
-
-    @classmethod
-    def of(
-        cls, explored: ExploredRun, posterior: Posterior, generator: torch.Generator
-    ) -> "_Found":
-        """Check a posterior by the exact one, where the latents are a plane, or by weights."""
-        model, (x, seen) = explored.model, posterior.target.given.data
-        if isinstance(posterior, GridPosterior):
-            return cls(exact_evidence(posterior), quality_of_grid(posterior), posterior, None)
-        exact = grid(model, x, seen, generator=fork(generator)) if explored.in_plane else None
-        kl = None if exact is None or posterior.q is None else exact.kl(posterior.q).item()
-        if kl is not None and exact is not None:
-            return cls(exact_evidence(exact), quality_of_kl(kl), exact, kl)
-        if isinstance(posterior, HMCPosterior):
-            evidence = None if exact is None else exact_evidence(exact)
-            return cls(evidence, quality_of_chains(posterior), exact, None)
-        if isinstance(posterior, ParticlePosterior):
-            evidence = estimated_evidence(posterior) if exact is None else exact_evidence(exact)
-            return cls(evidence, quality_of_particles(posterior, None), exact, None)
-        assert isinstance(posterior, VariationalPosterior)  # the methods that are offered
-        particles = sir(
-            model, x, seen, generator=generator, proposal=posterior, particles=_PARTICLES
-        )
-        checks = quality_of_particles(particles, posterior)
-        return cls(estimated_evidence(particles), checks, None, None)
-
-
 def _on_plane(
-    explored: ExploredRun, axes: str | None, posterior: Posterior, found: _Found
+    explored: ExploredRun, axes: str | None, posterior: Posterior, found: Found
 ) -> PlanePosterior:
     plane = explored.plane(axes)
     return PlanePosterior(
@@ -247,13 +177,8 @@ def _heat(exact: GridPosterior) -> Heat:
 
 
 def _surprise(model: VAE, x: Tensor, seen: Tensor, posterior: Posterior) -> Tensor:
-    """Compute −log p(x_i | x_seen without i) of each seen value in nats, (*event), NaN elsewhere.
-
-    Gelfand, Dey & Chang, *Model determination using predictive distributions* (1992): the
-    conditional predictive ordinate is a harmonic mean over the posterior.
-    """
+    """Compute −log p(x_i | x_seen without i) of seen values in nats, (*event), NaN elsewhere."""
     z = posterior.sample(_SURPRISE_DRAWS)
     log_p = model.decode(z).log_prob_per_value(x, seen)
-    # 1/p(x_i | x_others) = E[1/p(x_i | z)] under p(z | x_seen)
-    surprise = torch.logsumexp(-log_p, 0) - math.log(_SURPRISE_DRAWS)
-    return surprise.masked_fill(~seen, torch.nan)[0]
+    found = surprise(left_out(torch.zeros_like(log_p), log_p), log_p)
+    return found.masked_fill(~seen, torch.nan)[0]

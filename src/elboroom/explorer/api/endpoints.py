@@ -15,6 +15,7 @@ from elboroom.explorer.api.decoding import (
     manifold,
 )
 from elboroom.explorer.api.description import Description, describe
+from elboroom.explorer.api.inference import InferenceRequest
 from elboroom.explorer.api.interpolation import (
     Interpolation,
     InterpolationRequest,
@@ -76,7 +77,7 @@ ENDPOINTS = (
 
 def is_slow(explored: ExploredRun, request: Request) -> bool:
     """Return True for a request that takes seconds, and must not keep others waiting."""
-    return isinstance(request, CompletionRequest) and explored.is_slow(request.method)
+    return isinstance(request, InferenceRequest) and explored.is_slow(request.method)
 
 
 class KnownRun(msgspec.Struct, frozen=True):
