@@ -16,6 +16,7 @@ from elboroom.explorer.tones import Tones
 from elboroom.figures.subject import is_picture
 from elboroom.infer.grid import MOST_LATENTS
 from elboroom.infer.posterior_means import posterior_means
+from elboroom.model.likelihoods import Likelihood
 from elboroom.model.posteriors import MOST_DENSE
 from elboroom.model.priors.moments import prior_moments
 from elboroom.model.vae import VAE
@@ -81,6 +82,11 @@ class ExploredRun:
         if self.run.data.schema is not None:
             return "table"
         return "pictures" if is_picture(self.model.event_shape) else "vectors"
+
+    @property
+    def has_columns(self) -> bool:
+        """True for a table, and for vectors whose values have densities of their own."""
+        return self.kind != "pictures" and self.model.likelihood.density is not Likelihood
 
     @property
     def in_plane(self) -> bool:

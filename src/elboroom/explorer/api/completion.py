@@ -11,10 +11,10 @@ from torch import Tensor
 from elboroom.config import MethodName
 from elboroom.errors import UsageError
 from elboroom.explorer.api.inference import Found, Inference, InferenceRequest
-from elboroom.explorer.api.left_out import left_out, surprise
 from elboroom.explorer.api.quality import Evidence, Quality
 from elboroom.explorer.api.requests import LIMITS, MOST_VALUES, Axes, Coordinate
 from elboroom.explorer.explored_run import ExploredRun
+from elboroom.explorer.left_out import left_out, surprise
 from elboroom.explorer.number_array import NumberArray
 from elboroom.infer.completion import complete
 from elboroom.infer.grid import GridPosterior

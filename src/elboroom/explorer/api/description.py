@@ -129,6 +129,7 @@ def _name(classes: tuple[str, ...] | None, label: int) -> str:
 
 
 def _views(explored: ExploredRun) -> list[str]:
-    """Return the views that suit the model: pictures have all, a plane needs two latents."""
+    """Return the views that suit the model: a plane needs two latents, a table has columns."""
     in_pictures = ["complete", "interpolate", "samples"] if explored.kind == "pictures" else []
-    return [*(["map"] if explored.axes else []), *in_pictures, "run"]
+    in_columns = ["table"] if explored.has_columns else []
+    return [*(["map"] if explored.axes else []), *in_pictures, *in_columns, "run"]

@@ -15,6 +15,7 @@ from elboroom.explorer.api.decoding import (
     manifold,
 )
 from elboroom.explorer.api.description import Description, describe
+from elboroom.explorer.api.entries import EntriesRequest, InferredEntries, entries
 from elboroom.explorer.api.inference import InferenceRequest
 from elboroom.explorer.api.interpolation import (
     Interpolation,
@@ -32,6 +33,13 @@ from elboroom.explorer.api.rows import (
     pictures,
 )
 from elboroom.explorer.api.samples import Samples, SamplesRequest, samples
+from elboroom.explorer.api.table import (
+    TableColumns,
+    TableRequest,
+    TableRows,
+    table_columns,
+    table_rows,
+)
 from elboroom.explorer.explored_run import ExploredRun
 
 
@@ -70,6 +78,9 @@ ENDPOINTS = (
     Endpoint("POST", "/complete", completion, CompletionRequest, CompletedPicture),
     Endpoint("GET", "/samples", samples, SamplesRequest, Samples),
     Endpoint("POST", "/interpolate", interpolation, InterpolationRequest, Interpolation),
+    Endpoint("GET", "/columns", table_columns, Nothing, TableColumns),
+    Endpoint("GET", "/table", table_rows, TableRequest, TableRows),
+    Endpoint("POST", "/entries", entries, EntriesRequest, InferredEntries),
     Endpoint("GET", "/history", history, Nothing, History),
     Endpoint("GET", "/evaluation", evaluation, Nothing, StoredEvaluation),
 )

@@ -76,10 +76,10 @@ def infer_rows(
     explored: ExploredRun, method: MethodName, x: Tensor, seen: Tensor, generator: Generator
 ) -> Posterior:
     """Infer z of some rows, x and seen (B, *event), with chains that take seconds."""
+    model = explored.model
     if method == "hmc":
-        options = {"warmup": _WARMUP, "draws": _CHAIN_DRAWS}
-        return hmc(explored.model, x, seen, generator=generator, **options)
-    return infer(method, explored.model, x, seen, generator=generator)
+        return hmc(model, x, seen, generator=generator, warmup=_WARMUP, draws=_CHAIN_DRAWS)
+    return infer(method, model, x, seen, generator=generator)
 
 
 def _require_method(explored: ExploredRun, method: MethodName) -> None:

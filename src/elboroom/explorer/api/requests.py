@@ -5,7 +5,16 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-LIMITS = {"samples": 100, "draws": 32, "steps": 25, "manifold": 24, "pictures": 200, "points": 200}
+LIMITS = {
+    "samples": 100,
+    "draws": 32,
+    "steps": 25,
+    "manifold": 24,
+    "pictures": 200,
+    "points": 200,
+    "rows": 100,
+    "columns": 24,
+}
 """The most of each that one request may ask for."""
 MOST_LATENTS = 8_192
 MOST_VALUES = 65_536
