@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -66,15 +67,18 @@ class Columns(ABC):
         Raises:
             UsageError: if there is none.
         """
-        names = [column.name for column in self.columns]
-        if name not in names:
-            more = ", …" * (len(names) > _MOST_NAMED)
+        if name not in self._places:
+            names, more = [*self._places], ", …" * (len(self._places) > _MOST_NAMED)
             raise UsageError(
                 f"there is no column {name}",
                 why=f"found {name}; the columns are {', '.join(names[:_MOST_NAMED])}{more}",
                 fix="name one of these",
             )
-        return names.index(name)
+        return self._places[name]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {column.name: place for place, column in enumerate(self.columns)}
 
     def encode(self, entries: Mapping[str, Entry]) -> Tensor:
         """Return the numbers of a row, (D,); NaN where an entry is None or not given.

@@ -28,7 +28,7 @@ ColumnName = Annotated[str, Meta(max_length=1_000, description="the name of a co
 
 
 class EntriesRequest(InferenceRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The entries that are seen, the columns whose densities are wanted, and how to infer z."""
+    """The entries of a row, the columns whose densities are wanted, and how to infer z."""
 
     values: Annotated[
         dict[ColumnName, Entry],
@@ -37,6 +37,10 @@ class EntriesRequest(InferenceRequest, frozen=True, forbid_unknown_fields=True, 
             description="entries by column; one that is null or not given is unseen",
         ),
     ]
+    hidden: Annotated[
+        tuple[ColumnName, ...],
+        Meta(max_length=MOST_VALUES, description="columns whose entries are given, yet unseen"),
+    ] = ()
     columns: Annotated[
         Annotated[list[ColumnName], Meta(max_length=LIMITS["columns"])] | None,
         Meta(description="by default the first ones of the table"),
@@ -54,7 +58,7 @@ class Axis(msgspec.Struct, frozen=True, kw_only=True):
         kind: linear and logarithmic points are even in x and in log x; steps are some or all of the
             numbers that the column may have; levels are all of them by their place, from 0.
         points: the values in the column's own units, ascending; dates in days since 1970-01-01.
-        observed: the entry that was given, in the same units; null if none was.
+        observed: the entry that was given, seen or hidden, in the same units; null if none was.
     """
 
     name: str
@@ -123,10 +127,11 @@ def entries(explored: ExploredRun, request: EntriesRequest) -> InferredEntries:
     columns = columns_of(explored)
     wanted, pair = _wanted(columns, request), _pair(columns, request)
     x, noise = columns.encode(request.values), stream(request.seed, "entries of the explorer")
-    event = x.view(1, *explored.model.event_shape)
+    seen = x.index_fill(0, _hidden(columns, request), torch.nan)
+    event = seen.view(1, *explored.model.event_shape)
     inferred = Inference.of(explored, request, event.nan_to_num(), ~event.isnan(), fork(noise))
     found = Found.of(explored, inferred.posterior, fork(noise))
-    mixtures = Mixtures(explored, inferred, x, fork(noise))
+    mixtures = Mixtures(explored, inferred, seen, fork(noise))
     *singles, both = mixtures.without([*((place,) for place in wanted), pair or ()])
     row = _Row(columns, x, fork(noise))
     return InferredEntries(
@@ -144,6 +149,10 @@ def _wanted(columns: Columns, request: EntriesRequest) -> list[int]:
     if names is None:
         return list(range(min(LIMITS["columns"], len(columns.columns))))
     return [columns.place_of(name) for name in names]
+
+
+def _hidden(columns: Columns, request: EntriesRequest) -> Tensor:
+    return torch.tensor([columns.place_of(name) for name in request.hidden], dtype=torch.int64)
 
 
 def _pair(columns: Columns, request: EntriesRequest) -> tuple[int, int] | None:

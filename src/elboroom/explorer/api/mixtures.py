@@ -23,7 +23,7 @@ class Mixtures:
     Attributes:
         explored: the run.
         inferred: the posterior given all seen entries.
-        x: the row, (D,); NaN where an entry is unseen.
+        x: the seen entries of the row, (D,); NaN for others.
         generator: random generator of inference without entries.
     """
 

@@ -11,12 +11,14 @@ import { InterpolateView } from "./views/interpolate_view.js";
 import { MapView } from "./views/map_view.js";
 import { RunView } from "./views/run_view.js";
 import { SamplesView } from "./views/samples_view.js";
+import { TableView } from "./views/table_view.js";
 
 const VIEWS = {
   map: MapView,
   complete: CompleteView,
   interpolate: InterpolateView,
   samples: SamplesView,
+  table: TableView,
   run: RunView,
 };
 

@@ -18,6 +18,11 @@
  * @property {(id: string, question: object, signal?: AbortSignal) => Promise<object>} complete
  * @property {(id: string, query: object, signal?: AbortSignal) => Promise<object>} samples
  * @property {(id: string, question: object, signal?: AbortSignal) => Promise<object>} interpolate
+ * @property {(id: string, signal?: AbortSignal) => Promise<object>} columns of a table.
+ * @property {(id: string, query: {first: string, count: number}, signal?: AbortSignal) =>
+ *   Promise<object>} table rows as people write them.
+ * @property {(id: string, question: object, signal?: AbortSignal) => Promise<object>} entries
+ *   the density of each entry of a row given the others.
  * @property {(id: string, signal?: AbortSignal) => Promise<object>} history
  * @property {(id: string, signal?: AbortSignal) => Promise<object>} evaluation
  * @property {(id: string, name: string) => string} figureAddress

@@ -60,6 +60,18 @@ class HttpBackend {
     return this.#post(address(id, "interpolate"), question, signal);
   }
 
+  columns(id, signal) {
+    return this.#get(address(id, "columns"), signal);
+  }
+
+  table(id, query, signal) {
+    return this.#get(address(id, "table", query), signal);
+  }
+
+  entries(id, question, signal) {
+    return this.#post(address(id, "entries"), question, signal);
+  }
+
   history(id, signal) {
     return this.#get(address(id, "history"), signal);
   }

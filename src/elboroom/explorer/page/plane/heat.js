@@ -5,7 +5,8 @@ import { heatColours } from "./palette.js";
 
 /** The contours in nats below the maximum: those of 1 to 4 standard deviations of a Gaussian. */
 export const CONTOUR_DEPTHS = [0.5, 2, 4.5, 8];
-const DEEPEST = 10; // nats below the maximum that have a colour
+/** Nats below the maximum that have a colour. */
+export const DEEPEST = 10;
 
 /** A log-density at the centres of the tiles of a square, as a heat map with contours. */
 export class Heat {

@@ -11,7 +11,7 @@ import { BRUSH_TITLES, Sketch } from "../picture/sketch.js";
 import { SketchCanvas } from "../picture/sketch_canvas.js";
 import { SurpriseKey, surpriseOf } from "../picture/surprise.js";
 import { PosteriorPlot } from "../plane/posterior_plot.js";
-import { Findings, evidenceInWords } from "./findings.js";
+import { Findings, evidenceInWords, methodTitles } from "./findings.js";
 import { View } from "./view.js";
 
 const DRAWS = 12;
@@ -45,7 +45,7 @@ export class CompleteView extends View {
       brush: new RadioField("Brush", BRUSH_TITLES, change("brush")),
       size: new RadioField("Width", sizesFor(run.event_shape[2]), change("size")),
       surprise: new CheckField("Surprise of each seen pixel", change("surprise")),
-      method: new SelectField("Method", titlesOf(run.methods), change("method")),
+      method: new SelectField("Method", methodTitles(run.methods), change("method")),
       axes: new PlaneField(run, change("axes")),
       frame: new RadioField("View", FRAMES, change("frame")),
       stream: new CheckField("Keep drawing", change("stream")),
@@ -233,11 +233,6 @@ function defaultsOf(run) {
   const asked = { row: "0", mask: "top", ink: "", method, axes, seed: "0" };
   const size = Object.keys(sizesFor(run.event_shape[2]))[1];
   return { ...asked, brush: "reveal", size, surprise: "", frame: "posterior", stream: "" };
-}
-
-function titlesOf(methods) {
-  const titles = methods.map(({ name, title, slow }) => [name, slow ? `${title} (slow)` : title]);
-  return Object.fromEntries(titles);
 }
 
 function sizesFor(width) {

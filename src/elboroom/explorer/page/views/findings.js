@@ -22,7 +22,7 @@ export class Findings {
   /**
    * Show what was found.
    *
-   * @param {object} completion of the backend.
+   * @param {object} completion of the backend, or the entries of a row.
    * @param {number} seconds from the question to the picture.
    */
   show(completion, seconds) {
@@ -46,6 +46,17 @@ export class Findings {
 export function evidenceInWords(evidence) {
   if (evidence === null) return "log p(seen) is not known";
   return `log p(seen) ${numberOf(evidence)} nats`;
+}
+
+/**
+ * Write the methods of inference for a choice.
+ *
+ * @param {{name: string, title: string, slow: boolean}[]} methods
+ * @returns {Object<string, string>} titles by name.
+ */
+export function methodTitles(methods) {
+  const titles = methods.map(({ name, title, slow }) => [name, slow ? `${title} (slow)` : title]);
+  return Object.fromEntries(titles);
 }
 
 function valueOf(evidence) {
