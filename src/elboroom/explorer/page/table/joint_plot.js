@@ -13,6 +13,7 @@ const MARGIN = { left: 76, right: 12, top: 12, bottom: 44 };
 const PIXELS_PER_TICK = { across: 80, up: 48 };
 const DISCRETE = ["steps", "levels"];
 const SPREAD = 0.3; // of a step, by which draws of one value are parted
+const TURNS = [0.618, 0.7549]; // shares of 1 whose multiples are spread evenly, for both axes
 
 /** The joint density of two columns, with draws of it and the given entries. */
 export class JointPlot {
@@ -43,7 +44,7 @@ export class JointPlot {
           contourSegments(values, pair.across.points.length, most - depth),
         )
       : [];
-    this.#shown = { pair, columns, values, most, contours };
+    this.#shown = { pair, columns, values, most, contours, smooth };
     this.#explain(smooth);
     this.sized.redraw();
   }
@@ -53,7 +54,7 @@ export class JointPlot {
     const contours = `contours ${CONTOUR_DEPTHS.join(", ")} nats below the maximum`;
     const rows = [
       ["contour-key", smooth ? `joint density; ${contours}` : "joint density"],
-      ["draw-key", "draws"],
+      ["dot-key", "draws"],
       ["observed-key", "the given entries"],
     ];
     this.key.replaceChildren(...rows.map(([kind, text]) => element("li", { class: kind }, text)));
@@ -109,12 +110,14 @@ function evenDensity({ across, up, log_density: logDensity }) {
   );
 }
 
-function pixelsOf({ pair, values, most }) {
+/** Colour the log-density, or with steps or levels the density itself, which differs less. */
+function pixelsOf({ pair, values, most, smooth }) {
   const [width, height] = [pair.across.points.length, pair.up.points.length];
   const [image, colours] = [new ImageData(width, height), heatColours()];
   const pixels = new Uint32Array(image.data.buffer);
   values.forEach((value, i) => {
-    const level = Math.max(0, Math.round(255 * (1 - (most - value) / DEEPEST)));
+    const share = smooth ? 1 - (most - value) / DEEPEST : Math.exp(value - most);
+    const level = Math.max(0, Math.round(255 * share));
     pixels[(height - 1 - Math.floor(i / width)) * width + (i % width)] = colours[level];
   });
   const canvas = element("canvas", { width, height });
@@ -157,7 +160,7 @@ function drawDraws(context, [across, up], draws) {
   context.fillStyle = themeColour("ink");
   context.globalAlpha = 0.45;
   draws.forEach(([a, b], i) => {
-    const [x, y] = [partedPlace(across, a, i), partedPlace(up, b, i + 1)];
+    const [x, y] = [partedPlace(across, a, TURNS[0] * i), partedPlace(up, b, TURNS[1] * i)];
     context.beginPath();
     context.arc(x, y, 1.7, 0, 2 * Math.PI);
     context.fill();
@@ -166,10 +169,10 @@ function drawDraws(context, [across, up], draws) {
 }
 
 /** Return the place of a draw, aside from its value if many draws have the same. */
-function partedPlace(scale, value, i) {
+function partedPlace(scale, value, turn) {
   if (!DISCRETE.includes(scale.axis.kind)) return scale.placeInside(value);
   const step = scale.place(value + 1) - scale.place(value);
-  return scale.placeInside(value) + SPREAD * step * (2 * ((i * 0.618) % 1) - 1);
+  return scale.placeInside(value) + SPREAD * step * (2 * (turn % 1) - 1);
 }
 
 function drawObserved(context, [across, up], pair) {

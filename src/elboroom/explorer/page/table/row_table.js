@@ -2,7 +2,8 @@ import { box, element } from "../controls/element.js";
 import { button } from "../controls/field.js";
 import { fixed } from "../controls/number_text.js";
 
-export const PAGE = 25; // rows
+/** The most rows of a page; the backend gives fewer of very long rows. */
+export const PAGE = 25;
 
 /** The rows of the table, a page at a time, of which one is chosen. */
 export class RowTable {
@@ -21,8 +22,8 @@ export class RowTable {
     const attributes = { class: "scrolled", tabindex: 0, role: "region" };
     const scrolled = element("div", { ...attributes, "aria-label": "Rows of the table" }, table);
     this.steps = [
-      button("Previous rows", () => turn(String(Math.max(0, this.first - PAGE)))),
-      button("Next rows", () => turn(String(this.first + PAGE))),
+      button("Previous rows", () => turn(String(Math.max(0, this.first - this.count)))),
+      button("Next rows", () => turn(String(this.first + this.count))),
     ];
     this.element = box("row-table", scrolled, box("tools", ...this.steps));
   }
@@ -36,6 +37,7 @@ export class RowTable {
    */
   show({ first, origins, rows }, columns, places) {
     this.first = first;
+    this.count = rows.length;
     this.caption.textContent =
       `Rows ${fixed(first, 0)} to ${fixed(first + rows.length - 1, 0)} ` +
       `of ${fixed(this.run.rows, 0)} of the ${this.run.part} part`;
@@ -53,6 +55,16 @@ export class RowTable {
     const pick = button(String(number), () => this.choose(String(number)), attributes);
     const cells = places.map((place) => cellOf(row[place], columns[place]));
     return element("tr", {}, element("th", { scope: "row" }, pick), ...cells);
+  }
+
+  /**
+   * Return whether a row is on the page.
+   *
+   * @param {string} row
+   * @returns {boolean}
+   */
+  has(row) {
+    return Number(row) >= this.first && Number(row) < this.first + this.count;
   }
 
   /**
@@ -77,7 +89,7 @@ function headOf(column) {
 function cellOf(entry, column) {
   if (entry !== null) return element("td", { class: classOf(column) }, String(entry));
   const missing = element("span", { class: "unseen" }, "missing");
-  return element("td", { class: "missing" }, missing);
+  return element("td", { class: `missing ${classOf(column) ?? ""}` }, missing);
 }
 
 function classOf({ levels, type }) {

@@ -38,7 +38,8 @@ export class RowCard {
   #content(encoded) {
     const data = dataButton(encoded.origin, () => encoded);
     const words = element("div", {}, ...this.#facts(encoded), data);
-    if (this.stage.run.kind !== "pictures") return [words];
+    if (this.stage.run.kind !== "pictures")
+      return [words, this.#link(encoded, "table", "Look at its entries")];
     const attributes = { class: "neighbours", role: "group", "aria-label": "Nearest in z" };
     this.neighbours = element("div", attributes);
     const title = element("h4", {}, "Nearest in z");
@@ -46,7 +47,7 @@ export class RowCard {
       box("beside", this.#picture(encoded), words),
       title,
       this.neighbours,
-      this.#link(encoded),
+      this.#link(encoded, "complete", "Hide a part, and complete it"),
     ];
   }
 
@@ -67,14 +68,10 @@ export class RowCard {
     return lines.map((line) => element("p", { class: "fact" }, line));
   }
 
-  #link({ row }) {
-    const href = this.stage.addressOf("complete", { row: String(row) });
-    const offered = this.stage.run.views.includes("complete");
-    return element(
-      "p",
-      { hidden: !offered },
-      element("a", { href }, "Hide a part, and complete it"),
-    );
+  #link({ row }, view, words) {
+    const href = this.stage.addressOf(view, { row: String(row) });
+    const offered = this.stage.run.views.includes(view);
+    return element("p", { hidden: !offered }, element("a", { href }, words));
   }
 
   #showNeighbours(rows) {

@@ -9,6 +9,9 @@ import { PAGE, RowTable } from "../table/row_table.js";
 import { Findings, evidenceInWords, methodTitles } from "./findings.js";
 import { View } from "./view.js";
 
+const HINT =
+  "Change an entry, or hide it. Each density is that given the other seen entries; " +
+  "the mark is the entry itself, dashed if it is hidden.";
 const BLANK = "blank"; // the row of which nothing is known
 const OF_ENTRIES = ["set", "hide", "only"];
 const ASKED = [...OF_ENTRIES, "across", "up", "method", "seed"];
@@ -121,7 +124,8 @@ export class TableView extends View {
   }
 
   #pick(row) {
-    this.change({ row, set: "", hide: "", only: "" });
+    const first = row === BLANK || this.rows.has(row) ? this.state.first : row;
+    this.change({ row, first, set: "", hide: "", only: "" });
   }
 
   #update(changed) {
@@ -164,12 +168,12 @@ export class TableView extends View {
     if (row === BLANK)
       return this.#takeRow(
         this.columns.map(() => null),
-        "A row of which nothing is known: type the entries that are.",
+        `A row of which nothing is known. ${HINT}`,
       );
     const query = { first: row, count: 1 };
     const call = (signal) => this.backend.table(this.run.id, query, signal);
     this.requests.row.ask(call, ({ rows, origins }) =>
-      this.#takeRow(rows[0], `${origins[0]}. Change an entry, or hide it.`),
+      this.#takeRow(rows[0], `${origins[0]}. ${HINT}`),
     );
   }
 
