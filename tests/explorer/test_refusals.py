@@ -89,6 +89,7 @@ UNFIT = [
     ("/complete", {"x": [0.0] * 36, "seen": [2] * 36}, 400),
     ("/complete", {"x": [0.0] * 36, "seen": [1] * 36, "method": "magic"}, 400),
     ("/complete", {"x": [0.0] * 36, "seen": [1] * 36, "method": "partial-encoder"}, 422),
+    ("/complete", {"x": [0.0] * 36, "seen": [1] * 36, "method": "grid", "refine": False}, 422),
     ("/interpolate", {"ends": [{"row": 0}]}, 400),
     ("/interpolate", {"ends": [{"row": 0}] * 3}, 422),
     ("/interpolate", {"ends": [{"row": 0}, {"row": 99}]}, 422),

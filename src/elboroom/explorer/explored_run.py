@@ -14,7 +14,7 @@ from elboroom.errors import UsageError
 from elboroom.explorer.plane import PCA, Plane
 from elboroom.explorer.tones import Tones
 from elboroom.figures.subject import is_picture
-from elboroom.infer.grid import MOST_LATENTS
+from elboroom.infer.grid import MOST_LATENTS, KeptTiles
 from elboroom.infer.posterior_means import posterior_means
 from elboroom.model.likelihoods import Likelihood
 from elboroom.model.posteriors import MOST_DENSE
@@ -109,6 +109,11 @@ class ExploredRun:
         method = method or self.methods[0]
         is_large = self.model.latents > MOST_DENSE
         return method == "hmc" or (is_large and method not in _NETWORKS)
+
+    @cached_property
+    def kept_tiles(self) -> KeptTiles:
+        """What the decoder has made of the plane, for exact posteriors."""
+        return KeptTiles(self.model)
 
     @cached_property
     def tones(self) -> Tones:

@@ -1,7 +1,7 @@
 """The exact posterior of a one- or two-dimensional latent space, on a grid."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -10,7 +10,9 @@ from elboroom.device import keep_freed_memory
 from elboroom.errors import UsageError, require_positive
 from elboroom.infer.exact_elbo import elbo_of
 from elboroom.infer.lattice.cells import Cells
+from elboroom.infer.lattice.decoded_tiles import DecodedTiles
 from elboroom.infer.lattice.interpolation import Interpolation
+from elboroom.infer.lattice.kept_tiles import KeptTiles
 from elboroom.infer.lattice.refinement import GridError, refine
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior
@@ -20,7 +22,7 @@ from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork
 
-__all__ = ["MOST_LATENTS", "GridError", "GridPosterior", "grid"]
+__all__ = ["MOST_LATENTS", "GridError", "GridPosterior", "KeptTiles", "grid"]
 
 MOST_LATENTS = 2
 """The largest number of latents of a grid."""
@@ -143,6 +145,7 @@ def grid(
     *,
     generator: torch.Generator,
     tolerance: float = 1e-3,
+    kept: KeptTiles | None = None,
 ) -> GridPosterior:
     """Integrate p(x_seen, z) over z on a grid that is refined until log p(x_seen) is stable.
 
@@ -155,9 +158,10 @@ def grid(
         mask: True where a pixel is seen, like `x` or broadcast to it; None for all.
         generator: random generator of the result's draws; the integration is deterministic.
         tolerance: largest change of log p(x_seen), in nats, at which a row's refinement stops.
+        kept: what `model` has decoded in earlier calls, so that it is not decoded again.
 
     Raises:
-        UsageError: if D > 2, or data or mask do not fit the model.
+        UsageError: if D > 2, data or mask do not fit the model, or `kept` is of another model.
         GridError: if a posterior reaches beyond the grid, or the finest grid does not resolve it.
     """
     if model.latents > MOST_LATENTS:
@@ -169,4 +173,9 @@ def grid(
     target = Target.of(model, x, mask)
     if target.x.device.type == "cpu":
         keep_freed_memory()
-    return GridPosterior(target, refine(target, tolerance), generator)
+    if kept is None:
+        cells = refine(target, tolerance, partial(DecodedTiles.together, target.model))
+    else:
+        kept.require_of(target.source)
+        cells = refine(target.unrestricted(), tolerance, kept.decode)
+    return GridPosterior(target, cells, generator)

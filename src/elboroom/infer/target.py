@@ -120,6 +120,11 @@ class Target:
         """
         return replace(self, products=resolve_precision("auto", self.x.device))
 
+    def unrestricted(self) -> "Target":
+        """Return this target with the decoder of all pixels."""
+        x, mask = self.given.data
+        return replace(self, model=self.source.model.fixed(), x=x, mask=mask)
+
     def rows(self, index: Tensor) -> "Target":
         """Return the target of some rows; a row may be repeated."""
         mask = None if self.mask is None else self.mask[index]

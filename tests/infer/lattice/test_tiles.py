@@ -1,7 +1,10 @@
+from functools import partial
+
 import pytest
 import torch
 
 from elboroom.infer.lattice import tiles
+from elboroom.infer.lattice.decoded_tiles import DecodedTiles
 from elboroom.infer.lattice.scored import ScoredLattice
 from elboroom.infer.lattice.tiles import Tiles
 from elboroom.infer.target import Target
@@ -17,13 +20,16 @@ def test_tiles_that_are_scored_together_score_as_alone(latents, narrow, monkeypa
     if narrow:
         model.prior = mixture(3, latents).float()
     target, rows = Target.of(model, x, mask), torch.arange(len(x))
+    decode = partial(DecodedTiles.together, target.model)
     every = Tiles.every(1 / 2, rows, product_grid(torch.arange(-2, 2), latents))
-    some = every.split(ScoredLattice.of(target, every).kept)  # of which rows keep unlike ones
+    some = every.split(
+        ScoredLattice.of(target, every, decode).kept
+    )  # of which rows keep unlike ones
     for found in (every, some):
-        together = tiles.score(target, found)
+        together = tiles.score(target, found, decode)
         with monkeypatch.context() as alone:
             alone.setattr(tiles, "_VALUES", 0)
-            expected = tiles.score(target, found)
+            expected = tiles.score(target, found, decode)
         for name, values in vars(expected).items():
             torch.testing.assert_close(getattr(together, name), values, atol=1e-4, rtol=1e-5)
 
@@ -38,5 +44,6 @@ def test_few_rows_share_a_pass_through_the_decoder(monkeypatch):
         lambda model, z: passes.append(len(z)) or decoded(model, z),
     )
     square = product_grid(torch.arange(-2, 2), 2)
-    tiles.score(target, Tiles.every(1 / 4, torch.arange(1), square))
+    every = Tiles.every(1 / 4, torch.arange(1), square)
+    tiles.score(target, every, partial(DecodedTiles.together, target.model))
     assert passes == [len(square) * 17**2]

@@ -40,6 +40,9 @@ class CompletionRequest(InferenceRequest, frozen=True, forbid_unknown_fields=Tru
         list[Annotated[int, Meta(ge=0, le=1)]],
         Meta(min_length=1, max_length=MOST_VALUES, description="1 where a value is seen"),
     ]
+    refine: Annotated[
+        bool, Meta(description="false: stop `laplace` at the mode, in a third of the time")
+    ] = True
     axes: Axes | None = None
     draws: Annotated[int, Meta(ge=1, le=LIMITS["draws"])] = 8
 
@@ -89,6 +92,7 @@ class CompletedPicture(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         method: the method of inference.
+        refined: false if it was stopped at the mode.
         seconds: the time that inference took.
         log_evidence: log p(x_seen); null if nothing estimates it.
         quality: how good the posterior is.
@@ -99,6 +103,7 @@ class CompletedPicture(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     method: MethodName
+    refined: bool
     seconds: float
     log_evidence: Evidence | None
     quality: list[Quality]
@@ -113,12 +118,13 @@ def completion(explored: ExploredRun, request: CompletionRequest) -> CompletedPi
     """Infer z from the seen values, and draw the others given them."""
     model, (x, seen) = explored.model, _row(explored, request)
     noise = stream(request.seed, "completion of the explorer")
-    inferred = Inference.of(explored, request, x, seen, fork(noise))
+    inferred = Inference.of(explored, request, x, seen, fork(noise), refine=request.refine)
     posterior = inferred.posterior
     found = Found.of(explored, posterior, fork(noise))
     filled = complete(model, x, seen, posterior, draws=request.draws, generator=fork(noise))
     return CompletedPicture(
         method=inferred.method,
+        refined=request.refine,
         seconds=inferred.seconds,
         log_evidence=found.evidence,
         quality=found.quality,

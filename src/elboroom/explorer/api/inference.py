@@ -21,6 +21,7 @@ from elboroom.explorer.api.requests import Request, Seed
 from elboroom.explorer.explored_run import ExploredRun
 from elboroom.infer.grid import GridPosterior, grid
 from elboroom.infer.hmc import HMCPosterior, hmc
+from elboroom.infer.laplace import laplace
 from elboroom.infer.methods import infer
 from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.sir import ParticlePosterior, sir
@@ -59,35 +60,54 @@ class Inference:
         x: Tensor,
         seen: Tensor,
         generator: Generator,
+        *,
+        refine: bool = True,
     ) -> "Inference":
-        """Infer z from the seen values of x, both (1, *event).
+        """Infer z from the seen values of x, both (1, *event); False stops `laplace` at the mode.
 
         Raises:
-            UsageError: if the method is not offered for this model, or a value does not fit it.
+            UsageError: if the method is not offered for this model, it has nothing to refine, or a
+                value does not fit the model.
         """
         method = request.method or explored.methods[0]
-        _require_method(explored, method)
+        _require_method(explored, method, refine=refine)
         clock = time.perf_counter()
-        posterior = infer_rows(explored, method, x, seen, generator)
+        posterior = infer_rows(explored, method, x, seen, generator, refine=refine)
         return cls(method, posterior, time.perf_counter() - clock)
 
 
 def infer_rows(
-    explored: ExploredRun, method: MethodName, x: Tensor, seen: Tensor, generator: Generator
+    explored: ExploredRun,
+    method: MethodName,
+    x: Tensor,
+    seen: Tensor,
+    generator: Generator,
+    *,
+    refine: bool = True,
 ) -> Posterior:
     """Infer z of some rows, x and seen (B, *event), with chains that take seconds."""
     model = explored.model
+    if method == "grid":
+        return grid(model, x, seen, generator=generator, kept=explored.kept_tiles)
+    if method == "laplace":
+        return laplace(model, x, seen, generator=generator, refine=refine)
     if method == "hmc":
         return hmc(model, x, seen, generator=generator, warmup=_WARMUP, draws=_CHAIN_DRAWS)
     return infer(method, model, x, seen, generator=generator)
 
 
-def _require_method(explored: ExploredRun, method: MethodName) -> None:
+def _require_method(explored: ExploredRun, method: MethodName, *, refine: bool) -> None:
     if method not in explored.methods:
         raise UsageError(
             f"the method {method} is not offered for this model",
             why=f"found {method}; expected one of {', '.join(explored.methods)}",
             fix="choose one of these",
+        )
+    if not refine and method != "laplace":
+        raise UsageError(
+            f"the method {method} has no step that refines its posterior",
+            why=f"found refine=false with {method}; only laplace may stop at the mode",
+            fix="leave refine out",
         )
 
 
@@ -113,7 +133,9 @@ class Found:
         model, (x, seen) = explored.model, posterior.target.given.data
         if isinstance(posterior, GridPosterior):
             return cls(exact_evidence(posterior), quality_of_grid(posterior), posterior, None)
-        exact = grid(model, x, seen, generator=fork(generator)) if explored.in_plane else None
+        exact = None
+        if explored.in_plane:
+            exact = grid(model, x, seen, generator=fork(generator), kept=explored.kept_tiles)
         kl = None if exact is None or posterior.q is None else exact.kl(posterior.q).item()
         if kl is not None and exact is not None:
             return cls(exact_evidence(exact), quality_of_kl(kl), exact, kl)

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from elboroom.errors import ElboroomError
 from elboroom.infer.lattice.cells import Cells
+from elboroom.infer.lattice.decoded_tiles import SIDE, Decode
 from elboroom.infer.lattice.scored import DEPTH, ScoredLattice
-from elboroom.infer.lattice.tiles import SIDE, Tiles
+from elboroom.infer.lattice.tiles import Tiles
 from elboroom.infer.target import Target
 from elboroom.model.linear_algebra import product_grid
 
@@ -32,13 +33,18 @@ class GridError(ElboroomError):
 
 
 @torch.no_grad()
-def refine(target: Target, tolerance: float) -> Cells:
+def refine(target: Target, tolerance: float, decode: Decode) -> Cells:
     """Halve the spacing of each row until its log p(x_seen) changes by at most `tolerance`.
+
+    Args:
+        target: log p(x_seen, z).
+        tolerance: in nats.
+        decode: decodes tiles for the target.
 
     Raises:
         GridError: if a prior or a posterior lies too far from the origin, or is too narrow.
     """
-    lattice = _scan(target, tolerance)
+    lattice = _scan(target, tolerance, decode)
     top = spacing = log_evidence = error = torch.zeros_like(lattice.error)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     past: list[Tensor] = []
@@ -56,19 +62,19 @@ def refine(target: Target, tolerance: float) -> Cells:
         _require_resolvable(lattice, tolerance, past)
         past.append(lattice.error)
         left = lattice.kept & (spacing == 0)[row]
-        lattice = ScoredLattice.of(target, lattice.tiles.split(left))
+        lattice = ScoredLattice.of(target, lattice.tiles.split(left), decode)
     rows, tiles, tables = zip(*found, strict=True)
     row, tile, table = torch.cat(rows), torch.cat(tiles), torch.cat(tables, -1)
     picked = _pick(row, tile, table, top - DEPTH, spacing)
     return Cells(*picked, spacing, log_evidence, error)
 
 
-def _scan(target: Target, tolerance: float) -> ScoredLattice:
+def _scan(target: Target, tolerance: float, decode: Decode) -> ScoredLattice:
     """Score the coarsest lattice, extended until no row has mass at its border."""
     rows = torch.arange(len(target), device=target.x.device)
     reach = _first_reach(target)
     square = _square(reach, target)
-    lattice = ScoredLattice.of(target, Tiles.every(_COARSEST, rows, square))
+    lattice = ScoredLattice.of(target, Tiles.every(_COARSEST, rows, square), decode)
     _require_resolvable(lattice, tolerance, [])
     while len(rows := lattice.rows_at_border(reach)):
         if reach == _FAR:
@@ -76,7 +82,8 @@ def _scan(target: Target, tolerance: float) -> ScoredLattice:
         reach += 1
         square = _square(reach, target)
         ring = square[((square == -reach) | (square == reach - 1)).any(-1)]
-        lattice = lattice.joined(ScoredLattice.of(target, Tiles.every(_COARSEST, rows, ring)))
+        more = Tiles.every(_COARSEST, rows, ring)
+        lattice = lattice.joined(ScoredLattice.of(target, more, decode))
     return lattice
 
 

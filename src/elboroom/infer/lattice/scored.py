@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elboroom.infer.lattice.decoded_tiles import Decode
 from elboroom.infer.lattice.tiles import Scores, Tiles, score
 from elboroom.infer.target import Target
 
@@ -22,9 +23,9 @@ class ScoredLattice:
     rows: int
 
     @classmethod
-    def of(cls, target: Target, tiles: Tiles) -> "ScoredLattice":
+    def of(cls, target: Target, tiles: Tiles, decode: Decode) -> "ScoredLattice":
         """Score the tiles."""
-        return cls(tiles, score(target, tiles), len(target))
+        return cls(tiles, score(target, tiles, decode), len(target))
 
     @property
     def latents(self) -> int:

@@ -7,15 +7,12 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from elboroom.infer.lattice.decoded_tiles import PROBES, SIDE, Decode, points_of, probes_of
 from elboroom.infer.target import Target
 from elboroom.model.decoding import decoded_at_a_time
 from elboroom.model.linear_algebra import product_grid
 from elboroom.model.priors import SharedMixture
 
-SIDE = 16
-"""Points along a tile: few enough to follow a posterior, enough for efficient matrix products."""
-
-_PROBES = (2, 6, 10, 14)  # points along a tile at which the curvature is computed
 _HALVES = slice(SIDE // 2 + 1), slice(SIDE // 2, None)  # halves of a tile, borders included
 _NARROW = 1.0  # spacings: points may miss a component of smaller standard deviation
 _ROWS = 1 << 14  # rows that are scored at once
@@ -118,7 +115,7 @@ class Scores:
         )
 
 
-def score(target: Target, tiles: Tiles) -> Scores:
+def score(target: Target, tiles: Tiles, decode: Decode) -> Scores:
     """Score every pair; a point is decoded once for all rows that keep its tile.
 
     Tiles of the same few rows are scored together, in as many points as are decoded together.
@@ -129,30 +126,29 @@ def score(target: Target, tiles: Tiles) -> Scores:
     parts = []
     for some, rows in tiles.by_rows(together):
         those = target if len(rows) == len(target) else target.rows(rows)
-        parts.append(_score(those, tiles.spacing, some))
+        parts.append(_score(those, tiles.spacing, some, decode))
     return Scores.cat(parts)
 
 
-def _score(target: Target, spacing: float, tiles: Tensor) -> Scores:
+def _score(target: Target, spacing: float, tiles: Tensor, decode: Decode) -> Scores:
     """Score all rows of `target` on some tiles, (T, D)."""
-    latents, count = target.latents, len(tiles)
-    closed = (count, *(SIDE + 1,) * latents)  # tiles with their far borders, the starts of others
-    borders = product_grid(torch.arange(SIDE + 1, device=tiles.device), latents)
-    z = (spacing * (SIDE * tiles[:, None] + borders)).to(target.x).flatten(0, 1)
-    parameter = target.model.decoder_output(z)
-    likelihood = target.model.likelihood(parameter).log_prob_table(target.x, target.mask)
-    table = (target.model.prior(1).log_prob(z[:, None]) + likelihood).unflatten(0, closed)
-    own = table[:, *(slice(SIDE),) * latents]
-    probes = len(_PROBES) // 2
+    closed = (len(tiles), *(SIDE + 1,) * target.latents)
+    z, decoded = points_of(target.x, spacing, tiles), decode(target.x, spacing, tiles)
+    likelihood = torch.cat([d.likelihood.log_prob_table(target.x, target.mask) for d in decoded])
+    table = target.model.prior(1).log_prob(z.flatten(0, 1)[:, None]) + likelihood
+    table = table.unflatten(0, closed)
     peak = _peaks(table, *_HALVES)
-    rise = _possible_rise(target, z, parameter, spacing, count)
-    rise = _peaks(rise, slice(probes), slice(probes, None))
-    narrow = _narrow_components(target, z.unflatten(0, closed), spacing)
+    probes = z.flatten(0, 1)[probes_of(tiles)[0]]
+    rise = _possible_rise(target, probes, torch.cat([d.information for d in decoded]), spacing)
+    rise = rise.unflatten(0, (len(tiles), *(len(PROBES),) * target.latents))
+    rise = _peaks(rise, slice(half := len(PROBES) // 2), slice(half, None))
+    narrow = _narrow_components(target, z.unflatten(1, closed[1:]), spacing)
     if narrow is not None:
         log_prior, rise_of_narrow = narrow
         # max p(x, z) ≤ max p(z) · max p(x | z)
         peak = peak.maximum(log_prior + _peaks(likelihood.unflatten(0, closed), *_HALVES))
         rise = rise.maximum(rise_of_narrow)
+    own = table[:, *(slice(SIDE),) * target.latents]
     log_joint = own.flatten(1, -2).transpose(0, 1)
     return Scores(*(v.flatten(-2) for v in (log_joint, *_log_sums(own), peak, rise)))
 
@@ -201,27 +197,22 @@ def _peaks(table: Tensor, first: slice, second: slice) -> Tensor:
     return torch.stack([table[:, *part].flatten(1, -2).amax(1) for part in parts])
 
 
-def _possible_rise(
-    target: Target, z: Tensor, parameter: Tensor, spacing: float, tiles: int
-) -> Tensor:
-    """Bound how far a mode rises above the nearest point, near each probe of T tiles, (T, ..., B).
+def _possible_rise(target: Target, z: Tensor, information: Tensor, spacing: float) -> Tensor:
+    """Bound how far a mode rises above the nearest point, near P probes, (P, B).
 
     The curvature is taken to be the Fisher information of the seen pixels on z, plus the prior's.
+
+    Args:
+        target: the target.
+        z: the probes, (P, D).
+        information: that of each entry of the parameter, (P, L); see `DecodedTiles`.
+        spacing: h.
     """
-    latents, device = target.latents, parameter.device
-    probes = product_grid(torch.tensor(_PROBES, device=device), latents)
-    strides = (SIDE + 1) ** torch.arange(latents - 1, -1, -1, device=device)
-    first = (SIDE + 1) ** latents * torch.arange(tiles, device=device)
-    at = (first[:, None] + (probes * strides).sum(-1)).flatten()
-    information = target.model.likelihood(parameter[at]).information().flatten(1)
-    steps = torch.stack([parameter[at + s] - parameter[at - s] for s in strides]).flatten(2) / 2
-    entries = information * steps.square().sum(0)  # (probes, L): h² tr Jᵀ W J, entry by entry
     if target.mask is None:
-        seen = entries.sum(1, keepdim=True).expand(-1, len(target))
+        seen = information.sum(1, keepdim=True).expand(-1, len(target))
     else:
         mask = target.model.likelihood.density.parameter_mask(target.mask)
-        seen = entries @ mask.flatten(1).to(entries).T
-    precision = target.model.prior.curvature(z[at])[1].diagonal(dim1=-2, dim2=-1).sum(-1)
+        seen = information @ mask.flatten(1).to(information).T
+    precision = target.model.prior.curvature(z)[1].diagonal(dim1=-2, dim2=-1).sum(-1)
     # ½ δᵀ Λ δ ≤ ⅛ D h² tr Λ for |δ_d| ≤ ½ h, with Λ = Jᵀ W J + P
-    rise = _CAUTION * latents / 8 * (seen + spacing**2 * precision[:, None])
-    return rise.unflatten(0, (tiles, *(len(_PROBES),) * latents))
+    return _CAUTION * target.latents / 8 * (seen + spacing**2 * precision[:, None])

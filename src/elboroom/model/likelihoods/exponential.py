@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -38,10 +39,17 @@ class ExponentialFamily(Likelihood):
     def log_prob_table(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute log p(x_seen | z) in nats of B events under each of G parameters, (G, B)."""
         logits, target = self.logits.flatten(1), seen(x, mask).flatten(1)
-        log_sum = self.log_partition().flatten(1)
         # log p(x_b | z_g) = l_g · (m_b ∘ x_b) − A(l_g) · m_b
-        norm = log_sum.sum(-1, keepdim=True) if mask is None else log_sum @ mask.flatten(1).to(x).T
+        partition = self._kept_log_partition
+        norm = (
+            partition.sum(-1, keepdim=True) if mask is None else partition @ mask.flatten(1).to(x).T
+        )
         return logits @ target.T - norm
+
+    @cached_property
+    def _kept_log_partition(self) -> Tensor:
+        """A(l), (G, L), for the tables of other events."""
+        return self.log_partition().flatten(1)
 
     def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute ∂ log p(x_seen | z) by the logits, (..., B, *event)."""

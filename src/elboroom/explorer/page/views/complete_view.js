@@ -17,6 +17,7 @@ import { View } from "./view.js";
 const DRAWS = 12;
 const PAUSE = 700; // milliseconds between draws that follow each other
 const BLANK = "blank"; // the row of a sketch from scratch
+const REST = 300; // milliseconds without a change after which a rough posterior is refined
 const FRAMES = { posterior: "Follow the posterior", all: "Whole plane" };
 const ASKED = ["row", "mask", "ink", "method", "axes", "seed"];
 
@@ -166,11 +167,22 @@ export class CompleteView extends View {
     return this.run.methods.find(({ name }) => name === this.state.method)?.slow ?? false;
   }
 
+  /** Ask for the posterior; the rough one of a method that refines it later is soon at hand. */
   #infer() {
+    const { method } = this.state;
+    this.#ask(method === "laplace" && !this.#slow ? { refine: false } : {});
+  }
+
+  #ask(how) {
     const started = performance.now();
-    const question = this.#question();
+    const question = { ...this.#question(), ...how };
     const call = (signal) => this.backend.complete(this.run.id, question, signal);
-    this.requests.complete.ask(call, (completion) => this.#show(completion, started));
+    clearTimeout(this.rest);
+    this.requests.complete.ask(call, (completion) => {
+      this.#show(completion, started);
+      clearTimeout(this.rest);
+      if (how.refine === false) this.rest = setTimeout(() => this.#ask({}), REST);
+    });
   }
 
   #question() {
@@ -224,6 +236,7 @@ export class CompleteView extends View {
 
   close() {
     clearTimeout(this.timer);
+    clearTimeout(this.rest);
     super.close();
   }
 }
