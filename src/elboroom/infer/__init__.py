@@ -7,7 +7,7 @@ from elboroom.infer.completion_score import CompletionScore, completion_score, p
 from elboroom.infer.encoder import encoder
 from elboroom.infer.exact_elbo import exact_elbo
 from elboroom.infer.gibbs import metropolis_within_gibbs, pseudo_gibbs
-from elboroom.infer.grid import GridPosterior, grid
+from elboroom.infer.grid import GridPosterior, KeptTiles, grid
 from elboroom.infer.hmc import HMCPosterior, hmc
 from elboroom.infer.laplace import laplace
 from elboroom.infer.partial_encoder import partial_encoder
@@ -22,6 +22,7 @@ __all__ = [
     "CompletionScore",
     "GridPosterior",
     "HMCPosterior",
+    "KeptTiles",
     "ParticlePosterior",
     "Posterior",
     "VariationalPosterior",
