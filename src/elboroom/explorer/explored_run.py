@@ -112,7 +112,7 @@ class ExploredRun:
 
     @cached_property
     def kept_tiles(self) -> KeptTiles:
-        """What the decoder has made of the plane, for exact posteriors."""
+        """The decoded tiles of the plane, for exact posteriors."""
         return KeptTiles(self.model)
 
     @cached_property
