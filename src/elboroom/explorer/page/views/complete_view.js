@@ -181,7 +181,7 @@ export class CompleteView extends View {
     this.requests.complete.ask(call, (completion) => {
       this.#show(completion, started);
       clearTimeout(this.rest);
-      if (how.refine === false) this.rest = setTimeout(() => this.#ask({}), REST);
+      if (completion.refined === false) this.rest = setTimeout(() => this.#ask({}), REST);
     });
   }
 

@@ -28,9 +28,10 @@ export class Findings {
   show(completion, seconds) {
     const { log_evidence: evidence, quality } = completion;
     const times = [completion.seconds, seconds].map(duration);
-    const rest = completion.refined ? "" : " This is a first fit, which is being refined.";
+    const isFirst = completion.refined === false;
+    const rest = isFirst ? " This is a first fit, which is being refined." : "";
     const time = `Inference took ${times[0]}; in all, ${times[1]} passed.${rest}`;
-    this.content.setAttribute("aria-busy", String(!completion.refined));
+    this.content.setAttribute("aria-busy", String(isFirst));
     const parts = [valueOf(evidence), element("p", { class: "quiet" }, time), qualityList(quality)];
     this.content.replaceChildren(
       ...parts,
