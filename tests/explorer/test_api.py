@@ -1,6 +1,5 @@
 """The answers of the JSON interface, against the library's own."""
 
-import base64
 import json
 
 import msgspec
@@ -15,25 +14,9 @@ from elboroom.explorer.api.endpoints import is_slow
 from elboroom.explorer.api.samples import SamplesRequest
 from elboroom.explorer.number_array import NumberArray
 from elboroom.randomness import fork, stream
+from tests.explorer.asking import array, ask, tell
 
 EVERY = pytest.mark.parametrize("name", ["plane", "space", "ladder"])
-
-
-def array(found):
-    values = np.frombuffer(base64.b64decode(found["data"]), found["dtype"])
-    return torch.tensor(values.reshape(found["shape"]))
-
-
-def ask(client, name, path="", **query):
-    answer = client.get(f"/api/runs/{name}{path}", params=query)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def tell(client, name, where, **body):
-    answer = client.post(f"/api/runs/{name}{where}", json=body)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 def tones(x):

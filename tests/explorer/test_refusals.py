@@ -197,3 +197,10 @@ def test_the_description_names_every_endpoint(client):
     assert described == describe_interface()
     served = {route.path for route in client.app.routes if route.path.startswith("/api")}
     assert served == set(described["paths"])
+
+
+@pytest.mark.parametrize("path", ["columns", "table"])
+def test_pictures_have_no_columns(client, path):
+    answer = client.get(f"/api/runs/plane/{path}")
+    assert answer.status_code == 422
+    assert answer.json()["error"]["what"] == "the rows of this run have no columns"

@@ -21,6 +21,7 @@ Entry = str | float | bool | None
 """An entry of a table in JSON: a number, a level or a date; None where it is missing."""
 
 _DIGITS = 7  # those that float32 holds
+_LARGEST = 1e15
 _MOST_NAMED = 9
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -89,7 +90,8 @@ class Columns(ABC):
         x = torch.full((len(self.columns),), torch.nan)
         for name, entry in entries.items():
             place = self.place_of(name)
-            x[place] = torch.nan if entry is None else self._number(self.columns[place], entry)
+            if entry is not None:
+                x[place] = _in_range(name, self._number(self.columns[place], entry))
         return x
 
     def entries(self, x: Tensor) -> list[list[Entry]]:
@@ -187,6 +189,16 @@ class VectorColumns(Columns):
             why=f"found {text}; expected {' or '.join(column.levels) or 'a number'}",
             fix="correct the entry, or leave it out",
         )
+
+
+def _in_range(name: str, number: float) -> float:
+    if abs(number) <= _LARGEST:
+        return number
+    raise UsageError(
+        f"the entry {number:g} of the column {name} is out of range",
+        why=f"found {number:g}; expected at most {_LARGEST:g} in size",
+        fix="correct the entry, or hide it",
+    )
 
 
 def columns_of(explored: ExploredRun) -> Columns:
