@@ -13,8 +13,8 @@ const HINT =
   "Change an entry, or hide it. Each density is that given the other seen entries; " +
   "the mark is the entry itself, dashed if it is hidden.";
 const BLANK = "blank"; // the row of which nothing is known
-const OF_ENTRIES = ["set", "hide", "only"];
-const ASKED = [...OF_ENTRIES, "across", "up", "method", "seed"];
+const UNCHANGED = { set: "", hide: "", only: "" }; // the entries as the table has them
+const ASKED = [...Object.keys(UNCHANGED), "across", "up", "method", "seed"];
 
 /** A table: its rows, the density of each entry of one given the others, and of two together. */
 export class TableView extends View {
@@ -104,7 +104,7 @@ export class TableView extends View {
 
   #entryCard() {
     const hideAll = (hidden) => () => this.#edit(() => this.entries.hideAll(hidden));
-    const reset = () => this.change({ set: "", hide: "", only: "" });
+    const reset = () => this.change(UNCHANGED);
     const tools = box(
       "fields",
       this.fields.method.element,
@@ -124,8 +124,8 @@ export class TableView extends View {
   }
 
   #pick(row) {
-    const first = row === BLANK || this.rows.has(row) ? this.state.first : row;
-    this.change({ row, first, set: "", hide: "", only: "" });
+    const turned = row === BLANK || this.rows.has(row) ? {} : { first: row };
+    this.change({ row, ...turned, ...UNCHANGED });
   }
 
   #update(changed) {
@@ -219,7 +219,7 @@ export class TableView extends View {
 
 function defaultsOf(run) {
   const shown = { row: "0", first: "0", columns: "0", across: "", up: "" };
-  return { ...shown, set: "", hide: "", only: "", method: run.methods[0].name, seed: "0" };
+  return { ...shown, ...UNCHANGED, method: run.methods[0].name, seed: "0" };
 }
 
 /** Return the first two columns of numbers, or of anything. */
