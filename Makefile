@@ -1,8 +1,14 @@
-# `make demo` and `make test` need Python 3.11 or later and make, nothing else.
+# `make demo` needs Python 3.11 or later and make, nothing else. `make test` needs Chromium as well, and
+# installs it with apt where there is none.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/demo
+
+# The browser that the explorer is tested in: a command, or a path.
+CHROMIUM ?= chromium
+export CHROMIUM
+AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # Each file of tests stays on one worker, so that its fixtures are made once.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -17,26 +23,37 @@ NUMERIC := tests/model tests/training tests/infer tests/evaluation tests/runs/te
 LEAST_MACHINE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 \
 	CXX=/nonexistent
 
-.PHONY: demo test test-full test-portable test-numeric lint format types check benchmarks clean
+.PHONY: demo test test-full test-portable test-numeric chromium install-chromium lint format types check \
+	benchmarks clean
 
 demo: $(VENV)/installed
 	rm -rf $(DEMO)
 	$(BIN)/elboroom train --preset reference --out $(DEMO)
 	$(BIN)/elboroom report $(DEMO)
 
-test: $(VENV)/installed-dev
+test: $(VENV)/installed-dev chromium
 	$(PYTEST)
 
-test-full: $(VENV)/installed-dev
+test-full: $(VENV)/installed-dev chromium
 	$(PYTEST) -m ""
 
-test-portable: $(VENV)/installed-dev
+test-portable: $(VENV)/installed-dev chromium
 	set -e; for setting in $(MACHINES); do \
 		echo "make test with $$setting"; env $$setting $(PYTEST); \
 	done
 
 test-numeric: $(VENV)/installed-dev
 	env $(LEAST_MACHINE) $(PYTEST) $(NUMERIC)
+
+chromium:
+	@command -v "$(CHROMIUM)" >/dev/null || $(MAKE) --no-print-directory install-chromium
+
+install-chromium:
+	@command -v apt-get >/dev/null || { \
+		echo "There is no $(CHROMIUM), in which the explorer is tested. Install Chromium or Chrome, and"; \
+		echo "name its command: make test CHROMIUM=google-chrome"; exit 1; }
+	$(AS_ROOT) apt-get update
+	$(AS_ROOT) apt-get install --yes --no-install-recommends chromium
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
