@@ -50,6 +50,15 @@ def serve(
         on_start: called with the address of the page.
     """
     port = listener.getsockname()[1]
+    server, address = server_of(explored, port), f"http://{HOST}:{port}/"
+    on_start(address)
+    if browser:
+        webbrowser.open(address)
+    server.run([listener])
+
+
+def server_of(explored: Mapping[str, ExploredRun], port: int) -> uvicorn.Server:
+    """Return the server of some runs at a port, before it is run."""
     config = uvicorn.Config(
         application(explored, port),
         log_level="warning",
@@ -59,8 +68,4 @@ def serve(
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=1,
     )
-    address = f"http://{HOST}:{port}/"
-    on_start(address)
-    if browser:
-        webbrowser.open(address)
-    uvicorn.Server(config).run([listener])
+    return uvicorn.Server(config)
