@@ -158,11 +158,10 @@ export class InterpolateView extends View {
     return Math.floor(this.run.rows * Math.random());
   }
 
+  /** Show an end elsewhere; the address follows once it is let go. */
   #move(index, point) {
-    this.change(
-      { ends: textOfEnds(this.#ends.map((end, i) => (i === index ? { point } : end))) },
-      false,
-    );
+    this.state.ends = textOfEnds(this.#ends.map((end, i) => (i === index ? { point } : end)));
+    this.update(new Set(["ends"]));
   }
 
   #loadMap() {
@@ -225,7 +224,8 @@ export class InterpolateView extends View {
 
   #corners() {
     const { values } = this.path.points;
-    return this.#cornerIndices.map((i) => [values[2 * i], values[2 * i + 1]]);
+    const corners = this.#cornerIndices.map((i) => [values[2 * i], values[2 * i + 1]]);
+    return corners.map((corner, i) => this.#ends[i]?.point ?? corner); // which was moved since
   }
 
   #cornerPicture(index) {
