@@ -8,7 +8,8 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from elboroom.explorer import ExploredRun
 from tests.support.chromium import launched
 from tests.support.explored_runs import MODELS, open_runs
-from tests.support.visitor import Visitor, served
+from tests.support.served import served
+from tests.support.visitor import Visitor
 
 expect.set_options(timeout=30_000)
 

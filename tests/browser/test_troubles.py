@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.visitor import Visitor, served
+from tests.support.served import served
+from tests.support.visitor import Visitor
 
 SAMPLES = "**/api/runs/*/samples*"
 

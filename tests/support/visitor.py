@@ -2,10 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
-from threading import Thread
 
 import numpy as np
 import torch
@@ -13,30 +10,12 @@ from PIL import Image
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 from torch import Tensor
 
-from elboroom.explorer import ExploredRun
-from elboroom.explorer.server.serve import HOST, listen, server_of
-
 _BUSY_SERVER = "status of 429"  # the page asks again
 _ABORTED = "net::ERR_ABORTED"  # by the page itself, for a newer question
 _SECONDS = 60
 
 Cell = tuple[int, int]
 """Row and column of a pixel, from 0."""
-
-
-@contextmanager
-def served(explored: dict[str, ExploredRun]) -> Iterator[str]:
-    """Serve runs on a thread, and give the address."""
-    listener = listen(0)
-    port = listener.getsockname()[1]
-    server = server_of(explored, port)
-    thread = Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    try:
-        yield f"http://{HOST}:{port}/"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 class Visitor:
