@@ -20,6 +20,7 @@ from elboroom.config import (
     Config,
     EvaluateConfig,
     ExploreConfig,
+    ExportConfig,
     FiguresConfig,
     GapsConfig,
     ImputeConfig,
@@ -391,6 +392,28 @@ class Explore(RunCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Export(RunCommand):
+    """Write a trained model in a form that others can use without elboroom.
+
+    Example: elboroom export runs/first --to web --out site
+
+    The web export is the page of `elboroom explore` for any web host, with no server: the browser
+    computes the decoder, the encoder, and with one or two latents the exact posterior. It holds the
+    model's weights, and the first 2,000 rows of the test part for everybody to see. It has fully
+    connected networks of binary or real values, of up to 8 million weights.
+    """
+
+    config: Annotated[ExportConfig, arg(name="")]
+
+    def run(self) -> int:
+        """Write the export."""
+        from elboroom.cli import export
+
+        export.export(self.open(), self.config, best=self.best)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pack(Command):
     """Make one array, or shards, of many pictures, which train from disk without decoding again.
 
@@ -464,6 +487,7 @@ COMMANDS = (
     Score,
     Report,
     Explore,
+    Export,
     Pack,
     Doctor,
     Version,

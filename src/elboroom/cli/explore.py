@@ -4,13 +4,12 @@ import re
 from collections.abc import Container, Sequence
 from pathlib import Path
 
+from elboroom.cli.explorer_extra import explorer_extra
 from elboroom.cli.signals import Interrupted
 from elboroom.cli.terminal import plain_console
 from elboroom.config import ExploreConfig
-from elboroom.errors import UsageError
 from elboroom.runs.run import Run
 
-_LIBRARIES = ("msgspec", "starlette", "uvicorn")
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -20,16 +19,8 @@ def explore(runs: Sequence[Run], config: ExploreConfig, *, best: bool) -> None:
     Raises:
         UsageError: if the libraries of the server are not installed.
     """
-    try:
+    with explorer_extra():
         from elboroom.explorer import ExploredRun, listen, serve
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in _LIBRARIES:
-            raise
-        raise UsageError(
-            "the explorer cannot start",
-            why=f"it needs the library {error.name}, which is not installed",
-            fix="install it: pip install 'elboroom[explore]'",
-        ) from error
     listener, explored = listen(config.port), dict[str, ExploredRun]()
     for run in runs:
         data = None if explored else config.data

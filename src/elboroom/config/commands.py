@@ -26,12 +26,14 @@ from elboroom.config.data import (
 )
 from elboroom.config.kinds import (
     ANNEALING_SCHEDULES,
+    EXPORT_TARGETS,
     FIGURES,
     METHODS,
     PARTIAL_FAMILIES,
     PARTS,
     PRECISIONS,
     AnnealingSchedule,
+    ExportTarget,
     FigureName,
     FitName,
     MethodName,
@@ -278,6 +280,17 @@ class ExploreConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.port < 1 << 16, "port", self.port, "0 to 65535")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """Options of an export."""
+
+    to: Annotated[ExportTarget, arg(help=listed("What to write.", EXPORT_TARGETS))]
+    out: Path
+    """The new folder; an earlier export is replaced, and nothing else."""
+    data: str | None = None
+    """Where the run's data are now, if they were moved or renamed."""
 
 
 @dataclass(frozen=True, kw_only=True)

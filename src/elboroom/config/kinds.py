@@ -310,6 +310,11 @@ FIGURES: dict[FigureName, str] = {
     "curves": "ELBO, reconstruction and KL over epochs",
 }
 
+ExportTarget = Literal["web"]
+EXPORT_TARGETS: dict[ExportTarget, str] = {
+    "web": "the explorer as a static page for any web host, which computes in the browser",
+}
+
 FormatName = Literal[
     "npy", "pt", "columns", "zip", "npz", "mat", "hdf5", "idx", "table", "shards", "folder", "tar"
 ]

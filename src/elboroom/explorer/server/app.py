@@ -4,7 +4,6 @@ import re
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -20,12 +19,11 @@ from elboroom.errors import ElboroomError
 from elboroom.explorer.api.endpoints import ENDPOINTS, Endpoint, KnownRun, Runs, is_slow
 from elboroom.explorer.api.openapi import describe_interface
 from elboroom.explorer.explored_run import ExploredRun
+from elboroom.explorer.page_files import KINDS, PAGE
 from elboroom.explorer.server.failures import failed, failed_by
 from elboroom.explorer.server.lane import BusyError, Lane
 from elboroom.explorer.server.security import OwnSiteOnly, TooLargeError
 
-_PAGE = files("elboroom.explorer") / "page"
-_KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 _FILE = re.compile(r"([a-z_]+/)?[a-z_]+\.(html|js|css|svg)")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -75,10 +73,10 @@ def _closing(*lanes: Lane) -> Callable[[Starlette], AbstractAsyncContextManager[
 async def _page_file(request: Request) -> Response:
     """Return a file of the page; without a name the page itself."""
     name = request.path_params.get("file", "index.html")
-    path = _PAGE / name
+    path = PAGE / name
     if not _FILE.fullmatch(name) or not path.is_file():
         raise HTTPException(404)
-    return Response(path.read_bytes(), media_type=_KINDS[name.rpartition(".")[2]])
+    return Response(path.read_bytes(), media_type=KINDS[name.rpartition(".")[2]])
 
 
 def _fixed(content: Any) -> Answer:

@@ -43,7 +43,7 @@ export class Failure extends Error {
   }
 }
 
-const MODULES = { http: "./http_backend.js" };
+const MODULES = { http: "./http_backend.js", static: "./static_backend.js" };
 
 /**
  * Open the backend that the page names in its meta element.

@@ -1,0 +1,27 @@
+"""The libraries that the explorer needs, which an extra installs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from elboroom.errors import UsageError
+
+_LIBRARIES = ("msgspec", "starlette", "uvicorn")
+
+
+@contextmanager
+def explorer_extra() -> Iterator[None]:
+    """Name the extra to install where an import in this block finds no library of it.
+
+    Raises:
+        UsageError: if a library is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in _LIBRARIES:
+            raise
+        raise UsageError(
+            "the explorer cannot start",
+            why=f"it needs the library {error.name}, which is not installed",
+            fix="install it: pip install 'elboroom[explore]'",
+        ) from error

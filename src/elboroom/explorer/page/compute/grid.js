@@ -1,0 +1,208 @@
+import { DEPTH, Seen } from "./lattice.js";
+import { logSumExp } from "./logarithms.js";
+import { productGrid, range } from "./product_grid.js";
+import { cumulativeSums } from "./random.js";
+import { refine } from "./refinement.js";
+import { SIDE } from "./tile.js";
+
+const HEAT_SIDE = 72;
+const HEAT_DEPTH = 12; // nats below the maximum that the heat map reaches to
+const FLOOR = 30; // nats below the maximum at which the heat map is cut
+
+/**
+ * Integrate p(x_seen, z) over z on a lattice.
+ *
+ * @param {import("./tile.js").TileStore} store
+ * @param {ArrayLike<number>} x
+ * @param {ArrayLike<number>} seen
+ * @param {() => Promise<void>} pause waits before each tile that is decoded.
+ * @returns {Promise<GridPosterior>}
+ */
+export async function grid(store, x, seen, pause) {
+  const given = new Seen(store.model, x, seen);
+  return new GridPosterior(store, given, await refine(store, given, pause));
+}
+
+/** The exact p(z | x_seen), in cells of a lattice. */
+export class GridPosterior {
+  #rises = null;
+
+  constructor(store, seen, lattice) {
+    this.seen = seen;
+    this.model = store.model;
+    this.spacing = lattice.spacing;
+    this.logEvidence = lattice.logEvidence;
+    this.error = lattice.error;
+    this.groups = lattice.tiles
+      .map((scored) => cellsOf(scored, store.shape, lattice.top - DEPTH))
+      .filter(({ cells }) => cells.length > 0);
+    /** The lattice point of each cell in spacings, and log p(x_seen, z) there in nats. */
+    this.cells = this.groups.flatMap(({ cells }) => cells);
+    const density = this.cells.map(({ logJoint }) => Math.exp(logJoint - this.logEvidence));
+    const total = density.reduce((sum, mass) => sum + mass, 0);
+    this.cells.forEach((cell, i) => (cell.mass = density[i] / total));
+  }
+
+  /** E[z | x_seen]. */
+  get mean() {
+    return range(0, this.model.latents).map((d) =>
+      this.#expectation(({ index }) => this.spacing * index[d]),
+    );
+  }
+
+  /** Cov[z | x_seen], as rows. */
+  get covariance() {
+    const { mean, spacing } = this;
+    return mean.map((a, i) =>
+      mean.map((b, j) =>
+        this.#expectation(({ index }) => (spacing * index[i] - a) * (spacing * index[j] - b)),
+      ),
+    );
+  }
+
+  #expectation(value) {
+    return this.cells.reduce((sum, cell) => sum + cell.mass * value(cell), 0);
+  }
+
+  /** Compute E[x | x_seen] at one place. */
+  meanAt(place) {
+    let sum = 0;
+    for (const { tile, cells, scratch } of this.groups) {
+      tile.densities.means(place, scratch);
+      for (const { at, mass } of cells) sum += mass * scratch[at];
+    }
+    return sum;
+  }
+
+  /** Compute −log p(x_i | x_seen without i) in nats at a place i that is seen. */
+  surpriseAt(place, value) {
+    const logs = [];
+    for (const { tile, cells, scratch } of this.groups) {
+      scratch.fill(0);
+      tile.densities.add(place, value, scratch);
+      // 1/p(x_i | x_others) = E[1/p(x_i | z)] under p(z | x_seen)
+      for (const { at, mass } of cells) logs.push(Math.log(mass) - scratch[at]);
+    }
+    return logSumExp(logs);
+  }
+
+  /** Draw z from the density interpolated between the points, by rejection. */
+  draw(random) {
+    this.proposals ??= cumulativeSums(
+      this.rises.map(({ limit }, i) => this.cells[i].mass * Math.exp(limit)),
+    );
+    for (;;) {
+      const cell = random.index(this.proposals);
+      const u = this.cells[cell].index.map(() => random.uniform() - 0.5);
+      const { limit } = this.rises[cell];
+      if (Math.log(random.uniform()) <= riseAt(this.rises[cell], u) - limit)
+        return this.cells[cell].index.map((along, d) => this.spacing * (along + u[d]));
+    }
+  }
+
+  /** The quadratic through each cell's point and those around it: slope, curvature and bound. */
+  get rises() {
+    this.#rises ??= risesBetween(this.cells);
+    return this.#rises;
+  }
+
+  /**
+   * Compute log p(z | x_seen) in nats on a square that holds what is likely.
+   *
+   * @returns {{left: number, right: number, bottom: number, top: number, log_density: object}}
+   */
+  get heat() {
+    const { spacing, cells } = this;
+    const top = cells.reduce((found, { logJoint }) => Math.max(found, logJoint), -Infinity);
+    const likely = cells.filter(({ logJoint }) => logJoint >= top - HEAT_DEPTH);
+    const ends = [0, 1].map((d) => extent(likely.map(({ index }) => index[d])));
+    const across = Math.max(...ends.map(([low, high]) => high - low)) + 1;
+    const parts = Math.ceil(HEAT_SIDE / across);
+    const [low, bottom] = ends.map(([least]) => least);
+    const values = this.#table(low, bottom, across * parts, parts);
+    const [left, base] = [low, bottom].map((least) => spacing * (least - 0.5));
+    const side = spacing * across;
+    const log_density = { shape: [across * parts, across * parts], values };
+    return { left, right: left + side, bottom: base, top: base + side, log_density };
+  }
+
+  /** Lay the parts of the cells out on a square, the first row at the bottom. */
+  #table(low, bottom, side, parts) {
+    const table = new Float64Array(side * side).fill(-Infinity);
+    const offsets = productGrid(range(0, parts), 2);
+    let top = -Infinity;
+    this.cells.forEach(({ index, logJoint }, i) => {
+      for (const [a, b] of offsets) {
+        const u = [(a + 0.5) / parts - 0.5, (b + 0.5) / parts - 0.5];
+        const value = logJoint - this.logEvidence + riseAt(this.rises[i], u);
+        top = Math.max(top, value);
+        const [column, row] = [(index[0] - low) * parts + a, (index[1] - bottom) * parts + b];
+        if (column >= 0 && column < side && row >= 0 && row < side)
+          table[row * side + column] = value;
+      }
+    });
+    return Float32Array.from(table, (value) => Math.max(value, top - FLOOR));
+  }
+}
+
+/** Return the points of a tile that lie above a floor. */
+function cellsOf({ tile, place, logJoint }, { own, points }, floor) {
+  const cells = own
+    .filter((at) => logJoint[at] >= floor)
+    .map((at) => {
+      const index = points[at].map((along, d) => SIDE * place[d] + along);
+      return { at, index, logJoint: logJoint[at], mass: 0 };
+    });
+  return { tile, cells, scratch: new Float64Array(tile.count) };
+}
+
+/** Take the central differences of the cells' log-densities; they are 0 at the border. */
+function risesBetween(cells) {
+  const known = new Map(cells.map(({ index, logJoint }) => [index.join(), logJoint]));
+  return cells.map(({ index, logJoint }) => {
+    const at = (...step) => known.get(index.map((along, d) => along + step[d]).join()) - logJoint;
+    return index.length === 1 ? riseOnLine(at) : riseOnPlane(at);
+  });
+}
+
+function riseOnLine(at) {
+  const [before, after] = [at(-1), at(1)];
+  return bounded([(after - before) / 2], [after + before], 0);
+}
+
+function riseOnPlane(at) {
+  const pairs = [
+    [at(-1, 0), at(1, 0)],
+    [at(0, -1), at(0, 1)],
+  ];
+  const slope = pairs.map(([before, after]) => (after - before) / 2);
+  const bend = pairs.map(([before, after]) => after + before);
+  const twist = (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / 4;
+  return bounded(slope, bend, twist);
+}
+
+/** Return the quadratic aᵀu + ½ uᵀHu with an upper bound of it; what is unknown is 0. */
+function bounded(slopes, bends, twists) {
+  const [slope, bend] = [slopes, bends].map((values) => values.map(orZero));
+  const twist = orZero(twists);
+  const steep = slope.reduce((sum, a) => sum + Math.abs(a) / 2, 0);
+  const hollow = bend.reduce((sum, h) => sum + Math.max(h, 0) / 8, 0);
+  return { slope, bend, twist, limit: steep + hollow + Math.abs(twist) / 4 };
+}
+
+function orZero(value) {
+  return Number.isNaN(value) ? 0 : value;
+}
+
+function riseAt({ slope, bend, twist }, u) {
+  let rise = u.length === 1 ? 0 : twist * u[0] * u[1];
+  for (let d = 0; d < u.length; d += 1) rise += slope[d] * u[d] + (bend[d] * u[d] * u[d]) / 2;
+  return rise;
+}
+
+function extent(values) {
+  return values.reduce(
+    ([low, high], v) => [Math.min(low, v), Math.max(high, v)],
+    [Infinity, -Infinity],
+  );
+}
