@@ -23,7 +23,7 @@ _COMPUTED = {
     "posterior": ("diagonal", "full"),
 }
 """The options of a model whose values the browser computes, with these values."""
-_MOST = {"latents": 300, "values of a row": 4_096, "weights": 8_000_000}
+_MOST = {"latents": 300, "values of a row": 1_024, "weights": 8_000_000}
 
 
 def require_computed(run: Run) -> None:

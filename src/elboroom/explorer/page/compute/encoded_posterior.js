@@ -3,7 +3,6 @@ import { logSumExp } from "./logarithms.js";
 import { paretoShape } from "./pareto.js";
 
 const PARTICLES = 500;
-const MEAN_DRAWS = 256;
 const RELIABLE_K_HAT = 0.7; // Vehtari et al. (2024)
 
 /**
@@ -71,7 +70,8 @@ class EncodedPosterior {
   constructor(q, densities) {
     this.q = q;
     this.densities = densities;
-    this.scratch = new Float64Array(PARTICLES);
+    const at = Int32Array.from({ length: PARTICLES }, (_, k) => k);
+    this.draws = { at, weight: new Float64Array(PARTICLES).fill(1 / PARTICLES) };
   }
 
   get mean() {
@@ -88,16 +88,12 @@ class EncodedPosterior {
 
   /** Estimate E[x | x_seen] at one place. */
   meanAt(place) {
-    this.densities.means(place, this.scratch);
-    return this.scratch.subarray(0, MEAN_DRAWS).reduce((sum, mean) => sum + mean, 0) / MEAN_DRAWS;
+    return this.densities.mean(place, this.draws);
   }
 
   /** Estimate −log p(x_i | x_seen without i) in nats: Gelfand, Dey & Chang (1992). */
   surpriseAt(place, value) {
-    this.scratch.fill(0);
-    this.densities.add(place, value, this.scratch);
     // 1/p(x_i | x_others) = E[1/p(x_i | z)] under p(z | x_seen)
-    const logs = this.scratch.subarray(0, MEAN_DRAWS).map((log) => -log);
-    return logSumExp(logs) - Math.log(MEAN_DRAWS);
+    return this.densities.logInverse(place, value, this.draws);
   }
 }

@@ -7,6 +7,7 @@ import { SIDE } from "./tile.js";
 
 const HEAT_SIDE = 72;
 const HEAT_DEPTH = 12; // nats below the maximum that the heat map reaches to
+const SPAN = 2 ** 20; // more than the points from one end of the finest lattice to the other
 const FLOOR = 30; // nats below the maximum at which the heat map is cut
 
 /**
@@ -34,13 +35,12 @@ export class GridPosterior {
     this.logEvidence = lattice.logEvidence;
     this.error = lattice.error;
     this.groups = lattice.tiles
-      .map((scored) => cellsOf(scored, store.shape, lattice.top - DEPTH))
+      .map((scored) => new Cells(scored, store.shape, lattice.top - DEPTH, lattice.logEvidence))
       .filter(({ cells }) => cells.length > 0);
-    /** The lattice point of each cell in spacings, and log p(x_seen, z) there in nats. */
+    /** The lattice point of each cell in spacings, log p(x_seen, z) there in nats, and its mass. */
     this.cells = this.groups.flatMap(({ cells }) => cells);
-    const density = this.cells.map(({ logJoint }) => Math.exp(logJoint - this.logEvidence));
-    const total = density.reduce((sum, mass) => sum + mass, 0);
-    this.cells.forEach((cell, i) => (cell.mass = density[i] / total));
+    const total = this.cells.reduce((sum, { mass }) => sum + mass, 0);
+    for (const group of this.groups) group.normalise(total);
   }
 
   /** E[z | x_seen]. */
@@ -66,24 +66,18 @@ export class GridPosterior {
 
   /** Compute E[x | x_seen] at one place. */
   meanAt(place) {
-    let sum = 0;
-    for (const { tile, cells, scratch } of this.groups) {
-      tile.densities.means(place, scratch);
-      for (const { at, mass } of cells) sum += mass * scratch[at];
-    }
-    return sum;
+    return this.groups.reduce(
+      (sum, { densities, masses }) => sum + densities.mean(place, masses),
+      0,
+    );
   }
 
   /** Compute −log p(x_i | x_seen without i) in nats at a place i that is seen. */
   surpriseAt(place, value) {
-    const logs = [];
-    for (const { tile, cells, scratch } of this.groups) {
-      scratch.fill(0);
-      tile.densities.add(place, value, scratch);
-      // 1/p(x_i | x_others) = E[1/p(x_i | z)] under p(z | x_seen)
-      for (const { at, mass } of cells) logs.push(Math.log(mass) - scratch[at]);
-    }
-    return logSumExp(logs);
+    // 1/p(x_i | x_others) = E[1/p(x_i | z)] under p(z | x_seen)
+    return logSumExp(
+      this.groups.map(({ densities, masses }) => densities.logInverse(place, value, masses)),
+    );
   }
 
   /** Draw z from the density interpolated between the points, by rejection. */
@@ -145,24 +139,37 @@ export class GridPosterior {
   }
 }
 
-/** Return the points of a tile that lie above a floor. */
-function cellsOf({ tile, place, logJoint }, { own, points }, floor) {
-  const cells = own
-    .filter((at) => logJoint[at] >= floor)
-    .map((at) => {
+/** The points of a tile that lie above a floor. */
+class Cells {
+  constructor({ tile, place, logJoint }, { own, points }, floor, logEvidence) {
+    this.densities = tile.densities;
+    const found = own.filter((at) => logJoint[at] >= floor);
+    this.cells = found.map((at) => {
       const index = points[at].map((along, d) => SIDE * place[d] + along);
-      return { at, index, logJoint: logJoint[at], mass: 0 };
+      return { index, logJoint: logJoint[at], mass: Math.exp(logJoint[at] - logEvidence) };
     });
-  return { tile, cells, scratch: new Float64Array(tile.count) };
+    this.masses = { at: Int32Array.from(found), weight: null };
+  }
+
+  /** Divide the masses by their total. */
+  normalise(total) {
+    for (const cell of this.cells) cell.mass /= total;
+    this.masses.weight = Float64Array.from(this.cells, ({ mass }) => mass);
+  }
 }
 
 /** Take the central differences of the cells' log-densities; they are 0 at the border. */
 function risesBetween(cells) {
-  const known = new Map(cells.map(({ index, logJoint }) => [index.join(), logJoint]));
+  const known = new Map(cells.map(({ index, logJoint }) => [keyOf(index), logJoint]));
   return cells.map(({ index, logJoint }) => {
-    const at = (...step) => known.get(index.map((along, d) => along + step[d]).join()) - logJoint;
+    const at = (...step) => known.get(keyOf(index.map((along, d) => along + step[d]))) - logJoint;
     return index.length === 1 ? riseOnLine(at) : riseOnPlane(at);
   });
+}
+
+/** Return a number for a lattice point, quicker to look up than its coordinates. */
+function keyOf(index) {
+  return index.reduce((key, along) => key * SPAN + along, 0);
 }
 
 function riseOnLine(at) {

@@ -1,4 +1,4 @@
-import { LOG_2PI, softplus } from "./logarithms.js";
+import { LOG_2PI, logSumExp, softplus } from "./logarithms.js";
 import { Problem } from "./problem.js";
 
 /**
@@ -6,11 +6,19 @@ import { Problem } from "./problem.js";
  *
  * @typedef {object} Densities
  * @property {number} count the number of z.
+ * @property {number} bytes its size in memory.
  * @property {(place: number, value: number, sums: Float64Array) => void} add
  *   add log p(x_place = value | z) in nats to the sum of each z.
- * @property {(place: number, means: Float64Array) => void} means write E[x_place | z] of each z.
+ * @property {(place: number, draws: WeightedDraws) => number} mean
+ *   compute Σ_k w_k E[x_place | z_k].
+ * @property {(place: number, value: number, draws: WeightedDraws) => number} logInverse
+ *   compute log Σ_k w_k / p(x_place = value | z_k).
  * @property {(place: number, at: number, random: object) => number} draw
  *   draw x_place given one z.
+ *
+ * @typedef {object} WeightedDraws some of the z.
+ * @property {Int32Array} at their numbers.
+ * @property {Float64Array} weight their weights.
  */
 
 /** Binary values, with logits. */
@@ -44,30 +52,55 @@ class Bernoulli {
   }
 }
 
+const SAFE = 0.9; // up to here 1 − p in float32 is exact to a millionth
+
 class BernoulliDensities {
+  #ones = null;
+
   constructor(logits, count) {
     this.count = count;
-    this.ones = Float32Array.from(logits, (logit) => -softplus(-logit));
-    this.zeros = Float32Array.from(logits, (logit) => -softplus(logit));
+    this.logOnes = Float32Array.from(logits, (logit) => -softplus(-logit));
+    this.logZeros = Float32Array.from(logits, (logit) => -softplus(logit));
   }
 
   get bytes() {
-    return this.ones.byteLength + this.zeros.byteLength;
+    return 3 * this.logOnes.byteLength;
+  }
+
+  /** The probabilities of a 1: taken anew, their exponentials would take longer than all else. */
+  get #chances() {
+    this.#ones ??= this.logOnes.map(Math.exp);
+    return this.#ones;
   }
 
   add(place, value, sums) {
-    const table = value === 1 ? this.ones : this.zeros;
+    const table = value === 1 ? this.logOnes : this.logZeros;
     const start = place * this.count;
     for (let i = 0; i < this.count; i += 1) sums[i] += table[start + i];
   }
 
-  means(place, means) {
+  mean(place, { at, weight }) {
+    const ones = this.#chances;
     const start = place * this.count;
-    for (let i = 0; i < this.count; i += 1) means[i] = Math.exp(this.ones[start + i]);
+    let mean = 0;
+    for (let k = 0; k < at.length; k += 1) mean += weight[k] * ones[start + at[k]];
+    return mean;
+  }
+
+  logInverse(place, value, { at, weight }) {
+    const ones = this.#chances;
+    const start = place * this.count;
+    let sum = 0;
+    for (let k = 0; k < at.length; k += 1) {
+      const one = ones[start + at[k]];
+      const zero = one < SAFE ? 1 - one : Math.exp(this.logZeros[start + at[k]]);
+      sum += weight[k] / (value === 1 ? one : zero);
+    }
+    return Math.log(sum);
   }
 
   draw(place, at, random) {
-    return random.uniform() < Math.exp(this.ones[place * this.count + at]) ? 1 : 0;
+    return random.uniform() < Math.exp(this.logOnes[place * this.count + at]) ? 1 : 0;
   }
 }
 
@@ -124,10 +157,18 @@ class GaussianDensities {
     }
   }
 
-  means(place, means) {
+  mean(place, { at, weight }) {
     const start = place * this.count;
-    for (let i = 0; i < this.count; i += 1)
-      means[i] = this.likelihood.mean(this.centres[start + i], place);
+    let mean = 0;
+    for (let k = 0; k < at.length; k += 1)
+      mean += weight[k] * this.likelihood.mean(this.centres[start + at[k]], place);
+    return mean;
+  }
+
+  logInverse(place, value, { at, weight }) {
+    const logs = new Float64Array(this.count);
+    this.add(place, value, logs);
+    return logSumExp(Float64Array.from(at, (i, k) => Math.log(weight[k]) - logs[i]));
   }
 
   draw(place, at, random) {

@@ -72,7 +72,7 @@ function informationOf({ likelihood, values }, { probes, strides }, parameters, 
   return found;
 }
 
-const MOST_BYTES = 160 << 20; // of tiles that are kept
+const MOST_BYTES = 320 << 20; // of tiles that are kept; a posterior may need a hundred of them
 
 /** The tiles that were decoded; those that were not used for longest are forgotten. */
 export class TileStore {
