@@ -29,8 +29,8 @@ const asked = {
     return { mean, covariance, stds };
   },
   grid: async ({ x, seen }) => {
-    const { mean, covariance, logEvidence, spacing } = await grid(run.tiles, x, seen, pause);
-    return { mean, covariance, logEvidence, spacing };
+    const { mean, covariance } = await grid(run.tiles, x, seen, pause);
+    return { mean, covariance };
   },
   means: (zs) => run.model.means(zs),
 };

@@ -5,6 +5,8 @@ import { TileStore } from "./tile.js";
 
 /** The run of an export: its model, its rows, and what its page shows. */
 export class ExportedRun {
+  #tiles = null;
+
   /**
    * @param {object} content of model.json.
    * @param {ArrayBuffer} weights model.bin.
@@ -16,8 +18,13 @@ export class ExportedRun {
     this.rows = resolved(content.rows, weights);
     this.pca = resolved(content.pca, weights);
     this.model = new Model(resolved(content.model, weights));
-    this.tiles = new TileStore(this.model);
     this.pixels = pixelsOf(this.rows, pixels);
+  }
+
+  /** The decoded tiles of the grid, for one or two latents. */
+  get tiles() {
+    this.#tiles ??= new TileStore(this.model);
+    return this.#tiles;
   }
 
   /** The number of rows. */
