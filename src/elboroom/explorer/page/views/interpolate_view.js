@@ -234,8 +234,8 @@ export class InterpolateView extends View {
   }
 
   #drawStrip() {
-    if (!this.path) return;
     const width = this.film.clientWidth;
+    if (!this.path || width === 0) return; // it is drawn when it is laid out
     const steps = this.path.images.length;
     const columns = this.#surface ? steps : Math.ceil(steps / Math.ceil((steps * FRAME) / width));
     this.strip.classList.toggle("surface", this.#surface);
