@@ -197,7 +197,7 @@ def test_the_posterior_of_one_latent_is_that_of_python(exported: dict[str, Expor
 
 
 PLANTED = {
-    "the mask inverted": ("lattice.js", "seen[place])", "!seen[place])"),
+    "the mask inverted": ("seen.js", "seen[place])", "!seen[place])"),
     "no prior": ("lattice.js", "tile.logPrior[i] + log", "log"),
     "a transposed matrix": (
         "network.js",
@@ -211,14 +211,14 @@ PLANTED = {
 
 @pytest.mark.parametrize("bug", PLANTED)
 def test_planted_bugs_are_found(exported: dict[str, Exported], tmp_path: Path, bug: str):
-    one, (name, right, wrong) = exported["plane"], PLANTED[bug]
+    one, (name, right, wrong) = exported["line"], PLANTED[bug]
     shutil.copytree(one.folder, tmp_path / "site")
     (tmp_path / "package.json").write_text('{"type": "module"}')
     module = tmp_path / "site" / "page" / "compute" / name
     text = module.read_text()
     assert text.count(right) == 1
     module.write_text(text.replace(right, wrong))
-    x, seen = (part[1:2] for part in one.pairs(2))
+    x, seen = (part[1:4] for part in one.pairs(4))
     found = answers(tmp_path / "site", completions(x, seen))
     if not any("words" in answer for answer in found):
         with pytest.raises(AssertionError):

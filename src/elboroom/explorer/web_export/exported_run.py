@@ -15,7 +15,9 @@ from elboroom.explorer.web_export.exported_model import describe_model
 from elboroom.explorer.web_export.exported_rows import ExportedRows, describe_rows
 from elboroom.explorer.web_export.weights import Weights
 
-FORMAT = "elboroom web export 1"
+FORMAT = "elboroom web export"
+"""The beginning of the name of the format, in every version."""
+_VERSION = 1
 _VIEWS = ("map", "complete", "interpolate", "samples", "run")
 """The views whose questions the browser answers."""
 
@@ -23,7 +25,7 @@ _VIEWS = ("map", "complete", "interpolate", "samples", "run")
 def describe_export(explored: ExploredRun, rows: ExportedRows, weights: Weights) -> dict[str, Any]:
     """Describe a run for its static page, with its arrays in `weights`."""
     content = {
-        "format": FORMAT,
+        "format": f"{FORMAT} {_VERSION}",
         "version": __version__,
         "run": _description(explored),
         "history": msgspec.structs.replace(history(explored, Nothing()), live=False),

@@ -16,7 +16,7 @@ from elboroom.explorer.web_export.weights import Weights
 from elboroom.runs.atomic import disk_errors, remove_folder, write_file, write_folder
 
 _MODEL = "model.json"
-_START = f'{{"format":"{FORMAT}"'.encode()
+_START = f'{{"format":"{FORMAT} '.encode()
 _POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'"

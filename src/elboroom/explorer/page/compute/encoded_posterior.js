@@ -1,6 +1,6 @@
-import { Seen } from "./lattice.js";
 import { logSumExp } from "./logarithms.js";
 import { paretoShape } from "./pareto.js";
+import { Seen } from "./seen.js";
 
 const PARTICLES = 500;
 const RELIABLE_K_HAT = 0.7; // Vehtari et al. (2024)

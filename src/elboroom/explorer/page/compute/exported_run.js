@@ -1,7 +1,7 @@
 import { Model } from "./model.js";
 import { Plane } from "./plane.js";
 import { Problem } from "./problem.js";
-import { TileStore } from "./tile.js";
+import { TileStore } from "./tile_store.js";
 
 /** The run of an export: its model, its rows, and what its page shows. */
 export class ExportedRun {

@@ -1,19 +1,20 @@
-import { DEPTH, Seen } from "./lattice.js";
+import { DEPTH } from "./lattice.js";
 import { logSumExp } from "./logarithms.js";
 import { productGrid, range } from "./product_grid.js";
 import { cumulativeSums } from "./random.js";
 import { refine } from "./refinement.js";
+import { riseAt, risesBetween } from "./rise.js";
+import { Seen } from "./seen.js";
 import { SIDE } from "./tile.js";
 
 const HEAT_SIDE = 72;
 const HEAT_DEPTH = 12; // nats below the maximum that the heat map reaches to
-const SPAN = 2 ** 20; // more than the points from one end of the finest lattice to the other
 const FLOOR = 30; // nats below the maximum at which the heat map is cut
 
 /**
  * Integrate p(x_seen, z) over z on a lattice.
  *
- * @param {import("./tile.js").TileStore} store
+ * @param {import("./tile_store.js").TileStore} store
  * @param {ArrayLike<number>} x
  * @param {ArrayLike<number>} seen
  * @param {() => Promise<void>} pause waits before each tile that is decoded.
@@ -21,15 +22,19 @@ const FLOOR = 30; // nats below the maximum at which the heat map is cut
  */
 export async function grid(store, x, seen, pause) {
   const given = new Seen(store.model, x, seen);
-  return new GridPosterior(store, given, await refine(store, given, pause));
+  return new GridPosterior(store, await refine(store, given, pause));
 }
 
 /** The exact p(z | x_seen), in cells of a lattice. */
 export class GridPosterior {
   #rises = null;
+  #proposals = null;
 
-  constructor(store, seen, lattice) {
-    this.seen = seen;
+  /**
+   * @param {import("./tile_store.js").TileStore} store
+   * @param {import("./lattice.js").Lattice} lattice that resolves it.
+   */
+  constructor(store, lattice) {
     this.model = store.model;
     this.spacing = lattice.spacing;
     this.logEvidence = lattice.logEvidence;
@@ -82,11 +87,11 @@ export class GridPosterior {
 
   /** Draw z from the density interpolated between the points, by rejection. */
   draw(random) {
-    this.proposals ??= cumulativeSums(
+    this.#proposals ??= cumulativeSums(
       this.rises.map(({ limit }, i) => this.cells[i].mass * Math.exp(limit)),
     );
     for (;;) {
-      const cell = random.index(this.proposals);
+      const cell = random.index(this.#proposals);
       const u = this.cells[cell].index.map(() => random.uniform() - 0.5);
       const { limit } = this.rises[cell];
       if (Math.log(random.uniform()) <= riseAt(this.rises[cell], u) - limit)
@@ -94,7 +99,7 @@ export class GridPosterior {
     }
   }
 
-  /** The quadratic through each cell's point and those around it: slope, curvature and bound. */
+  /** The rise of log p(x_seen, z) within each cell. */
   get rises() {
     this.#rises ??= risesBetween(this.cells);
     return this.#rises;
@@ -156,55 +161,6 @@ class Cells {
     for (const cell of this.cells) cell.mass /= total;
     this.masses.weight = Float64Array.from(this.cells, ({ mass }) => mass);
   }
-}
-
-/** Take the central differences of the cells' log-densities; they are 0 at the border. */
-function risesBetween(cells) {
-  const known = new Map(cells.map(({ index, logJoint }) => [keyOf(index), logJoint]));
-  return cells.map(({ index, logJoint }) => {
-    const at = (...step) => known.get(keyOf(index.map((along, d) => along + step[d]))) - logJoint;
-    return index.length === 1 ? riseOnLine(at) : riseOnPlane(at);
-  });
-}
-
-/** Return a number for a lattice point, quicker to look up than its coordinates. */
-function keyOf(index) {
-  return index.reduce((key, along) => key * SPAN + along, 0);
-}
-
-function riseOnLine(at) {
-  const [before, after] = [at(-1), at(1)];
-  return bounded([(after - before) / 2], [after + before], 0);
-}
-
-function riseOnPlane(at) {
-  const pairs = [
-    [at(-1, 0), at(1, 0)],
-    [at(0, -1), at(0, 1)],
-  ];
-  const slope = pairs.map(([before, after]) => (after - before) / 2);
-  const bend = pairs.map(([before, after]) => after + before);
-  const twist = (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / 4;
-  return bounded(slope, bend, twist);
-}
-
-/** Return the quadratic aᵀu + ½ uᵀHu with an upper bound of it; what is unknown is 0. */
-function bounded(slopes, bends, twists) {
-  const [slope, bend] = [slopes, bends].map((values) => values.map(orZero));
-  const twist = orZero(twists);
-  const steep = slope.reduce((sum, a) => sum + Math.abs(a) / 2, 0);
-  const hollow = bend.reduce((sum, h) => sum + Math.max(h, 0) / 8, 0);
-  return { slope, bend, twist, limit: steep + hollow + Math.abs(twist) / 4 };
-}
-
-function orZero(value) {
-  return Number.isNaN(value) ? 0 : value;
-}
-
-function riseAt({ slope, bend, twist }, u) {
-  let rise = u.length === 1 ? 0 : twist * u[0] * u[1];
-  for (let d = 0; d < u.length; d += 1) rise += slope[d] * u[d] + (bend[d] * u[d] * u[d]) / 2;
-  return rise;
 }
 
 function extent(values) {

@@ -5,34 +5,14 @@ export const DEPTH = 20;
 const NARROW = 1; // spacings: points may miss a component of smaller standard deviation
 const CAUTION = 2; // safety factor: the curvature may be larger between the probes
 
-/** What is seen of a row: its places and their values. */
-export class Seen {
-  /**
-   * @param {import("./model.js").Model} model
-   * @param {ArrayLike<number>} x
-   * @param {ArrayLike<number>} seen
-   * @throws {Problem} if the likelihood does not accept a seen value.
-   */
-  constructor(model, x, seen) {
-    this.places = Array.from(seen, (_, place) => place).filter((place) => seen[place]);
-    this.values = Array.from(this.places, (place) => Math.fround(x[place]));
-    for (const value of this.values) model.likelihood.require(value);
-  }
-
-  /** Call with each place that is seen, and its value. */
-  forEach(use) {
-    for (let i = 0; i < this.places.length; i += 1) use(this.places[i], this.values[i]);
-  }
-}
-
 /** A tile with log p(x_seen, z) at its points. Each tile has 2^D parts. */
 export class ScoredTile {
   /**
-   * @param {import("./tile.js").TileStore} store
+   * @param {import("./tile_store.js").TileStore} store
    * @param {import("./tile.js").Tile} tile
    * @param {number} spacing
    * @param {number[]} place
-   * @param {Seen} seen
+   * @param {import("./seen.js").Seen} seen
    */
   constructor(store, tile, spacing, place, seen) {
     const { shape, model } = store;

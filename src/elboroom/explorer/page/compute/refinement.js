@@ -16,8 +16,8 @@ const FALLS = 0.5;
 /**
  * Halve the spacing of a lattice until log p(x_seen) changes by at most 0.001 nats.
  *
- * @param {import("./tile.js").TileStore} store
- * @param {import("./lattice.js").Seen} seen
+ * @param {import("./tile_store.js").TileStore} store
+ * @param {import("./seen.js").Seen} seen
  * @param {() => Promise<void>} pause waits before each tile that is decoded.
  * @returns {Promise<Lattice>}
  * @throws {Problem} if a prior or a posterior lies too far from the origin, or is too narrow.
