@@ -9,15 +9,18 @@ import pytest
 import torch
 from starlette.testclient import TestClient
 
-from elboroom.explorer import ExploredRun, predictive
+from elboroom.explorer import ExploredRun, column_mixture
 from elboroom.explorer.api import table as table_api
 from elboroom.explorer.api.endpoints import is_slow
 from elboroom.explorer.api.entries import EntriesRequest
-from elboroom.explorer.columns import VectorColumns, columns_of
+from elboroom.explorer.column_axis import ColumnAxis
+from elboroom.explorer.column_mixture import ColumnMixture
+from elboroom.explorer.columns import Domain, VectorColumns, columns_of
 from elboroom.explorer.number_array import NumberArray
 from elboroom.explorer.server.app import application
-from elboroom.model.likelihoods import LIKELIHOOD_CLASSES
+from elboroom.model.likelihoods import LIKELIHOOD_CLASSES, TableModel
 from elboroom.model.linear_algebra import product_grid
+from elboroom.randomness import stream
 from elboroom.runs.run import Run
 from tests.explorer.asking import array, ask, tell
 from tests.explorer.conftest import ADDRESS, PORT, enliven
@@ -200,7 +203,7 @@ def test_a_density_is_the_integral_over_the_posterior(client, exact, seen):
 @pytest.mark.parametrize("anew", [False, True])
 def test_a_seen_entry_is_left_out_of_its_own_density(client, exact, monkeypatch, anew):
     row = known_row(client)
-    monkeypatch.setattr(predictive, "RELIABLE_K_HAT", -math.inf if anew else math.inf)
+    monkeypatch.setattr(column_mixture, "RELIABLE_K_HAT", -math.inf if anew else math.inf)
     found = by_name(entries(client, row))
     for one in found.values():
         assert_entry(one, exact, row, anew=anew)
@@ -217,7 +220,7 @@ def test_a_surprising_entry_is_left_out_by_inference_anew(client, exact, monkeyp
     row = known_row(client) | {"age": 160.0}
     age = by_name(entries(client, row))["age"]
     assert_entry(age, exact, row, anew=True)
-    monkeypatch.setattr(predictive, "RELIABLE_K_HAT", math.inf)
+    monkeypatch.setattr(column_mixture, "RELIABLE_K_HAT", math.inf)
     weighted = by_name(entries(client, row))["age"]
     assert_rejected(lambda: assert_entry(weighted, exact, row, anew=True))
 
@@ -335,6 +338,22 @@ def test_vectors_have_the_domain_of_their_likelihood(likelihood, kind, count):
     domain = columns.domain(1)
     assert (domain.kind, domain.low, domain.high) == (kind, 0.0, 1.0)
     assert len(columns.columns[1].levels) == count
+
+
+def test_of_many_counts_some_are_shown_evenly():
+    model = TableModel(("poisson",)).requires_grad_(False)
+    model.location.fill_(math.log(1e5))
+    column = ColumnMixture(model(torch.zeros(500, 1, 1)), torch.full((500,), -math.log(500)))
+    domain = Domain("steps", low=0.0, step=1.0)
+    axis = ColumnAxis.of(domain, column, stream(0, "test"))
+    (stride,) = axis.points.diff().unique().tolist()
+    assert stride > 1
+    assert len(axis.points) <= 202
+    density = axis.log_density(column).exp().mean(0)
+    assert (stride * density).sum().item() == pytest.approx(1, abs=1e-3)
+    low, high = axis.interval(density)
+    # N(10⁵, 10⁵) has 90 % within 1.645 standard deviations.
+    assert (high - low) / 2 == pytest.approx(1.645 * math.sqrt(1e5), abs=2 * stride)
 
 
 def test_a_slow_method_is_slow_for_entries(explored):

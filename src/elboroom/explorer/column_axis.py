@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elboroom.explorer.column_mixture import ColumnMixture
 from elboroom.explorer.columns import AxisKind, Domain
-from elboroom.explorer.predictive import ColumnMixture
 
 _POINTS = 201
 _TAIL = 1e-3  # share of the draws beyond each end, before the axis is extended

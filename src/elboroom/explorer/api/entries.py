@@ -15,11 +15,11 @@ from elboroom.explorer.api.mixtures import Mixtures
 from elboroom.explorer.api.quality import Evidence, Quality
 from elboroom.explorer.api.requests import LIMITS, MOST_VALUES
 from elboroom.explorer.column_axis import ColumnAxis
+from elboroom.explorer.column_mixture import ColumnMixture, Mixture
 from elboroom.explorer.columns import AxisKind, Columns, Entry, columns_of
 from elboroom.explorer.explored_run import ExploredRun
 from elboroom.explorer.left_out import surprise
 from elboroom.explorer.number_array import NumberArray
-from elboroom.explorer.predictive import ColumnMixture, Mixture
 from elboroom.randomness import fork, stream
 
 _PAIR_DRAWS = 200
@@ -38,9 +38,9 @@ class EntriesRequest(InferenceRequest, frozen=True, forbid_unknown_fields=True, 
         ),
     ]
     hidden: Annotated[
-        tuple[ColumnName, ...],
+        list[ColumnName],
         Meta(max_length=MOST_VALUES, description="columns whose entries are given, yet unseen"),
-    ] = ()
+    ] = msgspec.field(default_factory=list)
     columns: Annotated[
         Annotated[list[ColumnName], Meta(max_length=LIMITS["columns"])] | None,
         Meta(description="by default the first ones of the table"),

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from elboroom.explorer.api.inference import Inference, infer_rows
+from elboroom.explorer.column_mixture import Mixture
 from elboroom.explorer.explored_run import ExploredRun
-from elboroom.explorer.predictive import Mixture
 
 _DRAWS = 2_000  # of z
 
