@@ -19,7 +19,7 @@
  * @property {(id: string, query: object, signal?: AbortSignal) => Promise<object>} samples
  * @property {(id: string, question: object, signal?: AbortSignal) => Promise<object>} interpolate
  * @property {(id: string, signal?: AbortSignal) => Promise<object>} columns of a table.
- * @property {(id: string, query: {first: string, count: number}, signal?: AbortSignal) =>
+ * @property {(id: string, query: {first: number, count: number}, signal?: AbortSignal) =>
  *   Promise<object>} table rows as people write them.
  * @property {(id: string, question: object, signal?: AbortSignal) => Promise<object>} entries
  *   the density of each entry of a row given the others.

@@ -20,12 +20,12 @@ export class RowTable {
     this.body = element("tbody", {});
     const table = element("table", { class: "rows" }, this.caption, this.head, this.body);
     const attributes = { class: "scrolled", tabindex: 0, role: "region" };
-    const scrolled = element("div", { ...attributes, "aria-label": "Rows of the table" }, table);
+    this.scroller = element("div", { ...attributes, "aria-label": "Rows of the table" }, table);
     this.steps = [
       button("Previous rows", () => turn(String(Math.max(0, this.first - this.count)))),
       button("Next rows", () => turn(String(this.first + this.count))),
     ];
-    this.element = box("row-table", scrolled, box("tools", ...this.steps));
+    this.element = box("row-table", this.scroller, box("tools", ...this.steps));
   }
 
   /**
@@ -78,7 +78,16 @@ export class RowTable {
       const chosen = String(this.first + i) === row;
       if (chosen) line.setAttribute("aria-current", "true");
       else line.removeAttribute("aria-current");
+      if (chosen) this.#scrollTo(line);
     });
+  }
+
+  /** Scroll the table, and not the page, until a line is in sight below the head. */
+  #scrollTo({ offsetTop: top, offsetHeight: height }) {
+    const [head, shown] = [this.head.offsetHeight, this.scroller.clientHeight];
+    const { scrollTop } = this.scroller;
+    const inSight = top >= scrollTop + head && top + height <= scrollTop + shown;
+    if (!inSight) this.scroller.scrollTop = top - (head + shown) / 2;
   }
 }
 

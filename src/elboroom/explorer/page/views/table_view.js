@@ -130,10 +130,16 @@ export class TableView extends View {
 
   #update(changed) {
     if (changed.has("columns")) this.#makePanels();
-    if (changed.has("first") || changed.has("columns")) this.#loadPage();
+    if (changed.has("columns") || this.rows.first !== this.#first) this.#loadPage();
     this.rows.mark(this.state.row);
     if (changed.has("row")) this.#loadRow();
     else if (changed.has("columns") || ASKED.some((name) => changed.has(name))) this.#restore();
+  }
+
+  /** The first row of the page: that which the address says, or that of the chosen row's page. */
+  get #first() {
+    const { first, row } = this.state;
+    return first ? Number(first) : PAGE * Math.floor((Number(row) || 0) / PAGE);
   }
 
   /** The places of the columns that are shown. */
@@ -157,7 +163,7 @@ export class TableView extends View {
   }
 
   #loadPage() {
-    const query = { first: this.state.first, count: PAGE };
+    const query = { first: this.#first, count: PAGE };
     const call = (signal) => this.backend.table(this.run.id, query, signal);
     const show = (page) => this.rows.show(page, this.columns, this.#places);
     this.requests.page.ask(call, show);
@@ -218,7 +224,7 @@ export class TableView extends View {
 }
 
 function defaultsOf(run) {
-  const shown = { row: "0", first: "0", columns: "0", across: "", up: "" };
+  const shown = { row: "0", first: "", columns: "0", across: "", up: "" };
   return { ...shown, ...UNCHANGED, method: run.methods[0].name, seed: "0" };
 }
 
