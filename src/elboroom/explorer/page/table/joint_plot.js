@@ -10,7 +10,7 @@ import { ColumnScale, valueText } from "./column_scale.js";
 import { SizedCanvas } from "./sized_canvas.js";
 
 const MARGIN = { left: 76, right: 12, top: 12, bottom: 44 };
-const PIXELS_PER_TICK = { across: 80, up: 48 };
+const PIXELS_PER_TICK = { across: 50, up: 48 };
 const DISCRETE = ["steps", "levels"];
 const SPREAD = 0.3; // of a step, by which draws of one value are parted
 const TURNS = [0.618, 0.7549]; // shares of 1 whose multiples are spread evenly, for both axes
