@@ -17,6 +17,7 @@ from elboroom.runs.run import Run
 
 _COMPUTED = {
     "network": ("mlp",),
+    "activation": ("tanh", "relu", "silu", "softplus", "identity"),
     "normalisation": ("none",),
     "likelihood": ("bernoulli", "gaussian"),
     "prior": ("standard", "mixture", "vamp"),
