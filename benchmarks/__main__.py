@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from benchmarks import (
+    explorer,
     inference,
     ladder,
     likelihood,
@@ -19,6 +20,7 @@ from benchmarks import (
 from benchmarks.results import Results
 
 AREAS = {
+    "explorer": explorer.measure,
     "inference": inference.measure,
     "ladder": ladder.measure,
     "likelihood": likelihood.measure,
@@ -34,6 +36,7 @@ AREAS = {
 def main(
     name: Annotated[
         Literal[
+            "explorer",
             "inference",
             "ladder",
             "likelihood",

@@ -41,7 +41,7 @@ def can_be_broken(operation):
 
 
 BREAKABLE = [key for key, operation in OPERATIONS.items() if can_be_broken(operation)]
-TIMES = pytest.mark.parametrize("times", [5, pytest.param(300, marks=pytest.mark.full)])
+TIMES = pytest.mark.parametrize("times", [5, pytest.param(60, marks=pytest.mark.full)])
 
 
 BIT = {"enum": [0, 1]}
