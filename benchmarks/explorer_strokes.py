@@ -49,7 +49,7 @@ _ANSWERED = """() => new Promise(resolve => {
 
 @dataclass(frozen=True)
 class Probed:
-    """What happened while strokes were painted, in milliseconds of one clock.
+    """The movements of some strokes and the answers to them, in milliseconds of one clock.
 
     Attributes:
         moves: when the brush was moved; each move reveals something.
