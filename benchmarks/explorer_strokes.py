@@ -152,8 +152,9 @@ def _lines(page: Page, most: int) -> list[list[tuple[float, float]]]:
     def place(column: int, row: int) -> tuple[float, float]:
         return box["x"] + (column + 0.5) * across, box["y"] + (row + 0.5) * down
 
-    middles = range(_WIDTH // 2, height, _WIDTH)[: math.ceil(most / (width - 1))]
-    return [[place(column, row) for column in range(width)] for row in middles]
+    columns = range(width - _WIDTH // 2)  # beyond these the brush reveals nothing more
+    middles = range(_WIDTH // 2, height, _WIDTH)[: math.ceil(most / (len(columns) - 1))]
+    return [[place(column, row) for column in columns] for row in middles]
 
 
 _SHAPE = """async () => {
