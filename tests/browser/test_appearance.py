@@ -1,21 +1,12 @@
 """The page on narrow and wide screens, in both themes, and by the rules of accessibility."""
 
-from importlib.resources import files
-
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.axe import AXE, BREACHES
+
 TITLES = ("Latent map", "Complete", "Interpolate", "Samples", "Run")
 LIGHT, DARK = "rgb(250, 249, 246)", "rgb(17, 20, 24)"
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
-BREACHES = """async rules => {
-  await Promise.all(document.getAnimations().map(({ finished }) => finished));
-  const options = { resultTypes: ["violations"], ...(rules && { runOnly: rules }) };
-  const { violations } = await axe.run(document, options);
-  return violations
-    .filter(({ impact }) => ["serious", "critical"].includes(impact))
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
-}"""
 
 
 @pytest.mark.parametrize("width", [360, 900, 1600])

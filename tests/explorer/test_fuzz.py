@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from elboroom.explorer.api.openapi import describe_interface
+from tests.support.explored_runs import open_tables
 from tests.support.served import served
 
 CHECKS = [
@@ -48,27 +49,40 @@ BIT = {"enum": [0, 1]}
 BITS = {"type": "array", "items": BIT, "minItems": 36, "maxItems": 36}
 POINT = {"type": "array", "items": {"enum": [-0.5, 0, 2]}, "minItems": 2, "maxItems": 2}
 POINTS = {"type": "array", "items": POINT, "minItems": 1}
+COLUMN = {"enum": ["age", "income", "visits", "smoker", "region", "joined"]}
 SUITED = {
     "CompletionRequest": {"x": BITS, "seen": BITS, "method": {"enum": ["grid", "svi", "encoder"]}},
     "DecodeRequest": {"points": POINTS},
     "End": {"point": POINT},
+    "EntriesRequest": {
+        "values": {
+            "type": "object",
+            "properties": {"age": {"enum": [40.5, None]}, "smoker": {"enum": ["yes", None]}},
+            "additionalProperties": False,
+        },
+        "hidden": {"type": "array", "items": COLUMN},
+        "columns": {"type": "array", "items": COLUMN},
+        "pair": {"enum": [["age", "income"], ["region", "visits"], ["joined", "joined"]]},
+        "method": {"enum": ["grid", "svi", "encoder"]},
+    },
 }
-"""The parts of bodies that suit the plane; what else there is to choose is left as it is."""
+"""The parts of bodies that suit the models; what else there is to choose is left as it is."""
+OF_TABLES = ("columns", "table", "entries")
 SUITED_PARAMETERS = {
-    "run": {"enum": ["plane"]},
     "row": {"enum": [0, 19, 20]},
     "rows": {"enum": ["0", "3,19", "20"]},
     "axes": {"enum": ["0,1", "pca", "1,2"]},
 }
 
 
-def suited():
+def described_for_runs():
     """Describe requests of which most are let in to the model."""
     description = deepcopy(describe_interface())
-    for methods in description["paths"].values():
+    for path, methods in description["paths"].items():
+        run = {"enum": ["table" if path.endswith(OF_TABLES) else "plane"]}
         for parameter in next(iter(methods.values()))["parameters"]:
-            schema = SUITED_PARAMETERS.get(parameter["name"], parameter["schema"])
-            parameter["schema"] = schema
+            suited = SUITED_PARAMETERS | {"run": run}
+            parameter["schema"] = suited.get(parameter["name"], parameter["schema"])
     for name, parts in SUITED.items():
         schema = description["components"]["schemas"][name]
         chosen = {"row", "z", "points", "point"} - set(parts)  # one of these is given
@@ -79,8 +93,9 @@ def suited():
 
 
 @pytest.fixture(scope="module")
-def address(explored) -> Iterator[str]:
-    with served({"plane": explored["plane"]}) as found:
+def address(explored, tmp_path_factory) -> Iterator[str]:
+    table = open_tables(tmp_path_factory.mktemp("tables"))["table"]
+    with served({"plane": explored["plane"], "table": table}) as found:
         yield found
 
 
@@ -108,7 +123,7 @@ def fuzz(strategy, times, address, session, checks):
 @EVERY
 @TIMES
 def test_requests_that_follow_the_schema_are_answered_by_it(address, session, method, path, times):
-    operation = schemathesis.openapi.from_dict(suited())[path][method]
+    operation = schemathesis.openapi.from_dict(described_for_runs())[path][method]
     statuses = fuzz(operation.as_strategy(), times, address, session, CHECKS)
     assert 429 not in statuses
     assert 200 in statuses or "figures" in path  # of which this run has none

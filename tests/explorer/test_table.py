@@ -9,7 +9,7 @@ import pytest
 import torch
 from starlette.testclient import TestClient
 
-from elboroom.explorer import ExploredRun, column_mixture
+from elboroom.explorer import column_mixture
 from elboroom.explorer.api import table as table_api
 from elboroom.explorer.api.endpoints import is_slow
 from elboroom.explorer.api.entries import EntriesRequest
@@ -21,59 +21,20 @@ from elboroom.explorer.server.app import application
 from elboroom.model.likelihoods import LIKELIHOOD_CLASSES, TableModel
 from elboroom.model.linear_algebra import product_grid
 from elboroom.randomness import stream
-from elboroom.runs.run import Run
 from tests.explorer.asking import array, ask, tell
-from tests.explorer.conftest import ADDRESS, PORT, enliven
-from tests.support.brief_run import brief_run
+from tests.explorer.conftest import ADDRESS, PORT
+from tests.support.explored_runs import open_tables
 from tests.support.oracles import assert_rejected
 
 COLUMNS = ("age", "income", "visits", "smoker", "region", "joined")
-TYPES = """
-income.type = "positive"
-income.likelihood = "log-normal"
-visits.type = "count"
-"""
 NUMBERS = ["age", "income", "joined"]
 DRAWS = 2_000
 ERRORS = 5  # Monte-Carlo standard errors
 
 
-def mixed(folder):
-    """Write a table of six kinds of columns that go together, with gaps."""
-    rng = np.random.default_rng(0)
-    z, missing = rng.normal(size=300), rng.random((300, 6)) < 0.1
-    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, 300), "D")
-    frame = pd.DataFrame(
-        {
-            "age": (50 + 12 * z + rng.normal(0, 3, 300)).round(1),
-            "income": (3e4 * np.exp(0.5 * z + rng.normal(0, 0.2, 300))).round(),
-            "visits": rng.poisson(np.exp(0.5 + 0.5 * z)),
-            "smoker": np.where(rng.random(300) < 0.3, "yes", "no"),
-            "region": rng.choice(["north", "south", "west"], 300),
-            "joined": days.strftime("%Y-%m-%d"),
-        }
-    )
-    frame.astype(object).mask(missing).to_csv(folder / "people.csv", index=False)
-    (folder / "types.toml").write_text(TYPES)
-    return folder / "people.csv", folder / "types.toml"
-
-
 @pytest.fixture(scope="module")
 def explored(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tables")
-    source, types = mixed(folder)
-    brief_run(folder / "table", source, data={"columns": str(types)}, latents=2)
-    rng = np.random.default_rng(1)
-    np.save(folder / "real.npy", rng.normal(size=(200, 30)).astype(np.float32) * 3)
-    np.save(folder / "bits.npy", (rng.random((200, 5)) < 0.4).astype(np.float32))
-    brief_run(folder / "vectors", folder / "real.npy", latents=3)
-    brief_run(folder / "bits", folder / "bits.npy", latents=2)
-    names = ("table", "vectors", "bits")
-    found = {name: ExploredRun.open(name, Run(folder / name), best=False) for name in names}
-    for one in found.values():
-        enliven(one.model)
-        enliven(one.model)  # so that entries tell much of each other
-    return found
+    return open_tables(tmp_path_factory.mktemp("tables"))
 
 
 @pytest.fixture(scope="module")

@@ -32,9 +32,9 @@ from elboroom.infer.encoder import encoder
 from elboroom.infer.grid import grid
 from elboroom.randomness import stream
 from elboroom.runs.run import Run
-from tests.explorer.conftest import enliven, two_shapes
 from tests.support.brief_run import brief_run
 from tests.support.command import Command
+from tests.support.explored_runs import enliven, two_shapes
 from tests.support.outcomes import error
 
 ASK = Path(__file__).with_name("ask_export.mjs")

@@ -1,9 +1,10 @@
-"""Small runs of each kind that the explorer opens, on pictures of bars and of squares."""
+"""Small runs of each kind that the explorer opens."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from elboroom.explorer import ExploredRun
@@ -20,7 +21,12 @@ MODELS: dict[str, dict[str, Any]] = {
     "conv": CONV,
     "colour": CONV | {"likelihood": "gaussian"},
 }
-"""The options of each model, by the name of its run."""
+"""The options of each model of pictures, by the name of its run."""
+TYPES = """
+income.type = "positive"
+income.likelihood = "log-normal"
+visits.type = "count"
+"""
 
 
 def two_shapes(path: Path) -> Path:
@@ -58,6 +64,43 @@ def open_runs(folder: Path, *names: str) -> dict[str, ExploredRun]:
     for one in found.values():
         enliven(one.model)
     return found
+
+
+def open_tables(folder: Path) -> dict[str, ExploredRun]:
+    """Make runs of a table, of vectors of numbers and of bits in a folder, and open them."""
+    source, types = people(folder)
+    brief_run(folder / "table", source, data={"columns": str(types)}, latents=2)
+    rng = np.random.default_rng(1)
+    np.save(folder / "real.npy", rng.normal(size=(200, 30)).astype(np.float32) * 3)
+    np.save(folder / "bits.npy", (rng.random((200, 5)) < 0.4).astype(np.float32))
+    brief_run(folder / "vectors", folder / "real.npy", latents=3)
+    brief_run(folder / "bits", folder / "bits.npy", latents=2)
+    names = ("table", "vectors", "bits")
+    found = {name: ExploredRun.open(name, Run(folder / name), best=False) for name in names}
+    for one in found.values():
+        enliven(one.model)
+        enliven(one.model)  # so that entries tell much of each other
+    return found
+
+
+def people(folder: Path) -> tuple[Path, Path]:
+    """Write a table of six kinds of columns that go together, with gaps."""
+    rng = np.random.default_rng(0)
+    z, missing = rng.normal(size=300), rng.random((300, 6)) < 0.1
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, 300), "D")
+    frame = pd.DataFrame(
+        {
+            "age": (50 + 12 * z + rng.normal(0, 3, 300)).round(1),
+            "income": (3e4 * np.exp(0.5 * z + rng.normal(0, 0.2, 300))).round(),
+            "visits": rng.poisson(np.exp(0.5 + 0.5 * z)),
+            "smoker": np.where(rng.random(300) < 0.3, "yes", "no"),
+            "region": rng.choice(["north", "south", "west"], 300),
+            "joined": days.strftime("%Y-%m-%d"),
+        }
+    )
+    frame.astype(object).mask(missing).to_csv(folder / "people.csv", index=False)
+    (folder / "types.toml").write_text(TYPES)
+    return folder / "people.csv", folder / "types.toml"
 
 
 @torch.no_grad()
