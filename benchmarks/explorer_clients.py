@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from statistics import quantiles
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 from benchmarks.results import Row
 
 _CLIENTS = 50
-_PAUSE = 0.05  # second after a refusal
+_BODIES = 8  # of each client, made before it asks: making one takes as long as refusing it
 _ACCEPTED, _REFUSED = 200, 429
 _MEBIBYTE = 2**20
 
@@ -65,7 +66,7 @@ def _last(times: list[float]) -> float:
 
 
 def ask_together(address: str, run: str, seconds: float) -> list[Answer]:
-    """Let all clients ask for some seconds, each as soon as it was answered."""
+    """Let all clients ask for some seconds, each as soon as it may."""
     values, end = _values(address, run), time.monotonic() + seconds
     with ThreadPoolExecutor(_CLIENTS) as pool:
         found = pool.map(lambda client: _ask(address, run, values, client, end), range(_CLIENTS))
@@ -74,11 +75,12 @@ def ask_together(address: str, run: str, seconds: float) -> list[Answer]:
 
 def _ask(address: str, run: str, values: int, client: int, end: float) -> list[Answer]:
     rng, answers = random.Random(client), list[Answer]()
+    bodies = cycle([_body(values, rng) for _ in range(_BODIES)])
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     while time.monotonic() < end:
-        answers.append(_complete(connection, run, values, rng))
-        if answers[-1].status != _ACCEPTED:
-            time.sleep(_PAUSE)
+        answer, pause = _complete(connection, run, next(bodies))
+        answers.append(answer)
+        time.sleep(pause)
     connection.close()
     return answers
 
@@ -89,17 +91,20 @@ def _values(address: str, run: str) -> int:
         return math.prod(json.load(answer)["event_shape"])
 
 
-def _complete(
-    connection: http.client.HTTPConnection, run: str, values: int, rng: random.Random
-) -> Answer:
-    """Ask for the completion of a random picture of which a random half is seen."""
+def _body(values: int, rng: random.Random) -> str:
+    """Return the question of a random picture of which a random half is seen."""
     x, seen = ([rng.randrange(2) for _ in range(values)] for _ in range(2))
-    body = json.dumps({"x": x, "seen": seen})
+    return json.dumps({"x": x, "seen": seen})
+
+
+def _complete(connection: http.client.HTTPConnection, run: str, body: str) -> tuple[Answer, float]:
+    """Ask for a completion, and return the seconds to wait before the next as well."""
     clock = time.perf_counter()
     connection.request("POST", f"/api/runs/{run}/complete", body)
     answer = connection.getresponse()
     answer.read()
-    return Answer(answer.status, time.perf_counter() - clock)
+    seconds = time.perf_counter() - clock
+    return Answer(answer.status, seconds), float(answer.headers.get("Retry-After", 0))
 
 
 def _memory(pid: int) -> float:

@@ -45,7 +45,7 @@ def test_a_theme_is_chosen_and_kept(visitor):
     expect(visitor.page.locator("body")).to_have_css("background-color", DARK)
 
 
-@pytest.mark.parametrize("name", ["plane", "space"])
+@pytest.mark.parametrize("name", ["plane", pytest.param("space", marks=pytest.mark.full)])
 def test_no_rule_of_accessibility_is_seriously_broken(visitor, name):
     visitor.page.emulate_media(color_scheme="light")
     visitor.open(f"{name}/map?row=3&manifold=on")

@@ -26,7 +26,7 @@ def words(visitor):
     return [visitor.page.locator("h2").inner_text(), *shown]
 
 
-@pytest.mark.parametrize("name", ["plane", "colour"])
+@pytest.mark.parametrize("name", ["plane", pytest.param("colour", marks=pytest.mark.full)])
 def test_a_painted_sketch_is_opened_again(visitor, browser, address, name):
     visitor.open(f"{name}/complete?row=2&size=1&mask=left")
     visitor.stroke((0, 3), (5, 5))

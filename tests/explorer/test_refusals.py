@@ -169,7 +169,7 @@ def test_a_body_of_more_than_a_megabyte_is_refused(client):
 
 def test_a_lane_holds_few_and_gives_up_in_time():
     async def crowd():
-        lane, gate = Lane("test", most=2, seconds=0.05), threading.Event()
+        lane, gate = Lane("test", most=2, wait=60, seconds=0.05), threading.Event()
         first = asyncio.create_task(lane.run(gate.wait))
         second = asyncio.create_task(lane.run(lambda: "done"))
         await asyncio.sleep(0)
@@ -187,6 +187,32 @@ def test_a_lane_holds_few_and_gives_up_in_time():
         with pytest.raises(ZeroDivisionError):
             await lane.run(lambda: 1 // 0)
         assert await lane.run(lambda: "and again") == "and again"
+        lane.close()
+
+    asyncio.run(crowd())
+
+
+def test_a_lane_of_long_requests_lets_fewer_wait():
+    async def crowd():
+        lane, gate = Lane("test", most=4, wait=0.03, seconds=60), threading.Event()
+        long = asyncio.create_task(lane.run(gate.wait))
+        await asyncio.sleep(0.3)
+        gate.set()
+        await long  # a fifth of its time is now thought to be usual
+        gate.clear()
+        waiting = [asyncio.create_task(lane.run(gate.wait)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError):
+            await lane.run(lambda: "too long to wait for")
+        gate.set()
+        await asyncio.gather(*waiting)
+        for _ in range(30):
+            await lane.run(lambda: "short")
+        gate.clear()
+        waiting = [asyncio.create_task(lane.run(gate.wait)) for _ in range(4)]
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(*waiting)
         lane.close()
 
     asyncio.run(crowd())

@@ -38,7 +38,8 @@ def application(explored: Explored, port: int) -> Starlette:
         explored: the runs by their ids.
         port: the port that it is served at, which is part of every Host header.
     """
-    quick, slow = Lane("quick", most=4, seconds=30), Lane("slow", most=2, seconds=120)
+    quick = Lane("quick", most=4, wait=0.3, seconds=30)
+    slow = Lane("slow", most=2, wait=60, seconds=120)
     listed = Runs([KnownRun(key, one.name) for key, one in explored.items()], __version__)
     routes = [
         Route("/", _page_file),
