@@ -3,6 +3,7 @@ import { fixed } from "../controls/number_text.js";
 import { THEME_CHANGED, themeColour } from "../controls/theme.js";
 import { Axes } from "./axes.js";
 import { Gestures } from "./gestures.js";
+import { writeUpwards } from "./upward_text.js";
 
 const SETTLED = 200; // milliseconds after the last move of the view
 
@@ -167,13 +168,4 @@ function drawTicks(context, axes, [first, second]) {
   context.textAlign = "right";
   for (const b of up) context.fillText(fixed(b, decimals), x - 6, axes.placeOf([0, b])[1] + 4);
   writeUpwards(context, second, 12, y + height / 2);
-}
-
-function writeUpwards(context, text, x, y) {
-  context.save();
-  context.translate(x, y);
-  context.rotate(-Math.PI / 2);
-  context.textAlign = "center";
-  context.fillText(text, 0, 0);
-  context.restore();
 }

@@ -1,7 +1,7 @@
 import { fixed, significant } from "../controls/number_text.js";
 import { themeColour } from "../controls/theme.js";
 import { ColumnScale, valueText } from "./column_scale.js";
-import { SizedCanvas } from "./sized_canvas.js";
+import { SizedCanvas } from "../controls/sized_canvas.js";
 
 const MARGIN = { side: 8, top: 12, bottom: 24 };
 const PIXELS_PER_TICK = { date: 60, other: 34 };

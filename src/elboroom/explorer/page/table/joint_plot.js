@@ -1,13 +1,14 @@
 import { savableFigure } from "../controls/download.js";
 import { element } from "../controls/element.js";
 import { significant } from "../controls/number_text.js";
+import { SizedCanvas } from "../controls/sized_canvas.js";
 import { themeColour } from "../controls/theme.js";
 import { contourSegments } from "../plane/contours.js";
 import { strokeWithHalo } from "../plane/ellipse.js";
 import { CONTOUR_DEPTHS, DEEPEST } from "../plane/heat.js";
 import { heatColours } from "../plane/palette.js";
+import { writeUpwards } from "../plane/upward_text.js";
 import { ColumnScale, valueText } from "./column_scale.js";
-import { SizedCanvas } from "./sized_canvas.js";
 
 const MARGIN = { left: 76, right: 12, top: 12, bottom: 44 };
 const PIXELS_PER_TICK = { across: 50, up: 48 };
@@ -145,15 +146,6 @@ function drawTicks(context, [across, up], columns, [width, height]) {
     context.fillText(text, MARGIN.left - 8, up.place(value) + 4, MARGIN.left - 26);
   }
   writeUpwards(context, columns[1].name, 12, up.from + up.length / 2);
-}
-
-function writeUpwards(context, text, x, y) {
-  context.save();
-  context.translate(x, y);
-  context.rotate(-Math.PI / 2);
-  context.textAlign = "center";
-  context.fillText(text, 0, 0);
-  context.restore();
 }
 
 function drawDraws(context, [across, up], draws) {

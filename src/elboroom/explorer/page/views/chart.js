@@ -1,6 +1,7 @@
 import { element } from "../controls/element.js";
 import { fixed } from "../controls/number_text.js";
-import { THEME_CHANGED, themeColour } from "../controls/theme.js";
+import { SizedCanvas } from "../controls/sized_canvas.js";
+import { themeColour } from "../controls/theme.js";
 import { multiples, roundStep } from "../plane/axes.js";
 
 const MARGIN = { left: 58, right: 12, top: 10, bottom: 34 };
@@ -26,14 +27,16 @@ export class Chart {
    */
   constructor(title, closed) {
     this.title = title;
-    this.canvas = element("canvas", { class: "chart-canvas", role: "img", "aria-label": title });
+    this.sized = new SizedCanvas("chart-canvas", closed, (...drawing) => this.#draw(...drawing));
+    this.sized.describe(title);
     this.readout = element("span", { class: "readout" });
     this.canvas.addEventListener("pointermove", (event) => this.#point(event.offsetX));
     this.canvas.addEventListener("pointerleave", () => this.#point(null));
-    const sizes = new ResizeObserver(() => this.#draw());
-    sizes.observe(this.canvas);
-    closed.addEventListener("abort", () => sizes.disconnect());
-    document.addEventListener(THEME_CHANGED, () => this.#draw(), { signal: closed });
+  }
+
+  /** The canvas. */
+  get canvas() {
+    return this.sized.canvas;
   }
 
   /**
@@ -43,23 +46,16 @@ export class Chart {
    */
   show(lines) {
     this.#lines = lines.filter(({ y }) => y.some((value) => value !== null));
-    this.canvas.setAttribute("aria-label", inWords(this.title, this.#lines));
-    this.#draw();
+    this.sized.describe(inWords(this.title, this.#lines));
+    this.sized.redraw();
   }
 
   #point(offset) {
     this.#pointed = offset;
-    this.#draw();
+    this.sized.redraw();
   }
 
-  #draw() {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    this.canvas.width = width * devicePixelRatio;
-    this.canvas.height = height * devicePixelRatio;
-    const context = this.canvas.getContext("2d");
-    context.scale(devicePixelRatio, devicePixelRatio);
-    context.fillStyle = themeColour("surface");
-    context.fillRect(0, 0, width, height);
+  #draw(context, width, height) {
     if (this.#lines.length === 0) return;
     this.#drawOn(context, scaleOf(this.#lines, width, height));
   }
@@ -122,7 +118,6 @@ function drawScale(context, scale) {
   const { left, right, bottom, low, high, first, last } = scale;
   const step = roundStep((high - low) / 5);
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  context.font = `12px ${getComputedStyle(document.body).fontFamily}`;
   context.textAlign = "right";
   for (const value of multiples(step, low, high)) {
     context.fillStyle = themeColour("grid");

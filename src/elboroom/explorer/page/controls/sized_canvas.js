@@ -1,5 +1,5 @@
-import { element } from "../controls/element.js";
-import { THEME_CHANGED, themeColour } from "../controls/theme.js";
+import { element } from "./element.js";
+import { THEME_CHANGED, themeColour } from "./theme.js";
 
 /** A canvas that is drawn again whenever its size or the theme changes. */
 export class SizedCanvas {
