@@ -66,7 +66,7 @@ class GridPosterior(Posterior):
         """log p(z | x_seen) in nats at the points of the cells, (N,), float64."""
         return self.cells.log_joint.double() - self.log_evidence[self.cells.row]
 
-    @property
+    @cached_property
     def probabilities(self) -> Tensor:
         """The probability mass of each cell, (N,), float64; a row's cells sum to one."""
         density = self.log_density.exp()
@@ -170,12 +170,11 @@ def grid(
             why="its number of points grows as n^D; at most two dimensions are supported",
             fix="use infer.svi, or a model with one or two latents",
         )
-    target = Target.of(model, x, mask)
+    target = Target.of(model, x, mask, restrict=kept is None)
     if target.x.device.type == "cpu":
         keep_freed_memory()
-    if kept is None:
-        cells = refine(target, tolerance, partial(DecodedTiles.together, target.model))
-    else:
+    decode = partial(DecodedTiles.together, target.model)
+    if kept is not None:
         kept.require_of(target.source)
-        cells = refine(target.unrestricted(), tolerance, kept.decode)
-    return GridPosterior(target, cells, generator)
+        decode = kept.decode
+    return GridPosterior(target, refine(target, tolerance, decode), generator)

@@ -45,15 +45,21 @@ class Target:
     products: torch.dtype = torch.float32
 
     @classmethod
-    def of(cls, model: VAE, x: Array, mask: Array | None) -> "Target":
+    def of(cls, model: VAE, x: Array, mask: Array | None, *, restrict: bool = True) -> "Target":
         """Build the target of `model` given x (B, *event) where `mask` is True.
+
+        Args:
+            model: the model.
+            x: the data.
+            mask: True where a pixel is seen; None for all.
+            restrict: False decodes the pixels that no row sees, too.
 
         Raises:
             UsageError: if data or mask do not fit the model; see `check_data_and_mask`.
         """
         x, mask = check_data_and_mask(model, x, mask)
-        restricted = restrict_to_observed(model, x, mask)
-        return cls(*restricted, Observed.of(x, mask), KnownModel.of(model))
+        parts = restrict_to_observed(model, x, mask) if restrict else (model.fixed(), x, mask)
+        return cls(*parts, Observed.of(x, mask), KnownModel.of(model))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -119,11 +125,6 @@ class Target:
         The log-density is then wrong by hundredths of a nat, so do not use its values.
         """
         return replace(self, products=resolve_precision("auto", self.x.device))
-
-    def unrestricted(self) -> "Target":
-        """Return this target with the decoder of all pixels."""
-        x, mask = self.given.data
-        return replace(self, model=self.source.model.fixed(), x=x, mask=mask)
 
     def rows(self, index: Tensor) -> "Target":
         """Return the target of some rows; a row may be repeated."""

@@ -1,6 +1,7 @@
 """The lattice points that hold the mass of each row."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ class Cells:
     log_evidence: Tensor
     error: Tensor
 
-    @property
+    @cached_property
     def row(self) -> Tensor:
         """The row of each point, (N,)."""
         rows = torch.arange(len(self.spacing), device=self.offsets.device)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -60,7 +61,7 @@ Decode = Callable[[Tensor, float, Tensor], Sequence[DecodedTiles]]
 
 def points_of(like: Tensor, spacing: float, tiles: Tensor) -> Tensor:
     """Return the points of tiles (T, D) with their far borders, (T, 17^D, D)."""
-    borders = product_grid(torch.arange(SIDE + 1, device=tiles.device), tiles.shape[-1])
+    borders = _offsets(range(SIDE + 1), tiles.shape[-1], tiles.device)
     return (spacing * (SIDE * tiles[:, None] + borders)).to(like)
 
 
@@ -72,5 +73,11 @@ def probes_of(tiles: Tensor) -> tuple[Tensor, Tensor]:
     (count, latents), device = tiles.shape, tiles.device
     steps = (SIDE + 1) ** torch.arange(latents - 1, -1, -1, device=device)
     first = (SIDE + 1) ** latents * torch.arange(count, device=device)
-    probes = product_grid(torch.tensor(PROBES, device=device), latents)
+    probes = _offsets(PROBES, latents, device)
     return (first[:, None] + (probes * steps).sum(-1)).flatten(), steps
+
+
+@cache
+def _offsets(along: Sequence[int], latents: int, device: torch.device) -> Tensor:
+    """Return the points of a tile that lie at some places along each axis, (n^D, D)."""
+    return product_grid(torch.tensor(along, device=device), latents)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -32,18 +33,18 @@ class ScoredLattice:
         """The number of latent dimensions, D."""
         return self.tiles.tile.shape[-1]
 
-    @property
+    @cached_property
     def top(self) -> Tensor:
         """The largest log p(x_seen, z) of each row, (B,); −∞ for inactive rows."""
         return self._max(self.scores.peak)
 
-    @property
+    @cached_property
     def kept(self) -> Tensor:
         """True where a row may have mass in a part of a tile, (2^D, N)."""
         floor = (self.top - DEPTH)[self.tiles.row]
         return self.scores.peak + self.scores.possible_rise >= floor
 
-    @property
+    @cached_property
     def possible_rise(self) -> Tensor:
         """The largest possible rise of a mode between points, (B,)."""
         return self._max(self.scores.possible_rise.masked_fill(~self.kept, -math.inf))
@@ -53,18 +54,18 @@ class ScoredLattice:
         elsewhere = self.scores.peak < (self.top - depth)[self.tiles.row]
         return self._max(self.scores.possible_rise.masked_fill(elsewhere, -math.inf))
 
-    @property
+    @cached_property
     def log_evidence(self) -> Tensor:
         """log p(x_seen) in nats, (B,)."""
         return self._integral(self.scores.log_sum, self.tiles.spacing)
 
-    @property
+    @cached_property
     def error(self) -> Tensor:
         """The difference of `log_evidence` from that of twice the spacing, (B,)."""
         sparse = self._integral(self.scores.log_sparse_sum, 2 * self.tiles.spacing)
         return (self.log_evidence - sparse).abs()
 
-    @property
+    @cached_property
     def active(self) -> Tensor:
         """True for rows that have tiles on this lattice, (B,)."""
         none = torch.zeros(self.rows, dtype=torch.bool, device=self.tiles.row.device)

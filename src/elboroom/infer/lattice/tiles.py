@@ -62,6 +62,9 @@ class Tiles:
 
     def by_rows(self, most: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield tiles (T, D), T ≤ `most`, with the rows that keep each of them, 16,384 at most."""
+        if bool((self.row == self.row[0]).all()):  # a tile is paired once with a row
+            yield from ((tiles, self.row[:1]) for tiles in self.tile.split(most))
+            return
         together, rows = list[Tensor](), self.row[:0]
         for tile, own in self._by_tile():
             if together and (len(together) == most or not torch.equal(own, rows)):
