@@ -1,6 +1,8 @@
 """The answers of the JSON interface, against the library's own."""
 
 import json
+import time
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -10,7 +12,9 @@ import torch
 from elboroom import infer
 from elboroom.explorer import explored_run
 from elboroom.explorer.api.completion import CompletionRequest
+from elboroom.explorer.api.description import describe
 from elboroom.explorer.api.endpoints import is_slow
+from elboroom.explorer.api.requests import Nothing
 from elboroom.explorer.api.samples import SamplesRequest
 from elboroom.explorer.number_array import NumberArray
 from elboroom.randomness import fork, stream
@@ -129,6 +133,8 @@ def test_a_completion_on_a_plane_is_exact(client, explored):
     assert found["log_evidence"]["exact"]
     plane = found["posterior"]
     torch.testing.assert_close(torch.tensor(plane["mean"]), exact.mean[0], atol=1e-4, rtol=0)
+    covariance = torch.tensor(plane["covariance"])
+    torch.testing.assert_close(covariance, exact.covariance[0], atol=1e-4, rtol=1e-3)
     heat = plane["heat"]
     table = array(heat["log_density"]).double()
     area = (heat["right"] - heat["left"]) * (heat["top"] - heat["bottom"])
@@ -162,11 +168,24 @@ def test_laplace_stops_at_the_mode_if_asked(client, explored):
     x, seen, body = half_seen(one)
     for refine in (False, True):
         found = tell(client, "space", "/complete", **body, method="laplace", refine=refine)
-        noise = fork(stream(0, "completion of the explorer"))
-        expected = infer.laplace(one.model, x[None], seen[None], generator=noise, refine=refine)
+        how = {"refine": refine, "kept": one.kept_draws}
+        how["generator"] = fork(stream(0, "completion of the explorer"))
+        expected = infer.laplace(one.model, x[None], seen[None], **how)
         assert found["refined"] == refine
         mean = one.plane(None).project(expected.mean[0])
         torch.testing.assert_close(torch.tensor(found["posterior"]["mean"]), mean)
+
+
+def test_fits_of_a_model_that_decodes_slowly_are_slow(explored, monkeypatch):
+    def slow(one):
+        return {method.name for method in describe(one, Nothing()).methods if method.slow}
+
+    one = explored["space"]
+    assert slow(replace(one)) == {"hmc"}
+    decode = type(one.model).decode
+    delayed = lambda model, z: time.sleep(0.03) or decode(model, z)  # noqa: E731
+    monkeypatch.setattr(type(one.model), "decode", delayed)
+    assert slow(replace(one)) == {"laplace", "svi", "sir", "hmc"}
 
 
 @pytest.mark.parametrize("name", ["space", "ladder"])

@@ -1,6 +1,7 @@
 """A run that is looked at: its model, the rows that are shown, and where these lie in z."""
 
 import math
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -14,6 +15,7 @@ from elboroom.errors import UsageError
 from elboroom.explorer.plane import PCA, Plane
 from elboroom.explorer.tones import Tones
 from elboroom.figures.subject import is_picture
+from elboroom.infer.fitting.prior_draws import KeptDraws
 from elboroom.infer.grid import MOST_LATENTS, KeptTiles
 from elboroom.infer.posterior_means import posterior_means
 from elboroom.model.likelihoods import Likelihood
@@ -25,7 +27,9 @@ from elboroom.runs.run import Run
 
 _SHOWN_ROWS = 10_000
 _SHOWN_ROWS_BEYOND = 1_000  # of models with more than 300 latents, whose encoder takes longer
-_NETWORKS = ("encoder", "partial-encoder")  # methods of one pass through a network
+_FITS = ("laplace", "svi", "sir")  # methods that decode some z again and again
+_STEPS, _DECODED_BY_STEP = 100, 64  # of a fit: convolutions in colour took so many on two cores
+_LONG = 2.0  # seconds: strokes do not wait longer for their posterior
 
 Kind = Literal["pictures", "table", "vectors"]
 
@@ -108,12 +112,28 @@ class ExploredRun:
         """Return True for a method that takes seconds with this model; None is the usual one."""
         method = method or self.methods[0]
         is_large = self.model.latents > MOST_DENSE
-        return method == "hmc" or (is_large and method not in _NETWORKS)
+        takes_long = is_large or self._seconds_of_a_fit > _LONG
+        return method == "hmc" or (takes_long and method in _FITS)
+
+    @cached_property
+    @torch.no_grad()
+    def _seconds_of_a_fit(self) -> float:
+        """The usual time of a fit of one row, from that of decoding."""
+        z = torch.zeros(_DECODED_BY_STEP, self.model.latents)
+        self.model.decode(z)  # the first takes longer
+        clock = time.perf_counter()
+        self.model.decode(z)
+        return _STEPS * (time.perf_counter() - clock)
 
     @cached_property
     def kept_tiles(self) -> KeptTiles:
         """The decoded tiles of the plane, for exact posteriors."""
         return KeptTiles(self.model)
+
+    @cached_property
+    def kept_draws(self) -> KeptDraws:
+        """The decoded draws of the prior, for the starts of fits."""
+        return KeptDraws(self.model)
 
     @cached_property
     def tones(self) -> Tones:

@@ -6,6 +6,7 @@ from elboroom.infer.completion import Completion, complete
 from elboroom.infer.completion_score import CompletionScore, completion_score, predictive_score
 from elboroom.infer.encoder import encoder
 from elboroom.infer.exact_elbo import exact_elbo
+from elboroom.infer.fitting.prior_draws import KeptDraws
 from elboroom.infer.gibbs import metropolis_within_gibbs, pseudo_gibbs
 from elboroom.infer.grid import GridPosterior, KeptTiles, grid
 from elboroom.infer.hmc import HMCPosterior, hmc
@@ -22,6 +23,7 @@ __all__ = [
     "CompletionScore",
     "GridPosterior",
     "HMCPosterior",
+    "KeptDraws",
     "KeptTiles",
     "ParticlePosterior",
     "Posterior",

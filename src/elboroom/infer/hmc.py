@@ -16,7 +16,8 @@ from elboroom.infer.chains.mode_jumps import Jumps
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.chains.posterior import CHAINS, ChainPosterior
 from elboroom.infer.diagnostics import MIXED_RHAT
-from elboroom.infer.fitting.starting_points import guesses, scattered_prior_draws
+from elboroom.infer.fitting.prior_draws import scattered_prior_draws
+from elboroom.infer.fitting.starting_points import guesses
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior
 from elboroom.infer.sir import sir

@@ -13,6 +13,7 @@ from elboroom.infer.fitting.ascent import (
 )
 from elboroom.infer.fitting.modes import find_modes, repeats
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
+from elboroom.infer.fitting.prior_draws import KeptDraws, PriorDraws
 from elboroom.infer.fitting.starting_points import guesses, starting_points
 from elboroom.infer.fitting.structured_ascent import SubspaceAscent
 from elboroom.infer.observed import Array
@@ -37,6 +38,7 @@ def laplace(
     k: int = SAMPLES,
     tolerance: float = TOLERANCE,
     max_steps: int = 120,
+    kept: KeptDraws | None = None,
 ) -> VariationalPosterior:
     """Fit a Gaussian at the mode of each row's posterior, and refine it to the best full one.
 
@@ -61,15 +63,22 @@ def laplace(
         k: samples of z per image and step, if D > 2.
         tolerance: a row stops once its gain in nats, plus its noise, is below this.
         max_steps: limit on the steps of a row; a row that reaches it has not converged.
+        kept: draws that `model` has decoded before, among which to look for starting points.
 
     Raises:
-        UsageError: if data or mask do not fit the model, or a count is not
-            positive.
+        UsageError: if data or mask do not fit the model, a count is not positive, or `kept` is of
+            another model.
     """
     require_positive(starts=starts, k=k, max_steps=max_steps)
     target = Target.of(model, x, mask)
     target.require_room(starts, k, starts=starts, k=k)
-    points = starting_points(target, guesses(model, target, generator), starts, generator)
+    encoded = guesses(model, target, generator)
+    if kept is None:
+        draws = PriorDraws.scattered(target, generator)
+    else:
+        kept.require_of(target.source)
+        draws = kept
+    points = starting_points(target, encoded, draws, starts)
     require_room_for_matrices(target, starts)
     found = find_modes(target, points, generator)
     if refine:

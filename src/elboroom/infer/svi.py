@@ -22,6 +22,7 @@ from elboroom.infer.fitting.ascent import (
 from elboroom.infer.fitting.flow import FlowAscent
 from elboroom.infer.fitting.modes import find_modes, laplace_at_each
 from elboroom.infer.fitting.natural_gradient import NaturalGradientAscent
+from elboroom.infer.fitting.prior_draws import PriorDraws
 from elboroom.infer.fitting.starting_points import guesses, starting_points
 from elboroom.infer.fitting.structured_ascent import DiagonalAscent
 from elboroom.infer.laplace import mixture_of_modes, require_room_for_matrices
@@ -126,7 +127,8 @@ def _starts(
     """Return the Gaussians (M, B, ...) to ascend from."""
     if start == "encoder":
         return _encoded(target, model.amortised_posterior(*target.given.data))
-    points = starting_points(target, guesses(model, target, generator), count, generator)
+    encoded = guesses(model, target, generator)
+    points = starting_points(target, encoded, PriorDraws.scattered(target, generator), count)
     if start == "laplace":
         return find_modes(target, points, generator)
     return _unscored(laplace_at_each(target, points, generator))

@@ -90,7 +90,8 @@ def infer_rows(
     if method == "grid":
         return grid(model, x, seen, generator=generator, kept=explored.kept_tiles)
     if method == "laplace":
-        return laplace(model, x, seen, generator=generator, refine=refine)
+        kept = explored.kept_draws
+        return laplace(model, x, seen, generator=generator, refine=refine, kept=kept)
     if method == "hmc":
         return hmc(model, x, seen, generator=generator, warmup=_WARMUP, draws=_CHAIN_DRAWS)
     return infer(method, model, x, seen, generator=generator)

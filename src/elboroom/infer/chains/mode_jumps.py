@@ -12,6 +12,7 @@ from torch import Tensor
 from elboroom.infer.chains.hamiltonian import State
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.fitting.modes import find_modes
+from elboroom.infer.fitting.prior_draws import PriorDraws
 from elboroom.infer.fitting.starting_points import starting_points
 from elboroom.infer.laplace import mixture_of_modes
 from elboroom.infer.sir import widening_for_half_ess
@@ -33,7 +34,8 @@ class Jumps:
 
         The Gaussians are wider than their modes, so that no chain gets stuck in a tail.
         """
-        points = starting_points(target, encoded, _MODES, generator)
+        draws = PriorDraws.scattered(target, generator)
+        points = starting_points(target, encoded, draws, _MODES)
         modes = mixture_of_modes(find_modes(target, points, generator))
         return cls(modes.widened(widening_for_half_ess(modes)))
 

@@ -3,31 +3,18 @@
 import torch
 from torch import Tensor
 
+from elboroom.infer.fitting.prior_draws import PriorDraws
 from elboroom.infer.target import Target
-from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 
-_DRAWS = 4_096
 _APART = 1.0  # the least distance between two starting points of a row, in latent units
 _GUESSES = 32  # draws of a partial encoder
 _ROWS = 1_024  # rows that are scored at a time
 
 
-def scattered_prior_draws(prior: Density, generator: torch.Generator) -> Tensor:
-    """Draw 4,096 prior points, (G, D), and double the distance of every second from the mean.
-
-    The prior has one row. A row that is unlikely under it may have its posterior that far out.
-    """
-    draws = prior.sample(_DRAWS, generator)[:, 0]
-    draws[::2] = 2 * draws[::2] - prior.mean
-    return draws
-
-
 @torch.no_grad()
-def starting_points(
-    target: Target, encoded: Tensor, count: int, generator: torch.Generator
-) -> Tensor:
-    """Return the `count` likeliest of some thousand draws and the encoder's guesses, (count, B, D).
+def starting_points(target: Target, encoded: Tensor, draws: PriorDraws, count: int) -> Tensor:
+    """Return the `count` likeliest of some prior draws and the encoder's guesses, (count, B, D).
 
     One matrix product scores all draws against all rows. The first starting point of a row is its
     best; the others are at least a distance of 1 apart.
@@ -36,17 +23,17 @@ def starting_points(
         target: log p(x_seen, z).
         encoded: (S, B, D), guesses for each row, as `guesses` makes them. They are best in many
             dimensions, where no draw is close.
+        draws: those of the prior.
         count: number of starting points of each row.
-        generator: random generator of the draws, which all rows share.
     """
-    draws = scattered_prior_draws(target.model.prior(1), generator)
-    chunks = torch.arange(len(target), device=draws.device).split(_ROWS)
-    parts = [_likeliest(target.rows(rows), draws, encoded[:, rows], count) for rows in chunks]
+    chunks = torch.arange(len(target), device=encoded.device).split(_ROWS)
+    parts = [_likeliest(target.rows(rows), encoded[:, rows], draws, count) for rows in chunks]
     return torch.cat(parts, 1)
 
 
-def _likeliest(target: Target, draws: Tensor, encoded: Tensor, count: int) -> Tensor:
-    log_joint = torch.cat([target.log_joint_table(draws), target.log_joint(encoded)])
+def _likeliest(target: Target, encoded: Tensor, prior: PriorDraws, count: int) -> Tensor:
+    draws = prior.z
+    log_joint = torch.cat([prior.log_joint_table(target), target.log_joint(encoded)])
     rows, found = torch.arange(len(target), device=draws.device), list[Tensor]()
     for _ in range(count):
         index = log_joint.argmax(0)
