@@ -38,7 +38,7 @@ def application(explored: Explored, port: int) -> Starlette:
         explored: the runs by their ids.
         port: the port that it is served at, which is part of every Host header.
     """
-    quick = Lane("quick", most=4, wait=0.3, seconds=30)
+    quick = Lane("quick", most=4, wait=0.2, seconds=30)
     slow = Lane("slow", most=2, wait=60, seconds=120)
     listed = Runs([KnownRun(key, one.name) for key, one in explored.items()], __version__)
     routes = [

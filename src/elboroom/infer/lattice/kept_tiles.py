@@ -12,7 +12,7 @@ from elboroom.infer.known_model import KnownModel
 from elboroom.infer.lattice.decoded_tiles import SIDE, DecodedTiles
 from elboroom.model.vae import VAE
 
-_MOST_BYTES = 1 << 27  # of parameters; a likelihood may keep as much again
+_MOST_BYTES = 1 << 28  # of parameters; a likelihood may keep as much again
 
 _Key = tuple[torch.device, float, tuple[int, ...]]
 
