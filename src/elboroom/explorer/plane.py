@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import UsageError
-from elboroom.infer.grid import GridPosterior
 from elboroom.infer.posterior import Posterior
-from elboroom.infer.sir import ParticlePosterior
 from elboroom.model.linear_algebra import principal_directions
 
 PCA = "pca"
@@ -72,14 +70,7 @@ class Plane:
 
     def covariance(self, posterior: Posterior) -> Tensor:
         """Return the covariance of a row's posterior on the plane, (2, 2)."""
-        exact = _covariance(posterior)
+        exact = posterior.covariance
         if exact is not None:
             return self.directions @ exact[0].to(self.directions) @ self.directions.T
         return self.project(posterior.sample(_DRAWS)[:, 0]).T.cov()
-
-
-def _covariance(posterior: Posterior) -> Tensor | None:
-    """Return the covariance of some rows, (B, D, D); None if only draws estimate it."""
-    if isinstance(posterior, GridPosterior | ParticlePosterior):
-        return posterior.covariance
-    return None if posterior.q is None else posterior.q.covariance

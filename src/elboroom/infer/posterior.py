@@ -50,6 +50,11 @@ class Posterior(ABC):
         """E[z | x_seen], (B, D)."""
 
     @property
+    def covariance(self) -> Tensor | None:
+        """Cov[z | x_seen], (B, D, D); None if only draws estimate it."""
+        return None if self.q is None else self.q.covariance
+
+    @property
     @abstractmethod
     def diagnostics(self) -> dict[str, Tensor]:
         """The method's estimates of its own quality: named values of each row, (B,)."""
