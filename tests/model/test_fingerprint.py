@@ -11,7 +11,7 @@ from elboroom.model.fingerprint import fingerprint
 
 
 class Extra(nn.Module):
-    """Values of several types and shapes, one of them shared with another model."""
+    """Values of several types and shapes."""
 
     def __init__(self) -> None:
         super().__init__()

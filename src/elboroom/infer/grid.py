@@ -10,7 +10,7 @@ from elboroom.device import keep_freed_memory
 from elboroom.errors import UsageError, require_positive
 from elboroom.infer.exact_elbo import elbo_of
 from elboroom.infer.lattice.cells import Cells
-from elboroom.infer.lattice.decoded_tiles import DecodedTiles
+from elboroom.infer.lattice.decoded_tiles import Decode, DecodedTiles
 from elboroom.infer.lattice.interpolation import Interpolation
 from elboroom.infer.lattice.kept_tiles import KeptTiles
 from elboroom.infer.lattice.refinement import GridError, refine
@@ -173,8 +173,9 @@ def grid(
     target = Target.of(model, x, mask, restrict=kept is None)
     if target.x.device.type == "cpu":
         keep_freed_memory()
-    decode = partial(DecodedTiles.together, target.model)
-    if kept is not None:
+    if kept is None:
+        decode: Decode = partial(DecodedTiles.together, target.model)
+    else:
         kept.require_of(target.source)
         decode = kept.decode
     return GridPosterior(target, refine(target, tolerance, decode), generator)

@@ -37,6 +37,24 @@ class KnownModel:
             fix="infer the posterior again, with the model as it is now",
         )
 
+    def require_kept(self, source: "KnownModel", what: str, kind: type) -> None:
+        """Check that a model has these weights, with which something was decoded and kept.
+
+        Args:
+            source: the model.
+            what: what was kept, in the plural.
+            kind: its class, which is called with a model.
+
+        Raises:
+            UsageError: it has others.
+        """
+        if source.fingerprint != self.fingerprint:
+            raise UsageError(
+                f"these {what} are not of this model",
+                why="they were decoded by another model, or its weights have changed since",
+                fix=f"keep the {what} of the model as it is now: {kind.__name__}(model)",
+            )
+
     def require_unchanged(self) -> None:
         """Check that the model has not been trained further.
 

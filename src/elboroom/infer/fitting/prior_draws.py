@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elboroom.errors import UsageError
 from elboroom.infer.known_model import KnownModel
 from elboroom.infer.target import Target
 from elboroom.model.decoding import decoded_at_a_time
@@ -57,8 +56,9 @@ class KeptDraws(PriorDraws):
     def __init__(self, model: VAE) -> None:
         self._source, fixed = KnownModel.of(model), model.fixed()
         most = max(1, _MOST_BYTES // (4 * math.prod(model.parameter_shape)))
-        device = next(model.parameters()).device
-        draws = scattered_prior_draws(fixed.prior(1), stream(0, "kept draws", device=device))
+        prior = fixed.prior(1)
+        generator = stream(0, "kept draws", device=prior.mean.device)
+        draws = scattered_prior_draws(prior, generator)
         super().__init__(draws[:most])
         together = decoded_at_a_time(fixed, draws.new_empty(0, *model.event_shape))
         self._decoded = [fixed.decode(z) for z in self.z.split(together)]
@@ -69,12 +69,7 @@ class KeptDraws(PriorDraws):
         Raises:
             UsageError: it has other weights.
         """
-        if source.fingerprint != self._source.fingerprint:
-            raise UsageError(
-                "these draws are not of this model",
-                why="they were decoded by another model, or its weights have changed since",
-                fix="keep the draws of the model as it is now: KeptDraws(model)",
-            )
+        self._source.require_kept(source, "draws", KeptDraws)
 
     def log_joint_table(self, target: Target) -> Tensor:
         """Compute log p(x_seen, z) in nats of each draw and row, (G, B)."""

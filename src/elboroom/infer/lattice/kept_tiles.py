@@ -7,7 +7,6 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-from elboroom.errors import UsageError
 from elboroom.infer.known_model import KnownModel
 from elboroom.infer.lattice.decoded_tiles import SIDE, DecodedTiles
 from elboroom.model.vae import VAE
@@ -39,12 +38,7 @@ class KeptTiles:
         Raises:
             UsageError: it has other weights.
         """
-        if source.fingerprint != self._source.fingerprint:
-            raise UsageError(
-                "these tiles are not of this model",
-                why="they were decoded by another model, or its weights have changed since",
-                fix="keep the tiles of the model as it is now: KeptTiles(model)",
-            )
+        self._source.require_kept(source, "tiles", KeptTiles)
 
     def decode(self, like: Tensor, spacing: float, tiles: Tensor) -> list[DecodedTiles]:
         """Return tiles (T, D) one by one, and decode in the type of `like` what is not kept."""
