@@ -19,7 +19,7 @@ export class Plane extends EventTarget {
 
   /**
    * @param {string} label the alternative in words.
-   * @param {AbortSignal} closed ends its listeners.
+   * @param {AbortSignal} closed ends its listeners, and what is about to settle.
    */
   constructor(label, closed) {
     super();
@@ -51,6 +51,7 @@ export class Plane extends EventTarget {
     const sizes = new ResizeObserver(() => this.#resize());
     sizes.observe(this.canvas);
     closed.addEventListener("abort", () => sizes.disconnect());
+    closed.addEventListener("abort", () => clearTimeout(this.#settling));
     document.addEventListener(THEME_CHANGED, () => this.redraw(), { signal: closed });
     this.gestures = new Gestures(this);
   }

@@ -76,12 +76,13 @@ export class View {
   }
 
   /**
-   * Write into the address what is shown already.
+   * Write into the address what is shown already; the address is another view's after the close.
    *
    * @param {Object<string, string>} changes
    * @param {boolean} step true for a step that the back button undoes.
    */
   note(changes, step = false) {
+    if (this.closed.aborted) return;
     Object.assign(this.state, changes);
     const told = Object.entries(this.state).filter(
       ([name, value]) => value !== this.defaults[name],
