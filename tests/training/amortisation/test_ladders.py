@@ -15,7 +15,7 @@ from elboroom.infer.target import Target
 from elboroom.model.fingerprint import fingerprint
 from elboroom.model.posteriors import Density, LadderPosterior
 from elboroom.model.vae import VAE
-from elboroom.training.amortisation import amortise
+from elboroom.training.amortisation import amortise, fitting
 from elboroom.training.amortisation.masks import random_masks
 from tests.support.ladder_cases import generator
 from tests.support.oracles import assert_rejected
@@ -133,3 +133,11 @@ def test_training_further_begins_where_it_ended():
     fit = amortise(model, data, options, TWO_LEVELS, partial=before)
     assert fit.best.step == 0
     assert fingerprint(fit.partial.module) == fingerprint(trained_ladder()[1].partial.module)
+
+
+def test_a_ladder_in_float64_is_amortised_in_bfloat16(monkeypatch: pytest.MonkeyPatch):
+    """Autocast leaves float64 alone, and bfloat16 is chosen on some processors only."""
+    monkeypatch.setattr(fitting, "resolve_precision", lambda *_: torch.bfloat16)
+    model, data = new_ladder()
+    options = replace(OPTIONS_OF_LADDER, steps=2, batch_size=8)
+    assert amortise(model, data, options, TWO_LEVELS).looks[-1].step == 2

@@ -156,7 +156,8 @@ class PosteriorHead(nn.Module):
             state: K for each row, (K · B, C, h, w).
             features: `of_features` of the rows, (B, C / 2, h, w).
         """
-        if not torch.is_autocast_enabled(state.device.type):  # it converts by itself
+        converts = torch.is_autocast_enabled(state.device.type) and state.dtype != torch.float64
+        if not converts:  # autocast leaves float64 alone
             state = as_input_of(self.of_state, state)
         hidden = self.of_state(state)
         hidden = (hidden.unflatten(0, (-1, len(features))) + features).flatten(0, 1)
