@@ -8,6 +8,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from elboroom.cli.explore import _key
 
 
@@ -44,12 +46,20 @@ def test_a_port_that_is_taken_is_refused_before_a_model_is_loaded(elboroom, run,
     assert f"port {port} cannot be used" in found.err
 
 
-def test_a_missing_library_is_named_with_the_extra(elboroom, run, monkeypatch):
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ("explore {run}", "the explorer cannot start"),
+        ("export {run} --to web --out {run}-page", "the page cannot be written"),
+    ],
+)
+def test_a_missing_library_is_named_with_the_extra(elboroom, run, monkeypatch, command, what):
     for name in [name for name in sys.modules if name.startswith("elboroom.explorer")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    found = elboroom("explore", run)
+    found = elboroom(*command.format(run=run).split())
     assert found.code == 2
+    assert what in found.err
     assert "needs the library uvicorn" in found.err
     assert "pip install 'elboroom[explore]'" in found.err
 

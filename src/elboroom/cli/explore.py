@@ -19,7 +19,7 @@ def explore(runs: Sequence[Run], config: ExploreConfig, *, best: bool) -> None:
     Raises:
         UsageError: if the libraries of the server are not installed.
     """
-    with explorer_extra():
+    with explorer_extra("the explorer cannot start"):
         from elboroom.explorer import ExploredRun, listen, serve
     listener, explored = listen(config.port), dict[str, ExploredRun]()
     for run in runs:

@@ -9,8 +9,11 @@ _LIBRARIES = ("msgspec", "starlette", "uvicorn")
 
 
 @contextmanager
-def explorer_extra() -> Iterator[None]:
+def explorer_extra(what: str) -> Iterator[None]:
     """Name the extra to install where an import in this block finds no library of it.
+
+    Args:
+        what: "the explorer cannot start", for example.
 
     Raises:
         UsageError: if a library is not installed.
@@ -21,7 +24,7 @@ def explorer_extra() -> Iterator[None]:
         if error.name is None or error.name.split(".")[0] not in _LIBRARIES:
             raise
         raise UsageError(
-            "the explorer cannot start",
+            what,
             why=f"it needs the library {error.name}, which is not installed",
             fix="install it: pip install 'elboroom[explore]'",
         ) from error

@@ -12,7 +12,7 @@ def export(run: Run, config: ExportConfig, *, best: bool) -> None:
     Raises:
         UsageError: if the browser cannot compute with its model, or something is in the way.
     """
-    with explorer_extra():
+    with explorer_extra("the page cannot be written"):
         from elboroom.explorer import ExploredRun
         from elboroom.explorer.web_export.exported_model import require_computed
         from elboroom.explorer.web_export.folder import require_free, write_export
