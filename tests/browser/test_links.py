@@ -82,6 +82,18 @@ def test_samples_are_opened_again(visitor, browser, address):
     assert not torch.equal(visitor.tones(canvas), here)
 
 
+def test_more_draws_are_others_and_opened_again(visitor, browser, address):
+    visitor.open("plane/complete?row=2&mask=left")
+    draws = visitor.page.get_by_role("img", name="12 draws of the completion")
+    first = visitor.tones(draws)
+    visitor.page.get_by_role("button", name="More draws").click()
+    visitor.expect_route(r"plane/complete\?row=2&mask=left&seed=1")
+    visitor.rest()
+    assert not torch.equal(visitor.tones(draws), first)
+    pictures_there, _ = seen_by_another(browser, address, visitor.route)
+    assert any(torch.equal(there, visitor.tones(draws)) for there in pictures_there)
+
+
 def test_a_view_is_left_and_found_as_it_was(visitor):
     visitor.open("plane/map?row=7")
     visitor.page.get_by_role("link", name="Hide a part, and complete it").click()

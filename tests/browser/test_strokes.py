@@ -2,13 +2,15 @@
 
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from playwright.sync_api import expect
 
 from elboroom import infer
+from elboroom.explorer.api.completion import CompletionRequest, completion
 from elboroom.randomness import stream
-from tests.support.screen_numbers import fixed
+from tests.support.screen_numbers import fixed, significant
 from tests.support.visitor import Visitor
 
 ROW = 3
@@ -124,8 +126,15 @@ def touch_along(visitor, line):
     touch("touchEnd")
 
 
-def test_the_value_and_the_surprise_of_a_pixel_are_read_under_the_pointer(visitor):
-    visitor.open(f"plane/complete?row={ROW}&mask=top")
+@pytest.mark.parametrize("name", ["plane", "colour"])
+def test_the_value_and_the_surprise_of_a_pixel_are_read_under_the_pointer(visitor, explored, name):
+    x = explored[name].part.x[ROW]
+    seen = (torch.arange(6) < 3)[:, None].expand_as(x)
+    asked = CompletionRequest(x=x.flatten().tolist(), seen=seen.flatten().int().tolist())
+    surprise = completion(explored[name], asked).surprise
+    assert surprise is not None
+    nats = np.frombuffer(surprise.data, surprise.dtype).reshape(surprise.shape)[:, 0, 0].sum()
+    visitor.open(f"{name}/complete?row={ROW}&mask=top")
     visitor.page.mouse.move(*visitor.place((5, 0)))
     readout = visitor.page.locator(".sketch-side .place")
     expect(readout).to_have_text("Row 6, column 1: unseen")
@@ -133,4 +142,4 @@ def test_the_value_and_the_surprise_of_a_pixel_are_read_under_the_pointer(visito
     expect(visitor.page.locator(".surprise-key")).to_be_visible()
     visitor.page.mouse.move(*visitor.place((0, 0)))
     expect(readout).to_contain_text("Row 1, column 1: seen, ")
-    expect(readout).to_contain_text(" nats")
+    expect(readout).to_contain_text(f", surprise {significant(nats, 2)} nats")
