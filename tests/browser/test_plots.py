@@ -4,12 +4,13 @@ import pytest
 import torch
 from playwright.sync_api import expect
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from elboroom import infer
 from elboroom.explorer import ExploredRun
 from elboroom.infer.grid import GridPosterior
 from elboroom.randomness import stream
-from tests.support.drawn import ellipse, shell
+from tests.support.drawn import ellipse, outer_contours, shell
 
 ROW = 0
 _POSTERIOR = f"plane/complete?row={ROW}&mask=top"
@@ -23,13 +24,43 @@ def posterior(explored: ExploredRun) -> GridPosterior:
     return infer.grid(explored.model, x[None], seen[None], generator=stream(0, "test"))
 
 
-def exact_shell(posterior: GridPosterior) -> Tensor:
-    """Return the points of a fine lattice with such a log-density, (N, 2)."""
-    line = torch.linspace(-4, 4, 801)
+def depths(posterior: GridPosterior) -> tuple[Tensor, Tensor]:
+    """Return the points of a fine lattice, (S, S, 2), and their nats below the maximum, (S, S)."""
+    line = torch.linspace(-6, 6, 1_201)
     centre, deviation = posterior.mean[0], posterior.covariance[0].diagonal().sqrt()
     points = centre + torch.cartesian_prod(line, line) * deviation
-    depth = posterior.log_prob(points[:, None])[:, 0]
-    return points[(depth.amax() - depth - 1.5).abs() < 1].double()
+    log_prob = posterior.log_prob(points[:, None])[:, 0]
+    side = len(line)
+    return points.double().view(side, side, 2), (log_prob.amax() - log_prob).view(side, side)
+
+
+def exact_shell(posterior: GridPosterior) -> Tensor:
+    """Return the points 0.5 to 2.5 nats below the maximum, (N, 2)."""
+    points, below = depths(posterior)
+    return points[(below > 0.5) & (below < 2.5)]
+
+
+def exact_contour(posterior: GridPosterior) -> Tensor:
+    """Return the points beside the contour 8 nats below the maximum, (N, 2)."""
+    points, below = depths(posterior)
+    outside = (below > 8).float()
+    return points[max_pool2d(outside[None], 3, 1, 1)[0] > outside]
+
+
+def pixels_of_a_unit(outline: Tensor, posterior: GridPosterior) -> Tensor:
+    """Measure both axes by the ellipse of two standard deviations, (2,)."""
+    return (outline.amax(0) - outline.amin(0)) / 4 / posterior.covariance[0].diagonal().sqrt()
+
+
+def middle(outline: Tensor) -> Tensor:
+    """Return the middle of what surrounds it, (2,)."""
+    return (outline.amax(0) + outline.amin(0)) / 2
+
+
+def radii(points: Tensor) -> Tensor:
+    """Return the largest distance from the origin in each of 24 directions, (24,)."""
+    angles = torch.atan2(points[:, 1], points[:, 0]) / (2 * torch.pi) % 1
+    return torch.stack([points[(24 * angles).int() == i].norm(dim=1).amax() for i in range(24)])
 
 
 def correlation(points: Tensor) -> float:
@@ -54,13 +85,22 @@ def test_the_heat_map_has_the_shape_of_the_exact_posterior(visitor, explored):
     tones = visitor.tones(visitor.page.locator(".plane-canvas"))
     outline, found = ellipse(tones), shell(tones)
     exact = posterior(explored["plane"])
-    expected, deviation = exact_shell(exact), exact.covariance[0].diagonal().sqrt()
-    scale = (outline.amax(0) - outline.amin(0)) / 4 / deviation
-    middle = (outline.amax(0) + outline.amin(0)) / 2
-    beside = (expected.mean(0) - exact.mean[0]) * scale
-    assert (found.mean(0) - middle - beside).norm() < 2
+    expected = exact_shell(exact)
+    beside = (expected.mean(0) - exact.mean[0]) * pixels_of_a_unit(outline, exact)
+    assert (found.mean(0) - middle(outline) - beside).norm() < 2
     assert abs(correlation(found) - correlation(expected)) < 0.05
     assert correlation(expected) > 0.2  # so that a mirrored map fails
+
+
+def test_contours_have_the_shape_of_the_exact_posterior(visitor, explored):
+    visitor.open(_POSTERIOR)
+    tones = visitor.tones(visitor.page.locator(".plane-canvas"))
+    outline, exact = ellipse(tones), posterior(explored["plane"])
+    contour = (exact_contour(exact) - exact.mean[0]) * pixels_of_a_unit(outline, exact)
+    found, expected = radii(outer_contours(tones) - middle(outline)), radii(contour)
+    torch.testing.assert_close(found, expected, atol=2.5, rtol=0)
+    mirrored = radii(contour * torch.tensor([1, -1]))
+    assert (mirrored - expected).abs().max() > 7  # so that mirrored contours fail
 
 
 def test_the_ellipse_of_a_row_lies_at_its_mean(visitor, explored):
@@ -69,8 +109,7 @@ def test_the_ellipse_of_a_row_lies_at_its_mean(visitor, explored):
     mean = one.model.posterior(one.part.x[ROW : ROW + 1]).mean[0].tolist()
     visitor.open(f"plane/map?row={ROW}&at=0.2,0.3&span=5")
     canvas = visitor.page.locator(".plane-canvas")
-    outline = ellipse(visitor.tones(canvas))
-    x, y = ((outline.amax(0) + outline.amin(0)) / 2).tolist()
+    x, y = middle(ellipse(visitor.tones(canvas))).tolist()
     canvas.hover(position={"x": x, "y": -y})
     place = visitor.page.locator(".place")
     expect(place).to_contain_text("z₁ = ")

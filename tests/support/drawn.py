@@ -5,6 +5,7 @@ from torch import Tensor
 
 ACCENT = 15, 92, 151
 _MARK = 194, 65, 12
+_OUTER_CONTOUR = 78, 115, 147
 
 
 def places(drawn: Tensor) -> Tensor:
@@ -27,3 +28,8 @@ def shell(tones: Tensor) -> Tensor:
     """Return the pixels of the heat map 0.5 to 2.5 nats below the maximum."""
     red, green, blue = tones.int()
     return places((red < 64) & (green > 90) & (blue > 150))
+
+
+def outer_contours(tones: Tensor) -> Tensor:
+    """Return pixels of the outer contours, which lie where the heat map is pale."""
+    return places(coloured(tones, _OUTER_CONTOUR))
