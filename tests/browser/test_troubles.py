@@ -59,17 +59,66 @@ def test_a_busy_server_is_asked_again(visitor):
     assert len(answered) == 2
 
 
+def test_a_run_that_does_not_exist_is_told_of(visitor):
+    visitor.page.goto(f"{visitor.address}#/nobody/map")
+    expect(notice(visitor).filter(visible=True)).to_contain_text("There is no run nobody here")
+
+
 @pytest.mark.parametrize(
-    ("route", "words"),
+    ("route", "shown", "expected"),
     [
-        ("nobody/map", "There is no run nobody here"),
-        ("plane/complete?method=magic", "the request does not follow its schema"),
-        ("plane/map?row=99", "there is no row 99"),
-        ("space/complete?method=grid", "the method grid is not offered for this model"),
+        ("plane/map?row=99", "plane/map", "a whole number from 0 to 19"),
+        ("plane/map?axes=1,1", "plane/map", "0,1, or two latents from 0 to 1"),
+        ("plane/map?at=1&span=-5", "plane/map", "two numbers"),
+        ("plane/complete?method=magic&row=2", "plane/complete\\?row=2", "one of grid, laplace"),
+        ("space/complete?method=grid", "space/complete", "one of laplace, svi"),
+        ("plane/complete?mask=__proto__", "plane/complete", "one of all, none, top"),
+        ("plane/interpolate?across=1.5", "plane/interpolate", "a whole number from 0 to 24"),
+        ("plane/interpolate?ends=1;2;3", "plane/interpolate", "2 or 4 times"),
+        ("plane/samples?seed=abc&count=999", "plane/samples", "a whole number from 1 to 100"),
+        ("plane/run?compare=nobody", "plane/run", "one of space, ladder"),
     ],
 )
-def test_an_address_that_leads_nowhere_is_explained(visitor, route, words):
-    visitor.page.goto(f"{visitor.address}#/{route}")
-    expect(notice(visitor).filter(visible=True)).to_contain_text(words, ignore_case=True)
-    assert all("status of 4" in problem for problem in visitor.problems)
+def test_what_an_address_cannot_say_is_explained_and_taken_out(visitor, route, shown, expected):
+    visitor.open(route)
+    expect(notice(visitor).filter(visible=True)).to_contain_text(f"expected {expected}")
+    visitor.expect_route(shown)
+    assert visitor.page.get_by_role("alert").filter(visible=True).count() == 1
+
+
+def test_a_view_that_a_run_does_not_have_is_taken_out_of_the_address(visitor):
+    visitor.open("plane/table?row=3")
+    visitor.expect_route("plane/map")
+    expect(visitor.page.locator("h2")).to_have_text("Latent map")
+
+
+def test_going_back_while_a_run_is_opened_returns_to_the_run_before(visitor):
+    held = []
+    visitor.open("plane/samples")
+    visitor.page.route("**/api/runs/space", lambda route: held.append(route))
+    choice = visitor.page.get_by_label("Run", exact=True)
+    choice.select_option("space")
+    expect(visitor.page.get_by_text("Opening the run")).to_be_visible()
+    visitor.page.go_back()
+    visitor.rest()
+    expect(choice).to_have_value("plane")
+    choice.select_option("conv")
+    visitor.rest()
+    held[0].abort()
+    visitor.page.wait_for_timeout(200)
+    expect(choice).to_have_value("conv")
+    expect(notice(visitor).filter(visible=True)).to_have_count(0)
+    assert all("ERR_FAILED" in problem for problem in visitor.problems)
     visitor.problems.clear()
+
+
+def test_a_number_that_is_no_row_is_refused_where_it_is_typed(visitor):
+    visitor.open("plane/complete?row=5")
+    number = visitor.page.get_by_label("Test image")
+    number.fill("99")
+    visitor.page.keyboard.press("Enter")
+    assert not number.evaluate("input => input.checkValidity()")
+    visitor.expect_route(r"plane/complete\?row=5")
+    number.fill("07")
+    visitor.page.keyboard.press("Enter")
+    visitor.expect_route(r"plane/complete\?row=7")

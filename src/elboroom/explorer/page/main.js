@@ -34,7 +34,7 @@ class Explorer {
     this.backend = backend;
     this.runs = runs;
     this.main = document.getElementById("view");
-    const titles = Object.fromEntries(runs.map(({ id, name }) => [id, name]));
+    const titles = runs.map(({ id, name }) => [id, name]);
     this.choice = new SelectField("Run", titles, (run) => this.#go({ run, view: this.#name }));
     document.getElementById("run-choice").append(this.choice.element);
     document.getElementById("version").textContent = `elboroom ${version}`;
@@ -49,11 +49,12 @@ class Explorer {
       await this.#openRun(route.run || this.runs[0].id, turn);
       if (turn === this.#turn) this.#openView(route);
     } catch (problem) {
-      this.#explain(problem);
+      if (turn === this.#turn) this.#explain(problem);
     }
   }
 
   async #openRun(id, turn) {
+    this.choice.value = id;
     if (this.#run?.id === id) return;
     if (this.runs.every((run) => run.id !== id)) throw unknownRun(id);
     this.#closeView();
@@ -62,11 +63,16 @@ class Explorer {
     if (turn !== this.#turn) return;
     this.#run = run;
     this.#states = new Map();
-    this.choice.value = id;
   }
 
   #openView({ view, state }) {
-    const name = this.#run.views.includes(view) ? view : this.#run.views[0];
+    const { id, views } = this.#run;
+    const isKnown = view === "" || views.includes(view);
+    if (!isKnown) writeRoute({ run: id, view: views[0] }, false);
+    this.#show(isKnown && view ? view : views[0], isKnown ? state : {});
+  }
+
+  #show(name, state) {
     if (name !== this.#name || this.#view === null) this.#startView(name);
     this.#keepState(name, state);
     this.#view.show(state);

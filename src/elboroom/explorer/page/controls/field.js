@@ -15,14 +15,12 @@ class Field {
 export class SelectField extends Field {
   /**
    * @param {string} label
-   * @param {Object<string, string>} choices titles by value.
+   * @param {[string, string][]} choices values and titles, in their order.
    * @param {(value: string) => void} use
    */
   constructor(label, choices, use) {
     super();
-    const options = Object.entries(choices).map(([value, title]) =>
-      element("option", { value }, title),
-    );
+    const options = choices.map(([value, title]) => element("option", { value }, title));
     this.input = element("select", { id: freshId(), onchange: () => use(this.value) }, ...options);
     this.element = labelled(label, this.input);
   }
@@ -95,16 +93,21 @@ export class NumberField extends Field {
    */
   constructor(label, { min, max }, use) {
     super();
-    const change = () => this.input.value !== "" && this.input.checkValidity() && use(this.value);
     this.input = element("input", {
       id: freshId(),
       type: "number",
       min,
       max,
       step: 1,
-      onchange: change,
+      required: true,
+      onchange: () => this.#changed(use),
     });
     this.element = labelled(label, this.input);
+  }
+
+  /** Tell of a number as it is written in the address; the browser explains any other. */
+  #changed(use) {
+    if (this.input.reportValidity()) use(String(Number(this.value)));
   }
 }
 

@@ -31,7 +31,7 @@ export function significant(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-4 || size >= 1e7))
-    return value.toExponential(digits - 1).replace("-", MINUS);
+    return value.toExponential(digits - 1).replaceAll("-", MINUS);
   const whole =
     size >= 1 ? Math.floor(Math.log10(size)) + 1 : 1 + Math.floor(Math.log10(size || 1));
   return fixed(value, Math.min(8, Math.max(0, digits - whole)));

@@ -1,7 +1,10 @@
 import { element } from "./element.js";
 import { NumberField, SelectField } from "./field.js";
 
-const TITLES = { pca: "Principal components", pair: "Two latents" };
+const TITLES = [
+  ["pca", "Principal components"],
+  ["pair", "Two latents"],
+];
 
 /** The choice of a plane; its value is "pca" or two latents counted from 0, as in "0,1". */
 export class PlaneField {

@@ -27,7 +27,7 @@ export const MASK_TITLES = {
  * @returns {Uint8Array} (H · W) of 0 and 1.
  */
 export function maskOf(text, height, width) {
-  const seen = PRESETS[text];
+  const seen = Object.hasOwn(PRESETS, text) ? PRESETS[text] : undefined;
   if (seen === undefined) return bitsOf(text, height * width);
   return Uint8Array.from({ length: height * width }, (_, i) =>
     seen(Math.floor(i / width), i % width, height, width),
@@ -47,6 +47,35 @@ export function textOfMask(mask, height, width) {
     maskOf(one, height, width).every((seen, i) => seen === mask[i]),
   );
   return name ?? textOfBits(mask);
+}
+
+/**
+ * Return the rule of what an address may say of a mask.
+ *
+ * @param {number} pixels
+ * @returns {import("../views/address_rules.js").Rule}
+ */
+export function maskRule(pixels) {
+  const { allows } = bitsRule(pixels);
+  const names = Object.keys(PRESETS);
+  return {
+    allows: (text) => names.includes(text) || allows(text),
+    words: `one of ${names.join(", ")}, or ${pixels} bits in base64url`,
+  };
+}
+
+/**
+ * Return the rule of what an address may say of bits.
+ *
+ * @param {number} most
+ * @returns {import("../views/address_rules.js").Rule}
+ */
+export function bitsRule(most) {
+  const length = Math.ceil((8 * Math.ceil(most / 8)) / 6);
+  return {
+    allows: (text) => /^[\w-]*$/.test(text) && text.length <= length && text.length % 4 !== 1,
+    words: `${most} bits in base64url`,
+  };
 }
 
 /**

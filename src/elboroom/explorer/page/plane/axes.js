@@ -1,5 +1,6 @@
-const MARGIN = { left: 44, right: 10, top: 10, bottom: 38 };
-const SPANS = { least: 1e-3, most: 1e3 };
+const MARGIN = { left: 62, right: 10, top: 10, bottom: 38 };
+/** The smallest and the largest span. */
+export const SPANS = { least: 1e-3, most: 1e3 };
 const PIXELS_PER_TICK = 90;
 
 /**

@@ -111,7 +111,7 @@ function rangeOf(lines) {
 
 function withoutWarmUp(y) {
   const known = y.filter((value) => value !== null);
-  return known.slice(Math.min(known.length - 1, Math.ceil(WARM_UP * known.length)));
+  return known.slice(Math.floor(WARM_UP * known.length));
 }
 
 function drawScale(context, scale) {

@@ -6,12 +6,13 @@ import { significant } from "../controls/number_text.js";
 import { PlaneField } from "../controls/plane_field.js";
 import { RowChoice } from "../controls/row_choice.js";
 import { CompletedPictures } from "../picture/completed_pictures.js";
-import { MASK_TITLES } from "../picture/mask.js";
+import { MASK_TITLES, bitsRule, maskRule } from "../picture/mask.js";
 import { BRUSH_TITLES, Sketch } from "../picture/sketch.js";
 import { SketchCanvas } from "../picture/sketch_canvas.js";
 import { SurpriseKey, surpriseOf } from "../picture/surprise.js";
 import { PosteriorPlot } from "../plane/posterior_plot.js";
 import { Findings, evidenceInWords, methodTitles } from "./findings.js";
+import { SEED, SWITCH, oneOf, or, planeOf, rowOf } from "./address_rules.js";
 import { View } from "./view.js";
 
 const DRAWS = 12;
@@ -26,7 +27,7 @@ export class CompleteView extends View {
   static title = "Complete";
 
   constructor(stage) {
-    super(stage, defaultsOf(stage.run));
+    super(stage, defaultsOf(stage.run), rulesOf(stage.run));
     this.sketch = new Sketch(this.run.event_shape, this.run.tones);
     this.easel = new SketchCanvas(this.sketch, this.closed);
     this.plot = new PosteriorPlot(this.run.name, this.closed);
@@ -246,6 +247,23 @@ function defaultsOf(run) {
   const asked = { row: "0", mask: "top", ink: "", method, axes, seed: "0" };
   const size = Object.keys(sizesFor(run.event_shape[2]))[1];
   return { ...asked, brush: "reveal", size, surprise: "", frame: "posterior", stream: "" };
+}
+
+function rulesOf(run) {
+  const [, height, width] = run.event_shape;
+  return {
+    row: or(rowOf(run), BLANK),
+    mask: maskRule(height * width),
+    ink: bitsRule(2 * height * width),
+    method: oneOf(run.methods.map(({ name }) => name)),
+    axes: planeOf(run),
+    seed: SEED,
+    brush: oneOf(Object.keys(BRUSH_TITLES)),
+    size: oneOf(Object.keys(sizesFor(width))),
+    surprise: SWITCH,
+    frame: oneOf(Object.keys(FRAMES)),
+    stream: SWITCH,
+  };
 }
 
 function sizesFor(width) {

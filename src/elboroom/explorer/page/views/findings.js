@@ -55,11 +55,10 @@ export function evidenceInWords(evidence) {
  * Write the methods of inference for a choice.
  *
  * @param {{name: string, title: string, slow: boolean}[]} methods
- * @returns {Object<string, string>} titles by name.
+ * @returns {[string, string][]} names and titles.
  */
 export function methodTitles(methods) {
-  const titles = methods.map(({ name, title, slow }) => [name, slow ? `${title} (slow)` : title]);
-  return Object.fromEntries(titles);
+  return methods.map(({ name, title, slow }) => [name, slow ? `${title} (slow)` : title]);
 }
 
 function valueOf(evidence) {

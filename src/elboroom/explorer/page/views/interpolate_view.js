@@ -11,6 +11,7 @@ import { strokeWithHalo } from "../plane/ellipse.js";
 import { Handles } from "../plane/handles.js";
 import { Plane } from "../plane/plane.js";
 import { EndChoice } from "./end_choice.js";
+import { listOf, oneOf, planeOf, point, rowOf, wholeNumber } from "./address_rules.js";
 import { readEnds, textOfEnds } from "./path_ends.js";
 import { View } from "./view.js";
 
@@ -19,7 +20,7 @@ const FRAME = 40; // CSS pixels that a picture of the filmstrip has at least
 const PATHS = { straight: "Straight", spherical: "Spherical" };
 const COUNTS = { 2: "Two images", 4: "Four images" };
 const HINT = "Drag an end, or focus it and use the arrow keys (with shift for longer steps).";
-const STEPS = { 7: "7", 13: "13", 25: "25" };
+const STEPS = ["7", "13", "25"];
 
 /** Interpolation: the pictures on a path between two z, or on a surface between four. */
 export class InterpolateView extends View {
@@ -27,14 +28,8 @@ export class InterpolateView extends View {
 
   constructor(stage) {
     const ends = textOfEnds([0, 1].map((row) => ({ row: Math.min(row, stage.run.rows - 1) })));
-    super(stage, {
-      ends,
-      path: "straight",
-      steps: "13",
-      axes: stage.run.axes[0] ?? "",
-      across: "6",
-      down: "0",
-    });
+    const defaults = { ends, path: "straight", steps: "13", across: "6", down: "0" };
+    super(stage, { ...defaults, axes: stage.run.axes[0] ?? "" }, rulesOf(stage.run));
     this.requests = { map: this.request(), path: this.request() };
     this.planar = this.run.axes.length > 0;
     this.plane = new Plane("Path in the latent space", this.closed);
@@ -60,7 +55,11 @@ export class InterpolateView extends View {
     this.count = new RadioField("Between", COUNTS, (count) => this.#takeEnds(Number(count)));
     this.fields = {
       path: new RadioField("Shape", PATHS, (path) => this.change({ path })),
-      steps: new SelectField("Steps", STEPS, (steps) => this.#takeSteps(steps)),
+      steps: new SelectField(
+        "Steps",
+        STEPS.map((one) => [one, one]),
+        (steps) => this.#takeSteps(steps),
+      ),
       axes: new PlaneField(this.run, (axes) => this.change({ axes })),
       across: this.#slider("Along the path", (across) => this.change({ across }, false)),
       down: this.#slider("Downwards", (down) => this.change({ down }, false)),
@@ -275,4 +274,26 @@ function drawDisc(context, [x, y], radius) {
   context.beginPath();
   context.arc(x, y, radius, 0, 2 * Math.PI);
   context.fill();
+}
+
+function rulesOf(run) {
+  const place = wholeNumber(0, run.limits.steps - 1);
+  return {
+    ends: listOf(endOf(run), ";", [2, 4]),
+    path: oneOf(Object.keys(PATHS)),
+    steps: wholeNumber(2, run.limits.steps),
+    axes: planeOf(run),
+    across: place,
+    down: place,
+  };
+}
+
+function endOf(run) {
+  const row = rowOf(run);
+  if (run.axes.length === 0) return row;
+  const places = point();
+  return {
+    allows: (text) => row.allows(text) || places.allows(text),
+    words: `the number of a row, ${row.words}, or ${places.words}`,
+  };
 }

@@ -6,11 +6,13 @@ import { counted, fixed } from "../controls/number_text.js";
 import { PlaneField } from "../controls/plane_field.js";
 import { themeColour } from "../controls/theme.js";
 import { drawPicture, pictureCanvas } from "../picture/picture.js";
+import { SPANS } from "../plane/axes.js";
 import { Dots, extentOf } from "../plane/dots.js";
 import { drawEllipses, strokeWithHalo } from "../plane/ellipse.js";
 import { Legend } from "../plane/legend.js";
 import { Manifold } from "../plane/manifold.js";
 import { Plane } from "../plane/plane.js";
+import { SWITCH, listOf, numberWithin, oneOf, planeOf, point, rowOf } from "./address_rules.js";
 import { RowCard } from "./row_card.js";
 import { View } from "./view.js";
 
@@ -21,7 +23,8 @@ export class MapView extends View {
   static title = "Latent map";
 
   constructor(stage) {
-    super(stage, { axes: stage.run.axes[0], at: "", span: "", hide: "", manifold: "", row: "" });
+    const defaults = { axes: stage.run.axes[0], at: "", span: "", hide: "", manifold: "", row: "" };
+    super(stage, defaults, rulesOf(stage.run));
     this.requests = { map: this.request(), decode: this.request(), row: this.request() };
     this.plane = new Plane("Latent map", this.closed);
     this.manifold = new Manifold(this.backend, this.run, this.plane, this.request());
@@ -185,6 +188,18 @@ export class MapView extends View {
 const HINT =
   "Drag or use the arrow keys to move, the wheel or + and − to zoom. " +
   "Click a dot, or press Enter, to look at it.";
+
+function rulesOf(run) {
+  const labels = run.classes.map(({ label }) => String(label));
+  return {
+    axes: planeOf(run),
+    at: point(),
+    span: numberWithin(SPANS.least, SPANS.most),
+    hide: listOf(oneOf(labels), ","),
+    manifold: SWITCH,
+    row: rowOf(run),
+  };
+}
 
 /** Write what is shown of a plane for the address. */
 function placeOf({ centre, span }) {

@@ -4,6 +4,7 @@ import { SelectField } from "../controls/field.js";
 import { configTables } from "./config_table.js";
 import { Curves } from "./curves.js";
 import { evaluationTable } from "./evaluation_table.js";
+import { oneOf } from "./address_rules.js";
 import { View } from "./view.js";
 
 const MOST_TRIES = 5; // to load a figure from a busy server
@@ -15,16 +16,18 @@ export class RunView extends View {
   #timer = 0;
 
   constructor(stage) {
-    super(stage, { compare: "" });
+    const others = stage.runs.filter(({ id }) => id !== stage.run.id);
+    super(stage, { compare: "" }, { compare: oneOf(others.map(({ id }) => id)) });
+    this.others = others;
     this.asked = this.request();
     this.#build();
   }
 
   #build() {
     const compare = (other) => this.change({ compare: other });
-    const others = this.stage.runs.filter(({ id }) => id !== this.run.id);
-    const titles = Object.fromEntries(others.map(({ id, name }) => [id, name]));
-    const field = new SelectField("Compare with", { "": "no other run", ...titles }, compare);
+    const { others } = this;
+    const titles = [["", "no other run"], ...others.map(({ id, name }) => [id, name])];
+    const field = new SelectField("Compare with", titles, compare);
     field.element.hidden = others.length === 0;
     this.fields = { compare: field };
     this.live = element("p", { class: "live", hidden: true }, "Training now");

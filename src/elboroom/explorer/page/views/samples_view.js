@@ -5,13 +5,15 @@ import { NumberField, RadioField, SelectField, SliderField, button } from "../co
 import { counted } from "../controls/number_text.js";
 import { pictureCanvas } from "../picture/picture.js";
 import { layoutFor, drawSheet } from "../picture/sheet.js";
+import { SEED, numberWithin, oneOf, wholeNumber } from "./address_rules.js";
 import { View } from "./view.js";
 
-const COUNTS = { 12: "12", 24: "24", 48: "48", 100: "100" };
+const COUNTS = ["12", "24", "48", "100"];
 const CAPTION =
   "z = E[z] + temperature · (z drawn from the prior − E[z]). " +
   "The pictures are the means of p(x | z), or draws of it.";
 const VALUES = { mean: "Means", draw: "Draws" };
+const MOST_TEMPERATURE = 2;
 const LARGEST_SEED = 2 ** 31 - 1;
 const SHARE_OF_SCREEN = 0.68; // that the pictures take in height
 const LEAST_HEIGHT = 420; // CSS pixels
@@ -21,7 +23,13 @@ export class SamplesView extends View {
   static title = "Samples";
 
   constructor(stage) {
-    super(stage, { count: "24", temperature: "1", values: "mean", seed: "0" });
+    const rules = {
+      count: wholeNumber(1, stage.run.limits.samples),
+      temperature: numberWithin(0, MOST_TEMPERATURE),
+      values: oneOf(Object.keys(VALUES)),
+      seed: SEED,
+    };
+    super(stage, { count: "24", temperature: "1", values: "mean", seed: "0" }, rules);
     this.asked = this.request();
     this.#build();
     const sizes = new ResizeObserver(() => this.#draw());
@@ -33,9 +41,17 @@ export class SamplesView extends View {
     const change = (name) => (value) => this.change({ [name]: value });
     const warm = (temperature) => this.change({ temperature }, false);
     this.fields = {
-      temperature: new SliderField("Temperature", { min: 0, max: 2, step: 0.05 }, warm),
+      temperature: new SliderField(
+        "Temperature",
+        { min: 0, max: MOST_TEMPERATURE, step: 0.05 },
+        warm,
+      ),
       values: new RadioField("Pictures", VALUES, change("values")),
-      count: new SelectField("Number", COUNTS, change("count")),
+      count: new SelectField(
+        "Number",
+        COUNTS.map((one) => [one, one]),
+        change("count"),
+      ),
       seed: new NumberField("Seed", { min: 0, max: LARGEST_SEED }, change("seed")),
     };
     this.canvas = pictureCanvas("Samples of the model");

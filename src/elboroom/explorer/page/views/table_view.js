@@ -6,6 +6,7 @@ import { EntryPanel } from "../table/entry_panel.js";
 import { JointPlot } from "../table/joint_plot.js";
 import { RowEntries } from "../table/row_entries.js";
 import { PAGE, RowTable } from "../table/row_table.js";
+import { SEED, listOf, oneOf, or, rowOf, wholeNumber } from "./address_rules.js";
 import { Findings, evidenceInWords, methodTitles } from "./findings.js";
 import { View } from "./view.js";
 
@@ -21,7 +22,7 @@ export class TableView extends View {
   static title = "Table";
 
   constructor(stage) {
-    super(stage, defaultsOf(stage.run));
+    super(stage, defaultsOf(stage.run), rulesOf(stage.run));
     this.joint = new JointPlot(this.run.name, this.closed);
     this.findings = new Findings(`entries by ${this.run.name}`);
     const names = ["columns", "page", "row", "entries"];
@@ -53,16 +54,18 @@ export class TableView extends View {
       (row) => this.#pick(row),
       (first) => this.change({ first }),
     );
+    this.addRules(columnRules(columns, this.run.limits.columns));
     this.#makeFields();
     this.panelPlace = box("entries");
     const joint = card("Two columns together", this.#pairFields(), this.joint.element);
+    joint.hidden = columns.length < 2;
     const side = box("side", joint, this.findings.element);
     this.stage.place.append(this.#rowCard(), this.#entryCard(), side);
     this.#update(new Set(Object.keys(this.defaults)));
   }
 
   #makeFields() {
-    const titles = Object.fromEntries(this.columns.map(({ name }, i) => [i, name]));
+    const titles = this.columns.map(({ name }, i) => [String(i), name]);
     const [across, up] = usualPair(this.columns);
     Object.assign(this.defaults, { across, up });
     Object.assign(this.state, { across: this.state.across || across, up: this.state.up || up });
@@ -79,9 +82,7 @@ export class TableView extends View {
     const size = this.run.limits.columns;
     const firsts = this.columns.map((_, i) => i).filter((i) => i % size === 0);
     const last = (first) => this.columns[Math.min(first + size, this.columns.length) - 1].name;
-    return Object.fromEntries(
-      firsts.map((first) => [first, `${this.columns[first].name} to ${last(first)}`]),
-    );
+    return firsts.map((first) => [String(first), `${this.columns[first].name} to ${last(first)}`]);
   }
 
   #pair(name, value) {
@@ -226,6 +227,49 @@ export class TableView extends View {
 function defaultsOf(run) {
   const shown = { row: "0", first: "", columns: "0", across: "", up: "" };
   return { ...shown, ...UNCHANGED, method: run.methods[0].name, seed: "0" };
+}
+
+function rulesOf(run) {
+  const later = { allows: () => true, words: "" }; // until the columns are known
+  return {
+    row: or(rowOf(run), BLANK),
+    first: rowOf(run),
+    method: oneOf(run.methods.map(({ name }) => name)),
+    seed: SEED,
+    ...Object.fromEntries(
+      ["columns", "across", "up", "set", "hide", "only"].map((n) => [n, later]),
+    ),
+  };
+}
+
+/** Return the rules of places of columns, of which so many are shown at a time. */
+function columnRules(columns, shown) {
+  const place = wholeNumber(0, columns.length - 1);
+  const firsts = [...columns.keys()].filter((i) => i % shown === 0).map(String);
+  return {
+    columns: oneOf(firsts),
+    across: place,
+    up: place,
+    set: listOf(editOf(place), ";"),
+    hide: listOf(place, ","),
+    only: or(listOf(place, ","), "none"),
+  };
+}
+
+function editOf(place) {
+  const allows = (text) => {
+    const [which, value] = text.split(":");
+    return value !== undefined && place.allows(which) && isEncoded(value);
+  };
+  return { allows, words: "PLACE:ENTRY" };
+}
+
+function isEncoded(text) {
+  try {
+    return decodeURIComponent(text) !== null;
+  } catch {
+    return false;
+  }
 }
 
 /** Return the first two columns of numbers, or of anything. */

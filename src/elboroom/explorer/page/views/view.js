@@ -1,3 +1,4 @@
+import { Failure } from "../backend/backend.js";
 import { NewestRequest } from "../backend/newest_request.js";
 import { ProblemNotice } from "../controls/problem_notice.js";
 
@@ -18,6 +19,8 @@ import { ProblemNotice } from "../controls/problem_notice.js";
 /**
  * A view of a run. All of its state is in the address, as strings.
  *
+ * What the address says against a rule is not shown, but explained, and taken out of the address.
+ *
  * A subclass has a static title, and update(changed), which shows the parts of the state that changed.
  */
 export class View {
@@ -28,12 +31,14 @@ export class View {
   /**
    * @param {Stage} stage
    * @param {Object<string, string>} defaults the state of an address that says nothing.
+   * @param {Object<string, import("./address_rules.js").Rule>} rules of what else it may say.
    */
-  constructor(stage, defaults) {
+  constructor(stage, defaults, rules) {
     this.stage = stage;
     this.run = stage.run;
     this.backend = stage.backend;
     this.defaults = defaults;
+    this.rules = rules;
     this.state = { ...defaults };
     this.fields = {};
     this.notice = new ProblemNotice();
@@ -53,6 +58,7 @@ export class View {
   show(state) {
     const known = Object.entries(state).filter(([name]) => name in this.defaults);
     const wanted = { ...this.defaults, ...Object.fromEntries(known) };
+    const refused = this.#refuse(wanted);
     const changed = Object.keys(wanted).filter(
       (name) => !this.shown || wanted[name] !== this.state[name],
     );
@@ -60,6 +66,30 @@ export class View {
     this.shown = true;
     for (const [name, field] of Object.entries(this.fields)) field.value = wanted[name];
     this.update(new Set(changed));
+    if (refused) this.note({});
+  }
+
+  /** Return to the defaults where a rule does not allow a state, and explain it. */
+  #refuse(wanted) {
+    const refused = Object.keys(wanted).filter(
+      (name) => wanted[name] !== this.defaults[name] && !this.rules[name].allows(wanted[name]),
+    );
+    const found = refused.map(
+      (name) => `found ${name}=${wanted[name]}; expected ${this.rules[name].words}`,
+    );
+    for (const name of refused) wanted[name] = this.defaults[name];
+    this.#report(this.rules, found.length > 0 ? wrongAddress(found.join(". ")) : null);
+    return refused.length > 0;
+  }
+
+  /**
+   * Add rules that are known only now, and return to the defaults where they do not allow the state.
+   *
+   * @param {Object<string, import("./address_rules.js").Rule>} rules
+   */
+  addRules(rules) {
+    Object.assign(this.rules, rules);
+    if (this.#refuse(this.state)) this.note({});
   }
 
   /**
@@ -69,6 +99,7 @@ export class View {
    * @param {boolean} step true for a step that the back button undoes.
    */
   change(changes, step = true) {
+    this.#report(this.rules, null);
     this.note(changes, step);
     for (const name of Object.keys(changes))
       if (this.fields[name]) this.fields[name].value = this.state[name];
@@ -108,9 +139,9 @@ export class View {
     this.stage.place.setAttribute("aria-busy", String(this.#running.size > 0));
   }
 
-  #report(request, problem) {
-    this.#problems.delete(request);
-    if (problem !== null) this.#problems.set(request, problem);
+  #report(source, problem) {
+    this.#problems.delete(source);
+    if (problem !== null) this.#problems.set(source, problem);
     this.notice.show([...this.#problems.values()].pop() ?? null);
   }
 
@@ -118,4 +149,12 @@ export class View {
   close() {
     this.#closing.abort();
   }
+}
+
+function wrongAddress(why) {
+  return new Failure({
+    what: "The address asks for what is not there",
+    why,
+    fix: "the usual is shown instead; choose in the view",
+  });
 }
