@@ -2,16 +2,21 @@
 
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from playwright.sync_api import expect
 
 from elboroom import infer
+from elboroom.explorer import ExploredRun
 from elboroom.explorer.columns import columns_of
 from elboroom.randomness import stream
+from elboroom.runs.run import Run
 from tests.browser.conftest import visiting
 from tests.explorer.asking import array
 from tests.support.axe import AXE, BREACHES
+from tests.support.brief_run import brief_run
 from tests.support.drawn import ACCENT, coloured, shell
 from tests.support.explored_runs import open_tables
 from tests.support.screen_numbers import fixed
@@ -129,3 +134,54 @@ def test_tables_and_vectors_are_drawn_on_narrow_screens(visitor, name):
     assert visitor.page.locator("main canvas:visible").count() > 5
     visitor.page.evaluate(AXE)
     assert visitor.page.evaluate(BREACHES, None) == []
+
+
+TICKS = """async ([low, high]) => {
+  const { ColumnScale } = await import(new URL("table/column_scale.js", SCRIPTS));
+  const column = { type: "real", levels: [], decimals: null };
+  const scale = new ColumnScale(column, { kind: "linear", points: [low, high] }, [0, 300]);
+  return scale.ticks(4).map(({ text }) => text);
+}""".replace("SCRIPTS", "document.querySelector('script[type=module]').src")
+
+
+@pytest.mark.parametrize(
+    ("ends", "texts"),
+    [
+        ((-1e-3, 1e-3), ["−0.0010", "−0.0005", "0.0000", "0.0005", "0.0010"]),
+        ((-5e-6, 5e-6), ["−5.000e−6", "0", "5.000e−6"]),
+        ((-40_000, 0), ["−40,000", "−30,000", "−20,000", "−10,000", "0"]),
+    ],
+)
+def test_ticks_have_the_digits_of_their_step(visitor, ends, texts):
+    visitor.open("table/table")
+    assert visitor.page.evaluate(TICKS, ends) == texts
+
+
+def test_a_long_name_of_a_column_widens_nothing(context, tmp_path):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(100, 2)), columns=["n" * 200, "b"])
+    frame.to_csv(tmp_path / "long.csv", index=False)
+    brief_run(tmp_path / "run", tmp_path / "long.csv", latents=2)
+    table = ExploredRun.open("long", Run(tmp_path / "run"), best=False)
+    with served({"long": table}) as address, visiting(context, address) as visitor:
+        for width in (1280, 700, 320):
+            visitor.page.set_viewport_size({"width": width, "height": 800})
+            visitor.open("long/table")
+            assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_one_column_has_no_pair(context, tmp_path):
+    np.savetxt(
+        tmp_path / "one.csv", np.random.default_rng(0).normal(size=100), header="a", comments=""
+    )
+    brief_run(tmp_path / "run", tmp_path / "one.csv", latents=2)
+    table = ExploredRun.open("one", Run(tmp_path / "run"), best=False)
+    with served({"one": table}) as address, visiting(context, address) as visitor:
+        visitor.open("one/table")
+        expect(visitor.page.get_by_role("heading", name="Entries")).to_be_visible()
+        expect(visitor.page.get_by_role("heading", name="Two columns together")).to_be_hidden()
+
+
+def test_a_column_that_is_not_there_is_taken_out_of_the_address(visitor):
+    visitor.open("table/table?across=99&up=abc&set=0:%25&row=4")
+    expect(visitor.page.get_by_role("alert")).to_contain_text("a whole number from 0 to 5")
+    visitor.expect_route(r"table/table\?row=4")

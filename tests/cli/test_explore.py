@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from elboroom.cli.explore import _key
+from elboroom.cli.explore import _key, _names
 
 
 def test_the_page_is_served_until_ctrl_c(run: Path):
@@ -70,3 +70,10 @@ def test_runs_of_one_name_get_different_ids(tmp_path: Path):
     assert _key(tmp_path / "a", {"a", "a-2"}) == "a-3"
     assert _key(tmp_path / "über Ärger" / "b c", {}) == "b-c"
     assert _key(Path("/"), {}) == "run"
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders():
+    assert _names([Path("/runs/a"), Path("/runs/b")]) == ["a", "b"]
+    assert _names([Path("/x/a/run"), Path("/x/b/run"), Path("/x/c")]) == ["a/run", "b/run", "c"]
+    assert _names([Path("/x/run"), Path("/x/run")]) == ["run", "run"]
+    assert _names([Path("/run"), Path("/x/run")]) == ["//run", "x/run"]

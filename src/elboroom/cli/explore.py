@@ -1,6 +1,7 @@
 """`elboroom explore`."""
 
 import re
+from collections import Counter
 from collections.abc import Container, Sequence
 from pathlib import Path
 
@@ -22,10 +23,10 @@ def explore(runs: Sequence[Run], config: ExploreConfig, *, best: bool) -> None:
     with explorer_extra("the explorer cannot start"):
         from elboroom.explorer import ExploredRun, listen, serve
     listener, explored = listen(config.port), dict[str, ExploredRun]()
-    for run in runs:
+    for run, name in zip(runs, _names([run.path for run in runs]), strict=True):
         data = None if explored else config.data
         key = _key(run.path, explored)
-        explored[key] = ExploredRun.open(key, run, best=best, data=data)
+        explored[key] = ExploredRun.open(key, run, best=best, data=data, name=name)
     try:
         serve(explored, listener, browser=config.browser, on_start=_announce)
     except Interrupted as end:
@@ -35,6 +36,21 @@ def explore(runs: Sequence[Run], config: ExploreConfig, *, best: bool) -> None:
 
 def _announce(address: str) -> None:
     plain_console().print(f"open {address}\nCtrl-C ends it")
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Return the ends of paths that tell them apart: the names of the folders, if they differ."""
+    parts = [folder.absolute().parts for folder in folders]
+
+    def end(of: tuple[str, ...], length: int) -> str:
+        return "/".join(of[-length:])
+
+    longest = max(map(len, parts))
+    counts = [Counter(end(of, length) for of in set(parts)) for length in range(1, longest + 1)]
+    return [
+        next(end(of, n) for n, count in enumerate(counts, 1) if count[end(of, n)] == 1)
+        for of in parts
+    ]
 
 
 def _key(folder: Path, taken: Container[str]) -> str:

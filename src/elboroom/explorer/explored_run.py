@@ -40,6 +40,7 @@ class ExploredRun:
 
     Attributes:
         key: the name that the interface gives it.
+        name: the name that people know it by.
         run: the run.
         model: its model, on the CPU.
         step: the step of the model's checkpoint.
@@ -48,6 +49,7 @@ class ExploredRun:
     """
 
     key: str
+    name: str
     run: Run
     model: VAE
     step: int
@@ -55,7 +57,9 @@ class ExploredRun:
     total: int
 
     @classmethod
-    def open(cls, key: str, run: Run, *, best: bool, data: str | None = None) -> "ExploredRun":
+    def open(
+        cls, key: str, run: Run, *, best: bool, data: str | None = None, name: str | None = None
+    ) -> "ExploredRun":
         """Load the model and the test part of a run.
 
         Args:
@@ -63,6 +67,7 @@ class ExploredRun:
             run: the run.
             best: take the checkpoint of the largest held-out ELBO.
             data: where the run's data are now, if they were moved or renamed.
+            name: the name that people know it by; None takes that of its folder.
 
         Raises:
             RunError: if the model cannot be loaded.
@@ -73,12 +78,7 @@ class ExploredRun:
         test = run.load_data(data).part("test")
         most = _SHOWN_ROWS if model.latents <= MOST_DENSE else _SHOWN_ROWS_BEYOND
         shown = test.rows(list(range(min(most, len(test)))))
-        return cls(key, run, model.cpu(), step, shown, len(test))
-
-    @property
-    def name(self) -> str:
-        """The name of its folder."""
-        return self.run.path.absolute().name
+        return cls(key, name or run.path.absolute().name, run, model.cpu(), step, shown, len(test))
 
     @property
     def kind(self) -> Kind:

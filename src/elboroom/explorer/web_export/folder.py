@@ -13,7 +13,7 @@ from elboroom.explorer.web_export.exported_model import require_small
 from elboroom.explorer.web_export.exported_rows import ExportedRows, first_rows
 from elboroom.explorer.web_export.exported_run import FORMAT, describe_export
 from elboroom.explorer.web_export.weights import Weights
-from elboroom.runs.atomic import disk_errors, remove_folder, write_file, write_folder
+from elboroom.runs.atomic import disk_errors, make_folder, remove_folder, write_file, write_folder
 
 _MODEL = "model.json"
 _START = f'{{"format":"{FORMAT} '.encode()
@@ -56,6 +56,7 @@ def write_export(explored: ExploredRun, out: Path) -> None:
     require_free(out)
     require_small(explored.model)
     files = _files(first_rows(explored))
+    make_folder(out.absolute().parent, parents=True)
     with _in_place_of(out):
         write_folder(out, lambda folder: _fill(folder, files))
 

@@ -3,6 +3,7 @@ import { multiples, roundStep } from "../plane/axes.js";
 import { dateText, dateTicks } from "./dates.js";
 
 const DIGITS = 4; // of numbers with any number of decimals
+const MOST_DECIMALS = 4; // of a tick, before powers of ten are written
 
 /** The scale of a column on the screen: which place a value has, and how values are written. */
 export class ColumnScale {
@@ -88,5 +89,6 @@ function decadeTicks(low, high) {
 
 function plain(value, step) {
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  return Number(value.toFixed(decimals)).toLocaleString("en-GB").replace("-", "−");
+  if (decimals <= MOST_DECIMALS) return fixed(value, decimals);
+  return Math.abs(value) < step / 2 ? "0" : significant(value, DIGITS);
 }

@@ -5,6 +5,7 @@ import { SizedCanvas } from "../controls/sized_canvas.js";
 
 const MARGIN = { side: 8, top: 12, bottom: 24 };
 const PIXELS_PER_TICK = { date: 60, other: 34 };
+const GAP = 6; // CSS pixels between the texts of two ticks
 const BAR = 22; // height of a level in CSS pixels
 const MOST_BARS = 8; // levels that are drawn one by one
 const LABEL_SHARE = 0.36; // of the width, for the names of levels
@@ -95,13 +96,17 @@ function drawTicks(context, scale, base, most) {
   context.fillStyle = themeColour("grid");
   context.fillRect(scale.from, base, scale.length, 1);
   context.textAlign = "center";
+  let free = -Infinity; // where the text before ends
   for (const { value, text } of scale.ticks(most)) {
     const half = context.measureText(text).width / 2;
     const place = scale.place(value);
     context.fillStyle = themeColour("quiet");
     context.fillRect(Math.round(place), base + 3, 1, 4);
     const ends = [scale.from - MARGIN.side + half, scale.from + scale.length + MARGIN.side - half];
-    context.fillText(text, Math.min(Math.max(place, ends[0]), ends[1]), base + 19);
+    const middle = Math.min(Math.max(place, ends[0]), ends[1]);
+    if (middle - half < free + GAP) continue;
+    context.fillText(text, middle, base + 19);
+    free = middle + half;
   }
 }
 
