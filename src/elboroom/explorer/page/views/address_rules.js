@@ -11,10 +11,12 @@ const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 /** The seed of a draw. */
 export const SEED = wholeNumber(0, 2 ** 31 - 1);
 
-/** What is on or off. */
+/** A switch that is on or off. */
 export const SWITCH = { allows: (text) => text === "" || text === "on", words: "on, or nothing" };
 
 /**
+ * Return the rule of one of some values.
+ *
  * @param {string[]} values
  * @returns {Rule}
  */
@@ -24,6 +26,8 @@ export function oneOf(values) {
 }
 
 /**
+ * Return the rule of a whole number, both ends included.
+ *
  * @param {number} least
  * @param {number} most
  * @returns {Rule}
@@ -38,6 +42,8 @@ export function wholeNumber(least, most) {
 }
 
 /**
+ * Return the rule of a number, both ends included.
+ *
  * @param {number} least
  * @param {number} most
  * @returns {Rule}
@@ -51,19 +57,20 @@ export function numberWithin(least, most) {
 }
 
 /**
+ * Return a rule that allows a word, too.
+ *
  * @param {Rule} rule
- * @param {string} word that is allowed, too.
+ * @param {string} word
  * @returns {Rule}
  */
 export function or(rule, word) {
-  const also = word === "" ? "nothing" : word;
-  return {
-    allows: (text) => text === word || rule.allows(text),
-    words: `${rule.words}, or ${also}`,
-  };
+  const allows = (text) => text === word || rule.allows(text);
+  return { allows, words: `${rule.words}, or ${word}` };
 }
 
 /**
+ * Return the rule of a list.
+ *
  * @param {Rule} rule of each part.
  * @param {string} separator between two parts.
  * @param {number[]} counts how many parts there may be; none allows any number of them, also none.
