@@ -28,16 +28,17 @@ _REACH_GAP, _REACH_RELIABLE = 2.0, 90.0
 _REACH_SECONDS, _HOPED_SECONDS = 1.0, 0.3
 
 
-def rows(preset: str, run: Path, quick: bool) -> Iterator[Row]:
+def rows(name: str, run: Path, quick: bool) -> Iterator[Row]:
     """Train a partial encoder of a trained ladder, and compare it with others under random masks.
 
     What was measured once is kept in benchmarks/results/ladder, since the run itself is not.
     """
-    kept = _KEPT / f"{preset}-posteriors.json"
+    file = name.replace(", ", "-").replace(" ", "-")
+    kept = _KEPT / f"{file}-posteriors.json"
     if kept.exists() and not quick:
         yield from (Row(**row) for row in json.loads(kept.read_text()))
         return
-    found = [replace(row, what=f"{preset}, {row.what}") for row in _measured(run, quick)]
+    found = [replace(row, what=f"{name}, {row.what}") for row in _measured(run, quick)]
     if not quick:
         kept.write_text(json.dumps([vars(row) for row in found], indent=1) + "\n")
     yield from found

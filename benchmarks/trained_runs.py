@@ -22,6 +22,7 @@ class Trained:
         preset: its name.
         seed: the seed of the training.
         options: further options of `elboroom train`.
+        epochs: how many to train, on any machine; None for the minutes of the preset.
         suffix: tells runs of other options apart.
     """
 
@@ -29,12 +30,14 @@ class Trained:
     preset: str
     seed: int = 0
     options: tuple[str, ...] = ()
+    epochs: int | None = None
     suffix: str = ""
 
     @property
     def name(self) -> str:
         """The name of its files."""
-        return f"{self.preset}{self.suffix}-{self.seed}"
+        epochs = "" if self.epochs is None else f"-{self.epochs}-epochs"
+        return f"{self.preset}{epochs}{self.suffix}-{self.seed}"
 
     @property
     def kept(self) -> Path:
@@ -49,18 +52,19 @@ class Trained:
             quick: train one epoch alone, and keep nothing.
 
         Returns:
-            The evaluation, with the seconds that `elboroom train` took as `training`, the processor
-            or card as `trained_on`, and the run's folder as `run`.
+            The evaluation, with the seconds that `elboroom train` took as `training`, its `epochs`,
+            the processor or card as `trained_on`, and the run's folder as `run`.
         """
         if self.kept.exists() and not quick:
             return json.loads(self.kept.read_text())
         path = Path("runs/benchmarks") / self.area / f"{self.name}-{time.time():.0f}"
         seconds = self._train(path, quick=quick)
         elboroom("evaluate", str(path), *options)
-        device = tomllib.loads((path / "config.toml").read_text())["environment"]["device"]
+        config = tomllib.loads((path / "config.toml").read_text())
+        device, epochs = config["environment"]["device"], config["train"]["epochs"]
         on = processor() if device == "cpu" else device
         found = json.loads((path / "evaluation.json").read_text())
-        found |= {"training": seconds, "trained_on": on, "run": str(path)}
+        found |= {"training": seconds, "epochs": epochs, "trained_on": on, "run": str(path)}
         if not quick:
             self.kept.parent.mkdir(exist_ok=True)
             self.kept.write_text(json.dumps(found, indent=1) + "\n")
@@ -68,7 +72,8 @@ class Trained:
 
     def _train(self, path: Path, *, quick: bool) -> float:
         """Train into a folder, and return the seconds that it took."""
-        short = ("--minutes", "None", "--epochs", "1") if quick else ()
+        epochs = 1 if quick else self.epochs
+        short = () if epochs is None else ("--minutes", "None", "--epochs", str(epochs))
         given = "--preset", self.preset, "--seed", str(self.seed), "--out", str(path)
         clock = time.perf_counter()
         elboroom("train", *given, *self.options, *short)
