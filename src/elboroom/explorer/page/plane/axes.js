@@ -1,7 +1,9 @@
-const MARGIN = { left: 62, right: 10, top: 10, bottom: 38 };
+const MARGIN = { left: 44, right: 10, top: 10, bottom: 38 };
 /** The smallest and the largest span. */
 export const SPANS = { least: 1e-3, most: 1e3 };
 const PIXELS_PER_TICK = 90;
+const PIXELS_PER_DECIMAL = 8; // of the numbers beside the plot
+const TICKS = 6; // some, across the span
 
 /**
  * A rectangle of a plane, and where it lies on the screen.
@@ -29,11 +31,12 @@ export class Axes {
     this.height = height;
   }
 
-  /** The place of the plot on the canvas, inside the margins. */
+  /** The place of the plot on the canvas, inside the margins; small spans have longer numbers. */
   get plot() {
-    const width = Math.max(1, this.width - MARGIN.left - MARGIN.right);
+    const x = MARGIN.left + PIXELS_PER_DECIMAL * decimalsOf(roundStep(this.span / TICKS));
+    const width = Math.max(1, this.width - x - MARGIN.right);
     const height = Math.max(1, this.height - MARGIN.top - MARGIN.bottom);
-    return { x: MARGIN.left, y: MARGIN.top, width, height };
+    return { x, y: MARGIN.top, width, height };
   }
 
   /** CSS pixels of one unit. */
@@ -121,9 +124,19 @@ export class Axes {
   ticks() {
     const { left, right, bottom, top } = this.rectangle;
     const step = roundStep(PIXELS_PER_TICK / this.scale);
-    const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    const decimals = decimalsOf(step);
     return { across: multiples(step, left, right), up: multiples(step, bottom, top), decimals };
   }
+}
+
+/**
+ * Return the decimals of the multiples of a round step.
+ *
+ * @param {number} step
+ * @returns {number}
+ */
+export function decimalsOf(step) {
+  return Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
 }
 
 /**

@@ -1,5 +1,5 @@
 import { fixed, significant } from "../controls/number_text.js";
-import { multiples, roundStep } from "../plane/axes.js";
+import { decimalsOf, multiples, roundStep } from "../plane/axes.js";
 import { dateText, dateTicks } from "./dates.js";
 
 const DIGITS = 4; // of numbers with any number of decimals
@@ -88,7 +88,7 @@ function decadeTicks(low, high) {
 }
 
 function plain(value, step) {
-  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const decimals = decimalsOf(step);
   if (decimals <= MOST_DECIMALS) return fixed(value, decimals);
   return Math.abs(value) < step / 2 ? "0" : significant(value, DIGITS);
 }

@@ -2,7 +2,7 @@ import { element } from "../controls/element.js";
 import { fixed } from "../controls/number_text.js";
 import { SizedCanvas } from "../controls/sized_canvas.js";
 import { themeColour } from "../controls/theme.js";
-import { multiples, roundStep } from "../plane/axes.js";
+import { decimalsOf, multiples, roundStep } from "../plane/axes.js";
 
 const MARGIN = { left: 58, right: 12, top: 10, bottom: 34 };
 const WARM_UP = 0.05; // share of epochs, the first, whose values are too far off to set the range
@@ -117,7 +117,7 @@ function withoutWarmUp(y) {
 function drawScale(context, scale) {
   const { left, right, bottom, low, high, first, last } = scale;
   const step = roundStep((high - low) / 5);
-  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const decimals = decimalsOf(step);
   context.textAlign = "right";
   for (const value of multiples(step, low, high)) {
     context.fillStyle = themeColour("grid");
