@@ -35,7 +35,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: its name in the interface.
-        name: the name that people know it by, of its folder.
+        name: the name that people know it by: that of its folder, or the end of its path.
         step: step of the checkpoint that is shown.
         likelihood: name of p(x | z).
         latents: D.

@@ -8,7 +8,10 @@ const PRESETS = {
   right: (row, column, height, width) => column >= width / 2,
 };
 
-/** The names of the masks that have one, with titles. */
+/** The names of the masks that have one. */
+export const MASK_NAMES = Object.keys(PRESETS);
+
+/** These names, with titles, as they stand beside each other. */
 export const MASK_TITLES = {
   top: "Top",
   bottom: "Bottom",
@@ -27,8 +30,8 @@ export const MASK_TITLES = {
  * @returns {Uint8Array} (H · W) of 0 and 1.
  */
 export function maskOf(text, height, width) {
-  const seen = Object.hasOwn(PRESETS, text) ? PRESETS[text] : undefined;
-  if (seen === undefined) return bitsOf(text, height * width);
+  if (!Object.hasOwn(PRESETS, text)) return bitsOf(text, height * width);
+  const seen = PRESETS[text];
   return Uint8Array.from({ length: height * width }, (_, i) =>
     seen(Math.floor(i / width), i % width, height, width),
   );
@@ -43,25 +46,10 @@ export function maskOf(text, height, width) {
  * @returns {string} its name, if it has one; otherwise its bits in base64url.
  */
 export function textOfMask(mask, height, width) {
-  const name = Object.keys(PRESETS).find((one) =>
+  const name = MASK_NAMES.find((one) =>
     maskOf(one, height, width).every((seen, i) => seen === mask[i]),
   );
   return name ?? textOfBits(mask);
-}
-
-/**
- * Return the rule of what an address may say of a mask.
- *
- * @param {number} pixels
- * @returns {import("../views/address_rules.js").Rule}
- */
-export function maskRule(pixels) {
-  const { allows } = bitsRule(pixels);
-  const names = Object.keys(PRESETS);
-  return {
-    allows: (text) => names.includes(text) || allows(text),
-    words: `one of ${names.join(", ")}, or ${pixels} bits in base64url`,
-  };
 }
 
 /**

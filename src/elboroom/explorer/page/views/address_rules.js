@@ -8,8 +8,9 @@
 
 const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
+export const LARGEST_SEED = 2 ** 31 - 1;
 /** The seed of a draw. */
-export const SEED = wholeNumber(0, 2 ** 31 - 1);
+export const SEED = wholeNumber(0, LARGEST_SEED);
 
 /** A switch that is on or off. */
 export const SWITCH = { allows: (text) => text === "" || text === "on", words: "on, or nothing" };
@@ -21,8 +22,8 @@ export const SWITCH = { allows: (text) => text === "" || text === "on", words: "
  * @returns {Rule}
  */
 export function oneOf(values) {
-  const named = values.filter((value) => value !== "").join(", ");
-  return { allows: (text) => values.includes(text), words: `one of ${named}` };
+  const words = values.length === 1 ? values[0] : `one of ${values.join(", ")}`;
+  return { allows: (text) => values.includes(text), words };
 }
 
 /**
@@ -57,15 +58,15 @@ export function numberWithin(least, most) {
 }
 
 /**
- * Return a rule that allows a word, too.
+ * Return the rule of what one of two rules allows.
  *
- * @param {Rule} rule
- * @param {string} word
+ * @param {Rule} one
+ * @param {Rule} other
  * @returns {Rule}
  */
-export function or(rule, word) {
-  const allows = (text) => text === word || rule.allows(text);
-  return { allows, words: `${rule.words}, or ${word}` };
+export function either(one, other) {
+  const allows = (text) => one.allows(text) || other.allows(text);
+  return { allows, words: `${one.words}, or ${other.words}` };
 }
 
 /**

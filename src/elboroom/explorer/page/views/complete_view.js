@@ -6,13 +6,13 @@ import { significant } from "../controls/number_text.js";
 import { PlaneField } from "../controls/plane_field.js";
 import { RowChoice } from "../controls/row_choice.js";
 import { CompletedPictures } from "../picture/completed_pictures.js";
-import { MASK_TITLES, bitsRule, maskRule } from "../picture/mask.js";
+import { MASK_NAMES, MASK_TITLES, bitsRule } from "../picture/mask.js";
 import { BRUSH_TITLES, Sketch } from "../picture/sketch.js";
 import { SketchCanvas } from "../picture/sketch_canvas.js";
 import { SurpriseKey, surpriseOf } from "../picture/surprise.js";
 import { PosteriorPlot } from "../plane/posterior_plot.js";
 import { Findings, evidenceInWords, methodTitles } from "./findings.js";
-import { SEED, SWITCH, oneOf, or, planeOf, rowOf } from "./address_rules.js";
+import { SEED, SWITCH, either, oneOf, planeOf, rowOf } from "./address_rules.js";
 import { View } from "./view.js";
 
 const DRAWS = 12;
@@ -252,8 +252,8 @@ function defaultsOf(run) {
 function rulesOf(run) {
   const [, height, width] = run.event_shape;
   return {
-    row: or(rowOf(run), BLANK),
-    mask: maskRule(height * width),
+    row: either(rowOf(run), oneOf([BLANK])),
+    mask: either(oneOf(MASK_NAMES), bitsRule(height * width)),
     ink: bitsRule(2 * height * width),
     method: oneOf(run.methods.map(({ name }) => name)),
     axes: planeOf(run),

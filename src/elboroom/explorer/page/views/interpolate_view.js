@@ -11,7 +11,7 @@ import { strokeWithHalo } from "../plane/ellipse.js";
 import { Handles } from "../plane/handles.js";
 import { Plane } from "../plane/plane.js";
 import { EndChoice } from "./end_choice.js";
-import { listOf, oneOf, planeOf, point, rowOf, wholeNumber } from "./address_rules.js";
+import { either, listOf, oneOf, planeOf, point, rowOf, wholeNumber } from "./address_rules.js";
 import { readEnds, textOfEnds } from "./path_ends.js";
 import { View } from "./view.js";
 
@@ -244,7 +244,7 @@ export class InterpolateView extends View {
   get #place() {
     const steps = this.path.images.length;
     const [across, down] = ["across", "down"].map((name) =>
-      Math.min(steps - 1, Number(this.state[name]) || 0),
+      Math.min(steps - 1, Number(this.state[name])),
     );
     return this.#surface ? down * steps + across : across;
   }
@@ -289,11 +289,5 @@ function rulesOf(run) {
 }
 
 function endOf(run) {
-  const row = rowOf(run);
-  if (run.axes.length === 0) return row;
-  const places = point();
-  return {
-    allows: (text) => row.allows(text) || places.allows(text),
-    words: `the number of a row, ${row.words}, or ${places.words}`,
-  };
+  return run.axes.length > 0 ? either(rowOf(run), point()) : rowOf(run);
 }

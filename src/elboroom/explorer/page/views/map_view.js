@@ -121,9 +121,8 @@ export class MapView extends View {
 
   #look() {
     const { axes } = this.plane;
-    const centre = this.state.at.split(",").map(Number);
-    if (centre.length !== 2 || !centre.every(Number.isFinite)) return this.plane.goHome();
-    axes.centre = centre;
+    if (this.state.at === "") return this.plane.goHome();
+    axes.centre = this.state.at.split(",").map(Number);
     axes.span = Number(this.state.span) || axes.span;
     this.plane.moved();
   }

@@ -5,7 +5,7 @@ import { NumberField, RadioField, SelectField, SliderField, button } from "../co
 import { counted } from "../controls/number_text.js";
 import { pictureCanvas } from "../picture/picture.js";
 import { layoutFor, drawSheet } from "../picture/sheet.js";
-import { SEED, numberWithin, oneOf, wholeNumber } from "./address_rules.js";
+import { LARGEST_SEED, SEED, numberWithin, oneOf, wholeNumber } from "./address_rules.js";
 import { View } from "./view.js";
 
 const COUNTS = ["12", "24", "48", "100"];
@@ -14,7 +14,6 @@ const CAPTION =
   "The pictures are the means of p(x | z), or draws of it.";
 const VALUES = { mean: "Means", draw: "Draws" };
 const MOST_TEMPERATURE = 2;
-const LARGEST_SEED = 2 ** 31 - 1;
 const SHARE_OF_SCREEN = 0.68; // that the pictures take in height
 const LEAST_HEIGHT = 420; // CSS pixels
 

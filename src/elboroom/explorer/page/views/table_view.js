@@ -6,7 +6,7 @@ import { EntryPanel } from "../table/entry_panel.js";
 import { JointPlot } from "../table/joint_plot.js";
 import { RowEntries } from "../table/row_entries.js";
 import { PAGE, RowTable } from "../table/row_table.js";
-import { SEED, listOf, oneOf, or, rowOf, wholeNumber } from "./address_rules.js";
+import { SEED, either, listOf, oneOf, rowOf, wholeNumber } from "./address_rules.js";
 import { Findings, evidenceInWords, methodTitles } from "./findings.js";
 import { View } from "./view.js";
 
@@ -145,7 +145,7 @@ export class TableView extends View {
 
   /** The places of the columns that are shown. */
   get #places() {
-    const first = Number(this.state.columns) || 0;
+    const first = Number(this.state.columns);
     const all = this.columns.map((_, i) => i);
     return all.slice(first, first + this.run.limits.columns);
   }
@@ -232,7 +232,7 @@ function defaultsOf(run) {
 function rulesOf(run) {
   const later = { allows: () => true, words: "" }; // until the columns are known
   return {
-    row: or(rowOf(run), BLANK),
+    row: either(rowOf(run), oneOf([BLANK])),
     first: rowOf(run),
     method: oneOf(run.methods.map(({ name }) => name)),
     seed: SEED,
@@ -252,7 +252,7 @@ function columnRules(columns, shown) {
     up: place,
     set: listOf(editOf(place), ";"),
     hide: listOf(place, ","),
-    only: or(listOf(place, ","), "none"),
+    only: either(listOf(place, ","), oneOf(["none"])),
   };
 }
 
