@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from elboroom.runs import Run
     from elboroom.runs.training import train_run
     from elboroom.training import TrainState, train
-    from elboroom.training.limits.time_budget import epochs_within
     from elboroom.training.resolve import resolve
 
 __version__ = "0.2.0.dev0"
@@ -44,7 +43,6 @@ _HOMES = {
     "Run": "runs",
     "TrainConfig": "config",
     "TrainState": "training",
-    "epochs_within": "training.limits.time_budget",
     "evaluate": "evaluation",
     "figures": "figures",
     "half_mask": "data.masks",
@@ -73,7 +71,6 @@ __all__ = [
     "TrainConfig",
     "TrainState",
     "__version__",
-    "epochs_within",
     "evaluate",
     "figures",
     "half_mask",

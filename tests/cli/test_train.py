@@ -2,17 +2,21 @@
 
 import os
 import re
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from elboroom import Run
+from elboroom.cli.main import parse
+from elboroom.errors import UsageError
 from elboroom.randomness import stream
 from elboroom.runs.doctor.finding import Finding
 from elboroom.runs.doctor.run_folder import check_run
-from tests.support.command import Command
+from tests.support.command import Command, Outcome
 from tests.support.outcomes import error, last_checkpoint, metrics
 
 
@@ -148,30 +152,63 @@ def test_a_warmup_that_ends_with_the_run_does_not_warn(
     assert outcome == (0, "", "")
 
 
-def test_as_many_epochs_are_trained_as_fit(
-    elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("elboroom.training.resolve.epochs_within", lambda *args, **options: 1)
-    path = tmp_path / "run"
-    assert elboroom("train", *small, "--minutes", "5", "--quiet", "--out", path).code == 0
-    assert Run(path).config.train.epochs == len(Run(path).metrics.history()) == 1
+def by_time(elboroom: Command, small: list[str], run: Path, *more: str) -> Outcome:
+    """Train in a fiftieth of a minute, with no limit of epochs."""
+    options = [*small[: small.index("--epochs")], *small[small.index("--epochs") + 2 :]]
+    options += ["--minutes", "0.02", "--evaluate-every", "1000"]
+    return elboroom("train", *options, "--out", run, *more)
 
 
-def test_minutes_become_the_epochs_that_fit(elboroom: Command, small: list[str], tmp_path: Path):
-    path = tmp_path / "run"
-    assert elboroom("train", *small, "--minutes", "5", "--quiet", "--out", path).code == 0
-    config = Run(path).config
-    assert (config.minutes, config.train.epochs) == (None, 2)  # --epochs 2 are the most
-    assert elboroom("train", "--resume", path).code == 0
-
-
-def test_less_time_than_an_epoch_takes_leaves_no_run(
+def test_a_training_by_time_ends_with_its_schedule(
     elboroom: Command, small: list[str], tmp_path: Path
 ):
-    outcome = elboroom("train", *small, "--minutes", "1e-6", "--out", tmp_path / "run")
-    assert outcome.code == 2
-    assert "--minutes 1e-06 is less than one epoch takes" in outcome.err
-    assert not (tmp_path / "run").exists()
+    path = tmp_path / "run"
+    assert by_time(elboroom, small, path, "--schedule", "cosine", "--quiet").code == 0
+    run = Run(path)
+    assert (run.config.train.minutes, run.config.train.epochs) == (0.02, "auto")
+    history = run.metrics.history()
+    assert history[-1].progress == 1
+    assert history[-1].held_out_elbo is not None
+    assert [m.progress for m in history] == sorted(m.progress or 0 for m in history)
+    said = elboroom("doctor", path)
+    assert said.code == 0
+    assert f"{len(history):,} epochs, 100% of 0.02 minutes" in said.out
+    resumed = elboroom("train", "--resume", path)
+    assert (resumed.code, run.metrics.history()) == (0, history)
+    assert "trained: " in resumed.err
+
+
+@pytest.mark.parametrize("more", [["--minutes", "1"], ["--epochs", "9"]])
+def test_a_training_by_time_is_not_extended(
+    elboroom: Command, small: list[str], tmp_path: Path, more: list[str]
+):
+    assert by_time(elboroom, small, tmp_path / "run", "--quiet").code == 0
+    for option in ("--resume", "--resume-or-start"):
+        same = [] if option == "--resume" else small
+        outcome = elboroom("train", *same, option, tmp_path / "run", *more)
+        assert (outcome.code, outcome.out) == (2, "")
+    with pytest.raises(UsageError, match="is trained by time, and cannot be extended"):
+        Run(tmp_path / "run").extend(9)
+
+
+def test_minutes_end_at_the_epochs_that_are_given(
+    elboroom: Command, small: list[str], tmp_path: Path
+):
+    path = tmp_path / "run"
+    assert elboroom("train", *small, "--minutes", "5", "--out", path).code == 0
+    assert [m.progress for m in Run(path).metrics.history()] == pytest.approx([0.5, 1], abs=0.01)
+
+
+def test_minutes_count_from_the_beginning_of_the_command(
+    small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    command = parse(["train", *small, "--minutes", "60", "--quiet", "--out", str(tmp_path / "run")])
+    an_hour_ago = time.perf_counter() - 3_600
+    monkeypatch.setattr(
+        "elboroom.cli.commands.time", SimpleNamespace(perf_counter=lambda: an_hour_ago)
+    )
+    assert command.run() == 0
+    assert Run(tmp_path / "run").metrics.history()[-1].step == 1
 
 
 @pytest.mark.filterwarnings("always:at step")

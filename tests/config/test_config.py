@@ -50,6 +50,7 @@ CONFIGS = st.builds(
         learning_rate=st.floats(0, 1, exclude_min=True, exclude_max=True),
         schedule=st.sampled_from(get_args(LearningRateSchedule)),
         warmup=st.just("auto") | st.floats(0, 1e6),
+        minutes=st.none() | st.floats(0, 1e6, exclude_min=True),
         patience=st.none() | st.integers(1, 100),
         seed=st.integers(0, 2**63 - 1),
         threads=st.just("auto") | st.integers(1, 512),
@@ -59,7 +60,6 @@ CONFIGS = st.builds(
         checkpoint_minutes=st.floats(0, exclude_min=True),
         checkpoint_epochs=st.none() | st.integers(1, 10**6),
     ),
-    minutes=st.none() | st.floats(0, 1e6, exclude_min=True),
 )
 
 
@@ -165,9 +165,9 @@ def test_an_unknown_option_is_refused():
         (CheckpointConfig, "checkpoint_minutes", 0.0, "positive, or inf"),
         (CheckpointConfig, "checkpoint_minutes", math.nan, "positive, or inf"),
         (CheckpointConfig, "checkpoint_epochs", 0, "1 or more"),
-        (Config, "minutes", 0.0, "a positive number"),
-        (Config, "minutes", math.inf, "a positive number"),
-        (Config, "minutes", math.nan, "a positive number"),
+        (TrainConfig, "minutes", 0.0, "a positive number"),
+        (TrainConfig, "minutes", math.inf, "a positive number"),
+        (TrainConfig, "minutes", math.nan, "a positive number"),
         (EvaluateConfig, "k", 0, "1 or more"),
         (EvaluateConfig, "seed", -1, "in [0, 2^63)"),
         (FiguresConfig, "only", (), "one figure or more"),

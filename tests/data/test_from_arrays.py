@@ -16,7 +16,6 @@ from elboroom import (
     ModelConfig,
     Run,
     TrainConfig,
-    epochs_within,
     evaluate,
     load_data,
     resolve,
@@ -159,7 +158,6 @@ def test_what_is_no_dataset_is_refused_with_the_call_that_makes_one(tmp_path: Pa
     entries: list[Any] = [
         lambda: train(model, found, config.train),
         lambda: evaluate(model, found, k=5, seed=0),
-        lambda: epochs_within(1, model, found, config.train),
         lambda: resolve(config, found),
         lambda: Run.create(tmp_path / "run", config, found),
         lambda: load_data(found),

@@ -4,6 +4,7 @@ Heavy libraries are imported only when a command runs, so that `--help` is fast.
 """
 
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -115,7 +116,7 @@ class Train(Command, TrainDefaults):
     quiet: FlagCreatePairsOff[bool] = False
     """Print neither what was read nor progress; only notes on the data, warnings and errors."""
     explain: FlagCreatePairsOff[bool] = False
-    """Print how this machine would train, and why, and make no run; times --minutes first."""
+    """Print how this machine would train, and why, and make no run."""
     config: Annotated[Config, arg(name="")] = field(default_factory=Config)
 
     @property
@@ -127,6 +128,7 @@ class Train(Command, TrainDefaults):
 
     def run(self) -> int:
         """Train, and return 0, or 128 + the number of the signal that stopped it."""
+        began = time.perf_counter()
         from elboroom.cli import train as train_command
 
         if self.explain:
@@ -140,6 +142,7 @@ class Train(Command, TrainDefaults):
             resume_or_start=self.resume_or_start,
             trust=self.trust,
             quiet=self.quiet,
+            began=began,
         )
 
 

@@ -172,14 +172,20 @@ class _DefaultsOptions(TrainDefaults):
     data: str = DataConfig.source
     unused: tuple[str, ...] = DataConfig.unused
     init_from: Path | None = None
+    minutes: float | None = None
 
 
 def _preset_config(options: _DefaultsOptions) -> Config:
-    """Return the preset, but for data other than MNIST with their default split and values."""
+    """Return the preset, but for data other than MNIST with their default split and values.
+
+    Beside --minutes the epochs of a preset set no limit.
+    """
     data = DataConfig(source=options.data, unused=options.unused)
     config = PRESETS[options.preset or default_preset(data)[0]]
     if options.init_from is not None:
         config = replace(config, model=_config_of(options.init_from).model)
+    if options.minutes is not None:
+        config = replace(config, train=replace(config.train, epochs="auto"))
     if options.data == DataConfig.source:
         return config
     defaults = {"split": DataConfig.split, "binarisation": DataConfig.binarisation}

@@ -116,12 +116,20 @@ def epoch_progress(
         text = "{task.fields[metrics]}{task.fields[held_out]}"
         metrics_column = TextColumn(text, table_column=Column(no_wrap=False))
         with _bar(console, metrics_column) as bar:
-            task = bar.add_task("epoch", total=config.resolved_epochs, metrics="", held_out="")
-            yield lambda metrics: _update(bar, task, metrics, watched_by, nouns, values)
+            unit, total = _unit_and_total(config)
+            task = bar.add_task(unit, total=total, metrics="", held_out="")
+            yield lambda metrics: _update(bar, task, metrics, total, watched_by, nouns, values)
     else:
         yield lambda metrics: console.print(
-            _line(metrics, config.resolved_epochs, watched_by, nouns, values), highlight=False
+            _line(metrics, config, watched_by, nouns, values), highlight=False
         )
+
+
+def _unit_and_total(config: TrainConfig) -> tuple[str, int]:
+    """Return the unit that training is counted in, and its number: epochs, or percent of time."""
+    if config.minutes is not None:
+        return "% of the training", 100
+    return "epoch", config.resolved_epochs
 
 
 def _bar(console: Console, *more: ProgressColumn, transient: bool = False) -> Progress:
@@ -139,20 +147,25 @@ def _update(
     bar: Progress,
     task: TaskID,
     metrics: EpochMetrics,
+    total: int,
     watched_by: str,
     nouns: str,
     values: int | None,
 ) -> None:
-    bar.update(task, completed=metrics.epoch, metrics=_terms(metrics, nouns))
+    share = metrics.progress
+    completed = metrics.epoch if share is None else round(share * total)
+    bar.update(task, completed=completed, metrics=_terms(metrics, nouns))
     if metrics.held_out_elbo is not None:
         bar.update(task, held_out=_held_out(metrics.held_out_elbo, watched_by, values))
 
 
 def _line(
-    metrics: EpochMetrics, epochs: int, watched_by: str, nouns: str, values: int | None
+    metrics: EpochMetrics, config: TrainConfig, watched_by: str, nouns: str, values: int | None
 ) -> str:
-    held_out = metrics.held_out_elbo
-    return f"epoch {metrics.epoch}/{epochs}  {_terms(metrics, nouns)}" + (
+    held_out, epochs = metrics.held_out_elbo, f"/{config.epochs}"
+    if config.minutes is not None and metrics.progress is not None:
+        epochs = f", {metrics.progress:.0%}"
+    return f"epoch {metrics.epoch}{epochs}  {_terms(metrics, nouns)}" + (
         "" if held_out is None else _held_out(held_out, watched_by, values)
     )
 

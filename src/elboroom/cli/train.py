@@ -1,6 +1,7 @@
 """`elboroom train`. It imports only what training needs, so that it starts sooner."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -23,16 +24,18 @@ from elboroom.runs.config_file import CONFIG
 from elboroom.runs.following import follow_training, new_follower, require_same_task
 from elboroom.runs.run import RUNS, Run, require_values_of
 from elboroom.runs.training import train_and_save
+from elboroom.training.limits.time_budget import start_plan
 from elboroom.training.resolve import resolve_run
 from elboroom.training.safeguards.early_stopping import (
     evaluations_after_warmup,
     final_epoch,
     out_of_patience,
 )
-from elboroom.training.schedule import steps_per_epoch
+from elboroom.training.schedule import last_step, steps_per_epoch
 from elboroom.training.speed.explain import explain as explained
 from elboroom.training.state import TrainState
 from elboroom.training.summary import summary as training_summary
+from elboroom.training.time_plan import TimePlan
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ def train(
     resume_or_start: Path | None,
     trust: bool,
     quiet: bool,
+    began: float,
 ) -> int:
     """Train a model in a new run folder, or resume an existing run.
 
@@ -74,6 +78,7 @@ def train(
         resume_or_start: the run to resume if it exists, else the new run folder; or None.
         trust: let the run to resume import the code that makes its networks.
         quiet: print only notes on the data, warnings and errors.
+        began: when the command began, by `time.perf_counter`; the minutes count from then.
 
     Returns:
         The exit code: 0 if training is finished, else 128 + the number of the signal that stopped
@@ -94,11 +99,11 @@ def train(
         else:
             if not resume:
                 _print_choices(found, config, preset, quiet=quiet)
-            state = _lead(found, found.run, stop, quiet=quiet)
+            state = _lead(found, found.run, stop, quiet=quiet, began=began)
     options = found.config.train
-    last_step = options.resolved_epochs * steps_per_epoch(options, found.data.train)
-    early = state.step < last_step and out_of_patience(state.history, options)
-    finished = early or state.step == last_step
+    last = last_step(options, steps_per_epoch(options, found.data.train), state.plan)
+    early = state.step < last and out_of_patience(state.history, options)
+    finished = early or state.step >= last
     if found.run is not None and not quiet:
         message = _closing_message(found.run, state, found.data, finished=finished, early=early)
         plain_console(stderr=True).print(message)
@@ -123,9 +128,10 @@ def _follow(found: _Training, stop: Stop) -> TrainState:
     return state
 
 
-def _lead(found: _Training, run: Run, stop: Stop, *, quiet: bool) -> TrainState:
+def _lead(found: _Training, run: Run, stop: Stop, *, quiet: bool, began: float) -> TrainState:
     """Train until the last step or a signal, and save the run."""
     (model, state), data = found.begin(), found.data
+    state.seconds += time.perf_counter() - began
     console = plain_console(stderr=True)
     words = run.config.train, data.watched_by, data.nouns
     with epoch_progress(console, *words, quiet=quiet, values=_values_in_bits(run, data)) as show:
@@ -154,10 +160,26 @@ def explain(config: Config, preset: tuple[str, str]) -> None:
     resolved = found.config
     plain_console().print("\n".join(_summary(data, config, resolved, preset)))
     require_values_of(resolved, data)
-    machine = explained(found.model, data.train, resolved.train, resolved.objective)
-    reasons = found.reasons | machine
+    steps, epochs = _planned(found.model, data, resolved)
+    machine = explained(found.model, data.train, resolved.train, resolved.objective, steps)
+    reasons = found.reasons | epochs | machine
     for choice, reason in reasons.items():
         plain_console().print(f"{choice}: {reason}")
+
+
+def _planned(model: VAE, data: Dataset, config: Config) -> tuple[float, dict[str, str]]:
+    """Return the steps of a training, and, if it is one by time, what they follow from."""
+    per_epoch, options = steps_per_epoch(config.train, data.train), config.train
+    if options.minutes is None:
+        return last_step(options, per_epoch, None), {}
+    model.to(resolve_device(options.device)).train()
+    empty = TimePlan(options.minutes)
+    plan, _ = start_plan(empty, model, data, options, config.objective)
+    reason = (
+        f"about {plan.end / per_epoch:,.3g}, as many as fit into {options.minutes:g} minutes at "
+        f"{plan.pace:.3g} s a step, or all of --epochs"
+    )
+    return plan.end, {"epochs": reason}
 
 
 def _own_network(config: Config) -> NetworkFactory | None:
@@ -236,7 +258,8 @@ def _resume_or_start(
         return config, path, None
     run, asked = Run(path, trust=trust), _with_absolute_paths(config)
     differences = asked.differences(run.config)
-    epochs = differences.pop("epochs", None)
+    by_time = run.config.train.minutes is not None
+    epochs = None if by_time else differences.pop("epochs", None)
     if differences or (epochs is not None and epochs[0] < epochs[1]):
         raise _other_start(path, asked.differences(run.config))
     if epochs is None:
@@ -256,6 +279,8 @@ def _other_start(path: Path, differences: dict[str, tuple[Any, Any]]) -> UsageEr
 
 def _is_longer(config: Config, before: Config) -> bool:
     """Return whether a config is the one before, or differs in more epochs alone."""
+    if config == before or before.train.minutes is not None:
+        return config == before
     epochs = config.train.resolved_epochs
     extended = replace(before, train=replace(before.train, epochs=epochs))
     return config == extended and epochs >= before.train.resolved_epochs
@@ -321,8 +346,9 @@ def _skipped(run: Run, state: TrainState) -> str:
 def _early_end(run: Run, state: TrainState, watched_by: str) -> str:
     """Report why training ended before its last epoch."""
     config, epoch = run.config.train, state.history[-1].epoch
+    of_all = "" if config.minutes is not None else f" of {config.resolved_epochs}"
     best, elbo = max(evaluations_after_warmup(state.history, config), key=lambda pair: pair[1])
     return (
-        f"ended early, after epoch {epoch} of {config.resolved_epochs}: no {watched_by} of the "
+        f"ended early, after epoch {epoch}{of_all}: no {watched_by} of the "
         f"last {config.patience} evaluations was above {elbo:.2f}, that of epoch {best.epoch}\n"
     )

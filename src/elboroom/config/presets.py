@@ -22,8 +22,6 @@ _ADAMAX = TrainConfig(
     warmup="auto",
     keep_best=True,
 )
-# The share of a preset's minutes that it trains for. The rest covers start-up and a varying speed.
-_SHARE = 0.92
 
 
 def _within(
@@ -41,8 +39,7 @@ def _within(
         data=replace(_DYNAMIC, validation=5_000),
         model=replace(model, activation="silu", normalisation=normalisation, data_bias=True),
         objective=objective,
-        train=replace(train, epochs=10_000, schedule="one-cycle"),
-        minutes=round(_SHARE * minutes, 2),
+        train=replace(train, epochs="auto", minutes=float(minutes), schedule="one-cycle"),
     )
 
 

@@ -1,6 +1,5 @@
 """The config of a run."""
 
-import math
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, get_type_hints
 
@@ -35,16 +34,10 @@ class Config:
     """Training."""
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
     """Checkpoints."""
-    minutes: float | None = None
-    """Train as many epochs as fit into this time, at most --epochs. A copy of the model is timed
-    first. None trains --epochs."""
-
     init_from: str | None = None
     """Run whose newest weights the model starts from, with the model options of that run."""
 
     def __post_init__(self) -> None:
-        long = self.minutes is None or 0 < self.minutes < math.inf
-        require(long, "minutes", self.minutes, "a positive number")
         free = self.objective.free_bits
         summed = self.model.prior == "standard" and self.model.posterior == "diagonal"
         why = "0 except with --prior standard and --posterior diagonal: it takes the KL per latent"
@@ -56,14 +49,13 @@ class Config:
     def differences(self, other: "Config") -> dict[str, tuple[Any, Any]]:
         """Return the options that differ in another config, by name, each with both values.
 
-        What is auto here may have any value there, and minutes stand for any number of epochs.
+        What is auto here may have any value there.
         """
         mine, theirs = _options(self), _options(other)
-        free = {"minutes", "epochs"} if self.minutes is not None else set[str]()
         return {
             name: (value, theirs[name])
             for name, value in mine.items()
-            if value not in ("auto", theirs[name]) and name not in free
+            if value not in ("auto", theirs[name])
         }
 
     @classmethod
@@ -76,9 +68,8 @@ class Config:
         require_known(cls, tables)
         kinds = {f.name: f.default_factory for f in fields(cls) if f.default is MISSING}
         parts = {name: read(kind, tables.get(name, {})) for name, kind in kinds.items()}  # type: ignore[arg-type]
-        require_type("minutes", tables.get("minutes"), float | None)
         require_type("init_from", tables.get("init_from"), str | None)
-        return cls(**parts, minutes=tables.get("minutes"), init_from=tables.get("init_from"))
+        return cls(**parts, init_from=tables.get("init_from"))
 
     @classmethod
     def require_complete(cls, tables: dict[str, Any]) -> None:

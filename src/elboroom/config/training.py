@@ -31,6 +31,10 @@ class TrainConfig:
     epochs: int | Literal["auto"] = 100
     """Passes over the training images. auto takes 3,000 steps, and 30 epochs at least; with
     conv fewer steps of more than 32 × 32 pixels, and 200 epochs at most."""
+    minutes: float | None = None
+    """Train for this time, at most --epochs; beside --minutes these are auto, which sets no limit,
+    unless they are given. The learning rate and all else that follows the progress of the training
+    ends with the time, also where the speed of the machine varies. None trains --epochs."""
     batch_size: int | Literal["auto"] = 200
     """Images in a step, in all processes together. auto takes the largest power of two, up to 512,
     whose step is estimated to need at most half of the free memory. The run's config keeps the
@@ -79,11 +83,11 @@ class TrainConfig:
     row is drawn anew at every visit, uniformly below it. The encoder learns of rows with gaps."""
     warmup: float | Literal["auto"] = 0.0
     """Epochs over which the weight of the KL rises from 0 to β; 0 starts at β. auto takes a quarter
-    of the epochs."""
+    of the training."""
     seed: int = 0
     """Seed of the initial weights, the order of the data and every draw."""
     evaluate_every: int = 10
-    """Epochs between two evaluations of the held-out ELBO; the last epoch always has one."""
+    """Epochs between two evaluations of the held-out ELBO; the end of training always has one."""
     patience: int | None = None
     """Stop after this many evaluations without a new best held-out ELBO, counted from the end of
     the warm-up, and of an --augment-until below 1. None trains all --epochs."""
@@ -102,6 +106,8 @@ class TrainConfig:
         require_types(self)
         some_epochs = self.epochs == "auto" or self.epochs >= 1
         require(some_epochs, "epochs", self.epochs, "auto, or 1 or more")
+        long = self.minutes is None or 0 < self.minutes < math.inf
+        require(long, "minutes", self.minutes, "a positive number")
         require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 or more")
         patient = self.patience is None or self.patience >= 1
         require(patient, "patience", self.patience, "1 or more")

@@ -46,6 +46,7 @@ from elboroom.runs.run_data import RunData
 from elboroom.training.augmentation import require_pictures
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.memory import require_memory, require_memory_for_weights
+from elboroom.training.progress import Progress
 from elboroom.training.schedule import augments, learning_rate, steps_per_epoch
 from elboroom.training.state import TrainState, new_state
 
@@ -187,22 +188,29 @@ class Run:
         again.
 
         Raises:
-            UsageError: if `epochs` is no number, or less than the run has.
+            UsageError: if `epochs` is no number, or less than the run has, or if the run is trained
+                by time.
             DiskError: if the config cannot be written.
         """
+        if self.config.train.minutes is not None:
+            raise UsageError(
+                f"{self.path} is trained by time, and cannot be extended",
+                why="its learning rate and all else that follows the progress end with its minutes",
+                fix="train a new run from its weights, with --init-from",
+            )
         before, now = self.config.train, self.config.train.resolved_epochs
         after = replace(before, epochs=epochs)
         require(after.resolved_epochs >= now, "epochs", epochs, f"{now}, as now, or more")
         write_epochs(self.path, epochs)
         self.config = replace(self.config, train=after)
         if before.schedule != "constant":
-            was, rate = (learning_rate(c, now) for c in (before, self.config.train))
+            was, rate = (learning_rate(c, Progress.of_epochs(now, c)) for c in (before, after))
             warnings.warn(
                 f"the {before.schedule} schedule now ends after epoch {epochs}: after epoch "
                 f"{now} the learning rate is {rate:.2g}, and was {was:.2g}",
                 stacklevel=2,
             )
-        if after.augment_until < 1 and augments(after, now):
+        if after.augment_until < 1 and augments(after, Progress.of_epochs(now, after)):
             warnings.warn(
                 f"images are moved again until epoch {after.augment_until * epochs:g}, the share "
                 f"{after.augment_until:g} of all {epochs}",

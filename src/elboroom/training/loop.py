@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 
 import torch
 
@@ -20,6 +21,8 @@ from elboroom.training.consistency import require_consistency
 from elboroom.training.data_parallel import require_separable
 from elboroom.training.initial_model import measure
 from elboroom.training.interrupts import TrainingInterrupted
+from elboroom.training.limits.time_budget import start_plan
+from elboroom.training.progress import Progress
 from elboroom.training.safeguards.baseline import warn_if_below_baseline
 from elboroom.training.safeguards.collapse_and_overfitting import warn_of_symptoms
 from elboroom.training.schedule import kl_warmup, learning_rate, steps_per_epoch
@@ -55,8 +58,9 @@ def train(
         config: options of training.
         objective: the bound; by default the ELBO with the KL in closed form.
         state: state of this model to resume from; None starts a new training.
-        on_step: called after each step that does not end an epoch.
-        on_epoch: called after each epoch; its metrics are `state.history[-1]`.
+        on_step: called after each step that ends neither an epoch nor the training.
+        on_epoch: called after each epoch, and at the end of a training by time, which may end
+            within one; the metrics are `state.history[-1]`.
         stop: called after each step; True ends training there. Calling `train` again with the
             returned state resumes as if it had never stopped.
 
@@ -89,16 +93,17 @@ def train(
     require_separable(model, here, device)
     model.to(device).train()
     state = state or new_state(model, config)
-    trainer = Trainer(model, data, config, objective, state)
-    _warn_if_warmup_does_not_end(config, objective)
-    _warn_if_rate_rises_to_the_end(config)
+    if config.minutes is None:
+        _warn_if_rises_do_not_end(
+            Progress.of_epochs(config.resolved_epochs, config), config, objective
+        )
     first_step, stopped = state.step, here.any(stop())
 
     with (
-        closing(trainer),
-        trained(state.average),
         _evaluation_mode_after(model),
         _global_random_state(model),
+        closing(_trainer(model, data, config, objective, state)) as trainer,
+        trained(state.average),
         deferred_interrupt() as interrupted,
     ):
         while not (stopped or trainer.ended):
@@ -110,8 +115,23 @@ def train(
         if here.any(interrupted()):
             raise TrainingInterrupted(state)
     if here.is_first and not stopped and state.step > first_step:
+        if config.minutes is not None:
+            end = trainer.schedule.progress_after(state.step)
+            _warn_if_rises_do_not_end(end, config, objective)
         warn_if_below_baseline(model.likelihood, data, state.history, config)
     return state
+
+
+def _trainer(
+    model: VAE, data: Dataset, config: TrainConfig, objective: ObjectiveConfig, state: TrainState
+) -> Trainer:
+    """Return the trainer of a state; plan a training by time, if it begins here."""
+    plan = state.plan
+    if plan is not None and not plan.pace:
+        plan = replace(plan, seconds=state.seconds)
+        state.plan, seconds = start_plan(plan, model, data, config, objective)
+        state.seconds += seconds
+    return Trainer(model, data, config, objective, state)
 
 
 def _require_arguments(model: object, data: object, config: object, objective: object) -> None:
@@ -141,21 +161,22 @@ def _global_random_state(model: VAE) -> AbstractContextManager[None]:
     return torch.random.fork_rng(devices=devices, enabled=model.draws_globally)
 
 
-def _warn_if_warmup_does_not_end(config: TrainConfig, objective: ObjectiveConfig) -> None:
-    if config.resolved_warmup > (epochs := config.resolved_epochs):
-        beta = objective.beta * kl_warmup(config, epochs)
+def _warn_if_rises_do_not_end(
+    end: Progress, config: TrainConfig, objective: ObjectiveConfig
+) -> None:
+    """Warn if the weight of the KL or the learning rate still rises at the end of the training."""
+    longer = "--epochs" if config.minutes is None else "--minutes"
+    if (share := kl_warmup(config, end)) < 1:
         warnings.warn(
-            f"training ends at β = {beta:.2g}, before the end of the warm-up, so its objective is "
-            f"not a bound on log p(x). Use --warmup {epochs} or less, or more --epochs.",
+            f"training ends at β = {objective.beta * share:.2g}, before the end of the warm-up, so "
+            f"its objective is not a bound on log p(x). Use --warmup {end.epochs:g} or less, or "
+            f"more {longer}.",
             stacklevel=3,
         )
-
-
-def _warn_if_rate_rises_to_the_end(config: TrainConfig) -> None:
-    if config.learning_rate_warmup >= (epochs := config.resolved_epochs):
-        highest = learning_rate(config, epochs)
+    if config.learning_rate_warmup >= end.epochs:
         warnings.warn(
-            f"training ends at a learning rate of {highest:.2g}, before the end of its warm-up. "
-            f"Use --learning-rate-warmup {epochs / 10:g} or less, or more --epochs.",
+            f"training ends at a learning rate of {learning_rate(config, end):.2g}, before the end "
+            f"of its warm-up. Use --learning-rate-warmup {end.epochs / 10:g} or less, or more "
+            f"{longer}.",
             stacklevel=3,
         )

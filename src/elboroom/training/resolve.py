@@ -13,20 +13,17 @@ from elboroom.training.augmentation import require_pictures
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.batch_size import largest_fit
 from elboroom.training.limits.memory import require_memory, require_memory_for_weights
-from elboroom.training.limits.out_of_memory import memory_errors
-from elboroom.training.limits.time_budget import epochs_within
-from elboroom.training.schedule import steps_per_epoch
+from elboroom.training.schedule import AUTO_WARMUP, steps_per_epoch
 
 _STEPS = 3_000  # of "auto" epochs; small tables and pictures gain little from more
 _PIXELS = 2e8  # at most, in "auto" epochs of convolutions: 3,000 steps of 64 pictures of 32 × 32
 _EPOCHS = 30  # at least, of "auto" epochs
 _CONV_EPOCHS = 200  # at most, in "auto" epochs of convolutions, which overfit fewer pictures before
-_WARMUP = 0.25  # of the epochs, for an "auto" warm-up
 _WITH_MAPS = ("conv", "ladder")  # networks of convolutions
 
 
 def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None) -> Config:
-    """Replace "auto" and `minutes` by what suits the data and this machine, and check the memory.
+    """Replace "auto" by what suits the data and this machine, and check the memory.
 
     A run stores the resolved config, so that it resumes with the same numbers anywhere.
 
@@ -37,21 +34,19 @@ def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None
 
     Returns:
         The config with the name of its likelihood, and numbers as its batch size, epochs and
-        warm-up. Where `minutes` were given they are None, and `epochs` is the number that fits, at
-        most that of `config`.
+        warm-up. In a training by time, "auto" epochs stay, which set no limit, and an "auto"
+        warm-up, which follows the time.
 
     Raises:
         UsageError: if an argument has another type, if training does not fit into the free memory,
-            if that is unknown and the batch size is auto, if one epoch takes longer than the
-            minutes, or if what is moved are not pictures.
-        TrainingError: if memory runs out while steps are timed.
+            if that is unknown and the batch size is auto, or if what is moved are not pictures.
     """
     return resolve_run(config, data, network).config
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A config with numbers for "auto" and minutes, and what was made to find them.
+    """A config with numbers for "auto", and what was made to find them.
 
     Attributes:
         config: the config.
@@ -77,8 +72,6 @@ def resolve_run(config: Config, data: Dataset, network: NetworkFactory | None = 
         config, reasons["batches"] = _fit_into_memory(config, model, data)
     reasons["memory"] = str(require_memory(model, data, config.train, config.objective))
     config, found = _with_epochs(config, data)
-    if config.minutes is not None:
-        config, found["epochs"] = _fit_into_minutes(config, config.minutes, model, data)
     return Resolved(_with_warmup(config), model, reasons | found)
 
 
@@ -106,7 +99,7 @@ def likelihood_for(data: Dataset, config: Config) -> LikelihoodName:
 
 def _with_epochs(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]:
     """Replace "auto" epochs by a number, with its reason."""
-    if config.train.epochs != "auto":
+    if config.train.epochs != "auto" or config.train.minutes is not None:
         return config, {}
     per_epoch = steps_per_epoch(config.train, data.train)
     steps = _STEPS
@@ -120,22 +113,12 @@ def _with_epochs(config: Config, data: Dataset) -> tuple[Config, dict[str, str]]
 
 def _with_warmup(config: Config) -> Config:
     """Replace an "auto" warm-up by a number of epochs."""
-    if config.train.warmup != "auto":
+    if config.train.warmup != "auto" or config.train.minutes is not None:
         return config
-    warmup = _WARMUP * config.train.resolved_epochs
+    warmup = AUTO_WARMUP * config.train.resolved_epochs
     return replace(config, train=replace(config.train, warmup=warmup))
 
 
 def _fit_into_memory(config: Config, model: VAE, data: Dataset) -> tuple[Config, str]:
     fit = largest_fit(model, data.train, config.train, objective=config.objective)
     return replace(config, train=replace(config.train, batch_size=fit.size)), str(fit)
-
-
-def _fit_into_minutes(
-    config: Config, minutes: float, model: VAE, data: Dataset
-) -> tuple[Config, str]:
-    timed = _with_warmup(config).train
-    with memory_errors(config.train, data.nouns):
-        epochs = epochs_within(minutes, model, data, timed, objective=config.objective)
-    reason = f"{epochs:,}, as many as fit into {minutes:g} minutes, or all of --epochs"
-    return replace(config, train=replace(config.train, epochs=epochs), minutes=None), reason

@@ -10,6 +10,7 @@ from elboroom.errors import UsageError, require_instance
 from elboroom.model.vae import VAE
 from elboroom.training.average import Average
 from elboroom.training.optimisers import OPTIMISER_CLASSES, AdamW, Optimiser, new_optimiser
+from elboroom.training.time_plan import TimePlan
 
 _BACKOFF = 0.5  # factor of the learning rate for each rollback
 _DEFAULTS = TrainConfig()
@@ -19,9 +20,10 @@ AVERAGE = "average:"
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """The metrics of a finished epoch; bound, ELBO and its terms are means in nats per image.
+    """The metrics of an epoch; bound, ELBO and its terms are means in nats per image.
 
-    The bound is the one that was maximised, with the weight β that the epoch ended with.
+    The bound is the one that was maximised, with the weight β that the epoch ended with. A training
+    by time may end within its last epoch, whose means are over the images until then.
     """
 
     epoch: int
@@ -36,6 +38,8 @@ class EpochMetrics:
     images_per_second: float
     skipped: int = 0
     """Steps that changed nothing; the means are over the images of the others."""
+    progress: float | None = None
+    """Share of the training that had passed, 1 at its end; None if an older version wrote it."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class TrainState:
             the average, and this the weights that training goes on from.
         skipped: (2,), the skipped steps of the current epoch and their images, if steps may be
             skipped.
+        plan: the plan of a training by time.
+        seconds: seconds that a training by time has used.
     """
 
     optimiser: Optimiser
@@ -74,6 +80,8 @@ class TrainState:
     best: Snapshot | None = None
     average: Average | None = None
     skipped: Tensor | None = None
+    plan: TimePlan | None = None
+    seconds: float = 0.0
 
     @property
     def learning_rate_scale(self) -> float:
@@ -101,6 +109,7 @@ def new_state(model: VAE, config: TrainConfig = _DEFAULTS) -> TrainState:
         new_optimiser(model, config),
         average=Average(model, config.ema) if config.ema else None,
         skipped=None if config.skip is None else _no_steps(model),
+        plan=None if config.minutes is None else TimePlan(config.minutes),
     )
 
 
@@ -147,7 +156,7 @@ def require_state(state: object, model: VAE, config: TrainConfig, steps_per_epoc
     assert isinstance(state, TrainState)
     _require_moments(state, [p for p in model.parameters() if p.requires_grad])
     _require_options(state, config)
-    _require_steps(state, steps_per_epoch)
+    _require_steps(state, config, steps_per_epoch)
 
 
 def _require_moments(state: TrainState, trained: list[nn.Parameter]) -> None:
@@ -170,6 +179,7 @@ def _require_options(state: TrainState, config: TrainConfig) -> None:
         "weight_decay": optimiser.weight_decay if isinstance(optimiser, AdamW) else 0.0,
         "ema": 0.0 if average is None else average.decay,
         "skip": "None" if state.skipped is None else "a number",
+        "minutes": None if state.plan is None else state.plan.minutes,
     }
     wanted = {name: getattr(config, name) for name in found}
     wanted["skip"] = "None" if config.skip is None else "a number"
@@ -183,13 +193,13 @@ def _require_options(state: TrainState, config: TrainConfig) -> None:
         )
 
 
-def _require_steps(state: TrainState, steps_per_epoch: int) -> None:
+def _require_steps(state: TrainState, config: TrainConfig, steps_per_epoch: int) -> None:
     """Check that the epochs of a state had this number of steps.
 
     One that fits is enough, since a run whose metrics are damaged goes on, too.
     """
     epochs = state.history
-    if epochs and not any(m.step == m.epoch * steps_per_epoch for m in epochs):
+    if epochs and not any(ends_fittingly(m, steps_per_epoch, config) for m in epochs):
         last = epochs[-1]
         raise UsageError(
             "this state is of a training on other data, or with another batch size",
@@ -198,3 +208,15 @@ def _require_steps(state: TrainState, steps_per_epoch: int) -> None:
             fix="give the data and the batch size that the training began with, or omit the "
             "state: a new training starts from the model's weights",
         )
+
+
+def ends_fittingly(metrics: EpochMetrics, steps_per_epoch: int, config: TrainConfig) -> bool:
+    """Return whether an epoch with this number of steps can have ended where its metrics say.
+
+    A training by time may end within its last epoch.
+    """
+    whole = metrics.epoch * steps_per_epoch
+    may_be_partial = config.minutes is not None and metrics.progress == 1
+    return metrics.step == whole or (
+        may_be_partial and whole - steps_per_epoch < metrics.step < whole
+    )

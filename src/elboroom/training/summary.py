@@ -3,6 +3,7 @@
 import math
 
 from elboroom.config import TrainConfig
+from elboroom.training.schedule import AUTO_WARMUP
 
 
 def summary(config: TrainConfig) -> list[str]:
@@ -10,8 +11,8 @@ def summary(config: TrainConfig) -> list[str]:
     parts = [] if config.optimiser == "adam" else [_optimiser(config)]
     if config.learning_rate_warmup:
         parts.append(f"learning rate rises over {_epochs(config.learning_rate_warmup)}")
-    if config.resolved_warmup:
-        parts.append(f"the weight of the KL rises over {_epochs(config.resolved_warmup)}")
+    if config.warmup:
+        parts.append(f"the weight of the KL rises over {_warmup(config)}")
     if config.clip is not None:
         parts.append(f"gradients clipped to norm {config.clip:g}")
     if config.skip is not None:
@@ -28,6 +29,12 @@ def summary(config: TrainConfig) -> list[str]:
 def _optimiser(config: TrainConfig) -> str:
     decay = f" with weight decay {config.weight_decay:g}" if config.weight_decay else ""
     return f"by {config.optimiser}{decay}"
+
+
+def _warmup(config: TrainConfig) -> str:
+    if config.warmup == "auto":  # in a training by time
+        return f"the first {AUTO_WARMUP:.3g} of the training"
+    return _epochs(config.warmup)
 
 
 def _epochs(number: float) -> str:

@@ -13,10 +13,11 @@ from elboroom.training.average import averaged
 from elboroom.training.held_out import held_out_elbo
 from elboroom.training.safeguards.early_stopping import keep_best, out_of_patience
 from elboroom.training.safeguards.rollback import Rollback
-from elboroom.training.schedule import Schedule, kl_warmup, learning_rate
+from elboroom.training.schedule import Schedule, kl_warmup, learning_rate, time_limits
 from elboroom.training.speed.fast_steps import fastest_step
 from elboroom.training.state import EpochMetrics, TrainState, mutable_tensors
 from elboroom.training.step import Step
+from elboroom.training.time_plan import TimePlan, plan_of_first
 
 
 class Trainer:
@@ -38,30 +39,35 @@ class Trainer:
         objective: ObjectiveConfig,
         state: TrainState,
     ) -> None:
+        self._began = time.perf_counter() - state.seconds
         device, dtype = prepare(config)
         state.totals, part = state.totals.to(device), data.train.to(device)
         self.model, self.data, self.config, self.state = model, data, config, state
-        self.objective, self.schedule = objective, Schedule(config, part)
+        self.objective, self.schedule = objective, Schedule(config, part, state.plan)
         if state.skipped is not None:
             state.skipped = state.skipped.to(device)
         world().take_first(mutable_tensors(model, state).values())
         self._plain = Step(model, part, state, config, objective, dtype)
-        self._step = fastest_step(self._plain, config)
+        steps = self.schedule.steps if state.plan is None else state.plan.first_end
+        self._step = fastest_step(self._plain, config, steps)
         self._rollback = Rollback(self._plain, self.schedule, state)
-        self._last_step = config.resolved_epochs * self.schedule.steps_per_epoch
         self._images, self._clock = 0, 0.0
 
     @property
     def ended(self) -> bool:
         """True after the last step, or without a new best for too long."""
-        is_last = self.state.step >= self._last_step
-        return is_last or out_of_patience(self.state.history, self.config)
+        return self._is_over or out_of_patience(self.state.history, self.config)
+
+    @property
+    def _is_over(self) -> bool:
+        """True after the last step."""
+        return self.state.step >= self.schedule.steps
 
     def take_steps(self, on_step: Callable[[TrainState], None], stop: Callable[[], bool]) -> bool:
         """Take the steps up to the next check, and return whether `stop` ended them before.
 
         Args:
-            on_step: called after each step that does not end an epoch.
+            on_step: called after each step that ends neither an epoch nor the training.
             stop: called after each step; True ends the steps there, or with several processes two
                 steps later on all of them.
         """
@@ -69,11 +75,18 @@ class Trainer:
             self._clock = time.perf_counter()
         for number in self._rollback.steps_until_check():
             self._take_step(number)
-            if not self.schedule.ends_epoch(self.state.step):
+            if not self._is_recorded:
                 on_step(self.state)
             if self._must_stop(stop()):
                 return True
+            if self._is_over:
+                break
         return False
+
+    @property
+    def _is_recorded(self) -> bool:
+        """True after the last step of an epoch or of the training, whose metrics are recorded."""
+        return self.schedule.ends_epoch(self.state.step) or self._is_over
 
     def close(self) -> None:
         """Leave the model to others; no step can be taken any more."""
@@ -93,9 +106,23 @@ class Trainer:
         state.totals += self._step(rows, state.learning_rate_scale * rate, warmup, augments)
         state.step += 1
         self._images += len(rows)
+        if state.plan is not None:
+            self._review(state.plan)
+
+    def _review(self, plan: TimePlan) -> None:
+        """Measure the time, and plan the rest of the training anew if that is due."""
+        state, part = self.state, self._plain.part
+        if state.step >= plan.review and part.device.type != "cpu":
+            torch.accelerator.synchronize(part.device)  # steps are queued there
+        state.seconds = time.perf_counter() - self._began
+        if state.step < plan.review:
+            return
+        limits = time_limits(self.config, self.data)
+        mine = plan.revised(state.step, state.seconds, **limits)
+        state.plan = self.schedule.plan = plan_of_first(mine)
 
     def finish_epoch(self) -> bool:
-        """Record the metrics of an epoch, if one ends here with finite numbers.
+        """Record the metrics of an epoch, if it or the training ends here with finite numbers.
 
         If the numbers are not finite, return to the last good state instead. After the last epoch
         the model returns to its best weights, if they are kept.
@@ -106,7 +133,7 @@ class Trainer:
         Raises:
             TrainingError: if the numbers are not finite, and no lower learning rate helped.
         """
-        if not self._rollback.check() or not self.schedule.ends_epoch(self.state.step):
+        if not self._rollback.check() or not self._is_recorded:
             return False
         self.state.history.append(self._metrics())
         self.state.totals.zero_()
@@ -119,11 +146,11 @@ class Trainer:
     def _metrics(self) -> EpochMetrics:
         state, config, schedule = self.state, self.config, self.schedule
         steps, images = [0, 0] if state.skipped is None else state.skipped.tolist()
-        counted = len(self.data.train) - images
+        counted = schedule.images_since_epoch(state.step) - images
         value, reconstruction, kl = (state.totals / counted).tolist()
         speed = self._images / (time.perf_counter() - self._clock)
         epoch = schedule.epoch_of(state.step - 1)
-        progress = (state.step - 1) / schedule.steps_per_epoch
+        last, now = (schedule.progress_after(n) for n in (state.step - 1, state.step))
         return EpochMetrics(
             epoch=epoch,
             step=state.step,
@@ -131,16 +158,17 @@ class Trainer:
             reconstruction=reconstruction,
             kl=kl,
             bound=value,
-            beta=self.objective.beta * kl_warmup(config, epoch),
-            learning_rate=state.learning_rate_scale * learning_rate(config, progress),
+            beta=self.objective.beta * kl_warmup(config, now),
+            learning_rate=state.learning_rate_scale * learning_rate(config, last),
             held_out_elbo=self._held_out_elbo(epoch),
             images_per_second=speed,
             skipped=steps,
+            progress=now.share,
         )
 
     def _held_out_elbo(self, epoch: int) -> float | None:
         """Return the held-out ELBO after an epoch; None if it is not due."""
-        if epoch % self.config.evaluate_every and epoch != self.config.resolved_epochs:
+        if epoch % self.config.evaluate_every and not self._is_over:
             return None
         with averaged(self.state.average):
             return held_out_elbo(self.model, self.data.held_out[1], self.config, epoch - 1)

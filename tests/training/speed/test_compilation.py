@@ -190,8 +190,8 @@ def test_training_falls_back_to_uncompiled_steps_if_the_compiler_fails(
     ("device", "per_pixel", "per_step"), [("cpu", 1.3e-9, -4e-4), ("cuda", 2.4e-11, 5e-5)]
 )
 def test_what_compiling_saves(digits: Dataset, device: str, per_pixel: float, per_step: float):
-    config = replace(CONFIG, epochs=1_000)  # of 3 steps, which decode 50 · 64 images of 784 pixels
-    options = digits.train, config, MANY, torch.device(device)
+    # 3,000 steps, which decode 50 · 64 images of 784 pixels
+    options = digits.train, CONFIG, MANY, torch.device(device), 3_000
     found = seconds_saved(new_model(digits), *options)
     assert found == pytest.approx(3_000 * (per_pixel * 50 * 64 * 784 + per_step))
     found = seconds_saved(new_model(digits).fixed(ManyValues()), *options)
@@ -199,7 +199,7 @@ def test_what_compiling_saves(digits: Dataset, device: str, per_pixel: float, pe
 
 
 def test_the_passes_of_a_mixture_count(digits: Dataset):
-    options = digits.train, CONFIG, MANY, CPU  # 2 epochs of 3 steps
+    options = digits.train, CONFIG, MANY, CPU, 6
     plain = seconds_saved(new_model(digits, **CONV), *options)
     assert plain == pytest.approx(6 * (1.3e-9 * 50 * 64 * 784 - 4e-4))
     mixture = new_model(digits, **MIXTURE)
@@ -235,19 +235,19 @@ def test_of_convolutions_only_what_follows_them_is_compiled(
 
 
 @pytest.mark.parametrize(
-    ("epochs", "objective", "compiled"),
-    [(3_600, MANY, True), (3_400, MANY, False), (10**6, ELBO, False)],
+    ("steps", "objective", "compiled"),
+    [(10_800, MANY, True), (10_200, MANY, False), (3 * 10**6, ELBO, False)],
 )
 def test_auto_compiles_runs_that_gain_enough(
-    digits: Dataset, monkeypatch: pytest.MonkeyPatch, epochs, objective, compiled
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch, steps, objective, compiled
 ):
     monkeypatch.setattr(
         "elboroom.training.speed.compilation.shutil.which", lambda name: f"/usr/bin/{name}"
     )
-    config, model = replace(CONFIG, epochs=epochs), new_model(digits)
-    assert is_compiled(model, digits.train, config, objective, CPU) == compiled
-    assert not is_compiled(model, digits.train, replace(config, compile="off"), objective, CPU)
-    assert is_compiled(model, digits.train, replace(config, compile="on"), objective, CPU)
+    model, last = new_model(digits), (objective, CPU, steps)
+    assert is_compiled(model, digits.train, CONFIG, *last) == compiled
+    assert not is_compiled(model, digits.train, replace(CONFIG, compile="off"), *last)
+    assert is_compiled(model, digits.train, replace(CONFIG, compile="on"), *last)
 
 
 def test_without_a_compiler_auto_trains_and_on_says_what_is_missing(
@@ -255,10 +255,9 @@ def test_without_a_compiler_auto_trains_and_on_says_what_is_missing(
 ):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
-    long = replace(CONFIG, epochs=10_000)
     model = new_model(digits)
     step = Step(model, digits.train, new_state(model), CONFIG, MANY, torch.float32)
-    assert type(fastest_step(step, long)) is Step
+    assert type(fastest_step(step, CONFIG, 30_000)) is Step
     with pytest.raises(UsageError, match=r"--compile on is not possible here") as refusal:
         train(new_model(digits), digits, replace(CONFIG, compile="on"))
     assert "there is no C++ compiler" in str(refusal.value)

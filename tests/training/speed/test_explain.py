@@ -1,6 +1,7 @@
 """What `elboroom train --explain` says, with the machine's abilities faked."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from elboroom.data import Part, load_data
 from elboroom.data.binarisation import Binarisation
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
+from elboroom.training.limits import time_budget
 from elboroom.training.loop import ELBO
 from elboroom.training.speed.explain import explain
 from elboroom.training.speed.threads import restore_thread_count
@@ -20,6 +22,10 @@ from tests.support.command import Command
 
 FREE = TrainConfig()
 MODEL = VAE.from_config(ModelConfig(), (1, 28, 28), generator=stream(0, "weights"))
+
+
+def explained(part: Part, config: TrainConfig, objective: ObjectiveConfig = ELBO) -> dict[str, str]:
+    return explain(MODEL, part, config, objective, 60_000)
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, bfloat16: bool = False) -> None:
@@ -37,7 +43,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, bfloat16: bo
 def test_a_processor_without_bfloat16(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch)
     torch.set_num_threads(4)
-    assert explain(MODEL, mnist.train, FREE, ELBO) == {
+    assert explained(mnist.train, FREE) == {
         "device": "cpu: PyTorch finds no CUDA device",
         "matrix products": "float32: cpu multiplies bfloat16 only by converting to float32; "
         "weights and sums stay float32",
@@ -50,19 +56,19 @@ def test_a_processor_without_bfloat16(mnist: Dataset, monkeypatch: pytest.Monkey
 
 def test_tables_have_rows(monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch)
-    found = explain(MODEL, Part(torch.zeros(40, 784), None), FREE, ELBO)["data"]
+    found = explained(Part(torch.zeros(40, 784), None), FREE)["data"]
     assert found == "40 rows as float32, 122.5 KiB, all on cpu"
 
 
 def test_a_processor_with_bfloat16(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch, bfloat16=True)
-    found = explain(MODEL, mnist.train, FREE, ELBO)["matrix products"]
+    found = explained(mnist.train, FREE)["matrix products"]
     assert found.startswith("bfloat16: cpu multiplies bfloat16 natively")
 
 
 def test_a_card(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch, cuda=True, bfloat16=True)
-    found = explain(MODEL, replace(mnist.train, binarisation=Binarisation("dynamic")), FREE, ELBO)
+    found = explained(replace(mnist.train, binarisation=Binarisation("dynamic")), FREE)
     assert found["device"] == "cuda (A100): PyTorch finds a CUDA device"
     assert found["matrix products"].startswith("bfloat16: cuda")
     assert found["threads"] == f"{torch.get_num_threads()}, the number that PyTorch chose"
@@ -72,9 +78,7 @@ def test_a_card(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
 
 def test_what_was_asked_for(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch, bfloat16=True)
-    found = explain(
-        MODEL, mnist.train, TrainConfig(device="cpu", precision="fp32", threads=3), ELBO
-    )
+    found = explained(mnist.train, TrainConfig(device="cpu", precision="fp32", threads=3))
     assert found["device"] == "cpu, as requested"
     assert found["matrix products"] == "float32, as requested"
     assert found["threads"] == "3, as requested"
@@ -82,14 +86,15 @@ def test_what_was_asked_for(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
 
 def test_networks_that_are_worth_compiling(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch)
-    config, iwae = TrainConfig(epochs=100, batch_size=100), ObjectiveConfig("iwae", k=50)
-    # 100 epochs of 600 steps of 100 · 50 · 784 pixels at 1.3 ns, less 0.4 ms a step
-    assert explain(MODEL, mnist.train, config, iwae)["networks"] == (
-        "compiled, which saves about 282 s in 100 epochs, by measurements on two cores with AVX-512"
+    config, iwae = TrainConfig(batch_size=100), ObjectiveConfig("iwae", k=50)
+    # 60,000 steps of 100 · 50 · 784 pixels at 1.3 ns, less 0.4 ms a step
+    assert explained(mnist.train, config, iwae)["networks"] == (
+        "compiled, which saves about 282 s in 60,000 steps, by measurements on two cores with "
+        "AVX-512"
     )
-    forbidden = explain(MODEL, mnist.train, replace(config, compile="off"), iwae)
+    forbidden = explained(mnist.train, replace(config, compile="off"), iwae)
     assert forbidden["networks"] == "uncompiled, as requested"
-    wanted = explain(MODEL, mnist.train, replace(config, compile="on"), ELBO)
+    wanted = explained(mnist.train, replace(config, compile="on"))
     assert wanted["networks"] == "compiled, as requested"
 
 
@@ -97,7 +102,7 @@ def test_a_machine_without_a_compiler(mnist: Dataset, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     config, iwae = TrainConfig(epochs=100, device="cpu"), ObjectiveConfig("iwae", k=50)
-    found = explain(MODEL, mnist.train, config, iwae)["networks"]
+    found = explained(mnist.train, config, iwae)["networks"]
     assert found.startswith("uncompiled: there is no C++ compiler ")
 
 
@@ -118,14 +123,18 @@ def test_minutes_are_explained_by_the_epochs_that_they_allow(
     elboroom: Command, small: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     machine(monkeypatch)
-    monkeypatch.setattr("elboroom.training.resolve.epochs_within", lambda *args, **options: 7_000)
-    many = ["--objective", "iwae", "--k", "5000", "--epochs", "1000000", "--device", "cpu"]
+    steps = partial(time_budget.TimePlan, pace=0.01, end=42_000)
+    monkeypatch.setattr(
+        "elboroom.cli.train.start_plan", lambda plan, *rest: (steps(plan.minutes), 0.0)
+    )
+    many = ["--objective", "iwae", "--k", "5000", "--device", "cpu"]
     outcome = elboroom("train", *small, *many, "--minutes", "5", "--explain")
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
-    assert "epochs: 7,000, as many as fit into 5 minutes, or all of --epochs" in lines
-    # 7,000 epochs of 6 steps of 50 · 5,000 · 64 pixels at 1.3 ns, less 0.4 ms a step
-    saved = "compiled, which saves about 857 s in 7,000 epochs"
+    fit = "as many as fit into 5 minutes at 0.01 s a step, or all of --epochs"
+    assert f"epochs: about 7e+03, {fit}" in lines
+    # 42,000 steps of 50 · 5,000 · 64 pixels at 1.3 ns, less 0.4 ms a step
+    saved = "compiled, which saves about 857 s in 42,000 steps"
     assert f"networks: {saved}, by measurements on two cores with AVX-512" in lines
 
 
@@ -133,6 +142,6 @@ def test_images_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     np.save(tmp_path / "x.npy", np.arange(800, dtype=np.uint8).reshape(50, 4, 4))
     part = load_data(DataConfig(source=str(tmp_path / "x.npy"), memory=0.0)).train
     machine(monkeypatch, cuda=True, bfloat16=True)
-    found = explain(MODEL, part, FREE, ELBO)
+    found = explained(part, FREE)
     assert found["steps"] == "run one by one: a CUDA graph cannot read from disk"
     assert found["data"] == "45 images on disk, too large for --memory, read in batches"

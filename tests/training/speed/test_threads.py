@@ -185,4 +185,4 @@ def test_only_a_free_choice_of_several_threads_is_made_by_timing(
     step = Step(
         model, digits.train, new_state(model), TrainConfig(), ObjectiveConfig(), torch.float32
     )
-    assert type(fastest_step(step, config)) is kind
+    assert type(fastest_step(step, config, 1)) is kind

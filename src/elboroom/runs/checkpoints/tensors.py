@@ -1,6 +1,7 @@
 """Tensors in safetensors files, checked against the tensors that they replace."""
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from itertools import chain
 
 import torch
@@ -17,6 +18,7 @@ from elboroom.training.state import (
     mutable_tensors,
     options_tensors,
 )
+from elboroom.training.time_plan import TimePlan
 
 _LENGTH = 8  # bytes that give the length of the header
 _ENTRY = 1 << 10  # bytes of a header for each tensor, and once more
@@ -95,6 +97,8 @@ def expected_tensors(model: VAE, state: TrainState) -> tuple[dict[str, Tensor], 
 
 def _of_state(model: VAE, state: TrainState) -> dict[str, Tensor]:
     counts = {"rollbacks": torch.tensor(state.rollbacks)}
+    if state.plan is not None:
+        counts["plan"] = torch.tensor([*astuple(state.plan), state.seconds], dtype=torch.float64)
     options = {
         name.replace(AVERAGE, _TRAINED, 1): value for name, value in options_tensors(state).items()
     }
@@ -111,6 +115,9 @@ def from_tensors(model: VAE, state: TrainState, step: int, tensors: dict[str, Te
     state.step, state.totals = step, tensors.pop("totals")
     state.rollbacks = int(tensors.pop("rollbacks"))
     state.last_good, state.best = good, best
+    if state.plan is not None:
+        *plan, state.seconds = tensors.pop("plan").tolist()
+        state.plan = TimePlan(*plan)
     for name, value in options_tensors(state).items():
         value.copy_(tensors.pop(name.replace(AVERAGE, _TRAINED, 1)))
     if state.average is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from elboroom.config import Config
+from elboroom.config import Config, TrainConfig
 from elboroom.data.formats.npz import read_archive
 from elboroom.device import resolve_device
 from elboroom.errors import ElboroomError, RunError, command
@@ -29,9 +29,9 @@ from elboroom.runs.provenance import RESULTS, read_provenance
 from elboroom.runs.report import summarise
 from elboroom.runs.results import EVALUATION, PER_IMAGE, REPORT
 from elboroom.runs.run import Run
-from elboroom.training.safeguards.early_stopping import out_of_patience
+from elboroom.training.safeguards.early_stopping import is_finished, out_of_patience
 from elboroom.training.schedule import steps_per_epoch
-from elboroom.training.state import EpochMetrics
+from elboroom.training.state import EpochMetrics, ends_fittingly
 from elboroom.untrusted import parse_json, read_bytes
 
 _LARGEST = 1 << 30  # bytes of a result whose content is checked
@@ -115,7 +115,9 @@ def _after_epochs(run: Run) -> str | None:
 def _is_saved(history: list[EpochMetrics], config: Config) -> bool:
     """Return whether training writes a checkpoint by the end of these epochs."""
     train, checkpoints = config.train, config.checkpoints
-    epochs = min(train.resolved_epochs, checkpoints.checkpoint_epochs or math.inf)
+    if is_finished(history, train):
+        return True
+    epochs = checkpoints.checkpoint_epochs or math.inf
     # The last batch of an epoch may be small. Twice the time, since speeds are measured.
     images = (history[0].step - 1) * train.resolved_batch_size if history else 0
     seconds = sum(images / m.images_per_second for m in history if m.images_per_second > 0)
@@ -179,7 +181,7 @@ def _training(run: Run, step: int | None) -> Iterator[Finding]:
         data = Finding("data", f"{error.what}: {error.why}", error.fix)
     try:
         history = run.metrics.history()
-        damage = _damage_of_history(history, step, per_epoch)
+        damage = _damage_of_history(history, step, per_epoch, run.config.train)
     except RunError as error:
         damage = f"a line cannot be read: {error.why}"
     yield _metrics(run, history, step, damage)
@@ -189,14 +191,14 @@ def _training(run: Run, step: int | None) -> Iterator[Finding]:
 
 
 def _damage_of_history(
-    history: list[EpochMetrics], step: int | None, per_epoch: int | None
+    history: list[EpochMetrics], step: int | None, per_epoch: int | None, config: TrainConfig
 ) -> str | None:
     """Describe the first line that is missing, repeated or of another run; None if all fit."""
     if per_epoch is None:
         per_epoch = history[0].step if history else None
     for number, m in enumerate(history, 1):
         step_due = number * (per_epoch or 1)
-        if (m.epoch, m.step) != (number, step_due):
+        if number != m.epoch or not ends_fittingly(m, per_epoch or 1, config):
             return (
                 f"line {number:,} holds epoch {m.epoch:,} and step {m.step:,}; "
                 f"expected epoch {number:,} and step {step_due:,}"
@@ -225,11 +227,15 @@ def _metrics(
 
 
 def _progress(run: Run, history: list[EpochMetrics]) -> Finding:
-    done, asked = len(history), run.config.train.resolved_epochs
-    found = f"{done:,} of {asked:,} epochs"
-    if done < asked and out_of_patience(history, run.config.train):
+    options, finished = run.config.train, is_finished(history, run.config.train)
+    of_all = f" of {options.epochs:,}" if options.minutes is None else ""
+    found = f"{len(history):,}{of_all} epochs"
+    if options.minutes is not None:
+        share = history[-1].progress if history else None
+        found += f", {share or 0.0:.0%} of {options.minutes:g} minutes"
+    if not finished and out_of_patience(history, options):
         return Finding("training", f"{found}, ended early by --patience")
-    return Finding("training", found, None if done >= asked else f"{_resume(run.path)} resumes it")
+    return Finding("training", found, None if finished else f"{_resume(run.path)} resumes it")
 
 
 def _device(run: Run) -> Finding:

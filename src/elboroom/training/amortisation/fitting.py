@@ -25,6 +25,7 @@ from elboroom.randomness import restart, stream
 from elboroom.training.amortisation.pairs import Pairs, PairSource
 from elboroom.training.average import Average, averaged, trained
 from elboroom.training.optimisers import Adam
+from elboroom.training.progress import Progress
 from elboroom.training.schedule import learning_rate
 from elboroom.training.step import clip_gradients
 
@@ -184,7 +185,7 @@ class _Training:
                             on_look(looks[-1], self.partial)
                 if ended:
                     break
-                self._step(number, learning_rate(self.rates, progress))
+                self._step(number, learning_rate(self.rates, Progress(progress, progress)))
         self.partial.module.load_state_dict(best)
         return looks
 

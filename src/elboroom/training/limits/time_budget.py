@@ -1,72 +1,62 @@
-"""The number of epochs within a time budget, from timing a copy of the model."""
+"""The seconds of a training step, from timing a copy of the model, and the plan that they allow."""
 
 import time
 import warnings
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import replace
 
-from elboroom.config import WIDTHS, ObjectiveConfig, TrainConfig
-from elboroom.data import Dataset, require_dataset
-from elboroom.device import resolve_device, world
-from elboroom.errors import UsageError
+from elboroom.config import ObjectiveConfig, TrainConfig
+from elboroom.data import Dataset
 from elboroom.model.vae import VAE
-from elboroom.training.loop import ELBO, train
-from elboroom.training.schedule import steps_per_epoch
+from elboroom.training.schedule import time_limits
 from elboroom.training.state import new_state
+from elboroom.training.time_plan import TimePlan, plan_of_first
+from elboroom.training.trainer import Trainer
 
-_TIMED_SHARE = 0.04  # the share of the budget that timing takes
+_TIMED_SHARE = 0.01  # the share of the time that timing takes
+_ENDLESS = 10**9  # epochs
 _LEAST_STEPS = 6  # the first half of the timed steps warms up and is not counted
 
 
-def epochs_within(
-    minutes: float,
-    model: VAE,
-    data: Dataset,
-    config: TrainConfig,
-    *,
-    objective: ObjectiveConfig = ELBO,
-) -> int:
-    """Return the number of epochs that fit into some minutes, including the time spent here.
+def start_plan(
+    plan: TimePlan, model: VAE, data: Dataset, config: TrainConfig, objective: ObjectiveConfig
+) -> tuple[TimePlan, float]:
+    """Time some steps, and plan a training that begins.
 
     Args:
-        minutes: the time budget.
-        model: left unchanged; a copy is trained for a moment.
+        plan: the plan without any step.
+        model: the model in training mode, on the device of `config`; left unchanged.
         data: the data to train on.
-        config: options of training; `epochs` is the most that is returned.
+        config: options of training.
         objective: the bound that training will maximise.
 
-    Raises:
-        UsageError: if `data` is not a Dataset, or not even one epoch fits.
+    Returns:
+        The plan, the same in all processes, and the seconds that this took.
     """
-    require_dataset(data)
-    budget, clock = 60 * minutes, time.perf_counter()
-    compiled = "on" if config.compile == "on" else "off"
-    trial = replace(config, patience=None, compile=compiled)
-    per_step = _seconds_per_step(_TIMED_SHARE * budget, model, data, trial, objective)
-    per_epoch = per_step * steps_per_epoch(config, data.train)
-    left = budget - (time.perf_counter() - clock)
-    if left < per_epoch:
-        raise UsageError(
-            f"--minutes {minutes:g} is less than one epoch takes",
-            why=f"an epoch of {len(data.train):,} {data.nouns} takes {per_epoch:.3g} s here",
-            fix=f"allow more minutes, or use a smaller {WIDTHS}, or a larger --batch-size",
-        )
-    return world().least(min(config.resolved_epochs, int(left / per_epoch)))
+    began = time.perf_counter()
+    pace = _seconds_per_step(_TIMED_SHARE * 60 * plan.minutes, model, data, config, objective)
+    seconds = time.perf_counter() - began
+    limits = time_limits(config, data)
+    return plan_of_first(plan.started(pace, plan.seconds + seconds, **limits)), seconds
 
 
 def _seconds_per_step(
     seconds: float, model: VAE, data: Dataset, config: TrainConfig, objective: ObjectiveConfig
 ) -> float:
     """Train a copy of the model for some seconds, and return the mean time of its later steps."""
-    trial = deepcopy(model).to(resolve_device(config.device))
-    state, times = new_state(trial, config), dict[int, float]()
+    compiled = "on" if config.compile == "on" else "off"
+    endless = replace(config, minutes=None, epochs=_ENDLESS, warmup=0.0, compile=compiled)
+    trial, ended = deepcopy(model), False
+    trainer = Trainer(trial, data, endless, objective, new_state(trial, endless))
+    times = [time.perf_counter()]
 
     def stop() -> bool:
-        times.setdefault(state.step, time.perf_counter())
-        return len(times) > _LEAST_STEPS and times[state.step] - times[0] > seconds
+        times.append(time.perf_counter())
+        return len(times) > _LEAST_STEPS and times[-1] - times[0] > seconds
 
-    with warnings.catch_warnings(action="ignore"):  # the run itself will warn
-        train(trial, data, config, objective=objective, state=state, stop=stop)
-    ends = list(times.values())
-    counted = ends[(len(ends) - 1) // 2 :]
+    with closing(trainer), warnings.catch_warnings(action="ignore"):  # the run itself will warn
+        while not ended:
+            ended = trainer.take_steps(lambda state: None, stop)
+    counted = times[(len(times) - 1) // 2 :]
     return (counted[-1] - counted[0]) / (len(counted) - 1)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from elboroom.config import WIDTHS, TrainConfig
 from elboroom.training.safeguards.early_stopping import evaluations_after_warmup
+from elboroom.training.schedule import AUTO_WARMUP, progress_after
 from elboroom.training.state import EpochMetrics
 
 # The KL in nats bounds the information of z about x; log 2 = 0.69 would tell two images apart.
@@ -45,16 +46,24 @@ def _collapse(
     *ELBO surgery* (2016), section 2.
     """
     last = history[-1]
-    warmup = config.resolved_warmup
+    warmup = _warmup(last, config)
     steps = last.step - warmup * (last.step / last.epoch)
     if steps < _WAKING_STEPS or not last.kl < _LEAST_KL:
         return None
-    longer = f"longer than {warmup:g} epochs" if warmup else "of some epochs"
+    longer = f"longer than {warmup:.3g} epochs" if warmup else "of some epochs"
     return (
         f"posterior collapse: the KL of epoch {last.epoch} is {last.kl:.2g} nats per {noun}, so "
         "z carries almost no information about x. Give the KL a --warmup "
         f"{longer}, each latent some --free-bits, or take a smaller {WIDTHS}."
     )
+
+
+def _warmup(last: EpochMetrics, config: TrainConfig) -> float:
+    """Return the warm-up of the KL in epochs, by the newest epoch where it follows the time."""
+    if config.warmup != "auto":
+        return config.warmup
+    progress = progress_after(last, config)
+    return AUTO_WARMUP * progress.epochs / progress.share
 
 
 def _overfitting(

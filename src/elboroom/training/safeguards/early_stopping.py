@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from elboroom.config import TrainConfig
 from elboroom.model.vae import VAE
 from elboroom.training.average import averaged
-from elboroom.training.schedule import augments
+from elboroom.training.schedule import augments, kl_warmup, progress_after
 from elboroom.training.state import EpochMetrics, Snapshot, TrainState
 
 Evaluated = list[tuple[EpochMetrics, float]]
@@ -20,7 +20,7 @@ def evaluations_after_warmup(history: Sequence[EpochMetrics], config: TrainConfi
     return [
         (m, -math.inf if math.isnan(m.held_out_elbo) else m.held_out_elbo)
         for m in history
-        if m.held_out_elbo is not None and m.epoch >= config.resolved_warmup
+        if m.held_out_elbo is not None and kl_warmup(config, progress_after(m, config)) == 1
     ]
 
 
@@ -31,14 +31,19 @@ def out_of_patience(history: Sequence[EpochMetrics], config: TrainConfig) -> boo
     While images are moved that later are not, it is too early to end.
     """
     evaluated = evaluations_after_warmup(history, config) if config.patience else []
-    elbos = [elbo for m, elbo in evaluated if _is_last_objective(m.epoch, config)]
+    elbos = [elbo for m, elbo in evaluated if _is_last_objective(m, config)]
     since = config.patience or 0
     return len(elbos) > since and max(elbos[-since:]) <= max(elbos[:-since])
 
 
-def _is_last_objective(epoch: int, config: TrainConfig) -> bool:
+def _is_last_objective(metrics: EpochMetrics, config: TrainConfig) -> bool:
     """Return whether training goes on after an epoch with the objective that it ends with."""
-    return config.augment_until == 1 or not augments(config, epoch)
+    return config.augment_until == 1 or not augments(config, progress_after(metrics, config))
+
+
+def is_finished(history: Sequence[EpochMetrics], config: TrainConfig) -> bool:
+    """Return whether all of a training has passed, by its metrics."""
+    return bool(history) and progress_after(history[-1], config).share >= 1
 
 
 def final_epoch(history: Sequence[EpochMetrics], config: TrainConfig) -> EpochMetrics | None:

@@ -18,7 +18,6 @@ from elboroom.errors import UsageError
 from elboroom.model.networks import decoder_network
 from elboroom.model.networks.layers import as_input_of
 from elboroom.model.vae import VAE
-from elboroom.training.schedule import steps_per_epoch
 from elboroom.training.share import Share
 from elboroom.training.step import Step
 
@@ -137,8 +136,9 @@ def seconds_saved(
     config: TrainConfig,
     objective: ObjectiveConfig,
     device: torch.device,
+    steps: float,
 ) -> float:
-    """Estimate the seconds that compiling saves a run; negative if it costs time.
+    """Estimate the seconds that compiling saves in some steps; negative if it costs time.
 
     Compiling merges the passes over decoded values, and leaves matrix products as they are. This is
     an estimate, not a measurement here, so that a resumed run decides as the original one did.
@@ -148,7 +148,7 @@ def seconds_saved(
     each *= model.likelihood.density.passes
     decoded = objective.k * objective.m * batch * each
     per_value, per_step = _SAVED[device.type]
-    return config.resolved_epochs * steps_per_epoch(config, part) * (per_value * decoded + per_step)
+    return steps * (per_value * decoded + per_step)
 
 
 def is_compiled(
@@ -157,8 +157,9 @@ def is_compiled(
     config: TrainConfig,
     objective: ObjectiveConfig,
     device: torch.device,
+    steps: float,
 ) -> bool:
-    """Return whether steps on `device` are compiled.
+    """Return whether steps on `device` are compiled in a training of some `steps`.
 
     Raises:
         UsageError: if `config` asks for it and it is not possible.
@@ -174,4 +175,4 @@ def is_compiled(
         return config.compile == "on"
     if obstacle is not None:
         return False
-    return seconds_saved(model, part, config, objective, device) > _LEAST_GAIN
+    return seconds_saved(model, part, config, objective, device, steps) > _LEAST_GAIN

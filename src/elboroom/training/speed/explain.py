@@ -24,9 +24,16 @@ from elboroom.training.speed.threads import adapts_threads
 
 
 def explain(
-    model: VAE, part: Part, config: TrainConfig, objective: ObjectiveConfig
+    model: VAE, part: Part, config: TrainConfig, objective: ObjectiveConfig, steps: float
 ) -> dict[str, str]:
     """Return each choice of `train` for `part` on this machine, with its reason.
+
+    Args:
+        model: the initial model.
+        part: the rows to train on.
+        config: options of training.
+        objective: the bound that training will maximise.
+        steps: the number of steps of the training.
 
     Raises:
         UsageError: if `config` asks for a device or compiler that this machine does not have.
@@ -36,7 +43,7 @@ def explain(
         machine_choices(config)
         | _processes(part, config)
         | {
-            "networks": _networks(model, part, config, objective, device),
+            "networks": _networks(model, part, config, objective, device, steps),
             "steps": _steps(part, device),
             "data": _data(part, device),
         }
@@ -98,14 +105,15 @@ def _networks(
     config: TrainConfig,
     objective: ObjectiveConfig,
     device: torch.device,
+    steps: float,
 ) -> str:
-    compiled = is_compiled(model, part, config, objective, device)
+    compiled = is_compiled(model, part, config, objective, device, steps)
     if config.compile != "auto":
         return f"{'compiled' if compiled else 'uncompiled'}, as requested"
     if compiled:
-        saved = seconds_saved(model, part, config, objective, device)
+        saved = seconds_saved(model, part, config, objective, device, steps)
         return (
-            f"compiled, which saves about {saved:,.0f} s in {config.resolved_epochs:,} epochs, by "
+            f"compiled, which saves about {saved:,.0f} s in {steps:,.0f} steps, by "
             f"measurements on {MEASURED_ON[device.type]}"
         )
     why = why_not_compilable(device) or "compiling would take longer than it saves"

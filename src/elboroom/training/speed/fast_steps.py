@@ -13,15 +13,20 @@ from elboroom.training.step import Step
 FastStep = Step | CompiledStep | CudaGraphStep | AdaptiveThreadsStep
 
 
-def fastest_step(step: Step, config: TrainConfig) -> FastStep:
+def fastest_step(step: Step, config: TrainConfig, steps: float) -> FastStep:
     """Return the fastest way to take `step` on its device.
+
+    Args:
+        step: the step.
+        config: options of training.
+        steps: the number of steps of the training.
 
     Raises:
         UsageError: if `config` asks for a compiler that this machine does not have.
     """
     device, batch_size = step.noise.device, min(config.resolved_batch_size, len(step.part))
     best = step
-    compiled = is_compiled(step.model, step.part, config, step.objective, device)
+    compiled = is_compiled(step.model, step.part, config, step.objective, device, steps)
     if not step.world.any(not compiled):
         best = _compiled_or_plain(step, batch_size)
     if uses_cuda_graph(step.part, device):
