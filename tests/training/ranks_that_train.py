@@ -5,6 +5,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -18,8 +20,10 @@ from elboroom.device import World, joined, world
 from elboroom.errors import ElboroomError
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
+from elboroom.training import trainer
 from elboroom.training.augmentation import Augmentation
 from elboroom.training.data_parallel import DataParallel
+from elboroom.training.limits import time_budget
 from elboroom.training.loop import train
 from elboroom.training.share import Share
 from elboroom.training.state import TrainState, new_state
@@ -148,6 +152,19 @@ def stopped_and_resumed() -> dict[str, Any]:
     return {"stopped": step, "step": state.step, "weights": weights(net)}
 
 
+def by_time() -> dict[str, Any]:
+    """A training by time, by clocks that go on by other seconds in each rank when they are read."""
+    ticks = count(step=1 + world().rank)
+    watch = SimpleNamespace(perf_counter=lambda: float(next(ticks)))
+    clocks = patch.object(time_budget, "time", watch), patch.object(trainer, "time", watch)
+    config = replace(CONFIG, epochs="auto", minutes=1.0, schedule="cosine")
+    net = model()
+    with clocks[0], clocks[1], warnings.catch_warnings(action="ignore"):
+        state = train(net, data(), config)
+    plan = None if state.plan is None else asdict(state.plan)
+    return {"step": state.step, "plan": plan, "weights": weights(net)}
+
+
 class Encoder(nn.Module):
     """An encoder of a layer, with another one after it."""
 
@@ -267,7 +284,7 @@ def all_found() -> dict[str, Any]:
     found["moved"] = moved_for_a_while()
     found |= {"stopped": stopped_and_resumed(), "not finite": not_finite(), "refused": refused()}
     if world().size > 1:
-        found["drifted"] = drifted()
+        found["drifted"], found["by time"] = drifted(), by_time()
         found["turns"] = [in_turns(takes_turns=False), in_turns(takes_turns=True)]
         found["planted"] = {}
         for bug in ("another's rows", "free bits of the own rows"):

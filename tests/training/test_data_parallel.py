@@ -111,6 +111,12 @@ def test_a_stop_that_reaches_one_rank_alone_is_noticed(tmp_path: Path):
     assert done.returncode != 0 or len(set(steps)) > 1
 
 
+def test_the_clock_of_the_first_rank_decides_when_a_training_by_time_ends(found):
+    first, *others = (rank["by time"] for rank in found[SIZE])
+    assert others == [first, first]
+    assert first["plan"]["seconds"] == pytest.approx(60, abs=3)
+
+
 def test_all_ranks_tell_of_the_same_row_that_is_not_finite(found):
     first, *others = (rank["not finite"] for rank in found[SIZE])
     assert all(other == first for other in others)
