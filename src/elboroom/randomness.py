@@ -4,7 +4,7 @@ A run therefore stores no random state: step 1,234 of seed 0 draws the same nois
 run was interrupted before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 
 import torch
@@ -38,11 +38,49 @@ def fork(generator: torch.Generator) -> torch.Generator:
     return torch.Generator(generator.device).manual_seed(seed)
 
 
+class DrawnBefore(torch.Generator):
+    """A generator whose normal and uniform values are drawn before the code that asks for them.
+
+    Code with a graph of its own, which knows no generators, takes them as inputs. Until `give` is
+    called it draws as any other generator does, and notes what is asked for.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._asked = list[tuple[Callable[..., Tensor], tuple[int, ...], torch.dtype]]()
+        self._given: Iterator[Tensor] | None = None
+
+    def draw(self, generator: torch.Generator) -> list[Tensor]:
+        """Draw from a generator what was asked for, in the same order."""
+        return [
+            kind(shape, generator=generator, dtype=dtype, device=generator.device)
+            for kind, shape, dtype in self._asked
+        ]
+
+    def give(self, values: Sequence[Tensor]) -> None:
+        """Hand these values out from now on."""
+        self._given = iter(values)
+
+    def next(self, kind: Callable[..., Tensor], shape: Sequence[int], like: Tensor) -> Tensor:
+        """Return the next values, from those that were given or drawn anew."""
+        if self._given is not None:
+            return next(self._given)
+        self._asked.append((kind, tuple(shape), like.dtype))
+        return kind(shape, generator=self, dtype=like.dtype, device=like.device)
+
+
+def _drawn(
+    kind: Callable[..., Tensor], shape: Sequence[int], like: Tensor, generator: torch.Generator
+) -> Tensor:
+    if isinstance(generator, DrawnBefore):
+        return generator.next(kind, shape, like)
+    return kind(shape, generator=generator, dtype=like.dtype, device=like.device)
+
+
 def normals(shape: Sequence[int], like: Tensor, generator: torch.Generator) -> Tensor:
     """Draw standard normal values of `shape`, with the type and device of `like`."""
-    return torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
+    return _drawn(torch.randn, shape, like, generator)
 
 
 def uniforms(shape: Sequence[int], like: Tensor, generator: torch.Generator) -> Tensor:
     """Draw values uniform in [0, 1) of `shape`, with the type and device of `like`."""
-    return torch.rand(shape, generator=generator, dtype=like.dtype, device=like.device)
+    return _drawn(torch.rand, shape, like, generator)

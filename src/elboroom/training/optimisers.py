@@ -4,8 +4,10 @@ The classes compute the same, but load PyTorch's compiler before the first step.
 longer than everything else before it.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import ClassVar
 
 import torch
@@ -30,9 +32,11 @@ class Optimiser(ABC):
     Attributes:
         moments: the names of the moments that it keeps of a parameter.
         state: for each parameter its `step`, a count, and its moments.
+        is_elementary: True if a step is computed by elementary operations, which a compiler merges.
     """
 
     moments: ClassVar[tuple[str, ...]]
+    is_elementary = False
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         self.state = {p: self._initial(p) for p in parameters if p.requires_grad}
@@ -59,7 +63,35 @@ class Optimiser(ABC):
             rate: step size; a number, or a tensor on the device of the parameters.
             skip: (), float32; where it is 1, nothing changes, whatever the gradients.
         """
-        self._move([p for p in self.state if p.grad is not None], rate, skip)
+        move = self._move_elementarily if self.is_elementary else self._move
+        move([p for p in self.state if p.grad is not None], rate, skip)
+
+    def elementary(self) -> "Optimiser":
+        """Return the same optimiser, over the same state, that computes by elementary operations.
+
+        Only rounding differs.
+        """
+        found = copy(self)
+        found.is_elementary = True
+        return found
+
+    def _move_elementarily(
+        self, parameters: list[nn.Parameter], rate: float | Tensor, skip: Tensor | None
+    ) -> None:
+        for parameter in parameters:
+            state = self.state[parameter]
+            first, second = (state[name] for name in self.moments)
+            count = state["step"] + 1
+            new = *self._moved(parameter, first, second, count, rate), count
+            old = parameter, first, second, state["step"]
+            for tensor, value in zip(old, new, strict=True):
+                tensor.copy_(value if skip is None else torch.where(skip == 1, tensor, value))
+
+    @abstractmethod
+    def _moved(
+        self, w: nn.Parameter, m: Tensor, v: Tensor, t: Tensor, rate: float | Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return a parameter and its two moments after step t."""
 
     @abstractmethod
     def _move(
@@ -85,6 +117,16 @@ class Adam(Optimiser):
         self, parameters: list[nn.Parameter], rate: float | Tensor, skip: Tensor | None
     ) -> None:
         self._move_by(adam, parameters, rate, skip, weight_decay=0.0)
+
+    def _moved(
+        self, w: nn.Parameter, m: Tensor, v: Tensor, t: Tensor, rate: float | Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        assert w.grad is not None
+        # m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²
+        m, v = torch.lerp(m, w.grad, 1 - _BETAS[0]), _BETAS[1] * v + (1 - _BETAS[1]) * w.grad**2
+        # w ← w − α m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
+        root = (v / _total(_BETAS[1], t)).sqrt() + _EPS
+        return w - rate * (m / _total(_BETAS[0], t)) / root, m, v
 
     def _move_by(
         self,
@@ -141,6 +183,13 @@ class AdamW(Adam):
         self._move_by(adamw, decayed, rate, skip, weight_decay=self.weight_decay)
         self._move_by(adam, others, rate, skip, weight_decay=0.0)
 
+    def _moved(
+        self, w: nn.Parameter, m: Tensor, v: Tensor, t: Tensor, rate: float | Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        moved, m, v = super()._moved(w, m, v, t, rate)
+        # w ← w − α λ w, beside the step of Adam
+        return moved - rate * self.weight_decay * w if w in self._decayed else moved, m, v
+
 
 class Adamax(Optimiser):
     """Adamax: Kingma & Ba (2015), algorithm 2, which scales by the largest recent gradient."""
@@ -171,6 +220,21 @@ class Adamax(Optimiser):
             is_skipped = skip == 1
             for tensor, old in zip(changed, before, strict=True):
                 torch.where(is_skipped, old, tensor, out=tensor)
+
+    def _moved(
+        self, w: nn.Parameter, m: Tensor, v: Tensor, t: Tensor, rate: float | Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        assert w.grad is not None
+        # m ← β₁ m + (1 − β₁) g,  u ← max(β₂ u, |g| + ε)
+        m = torch.lerp(m, w.grad, 1 - _BETAS[0])
+        u = torch.maximum(_BETAS[1] * v, w.grad.abs() + _EPS)
+        # w ← w − α m / ((1 − β₁ᵗ) u)
+        return w - rate * m / (_total(_BETAS[0], t) * u), m, u
+
+
+def _total(beta: float, t: Tensor) -> Tensor:
+    """Return 1 − βᵗ without a difference, of which float32 has few digits for a β near 1."""
+    return -torch.expm1(t * math.log(beta))
 
 
 OPTIMISER_CLASSES: dict[OptimiserName, type[Optimiser]] = {
