@@ -141,8 +141,8 @@ Compile = Literal["auto", "on", "off"]
 COMPILE: dict[Compile, str] = {
     "auto": "on where there is a compiler and the run is long enough to gain; decided by the "
     "options alone, so that a resumed run decides alike",
-    "on": "PyTorch compiles the networks before the first step",
-    "off": "the networks run uncompiled",
+    "on": "PyTorch compiles steps as a whole before the first one, or else their networks",
+    "off": "steps run uncompiled",
 }
 
 NetworkName = Literal["mlp", "gated", "residual", "conv", "ladder"]

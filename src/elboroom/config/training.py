@@ -97,7 +97,7 @@ class TrainConfig:
     precision: Annotated[
         Precision, arg(help=listed("Precision of matrix products.", PRECISIONS))
     ] = "auto"
-    compile: Annotated[Compile, arg(help=listed("Compilation of the networks.", COMPILE))] = "auto"
+    compile: Annotated[Compile, arg(help=listed("Compilation of steps.", COMPILE))] = "auto"
     threads: int | Literal["auto"] = "auto"
     """Processor threads. auto takes as many as PyTorch does, but one while that is faster, for
     example while another process keeps a core. With a number a run repeats bit for bit."""

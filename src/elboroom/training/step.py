@@ -1,6 +1,7 @@
 """One step of training: draw a batch, differentiate a bound, and let the optimiser descend."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +19,16 @@ from elboroom.training.objective import Bound, bound
 from elboroom.training.share import Share
 from elboroom.training.skipping import Skipping
 from elboroom.training.state import TrainState
+
+
+class FastStep(Protocol):
+    """A way to take a step that may be faster than `Step`, whose draws and result it has."""
+
+    noise: torch.Generator
+
+    def __call__(self, index: Tensor, rate: float, kl_warmup: float, augments: bool, /) -> Tensor:
+        """Take a step, as `Step` does."""
+        ...
 
 
 class Step:

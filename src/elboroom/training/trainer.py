@@ -49,7 +49,7 @@ class Trainer:
         world().take_first(mutable_tensors(model, state).values())
         self._plain = Step(model, part, state, config, objective, dtype)
         steps = self.schedule.steps if state.plan is None else state.plan.first_end
-        self._step = fastest_step(self._plain, config, steps)
+        self._step = fastest_step(self._plain, state, config, steps)
         self._rollback = Rollback(self._plain, self.schedule, state)
         self._images, self._clock = 0, 0.0
 

@@ -16,7 +16,7 @@ from elboroom.model.networks import DecoderNetwork
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 from elboroom.training.loop import ELBO, train
-from elboroom.training.speed import compilation
+from elboroom.training.speed import compilation, fast_steps
 from elboroom.training.speed.compilation import (
     CompiledStep,
     CompiledVAE,
@@ -48,6 +48,13 @@ def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have what would be compiled run as it stands, also where there is no compiler."""
     monkeypatch.setattr(compilation, "_compiled", lambda function: function)
     monkeypatch.setattr(compilation, "why_not_compilable", lambda device: None)
+
+
+@pytest.fixture(autouse=True)
+def networks_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compile networks, as where a step cannot be compiled as a whole."""
+    for module in (compilation, fast_steps):
+        monkeypatch.setattr(module, "is_traceable", lambda *_: False)
 
 
 def new_model(data: Dataset, **options: object) -> VAE:
@@ -256,8 +263,9 @@ def test_without_a_compiler_auto_trains_and_on_says_what_is_missing(
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     model = new_model(digits)
-    step = Step(model, digits.train, new_state(model), CONFIG, MANY, torch.float32)
-    assert type(fastest_step(step, CONFIG, 30_000)) is Step
+    state = new_state(model)
+    step = Step(model, digits.train, state, CONFIG, MANY, torch.float32)
+    assert type(fastest_step(step, state, CONFIG, 30_000)) is Step
     with pytest.raises(UsageError, match=r"--compile on is not possible here") as refusal:
         train(new_model(digits), digits, replace(CONFIG, compile="on"))
     assert "there is no C++ compiler" in str(refusal.value)

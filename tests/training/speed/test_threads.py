@@ -182,7 +182,6 @@ def test_only_a_free_choice_of_several_threads_is_made_by_timing(
 ):
     torch.set_num_threads(most)
     model, config = new_model(digits), replace(QUICK, threads=threads)
-    step = Step(
-        model, digits.train, new_state(model), TrainConfig(), ObjectiveConfig(), torch.float32
-    )
-    assert type(fastest_step(step, config, 1)) is kind
+    state, objective = new_state(model), ObjectiveConfig()
+    step = Step(model, digits.train, state, TrainConfig(), objective, torch.float32)
+    assert type(fastest_step(step, state, config, 1)) is kind

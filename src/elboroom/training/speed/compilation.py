@@ -1,4 +1,4 @@
-"""Networks compiled by PyTorch, if a run is long enough to gain: fewer passes over memory."""
+"""Compilation by PyTorch, where a run is long enough to gain: of the networks, or whole steps."""
 
 import os
 import shutil
@@ -17,14 +17,18 @@ from elboroom.device import ALONE, world
 from elboroom.errors import UsageError
 from elboroom.model.networks import decoder_network
 from elboroom.model.networks.layers import as_input_of
+from elboroom.model.priors.distribution import DistributionPrior
 from elboroom.model.vae import VAE
 from elboroom.training.share import Share
 from elboroom.training.step import Step
 
-_LEAST_GAIN = 30.0  # seconds; compiling takes 3 to 40
+_LEAST_GAIN = 30.0  # seconds; compiling networks takes 3 to 40
+_LEAST_GAIN_OF_STEPS = 15.0  # compiling a whole step takes 5 to 25, half of that the second time
+_OWN = "elboroom.", "torch.nn.modules.", "zuko."  # beginnings of modules whose code is known
 # Seconds that compiling saves for each value that a step decodes outside of matrix products, and
 # for each step. They were measured on one processor and one GPU; other machines save more or less.
 _SAVED = {"cpu": (1.3e-9, -4e-4), "cuda": (2.4e-11, 5e-5)}
+_SAVED_BY_STEPS = 1.25e-9, 4.5e-4  # by whole steps, on that processor
 MEASURED_ON = {"cpu": "two cores with AVX-512", "cuda": "an NVIDIA H200"}
 _VECTOR_BITS = {"AVX2": 256, "AVX512": 512}
 
@@ -68,14 +72,18 @@ def _compiled_after(
 
 
 def _compiled(function: Any) -> Any:
-    options = {
+    return torch.compile(function, dynamic=False, options=compiler_options())
+
+
+def compiler_options() -> dict[str, Any]:
+    """Return the options of PyTorch's compiler for this processor."""
+    return {
         # Without dynamic threads, kernels keep the number of threads that they were compiled with.
         "cpp.dynamic_threads": True,
         # PyTorch's cache of compiled code does not distinguish instruction sets: code for 512 bits
         # would be found again under ATEN_CPU_CAPABILITY=avx2, and compute wrong numbers there.
         "cpp.simdlen": _VECTOR_BITS.get(torch.backends.cpu.get_cpu_capability()),
     }
-    return torch.compile(function, dynamic=False, options=options)
 
 
 class CompiledStep:
@@ -130,6 +138,21 @@ def why_not_compilable(device: torch.device) -> str | None:
     return None if shutil.which(compiler) else f"there is no C++ compiler {compiler}"
 
 
+def is_traceable(model: VAE, part: Part, config: TrainConfig, device: torch.device) -> bool:
+    """Return whether a step does the same in each call but for its rows, rates and draws.
+
+    It is then compiled as a whole. Code of the user's own, whose Python may decide otherwise each
+    time, is not; nor are reductions over processes, images on disk and images that are moved. Of
+    convolutions, which the compiler does not improve, only what follows them is compiled.
+    """
+    parts = [*map(type, model.modules()), model.family, model.likelihood.density]
+    is_own = all(getattr(part, "__module__", "").startswith(_OWN) for part in parts)
+    is_own &= not isinstance(model.prior, DistributionPrior)
+    alone = world().size == 1 and device.type == "cpu"
+    is_merged = decoder_network(model.decoder).around_last_product() is None
+    return is_own and alone and is_merged and not part.on_disk and not config.augments
+
+
 def seconds_saved(
     model: VAE,
     part: Part,
@@ -140,14 +163,16 @@ def seconds_saved(
 ) -> float:
     """Estimate the seconds that compiling saves in some steps; negative if it costs time.
 
-    Compiling merges the passes over decoded values, and leaves matrix products as they are. This is
-    an estimate, not a measurement here, so that a resumed run decides as the original one did.
+    Compiling merges the passes over decoded values, and leaves matrix products as they are. A whole
+    step also no longer waits for the interpreter. This is an estimate, not a measurement here, so
+    that a resumed run decides as the original one did.
     """
     batch = min(config.resolved_batch_size, len(part)) / world().size
     each = decoder_network(model.decoder).values_outside_products(model.parameter_shape)
     each *= model.likelihood.density.passes
     decoded = objective.k * objective.m * batch * each
-    per_value, per_step = _SAVED[device.type]
+    whole = is_traceable(model, part, config, device)
+    per_value, per_step = _SAVED_BY_STEPS if whole else _SAVED[device.type]
     return steps * (per_value * decoded + per_step)
 
 
@@ -175,4 +200,6 @@ def is_compiled(
         return config.compile == "on"
     if obstacle is not None:
         return False
-    return seconds_saved(model, part, config, objective, device, steps) > _LEAST_GAIN
+    whole = is_traceable(model, part, config, device)
+    least = _LEAST_GAIN_OF_STEPS if whole else _LEAST_GAIN
+    return seconds_saved(model, part, config, objective, device, steps) > least

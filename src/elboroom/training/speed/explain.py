@@ -16,6 +16,7 @@ from elboroom.model.vae import VAE
 from elboroom.training.speed.compilation import (
     MEASURED_ON,
     is_compiled,
+    is_traceable,
     seconds_saved,
     why_not_compilable,
 )
@@ -108,12 +109,13 @@ def _networks(
     steps: float,
 ) -> str:
     compiled = is_compiled(model, part, config, objective, device, steps)
+    whole = " with the whole step" * is_traceable(model, part, config, device)
     if config.compile != "auto":
-        return f"{'compiled' if compiled else 'uncompiled'}, as requested"
+        return f"{f'compiled{whole}' if compiled else 'uncompiled'}, as requested"
     if compiled:
         saved = seconds_saved(model, part, config, objective, device, steps)
         return (
-            f"compiled, which saves about {saved:,.0f} s in {steps:,.0f} steps, by "
+            f"compiled{whole}, which saves about {saved:,.0f} s in {steps:,.0f} steps, by "
             f"measurements on {MEASURED_ON[device.type]}"
         )
     why = why_not_compilable(device) or "compiling would take longer than it saves"

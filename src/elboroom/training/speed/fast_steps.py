@@ -1,23 +1,26 @@
 """The fastest way to take a step: compiled, as a CUDA graph, or by an adapted number of threads."""
 
 import warnings
+from contextlib import suppress
 
 import torch
 
 from elboroom.config import TrainConfig
-from elboroom.training.speed.compilation import CompiledStep, is_compiled
+from elboroom.training.speed.compilation import CompiledStep, is_compiled, is_traceable
 from elboroom.training.speed.cuda_graph import CudaGraphStep, uses_cuda_graph
 from elboroom.training.speed.threads import AdaptiveThreadsStep, adapts_threads
-from elboroom.training.step import Step
+from elboroom.training.state import TrainState
+from elboroom.training.step import FastStep, Step
 
-FastStep = Step | CompiledStep | CudaGraphStep | AdaptiveThreadsStep
+_FAILURES = RuntimeError, AssertionError, NotImplementedError  # of what cannot be traced
 
 
-def fastest_step(step: Step, config: TrainConfig, steps: float) -> FastStep:
+def fastest_step(step: Step, state: TrainState, config: TrainConfig, steps: float) -> FastStep:
     """Return the fastest way to take `step` on its device.
 
     Args:
         step: the step.
+        state: the state of the training, which is left as it is.
         config: options of training.
         steps: the number of steps of the training.
 
@@ -25,19 +28,29 @@ def fastest_step(step: Step, config: TrainConfig, steps: float) -> FastStep:
         UsageError: if `config` asks for a compiler that this machine does not have.
     """
     device, batch_size = step.noise.device, min(config.resolved_batch_size, len(step.part))
-    best = step
     compiled = is_compiled(step.model, step.part, config, step.objective, device, steps)
-    if not step.world.any(not compiled):
-        best = _compiled_or_plain(step, batch_size)
-    if uses_cuda_graph(step.part, device):
-        return CudaGraphStep(best, batch_size)
-    if adapts_threads(config, device):
-        return AdaptiveThreadsStep(best, torch.get_num_threads())
-    return best
+    compiled = not step.world.any(not compiled)
+    best: FastStep | None = None
+    if compiled and is_traceable(step.model, step.part, config, device):
+        best = _traced(step, state, batch_size)
+    if best is None:
+        plain = _compiled_or_plain(step, batch_size) if compiled else step
+        best = CudaGraphStep(plain, batch_size) if uses_cuda_graph(step.part, device) else plain
+    most = torch.get_num_threads()
+    return AdaptiveThreadsStep(best, most) if adapts_threads(config, device) else best
+
+
+def _traced(step: Step, state: TrainState, batch_size: int) -> FastStep | None:
+    """Compile a whole step; return None if it cannot be."""
+    from elboroom.training.speed.traced_step import TracedStep  # loads PyTorch's compiler
+
+    with suppress(*_FAILURES):
+        return TracedStep(step, state, batch_size)
+    return None
 
 
 def _compiled_or_plain(step: Step, batch_size: int) -> Step | CompiledStep:
-    """Compile the step; if the compiler fails, warn and return the step itself.
+    """Compile the networks of a step; if the compiler fails, warn and return the step itself.
 
     If it fails in one of several processes, all of them take the step itself.
     """

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from elboroom.config import TrainConfig
-from elboroom.training.speed.compilation import CompiledStep
-from elboroom.training.step import Step
+from elboroom.training.step import FastStep
 
 _COLD_STEPS = 3  # the first steps are slow whatever the number of threads
 _TRIAL_STEPS = 6  # timed for each number; the first wakes or parks threads and is not counted
@@ -82,7 +81,7 @@ class AdaptiveThreadsStep:
         most: number of all threads.
     """
 
-    def __init__(self, step: Step | CompiledStep, most: int) -> None:
+    def __init__(self, step: FastStep, most: int) -> None:
         self.step, self.noise = step, step.noise
         self._choices = thread_choices(most)
         self._threads = next(self._choices)

@@ -1,0 +1,288 @@
+"""Whole steps as one graph: the same run as by eager steps, with the same draws."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from elboroom.config import ModelConfig, ObjectiveConfig, TrainConfig
+from elboroom.data import Dataset
+from elboroom.model.likelihoods import Bernoulli
+from elboroom.model.vae import VAE
+from elboroom.randomness import DrawnBefore, normals, stream, uniforms
+from elboroom.training.loop import ELBO, train
+from elboroom.training.speed import compilation, fast_steps
+from elboroom.training.speed.compilation import (
+    is_compiled,
+    is_traceable,
+    why_not_compilable,
+)
+from elboroom.training.speed.fast_steps import fastest_step
+from elboroom.training.speed.threads import restore_thread_count
+from elboroom.training.speed.traced_step import TracedStep
+from elboroom.training.state import TrainState, mutable_tensors, new_state
+from elboroom.training.step import Step
+
+CPU = torch.device("cpu")
+CONFIG = TrainConfig(
+    epochs=2, batch_size=16, device="cpu", threads=1, precision="fp32", learning_rate=0.01
+)
+RECIPE = {"optimiser": "adamax", "clip": 1.0, "skip": 4.0, "ema": 0.9, "hide": 0.5}
+COMPILER = pytest.mark.skipif(why_not_compilable(CPU) is not None, reason="needs a C++ compiler")
+
+
+def data(shape: tuple[int, ...] = (1, 8, 8), *, missing: bool = False) -> Dataset:
+    x = (torch.rand(60, *shape, generator=stream(0, "bits")) < 0.4).float()
+    if missing:
+        x[::3, ..., 2] = torch.nan
+    return Dataset.from_arrays(x[:50], x[50:])
+
+
+def new_model(shape: tuple[int, ...] = (1, 8, 8), **options: Any) -> VAE:
+    config = ModelConfig(**{"latents": 2, "hidden": (5,)} | options)
+    images = data(shape).train.x[: config.components] if config.prior == "vamp" else None
+    return VAE.from_config(config, shape, generator=stream(0, "weights"), images=images)
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> list[TracedStep]:
+    """Run graphs as they were traced, and note the steps that were."""
+    found = list[TracedStep]()
+
+    def uncompiled(graph: Any, inputs: list[Tensor], **options: Any) -> Callable[..., Any]:
+        return graph
+
+    def noted(step: Step, state: TrainState, batch_size: int) -> TracedStep:
+        found.append(TracedStep(step, state, batch_size))
+        return found[-1]
+
+    monkeypatch.setattr("elboroom.training.speed.traced_step.compiled", uncompiled)
+    monkeypatch.setattr(
+        "elboroom.training.speed.compilation.why_not_compilable", lambda device: None
+    )
+    monkeypatch.setattr(fast_steps, "_traced", noted)
+    return found
+
+
+def states_of(
+    dataset: Dataset, model: dict[str, Any], config: TrainConfig, objective: ObjectiveConfig
+) -> list[dict[str, Tensor]]:
+    """All that training changes, by traced and by eager steps."""
+    found = []
+    for way in ("on", "off"):
+        net = new_model(dataset.event_shape, **model)
+        state = train(net, dataset, replace(config, compile=way), objective=objective)
+        found.append(mutable_tensors(net, state))
+    return found
+
+
+def assert_alike(dataset: Dataset, model: Any, config: Any = CONFIG, objective: Any = ELBO) -> None:
+    traced, eager = states_of(dataset, model, config, objective)
+    assert list(traced) == list(eager)
+    for name, value in eager.items():
+        apart = (traced[name].double() - value.double()).norm()
+        assert apart <= 1e-3 * value.double().norm() + 1e-6, name
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        ELBO,
+        ObjectiveConfig(free_bits=0.1, beta=0.7),
+        ObjectiveConfig("elbo-sampled", gradient="stl"),
+        ObjectiveConfig("iwae", k=3, m=2, gradient="dreg"),
+    ],
+    ids=["elbo", "free bits", "stl", "dreg"],
+)
+def test_objectives(graphs: list[TracedStep], objective: ObjectiveConfig):
+    assert_alike(data(), {}, objective=objective)
+    assert len(graphs) == 1
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"prior": "mixture", "components": 3},
+        {"prior": "vamp", "components": 3},
+        {"prior": "flow", "posterior": "full"},
+        {"network": "residual", "hidden": (4, 4), "normalisation": "layer"},
+        {"likelihood": "discretized-logistic"},
+        {"likelihood": "gaussian"},
+    ],
+    ids=lambda model: ", ".join(str(value) for value in model.values()),
+)
+def test_models(graphs: list[TracedStep], model: dict[str, Any]):
+    assert_alike(data(), model)
+    assert len(graphs) == 1
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "adamax"])
+def test_optimisers_with_all_that_follows_a_gradient(graphs: list[TracedStep], optimiser: str):
+    decay = 0.1 if optimiser == "adamw" else 0.0
+    config = replace(CONFIG, **RECIPE | {"optimiser": optimiser}, weight_decay=decay)
+    net = new_model()
+    state = train(net, data(), replace(config, compile="on"))
+    assert 0 < sum(m.skipped for m in state.history) < state.step
+    assert_alike(data(), {}, config)
+    assert len(graphs) == 2
+
+
+def test_missing_values(graphs: list[TracedStep]):
+    assert_alike(data((6,), missing=True), {})
+    assert len(graphs) == 1
+
+
+def test_rates_and_warm_up_are_those_of_each_step(graphs: list[TracedStep]):
+    assert_alike(data(), {}, replace(CONFIG, schedule="one-cycle", warmup=1.5))
+    assert len(graphs) == 1
+
+
+def test_a_graph_leaves_all_as_it_was(graphs: list[TracedStep]):
+    net = new_model(network="residual", hidden=(4, 4), normalisation="batch").train()
+    config = replace(CONFIG, **RECIPE)
+    state = new_state(net, config)
+    before = {name: value.clone() for name, value in mutable_tensors(net, state).items()}
+    step = Step(net, data().train, state, config, ELBO, torch.float32)
+    TracedStep(step, state, 16)
+    for name, value in mutable_tensors(net, state).items():
+        assert torch.equal(value, before[name]), name
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_the_norm_of_a_step_is_known_after_it(graphs: list[TracedStep]):
+    norms = []
+    for way in (False, True):
+        net, config = new_model(), replace(CONFIG, skip=1e9)
+        state = new_state(net, config)
+        step = Step(net.train(), data().train, state, config, ELBO, torch.float32)
+        taken = TracedStep(step, state, 16) if way else step
+        step.restart(0)
+        taken(torch.arange(16), 0.01, 1.0, False)
+        assert step.skipping is not None
+        norms.append(step.skipping.norm.item())
+    assert norms[1] == pytest.approx(norms[0], rel=1e-5)
+
+
+def test_draws_made_before_are_those_that_the_code_would_draw():
+    like, found = torch.zeros(()), DrawnBefore(CPU)
+
+    def draw(generator: torch.Generator) -> list[Tensor]:
+        return [normals((2, 3), like, generator), uniforms((4,), like.double(), generator)]
+
+    draw(found)
+    expected, values = draw(stream(0, "a")), found.draw(stream(0, "a"))
+    found.give(values)
+    for mine, theirs in zip(draw(found), expected, strict=True):
+        assert torch.equal(mine, theirs)
+
+
+class Moody(nn.Module):
+    """A network of one's own, whose Python decides otherwise each time."""
+
+    calls = 0
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        self.calls += self.training
+        return x.flatten(1)[:, :2] * (self.calls % 2), x.flatten(1)[:, 2:4]
+
+
+class Coins(Bernoulli):
+    """A likelihood of one's own."""
+
+
+WHY = [
+    "own networks",
+    "own likelihood",
+    "own prior",
+    "several processes",
+    "moved",
+    "on disk",
+    "a card",
+    "convolutions",
+]
+
+
+@pytest.mark.parametrize("why", WHY)
+def test_what_may_differ_between_steps_is_not_traced(why: str, monkeypatch: pytest.MonkeyPatch):
+    model, config, device, part = new_model(), CONFIG, CPU, data().train
+    assert is_traceable(model, part, config, device)
+    if why == "own networks":
+        model = VAE(Moody(), nn.Linear(2, 64), 2)
+    if why == "own likelihood":
+        model = VAE(model.encoder, model.decoder, 2, Coins)
+    if why == "own prior":
+        model = VAE(model.encoder, model.decoder, 2, prior=Normal(torch.zeros(2), torch.ones(2)))
+    if why == "several processes":
+        world = type("World", (), {"size": 2})()
+        monkeypatch.setattr("elboroom.training.speed.compilation.world", lambda: world)
+    if why == "moved":
+        config = replace(CONFIG, shift=1)
+    if why == "on disk":
+        monkeypatch.setattr(type(part), "on_disk", True)
+    if why == "convolutions":
+        model = new_model(network="conv", hidden=(), channels=(2, 2))
+    if why == "a card":
+        device = torch.device("cuda")
+    assert not is_traceable(model, part, config, device)
+
+
+def test_running_statistics_move_with_each_step(graphs: list[TracedStep]):
+    options = {"network": "residual", "hidden": (4, 4), "normalisation": "batch"}
+    config = replace(CONFIG, epochs=1, batch_size=50)
+    moved = [dict(new_model(**options).named_buffers())]  # those of the start
+    for way in ("on", "off"):
+        net = new_model(**options)
+        train(net, data(), replace(config, compile=way))
+        moved.append(dict(net.named_buffers()))
+    start, traced, eager = moved
+    assert any(not torch.equal(eager[name], start[name]) for name in eager)
+    for name, value in eager.items():
+        torch.testing.assert_close(traced[name], value, msg=name)
+
+
+def test_a_step_that_draws_by_itself_is_compiled_another_way(monkeypatch: pytest.MonkeyPatch):
+    def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=like.dtype)
+
+    monkeypatch.setattr("elboroom.model.posteriors.density.normals", draw)
+    monkeypatch.setattr(fast_steps, "_compiled_or_plain", lambda step, batch_size: step)
+    monkeypatch.setattr(
+        "elboroom.training.speed.compilation.why_not_compilable", lambda device: None
+    )
+    config, net = replace(CONFIG, compile="on"), new_model().train()
+    state = new_state(net, config)
+    step = Step(net, data().train, state, config, ELBO, torch.float32)
+    assert fastest_step(step, state, config, 1) is step
+
+
+@COMPILER
+@restore_thread_count()
+def test_compiled_steps_train_alike_by_any_number_of_threads():
+    config = replace(CONFIG, **RECIPE)
+    assert_alike(data(), {}, config)
+    net = new_model()
+    state = new_state(net, config)
+    step = Step(net.train(), data().train, state, config, ELBO, torch.float32)
+    traced, found = TracedStep(step, state, 16), []
+    before = {name: value.clone() for name, value in mutable_tensors(net, state).items()}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        for name, value in mutable_tensors(net, state).items():
+            value.data.copy_(before[name])
+        step.restart(0)
+        found.append(traced(torch.arange(16), 0.01, 1.0, False).clone())
+    torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize(("steps", "compiled"), [(34_000, True), (32_000, False)])
+def test_auto_compiles_steps_that_gain_enough(
+    monkeypatch: pytest.MonkeyPatch, steps: int, compiled: bool
+):
+    """A step decodes 16 rows of 64 pixels: 1.25 ns each and 0.45 ms, and takes 15 s at least."""
+    monkeypatch.setattr(compilation, "why_not_compilable", lambda device: None)
+    found = is_compiled(new_model(), data().train, CONFIG, ELBO, CPU, steps)
+    assert found == compiled
