@@ -173,6 +173,7 @@ def test_a_training_by_time_ends_with_its_schedule(
     said = elboroom("doctor", path)
     assert said.code == 0
     assert f"{len(history):,} epochs, 100% of 0.02 minutes" in said.out
+    assert "resumes it" not in said.out
     resumed = elboroom("train", "--resume", path)
     assert (resumed.code, run.metrics.history()) == (0, history)
     assert "trained: " in resumed.err

@@ -92,7 +92,7 @@ def new_compiled(data: Dataset, **options: object) -> CompiledStep:
     ("precision", "objective", "options"),
     [
         pytest.param("fp32", MANY, {}, id="fp32 IWAE", marks=pytest.mark.full),
-        pytest.param("bf16", ELBO, {}, id="bf16 ELBO"),
+        pytest.param("bf16", ELBO, {}, id="bf16 ELBO", marks=pytest.mark.full),
         pytest.param("fp32", ELBO, CONV, id="convolutions", marks=pytest.mark.full),
         pytest.param("fp32", ELBO, MIXTURE, id="a mixture", marks=pytest.mark.full),
     ],
