@@ -15,9 +15,9 @@ from benchmarks.trained_runs import elboroom
 
 _LEAST, _MOST = 95.0, 102.0  # % of the time asked for
 _SECONDS = 10.0  # that a core is busy, and then is not
-_CASES: dict[str, tuple[str, float, int]] = {  # preset, minutes, repeats
-    "fully connected": ("mnist-1min", 1.0, 3),
-    "a ladder": ("mnist-ladder-20min", 2.0, 1),
+_CASES: dict[str, tuple[str, float]] = {
+    "fully connected": ("mnist-1min", 1.0),
+    "a ladder": ("mnist-ladder-20min", 2.0),
 }
 
 
@@ -50,19 +50,17 @@ _MACHINES: dict[str, Callable[[], AbstractContextManager[None]]] = {
 
 def measure(quick: bool) -> Iterator[Row]:
     """Measure how much of its minutes each training takes, and how far its schedule came."""
-    for name, (preset, minutes, repeats) in _CASES.items():
+    for name, (preset, minutes) in _CASES.items():
         asked = 0.1 if quick else minutes
         for machine, kept in _MACHINES.items():
             with kept():
-                shares, rates = zip(
-                    *(_train(preset, asked) for _ in range(1 if quick else repeats)), strict=True
-                )
+                share, rate = _train(preset, asked)
             what = f"--minutes {asked:g}, {name}, {machine}"
-            yield Row(f"{what}: the whole command", list(shares), "% of the time")
-            outside = [max(0.0, _LEAST - share, share - _MOST) for share in shares]
+            yield Row(f"{what}: the whole command", [share], "% of the time")
+            outside = max(0.0, _LEAST - share, share - _MOST)
             reach = None if quick else 0.0
-            yield Row(f"{what}: outside of {_LEAST:g} to {_MOST:g} %", outside, "%", reach)
-            yield Row(f"{what}: last learning rate", list(rates), "% of the highest")
+            yield Row(f"{what}: outside of {_LEAST:g} to {_MOST:g} %", [outside], "%", reach)
+            yield Row(f"{what}: last learning rate", [rate], "% of the highest")
 
 
 def _train(preset: str, minutes: float) -> tuple[float, float]:
