@@ -115,7 +115,7 @@ class Trainer:
         if state.step >= plan.review and part.device.type != "cpu":
             torch.accelerator.synchronize(part.device)  # steps are queued there
         state.seconds = time.perf_counter() - self._began
-        if state.step < plan.review:
+        if state.step < plan.review or self._is_over:
             return
         limits = time_limits(self.config, self.data)
         mine = plan.revised(state.step, state.seconds, **limits)
