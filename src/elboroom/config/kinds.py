@@ -140,7 +140,7 @@ PRECISIONS: dict[Precision, str] = {
 Compile = Literal["auto", "on", "off"]
 COMPILE: dict[Compile, str] = {
     "auto": "on where there is a compiler and the run is long enough to gain; decided by the "
-    "options alone, so that a resumed run decides alike",
+    "options and the number of steps, so that a resumed run decides alike",
     "on": "PyTorch compiles steps as a whole before the first one, or else their networks",
     "off": "steps run uncompiled",
 }
