@@ -126,6 +126,34 @@ def test_a_row_that_sees_nothing_gets_the_prior():
     assert_mean(by_row(found.mean)[:, 0], 0.0)
 
 
+def test_draws_of_the_prior_bound_the_weights_of_a_proposal_that_misses_the_mode():
+    exact, x, mask = problem()
+    x, mask = x.repeat(REPEATS, 1), mask.repeat(REPEATS, 1)
+    mean, _ = exact.posterior(x, mask)
+    elsewhere = DiagonalGaussian(mean + 3, torch.full_like(mean, -2.0))
+    fit = VariationalPosterior.of(Target.of(exact.model, x, mask), elsewhere, generator())
+
+    def check(share):
+        options = {"proposal": fit, "particles": 500, "prior_share": share}
+        found = sir(exact.model, x, mask, generator=generator(), **options)
+        assert found.z.shape == (500, len(x), 2)
+        highest = exact.model.log_likelihood(x, found.z, mask) - math.log(0.2)
+        assert (found.log_weights <= highest + 1e-9).all()
+        expected = exact.log_evidence(x, mask)
+        assert_mean(by_row((found.log_evidence - expected).exp()), 1.0)
+
+    check(0.2)
+    check(1.0)
+    assert_rejected(lambda: check(0.0))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_of_the_prior_outside_0_to_1_is_refused(share):
+    exact, x, mask = problem()
+    with pytest.raises(UsageError, match="outside of 0 to 1"):
+        sir(exact.model, x, mask, generator=generator(), prior_share=share)
+
+
 def test_permuting_rows_and_their_draws_permutes_the_answer():
     exact, x, mask = problem()
     fit = proposed(exact, x, mask, 1.5)

@@ -101,11 +101,14 @@ def _refinement(target: Target, k: int, generator: torch.Generator) -> AscentMet
 def require_room_for_matrices(target: Target, starts: int) -> None:
     """Check that the covariances of all starts can be held, where they are matrices.
 
+    The points of a step of a fit take twice as much.
+
     Raises:
         UsageError: if their memory is not free.
     """
     if not target.is_large:
-        target.require_room(starts, target.latents, starts=starts, latents=target.latents)
+        points = 2 * target.latents + 1
+        target.require_room(starts, points, starts=starts, latents=target.latents)
 
 
 def mixture_of_modes(found: Ascent) -> GaussianMixture:

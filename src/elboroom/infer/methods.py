@@ -25,6 +25,7 @@ from elboroom.randomness import fork
 
 _CHAIN_LENGTH = 1_000
 _RANK = 5
+_PRIOR_SHARE = 0.1
 
 
 def sir_from_modes(
@@ -37,11 +38,20 @@ def sir_from_modes(
 ) -> ParticlePosterior:
     """Run `infer.sir` with a widened mixture of the modes as its proposal.
 
-    The widening makes the proposal's tails heavier than the posterior's.
+    The widening makes the proposal's tails heavier than the posterior's. A tenth of the particles
+    are the prior's: they find the modes that the fit misses in rows of which little is seen.
     """
     proposal = laplace(model, x, mask, generator=generator, mixture=True)
-    options = {"particles": particles, "widen": widening_for_half_ess(proposal.q)}
-    return sir(model, x, mask, generator=generator, proposal=proposal, **options)
+    return sir(
+        model,
+        x,
+        mask,
+        generator=generator,
+        proposal=proposal,
+        particles=particles,
+        widen=widening_for_half_ess(proposal.q),
+        prior_share=_PRIOR_SHARE,
+    )
 
 
 def _svi_low_rank(

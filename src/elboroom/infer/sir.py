@@ -116,6 +116,7 @@ def sir(
     proposal: VariationalPosterior | None = None,
     particles: int = PARTICLES,
     widen: float = 1.0,
+    prior_share: float = 0.0,
 ) -> ParticlePosterior:
     """Draw from a proposal, weight by w = p(x_seen, z)/q(z), and resample.
 
@@ -136,19 +137,42 @@ def sir(
         widen: factor on the proposal's standard deviations. The fit that maximises an ELBO is
             narrower than a skewed posterior, and the rare draws beyond it then have the largest
             weights. `widening_for_half_ess` makes nearly every row's `pareto_k` reliable.
+        prior_share: share of the particles that come from the prior, 0 to 1. No weight exceeds
+            p(x_seen | z) / share then, also where the proposal misses a mode: Hesterberg, *Weighted
+            average importance sampling and defensive mixture distributions* (1995).
 
     Raises:
-        UsageError: if data or mask do not fit the model, `particles` is not
-            positive, the proposal belongs to other rows, or it cannot be widened.
+        UsageError: if data or mask do not fit the model, `particles` is not positive, the share is
+            not between 0 and 1, the proposal belongs to other rows, or it cannot be widened.
     """
     require_positive(particles=particles)
+    if not 0 <= prior_share <= 1:
+        raise UsageError(
+            f"the prior cannot give a share of {prior_share:g} of the particles",
+            why="found a share outside of 0 to 1",
+            fix="give prior_share=0.1, or 0 for none",
+        )
     target = Target.of(model, x, mask)
     target.require_room(particles, particles=particles)
     q = model.amortised_posterior(*target.given.data) if proposal is None else proposal.q
     target.require_fitted(q, "proposal")
-    z, log_q = _widened(q, widen).draw(particles, generator)
+    z, log_q = _draw(_widened(q, widen), target, particles, prior_share, generator)
     # log w_k = log p(x_seen, z_k) − log q(z_k)
     return ParticlePosterior(target, z, target.log_joint(z) - log_q, generator)
+
+
+def _draw(
+    q: Density, target: Target, k: int, prior_share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw k values of q and of the prior, (k, B, D), with the log density of both, (k, B)."""
+    from_prior = round(prior_share * k)
+    if not from_prior:
+        return q.draw(k, generator)
+    prior = target.model.prior(len(target))
+    z = torch.cat([q.sample(k - from_prior, generator), prior.sample(from_prior, generator)])
+    # log [ (1 − s) q(z) + s p(z) ]
+    share = torch.tensor(from_prior / k).to(z)
+    return z, torch.logaddexp(q.log_prob(z) + (-share).log1p(), prior.log_prob(z) + share.log())
 
 
 def _widened(q: Density, factor: float) -> Density:

@@ -85,7 +85,8 @@ def svi(
         starts: number of starting points of each row, unless the start is the encoder; the fit with
             the largest ELBO is kept. Posteriors of partly seen images have several modes.
         rank: the number of columns of F.
-        k: samples of z per image and step; Gaussians use a quadrature instead if D ≤ 2.
+        k: samples of z per image and step. Full and diagonal Gaussians of up to 300 latents take
+            whole sets of 2 D orthogonal ones, at least as many as k; if D ≤ 2, a quadrature.
         tolerance: a row stops once its gain in nats, plus its noise, is below this.
         max_steps: limit on the steps of a row; a row that reaches it has not converged.
 

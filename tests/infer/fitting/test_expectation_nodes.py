@@ -4,7 +4,12 @@ import math
 import pytest
 import torch
 
-from elboroom.infer.fitting.expectation_nodes import antithetic, gauss_hermite
+from elboroom.infer.fitting.expectation_nodes import (
+    ExpectationNodes,
+    antithetic,
+    gauss_hermite,
+    spherical_radial,
+)
 from tests.support.oracles import assert_rejected
 
 LIKE = torch.zeros(0, dtype=torch.float64)
@@ -68,8 +73,50 @@ def test_the_mean_is_unbiased_and_its_error_is_the_spread_over_repetitions():
     assert_rejected(lambda: check(naive))
 
 
+@pytest.mark.parametrize(("k", "latents", "count"), [(2, 4, 9), (9, 4, 17)])
+def test_orthogonal_nodes_are_exact_for_polynomials_of_degree_three(k, latents, count):
+    nodes = spherical_radial(k, latents, LIKE, torch.Generator().manual_seed(0))
+    assert nodes.eps.shape == (count, latents)
+    assert not nodes.exact
+    for degrees in itertools.product(range(4), repeat=latents):
+        if sum(degrees) <= 3:
+            found = nodes.mean((nodes.eps ** torch.tensor(degrees)).prod(-1))
+            assert found.item() == pytest.approx(math.prod(map(moment, degrees)), abs=1e-9)
+
+
+def test_orthogonal_nodes_have_no_bias_and_their_error_is_not_understated():
+    generator = torch.Generator().manual_seed(0)
+
+    def check(nodes_of):
+        means, errors = [], []
+        for _ in range(REPEATS):
+            nodes = nodes_of()
+            x, y = nodes.eps[:, 0], nodes.eps[:, 1]
+            values = torch.stack([x**4, x**2 * y**2, (x - y + 1).cos(), x**2], -1)
+            means.append(nodes.mean(values))
+            errors.append(nodes.standard_error(values))
+        spread = torch.stack(means).std(0)
+        # E[cos(a x + b y + c)] = cos(c) exp(−½ (a² + b²))
+        truth = torch.tensor([3.0, 1.0, math.cos(1) * math.exp(-1), 1.0]).double()
+        error = torch.stack(means).mean(0) - truth
+        assert (error.abs() < 4.5 * spread / math.sqrt(REPEATS) + 1e-9).all()
+        assert (torch.stack(errors).square().mean(0) > 0.9 * spread.square()).all()
+
+    check(lambda: spherical_radial(12, 6, LIKE, generator))
+
+    def of_fixed_radius():
+        half = math.sqrt(6) * torch.linalg.qr(torch.randn(6, 6, generator=generator).double()).Q
+        return ExpectationNodes(
+            torch.cat([half, -half]), torch.full((12,), 1 / 12).double(), exact=False
+        )
+
+    assert_rejected(lambda: check(of_fixed_radius))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_nodes_have_the_type_of_what_they_are_for(dtype):
     like = torch.zeros(1, dtype=dtype)
-    for nodes in (gauss_hermite(3, 2, like), antithetic(4, 2, like, torch.Generator())):
+    generator = torch.Generator()
+    random = antithetic(4, 2, like, generator), spherical_radial(4, 3, like, generator)
+    for nodes in (gauss_hermite(3, 2, like), *random):
         assert nodes.eps.dtype == nodes.weights.dtype == dtype

@@ -10,7 +10,11 @@ import torch
 from torch import Tensor
 
 from elboroom.infer.fitting.ascent import AscentMethod, Parameters
-from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic, gauss_hermite
+from elboroom.infer.fitting.expectation_nodes import (
+    ExpectationNodes,
+    gauss_hermite,
+    spherical_radial,
+)
 from elboroom.infer.target import Target
 from elboroom.model.linear_algebra import times_shared
 from elboroom.model.normal import log_standard_normal
@@ -18,8 +22,6 @@ from elboroom.model.normal import log_standard_normal
 # For each D with a quadrature, the number of nodes along an axis for the steps and for the check.
 # Nodes in one dimension are cheap.
 _ORDERS = {1: (9, 12), 2: (3, 4)}
-CHECK_DRAWS = 64
-"""Draws under which ELBOs are compared, if there is no quadrature."""
 SHRINK = 0.7
 """Factor on the step size where noise could explain a change.
 
@@ -32,11 +34,13 @@ _LEAST_CURVATURE = 0.5
 class NaturalGradientAscent(AscentMethod):
     """Ascent by natural gradients of the parameters (mean, scale) of `posteriors.Gaussian`.
 
-    In one or two dimensions expectations are computed by quadrature, so the ascent has no noise.
+    In one or two dimensions expectations are computed by quadrature, so the ascent has no noise. In
+    more, nodes lie along whole sets of orthogonal directions: the noise is that of the posterior's
+    third and higher derivatives, so that steps of the mean can be Newton's.
 
     Args:
         latents: D.
-        k: samples of ε per step, if there is no quadrature.
+        k: samples of ε per step at least, if there is no quadrature.
         diagonal: keep Σ diagonal; the initial scale must be diagonal too.
         like: tensor whose type and device are used.
         generator: random generator of the ε.
@@ -45,15 +49,13 @@ class NaturalGradientAscent(AscentMethod):
     def __init__(
         self, latents: int, k: int, like: Tensor, generator: torch.Generator, *, diagonal: bool
     ) -> None:
-        exact = latents in _ORDERS
-        self.diagonal, self.shrink = diagonal, SHRINK
-        self.size, self.steps = (1.0, 3) if exact else (0.5, 4)
-        if exact:
+        self.diagonal, self.shrink, self.size = diagonal, SHRINK, 1.0
+        if latents in _ORDERS:
             rule, self.check = (gauss_hermite(order, latents, like) for order in _ORDERS[latents])
-            self._nodes = lambda: rule
+            self.steps, self._nodes = 3, lambda: rule
         else:
-            self.check = antithetic(CHECK_DRAWS, latents, like, generator)
-            self._nodes = lambda: antithetic(k, latents, like, generator)
+            self.check = spherical_radial(k, latents, like, generator)
+            self.steps, self._nodes = 1, lambda: spherical_radial(k, latents, like, generator)
 
     def ascend_round(self, target: Target, parameters: Parameters, size: Tensor) -> Parameters:
         """Take one round of steps."""
@@ -90,10 +92,10 @@ def _step(
     slope = nodes.mean(residual)
     excess = torch.einsum("k,kbi,kj->bij", nodes.weights, residual, nodes.eps)
     excess = 0.5 * (excess + excess.mT)
-    move = shortened(_newton(slope, excess) if nodes.exact else slope)
+    move = shortened(_newton(slope, excess))
     if diagonal:
         excess = torch.diag_embed(excess.diagonal(dim1=-1, dim2=-2))
-    # μ ← μ + ρ A E[r],  A ← A (I + G + ½ G²), G = ½ ρ E[r εᵀ]: exp G to second order, which is
+    # μ ← μ + ρ A Λ⁻¹ E[r],  A ← A (I + G + ½ G²), G = ½ ρ E[r εᵀ]: exp G to second order, which is
     # never singular
     size = size[:, None, None]
     norm = torch.linalg.matrix_norm(excess, keepdim=True)

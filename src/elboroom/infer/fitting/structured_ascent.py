@@ -11,10 +11,12 @@ from torch import Tensor
 
 from elboroom.infer.fitting.ascent import AscentMethod, Parameters
 from elboroom.infer.fitting.expectation_nodes import ExpectationNodes, antithetic
-from elboroom.infer.fitting.natural_gradient import CHECK_DRAWS, SHRINK, shortened
+from elboroom.infer.fitting.natural_gradient import SHRINK, shortened
 from elboroom.infer.target import Target
 from elboroom.model.normal import log_standard_normal
 from elboroom.model.posteriors import AffineGaussian, DiagonalGaussian, SubspaceGaussian
+
+_CHECK_DRAWS = 64
 
 
 class StructuredAscent(AscentMethod):
@@ -30,7 +32,7 @@ class StructuredAscent(AscentMethod):
     size, steps, shrink = 0.5, 4, SHRINK
 
     def __init__(self, latents: int, k: int, like: Tensor, generator: torch.Generator) -> None:
-        self.check = antithetic(CHECK_DRAWS, latents, like, generator)
+        self.check = antithetic(_CHECK_DRAWS, latents, like, generator)
         self._nodes = lambda: antithetic(k, latents, like, generator)
 
     @abstractmethod
