@@ -28,7 +28,7 @@ ONLY_OF_OTHERS = {
     "config": {"tyro"},
     "errors": set[str](),
     "untrusted": set[str](),
-    "infer.diagnostics": {"arviz_stats", "numpy", "torch"},
+    "infer.diagnostics": {"torch"},
     "runs.atomic": set[str](),
     "runs.lock": {"filelock"},
     "cli.signals": set[str](),

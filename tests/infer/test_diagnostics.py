@@ -196,6 +196,19 @@ def test_chain_ess_of_an_autoregression_is_smaller_by_the_known_factor(rho):
     assert_rejected(lambda: check(1 - abs(rho)))
 
 
+@pytest.mark.parametrize("draws", [4, 5, 7, 10, 11, 14, 201])
+@pytest.mark.parametrize("rho", [-0.6, 0.0, 0.95])
+def test_rhat_and_ess_are_those_of_arviz_with_ties_too(draws, rho):
+    z = chains(draws=draws, rows=30, rho=rho, seed=draws)
+    repeats = torch.rand(z[1:].shape, generator=torch.Generator().manual_seed(1)) < 0.3
+    z[1:] = z[:-1].where(repeats, z[1:])
+    z[:, :, :5] = z[:, :, :5].round(decimals=1)
+    for ours, peer in ((split_rhat, array_stats.rhat), (chain_ess, array_stats.ess)):
+        expected = torch.from_numpy(peer(z.numpy(), chain_axis=1, draw_axis=0))
+        torch.testing.assert_close(ours(z), expected, rtol=1e-8, atol=0)
+        assert not torch.allclose(ours(z.flip(1)[:, 1:]), expected, rtol=1e-3)
+
+
 @pytest.mark.parametrize("diagnostic", [split_rhat, chain_ess])
 def test_chains_that_are_too_short_are_refused_and_four_draws_are_not(diagnostic):
     for draws in (1, 2, 3):

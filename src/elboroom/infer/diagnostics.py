@@ -1,13 +1,11 @@
-"""Diagnostics of importance weights (K, B) and of Markov chains (T, C, B, D).
+"""Diagnostics of importance weights (K, B) and of Markov chains (T, C, B, D), of all rows at once.
 
-The diagnostics of chains are those of arviz-stats, adapted to the shapes of this library.
+They are the numbers of arviz-stats, which computes them one row and latent after another.
 """
 
 import math
 
-import numpy as np
 import torch
-from arviz_stats.base.array import array_stats
 from torch import Tensor
 
 from elboroom.errors import UsageError
@@ -95,23 +93,90 @@ def split_rhat(chains: Tensor) -> Tensor:
         UsageError: if the chains have fewer than four draws.
     """
     _require_draws(chains)
-    with np.errstate(divide="ignore", invalid="ignore"):  # chains that never moved give NaN
-        found = array_stats.rhat(_array(chains), chain_axis=1, draw_axis=0)
-    return torch.from_numpy(np.asarray(found)).to(chains).masked_fill(_still(chains), math.inf)
+    halves = _halves(chains)
+    # Chains may agree about the location, but not about the spread: the folded ones see that.
+    folded = (halves - _median(halves)).abs()
+    found = torch.maximum(_rhat(_normal_scores(halves)), _rhat(_normal_scores(folded)))
+    return found.to(chains).masked_fill(_still(chains), math.inf)
+
+
+def _rhat(chains: Tensor) -> Tensor:
+    """Compute √(var⁺ / W) of chains, (B, D, C, T) → (B, D): equations 1 to 4 of that paper."""
+    length, within = chains.shape[-1], chains.var(-1).mean(-1)
+    return ((length - 1) / length + chains.mean(-1).var(-1) / within).sqrt()
 
 
 def chain_ess(chains: Tensor) -> Tensor:
     """Compute the bulk effective sample size of chains, (T, C, B, D) → (B, D).
 
-    It is 1 for chains that never moved.
+    It is 1 for chains that never moved. Vehtari et al. (2021), section 3.2, with the initial
+    monotone sequence of Geyer, *Practical Markov Chain Monte Carlo* (1992).
 
     Raises:
         UsageError: if the chains have fewer than four draws.
     """
     _require_draws(chains)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = array_stats.ess(_array(chains), chain_axis=1, draw_axis=0)
-    return torch.from_numpy(np.asarray(found)).to(chains).masked_fill(_still(chains), 1.0)
+    scores = _normal_scores(_halves(chains))
+    draws = scores.shape[-2:].numel()
+    # τ = −1 + 2 Σ_t ρ_t: no less than 1 / log₁₀ of the number of draws
+    tau = _sum_of_correlations(_autocorrelation(scores)).clamp(min=1 / math.log10(draws))
+    return (draws / tau).to(chains).masked_fill(_still(chains), 1.0)
+
+
+def _autocorrelation(chains: Tensor) -> Tensor:
+    """Estimate the correlation ρ_t at each lag from all chains, (B, D, C, T) → (B, D, T)."""
+    length, mean = chains.shape[-1], chains.mean(-1, keepdim=True)
+    power = torch.fft.rfft(chains - mean, 2 * length).abs().square().mean(-2)
+    covariance = torch.fft.irfft(power, 2 * length)[..., :length] / length
+    # ρ_t = 1 − (W − s_t) / var⁺,  var⁺ = (T − 1)/T W + var of the chains' means
+    variance = covariance[..., :1]
+    within = variance * length / (length - 1)
+    return 1 - (within - covariance) / (variance + mean.var(-2))
+
+
+def _sum_of_correlations(rho: Tensor) -> Tensor:
+    """Compute −1 + 2 Σ_t ρ_t while pairs of lags stay positive, (B, D, T) → (B, D)."""
+    last = max(0, (rho.shape[-1] - 3) // 2)
+    even, odd = rho[..., : 2 * last + 2].unflatten(-1, (-1, 2)).unbind(-1)
+    even = torch.cat([torch.ones_like(even[..., :1]), even[..., 1:]], -1)
+    pairs = even + odd
+    positive = (pairs[..., :last] > 0).cumprod(-1)
+    decreasing = pairs.cummin(-1).values[..., :last] * positive
+    # The even lag that follows counts once: if it, or its pair, is positive.
+    end = positive.sum(-1, keepdim=True)
+    rest = even.gather(-1, end)
+    rest = torch.where(pairs.gather(-1, end) < 0, rest.clamp(min=0), rest)
+    return 2 * decreasing.sum(-1) - 1 + rest[..., 0]
+
+
+def _halves(chains: Tensor) -> Tensor:
+    """Split each chain into halves, without the middle draw: (T, C, B, D) → (B, D, 2C, ⌊T/2⌋)."""
+    half = len(chains) // 2
+    halves = torch.cat([chains[:half], chains[-half:]], 1).detach().double()
+    return halves.permute(2, 3, 1, 0).contiguous()
+
+
+def _median(chains: Tensor) -> Tensor:
+    """Compute the median of an even number of values, (B, D, C, T) → (B, D, 1, 1)."""
+    values = chains.flatten(-2)
+    middle = values.shape[-1] // 2
+    found = values.kthvalue(middle).values + values.kthvalue(middle + 1).values
+    return 0.5 * found[..., None, None]
+
+
+def _normal_scores(chains: Tensor) -> Tensor:
+    """Replace values (B, D, C, T) by the normal quantiles of their ranks; ties share a rank."""
+    values, order = chains.flatten(-2).sort(-1)
+    place = torch.arange(values.shape[-1], device=values.device).expand_as(values)
+    begins = torch.ones_like(values, dtype=torch.bool)
+    begins[..., 1:] = values[..., 1:] != values[..., :-1]
+    ends = begins.roll(-1, -1)
+    first = place.where(begins, 0).cummax(-1).values
+    last = place.where(ends, values.shape[-1]).flip(-1).cummin(-1).values.flip(-1)
+    # Blom (1958): Φ⁻¹((r − 3/8) / (S + 1/4)) of rank r, from 1, among S
+    rank = 0.5 * (first + last).double() + 1
+    score = torch.special.ndtri((rank - 0.375) / (values.shape[-1] + 0.25))
+    return torch.empty_like(score).scatter_(-1, order, score).view_as(chains)
 
 
 def _require_draws(chains: Tensor) -> None:
@@ -132,7 +197,3 @@ def _require_draws(chains: Tensor) -> None:
 def _still(chains: Tensor) -> Tensor:
     """Return which coordinates never moved in any chain, (T, C, B, D) → (B, D)."""
     return (chains == chains[:1]).all(0).all(0)
-
-
-def _array(values: Tensor) -> np.ndarray:
-    return values.detach().double().cpu().numpy()
