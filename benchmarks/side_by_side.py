@@ -103,6 +103,7 @@ PROGRAMS: dict[str, Program] = {
     COMPILED: _compiled,
     EAGER: _eager,
     "NumPyro": partial(peers.run, "numpyro_vae.py"),
+    "flax": partial(peers.run, "flax_vae.py"),
     "Pyro": partial(peers.run, "pyro_vae.py"),
     "Pyro, jit": _pyro_jit,
     "pythae": partial(peers.run, "pythae_vae.py"),

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from benchmarks import peers, profile, roofline, scaling, svi_side_by_side
+from benchmarks import networks, peers, profile, roofline, scaling, svi_side_by_side
 from benchmarks.peers.problem import Layers, Problem
 from benchmarks.results import Row
 from benchmarks.side_by_side import (
@@ -37,7 +37,7 @@ _ALL = [name for name in PROGRAMS if name != EAGER]
 _NOT_JIT = [name for name in _ALL if name != "Pyro, jit"]
 _WITH_PARTICLES = _NOT_JIT  # Pyro, jit has no RenyiELBO
 _BATCHES, _WIDTHS, _PARTICLES = (32, 128, 512, 2_048), (100, 1_600), (5, 20)
-_CURVES = ("elboroom", COMPILED, "NumPyro", "plain PyTorch")
+_CURVES = ("elboroom", COMPILED, "NumPyro", "flax", "plain PyTorch")
 _BOUNDS = {  # times faster than a peer, compiled as those of long runs are: reach, aim
     "a": {"NumPyro": (1.1, 1.5), "Pyro": (2.5, 3.5), "pythae": (2.5, 4.0)},
     "b": {},
@@ -71,6 +71,7 @@ def _rows(quick: bool) -> Iterator[Row]:
     yield from profile.rows(f"(c) {c.name}, batch {c.batch}, K = {c.particles}", c, data)
     yield from svi_side_by_side.rows(_svi_problem(of_a["elboroom"][0], data, quick), repeats, quick)
     yield from _curves(data, quick)
+    yield from networks.rows(quick)
     yield from _with_a_busy_core(data, quick, repeats)
     yield from scaling.rows(quick)
 

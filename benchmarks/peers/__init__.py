@@ -13,6 +13,8 @@ _PACKAGES = (
     "pythae==0.1.2",
     "numpyro",
     "jax",
+    "flax==0.12.8",
+    "optax==0.2.8",
     "pillow",
     "scikit-learn==1.9.1",
     "palmerpenguins==0.1.6",

@@ -1,5 +1,7 @@
 """The training state: all that a run needs to resume bit for bit."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -142,6 +144,18 @@ def mutable_tensors(model: VAE, state: TrainState) -> dict[str, Tensor]:
     """
     weights = model.state_dict()
     return {**weights, **moments(model, state), "totals": state.totals, **options_tensors(state)}
+
+
+@contextmanager
+def restored(tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Give these tensors back their present values after this block."""
+    kept = [(tensor, tensor.clone()) for tensor in tensors]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in kept:
+                tensor.copy_(value)
 
 
 def require_state(state: object, model: VAE, config: TrainConfig, steps_per_epoch: int) -> None:

@@ -1,5 +1,6 @@
 """Training by time, on a clock that goes on by what each step is said to take."""
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -188,6 +189,16 @@ def test_a_training_resumes_bit_for_bit_from_a_checkpoint(clock: Clock, end: int
     assert state.history == expected.history
     for mine, theirs in zip(resumed.parameters(), whole.parameters(), strict=True):
         assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("forged", [{"share": math.nan}, {"end": math.inf}])
+def test_a_checkpoint_whose_plan_is_not_finite_is_refused(clock: Clock, forged: dict[str, float]):
+    model = new_model()
+    state = train(model, data_of(500), CONFIG, stop=lambda: clock.now > 30)
+    assert state.plan is not None
+    state.plan = replace(state.plan, **forged)
+    with pytest.raises(ValueError, match="not finite"):
+        checkpoints.restore(checkpoints.capture(model, state), model, new_state(model, CONFIG))
 
 
 def test_steps_that_were_rolled_back_have_used_their_time(clock: Clock):

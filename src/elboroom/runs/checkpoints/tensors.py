@@ -110,7 +110,12 @@ def from_tensors(model: VAE, state: TrainState, step: int, tensors: dict[str, Te
 
     The model, which holds its average if there is one, takes the weights that training goes on
     from.
+
+    Raises:
+        ValueError: if the plan of a training by time is not of finite numbers.
     """
+    if state.plan is not None and not bool(tensors["plan"].isfinite().all()):
+        raise ValueError("its plan of the training has a number that is not finite")
     good, best = _taken(_GOOD, tensors), _taken(_BEST, tensors)
     state.step, state.totals = step, tensors.pop("totals")
     state.rollbacks = int(tensors.pop("rollbacks"))

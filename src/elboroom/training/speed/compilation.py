@@ -20,6 +20,7 @@ from elboroom.model.networks.layers import as_input_of
 from elboroom.model.priors.distribution import DistributionPrior
 from elboroom.model.vae import VAE
 from elboroom.training.share import Share
+from elboroom.training.state import restored
 from elboroom.training.step import Step
 
 _LEAST_GAIN = 30.0  # seconds; compiling networks takes 3 to 40
@@ -114,17 +115,15 @@ class CompiledStep:
         Raises:
             RuntimeError: if the compiler fails.
         """
-        buffers = list(self.step.model.buffers())  # a step changes those of batch normalisation
-        kept = [buffer.clone() for buffer in buffers]
+        buffers = self.step.model.buffers()  # a step changes those of batch normalisation
         rows = torch.arange(self._compiled_for[0], device=self.step.part.device)
         alone = copy(self._compiled)  # the compiler may fail in one of several processes
         alone.world, alone.parallel = ALONE, None
         try:
-            alone.gradients(Share.of(rows, self.step.world).rows, 1.0)
+            with restored(buffers):
+                alone.gradients(Share.of(rows, self.step.world).rows, 1.0)
         finally:
             self.optimiser.zero_grad()
-            for buffer, value in zip(buffers, kept, strict=True):
-                buffer.copy_(value)
 
 
 def why_not_compilable(device: torch.device) -> str | None:

@@ -5,8 +5,7 @@ operations PyTorch's compiler merges. Small steps then no longer wait for the in
 """
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from copy import copy
 from typing import Any, cast
 
@@ -18,7 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from elboroom.randomness import DrawnBefore
 from elboroom.training.speed.compilation import compiler_options
-from elboroom.training.state import TrainState, mutable_tensors
+from elboroom.training.state import TrainState, mutable_tensors, restored
 from elboroom.training.step import Step
 
 
@@ -40,7 +39,8 @@ class TracedStep:
         rows = torch.arange(batch_size) % len(step.part)
         # PyTorch warns of parts of its own when its compiler is loaded.
         quiet = warnings.catch_warnings(action="ignore", category=DeprecationWarning)
-        with quiet, _unchanged(step, state), torch.no_grad():
+        changed = mutable_tensors(step.model, state).values()
+        with quiet, restored(changed), torch.no_grad():
             graph = self._traced(rows)
             _require_no_draws(graph)
             self._tensors = _lift_tensors(graph)
@@ -72,29 +72,18 @@ class TracedStep:
                 totals = traced(index, rate, kl_warmup)
             return [totals, *([] if traced.skipping is None else [traced.skipping.norm])]
 
-        with torch.enable_grad():
-            traced(rows, 0.0, 0.0)  # notes the draws
-        return make_fx(take)(*self._inputs(rows, 0.0, 0.0))
+        try:
+            with torch.enable_grad():
+                traced(rows, 0.0, 0.0)  # notes the draws
+            return make_fx(take)(*self._inputs(rows, 0.0, 0.0))
+        finally:
+            self.step.optimiser.zero_grad()
 
 
 def compiled(graph: GraphModule, inputs: list[Any]) -> Callable[..., list[Tensor]]:
     """Compile a graph for inputs like these."""
     found = torch._inductor.compile(graph, inputs, options=compiler_options())
     return cast(Callable[..., list[Tensor]], found)
-
-
-@contextmanager
-def _unchanged(step: Step, state: TrainState) -> Iterator[None]:
-    """Leave the training after this block as it was before, without gradients."""
-    tensors = mutable_tensors(step.model, state)
-    kept = [tensor.clone() for tensor in tensors.values()]
-    try:
-        yield
-    finally:
-        step.optimiser.zero_grad()
-        with torch.no_grad():
-            for tensor, value in zip(tensors.values(), kept, strict=True):
-                tensor.copy_(value)
 
 
 def _require_no_draws(graph: GraphModule) -> None:
