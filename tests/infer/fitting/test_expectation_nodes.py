@@ -78,6 +78,8 @@ def test_orthogonal_nodes_are_exact_for_polynomials_of_degree_three(k, latents, 
     nodes = spherical_radial(k, latents, LIKE, torch.Generator().manual_seed(0))
     assert nodes.eps.shape == (count, latents)
     assert not nodes.exact
+    # Each pair alone, with the centre, knows the mean square of ε.
+    assert nodes.standard_error(nodes.eps.square().sum(-1)) < 1e-12
     for degrees in itertools.product(range(4), repeat=latents):
         if sum(degrees) <= 3:
             found = nodes.mean((nodes.eps ** torch.tensor(degrees)).prod(-1))
