@@ -61,7 +61,8 @@ class Trained:
         seconds = self._train(path, quick=quick)
         elboroom("evaluate", str(path), *options)
         config = tomllib.loads((path / "config.toml").read_text())
-        device, epochs = config["environment"]["device"], config["train"]["epochs"]
+        device = config["environment"]["device"]
+        epochs = json.loads((path / "metrics.jsonl").read_text().splitlines()[-1])["epoch"]
         on = processor() if device == "cpu" else device
         found = json.loads((path / "evaluation.json").read_text())
         found |= {"training": seconds, "epochs": epochs, "trained_on": on, "run": str(path)}
