@@ -230,6 +230,16 @@ def test_chains_that_never_move_have_not_mixed(apart):
 
 
 @pytest.mark.parametrize("diagnostic", [split_rhat, chain_ess])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_chains_with_a_draw_that_is_not_finite_are_not_judged(diagnostic, bad):
+    z = chains(draws=100, rows=2)
+    z[50, 1, 1, 0] = bad
+    found = diagnostic(z)
+    assert found[1, 0].isnan()
+    assert found.isnan().sum() == 1
+
+
+@pytest.mark.parametrize("diagnostic", [split_rhat, chain_ess])
 def test_every_coordinate_of_every_row_is_judged_by_itself(diagnostic):
     z = chains(rho=0.3)
     z[:, 0, 2, 1] += 2

@@ -86,8 +86,8 @@ def importance_ess(log_weights: Tensor) -> Tensor:
 def split_rhat(chains: Tensor) -> Tensor:
     """Compute the rank-normalised split R̂ of chains, (T, C, B, D) → (B, D); 1 when mixed.
 
-    It is ∞ for chains that never moved. Vehtari et al., *Rank-normalization, folding, and
-    localization* (2021).
+    It is ∞ for chains that never moved, and NaN for those with a draw that is not finite. Vehtari
+    et al., *Rank-normalization, folding, and localization* (2021).
 
     Raises:
         UsageError: if the chains have fewer than four draws.
@@ -97,7 +97,7 @@ def split_rhat(chains: Tensor) -> Tensor:
     # Chains may agree about the location, but not about the spread: the folded ones see that.
     folded = (halves - _median(halves)).abs()
     found = torch.maximum(_rhat(_normal_scores(halves)), _rhat(_normal_scores(folded)))
-    return found.to(chains).masked_fill(_still(chains), math.inf)
+    return _judged(found, chains, of_still=math.inf)
 
 
 def _rhat(chains: Tensor) -> Tensor:
@@ -109,8 +109,9 @@ def _rhat(chains: Tensor) -> Tensor:
 def chain_ess(chains: Tensor) -> Tensor:
     """Compute the bulk effective sample size of chains, (T, C, B, D) → (B, D).
 
-    It is 1 for chains that never moved. Vehtari et al. (2021), section 3.2, with the initial
-    monotone sequence of Geyer, *Practical Markov Chain Monte Carlo* (1992).
+    It is 1 for chains that never moved, and NaN for those with a draw that is not finite. Vehtari
+    et al. (2021), section 3.2, with the initial monotone sequence of Geyer, *Practical Markov Chain
+    Monte Carlo* (1992).
 
     Raises:
         UsageError: if the chains have fewer than four draws.
@@ -120,7 +121,7 @@ def chain_ess(chains: Tensor) -> Tensor:
     draws = scores.shape[-2:].numel()
     # τ = −1 + 2 Σ_t ρ_t: no less than 1 / log₁₀ of the number of draws
     tau = _sum_of_correlations(_autocorrelation(scores)).clamp(min=1 / math.log10(draws))
-    return (draws / tau).to(chains).masked_fill(_still(chains), 1.0)
+    return _judged(draws / tau, chains, of_still=1.0)
 
 
 def _autocorrelation(chains: Tensor) -> Tensor:
@@ -194,6 +195,11 @@ def _require_draws(chains: Tensor) -> None:
         )
 
 
-def _still(chains: Tensor) -> Tensor:
-    """Return which coordinates never moved in any chain, (T, C, B, D) → (B, D)."""
-    return (chains == chains[:1]).all(0).all(0)
+def _judged(found: Tensor, chains: Tensor, *, of_still: float) -> Tensor:
+    """Return what was found of chains (T, C, B, D) that moved, and are finite, (B, D).
+
+    Those that never moved have a value of their own, and those that are not finite NaN.
+    """
+    still = (chains == chains[:1]).all(0).all(0)
+    unknown = ~chains.isfinite().all(0).all(0)
+    return found.to(chains).masked_fill(still, of_still).masked_fill(unknown, math.nan)
