@@ -17,9 +17,7 @@ _STATIC = Trained(
 )
 _FEW = Trained(_AREA, "mnist-ladder-20min", epochs=8)
 """As many epochs as 20 minutes had on two cores without AVX-512."""
-_LARGE = Trained(
-    _AREA, "mnist-ladder-180min", options=("--minutes", "105"), suffix="-105-minutes"
-)
+_LARGE = Trained(_AREA, "mnist-ladder-180min", options=("--minutes", "105"), suffix="-105-minutes")
 """The largest network, in little more than half of its time."""
 
 
