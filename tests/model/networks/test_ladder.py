@@ -1,15 +1,19 @@
 """Ladder networks: any size, whitened levels, and two oracles: a linear ladder, and the grid."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from elboroom.config import ModelConfig
 from elboroom.errors import UsageError
 from elboroom.infer import laplace
 from elboroom.model.networks import NETWORK_KINDS, LadderDecoder
+from elboroom.model.networks.ladder import layers
+from elboroom.model.networks.ladder.layers import limited
 from elboroom.model.vae import VAE, least_weights
 from tests.support.ladder_cases import SMALL, generator, ladder, linear, numbers
 from tests.support.oracles import assert_rejected, random_masks
@@ -37,6 +41,43 @@ def test_a_descent_is_the_decoder_and_the_density(event: tuple[int, ...]):
     torch.testing.assert_close(q.draw(4, generator(1))[0], found.z)
     noise = torch.randn(4, 3, model.latents, generator=generator(1), dtype=torch.float64)
     torch.testing.assert_close(q.at(noise), found.z)
+
+
+def test_values_within_a_limit_stay_and_beyond_it_they_stay_below_twice_the_limit():
+    x = torch.tensor([0.0, 9.5, -10, 10, 20, -40, 1e30, -torch.inf], requires_grad=True)
+    found = limited(x, 10.0)
+    assert found.tolist() == [0, 9.5, -10, 10, 15, -17.5, 20, -20]
+    (slope,) = torch.autograd.grad(found.sum(), x)
+    assert slope.tolist() == pytest.approx([1, 1, 1, 1, 0.25, 1 / 16, 0, 0])
+    near = torch.linspace(9.9, 10.1, 5).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: limited(x, 10.0), near)
+
+
+def test_a_draw_that_grows_at_every_level_stays_finite(monkeypatch: pytest.MonkeyPatch):
+    """As a state does where what a level computes of it is many times as large."""
+    options = {"levels": (6, 6), "channels": (8, 8), "level_channels": (2, 2)}
+
+    def check(limit: Callable[[Tensor, float], Tensor]) -> None:
+        monkeypatch.setattr(layers, "limited", limit)
+        model = ladder((1, 12, 12), **options).float().requires_grad_()
+        with torch.no_grad():
+            for level, head in zip(model.decoder.levels, model.encoder.heads, strict=True):
+                level.prior[-1].weight.mul_(100)
+                head.joint[-1].weight.mul_(100)
+        x = (numbers(3, 1, 12, 12) > 0).float()
+        log_weights = model.log_weights(x, 5, generator=generator(1))
+        log_weights.mean().backward()
+        first, *rest = numbers(3, model.latents).float().split(model.decoder.sizes, -1)
+        state = model.decoder.top(first)
+        for level, eps in zip(model.decoder.levels, rest, strict=True):
+            state = level(state, eps)
+            assert state.abs().max() <= 200
+        found = [log_weights, *(p.grad for p in model.parameters() if p.grad is not None)]
+        assert all(values.isfinite().all() for values in found)
+
+    check(limited)
+    assert_rejected(lambda: check(lambda x, limit: x))
+    assert_rejected(lambda: check(lambda x, limit: x if limit == 100 else limited(x, limit)))
 
 
 @ANY_EVENT

@@ -17,6 +17,8 @@ from elboroom.model.networks.layers import (
 )
 
 _SHARPNESS = math.log(2)  # softplus with it is 1 at 0
+_MOMENT_LIMIT = 10.0  # of means and deviations; those of trained ladders are below 5
+_STATE_LIMIT = 100.0  # of states; those of trained ladders are below 50
 
 
 def bottleneck(
@@ -61,9 +63,21 @@ def _scale_last(layers: nn.Sequential, factor: float) -> None:
         parameter.mul_(factor)
 
 
+def limited(x: Tensor, limit: float) -> Tensor:
+    """Return x up to a limit c, and beyond it what tends to 2c, with a continuous slope.
+
+    A level multiplies what it computes from its state: the deviation of the prior, and the mean of
+    the noise. Without limits a rare draw is squared at every level, up to infinity.
+    """
+    # x, or sign(x) (2c − c² / |x|) where |x| > c
+    size = x.abs()
+    beyond = x.sign() * (2 * limit - limit**2 / size.clamp(min=limit))
+    return torch.where(size <= limit, x, beyond)
+
+
 def deviation(raw: Tensor) -> Tensor:
-    """Return a standard deviation, softplus(raw log 2) / log 2: 1 at 0, and with bounded slope."""
-    return F.softplus(at_least_float32(raw), beta=_SHARPNESS)
+    """Return a standard deviation, softplus(raw log 2) / log 2 with `limited` raw: 1 at 0."""
+    return F.softplus(limited(at_least_float32(raw), _MOMENT_LIMIT), beta=_SHARPNESS)
 
 
 class TopDownLevel(nn.Module):
@@ -103,9 +117,9 @@ class TopDownLevel(nn.Module):
         sizes = (state.shape[1], self.shape[0], self.shape[0])
         change, mean, raw = self.prior(state).split(sizes, 1)
         # z = μ_p + σ_p ε
-        z = mean + deviation(raw) * eps.unflatten(-1, self.shape)
+        z = limited(mean, _MOMENT_LIMIT) + deviation(raw) * eps.unflatten(-1, self.shape)
         z = as_input_of(self.embed, _in_order_of(z, state))
-        return self.block(state + change + self.embed(z))
+        return limited(self.block(state + change + self.embed(z)), _STATE_LIMIT)
 
     def forward(self, state: Tensor, eps: Tensor) -> Tensor:
         """Compute the state below the level."""
@@ -162,7 +176,8 @@ class PosteriorHead(nn.Module):
         hidden = self.of_state(state)
         hidden = (hidden.unflatten(0, (-1, len(features))) + features).flatten(0, 1)
         mean, raw = self.joint(hidden).chunk(2, 1)
-        return at_least_float32(mean).flatten(1), deviation(raw).flatten(1)
+        mean = limited(at_least_float32(mean), _MOMENT_LIMIT)
+        return mean.flatten(1), deviation(raw).flatten(1)
 
 
 def _rest_of_bottleneck(
