@@ -17,8 +17,8 @@ from elboroom.model.networks.layers import (
 )
 
 _SHARPNESS = math.log(2)  # softplus with it is 1 at 0
-_MOMENT_LIMIT = 10.0  # of means and deviations; those of trained ladders are below 5
-_STATE_LIMIT = 100.0  # of states; those of trained ladders are below 50
+_MOMENT_LIMIT = 10.0  # of means and of deviations before softplus; trained ladders stay below 5
+_STATE_LIMIT = 100.0  # those of trained ladders stay below 50
 
 
 def bottleneck(
