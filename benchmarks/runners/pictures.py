@@ -9,7 +9,7 @@ any. The plain loop has the same modules, in float32; torch.compile compiles its
 import json
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -131,9 +131,8 @@ def _plain(model: VAE, given: dict[str, Any], laps: Laps, *, compiled: bool) -> 
 
 
 def _loss(model: VAE, x: Tensor) -> Tensor:
-    q = model.posterior(x)
-    if isinstance(q, LadderPosterior):
-        descent = q.descend(1, torch.default_generator)
+    if isinstance(model.decoder, LadderDecoder):
+        descent = cast(LadderPosterior, model.posterior(x)).descend(1, torch.default_generator)
         parameter, kl = descent.parameter[0], descent.kl.sum(0)[0]
     else:
         mean, log_std = model.encoder(x)

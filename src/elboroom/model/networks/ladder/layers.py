@@ -17,7 +17,8 @@ from elboroom.model.networks.layers import (
 )
 
 _SHARPNESS = math.log(2)  # softplus with it is 1 at 0
-_MOMENT_LIMIT = 10.0  # of means and of deviations before softplus; trained ladders stay below 5
+# Of means, and of deviations before softplus: few of a trained ladder are beyond, as −11 is.
+_MOMENT_LIMIT = 10.0
 _STATE_LIMIT = 100.0  # those of trained ladders stay below 50
 
 
