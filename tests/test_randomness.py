@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from elboroom.randomness import normals, stream, uniforms
+from elboroom.randomness import coarse_uniforms, normals, stream, uniforms
 
 
 def first(*key):
@@ -40,3 +40,19 @@ def test_draws_have_the_type_of_a_tensor_and_come_from_the_generator(draw, torch
     like = torch.zeros(1, dtype=torch.float64)
     found = draw((2, 3), like, stream(0, "draw"))
     assert torch.equal(found, torch_draw(2, 3, generator=stream(0, "draw"), dtype=torch.float64))
+
+
+def test_coarse_values_have_sixteen_random_bits():
+    u = coarse_uniforms((10_000, 4), torch.zeros(1), stream(0, "draw"))
+    k = (u * 2**16 - 0.5).int()
+    assert torch.equal(u, (k + 0.5) * 2**-16)
+    bits = (k[..., None] >> torch.arange(16)) & 1
+    assert (bits.float().mean(0) - 0.5).abs().max() < 4.5 * 0.5 / len(u) ** 0.5
+    correlations = bits.flatten(1).float().T.corrcoef() - torch.eye(64)
+    assert correlations.abs().max() < 5 / len(u) ** 0.5
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (3, 5)])
+def test_coarse_values_have_any_shape(shape: tuple[int, ...]):
+    found = coarse_uniforms(shape, torch.zeros(1, dtype=torch.float64), stream(0, "draw"))
+    assert (found.shape, found.dtype) == (shape, torch.float64)

@@ -4,6 +4,7 @@ A run therefore stores no random state: step 1,234 of seed 0 draws the same nois
 run was interrupted before it.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 
@@ -84,3 +85,27 @@ def normals(shape: Sequence[int], like: Tensor, generator: torch.Generator) -> T
 def uniforms(shape: Sequence[int], like: Tensor, generator: torch.Generator) -> Tensor:
     """Draw values uniform in [0, 1) of `shape`, with the type and device of `like`."""
     return _drawn(torch.rand, shape, like, generator)
+
+
+def coarse_uniforms(shape: Sequence[int], like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw as `uniforms`; on a processor 2⁻¹⁶ (k + ½) with k = 0 … 2¹⁶ − 1, in half the time.
+
+    A value lies below p with a probability that differs from p by 2⁻¹⁷ or less.
+    """
+    return _drawn(_coarse, shape, like, generator)
+
+
+def _coarse(
+    shape: Sequence[int],
+    *,
+    generator: torch.Generator,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor:
+    if device.type != "cpu":
+        return torch.rand(shape, generator=generator, dtype=dtype, device=device)
+    values = math.prod(shape)
+    words = torch.empty(-(-values // 4), dtype=torch.int64)
+    words.random_(-(2**63), None, generator=generator)  # all 64 bits
+    k = words.view(torch.int16)[:values].view(shape).to(dtype)
+    return k.add_(2**15 + 0.5).mul_(2**-16)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from elboroom.config import BinarisationName
-from elboroom.randomness import uniforms
+from elboroom.randomness import coarse_uniforms
 
 _SEED = 20131220  # arXiv:1312.6114 was submitted on 20 December 2013
 _PERIOD = 1 << 128  # period of PCG64, which goes back by advancing around it
@@ -114,8 +114,8 @@ def draw_rows(x: Tensor, rows: np.ndarray, *, stream: int) -> Tensor:
 
 
 def draw(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw Bernoulli(x), as floats shaped like `x`."""
-    return (uniforms(x.shape, x, generator) < x).to(x.dtype)
+    """Draw Bernoulli(x), as floats shaped like `x`; probabilities are rounded to 16 bits."""
+    return (coarse_uniforms(x.shape, x, generator) < x).to(x.dtype)
 
 
 def _brightness(values: Tensor, white: float) -> Tensor:

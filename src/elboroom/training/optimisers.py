@@ -78,20 +78,36 @@ class Optimiser(ABC):
     def _move_elementarily(
         self, parameters: list[nn.Parameter], rate: float | Tensor, skip: Tensor | None
     ) -> None:
-        for parameter in parameters:
+        counts = torch.stack([self.state[p]["step"] for p in parameters]) + 1
+        factors = self._factors(counts, rate)
+        for i, parameter in enumerate(parameters):
             state = self.state[parameter]
             first, second = (state[name] for name in self.moments)
-            count = state["step"] + 1
-            new = *self._moved(parameter, first, second, count, rate), count
+            of_parameter = [factor[i] for factor in factors]
+            new = *self._moved(parameter, first, second, *of_parameter), counts[i]
             old = parameter, first, second, state["step"]
             for tensor, value in zip(old, new, strict=True):
                 tensor.copy_(value if skip is None else torch.where(skip == 1, tensor, value))
 
     @abstractmethod
+    def _factors(self, t: Tensor, rate: float | Tensor) -> list[Tensor]:
+        """Return what step t has in common for all elements of a parameter.
+
+        A compiler computes these factors of all parameters at once, and not for each element.
+
+        Args:
+            t: the counts of some parameters, (P,).
+            rate: step size.
+
+        Returns:
+            Factors, each with its values for these parameters, (P,).
+        """
+
+    @abstractmethod
     def _moved(
-        self, w: nn.Parameter, m: Tensor, v: Tensor, t: Tensor, rate: float | Tensor
+        self, w: nn.Parameter, m: Tensor, v: Tensor, *factors: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return a parameter and its two moments after step t."""
+        """Return a parameter and its two moments after a step with some factors, each ()."""
 
     @abstractmethod
     def _move(
@@ -118,15 +134,19 @@ class Adam(Optimiser):
     ) -> None:
         self._move_by(adam, parameters, rate, skip, weight_decay=0.0)
 
+    def _factors(self, t: Tensor, rate: float | Tensor) -> list[Tensor]:
+        # α / (1 − β₁ᵗ),  1 / √(1 − β₂ᵗ)
+        return [rate / _total(_BETAS[0], t), _total(_BETAS[1], t).rsqrt()]
+
     def _moved(
-        self, w: nn.Parameter, m: Tensor, v: Tensor, t: Tensor, rate: float | Tensor
+        self, w: nn.Parameter, m: Tensor, v: Tensor, *factors: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         assert w.grad is not None
+        rate, of_root = factors
         # m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²
         m, v = torch.lerp(m, w.grad, 1 - _BETAS[0]), _BETAS[1] * v + (1 - _BETAS[1]) * w.grad**2
         # w ← w − α m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
-        root = (v / _total(_BETAS[1], t)).sqrt() + _EPS
-        return w - rate * (m / _total(_BETAS[0], t)) / root, m, v
+        return w - rate * (m / (v.sqrt() * of_root + _EPS)), m, v
 
     def _move_by(
         self,
@@ -183,12 +203,17 @@ class AdamW(Adam):
         self._move_by(adamw, decayed, rate, skip, weight_decay=self.weight_decay)
         self._move_by(adam, others, rate, skip, weight_decay=0.0)
 
+    def _factors(self, t: Tensor, rate: float | Tensor) -> list[Tensor]:
+        # α λ, beside the factors of Adam
+        return [*super()._factors(t, rate), rate * self.weight_decay * torch.ones_like(t)]
+
     def _moved(
-        self, w: nn.Parameter, m: Tensor, v: Tensor, t: Tensor, rate: float | Tensor
+        self, w: nn.Parameter, m: Tensor, v: Tensor, *factors: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        moved, m, v = super()._moved(w, m, v, t, rate)
+        *of_adam, decay = factors
+        moved, m, v = super()._moved(w, m, v, *of_adam)
         # w ← w − α λ w, beside the step of Adam
-        return moved - rate * self.weight_decay * w if w in self._decayed else moved, m, v
+        return moved - decay * w if w in self._decayed else moved, m, v
 
 
 class Adamax(Optimiser):
@@ -221,20 +246,30 @@ class Adamax(Optimiser):
             for tensor, old in zip(changed, before, strict=True):
                 torch.where(is_skipped, old, tensor, out=tensor)
 
+    def _factors(self, t: Tensor, rate: float | Tensor) -> list[Tensor]:
+        # α / (1 − β₁ᵗ)
+        return [rate / _total(_BETAS[0], t)]
+
     def _moved(
-        self, w: nn.Parameter, m: Tensor, v: Tensor, t: Tensor, rate: float | Tensor
+        self, w: nn.Parameter, m: Tensor, v: Tensor, *factors: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         assert w.grad is not None
         # m ← β₁ m + (1 − β₁) g,  u ← max(β₂ u, |g| + ε)
         m = torch.lerp(m, w.grad, 1 - _BETAS[0])
         u = torch.maximum(_BETAS[1] * v, w.grad.abs() + _EPS)
         # w ← w − α m / ((1 − β₁ᵗ) u)
-        return w - rate * m / (_total(_BETAS[0], t) * u), m, u
+        return w - factors[0] * (m / u), m, u
 
 
 def _total(beta: float, t: Tensor) -> Tensor:
-    """Return 1 − βᵗ without a difference, of which float32 has few digits for a β near 1."""
-    return -torch.expm1(t * math.log(beta))
+    """Return 1 − βᵗ without a difference, of which float32 has few digits for a β near 1.
+
+    PyTorch's compiler keeps values that need `exp` instead of computing them anew where they are
+    used; it does not do so for `expm1`.
+    """
+    x = t * math.log(beta)
+    # 1 − eˣ = −(1 + eˣ) tanh(x / 2)
+    return -(1 + x.exp()) * (0.5 * x).tanh()
 
 
 OPTIMISER_CLASSES: dict[OptimiserName, type[Optimiser]] = {

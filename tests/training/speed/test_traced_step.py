@@ -54,6 +54,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[TracedStep]:
     found = list[TracedStep]()
 
     def uncompiled(graph: Any, inputs: list[Tensor], **options: Any) -> Callable[..., Any]:
+        assert not graph.state_dict()  # of two tensors with one storage, one would be written back
         return graph
 
     def noted(step: Step, state: TrainState, batch_size: int) -> TracedStep:

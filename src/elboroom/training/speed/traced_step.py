@@ -99,7 +99,11 @@ def _require_no_draws(graph: GraphModule) -> None:
 
 
 def _lift_tensors(graph: GraphModule) -> list[Tensor]:
-    """Make the tensors that a graph holds its first inputs, and return them, each once."""
+    """Make the tensors that a graph holds its first inputs, and return them, each once.
+
+    The graph holds them no longer. Otherwise the compiler would see two tensors with one storage,
+    and would change a copy that it writes back after each step.
+    """
     first = next(iter(graph.graph.nodes))
     lifted = dict[int, tuple[Tensor, Node]]()
     for node in list(graph.graph.find_nodes(op="get_attr")):
@@ -109,5 +113,7 @@ def _lift_tensors(graph: GraphModule) -> list[Tensor]:
                 lifted[id(tensor)] = tensor, graph.graph.placeholder(f"held_{len(lifted)}")
         node.replace_all_uses_with(lifted[id(tensor)][1])
         graph.graph.erase_node(node)
+    for name in list(graph.state_dict()):
+        delattr(graph, name)
     graph.recompile()
     return [tensor.detach() for tensor, _ in lifted.values()]
