@@ -87,9 +87,9 @@ def test_what_was_asked_for(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
 def test_networks_that_are_worth_compiling(mnist: Dataset, monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch)
     config, iwae = TrainConfig(batch_size=100), ObjectiveConfig("iwae", k=50)
-    # 6,000 steps of 100 · 50 · 784 pixels at 1.25 ns, and 0.45 ms a step
+    # 6,000 steps of 100 · 50 · 784 pixels at 0.7 ns, and 0.8 ms a step
     assert explained(mnist.train, config, iwae)["networks"] == (
-        "compiled with the whole step, which saves about 32 s in 6,000 steps, by measurements on "
+        "compiled with the whole step, which saves about 21 s in 6,000 steps, by measurements on "
         "two cores with AVX-512"
     )
     forbidden = explained(mnist.train, replace(config, compile="off"), iwae)
@@ -135,8 +135,8 @@ def test_minutes_are_explained_by_the_epochs_that_they_allow(
     lines = outcome.out.splitlines()
     fit = "as many as fit into 5 minutes at 0.01 s a step, or all of --epochs"
     assert f"epochs: about 7e+03, {fit}" in lines
-    # 42,000 steps of 50 · 5,000 · 64 pixels at 1.25 ns, and 0.45 ms a step
-    saved = "compiled with the whole step, which saves about 859 s in 42,000 steps"
+    # 42,000 steps of 50 · 5,000 · 64 pixels at 0.7 ns, and 0.8 ms a step
+    saved = "compiled with the whole step, which saves about 504 s in 42,000 steps"
     assert f"networks: {saved}, by measurements on two cores with AVX-512" in lines
 
 

@@ -64,6 +64,15 @@ class DecoderNetwork(nn.Module, ABC):
         """
         return math.prod(parameter_shape)
 
+    @property
+    def values_of_layers(self) -> int:
+        """The number of values for one z of all layers, those of an encoder too, before the output.
+
+        Compiling a whole step saves passes over them. By default 0, as fully connected layers have
+        few.
+        """
+        return 0
+
     def around_last_product(self) -> tuple[nn.Module, nn.Module] | None:
         """Return the layers up to the last product, z (B, D) → h, and those after it, h → (B, …).
 

@@ -24,12 +24,13 @@ from elboroom.training.state import restored
 from elboroom.training.step import Step
 
 _LEAST_GAIN = 30.0  # seconds; compiling networks takes 3 to 40
-_LEAST_GAIN_OF_STEPS = 15.0  # compiling a whole step takes 5 to 25, half of that the second time
+# Seconds that compiling a whole step takes: at most so many, and so many for each parameter tensor.
+_COMPILING_A_STEP = 5.0, 1.0
 _OWN = "elboroom.", "torch.nn.modules.", "zuko."  # beginnings of modules whose code is known
 # Seconds that compiling saves for each value that a step decodes outside of matrix products, and
 # for each step. They were measured on one processor and one GPU; other machines save more or less.
 _SAVED = {"cpu": (1.3e-9, -4e-4), "cuda": (2.4e-11, 5e-5)}
-_SAVED_BY_STEPS = 1.25e-9, 4.5e-4  # by whole steps, on that processor
+_SAVED_BY_STEPS = 7e-10, 8e-4  # by whole steps, on that processor
 MEASURED_ON = {"cpu": "two cores with AVX-512", "cuda": "an NVIDIA H200"}
 _VECTOR_BITS = {"AVX2": 256, "AVX512": 512}
 
@@ -167,12 +168,21 @@ def seconds_saved(
     that a resumed run decides as the original one did.
     """
     batch = min(config.resolved_batch_size, len(part)) / world().size
-    each = decoder_network(model.decoder).values_outside_products(model.parameter_shape)
+    decoder, whole = decoder_network(model.decoder), is_traceable(model, part, config, device)
+    each = decoder.values_outside_products(model.parameter_shape)
     each *= model.likelihood.density.passes
+    each += whole * decoder.values_of_layers
     decoded = objective.k * objective.m * batch * each
-    whole = is_traceable(model, part, config, device)
     per_value, per_step = _SAVED_BY_STEPS if whole else _SAVED[device.type]
     return steps * (per_value * decoded + per_step)
+
+
+def _least_gain(model: VAE, part: Part, config: TrainConfig, device: torch.device) -> float:
+    """Return the seconds that compiling must save, since it takes as many."""
+    if not is_traceable(model, part, config, device):
+        return _LEAST_GAIN
+    of_step, of_tensor = _COMPILING_A_STEP
+    return of_step + of_tensor * len(list(model.parameters()))
 
 
 def is_compiled(
@@ -199,6 +209,5 @@ def is_compiled(
         return config.compile == "on"
     if obstacle is not None:
         return False
-    whole = is_traceable(model, part, config, device)
-    least = _LEAST_GAIN_OF_STEPS if whole else _LEAST_GAIN
-    return seconds_saved(model, part, config, objective, device, steps) > least
+    saved = seconds_saved(model, part, config, objective, device, steps)
+    return saved > _least_gain(model, part, config, device)

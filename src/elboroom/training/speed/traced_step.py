@@ -30,7 +30,7 @@ class TracedStep:
         batch_size: size of the batches that run compiled; others run as `step` does.
 
     Raises:
-        RuntimeError: if the step cannot be traced or compiled.
+        RuntimeError: if the step cannot be traced, compiled or run.
     """
 
     def __init__(self, step: Step, state: TrainState, batch_size: int) -> None:
@@ -46,6 +46,7 @@ class TracedStep:
             self._tensors = _lift_tensors(graph)
             inputs = *self._tensors, *self._inputs(rows, 0.0, 0.0)
             self._run = compiled(graph, list(inputs))
+            self._run(*inputs)  # the compiler may have made a mistake that only this finds
 
     def __call__(self, index: Tensor, rate: float, kl_warmup: float, augments: bool) -> Tensor:
         """Take a step as `Step` does; only rounding differs."""

@@ -1,5 +1,6 @@
 """The two networks of a ladder: features from the data upwards, and levels from the top down."""
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -106,3 +107,14 @@ class LadderDecoder(DecoderNetwork):
     def values_outside_products(self, parameter_shape: tuple[int, ...]) -> int:
         """Return 0: the posterior walks down level by level, which compiling does not speed up."""
         return 0
+
+    @property
+    def values_of_layers(self) -> int:
+        """The outputs of all layers of the levels, twice: the encoder has about as many."""
+        return 2 * sum(_values(cast(TopDownLevel, level)) for level in self.levels)
+
+
+def _values(level: TopDownLevel) -> int:
+    """Count the outputs of the layers of a level, each of which has a bias for every channel."""
+    channels = sum(bias.numel() for bias in level.parameters() if bias.ndim == 1)
+    return channels * math.prod(level.shape[1:])
