@@ -145,6 +145,20 @@ def test_rates_and_warm_up_are_those_of_each_step(graphs: list[TracedStep]):
     assert len(graphs) == 1
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
+def test_products_by_onednn(graphs: list[TracedStep], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("elboroom.training.speed.traced_step.is_onednn_faster", lambda: True)
+    products = list[str]()
+
+    def noting(graph: Any, inputs: list[Tensor]) -> Callable[..., Any]:
+        products.extend(str(n.target) for n in graph.graph.nodes if "product" in str(n.target))
+        return graph
+
+    monkeypatch.setattr("elboroom.training.speed.traced_step.compiled", noting)
+    assert_alike(data(), {})
+    assert products == ["elboroom.product.default"] * 11  # 4 layers, 7 gradients
+
+
 def test_a_graph_leaves_all_as_it_was(graphs: list[TracedStep]):
     net = new_model(network="residual", hidden=(4, 4), normalisation="batch").train()
     config = replace(CONFIG, **RECIPE)

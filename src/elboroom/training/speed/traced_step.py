@@ -17,6 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from elboroom.randomness import DrawnBefore
 from elboroom.training.speed.compilation import compiler_options
+from elboroom.training.speed.products import is_onednn_faster, use_onednn
 from elboroom.training.state import TrainState, mutable_tensors, restored
 from elboroom.training.step import Step
 
@@ -43,6 +44,8 @@ class TracedStep:
         with quiet, restored(changed), torch.no_grad():
             graph = self._traced(rows)
             _require_no_draws(graph)
+            if is_onednn_faster():
+                use_onednn(graph)
             self._tensors = _lift_tensors(graph)
             inputs = *self._tensors, *self._inputs(rows, 0.0, 0.0)
             self._run = compiled(graph, list(inputs))
