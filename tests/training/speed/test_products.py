@@ -54,8 +54,8 @@ def test_a_product_stays_by(why: str):
     a, b, bias = matrices(dtype=torch.bfloat16 if why == "its type" else torch.float32)
     if why == "its matrix":
         bias = bias.expand(3, 7).clone()
-    factor = 0.5 if why == "its factor" else 1.0
-    found = targets(lambda c, x, y: torch.addmm(c, x, y, beta=factor), bias, a, b)
+    factor = {"beta": 0.5} if why == "its factor" else {}
+    found = targets(lambda c, x, y: torch.addmm(c, x, y, **factor), bias, a, b)
     assert found == ["aten.addmm.default"]
 
 
