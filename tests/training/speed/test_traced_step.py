@@ -2,15 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from elboroom.config import ModelConfig, ObjectiveConfig, TrainConfig
-from elboroom.data import Dataset
+from elboroom.config import (
+    BinarisationName,
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    TrainConfig,
+)
+from elboroom.data import Dataset, load_data
 from elboroom.model.likelihoods import Bernoulli
 from elboroom.model.networks import decoder_network
 from elboroom.model.vae import VAE
@@ -43,6 +51,12 @@ def data(shape: tuple[int, ...] = (1, 8, 8), *, missing: bool = False) -> Datase
     if missing:
         x[::3, ..., 2] = torch.nan
     return Dataset.from_arrays(x[:50], x[50:])
+
+
+def stored(folder: Path, **options: Any) -> Dataset:
+    grey = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.save(folder / "x.npy", grey)
+    return load_data(DataConfig(str(folder / "x.npy"), **options))
 
 
 def new_model(shape: tuple[int, ...] = (1, 8, 8), **options: Any) -> VAE:
@@ -141,6 +155,33 @@ def test_missing_values(graphs: list[TracedStep]):
     assert len(graphs) == 1
 
 
+@pytest.mark.parametrize("binarisation", ["static", "dynamic"])
+def test_images_on_disk_are_read_before_the_step(
+    graphs: list[TracedStep], tmp_path: Path, binarisation: BinarisationName
+):
+    assert_alike(stored(tmp_path, memory=0.0, binarisation=binarisation), {})
+    assert len(graphs) == 1
+
+
+def test_joined_images_are_read_before_the_step(graphs: list[TracedStep], tmp_path: Path):
+    found = stored(tmp_path, memory=2.0, binarisation="static")
+    assert_alike(replace(found, train=found.part("all")), {})
+    assert len(graphs) == 1
+
+
+@COMPILER
+@pytest.mark.full
+def test_a_compiled_run_is_the_same_from_disk_and_from_memory(tmp_path: Path):
+    found = []
+    for memory in (0.0, 2.0):
+        dataset, net = stored(tmp_path, memory=memory, binarisation="dynamic"), new_model()
+        assert dataset.train.on_disk == (memory == 0)
+        train(net, dataset, replace(CONFIG, compile="on", precision="auto"))
+        found.append(net.state_dict())
+    for name, value in found[0].items():
+        assert torch.equal(value, found[1][name]), name
+
+
 def test_rates_and_warm_up_are_those_of_each_step(graphs: list[TracedStep]):
     assert_alike(data(), {}, replace(CONFIG, schedule="one-cycle", warmup=1.5))
     assert len(graphs) == 1
@@ -219,7 +260,6 @@ WHY = [
     "own prior",
     "several processes",
     "moved",
-    "on disk",
     "a card",
     "convolutions",
 ]
@@ -227,8 +267,8 @@ WHY = [
 
 @pytest.mark.parametrize("why", WHY)
 def test_what_may_differ_between_steps_is_not_traced(why: str, monkeypatch: pytest.MonkeyPatch):
-    model, config, device, part = new_model(), CONFIG, CPU, data().train
-    assert is_traceable(model, part, config, device)
+    model, config, device = new_model(), CONFIG, CPU
+    assert is_traceable(model, config, device)
     if why == "own networks":
         model = VAE(Moody(), nn.Linear(2, 64), 2)
     if why == "own likelihood":
@@ -240,13 +280,11 @@ def test_what_may_differ_between_steps_is_not_traced(why: str, monkeypatch: pyte
         monkeypatch.setattr("elboroom.training.speed.compilation.world", lambda: world)
     if why == "moved":
         config = replace(CONFIG, shift=1)
-    if why == "on disk":
-        monkeypatch.setattr(type(part), "on_disk", True)
     if why == "convolutions":
         model = new_model(network="conv", hidden=(), channels=(2, 2))
     if why == "a card":
         device = torch.device("cuda")
-    assert not is_traceable(model, part, config, device)
+    assert not is_traceable(model, config, device)
 
 
 def test_running_statistics_move_with_each_step(graphs: list[TracedStep]):

@@ -138,19 +138,19 @@ def why_not_compilable(device: torch.device) -> str | None:
     return None if shutil.which(compiler) else f"there is no C++ compiler {compiler}"
 
 
-def is_traceable(model: VAE, part: Part, config: TrainConfig, device: torch.device) -> bool:
+def is_traceable(model: VAE, config: TrainConfig, device: torch.device) -> bool:
     """Return whether a step does the same in each call but for its rows, rates and draws.
 
     It is then compiled as a whole. Code of the user's own, whose Python may decide otherwise each
-    time, is not; nor are reductions over processes, images on disk and images that are moved. Of
-    convolutions, which the compiler does not improve, only what follows them is compiled.
+    time, is not; nor are reductions over processes and images that are moved. Of convolutions,
+    which the compiler does not improve, only what follows them is compiled.
     """
     parts = [*map(type, model.modules()), model.family, model.likelihood.density]
     is_own = all(getattr(part, "__module__", "").startswith(_OWN) for part in parts)
     is_own &= not isinstance(model.prior, DistributionPrior)
     alone = world().size == 1 and device.type == "cpu"
     is_merged = decoder_network(model.decoder).around_last_product() is None
-    return is_own and alone and is_merged and not part.on_disk and not config.augments
+    return is_own and alone and is_merged and not config.augments
 
 
 def seconds_saved(
@@ -168,7 +168,7 @@ def seconds_saved(
     that a resumed run decides as the original one did.
     """
     batch = min(config.resolved_batch_size, len(part)) / world().size
-    decoder, whole = decoder_network(model.decoder), is_traceable(model, part, config, device)
+    decoder, whole = decoder_network(model.decoder), is_traceable(model, config, device)
     each = decoder.values_outside_products(model.parameter_shape)
     each *= model.likelihood.density.passes
     each += whole * decoder.values_of_layers
@@ -177,9 +177,9 @@ def seconds_saved(
     return steps * (per_value * decoded + per_step)
 
 
-def _least_gain(model: VAE, part: Part, config: TrainConfig, device: torch.device) -> float:
+def _least_gain(model: VAE, config: TrainConfig, device: torch.device) -> float:
     """Return the seconds that compiling must save, since it takes as many."""
-    if not is_traceable(model, part, config, device):
+    if not is_traceable(model, config, device):
         return _LEAST_GAIN
     of_step, of_tensor = _COMPILING_A_STEP
     return of_step + of_tensor * len(list(model.parameters()))
@@ -210,4 +210,4 @@ def is_compiled(
     if obstacle is not None:
         return False
     saved = seconds_saved(model, part, config, objective, device, steps)
-    return saved > _least_gain(model, part, config, device)
+    return saved > _least_gain(model, config, device)

@@ -109,7 +109,7 @@ def _networks(
     steps: float,
 ) -> str:
     compiled = is_compiled(model, part, config, objective, device, steps)
-    whole = " with the whole step" * is_traceable(model, part, config, device)
+    whole = " with the whole step" * is_traceable(model, config, device)
     if config.compile != "auto":
         return f"{f'compiled{whole}' if compiled else 'uncompiled'}, as requested"
     if compiled:

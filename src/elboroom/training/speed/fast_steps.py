@@ -31,7 +31,7 @@ def fastest_step(step: Step, state: TrainState, config: TrainConfig, steps: floa
     compiled = is_compiled(step.model, step.part, config, step.objective, device, steps)
     compiled = not step.world.any(not compiled)
     best: FastStep | None = None
-    if compiled and is_traceable(step.model, step.part, config, device):
+    if compiled and is_traceable(step.model, config, device):
         best = _traced(step, state, batch_size)
     if best is None:
         plain = _compiled_or_plain(step, batch_size) if compiled else step

@@ -1,5 +1,7 @@
 """A whole step as one compiled function: draws go in, and weights and moments change in place.
 
+Images on disk are read before, and go in, too.
+
 Forward and backward pass, clipping, the optimiser and the average become one graph, whose
 operations PyTorch's compiler merges. Small steps then no longer wait for the interpreter.
 """
@@ -7,6 +9,7 @@ operations PyTorch's compiler merges. Small steps then no longer wait for the in
 import warnings
 from collections.abc import Callable
 from copy import copy
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -37,6 +40,7 @@ class TracedStep:
     def __init__(self, step: Step, state: TrainState, batch_size: int) -> None:
         self.step, self.noise, self._batch_size = step, step.noise, batch_size
         self._draws = DrawnBefore(step.noise.device)
+        self._reads = not isinstance(step.part.images, Tensor)  # a graph cannot read from disk
         rows = torch.arange(batch_size) % len(step.part)
         # PyTorch warns of parts of its own when its compiler is loaded.
         quiet = warnings.catch_warnings(action="ignore", category=DeprecationWarning)
@@ -62,16 +66,20 @@ class TracedStep:
         return totals
 
     def _inputs(self, index: Tensor, rate: float, kl_warmup: float) -> tuple[Tensor, ...]:
+        images = self.step.part.images.index_select(0, index) if self._reads else index
         rates = torch.tensor((rate, kl_warmup)).unbind()
-        return index, *rates, *self._draws.draw(self.noise)
+        return images, *rates, *self._draws.draw(self.noise)
 
     def _traced(self, rows: Tensor) -> GraphModule:
         """Trace a step on some rows, as a function of its draws, the rates and the rows."""
         traced = copy(self.step)
         traced.noise, traced.optimiser = self._draws, self.step.optimiser.elementary()
 
-        def take(index: Tensor, rate: Tensor, kl_warmup: Tensor, *draws: Tensor) -> list[Tensor]:
+        def take(images: Tensor, rate: Tensor, kl_warmup: Tensor, *draws: Tensor) -> list[Tensor]:
             self._draws.give(draws)
+            index = images
+            if self._reads:
+                index, traced.part = torch.arange(len(images)), replace(traced.part, images=images)
             with torch.enable_grad():
                 totals = traced(index, rate, kl_warmup)
             return [totals, *([] if traced.skipping is None else [traced.skipping.norm])]
