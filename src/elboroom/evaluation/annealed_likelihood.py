@@ -8,16 +8,21 @@ from torch import Tensor
 
 from elboroom.config import AnnealingSchedule, EvaluateConfig
 from elboroom.data import Dataset
-from elboroom.device import world
+from elboroom.device import keep_freed_memory, world
 from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.evaluation import Evaluation
 from elboroom.evaluation.likelihood import evaluate
-from elboroom.infer.ais import ais
+from elboroom.infer.ais import annealed
+from elboroom.infer.chains.annealing import gradients
+from elboroom.infer.chains.annealing_path import Path
+from elboroom.infer.chains.noise import Noise
+from elboroom.infer.laplace import laplace
+from elboroom.infer.target import Target
 from elboroom.model.arguments import checked
 from elboroom.model.fingerprint import fingerprint
 from elboroom.model.vae import VAE
-from elboroom.randomness import stream
+from elboroom.randomness import fork, stream
 
 _IMAGES_AT_A_TIME = 50
 
@@ -89,19 +94,20 @@ def annealed_likelihood(
     _require_evaluation(evaluation, model, data)
     data = data.with_test(evaluation.part)
     _require_images(images, len(data.test), data.nouns)
+    keep_freed_memory()
     device, parts = next(model.parameters()).device, list[dict[str, Tensor]]()
-    for rows in world().own(torch.arange(images).split(_IMAGES_AT_A_TIME)):
+    fixed, kernels = model.fixed(), None
+    batches = torch.arange(images).split(_IMAGES_AT_A_TIME)
+    for rows in world().own(batches):
         x = data.test.rows(rows.tolist()).x.to(device)
-        posterior = ais(
-            model,
-            x,
-            data.test.seen(x),
-            generator=stream(seed, "ais", int(rows[0]), device=device),
-            distributions=distributions,
-            chains=chains,
-            schedule=schedule,
-            independent_rows=True,
-        )
+        target = Target.of(fixed, x, seen := data.test.seen(x))
+        if kernels is None:
+            kernels = target.kernels_for(gradients(distributions, chains, len(batches)))
+        generator = stream(seed, "ais", int(rows[0]), device=device)
+        noise = Noise(fork(generator), shared=False)
+        start = laplace(model, x, seen, generator=generator, mixture=True)
+        path = Path.of(replace(target, kernels=kernels), start.q)
+        posterior = annealed(path, noise, generator, distributions, chains, schedule)
         parts.append({"log_evidence": posterior.log_evidence})
         on_images(len(rows))
     found = [part["log_evidence"].cpu() for part in world().spread(parts)]

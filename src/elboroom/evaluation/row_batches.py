@@ -9,9 +9,12 @@ from torch import Tensor
 
 from elboroom.data import Part
 from elboroom.device import world
+from elboroom.device.kernel import Function, Kernel
 from elboroom.infer.diagnostics import importance_ess, pareto_k
 from elboroom.model.bounds import iwae
+from elboroom.model.compilation import repays_compiling
 from elboroom.model.decoding import decoded_at_a_time
+from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
 
@@ -80,8 +83,9 @@ class RowBatches:
             groups `iwae_few`, the mean of the bounds that each K₁ of the other samples make.
         """
         found, rows = list[dict[str, Tensor]](), self.rows
+        compute = self._kernel if self._repays_compiling(numbers, sum(groups)) else self._terms
         for number in world().own(numbers):
-            values = self._values(rows[number], number, groups, self.products)
+            values = self._values(rows[number], number, groups, compute)
             if values is None:
                 break
             found.append({_ROWS: rows[number]} | values)
@@ -89,12 +93,36 @@ class RowBatches:
 
     def exact(self, number: int, *groups: int) -> dict[str, Tensor] | None:
         """Sample a batch again, in every process, with products in float32; None if stopped."""
-        uncounted = replace(self, on_images=lambda images: None)
-        return uncounted._values(self.rows[number], number, groups, torch.float32)
+        other = replace(self, products=torch.float32, on_images=lambda images: None)
+        return other._values(self.rows[number], number, groups, other._terms)
+
+    def _terms(
+        self,
+        q: Density,
+        x: Tensor,
+        mask: Tensor | None,
+        prior: Density,
+        k: int,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw z from q, and compute log p(x | z) and log p(z) − log q(z | x) in nats, (k, B)."""
+        z, log_q, likelihood = self.model.draw(q, k, generator, self.products)
+        return likelihood.log_prob(x, mask), prior.log_prob(z) - log_q
+
+    @cached_property
+    def _kernel(self) -> Kernel:
+        """`_terms`, compiled."""
+        return Kernel(self._terms)
+
+    def _repays_compiling(self, numbers: Sequence[int], k: int) -> bool:
+        """Return whether to compile `_terms` for k samples of each row of some batches."""
+        x = self.part.rows([0]).x
+        draws, at_once = k * self.images(numbers), decoded_at_a_time(self.model, x)
+        return repays_compiling(self.model, self.device, draws, at_once)
 
     @torch.no_grad()
     def _values(
-        self, rows: Tensor, number: int, groups: Sequence[int], products: torch.dtype
+        self, rows: Tensor, number: int, groups: Sequence[int], compute: Function
     ) -> dict[str, Tensor] | None:
         """Compute the values of each row of a batch; None if it is stopped."""
         model = self.model
@@ -102,14 +130,15 @@ class RowBatches:
         mask, prior = self.part.seen(x), model.prior(len(x))
         generator = stream(self.seed, "evaluate", number, device=self.device)
         q, k = model.posterior(x, mask), sum(groups)
-        most = max(1, decoded_at_a_time(model, x) // len(x))
+        most = min(max(groups), max(1, decoded_at_a_time(model, x) // len(x)))
         log_likelihoods, log_ratios = [], []
         for count in (count for group in groups for count in _split_count(group, most)):
             if self.stop():
                 return None
-            z, log_q, likelihood = model.draw(q, count, generator, products)
-            log_likelihoods.append(likelihood.log_prob(x, mask))
-            log_ratios.append(prior.log_prob(z) - log_q)
+            run = compute if count == most else self._terms  # one count alone is compiled for
+            log_likelihood, log_ratio = run(q, x, mask, prior, count, generator)
+            log_likelihoods.append(log_likelihood)
+            log_ratios.append(log_ratio)
             self.on_images(len(x) * count / k)
         log_likelihood, log_ratio = torch.cat(log_likelihoods), torch.cat(log_ratios)
         reconstruction, kl = log_likelihood.mean(0), model.prior.kl(q)

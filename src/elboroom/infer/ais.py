@@ -1,7 +1,8 @@
 """Annealed importance sampling: log p(x_seen) and weighted draws of p(z | x_seen)."""
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from elboroom.config import AnnealingSchedule, EvaluateConfig
 from elboroom.device import keep_freed_memory, require_room
 from elboroom.errors import require_positive
-from elboroom.infer.chains.annealing import TUNING, Annealing
+from elboroom.infer.chains.annealing import TUNING, Annealing, gradients
 from elboroom.infer.chains.annealing_path import Path
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.diagnostics import importance_ess, pareto_k
@@ -102,18 +103,42 @@ def ais(
     target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=not independent_rows)
     target.require_room(chains, chains=chains)
     require_room((distributions, len(target)), target.x, distributions=distributions)
-    keep_freed_memory()
     count = itertools.count(1)
 
     def on_move() -> None:
         on_step(next(count), TUNING + distributions)
 
+    keep_freed_memory()
     if start is None:
         start = laplace(model, x, mask, generator=generator, mixture=True)
-    path = Path.of(target, density(start))
+    kernels = target.kernels_for(gradients(distributions, chains))
+    path = Path.of(replace(target, kernels=kernels), density(start))
+    return annealed(path, noise, generator, distributions, chains, schedule, on_move)
+
+
+def annealed(
+    path: Path,
+    noise: Noise,
+    generator: torch.Generator,
+    distributions: int,
+    chains: int,
+    schedule: AnnealingSchedule,
+    on_move: Callable[[], None] = lambda: None,
+) -> AnnealedPosterior:
+    """Anneal chains along a path, as `ais` does.
+
+    Args:
+        path: the path from q₀ to each row's posterior.
+        noise: noise of the chains.
+        generator: random generator of the result's draws.
+        distributions: number of distributions after q₀.
+        chains: C, the number of chains of each row.
+        schedule: schedule of the inverse temperature.
+        on_move: called after each move.
+    """
     annealing = Annealing.tuned(path, distributions, schedule, noise, on_move)
     ends, log_weights, acceptance = annealing.forwards(chains, noise, on_move)
-    return AnnealedPosterior(target, path.z(ends.u), log_weights, generator, acceptance)
+    return AnnealedPosterior(path.target, path.z(ends.u), log_weights, generator, acceptance)
 
 
 def density(start: Density | VariationalPosterior) -> Density:

@@ -1,12 +1,13 @@
 """The target of inference: log p(x_seen, z) of a batch of rows, as a function of z alone."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from elboroom.device import autocast, require_room, resolve_precision
+from elboroom.device.kernel import Kernel
 from elboroom.errors import UsageError
 from elboroom.infer.known_model import KnownModel
 from elboroom.infer.observed import (
@@ -15,6 +16,7 @@ from elboroom.infer.observed import (
     check_data_and_mask,
     restrict_to_observed,
 )
+from elboroom.model.compilation import repays_compiling
 from elboroom.model.decoding import decoded_at_a_time, values_of_one
 from elboroom.model.posteriors import MOST_DENSE, Density
 from elboroom.model.vae import VAE
@@ -35,6 +37,7 @@ class Target:
         given: the data and the mask (B, *event) that the target was made from.
         source: the model that the target was made from.
         products: data type of the decoder's matrix products.
+        kernels: compiled gradients, by the number of chains that they were compiled for.
     """
 
     model: VAE
@@ -43,6 +46,7 @@ class Target:
     given: Observed
     source: KnownModel
     products: torch.dtype = torch.float32
+    kernels: Mapping[int, Kernel] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, model: VAE, x: Array, mask: Array | None, *, restrict: bool = True) -> "Target":
@@ -124,7 +128,29 @@ class Target:
 
         The log-density is then wrong by hundredths of a nat, so do not use its values.
         """
-        return replace(self, products=resolve_precision("auto", self.x.device))
+        return replace(self, products=resolve_precision("auto", self.x.device), kernels={})
+
+    def kernels_for(self, evaluations: Mapping[int, int]) -> dict[int, Kernel]:
+        """Return gradients that the first call compiles, where they repay the compiler.
+
+        They serve all targets of the same fixed model with as many rows.
+
+        Args:
+            evaluations: how often the gradient of all rows is computed, by the number of chains.
+        """
+        most = decoded_at_a_time(self.model, self.x)
+        repaid = [
+            chains
+            for chains, count in evaluations.items()
+            if repays_compiling(
+                self.model,
+                self.x.device,
+                draws=(draws := chains * len(self)) * count,
+                at_once=min(draws, most),
+                passes=2,
+            )
+        ]
+        return {chains: Kernel(_value_and_gradient) for chains in repaid}
 
     def rows(self, index: Tensor) -> "Target":
         """Return the target of some rows; a row may be repeated."""
@@ -157,10 +183,9 @@ class Target:
             return self.model.log_joint(self.x, z, self.mask)
 
     def _value_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            z = z.detach().requires_grad_()
-            log_joint = self._log_joint(z)
-            return log_joint.detach(), torch.autograd.grad(log_joint.sum(), z)[0]
+        compute = self.kernels.get(len(z), _value_and_gradient)
+        value, gradient = compute(self.model, self.products, self.x, self.mask, z)
+        return value, gradient
 
     @torch.no_grad()
     def log_joint_table(self, points: Tensor) -> Tensor:
@@ -195,6 +220,15 @@ class Target:
         # P + Jᵀ W J
         precision = prior_precision + likelihood.precision(jacobian, self.mask)
         return gradient, _positive(precision)
+
+
+def _value_and_gradient(
+    model: VAE, products: torch.dtype, x: Tensor, mask: Tensor | None, z: Tensor
+) -> tuple[Tensor, Tensor]:
+    with torch.enable_grad(), autocast(products, x.device):
+        z = z.detach().requires_grad_()
+        log_joint = model.log_joint(x, z, mask)
+        return log_joint.detach(), torch.autograd.grad(log_joint.sum(), z)[0]
 
 
 def _positive(precision: Tensor) -> Tensor:

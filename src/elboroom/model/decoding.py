@@ -1,4 +1,4 @@
-"""The number of z that are decoded together."""
+"""The number of z that are decoded together, and the values that one of them decodes to."""
 
 import math
 from collections.abc import Iterator
@@ -26,6 +26,20 @@ def values_of_one(model: VAE, x: Tensor) -> int:
     outer = x.shape[1:].numel(), math.prod(model.parameter_shape)
     decoder = decoder_network(model.decoder)
     return max(*outer, decoder.widest_activation, model.widest_activation)
+
+
+def values_in_passes(model: VAE, *, of_layers: bool) -> float:
+    """Return how many values of one z are computed in passes besides matrix products.
+
+    Compiling merges these passes.
+
+    Args:
+        model: the model.
+        of_layers: True to count those between the layers of the decoder.
+    """
+    decoder = decoder_network(model.decoder)
+    outputs = decoder.values_outside_products(model.parameter_shape)
+    return outputs * model.likelihood.density.passes + of_layers * decoder.values_of_layers
 
 
 def chunks(model: VAE, x: Tensor, z: Tensor) -> Iterator[Tensor]:

@@ -49,6 +49,9 @@ from elboroom.model.priors import (
     TopPrior,
     prior_of,
 )
+from elboroom.model.priors.distribution import DistributionPrior
+
+_KNOWN = "elboroom.", "torch.nn.modules.", "zuko."  # beginnings of modules whose code is known
 
 
 class VAE(nn.Module):
@@ -89,6 +92,7 @@ class VAE(nn.Module):
     event_shape: tuple[int, ...]
     widest_activation: int = 0
     partial_encoder: PartialEncoder | None = None
+    _is_fixed = False
 
     def __init__(
         self,
@@ -246,23 +250,37 @@ class VAE(nn.Module):
         )
         return not all(built_in)
 
+    @property
+    def is_traceable(self) -> bool:
+        """True if the model computes the same in each call, and the compiler merges its passes.
+
+        Code of the user's own, whose Python may decide otherwise each time, is not traced. Of
+        convolutions, which the compiler does not improve, only what follows them is compiled.
+        """
+        parts = [*map(type, self.modules()), self.family, self.likelihood.density]
+        is_known = all(getattr(part, "__module__", "").startswith(_KNOWN) for part in parts)
+        is_merged = decoder_network(self.decoder).around_last_product() is None
+        return is_known and is_merged and not isinstance(self.prior, DistributionPrior)
+
     def fixed(
         self,
         decoder: nn.Module | None = None,
         likelihood: ObservationModel | None = None,
         event_shape: tuple[int, ...] | None = None,
     ) -> "VAE":
-        """Return the model for constant parameters.
+        """Return the model for constant parameters; a fixed model returns itself.
 
         Args:
             decoder: a decoder that replaces the model's own, such as one of some pixels only.
             likelihood: the observation model of the same pixels.
             event_shape: the shape of their event.
         """
+        if self._is_fixed and not (decoder or likelihood or event_shape):
+            return self
         decoder, likelihood = decoder or self.decoder, likelihood or self.likelihood
         parts = decoder, self.latents, likelihood, self.prior.fixed(), self.family
         model = VAE._of_checked(event_shape or self.event_shape, self.encoder, *parts)
-        model.widest_activation = self.widest_activation
+        model.widest_activation, model._is_fixed = self.widest_activation, True
         return model
 
     def require_events(self, found: tuple[int, ...]) -> None:

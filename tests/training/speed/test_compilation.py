@@ -249,7 +249,7 @@ def test_auto_compiles_runs_that_gain_enough(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch, steps, objective, compiled
 ):
     monkeypatch.setattr(
-        "elboroom.training.speed.compilation.shutil.which", lambda name: f"/usr/bin/{name}"
+        "elboroom.device.compiler.shutil.which", lambda name: f"/usr/bin/{name}"
     )
     model, last = new_model(digits), (objective, CPU, steps)
     assert is_compiled(model, digits.train, CONFIG, *last) == compiled
@@ -277,7 +277,7 @@ def test_the_compiler_that_the_environment_names_counts(monkeypatch: pytest.Monk
 
 
 def test_cuda_needs_triton(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("elboroom.training.speed.compilation.find_spec", lambda name: None)
+    monkeypatch.setattr("elboroom.device.compiler.find_spec", lambda name: None)
     found = why_not_compilable(torch.device("cuda"))
     assert found is not None
     assert found.startswith("Triton")

@@ -78,7 +78,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[TracedStep]:
         found.append(TracedStep(step, state, batch_size))
         return found[-1]
 
-    monkeypatch.setattr("elboroom.training.speed.traced_step.compiled", uncompiled)
+    monkeypatch.setattr("elboroom.device.graph.compiled", uncompiled)
     monkeypatch.setattr(
         "elboroom.training.speed.compilation.why_not_compilable", lambda device: None
     )
@@ -189,14 +189,14 @@ def test_rates_and_warm_up_are_those_of_each_step(graphs: list[TracedStep]):
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
 def test_products_by_onednn(graphs: list[TracedStep], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("elboroom.training.speed.traced_step.is_onednn_faster", lambda: True)
+    monkeypatch.setattr("elboroom.device.graph.is_onednn_faster", lambda: True)
     products = list[str]()
 
     def noting(graph: Any, inputs: list[Tensor]) -> Callable[..., Any]:
         products.extend(str(n.target) for n in graph.graph.nodes if "product" in str(n.target))
         return graph
 
-    monkeypatch.setattr("elboroom.training.speed.traced_step.compiled", noting)
+    monkeypatch.setattr("elboroom.device.graph.compiled", noting)
     assert_alike(data(), {})
     assert products == ["elboroom.product.default"] * 11  # 4 layers, 7 gradients
 
@@ -313,7 +313,7 @@ def test_a_step_is_compiled_another_way_if(monkeypatch: pytest.MonkeyPatch, why:
         monkeypatch.setattr("elboroom.model.posteriors.density.normals", draw)
     else:
         monkeypatch.setattr(
-            "elboroom.training.speed.traced_step.compiled", lambda graph, inputs: failing
+            "elboroom.device.graph.compiled", lambda graph, inputs: failing
         )
     monkeypatch.setattr(fast_steps, "_compiled_or_plain", lambda step, batch_size: step)
     monkeypatch.setattr(

@@ -1,6 +1,7 @@
 """Annealing: chains along a path of densities, forwards from q₀ or backwards from p(z | x)."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -103,6 +104,12 @@ def _suitable_steps(path: Path, betas: Tensor, noise: Noise, on_move: Callable[[
 def _energy(u: Tensor, momentum: Tensor) -> Tensor:
     """Compute ½ |u|² + ½ |p|², (C, B)."""
     return 0.5 * (u.square() + momentum.square()).sum(-1)
+
+
+def gradients(distributions: int, chains: int, batches: int = 1) -> Counter[int]:
+    """Count how often annealing computes the gradient of all rows, by the number of chains."""
+    moves = Counter({_CHAINS: TUNING}) + Counter({chains: distributions})
+    return Counter({count: batches * _STEPS * n for count, n in moves.items()})
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,7 @@
 """Compilation by PyTorch, where a run is long enough to gain: of the networks, or whole steps."""
 
-import os
-import shutil
-import sys
 from collections.abc import Callable
 from copy import copy
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -14,10 +10,11 @@ from torch import Tensor, nn
 from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.data import Part
 from elboroom.device import ALONE, world
+from elboroom.device.compiler import compiler_options, why_no_compiler
 from elboroom.errors import UsageError
+from elboroom.model.decoding import values_in_passes
 from elboroom.model.networks import decoder_network
 from elboroom.model.networks.layers import as_input_of
-from elboroom.model.priors.distribution import DistributionPrior
 from elboroom.model.vae import VAE
 from elboroom.training.share import Share
 from elboroom.training.state import restored
@@ -26,13 +23,11 @@ from elboroom.training.step import Step
 _LEAST_GAIN = 30.0  # seconds; compiling networks takes 3 to 40
 # Seconds that compiling a whole step takes: at most so many, and so many for each parameter tensor.
 _COMPILING_A_STEP = 5.0, 1.0
-_OWN = "elboroom.", "torch.nn.modules.", "zuko."  # beginnings of modules whose code is known
 # Seconds that compiling saves for each value that a step decodes outside of matrix products, and
 # for each step. They were measured on one processor and one GPU; other machines save more or less.
 _SAVED = {"cpu": (1.3e-9, -4e-4), "cuda": (2.4e-11, 5e-5)}
 _SAVED_BY_STEPS = 7e-10, 8e-4  # by whole steps, on that processor
 MEASURED_ON = {"cpu": "two cores with AVX-512", "cuda": "an NVIDIA H200"}
-_VECTOR_BITS = {"AVX2": 256, "AVX512": 512}
 
 
 class CompiledVAE(VAE):
@@ -75,17 +70,6 @@ def _compiled_after(
 
 def _compiled(function: Any) -> Any:
     return torch.compile(function, dynamic=False, options=compiler_options())
-
-
-def compiler_options() -> dict[str, Any]:
-    """Return the options of PyTorch's compiler for this processor."""
-    return {
-        # Without dynamic threads, kernels keep the number of threads that they were compiled with.
-        "cpp.dynamic_threads": True,
-        # PyTorch's cache of compiled code does not distinguish instruction sets: code for 512 bits
-        # would be found again under ATEN_CPU_CAPABILITY=avx2, and compute wrong numbers there.
-        "cpp.simdlen": _VECTOR_BITS.get(torch.backends.cpu.get_cpu_capability()),
-    }
 
 
 class CompiledStep:
@@ -131,26 +115,17 @@ def why_not_compilable(device: torch.device) -> str | None:
     """Return the reason why nothing can be compiled for `device`, or None if it can."""
     if device.type not in _SAVED:
         return f"the gain of compiling for {device.type} has not been measured"
-    if device.type == "cuda" and find_spec("triton") is None:
-        return "Triton, which compiles for CUDA, is not installed"
-    usual = "clang++" if sys.platform == "darwin" else "g++"
-    compiler = os.environ.get("CXX", usual)
-    return None if shutil.which(compiler) else f"there is no C++ compiler {compiler}"
+    return why_no_compiler(device)
 
 
 def is_traceable(model: VAE, config: TrainConfig, device: torch.device) -> bool:
     """Return whether a step does the same in each call but for its rows, rates and draws.
 
-    It is then compiled as a whole. Code of the user's own, whose Python may decide otherwise each
-    time, is not; nor are reductions over processes and images that are moved. Of convolutions,
-    which the compiler does not improve, only what follows them is compiled.
+    It is then compiled as a whole. Reductions over processes and images that are moved are not; nor
+    are models that are not `VAE.is_traceable`.
     """
-    parts = [*map(type, model.modules()), model.family, model.likelihood.density]
-    is_own = all(getattr(part, "__module__", "").startswith(_OWN) for part in parts)
-    is_own &= not isinstance(model.prior, DistributionPrior)
     alone = world().size == 1 and device.type == "cpu"
-    is_merged = decoder_network(model.decoder).around_last_product() is None
-    return is_own and alone and is_merged and not config.augments
+    return model.is_traceable and alone and not config.augments
 
 
 def seconds_saved(
@@ -168,11 +143,8 @@ def seconds_saved(
     that a resumed run decides as the original one did.
     """
     batch = min(config.resolved_batch_size, len(part)) / world().size
-    decoder, whole = decoder_network(model.decoder), is_traceable(model, config, device)
-    each = decoder.values_outside_products(model.parameter_shape)
-    each *= model.likelihood.density.passes
-    each += whole * decoder.values_of_layers
-    decoded = objective.k * objective.m * batch * each
+    whole = is_traceable(model, config, device)
+    decoded = objective.k * objective.m * batch * values_in_passes(model, of_layers=whole)
     per_value, per_step = _SAVED_BY_STEPS if whole else _SAVED[device.type]
     return steps * (per_value * decoded + per_step)
 

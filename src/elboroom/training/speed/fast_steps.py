@@ -6,13 +6,12 @@ from contextlib import suppress
 import torch
 
 from elboroom.config import TrainConfig
+from elboroom.device.compiler import COMPILER_FAILURES
 from elboroom.training.speed.compilation import CompiledStep, is_compiled, is_traceable
 from elboroom.training.speed.cuda_graph import CudaGraphStep, uses_cuda_graph
 from elboroom.training.speed.threads import AdaptiveThreadsStep, adapts_threads
 from elboroom.training.state import TrainState
 from elboroom.training.step import FastStep, Step
-
-_FAILURES = RuntimeError, AssertionError, NotImplementedError  # of what cannot be traced
 
 
 def fastest_step(step: Step, state: TrainState, config: TrainConfig, steps: float) -> FastStep:
@@ -44,7 +43,7 @@ def _traced(step: Step, state: TrainState, batch_size: int) -> FastStep | None:
     """Compile a whole step; return None if it cannot be."""
     from elboroom.training.speed.traced_step import TracedStep  # loads PyTorch's compiler
 
-    with suppress(*_FAILURES):
+    with suppress(*COMPILER_FAILURES):
         return TracedStep(step, state, batch_size)
     return None
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from elboroom.device import products
+from elboroom.device.products import is_onednn_faster, product, use_onednn
 from elboroom.randomness import stream
-from elboroom.training.speed import products
-from elboroom.training.speed.products import is_onednn_faster, product, use_onednn
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(), reason="PyTorch was built without oneDNN"
