@@ -38,6 +38,20 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Run functions that would be compiled as they were traced, and note their graphs."""
+    found = list[Any]()
+
+    def uncompiled(graph: Any, inputs: list[Any]) -> Any:
+        assert not graph.state_dict()  # of two tensors with one storage, one would be written back
+        found.append(graph)
+        return graph
+
+    monkeypatch.setattr("elboroom.device.graph.compiled", uncompiled)
+    return found
+
+
 @pytest.fixture(scope="session")
 def mnist() -> Dataset:
     """Load MNIST, thresholded, in its standard split."""

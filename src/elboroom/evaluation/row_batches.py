@@ -1,5 +1,6 @@
 """Random batches of rows, and the values that a model gives each of their rows."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from elboroom.data import Part
 from elboroom.device import world
-from elboroom.device.kernel import Function, Kernel
+from elboroom.device.kernel import Kernel
 from elboroom.infer.diagnostics import importance_ess, pareto_k
 from elboroom.model.bounds import iwae
 from elboroom.model.compilation import repays_compiling
@@ -83,9 +84,9 @@ class RowBatches:
             groups `iwae_few`, the mean of the bounds that each K₁ of the other samples make.
         """
         found, rows = list[dict[str, Tensor]](), self.rows
-        compute = self._kernel if self._repays_compiling(numbers, sum(groups)) else self._terms
+        compiled = self._repays_compiling(numbers, sum(groups))
         for number in world().own(numbers):
-            values = self._values(rows[number], number, groups, compute)
+            values = self._values(rows[number], number, groups, compiled=compiled)
             if values is None:
                 break
             found.append({_ROWS: rows[number]} | values)
@@ -94,7 +95,7 @@ class RowBatches:
     def exact(self, number: int, *groups: int) -> dict[str, Tensor] | None:
         """Sample a batch again, in every process, with products in float32; None if stopped."""
         other = replace(self, products=torch.float32, on_images=lambda images: None)
-        return other._values(self.rows[number], number, groups, other._terms)
+        return other._values(self.rows[number], number, groups)
 
     def _terms(
         self,
@@ -110,9 +111,9 @@ class RowBatches:
         return likelihood.log_prob(x, mask), prior.log_prob(z) - log_q
 
     @cached_property
-    def _kernel(self) -> Kernel:
-        """`_terms`, compiled."""
-        return Kernel(self._terms)
+    def _kernels(self) -> dict[int, Kernel]:
+        """`_terms`, compiled for numbers of samples."""
+        return defaultdict(lambda: Kernel(self._terms))
 
     def _repays_compiling(self, numbers: Sequence[int], k: int) -> bool:
         """Return whether to compile `_terms` for k samples of each row of some batches."""
@@ -122,7 +123,7 @@ class RowBatches:
 
     @torch.no_grad()
     def _values(
-        self, rows: Tensor, number: int, groups: Sequence[int], compute: Function
+        self, rows: Tensor, number: int, groups: Sequence[int], *, compiled: bool = False
     ) -> dict[str, Tensor] | None:
         """Compute the values of each row of a batch; None if it is stopped."""
         model = self.model
@@ -135,8 +136,8 @@ class RowBatches:
         for count in (count for group in groups for count in _split_count(group, most)):
             if self.stop():
                 return None
-            run = compute if count == most else self._terms  # one count alone is compiled for
-            log_likelihood, log_ratio = run(q, x, mask, prior, count, generator)
+            compute = self._kernels[most] if compiled and count == most else self._terms
+            log_likelihood, log_ratio = compute(q, x, mask, prior, count, generator)
             log_likelihoods.append(log_likelihood)
             log_ratios.append(log_ratio)
             self.on_images(len(x) * count / k)

@@ -248,9 +248,7 @@ def test_of_convolutions_only_what_follows_them_is_compiled(
 def test_auto_compiles_runs_that_gain_enough(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch, steps, objective, compiled
 ):
-    monkeypatch.setattr(
-        "elboroom.device.compiler.shutil.which", lambda name: f"/usr/bin/{name}"
-    )
+    monkeypatch.setattr("elboroom.device.compiler.shutil.which", lambda name: f"/usr/bin/{name}")
     model, last = new_model(digits), (objective, CPU, steps)
     assert is_compiled(model, digits.train, CONFIG, *last) == compiled
     assert not is_compiled(model, digits.train, replace(CONFIG, compile="off"), *last)

@@ -29,9 +29,7 @@ def explained(part: Part, config: TrainConfig, objective: ObjectiveConfig = ELBO
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, bfloat16: bool = False) -> None:
-    monkeypatch.setattr(
-        "elboroom.device.compiler.shutil.which", lambda name: f"/usr/bin/{name}"
-    )
+    monkeypatch.setattr("elboroom.device.compiler.shutil.which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr("elboroom.device.compiler.find_spec", lambda name: object())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "A100")
