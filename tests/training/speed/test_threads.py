@@ -50,26 +50,39 @@ def busy(threads: int, step: int) -> float:
     return {1: 0.01, 2: 0.04}[threads]
 
 
+def short(threads: int, step: int) -> float:
+    return {1: 0.0019, 2: 0.0013}[threads]
+
+
+def stalled(threads: int, step: int) -> float:
+    """Beside another process most short steps are fast, and a few wait until it yields a core."""
+    return 0.15 if threads == 2 and step % 47 == 0 else short(threads, step)
+
+
 def seconds(machine: Machine, chosen: list[int]) -> float:
     return sum(machine(threads, step) for step, threads in enumerate(chosen))
 
 
 def test_a_quiet_machine_gives_all_threads_after_one_trial():
     chosen = used(quiet, 1_000)
-    assert chosen.count(1) == 6
-    assert set(chosen[20:]) == {2}
+    assert chosen.count(1) == 1 + 3 * 11  # turns of a tenth of a second, and a step
+    assert set(chosen[100:]) == {2}
 
 
-def test_a_busy_machine_costs_little_more_than_one_thread_would():
-    chosen = used(busy, 5_000)
-    assert seconds(busy, chosen) < 1.05 * seconds(busy, [1] * 5_000)
+@pytest.mark.parametrize("machine", [busy, stalled])
+def test_a_busy_machine_costs_little_more_than_one_thread_would(machine: Machine):
+    chosen = used(machine, 20_000)
+    assert seconds(machine, chosen) < 1.05 * seconds(machine, [1] * 20_000)
 
 
-def test_a_core_that_is_taken_later_is_noticed_within_a_few_windows():
-    chosen = used(lambda n, step: (quiet if step < 1_000 else busy)(n, step), 3_000)
-    assert set(chosen[50:1_000]) == {2}
-    assert chosen[1_000:1_060].count(2) < 45
-    assert set(chosen[1_060:1_200]) == {1}
+@pytest.mark.parametrize(("free", "taken"), [(quiet, busy), (short, stalled)])
+def test_a_core_that_is_taken_later_is_noticed_within_seconds(free: Machine, taken: Machine):
+    chosen = used(lambda n, step: (free if step < 1_000 else taken)(n, step), 3_000)
+    assert set(chosen[500:1_000]) == {2}
+    first = chosen.index(1, 1_000)
+    while chosen[first : first + 400] != [1] * 400:
+        first = chosen.index(1, first + 1)
+    assert seconds(taken, chosen[1_000:first]) < 3
 
 
 def test_a_core_that_is_free_again_is_used_again():
@@ -78,28 +91,34 @@ def test_a_core_that_is_free_again_is_used_again():
     assert set(chosen[-1_000:]) == {2}
 
 
-def test_hiccups_change_nothing():
-    chosen = used(lambda n, step: 10.0 if step % 7 == 0 else quiet(n, step), 1_000)
-    assert set(chosen[40:]) == {2}
+@pytest.mark.parametrize("every", [7, 100])
+def test_hiccups_change_nothing(every: int):
+    chosen = used(lambda n, step: 10.0 if step % every == 0 else quiet(n, step), 1_000)
+    assert set(chosen[150:]) == {2}
+
+
+def test_turns_of_long_steps_are_single_steps():
+    chosen = used(lambda n, step: 1.0 / n, 100)
+    assert chosen == [2] * (3 + 4) + [1] * 4 + [2] * 89
 
 
 def test_a_slower_machine_that_stays_so_is_tried_once():
     chosen = used(lambda n, step: (1 if step < 500 else 3) * quiet(n, step), 2_000)
-    assert chosen.count(1) == 12
+    assert chosen.count(1) == (1 + 3 * 11) + (1 + 3 * 4)
 
 
 def test_a_slow_down_is_measured_against_the_best_time():
     def machine(threads: int, step: int) -> float:
         slow_at_first_and_taken_at_last = {1: 0.03, 2: 0.015}, {1: 0.01, 2: 0.014}
-        if 30 <= step < 1_000:
+        if 50 <= step < 1_000:
             return quiet(threads, step)
         return slow_at_first_and_taken_at_last[step >= 1_000][threads]
 
-    assert set(used(machine, 1_200)[1_060:]) == {1}
+    assert set(used(machine, 1_300)[1_200:]) == {1}
 
 
 def test_equal_times_give_all_threads():
-    assert set(used(lambda n, step: 0.01 if n == 2 else 0.0095, 500)[40:]) == {2}
+    assert set(used(lambda n, step: 0.01 if n == 2 else 0.0095, 500)[100:]) == {2}
 
 
 @restore_thread_count()

@@ -1,7 +1,8 @@
 """The number of processor threads of a step: all, or one while another process keeps a core.
 
-Threads wait for each other at barriers. If another process keeps one of two cores, a step by two
-threads takes several times as long as by one.
+Threads wait for each other at barriers. If another process keeps one of two cores, steps by two
+threads take several times as long as by one. Of steps of a millisecond most are as fast as ever,
+and a few wait for a tenth of a second, until the other process yields the core.
 """
 
 import math
@@ -17,13 +18,14 @@ from elboroom.config import TrainConfig
 from elboroom.training.step import FastStep
 
 _COLD_STEPS = 3  # the first steps are slow whatever the number of threads
-_TRIAL_STEPS = 6  # timed for each number; the first wakes or parks threads and is not counted
-_WINDOW_STEPS = 16  # the median of this many ignores single slow steps
+_TURN = 0.1  # seconds; a turn of steps is at least as long as another process keeps a core
+_TURNS = 3  # the median of this many ignores a single hiccup
 # One thread is chosen only if it takes less than this share of the time of all threads, because
 # changing the number of threads changes rounding.
 _FASTER = 0.9
-_SLOWER = 1.4  # a step this much slower than usual starts another trial
-_TRIALS_UNTIL_RETRY = 50  # durations of a trial after which all threads are tried again
+_SLOWER = 1.4  # steps this much slower than usual start another trial
+_TRIALS_UNTIL_RETRY = 20  # durations of a trial after which all threads are tried again
+_PRODUCTS = 6  # that are timed; the first wakes or parks threads and is not counted
 SIDE = 1_024
 """Side of the square matrices whose product is timed."""
 
@@ -54,23 +56,29 @@ def thread_choices(
         yield most
     while True:
         began = clock()
-        of_all = yield from _median_of(_TRIAL_STEPS, most)
-        of_one = yield from _median_of(_TRIAL_STEPS, 1)
+        of_all = yield from _seconds_of_a_step(most)
+        of_one = yield from _seconds_of_a_step(1)
         count, usual = (1, of_one) if of_one < _FASTER * of_all else (most, of_all)
         ended = clock()
         until = math.inf if count == most else ended + _TRIALS_UNTIL_RETRY * (ended - began)
         while clock() < until:
-            found = yield from _median_of(_WINDOW_STEPS, count)
+            found = yield from _seconds_of_a_step(count)
             if found > _SLOWER * usual:
                 break
             usual = min(usual, found)
 
 
-def _median_of(steps: int, threads: int) -> Generator[int, float, float]:
-    seconds = [0.0] * steps
-    for i in range(steps):
-        seconds[i] = yield threads
-    return statistics.median(seconds[1:])
+def _seconds_of_a_step(threads: int) -> Generator[int, float, float]:
+    """Return the mean of a turn of steps: the median of several turns."""
+    yield threads  # the first step wakes or parks threads
+    turns = [0.0] * _TURNS
+    for turn in range(_TURNS):
+        steps = 0
+        while turns[turn] < _TURN:
+            turns[turn] += yield threads
+            steps += 1
+        turns[turn] /= steps
+    return statistics.median(turns)
 
 
 class AdaptiveThreadsStep:
@@ -110,8 +118,8 @@ def product_seconds(threads: int, clock: Callable[[], float] = time.perf_counter
         clock: a clock in seconds.
     """
     torch.set_num_threads(threads)
-    factor, seconds = torch.ones(SIDE, SIDE), [0.0] * _TRIAL_STEPS
-    for i in range(_TRIAL_STEPS):
+    factor, seconds = torch.ones(SIDE, SIDE), [0.0] * _PRODUCTS
+    for i in range(_PRODUCTS):
         began = clock()
         _ = factor @ factor
         seconds[i] = clock() - began
