@@ -230,7 +230,7 @@ def _curves(data: Dataset, quick: bool) -> list[Row]:
 
 def _with_a_busy_core(data: Dataset, quick: bool, repeats: int) -> list[Row]:
     """Repeat (a), in turn on a quiet machine and beside a process that takes one core."""
-    problem = problem_of(replace(_SMALL, images=6_400, epochs=3), data, 0)
+    problem = problem_of(_sized(replace(_A, epochs=3), 6_400, quick), data, 0)
     slower: dict[str, list[float]] = {name: [] for name in (_CURVES if quick else _NOT_JIT)}
     for _ in range(repeats):
         for name in slower:

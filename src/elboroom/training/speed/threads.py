@@ -19,7 +19,7 @@ from elboroom.training.step import FastStep
 
 _COLD_STEPS = 3  # the first steps are slow whatever the number of threads
 _TURN = 0.1  # seconds; a turn of steps is at least as long as another process keeps a core
-_TURNS = 3  # the median of this many ignores a single hiccup
+_AGREEING = 2  # turns in a row that must say the same, as one of them may have a hiccup
 # One thread is chosen only if it takes less than this share of the time of all threads, because
 # changing the number of threads changes rounding.
 _FASTER = 0.9
@@ -56,29 +56,34 @@ def thread_choices(
         yield most
     while True:
         began = clock()
-        of_all = yield from _seconds_of_a_step(most)
-        of_one = yield from _seconds_of_a_step(1)
-        count, usual = (1, of_one) if of_one < _FASTER * of_all else (most, of_all)
-        ended = clock()
+        count, usual = yield from _trial(most)
+        ended, slow = clock(), 0
         until = math.inf if count == most else ended + _TRIALS_UNTIL_RETRY * (ended - began)
-        while clock() < until:
-            found = yield from _seconds_of_a_step(count)
-            if found > _SLOWER * usual:
-                break
+        while clock() < until and slow < _AGREEING:
+            found = yield from _turn(count)
+            slow = slow + 1 if found > _SLOWER * usual else 0
             usual = min(usual, found)
 
 
-def _seconds_of_a_step(threads: int) -> Generator[int, float, float]:
-    """Return the mean of a turn of steps: the median of several turns."""
+def _trial(most: int) -> Generator[int, float, tuple[int, float]]:
+    """Return the number of threads that is faster, and the seconds that a step takes by them."""
+    of_one = math.nan
+    for _ in range(_AGREEING):
+        of_all = yield from _turn(most)
+        of_one = yield from _turn(1)
+        if of_one >= _FASTER * of_all:
+            return most, of_all
+    return 1, of_one
+
+
+def _turn(threads: int) -> Generator[int, float, float]:
+    """Return the mean of the seconds that the steps of a turn take."""
     yield threads  # the first step wakes or parks threads
-    turns = [0.0] * _TURNS
-    for turn in range(_TURNS):
-        steps = 0
-        while turns[turn] < _TURN:
-            turns[turn] += yield threads
-            steps += 1
-        turns[turn] /= steps
-    return statistics.median(turns)
+    total, steps = 0.0, 0
+    while total < _TURN:
+        total += yield threads
+        steps += 1
+    return total / steps
 
 
 class AdaptiveThreadsStep:
