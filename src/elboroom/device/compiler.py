@@ -3,10 +3,15 @@
 import os
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 import torch
+from torch import Tensor
+
+Function = Callable[..., Sequence[Tensor]]
+"""A function that returns tensors."""
 
 COMPILER_FAILURES = RuntimeError, AssertionError, NotImplementedError
 """The errors of functions that cannot be traced, compiled or run."""

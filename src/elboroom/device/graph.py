@@ -1,7 +1,7 @@
 """Functions of tensors as one graph, which PyTorch's compiler merges into few passes."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -11,10 +11,8 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from elboroom.device.compiler import compiler_options
+from elboroom.device.compiler import Function, compiler_options
 from elboroom.device.products import is_onednn_faster, use_onednn
-
-Function = Callable[..., Sequence[Tensor]]
 
 
 def as_one_graph(function: Function, inputs: Sequence[Tensor]) -> Function:

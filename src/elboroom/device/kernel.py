@@ -1,6 +1,6 @@
 """Functions that run compiled for arguments like those that they were first called with."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -8,10 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elboroom.device.compiler import COMPILER_FAILURES
+from elboroom.device.compiler import COMPILER_FAILURES, Function
 from elboroom.randomness import DrawnBefore
-
-Function = Callable[..., Sequence[Tensor]]
 
 
 class Kernel:

@@ -138,7 +138,8 @@ def annealed(
     """
     annealing = Annealing.tuned(path, distributions, schedule, noise, on_move)
     ends, log_weights, acceptance = annealing.forwards(chains, noise, on_move)
-    return AnnealedPosterior(path.target, path.z(ends.u), log_weights, generator, acceptance)
+    target = replace(path.target, kernels={})
+    return AnnealedPosterior(target, path.z(ends.u), log_weights, generator, acceptance)
 
 
 def density(start: Density | VariationalPosterior) -> Density:

@@ -79,10 +79,9 @@ def test_a_busy_machine_costs_little_more_than_one_thread_would(machine: Machine
 def test_a_core_that_is_taken_later_is_noticed_within_seconds(free: Machine, taken: Machine):
     chosen = used(lambda n, step: (free if step < 1_000 else taken)(n, step), 3_000)
     assert set(chosen[500:1_000]) == {2}
-    first = chosen.index(1, 1_000)
-    while chosen[first : first + 400] != [1] * 400:
-        first = chosen.index(1, first + 1)
-    assert seconds(taken, chosen[1_000:first]) < 3
+    assert chosen[-1_000:].count(1) > 950
+    alone = sum(taken(1, step) for step in range(1_000, 3_000))
+    assert seconds(taken, chosen) - seconds(taken, chosen[:1_000]) < 1.05 * alone + 1
 
 
 def test_a_core_that_is_free_again_is_used_again():
@@ -114,7 +113,7 @@ def test_a_slow_down_is_measured_against_the_best_time():
             return quiet(threads, step)
         return slow_at_first_and_taken_at_last[step >= 1_000][threads]
 
-    assert set(used(machine, 1_300)[1_200:]) == {1}
+    assert used(machine, 1_500)[1_200:].count(1) > 285
 
 
 def test_equal_times_give_all_threads():

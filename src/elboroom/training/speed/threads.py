@@ -24,7 +24,7 @@ _AGREEING = 2  # turns in a row that must say the same, as one of them may have 
 # changing the number of threads changes rounding.
 _FASTER = 0.9
 _SLOWER = 1.4  # steps this much slower than usual start another trial
-_TRIALS_UNTIL_RETRY = 20  # durations of a trial after which all threads are tried again
+_PAUSE = 20  # durations of a turn by all threads until the next, while one is used
 _PRODUCTS = 6  # that are timed; the first wakes or parks threads and is not counted
 SIDE = 1_024
 """Side of the square matrices whose product is timed."""
@@ -55,14 +55,36 @@ def thread_choices(
     for _ in range(_COLD_STEPS):
         yield most
     while True:
-        began = clock()
         count, usual = yield from _trial(most)
-        ended, slow = clock(), 0
-        until = math.inf if count == most else ended + _TRIALS_UNTIL_RETRY * (ended - began)
-        while clock() < until and slow < _AGREEING:
-            found = yield from _turn(count)
-            slow = slow + 1 if found > _SLOWER * usual else 0
-            usual = min(usual, found)
+        if count == most:
+            yield from _until_slower(most, usual, clock)
+        else:
+            yield from _until_free(most, usual, clock)
+
+
+def _until_free(
+    most: int, of_one: float, clock: Callable[[], float]
+) -> Generator[int, float, None]:
+    """Use one thread until it becomes slower, or all threads are as fast in a turn."""
+    pause, slower = _PAUSE * _TURN, False
+    while not slower:
+        slower = yield from _until_slower(1, of_one, clock, until=clock() + pause)
+        began = clock()
+        of_all = yield from _turn(most)
+        pause = _PAUSE * (clock() - began)
+        slower |= of_one >= _FASTER * of_all
+
+
+def _until_slower(
+    count: int, usual: float, clock: Callable[[], float], until: float = math.inf
+) -> Generator[int, float, bool]:
+    """Use a number of threads until a time; return whether their steps became slower before."""
+    slow = 0
+    while slow < _AGREEING and clock() < until:
+        found = yield from _turn(count)
+        slow = slow + 1 if found > _SLOWER * usual else 0
+        usual = min(usual, found)
+    return slow == _AGREEING
 
 
 def _trial(most: int) -> Generator[int, float, tuple[int, float]]:

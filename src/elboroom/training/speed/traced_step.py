@@ -12,7 +12,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from elboroom.device.graph import Function, as_one_graph
+from elboroom.device.compiler import Function
+from elboroom.device.graph import as_one_graph
 from elboroom.randomness import DrawnBefore
 from elboroom.training.state import TrainState, mutable_tensors, restored
 from elboroom.training.step import Step
