@@ -74,7 +74,13 @@ def test_an_evaluation(compiled: Callable[[bool], list[Any]], options: Any, miss
         found.append(result.per_image)
     for name, expected in found[1].items():
         torch.testing.assert_close(found[0][name], expected, rtol=1e-4, atol=1e-4, equal_nan=True)
-    assert len(graphs) == 2  # of 3 samples, then of 4
+    assert [samples_of(graph) for graph in graphs] == [3, 4]
+
+
+def samples_of(graph: Any) -> int:
+    """The number of samples that a graph of an evaluation was traced for."""
+    (results,) = graph.graph.output_node().args
+    return results[0].meta["val"].shape[0]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +113,7 @@ def test_draws_of_annealing(compiled: Callable[[bool], list[Any]]):
             new_model().double(), x, mask, generator=generator, distributions=5, chains=4
         )
         found.append(posterior.z)
+        assert not posterior.target.kernels
     torch.testing.assert_close(found[0], found[1])
 
 
@@ -125,6 +132,14 @@ def test_targets_of_one_fixed_model_share_a_kernel(
         for mine, theirs in zip(found, expected, strict=True):
             torch.testing.assert_close(mine, theirs)
     assert len(graphs) == 1
+
+
+def test_a_fixed_model_is_restricted_to_what_is_seen():
+    model, x, mask = new_model(), bits(4).test.x, torch.arange(64).view(SHAPE) < 30
+    z = torch.randn(2, 4, 2, generator=stream(0, "z"))
+    ways = [Target.of(one, x, mask) for one in (model, model.fixed())]
+    torch.testing.assert_close(ways[0].log_joint(z), ways[1].log_joint(z))
+    assert ways[1].x.shape == (4, 30)
 
 
 def test_gradients_of_annealing_are_counted():

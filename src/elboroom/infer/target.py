@@ -128,7 +128,7 @@ class Target:
 
         The log-density is then wrong by hundredths of a nat, so do not use its values.
         """
-        return replace(self, products=resolve_precision("auto", self.x.device), kernels={})
+        return replace(self, products=resolve_precision("auto", self.x.device))
 
     def kernels_for(self, evaluations: Mapping[int, int]) -> dict[int, Kernel]:
         """Return gradients that the first call compiles, where they repay the compiler.

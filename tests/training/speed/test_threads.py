@@ -96,6 +96,11 @@ def test_hiccups_change_nothing(every: int):
     assert set(chosen[150:]) == {2}
 
 
+def test_a_hiccup_in_a_trial_is_not_taken_for_a_busy_core():
+    chosen = used(lambda n, step: 10.0 if step == 10 else quiet(n, step), 1_000)
+    assert set(chosen[60:]) == {2}
+
+
 def test_turns_of_long_steps_are_single_steps():
     chosen = used(lambda n, step: 1.0 / n, 100)
     assert chosen == [2] * (3 + 2) + [1] * 2 + [2] * 93
