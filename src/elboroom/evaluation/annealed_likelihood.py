@@ -13,7 +13,7 @@ from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.evaluation import Evaluation
 from elboroom.evaluation.likelihood import evaluate
-from elboroom.infer.ais import annealed
+from elboroom.infer.ais import annealed, require_annealing
 from elboroom.infer.chains.annealing import gradients
 from elboroom.infer.chains.annealing_path import Path
 from elboroom.infer.chains.noise import Noise
@@ -102,6 +102,7 @@ def annealed_likelihood(
         x = data.test.rows(rows.tolist()).x.to(device)
         target = Target.of(fixed, x, seen := data.test.seen(x))
         if kernels is None:
+            require_annealing(target, distributions, chains)
             kernels = target.kernels_for(gradients(distributions, chains, len(batches)))
         generator = stream(seed, "ais", int(rows[0]), device=device)
         noise = Noise(fork(generator), shared=False)

@@ -99,10 +99,8 @@ def ais(
         UsageError: if data or mask do not fit the model, a count is not positive,
             or the start belongs to another family or to other rows.
     """
-    require_positive(distributions=distributions, chains=chains)
     target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=not independent_rows)
-    target.require_room(chains, chains=chains)
-    require_room((distributions, len(target)), target.x, distributions=distributions)
+    require_annealing(target, distributions, chains)
     count = itertools.count(1)
 
     def on_move() -> None:
@@ -114,6 +112,17 @@ def ais(
     kernels = target.kernels_for(gradients(distributions, chains))
     path = Path.of(replace(target, kernels=kernels), density(start))
     return annealed(path, noise, generator, distributions, chains, schedule, on_move)
+
+
+def require_annealing(target: Target, distributions: int, chains: int) -> None:
+    """Check that chains of a target can be annealed, before anything is computed.
+
+    Raises:
+        UsageError: a count is not positive, or the memory is not free.
+    """
+    require_positive(distributions=distributions, chains=chains)
+    target.require_room(chains, chains=chains)
+    require_room((distributions, len(target)), target.x, distributions=distributions)
 
 
 def annealed(
