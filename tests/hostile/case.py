@@ -1,5 +1,6 @@
 """Files made to harm their reader, what it must say of each, and the bounds it must keep."""
 
+import ctypes
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,24 @@ from elboroom.errors import ElboroomError
 from tests.support.watch import misdeeds
 
 ROOM, SECONDS = 256 << 20, 2.0  # bytes of memory more than before, and time, for each file
+_KEPT = 16 << 20  # bytes that a process may keep for new blocks
 Bounds = Callable[[], AbstractContextManager[Any]]
+
+
+class _Blocks(ctypes.Structure):
+    """`mallinfo2` of glibc: ten sizes in bytes."""
+
+    _before = "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks"
+    _fields_ = [(name, ctypes.c_size_t) for name in (*_before, "fordblks", "keepcost")]
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    """Glibc, with the types of what is called here."""
+    found = ctypes.CDLL(None)
+    found.malloc.restype, found.mallinfo2.restype = ctypes.c_void_p, _Blocks
+    found.malloc.argtypes, found.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+    return found
 
 
 @dataclass(frozen=True)
@@ -94,6 +112,7 @@ def _start_threads() -> None:
 def bounded() -> Iterator[None]:
     """The process can have `ROOM` more than it has."""
     _start_threads()
+    blocks = _free_blocks_taken()
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM, hard))
@@ -101,6 +120,19 @@ def bounded() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        for block in blocks:
+            _libc().free(block)
+
+
+def _free_blocks_taken() -> list[ctypes.c_void_p]:
+    """Take the blocks that earlier tests freed and the process kept: they would be room, too."""
+    blocks, free = list[ctypes.c_void_p](), _libc().mallinfo2().fordblks
+    while free > _KEPT:
+        blocks.append(ctypes.c_void_p(_libc().malloc(_KEPT)))
+        before, free = free, _libc().mallinfo2().fordblks
+        if free > before - _KEPT:  # it lies in pieces
+            break
+    return blocks
 
 
 def writing(name: str, content: bytes) -> Callable[[Path], Path]:
