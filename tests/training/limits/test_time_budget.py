@@ -224,8 +224,18 @@ def test_the_model_is_timed_by_a_copy(clock: Clock):
     empty = new_state(model, CONFIG).plan
     assert empty is not None
     plan, seconds = time_budget.start_plan(empty, model, data, CONFIG, ObjectiveConfig())
-    assert (seconds, plan.seconds, plan.pace, plan.end) == (7.0, 7.0, 1.0, 593)
+    assert (seconds, plan.seconds, plan.pace, plan.end) == (6.0, 6.0, 1.0, 594)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(2.0, 1.2), (600.0, 5.0)])
+def test_timing_takes_seconds_of_any_training(clock: Clock, minutes: float, expected: float):
+    clock.pace, model, data = lambda now: 0.01, new_model(), data_of(500)
+    config = replace(CONFIG, minutes=minutes)
+    empty = new_state(model, config).plan
+    assert empty is not None
+    _, seconds = time_budget.start_plan(empty, model, data, config, ObjectiveConfig())
+    assert seconds == pytest.approx(expected, abs=0.02)
 
 
 def test_what_is_maximised_is_what_is_timed(clock: Clock, monkeypatch: pytest.MonkeyPatch):

@@ -14,7 +14,7 @@ from elboroom.training.state import new_state
 from elboroom.training.time_plan import TimePlan, plan_of_first
 from elboroom.training.trainer import Trainer
 
-_TIMED_SHARE = 0.01  # the share of the time that timing takes
+_TIMED_SHARE, _MOST_TIMED = 0.01, 5.0  # the share of the time that timing takes, seconds at most
 _ENDLESS = 10**9  # epochs
 _LEAST_STEPS = 6  # the first half of the timed steps warms up and is not counted
 
@@ -35,7 +35,8 @@ def start_plan(
         The plan, the same in all processes, and the seconds that this took.
     """
     began = time.perf_counter()
-    pace = _seconds_per_step(_TIMED_SHARE * 60 * plan.minutes, model, data, config, objective)
+    timed = min(_MOST_TIMED, _TIMED_SHARE * 60 * plan.minutes)
+    pace = _seconds_per_step(timed, model, data, config, objective)
     seconds = time.perf_counter() - began
     limits = time_limits(config, data)
     return plan_of_first(plan.started(pace, plan.seconds + seconds, **limits)), seconds
