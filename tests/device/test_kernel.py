@@ -132,6 +132,7 @@ def test_a_failure_of_the_compiler_leaves_the_function(monkeypatch: pytest.Monke
 
 
 @COMPILER
+@pytest.mark.full
 def test_a_compiled_kernel():
     function = Noted()
     kernel = Kernel(function)

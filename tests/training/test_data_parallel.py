@@ -105,6 +105,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits_on_all_ranks(found):
     assert found[SIZE][0]["stopped"]["step"] == 6
 
 
+@pytest.mark.full
 def test_a_stop_that_reaches_one_rank_alone_is_noticed(tmp_path: Path):
     done = torchrun(2, MODULE, tmp_path, "deaf")
     steps = [json.loads(path.read_text())["stopped"] for path in tmp_path.glob("*.json")]
