@@ -23,7 +23,7 @@ NUMERIC := tests/model tests/training tests/infer tests/evaluation tests/runs/te
 LEAST_MACHINE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 \
 	CXX=/nonexistent
 
-.PHONY: demo test test-full test-portable test-numeric chromium install-chromium lint format types check \
+.PHONY: demo docs test test-full test-portable test-numeric chromium install-chromium lint format types check \
 	benchmarks clean
 
 demo: $(VENV)/installed
@@ -66,6 +66,10 @@ types: $(VENV)/installed-dev
 
 check: lint format types test
 
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going \
+		--doctree-dir build/docs/doctrees docs build/docs/html
+
 benchmarks: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks reference
 
@@ -74,9 +78,13 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs,sklearn]"
+	touch $@
+
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/api/generated .pytest_cache .ruff_cache .hypothesis
