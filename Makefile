@@ -24,7 +24,7 @@ LEAST_MACHINE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THR
 	CXX=/nonexistent
 
 .PHONY: demo docs test test-full test-portable test-numeric chromium install-chromium lint format types check \
-	benchmarks clean
+	benchmarks dist clean
 
 demo: $(VENV)/installed
 	rm -rf $(DEMO)
@@ -73,6 +73,14 @@ docs: $(VENV)/installed-docs
 benchmarks: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks reference
 
+# What a release uploads, and elboroom-VERSION.cdx.json: the versions and licences of its dependencies.
+dist: $(VENV)/installed-release
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	bash .ci/try-wheel $(BIN)
+
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
@@ -84,6 +92,10 @@ $(VENV)/installed-docs: $(VENV)/installed
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+$(VENV)/installed-release: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[release]"
 	touch $@
 
 clean:
