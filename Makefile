@@ -79,7 +79,7 @@ dist: $(VENV)/installed-release
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
-	bash .ci/try-wheel $(BIN)
+	bash .github/try-wheel $(BIN)
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
