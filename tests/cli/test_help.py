@@ -134,8 +134,9 @@ def test_a_reader_that_leaves_is_not_an_error():
     assert done.stderr == ""
 
 
-def test_version_prints_the_version(shell: Command):
-    assert shell("version") == (0, f"elboroom {version}\n", "")
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_version_prints_the_version(shell: Command, word: str):
+    assert shell(word) == (0, f"elboroom {version}\n", "")
 
 
 def given_config(monkeypatch: pytest.MonkeyPatch, elboroom: Command, *arguments: str) -> Config:

@@ -23,6 +23,8 @@ _DESCRIPTION = """Variational autoencoders and stochastic variational inference.
 
 Example: elboroom train --out runs/first && elboroom report runs/first
 
+`elboroom --version` prints the version, and `elboroom COMMAND --help` the options of a command.
+
 Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted by Ctrl-C,
 143 by SIGTERM, 138 by SIGUSR1.
 """
@@ -70,6 +72,8 @@ def bound_openmp_spinning() -> None:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        arguments = ["version"]
     try:
         with ended_by_signals():
             return _run_by_all(parse([_expand(argument) for argument in arguments]))
