@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ import torch
 from elboroom import Run
 from elboroom.runs import training as run_training
 from elboroom.runs.checkpoints import capture
+from elboroom.runs.tracking import registry
 from tests.support.command import Command
 from tests.support.outcomes import error, last_checkpoint, metrics
+from tests.support.tracked_runs import Recorder, in_file
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,22 @@ def test_ctrl_c_before_the_first_step_keeps_the_run_too(
         f"resume with: elboroom train --resume {tmp_path}/run\n"
     )
     assert elboroom("train", "--resume", tmp_path / "run", "--quiet") == (0, "", "")
+
+
+def test_tracking_goes_on_by_the_command_that_resumes(
+    elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    recorder = Recorder()
+    kind = SimpleNamespace(make=lambda run: recorder, libraries=())
+    monkeypatch.setitem(registry._KINDS, "mlflow", kind)
+    with monkeypatch.context() as patch:
+        patch.setattr(run_training, "train", pressing(1))
+        outcome = elboroom("train", *small, "--track", "mlflow", "--out", tmp_path / "run")
+    following = outcome.err.splitlines()[-1]
+    assert following == f"resume with: elboroom train --resume {tmp_path}/run --track mlflow"
+    assert elboroom("train", *following.split()[4:], "--quiet").code == 0
+    assert recorder.epochs == in_file(Run(tmp_path / "run"))
+    assert recorder.ends == ["interrupted", "done"]
 
 
 def test_a_second_ctrl_c_ends_at_once(

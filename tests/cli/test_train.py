@@ -267,3 +267,14 @@ def test_a_run_out_of_patience_is_finished_and_stays_so(
     ended = Finding("training", f"{len(elbos)} of 50 epochs, ended early by --patience")
     assert ended in check_run(tmp_path / "run")
     assert [m["held_out_elbo"] for m in metrics(tmp_path / "run")] == elbos
+
+
+def test_a_tracker_without_its_library_is_refused_before_there_is_a_run(
+    elboroom: Command, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("elboroom.runs.tracking.registry.find_spec", lambda name: None)
+    outcome = elboroom("train", *small, "--track", "wandb", "--out", tmp_path / "run")
+    what, _, fix = error(outcome, 2)
+    assert what == "--track wandb cannot be used"
+    assert fix == "install it: pip install 'elboroom[wandb]'"
+    assert not (tmp_path / "run").exists()

@@ -28,6 +28,7 @@ from elboroom.config import (
     InferConfig,
     PackConfig,
     ScoreConfig,
+    TrackOption,
 )
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class Train(Command, TrainDefaults):
     resume_or_start: Path | None = None
     """Resume this run if it exists, which must have been started with the same options, else start
     it there. With `torchrun --max-restarts` training survives the loss of a process."""
+    track: TrackOption = ()
     quiet: FlagCreatePairsOff[bool] = False
     """Print neither what was read nor progress; only notes on the data, warnings and errors."""
     explain: FlagCreatePairsOff[bool] = False
@@ -141,6 +143,7 @@ class Train(Command, TrainDefaults):
             resume=self.resume,
             resume_or_start=self.resume_or_start,
             trust=self.trust,
+            track=self.track,
             quiet=self.quiet,
             began=began,
         )

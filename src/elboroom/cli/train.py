@@ -12,7 +12,7 @@ from typing import Any
 
 from elboroom.cli.signals import Interrupted, Stop, interruptible
 from elboroom.cli.terminal import epoch_progress, in_bits, plain_console
-from elboroom.config import Config
+from elboroom.config import Config, TrackerName
 from elboroom.data import Dataset, load_data, noun
 from elboroom.data.summary import notes, summary
 from elboroom.device import resolve_device, world
@@ -23,13 +23,13 @@ from elboroom.model.vae import VAE
 from elboroom.runs.config_file import CONFIG
 from elboroom.runs.following import follow_training, new_follower, require_same_task
 from elboroom.runs.run import RUNS, Run, require_values_of
-from elboroom.runs.training import train_and_save
+from elboroom.runs.tracking.registry import require_trackers, trackers_of
+from elboroom.runs.training import is_finished, train_and_save
 from elboroom.training.limits.time_budget import start_plan
 from elboroom.training.resolve import resolve_run
 from elboroom.training.safeguards.early_stopping import (
     evaluations_after_warmup,
     final_epoch,
-    out_of_patience,
 )
 from elboroom.training.schedule import last_step, steps_per_epoch
 from elboroom.training.speed.explain import explain as explained
@@ -63,6 +63,7 @@ def train(
     resume: Path | None,
     resume_or_start: Path | None,
     trust: bool,
+    track: tuple[TrackerName, ...],
     quiet: bool,
     began: float,
 ) -> int:
@@ -77,6 +78,7 @@ def train(
         resume: the run to resume, or None.
         resume_or_start: the run to resume if it exists, else the new run folder; or None.
         trust: let the run to resume import the code that makes its networks.
+        track: names of trackers.
         quiet: print only notes on the data, warnings and errors.
         began: when the command began, by `time.perf_counter`; the minutes count from then.
 
@@ -87,7 +89,9 @@ def train(
     Raises:
         Interrupted: if a signal comes before the run exists, or Ctrl-C is pressed a second time.
         RunError: if another process trains the run.
+        UsageError: if the library of a tracker is not installed.
     """
+    require_trackers(track)  # a missing library must not leave a run behind
     if resume_or_start is not None:
         config, out, resume = _resume_or_start(config, out, resume, resume_or_start, trust=trust)
     opened = (
@@ -99,13 +103,10 @@ def train(
         else:
             if not resume:
                 _print_choices(found, config, preset, quiet=quiet)
-            state = _lead(found, found.run, stop, quiet=quiet, began=began)
-    options = found.config.train
-    last = last_step(options, steps_per_epoch(options, found.data.train), state.plan)
-    early = state.step < last and out_of_patience(state.history, options)
-    finished = early or state.step >= last
+            state = _lead(found, found.run, stop, track, quiet=quiet, began=began)
+    finished = is_finished(found.config.train, found.data, state)
     if found.run is not None and not quiet:
-        message = _closing_message(found.run, state, found.data, finished=finished, early=early)
+        message = _closing_message(found.run, state, found.data, track, finished=finished)
         plain_console(stderr=True).print(message)
     return 0 if finished else stop.exit_code
 
@@ -128,7 +129,15 @@ def _follow(found: _Training, stop: Stop) -> TrainState:
     return state
 
 
-def _lead(found: _Training, run: Run, stop: Stop, *, quiet: bool, began: float) -> TrainState:
+def _lead(
+    found: _Training,
+    run: Run,
+    stop: Stop,
+    track: tuple[TrackerName, ...],
+    *,
+    quiet: bool,
+    began: float,
+) -> TrainState:
     """Train until the last step or a signal, and save the run."""
     (model, state), data = found.begin(), found.data
     state.seconds += time.perf_counter() - began
@@ -143,6 +152,7 @@ def _lead(found: _Training, run: Run, stop: Stop, *, quiet: bool, began: float) 
                 data,
                 on_epoch=lambda state: show(state.history[-1]),
                 stop=stop,
+                trackers=trackers_of(run.path, track),
             )
         except Interrupted:
             if stop.asked:
@@ -296,21 +306,34 @@ def _other_options(path: Path) -> UsageError:
 
 
 def _closing_message(
-    run: Run, state: TrainState, data: Dataset, *, finished: bool, early: bool
+    run: Run,
+    state: TrainState,
+    data: Dataset,
+    track: tuple[TrackerName, ...],
+    *,
+    finished: bool,
 ) -> str:
     """Report how training ended, and the next command to run."""
     trust = ["--trust"] if run.config.model.has_own_network else []
     if not finished:
+        again = [*trust, *(["--track", *track] if track else [])]
         return (
             f"stopped at step {state.step:,}; the run is in {run.path}\n"
-            f"resume with: {command('train', '--resume', run.path, *trust)}"
+            f"resume with: {command('train', '--resume', run.path, *again)}"
         )
+    early = _is_early(run, state, data)
     best = " --best, which takes the best checkpoint instead of the newest" if early else ""
     return (
         f"{_early_end(run, state, data.watched_by) if early else ''}{_skipped(run, state)}"
         f"trained: {_last_elbo(state, data, run)}; the run is in {run.path}\n"
         f"next: {command('report', run.path, *trust)}{best}"
     )
+
+
+def _is_early(run: Run, state: TrainState, data: Dataset) -> bool:
+    """Return True if a training that is finished ended before its last step."""
+    options = run.config.train
+    return state.step < last_step(options, steps_per_epoch(options, data.train), state.plan)
 
 
 def _last_elbo(state: TrainState, data: Dataset, run: Run) -> str:

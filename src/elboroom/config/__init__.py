@@ -37,12 +37,14 @@ from elboroom.config.kinds import (
     PriorName,
     Split,
     Standardise,
+    TrackerName,
     ValueKind,
 )
 from elboroom.config.model import WIDTHS, ModelConfig
 from elboroom.config.objective import ObjectiveConfig
 from elboroom.config.presets import PRESETS
 from elboroom.config.run import Config
+from elboroom.config.tracking import TrackOption
 from elboroom.config.training import TrainConfig
 
 __all__ = [
@@ -82,6 +84,8 @@ __all__ = [
     "ScoreConfig",
     "Split",
     "Standardise",
+    "TrackOption",
+    "TrackerName",
     "TrainConfig",
     "ValueKind",
 ]

@@ -65,6 +65,13 @@ COLUMN_TYPES: dict[ColumnType, str] = {
     "ignore": "left out of the model, and written back as it stood",
 }
 
+TrackerName = Literal["tensorboard", "wandb", "mlflow"]
+TRACKERS: dict[TrackerName, str] = {
+    "tensorboard": "an event file in RUN/tensorboard",
+    "wandb": "Weights & Biases, offline in RUN/wandb unless WANDB_MODE says otherwise",
+    "mlflow": "MLflow, a database and files in RUN/mlflow",
+}
+
 PartName = Literal["train", "validation", "test", "all"]
 PARTS: dict[PartName, str] = {
     "train": "the rows that the model is trained on",
