@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from elboroom import Config, DataConfig, Dataset, ModelConfig, Run, train_run
+from elboroom.config import FigureName
 from elboroom.data import load_data
 from elboroom.errors import TrainingError, UsageError
+from elboroom.figures import gallery
 from elboroom.runs import training
 from elboroom.training.interrupts import TrainingInterrupted
 from elboroom.training.state import TrainState
@@ -45,6 +48,20 @@ def test_a_tracker_is_told_the_epochs_the_options_the_figures_and_the_end(run: R
     assert found["model.hidden"] == "8 4"
     assert found["identity.sha256"] == run.identity.sha256
     assert found["environment.torch"] == run.environment["torch"]
+
+
+def test_figures_are_drawn_once_for_all_trackers(run: Run, monkeypatch: pytest.MonkeyPatch):
+    drawn, recorders = list[str](), [Recorder(), Recorder()]
+    draw = gallery.draw
+
+    def noting(name: FigureName, subject: gallery.Subject) -> Figure:
+        drawn.append(name)
+        return draw(name, subject)
+
+    monkeypatch.setattr(gallery, "draw", noting)
+    train_run(run, track=recorders)
+    assert drawn == ["curves", "samples"]
+    assert [len(recorder.figures) for recorder in recorders] == [2, 2]
 
 
 def test_rows_that_are_no_images_have_curves_alone(tmp_path: Path):

@@ -4,13 +4,17 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, ParamSpec
+from functools import cache
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from elboroom.data import Dataset
 from elboroom.model.vae import VAE
 from elboroom.runs.run import Run
 from elboroom.runs.tracking.tracker import Status, Tracker, Value
 from elboroom.training.state import EpochMetrics, TrainState
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 P = ParamSpec("P")
 
@@ -48,6 +52,11 @@ class _Told:
             self.tracker.log(_numbers(metrics), metrics.step)
             self.last_step = metrics.step
 
+    def log_figures(self, drawn: Callable[[], list[tuple[str, "Figure"]]], step: int) -> None:
+        """Log figures, which are drawn here, so that an error ends the tracker alone."""
+        for name, figure in drawn():
+            self.tracker.figure(name, figure, step)
+
 
 class Tracking:
     """The trackers of a run in training.
@@ -81,14 +90,15 @@ class Tracking:
     def finish_training(self, model: VAE, state: TrainState, data: Dataset) -> None:
         """Log the figures of the trained model."""
         self.finished = True
+
+        @cache  # all trackers get the same figures
+        def drawn() -> list[tuple[str, "Figure"]]:
+            from elboroom.runs.tracking.final_figures import final_figures  # loads matplotlib
+
+            return list(final_figures(self._run, model, state, data))
+
         for told in self._told:
-            told.tell(self._log_figures, told, model, state, data)
-
-    def _log_figures(self, told: _Told, model: VAE, state: TrainState, data: Dataset) -> None:
-        from elboroom.runs.tracking.final_figures import final_figures  # loads matplotlib
-
-        for name, figure in final_figures(self._run, model, state, data):
-            told.tracker.figure(name, figure, state.step)
+            told.tell(told.log_figures, drawn, state.step)
 
     def finish(self, status: Status) -> None:
         """End tracking."""
