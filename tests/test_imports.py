@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -58,13 +59,19 @@ def read() -> Sources:
     }
 
 
+@cache
+def import_statements(source: str, *, top: bool) -> list[ast.Import | ast.ImportFrom]:
+    tree = ast.parse(source)
+    nodes = tree.body if top else ast.walk(tree)
+    return [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 def imports(source: str, known: Sources, *, top: bool = False) -> Iterator[str]:
     """Full names of the modules that `source` imports; at its top level only, if asked."""
-    tree = ast.parse(source)
-    for node in tree.body if top else ast.walk(tree):
+    for node in import_statements(source, top=top):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.module is not None, "relative imports are not used"
             assert node.level == 0, "relative imports are not used"
             for alias in node.names:

@@ -9,7 +9,9 @@ TITLES = ("Latent map", "Complete", "Interpolate", "Samples", "Run")
 LIGHT, DARK = "rgb(250, 249, 246)", "rgb(17, 20, 24)"
 
 
-@pytest.mark.parametrize("width", [360, pytest.param(900, marks=pytest.mark.full), 1600])
+@pytest.mark.parametrize(
+    "width", [360, *(pytest.param(width, marks=pytest.mark.full) for width in (900, 1600))]
+)
 def test_no_view_is_wider_than_the_screen(visitor, width):
     visitor.page.set_viewport_size({"width": width, "height": 800})
     visitor.open("space/map?axes=1,3&row=3")

@@ -28,7 +28,7 @@ def array(encoded):
     return torch.tensor(values.reshape(encoded["shape"]))
 
 
-@pytest.mark.parametrize("name", ["plane", "colour"])
+@pytest.mark.parametrize("name", [pytest.param("plane", marks=pytest.mark.full), "colour"])
 def test_a_picture_is_saved_as_it_is_shown(visitor, name):
     visitor.open(f"{name}/complete?row=3")
     shown = visitor.tones(visitor.page.get_by_label("Mean completion", exact=True))

@@ -78,7 +78,7 @@ def test_the_skip_link_leads_to_the_view(visitor):
     assert visitor.route == "plane/run"
 
 
-@pytest.mark.parametrize("name", ["plane", "space"])
+@pytest.mark.parametrize("name", [pytest.param("plane", marks=pytest.mark.full), "space"])
 def test_a_dot_is_chosen_in_the_middle_of_the_map(visitor, explored, name):
     one = explored[name]
     place = one.plane(None).project(one.means[5]).tolist()

@@ -12,7 +12,9 @@ from elboroom.explorer.api.completion import CompletionRequest, completion
 from elboroom.randomness import stream
 from tests.support.screen_numbers import fixed, significant, with_error
 
-PLANES = pytest.mark.parametrize("name", ["plane", "conv", "colour"])
+PLANES = pytest.mark.parametrize(
+    "name", ["colour", *(pytest.param(name, marks=pytest.mark.full) for name in ("plane", "conv"))]
+)
 ROW, DRAWS = 3, 12
 
 
@@ -67,7 +69,7 @@ def test_an_estimate_has_its_error_and_its_quality(visitor, explored, name, meth
     expect(visitor.page.locator(".quality b")).to_have_text(expected)
 
 
-@pytest.mark.parametrize("name", ["plane", "space"])
+@pytest.mark.parametrize("name", [pytest.param("plane", marks=pytest.mark.full), "space"])
 def test_a_row_has_the_mean_and_the_deviation_of_its_posterior(visitor, explored, name):
     one = explored[name]
     q = one.model.posterior(one.part.x[ROW : ROW + 1])

@@ -79,14 +79,14 @@ def test_black_and_white_are_painted_over_the_picture(visitor, explored):
     expect(visitor.page.get_by_label("Reveal")).to_be_disabled()
 
 
-@pytest.mark.parametrize("title", ["Bottom", "Left", "All", "None"])
-def test_a_preset_is_seen_at_once(visitor, explored, title):
+def test_a_preset_is_seen_at_once(visitor, explored):
     visitor.open(f"plane/complete?row={ROW}")
-    visitor.page.get_by_role("button", name=title, exact=True).click()
-    seen = torch.zeros(6, 6)
-    {"Bottom": seen[3:], "Left": seen[:, :3], "All": seen, "None": seen[:0]}[title][:] = 1
-    expect_seen(visitor, explored, seen.tolist())
-    visitor.expect_route(rf"plane/complete\?row=3&mask={title.lower()}")
+    for title in ("Bottom", "Left", "All", "None"):
+        visitor.page.get_by_role("button", name=title, exact=True).click()
+        seen = torch.zeros(6, 6)
+        {"Bottom": seen[3:], "Left": seen[:, :3], "All": seen, "None": seen[:0]}[title][:] = 1
+        expect_seen(visitor, explored, seen.tolist())
+        visitor.expect_route(rf"plane/complete\?row=3&mask={title.lower()}")
 
 
 def test_back_undoes_a_stroke_and_forward_repeats_it(visitor, explored):
@@ -126,7 +126,7 @@ def touch_along(visitor, line):
     touch("touchEnd")
 
 
-@pytest.mark.parametrize("name", ["plane", "colour"])
+@pytest.mark.parametrize("name", [pytest.param("plane", marks=pytest.mark.full), "colour"])
 def test_the_value_and_the_surprise_of_a_pixel_are_read_under_the_pointer(visitor, explored, name):
     x = explored[name].part.x[ROW]
     seen = (torch.arange(6) < 3)[:, None].expand_as(x)

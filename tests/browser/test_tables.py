@@ -125,7 +125,10 @@ def test_the_heat_map_of_two_columns_has_the_shape_of_their_density(visitor):
     torch.testing.assert_close(found.T.cov(), expected.T.cov(), atol=0.002, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["table", "vectors", "bits"])
+@pytest.mark.parametrize(
+    "name",
+    ["table", *(pytest.param(other, marks=pytest.mark.full) for other in ("vectors", "bits"))],
+)
 def test_tables_and_vectors_are_drawn_on_narrow_screens(visitor, name):
     visitor.page.set_viewport_size({"width": 360, "height": 800})
     visitor.open(f"{name}/table?row={ROW}")
@@ -144,17 +147,14 @@ TICKS = """async ([low, high]) => {
 }""".replace("SCRIPTS", "document.querySelector('script[type=module]').src")
 
 
-@pytest.mark.parametrize(
-    ("ends", "texts"),
-    [
+def test_ticks_have_the_digits_of_their_step(visitor):
+    visitor.open("table/table")
+    for ends, texts in [
         ((-1e-3, 1e-3), ["−0.0010", "−0.0005", "0.0000", "0.0005", "0.0010"]),
         ((-5e-6, 5e-6), ["−5.000e−6", "0", "5.000e−6"]),
         ((-40_000, 0), ["−40,000", "−30,000", "−20,000", "−10,000", "0"]),
-    ],
-)
-def test_ticks_have_the_digits_of_their_step(visitor, ends, texts):
-    visitor.open("table/table")
-    assert visitor.page.evaluate(TICKS, ends) == texts
+    ]:
+        assert visitor.page.evaluate(TICKS, ends) == texts
 
 
 def test_a_long_name_of_a_column_widens_nothing(context, tmp_path):

@@ -64,20 +64,25 @@ def test_a_run_that_does_not_exist_is_told_of(visitor):
     expect(notice(visitor).filter(visible=True)).to_contain_text("There is no run nobody here")
 
 
+FEW = [
+    ("plane/map?row=99", "plane/map", "a whole number from 0 to 19"),
+    ("space/complete?method=grid", "space/complete", "one of laplace, svi"),
+    ("plane/interpolate?ends=1;2;3", "plane/interpolate", "2 or 4 times"),
+    ("plane/run?compare=nobody", "plane/run", "one of space, ladder"),
+]
+MORE = [
+    ("plane/map?axes=1,1", "plane/map", "0,1, or two latents from 0 to 1"),
+    ("plane/map?at=1&span=-5", "plane/map", "two numbers"),
+    ("plane/complete?method=magic&row=2", "plane/complete\\?row=2", "one of grid, laplace"),
+    ("plane/complete?mask=__proto__", "plane/complete", "one of all, none, top"),
+    ("plane/interpolate?across=1.5", "plane/interpolate", "a whole number from 0 to 24"),
+    ("plane/samples?seed=abc&count=999", "plane/samples", "a whole number from 1 to 100"),
+]
+
+
 @pytest.mark.parametrize(
     ("route", "shown", "expected"),
-    [
-        ("plane/map?row=99", "plane/map", "a whole number from 0 to 19"),
-        ("plane/map?axes=1,1", "plane/map", "0,1, or two latents from 0 to 1"),
-        ("plane/map?at=1&span=-5", "plane/map", "two numbers"),
-        ("plane/complete?method=magic&row=2", "plane/complete\\?row=2", "one of grid, laplace"),
-        ("space/complete?method=grid", "space/complete", "one of laplace, svi"),
-        ("plane/complete?mask=__proto__", "plane/complete", "one of all, none, top"),
-        ("plane/interpolate?across=1.5", "plane/interpolate", "a whole number from 0 to 24"),
-        ("plane/interpolate?ends=1;2;3", "plane/interpolate", "2 or 4 times"),
-        ("plane/samples?seed=abc&count=999", "plane/samples", "a whole number from 1 to 100"),
-        ("plane/run?compare=nobody", "plane/run", "one of space, ladder"),
-    ],
+    [*FEW, *(pytest.param(*case, marks=pytest.mark.full) for case in MORE)],
 )
 def test_what_an_address_cannot_say_is_explained_and_taken_out(visitor, route, shown, expected):
     visitor.open(route)

@@ -12,7 +12,10 @@ EMPTY = """canvases => canvases.filter(canvas => {
 }).map(canvas => canvas.ariaLabel ?? canvas.className)"""
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(m, marks=[pytest.mark.full] * (m in ("plane", "conv"))) for m in MODELS],
+)
 def test_every_view_is_drawn(visitor, name):
     visitor.open(f"{name}/map?row=3")
     for title in TITLES:

@@ -105,7 +105,11 @@ def test_a_signal_to_torchrun_stops_and_saves(options: list[str], tmp_path: Path
 @pytest.mark.parametrize(
     ("trouble", "error"),
     [
-        ("memory", "error: rank 1: memory ran out in training with batches of 50 images"),
+        pytest.param(
+            "memory",
+            "error: rank 1: memory ran out in training with batches of 50 images",
+            marks=pytest.mark.full,
+        ),
         pytest.param("disk", "cannot be written", marks=pytest.mark.full),
     ],
 )

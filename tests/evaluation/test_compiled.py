@@ -55,7 +55,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch, graphs: list[Any]) -> Callable[[bo
     "options",
     [
         {},
-        {"posterior": "full", "prior": "flow"},
+        pytest.param({"posterior": "full", "prior": "flow"}, marks=pytest.mark.full),
         {"posterior": "flow", "prior": "mixture", "components": 3},
         {"prior": "vamp", "components": 3},
         {"likelihood": "gaussian"},

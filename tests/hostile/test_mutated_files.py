@@ -41,7 +41,7 @@ def require_no_fault(target: Reader, random: Random) -> None:
 
 
 @given(random=st.randoms(use_true_random=False))
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_a_mutated_file_is_refused_or_of_the_right_types(target: Reader, random: Random):
     require_no_fault(target, random)
 

@@ -121,7 +121,7 @@ def test_objectives(steps: list[TracedStep], objective: ObjectiveConfig):
     [
         {"prior": "mixture", "components": 3},
         {"prior": "vamp", "components": 3},
-        {"prior": "flow", "posterior": "full"},
+        pytest.param({"prior": "flow", "posterior": "full"}, marks=pytest.mark.full),
         {"network": "residual", "hidden": (4, 4), "normalisation": "layer"},
         {"likelihood": "discretized-logistic"},
         {"likelihood": "gaussian"},
@@ -134,7 +134,10 @@ def test_models(steps: list[TracedStep], model: dict[str, Any]):
     assert len(steps) == 1
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "adamw", "adamax"])
+@pytest.mark.parametrize(
+    "optimiser",
+    ["adamax", *(pytest.param(other, marks=pytest.mark.full) for other in ("adam", "adamw"))],
+)
 def test_optimisers_with_all_that_follows_a_gradient(steps: list[TracedStep], optimiser: str):
     decay = 0.1 if optimiser == "adamw" else 0.0
     config = replace(CONFIG, **RECIPE | {"optimiser": optimiser}, weight_decay=decay)
