@@ -6,7 +6,18 @@ _MOST_CHARACTERS = 2_000  # in each of the three parts
 
 
 class ElboroomError(Exception):
-    """The base class of all errors. `exit_code` is the exit status of the command line."""
+    """The base class of all errors. `exit_code` is the exit status of the command line.
+
+    Example:
+        >>> from elboroom import ElboroomError
+        >>> try:
+        ...     infer.svi(model, x, mask[:, :14], generator=generator)
+        ... except ElboroomError as error:
+        ...     print(error)
+        this mask does not fit the data
+          why: its shape (1, 14, 28) does not broadcast to (3, 1, 28, 28)
+          fix: give a boolean mask shaped like x, True where a pixel is seen
+    """
 
     exit_code = 1
 

@@ -52,7 +52,14 @@ BrokenOption = Annotated[Broken, arg(help=listed("Pictures that cannot be read."
 
 @dataclass(frozen=True)
 class DataConfig:
-    """The images, how they are binarised and split, and how they are held in memory."""
+    """The images, how they are binarised and split, and how they are held in memory.
+
+    Example:
+        >>> from elboroom import DataConfig
+        >>> config = DataConfig(source="faces.npz", validation=500)  # for `load_data`
+        >>> config.split, config.resolved().split, DataConfig().resolved().split
+        ('auto', 'stratified', 'standard')
+    """
 
     source: Annotated[
         str, arg(name="data", help=listed("mnist, which is embedded, or a path.", FORMATS))

@@ -37,7 +37,14 @@ _COLUMNS = "column_likelihoods"  # the option of `columns`: `DataConfig` has ano
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The networks, an encoder and a decoder with its layers in reverse, and the densities."""
+    """The networks, an encoder and a decoder with its layers in reverse, and the densities.
+
+    Example:
+        >>> config = ModelConfig(latents=8, hidden=(256, 64), prior="mixture", components=10)
+        >>> deep = VAE.from_config(config, data.event_shape, generator=generator)
+        >>> deep.posterior(x).mean.shape, deep.prior(1).sample(5, generator).shape
+        (torch.Size([3, 8]), torch.Size([5, 1, 8]))
+    """
 
     latents: int = 2
     """Dimension D of the latent space; of a ladder that of its top level."""

@@ -22,7 +22,16 @@ NO_ENCODER = "0 with the posterior laplace, which has no encoder that could be c
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that a run is made from."""
+    """Everything that a run is made from.
+
+    Example:
+        >>> from elboroom import Config
+        >>> config = Config(model=networks, train=brief)
+        >>> config.data.source, config.objective.objective  # what is not given has its default
+        ('mnist', 'elbo')
+        >>> config.differences(Config(train=brief))
+        {'hidden': ((64,), (500,))}
+    """
 
     data: DataConfig = field(default_factory=DataConfig)
     """Data."""

@@ -26,7 +26,15 @@ from elboroom.errors import UsageError
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Options of training: optimisation, evaluation, device and speed."""
+    """Options of training: optimisation, evaluation, device and speed.
+
+    Example:
+        >>> config = TrainConfig(epochs=5, batch_size=50, learning_rate=0.01, evaluate_every=2)
+        >>> fresh = VAE.from_config(networks, data.event_shape, generator=generator)
+        >>> history = train(fresh, data, config).history
+        >>> [epoch.held_out_elbo is not None for epoch in history]  # every second, and the last
+        [False, True, False, True, True]
+    """
 
     epochs: int | Literal["auto"] = 100
     """Passes over the training images. auto takes 3,000 steps, and 30 epochs at least; with

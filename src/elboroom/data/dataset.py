@@ -44,6 +44,14 @@ class Dataset:
         validation: rows that training is watched by, or None.
         test: the rows that are held out.
         reading: what was read, and how the parts were chosen; None for parts made by hand.
+
+    Example:
+        >>> bits = torch.rand(300, 8, 8, generator=generator) < 0.5
+        >>> mine = Dataset.from_arrays(bits[:250], bits[250:])
+        >>> mine.event_shape, mine.kind
+        ((1, 8, 8), 'binary')
+        >>> {name: len(part) for name, part in mine.parts.items()}
+        {'train': 250, 'test': 50}
     """
 
     identity: Identity
@@ -358,6 +366,15 @@ def require_dataset(data: object) -> None:
 
     Raises:
         UsageError: if it is anything else; it names the call that makes a Dataset of it.
+
+    Example:
+        >>> from elboroom import ElboroomError
+        >>> from elboroom.data import require_dataset
+        >>> try:
+        ...     require_dataset(x)
+        ... except ElboroomError as error:
+        ...     print(error.what)
+        found a Tensor of shape (3, 1, 28, 28); expected a Dataset
     """
     if not isinstance(data, Dataset):
         raise not_data(data, "Dataset")

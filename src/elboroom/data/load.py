@@ -40,7 +40,15 @@ def load_mnist(
     split: Split = DataConfig.split,
     validation: int | Literal["auto"] = DataConfig.validation,
 ) -> Dataset:
-    """Load the embedded MNIST with the options of `DataConfig`."""
+    """Load the embedded MNIST with the options of `DataConfig`.
+
+    Example:
+        >>> mnist = load_mnist(validation=5000)
+        >>> {name: len(part) for name, part in mnist.parts.items()}
+        {'train': 55000, 'validation': 5000, 'test': 10000}
+        >>> mnist.event_shape, mnist.identity.binarisation, mnist.train.labels[:5]
+        ((1, 28, 28), 'threshold', tensor([5, 0, 4, 1, 9]))
+    """
     return load_data(DataConfig(binarisation=binarisation, split=split, validation=validation))
 
 
@@ -56,6 +64,14 @@ def load_data(config: DataConfig) -> Dataset:
         UsageError: if `config` is an array, a path or anything else but a DataConfig.
         DataError: if a file, a value or a size does not fit the reader or the split; the message
             names what was expected, what was found and the fix.
+
+    Example:
+        >>> import numpy as np
+        >>> from elboroom import DataConfig, load_data
+        >>> np.save("rows.npy", np.random.default_rng(0).normal(size=(200, 5)))
+        >>> mine = load_data(DataConfig(source="rows.npy"))
+        >>> len(mine.train), len(mine.test), mine.event_shape, mine.kind
+        (180, 20, (5,), 'real')
     """
     if not isinstance(config, DataConfig):
         raise not_data(config, "DataConfig")
@@ -140,6 +156,15 @@ def load_new(
     Raises:
         DataError: if they cannot be read, or their rows have another shape or other values.
         IncomparableError: if they are the run's data, but are divided into other parts.
+
+    Example:
+        >>> import numpy as np
+        >>> from elboroom import DataConfig
+        >>> from elboroom.data import load_new
+        >>> np.save("new.npy", np.eye(28)[None].repeat(4, 0))
+        >>> new = load_new("new.npy", DataConfig(), data.identity, data.event_shape)
+        >>> new.test.x.shape, new.identity.split
+        (torch.Size([4, 1, 28, 28]), 'whole')
     """
     ways = {"binarisation": identity.binarisation, "split": identity.split}
     config = replace(config, source=source, **ways)

@@ -22,6 +22,11 @@ def half_mask(half: Half, event_shape: tuple[int, ...]) -> Tensor:
     """Return a bool tensor of `event_shape` (C, H, W), True on one half of the image.
 
     An odd middle row or column is not observed.
+
+    Example:
+        >>> half_mask("left", (1, 2, 4))
+        tensor([[[ True,  True, False, False],
+                 [ True,  True, False, False]]])
     """
     if half not in get_args(Half):
         raise DataError(
@@ -69,6 +74,15 @@ def load_mask(name: str, event_shape: tuple[int, ...]) -> Tensor:
 
     Raises:
         DataError: if there is no such half or file, or it is not a mask of `event_shape`.
+
+    Example:
+        >>> import numpy as np
+        >>> from elboroom import load_mask
+        >>> np.save("centre.npy", np.pad(np.ones((14, 14), dtype=bool), 7))
+        >>> load_mask("centre.npy", data.event_shape).float().mean()  # the share that is seen
+        tensor(0.2500)
+        >>> torch.equal(load_mask("top", data.event_shape), mask)
+        True
     """
     if name in get_args(Half):
         return half_mask(name, event_shape)  # type: ignore[arg-type]

@@ -29,6 +29,14 @@ class Part:
         origin: where the rows stand in the source, such as "x_test"; empty if it is one array.
         withheld: (N, *event), True for known entries that a model is scored by given the others;
             None if rows are scored as a whole.
+
+    Example:
+        >>> part = data.test
+        >>> len(part), part.x.shape, part.labels.shape, part.classes[:3]
+        (200, torch.Size([200, 1, 28, 28]), torch.Size([200]), ('0', '1', '2'))
+        >>> few = part.rows([0, 5])
+        >>> few.x.shape, torch.equal(few.x[1], part.x[5])
+        (torch.Size([2, 1, 28, 28]), True)
     """
 
     images: Tensor | LazyImages | JoinedImages

@@ -214,7 +214,13 @@ class Source:
 
 
 def noun(event_shape: tuple[int, ...]) -> str:
-    """Return the word for one row of the data: image for (C, H, W), else row."""
+    """Return the word for one row of the data: image for (C, H, W), else row.
+
+    Example:
+        >>> from elboroom.data import noun
+        >>> noun((1, 28, 28)), noun((12,))
+        ('image', 'row')
+    """
     return "image" if len(event_shape) == 3 else "row"
 
 

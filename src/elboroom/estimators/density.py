@@ -26,6 +26,15 @@ class VAEDensity(DensityMixin, TableEstimator):
 
     The density is the mixture of those of the models. It is of the columns that are modelled: a
     constant column, or one that is left out, adds nothing to it.
+
+    Example:
+        >>> import numpy as np
+        >>> from elboroom.estimators import VAEDensity
+        >>> table = np.random.default_rng(0).normal(size=(100, 3))
+        >>> density = VAEDensity(effort=0.01, random_state=0).fit(table)  # a hundredth of the steps
+        >>> odd, usual = density.score_samples([[9.0, 9.0, np.nan], [0.0, 0.0, np.nan]])
+        >>> bool(odd < usual), density.sample(5).shape
+        (True, (5, 3))
     """
 
     @torch.no_grad()

@@ -41,6 +41,15 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, TableEstimator):
         effort: as `TableEstimator`.
         missing_values: as `TableEstimator`.
         random_state: as `TableEstimator`.
+
+    Example:
+        >>> import numpy as np
+        >>> from elboroom.estimators import VAEImputer
+        >>> table = np.random.default_rng(0).normal(size=(100, 3))
+        >>> table[::5, 1] = np.nan
+        >>> filled = VAEImputer(effort=0.01, random_state=0).fit_transform(table)  # default: 1
+        >>> filled.shape, bool(np.isnan(filled).any()), np.array_equal(filled[:, 0], table[:, 0])
+        ((100, 3), False, True)
     """
 
     _precision = torch.float32  # takes half the time; no draw is that precise

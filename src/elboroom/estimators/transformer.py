@@ -19,6 +19,15 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TableEst
     largest weight: `model_`. Where its decoder is linear and all columns are Gaussian the mean is
     exact; otherwise it is that of the model's own q(z | x_seen). The number of latents follows from
     the recipe: at most 12, and fewer for few columns.
+
+    Example:
+        >>> import numpy as np
+        >>> from elboroom.estimators import VAETransformer
+        >>> table = np.random.default_rng(0).normal(size=(100, 3))
+        >>> table[::5, 1] = np.nan
+        >>> latents = VAETransformer(effort=0.01, random_state=0).fit_transform(table)  # default: 1
+        >>> latents.shape, bool(np.isnan(latents).any())
+        ((100, 3), False)
     """
 
     @property

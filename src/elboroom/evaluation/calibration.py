@@ -47,6 +47,14 @@ def sbc_ranks(
     Raises:
         UsageError: if the mask does not fit, a count is not positive, or rows share the noise of
             their chains or particles.
+
+    Example:
+        >>> from functools import partial
+        >>> from elboroom.evaluation import sbc_ranks
+        >>> exact = partial(infer.grid, generator=generator)
+        >>> ranks = sbc_ranks(model, exact, rows=20, draws=9, generator=generator)
+        >>> ranks.shape, int(ranks.min()) >= 0, int(ranks.max()) <= 9
+        (torch.Size([20, 2]), True, True)
     """
     require_positive(rows=rows, draws=draws)
     weight = next(model.parameters())
@@ -92,6 +100,12 @@ def uniformity(ranks: Tensor, draws: int, bins: int = 20) -> Tensor:
 
     Raises:
         UsageError: if the ranks are no integers in 0 … draws, or there are more bins than ranks.
+
+    Example:
+        >>> from elboroom.evaluation import uniformity
+        >>> even, low = torch.arange(100) % 20, torch.arange(100) % 10
+        >>> uniformity(torch.stack([even, low], 1), draws=19).round(decimals=3)  # of two latents
+        tensor([1., 0.], dtype=torch.float64)
     """
     _require_ranks(ranks, draws, bins)
     require_room((draws + 1,), ranks, draws=draws)

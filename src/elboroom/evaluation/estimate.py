@@ -18,6 +18,14 @@ class Estimate:
         mean: the mean; NaN if it is unknown.
         standard_error: its standard error; NaN if it is unknown.
         reason: why one of them is unknown, such as "one image"; None if both are known.
+
+    Example:
+        >>> from elboroom.evaluation import Estimate
+        >>> found = Estimate.of(torch.tensor([-101.0, -99.0, -100.0]))
+        >>> print(found, "or", f"{found:.1f}")
+        -100.00 ± 0.58 or -100.0 ± 0.6
+        >>> print(Estimate.of(torch.tensor([-101.0])))
+        -101.00 ± unknown (one image)
     """
 
     mean: float

@@ -60,6 +60,16 @@ class Evaluation:
         partial: how much was finished, if the evaluation was stopped early; else None. What is
             known is then of N finished images, a random sample of all.
         rows: (N,) int64, the finished images of a partial evaluation within the part; else None.
+
+    Example:
+        >>> from elboroom import evaluate
+        >>> found = evaluate(model, data, k=10, seed=0)
+        >>> found.title, found.unit
+        ('arrays, values as they are, stratified split, 200 test images, K = 10', 'nats per image')
+        >>> again = evaluate(model, data, k=10, seed=1)
+        >>> change = again.minus(found)["iwae"]  # of paired images
+        >>> change.standard_error < found.estimates["iwae"].standard_error
+        True
     """
 
     identity: Identity

@@ -38,6 +38,12 @@ class Evidence:
         value: (B,), in nats.
         error: (B,), the change at the last refinement of the grid, or the standard error.
         k_hat: (B,), k̂ of the importance weights; −∞ for the grid.
+
+    Example:
+        >>> from elboroom.evaluation import gaps
+        >>> found = gaps(model, x, mask, generator=generator, methods=()).evidence
+        >>> found.by, found.value.shape, found.reliable
+        ('grid', torch.Size([3]), 1.0)
     """
 
     by: str
@@ -58,6 +64,14 @@ class FitQuality:
     Attributes:
         elbo: (B,), in nats.
         k_hat: (B,), k̂ of its importance weights.
+
+    Example:
+        >>> from elboroom.evaluation import gaps
+        >>> found = gaps(model, x, mask, generator=generator, methods=())
+        >>> list(found.fits)
+        ['encoder', 'svi']
+        >>> found.fits["svi"].elbo > found.fits["encoder"].elbo  # one fit for each row
+        tensor([True, True, True])
     """
 
     elbo: Tensor
@@ -75,6 +89,14 @@ class Gaps:
         best: the method that finds the best q of the encoder's family: "svi", "svi-full" or
             "svi-flow"; None for a family that no method fits, such as that of a ladder.
         noun: the word for one row of the data, "image" or "row".
+
+    Example:
+        >>> from elboroom.evaluation import gaps
+        >>> found = gaps(model, x, mask, generator=generator, methods=("svi-full",))
+        >>> list(found.summary())
+        ['log_evidence', 'amortisation', 'approximation', 'inference']
+        >>> torch.allclose(found.inference, found.amortisation + found.approximation)
+        True
     """
 
     evidence: Evidence
@@ -220,6 +242,14 @@ def gaps(
     Raises:
         UsageError: if the mask does not fit, a seen value is not finite, or k is not positive.
         GridError: if the finest grid does not resolve a posterior.
+
+    Example:
+        >>> from elboroom.evaluation import gaps
+        >>> found = gaps(model, x, mask, generator=generator, methods=("svi-full",))
+        >>> found.evidence.by, list(found.fits)
+        ('grid', ['encoder', 'svi', 'svi-full'])
+        >>> found.amortisation.shape, found.approximation.shape  # nats for each row
+        (torch.Size([3]), torch.Size([3]))
     """
     require_positive(k=k)
     x, mask = check_data_and_mask(model, x, mask)

@@ -8,6 +8,15 @@ class EvaluationInterrupted(KeyboardInterrupt):
 
     Attributes:
         evaluation: the evaluation of the finished images; None if no batch was finished.
+
+    Example:
+        >>> import signal  # to press Ctrl-C after the first batch
+        >>> from elboroom.evaluation import EvaluationInterrupted, evaluate
+        >>> try:
+        ...     evaluate(model, data, k=10, seed=0, on_images=lambda _: signal.raise_signal(2))
+        ... except EvaluationInterrupted as interrupt:
+        ...     print(interrupt.evaluation.notes[0])
+        stopped early: 100 of 200 images, chosen at random
     """
 
     def __init__(self, evaluation: Evaluation | None) -> None:

@@ -46,6 +46,12 @@ class Information:
         kl_standard_error: (D,), the standard error of `kl` over images, with the noise of the draws
             if it is sampled; None if `kl` is, or of one image.
         levels: the use of each level of a ladder, the top first; none without a ladder.
+
+    Example:
+        >>> from elboroom import evaluate
+        >>> used = evaluate(model, data, k=2, seed=0).information
+        >>> used.kl.shape, used.active  # of each latent
+        (torch.Size([2]), tensor([True, True]))
     """
 
     kl: Tensor | None

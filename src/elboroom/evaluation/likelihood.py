@@ -93,6 +93,16 @@ def evaluate(
             has batch normalisation and is in training mode, or entries were withheld, not rows.
         EvaluationError: if it is stopped before the first batch of images is finished.
         EvaluationInterrupted: at Ctrl-C; it holds the evaluation of the finished images.
+
+    Example:
+        >>> from elboroom import evaluate
+        >>> found = evaluate(model, data, k=100, seed=0)
+        >>> list(found.estimates)  # means over images, each with its standard error
+        ['elbo', 'reconstruction', 'kl', 'iwae']
+        >>> found.estimates["elbo"].mean < found.estimates["iwae"].mean  # both are below log p(x)
+        True
+        >>> list(found.quality)  # of the 100 importance weights
+        ['ess', 'reliable']
     """
     require_positive(k=k, k_all=k_all)
     require_not_negative(error=error or 0.0)

@@ -35,6 +35,14 @@ class Subset:
         asked_error: the standard error that the subset was allowed to add, in nats.
         error: the standard error that it adds, in nats; None if unknown.
         seconds: elapsed time of the subset.
+
+    Example:
+        >>> from elboroom import evaluate
+        >>> found = evaluate(model, data, part="train", k=50, k_all=5, error=0.5, seed=0)
+        >>> found.subset.k_all, found.subset.pilot, found.subset.images < len(data.train)
+        (5, 100, True)
+        >>> found.subset.error < 0.5  # nats, beside that of the images
+        True
     """
 
     k_all: int
@@ -66,6 +74,15 @@ class Partial:
         k: K, the number of samples that was asked for.
         subset: number of rows with K samples, if only a subset was to have them.
         subset_of: number of rows that the subset was to have; None if that was not known yet.
+
+    Example:
+        >>> from elboroom import evaluate
+        >>> done = []
+        >>> found = evaluate(
+        ...     model, data, k=10, seed=0, on_images=done.append, stop=lambda: sum(done) >= 100
+        ... )
+        >>> found.partial.images, found.partial.of, found.rows.shape
+        (100, 200, torch.Size([100]))
     """
 
     images: int

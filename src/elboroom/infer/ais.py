@@ -36,6 +36,15 @@ class AnnealedPosterior(ParticlePosterior):
 
     Attributes:
         acceptance: (B,), the mean probability that a move is accepted.
+
+    Example:
+        >>> annealed = infer.ais(model, x, mask, generator=generator, distributions=10, chains=8)
+        >>> annealed.z.shape, annealed.log_weights.shape  # weighted draws
+        (torch.Size([8, 3, 2]), torch.Size([8, 3]))
+        >>> annealed.log_evidence.shape, annealed.mean.shape
+        (torch.Size([3]), torch.Size([3, 2]))
+        >>> list(annealed.diagnostics)
+        ['ess', 'log_evidence_standard_error', 'acceptance']
     """
 
     acceptance: Tensor
@@ -98,6 +107,12 @@ def ais(
     Raises:
         UsageError: if data or mask do not fit the model, a count is not positive,
             or the start belongs to another family or to other rows.
+
+    Example:
+        >>> annealed = infer.ais(model, x, mask, generator=generator, distributions=20)
+        >>> exact = infer.grid(model, x, mask, generator=generator)
+        >>> (annealed.log_evidence - exact.log_evidence).abs() < 0.5  # nats
+        tensor([True, True, True])
     """
     target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=not independent_rows)
     require_annealing(target, distributions, chains)

@@ -23,6 +23,13 @@ class Completion:
     Attributes:
         mean: (B, *event), unseen pixels at E[x_unseen | x_seen].
         draws: (S, B, *event), unseen pixels drawn from p(x_unseen | x_seen).
+
+    Example:
+        >>> filled = infer.complete(model, x, mask, posterior, draws=5, generator=generator)
+        >>> filled.mean.shape, filled.draws.shape
+        (torch.Size([3, 1, 28, 28]), torch.Size([5, 3, 1, 28, 28]))
+        >>> bool((filled.draws == x)[..., mask].all())  # seen pixels stay as they are
+        True
     """
 
     mean: Tensor
@@ -48,6 +55,13 @@ def complete(
         UsageError: if data or mask do not fit the model, `mask` is None, the posterior was inferred
             from other seen values, under another mask or with another model, or `draws` is not
             positive.
+
+    Example:
+        >>> filled = infer.complete(model, x, mask, posterior, draws=5, generator=generator)
+        >>> filled.mean.shape, filled.draws.shape
+        (torch.Size([3, 1, 28, 28]), torch.Size([5, 3, 1, 28, 28]))
+        >>> filled.draws.unique()  # binary, while the mean is grey
+        tensor([0., 1.])
     """
     require_positive(draws=draws)
     given = Observed.of(*check_data_and_mask(model, x, require_mask(mask)))

@@ -55,6 +55,14 @@ class CompletionScore:
             all pixels.
         k_hat: (B,), the shape k̂ of the weights' tail: the larger of the two.
         rhat: (B,), R̂ of the posterior's chains; NaN without chains.
+
+    Example:
+        >>> exact = infer.grid(model, x, mask, generator=generator)
+        >>> score = infer.completion_score(model, x, mask, exact, generator=generator)
+        >>> score.log_prob.shape, score.kinds
+        (torch.Size([3]), ('exact', 'exact', 'exact'))
+        >>> list(score.columns("score"))[:3]  # for a table
+        ['score', 'score_kind', 'score_standard_error']
     """
 
     log_prob: Tensor
@@ -136,6 +144,15 @@ def completion_score(
             from other seen values, under another mask or with another model, or `draws` is not
             positive.
         GridError: if the posterior is a grid, and none resolves the posterior of the whole image.
+
+    Example:
+        >>> exact = infer.grid(model, x, mask, generator=generator)
+        >>> score = infer.completion_score(model, x, mask, exact, generator=generator)
+        >>> score.kinds
+        ('exact', 'exact', 'exact')
+        >>> whole = infer.grid(model, x, generator=generator)
+        >>> torch.allclose(score.log_prob, whole.log_evidence - exact.log_evidence)
+        True
     """
     require_positive(draws=draws)
     case = _Case.of(model, x, mask, posterior)
@@ -186,6 +203,14 @@ def predictive_score(
     Raises:
         UsageError: as `completion_score`.
         GridError: as `completion_score`.
+
+    Example:
+        >>> score = infer.predictive_score(model, x, mask, posterior, generator=generator)
+        >>> score.log_prob.shape, score.reliable
+        (torch.Size([3]), tensor([True, True, True]))
+        >>> exact = infer.grid(model, x, mask, generator=generator)
+        >>> infer.predictive_score(model, x, mask, exact, generator=generator).kinds
+        ('exact', 'exact', 'exact')
     """
     require_positive(draws=draws)
     case = _Case.of(model, x, mask, posterior)

@@ -44,6 +44,12 @@ def exact_elbo(model: VAE, x: Array, mask: Array | None, q: Density) -> Tensor:
         UsageError: if the covariance of q is unknown, D > 3, the mask does not fit, or a seen value
             is not finite.
         QuadratureError: if q is far from a Gaussian.
+
+    Example:
+        >>> elbo = infer.exact_elbo(model, x, mask, posterior.q)
+        >>> exact = infer.grid(model, x, mask, generator=generator)
+        >>> torch.allclose(exact.log_evidence - elbo, exact.kl(posterior.q))
+        True
     """
     return elbo_of(Target.of(model, x, mask), q)
 

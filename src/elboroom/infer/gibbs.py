@@ -50,6 +50,13 @@ def pseudo_gibbs(
     Raises:
         UsageError: if data or mask do not fit the model, or a count is not
             positive.
+
+    Example:
+        >>> chains = infer.pseudo_gibbs(model, x, mask, generator=generator, sweeps=50)
+        >>> chains.draws.shape  # sweeps, chains, rows, latents
+        torch.Size([50, 4, 3, 2])
+        >>> infer.complete(model, x, mask, chains, draws=5, generator=generator).draws.shape
+        torch.Size([5, 3, 1, 28, 28])
     """
     require_positive(chains=chains, sweeps=sweeps)
     require_not_negative(burn_in=burn_in)
@@ -91,6 +98,13 @@ def metropolis_within_gibbs(
     Raises:
         UsageError: if data or mask do not fit the model, or a count is not
             positive.
+
+    Example:
+        >>> chains = infer.metropolis_within_gibbs(model, x, mask, generator=generator, sweeps=50)
+        >>> chains.draws.shape  # sweeps, chains, rows, latents
+        torch.Size([50, 4, 3, 2])
+        >>> chains.acceptance < 1  # pseudo-Gibbs accepts every draw
+        tensor([True, True, True])
     """
     require_positive(chains=chains, sweeps=sweeps)
     require_not_negative(burn_in=burn_in)

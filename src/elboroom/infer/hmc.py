@@ -39,6 +39,13 @@ class HMCPosterior(ChainPosterior):
     Attributes:
         divergences: (B,), how many moves had an energy error above 1,000 nats.
         step_size: (B,), ε, in standard deviations of the posterior.
+
+    Example:
+        >>> chains = infer.hmc(model, x, mask, generator=generator, warmup=50, draws=100)
+        >>> chains.draws.shape, list(chains.diagnostics)
+        (torch.Size([100, 4, 3, 2]), ['rhat', 'ess', 'acceptance', 'divergences', 'step_size'])
+        >>> torch.allclose(chains.mean, chains.draws.mean((0, 1)))
+        True
     """
 
     divergences: Tensor
@@ -111,6 +118,13 @@ def hmc(
     Raises:
         UsageError: if data or mask do not fit the model, a count is not positive, `start` belongs
             to other rows, or the mass does not suit the number of latents or the prior.
+
+    Example:
+        >>> chains = infer.hmc(model, x, mask, generator=generator, warmup=50, draws=100)
+        >>> chains.draws.shape  # draws, chains, rows, latents
+        torch.Size([100, 4, 3, 2])
+        >>> chains.diagnostics["rhat"] < 1.1  # the chains agree
+        tensor([True, True, True])
     """
     require_positive(chains=chains, draws=draws)
     require_not_negative(warmup=warmup)

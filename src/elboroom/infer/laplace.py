@@ -68,6 +68,14 @@ def laplace(
     Raises:
         UsageError: if data or mask do not fit the model, a count is not positive, or `kept` is of
             another model.
+
+    Example:
+        >>> fit = infer.laplace(model, x, mask, generator=generator)
+        >>> fit.mean.shape, fit.covariance.shape, fit.converged
+        (torch.Size([3, 2]), torch.Size([3, 2, 2]), tensor([True, True, True]))
+        >>> exact = infer.grid(model, x, mask, generator=generator)
+        >>> exact.kl(fit.q) < 0.5  # KL(q ‖ p(z | x_seen)), in nats
+        tensor([True, True, True])
     """
     require_positive(starts=starts, k=k, max_steps=max_steps)
     target = Target.of(model, x, mask)

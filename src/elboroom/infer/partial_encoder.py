@@ -29,6 +29,16 @@ def partial_encoder(
 
     Raises:
         UsageError: if data or mask do not fit the model, or it has no partial encoder.
+
+    Example:
+        >>> from elboroom.config import AmortiseConfig
+        >>> from elboroom.training.amortisation import amortise
+        >>> _ = amortise(model, data, AmortiseConfig(steps=20, batch_size=64), networks)
+        >>> infer.partial_encoder(model, x, mask, generator=generator).mean.shape
+        torch.Size([3, 2])
+        >>> nothing = infer.partial_encoder(model, x, torch.zeros_like(mask), generator=generator)
+        >>> nothing.q.kl_to_standard()  # where nothing is seen, r is the prior
+        tensor([0., 0., 0.])
     """
     if model.partial_encoder is None:
         raise UsageError(

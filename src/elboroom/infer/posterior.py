@@ -37,6 +37,14 @@ class Posterior(ABC):
         q: the density that was fitted to each row; None for a method that fits none.
         elbo: (B,), the ELBO of `q` in nats; None without `q`.
         draws: (T, C, B, D), T draws of each of C Markov chains; None for a method without chains.
+
+    Example:
+        >>> posterior.mean.shape, posterior.sample(10).shape
+        (torch.Size([3, 2]), torch.Size([10, 3, 2]))
+        >>> list(posterior.evidence)  # a chain knows none, and a grid knows log p(x_seen)
+        ['elbo']
+        >>> list(posterior.diagnostics)
+        ['converged', 'elbo_standard_error']
     """
 
     target: Target
@@ -114,6 +122,15 @@ class VariationalPosterior(Posterior):
         elbo_standard_error: (B,), the standard error of that estimate.
         converged: (B,), True where the row met the method's stopping rule.
         generator: random generator of `sample` and `log_weights`.
+
+    Example:
+        >>> type(posterior.q).__name__, posterior.covariance.shape
+        ('Gaussian', torch.Size([3, 2, 2]))
+        >>> posterior.elbo.shape, posterior.converged
+        (torch.Size([3]), tensor([True, True, True]))
+        >>> log_w = posterior.log_weights(200)  # of 200 fresh draws
+        >>> log_w.shape, posterior.log_prob(posterior.sample(10)).shape
+        (torch.Size([200, 3]), torch.Size([10, 3]))
     """
 
     q: Density = field()

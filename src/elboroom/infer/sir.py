@@ -28,6 +28,15 @@ class ParticlePosterior(Posterior):
         z: (K, B, D), draws of the proposal q.
         log_weights: (K, B), log w = log p(x_seen, z_k) − log q(z_k), in nats.
         generator: random generator of `sample`.
+
+    Example:
+        >>> found = infer.sir(model, x, mask, generator=generator, proposal=posterior, widen=1.85)
+        >>> found.z.shape, found.weights.shape
+        (torch.Size([1000, 3, 2]), torch.Size([1000, 3]))
+        >>> torch.allclose(found.weights.sum(0), torch.ones(3))
+        True
+        >>> found.diagnostics["pareto_k"] < 0.7  # the weights are reliable
+        tensor([True, True, True])
     """
 
     z: Tensor
@@ -144,6 +153,14 @@ def sir(
     Raises:
         UsageError: if data or mask do not fit the model, `particles` is not positive, the share is
             not between 0 and 1, the proposal belongs to other rows, or it cannot be widened.
+
+    Example:
+        >>> found = infer.sir(model, x, mask, generator=generator, proposal=posterior, widen=1.85)
+        >>> found.diagnostics["pareto_k"] < 0.7  # the weights are reliable
+        tensor([True, True, True])
+        >>> exact = infer.grid(model, x, mask, generator=generator)
+        >>> (found.log_evidence - exact.log_evidence).abs() < 0.5  # nats
+        tensor([True, True, True])
     """
     require_positive(particles=particles)
     if not 0 <= prior_share <= 1:

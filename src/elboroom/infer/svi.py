@@ -94,6 +94,14 @@ def svi(
         UsageError: if data or mask do not fit the model, `rank` exceeds D, a count is not positive,
             the family or the start is unknown, or the family does not suit so many latents: beyond
             300 only "diagonal" does.
+
+    Example:
+        >>> fit = infer.svi(model, x, mask, generator=generator, family="full")
+        >>> fit.mean.shape, fit.covariance.shape, fit.converged
+        (torch.Size([3, 2]), torch.Size([3, 2, 2]), tensor([True, True, True]))
+        >>> exact = infer.grid(model, x, mask, generator=generator)
+        >>> exact.kl(fit.q) < 0.5  # KL(q ‖ p(z | x_seen)), in nats
+        tensor([True, True, True])
     """
     require_positive(starts=starts, k=k, max_steps=max_steps)
     if not 1 <= rank <= model.latents and family == "low-rank":

@@ -87,6 +87,17 @@ class VAE(nn.Module):
 
     Raises:
         UsageError: a part returns another shape or type than above, or mixes rows.
+
+    Example:
+        >>> q = model.posterior(x)  # q(z | x) of three images
+        >>> q.mean.shape, model.decode(q.mean).mean.shape
+        (torch.Size([3, 2]), torch.Size([3, 1, 28, 28]))
+        >>> log_w = model.log_weights(x, 20, generator=generator)  # log p(x, z) − log q(z | x)
+        >>> log_w.shape  # the mean over 20 draws of z estimates the ELBO of each image
+        torch.Size([20, 3])
+        >>> means, draws = model.generate(5, generator=generator)  # of new images
+        >>> means.shape, draws.unique()
+        (torch.Size([5, 1, 28, 28]), tensor([0., 1.]))
     """
 
     event_shape: tuple[int, ...]

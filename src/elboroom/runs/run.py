@@ -78,6 +78,15 @@ class Run:
         RunError: if `path` is not a run, or its config cannot be read.
         UsageError: if an argument has another type, if `trust` is given and the factory cannot be
             imported, or if `network` is given for a run that elboroom's own networks make.
+
+    Example:
+        >>> from elboroom import Config, DataConfig, Run, train_run
+        >>> config = Config(DataConfig(split="reference"), networks, train=replace(brief, epochs=1))
+        >>> run = Run.create("runs/first", config, mnist)
+        >>> trained, _ = train_run(run, mnist)
+        >>> again = Run("runs/first").load_model()  # at any later time
+        >>> torch.equal(again.posterior(x).mean, trained.posterior(x).mean)
+        True
     """
 
     def __init__(

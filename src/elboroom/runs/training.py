@@ -56,6 +56,16 @@ def train_run(
         TrainingInterrupted: at Ctrl-C, after the run is saved.
         DiskError: if the last checkpoint cannot be written.
         WorldError: if another process has ended.
+
+    Example:
+        >>> from elboroom import Config, DataConfig, Run, train_run
+        >>> config = Config(DataConfig(split="reference"), networks, train=replace(brief, epochs=1))
+        >>> run = Run.create("runs/longer", config, mnist)
+        >>> train_run(run, mnist)[1].step  # 10,000 images, 50 at a step
+        200
+        >>> run.extend(epochs=2)
+        >>> train_run(run, mnist)[1].step  # from the newest checkpoint on
+        400
     """
     require_instance("run", run, Run, fix="open one: Run(path); or make one: Run.create(…)")
     require_callable(on_epoch=on_epoch, stop=stop)

@@ -77,6 +77,12 @@ def train(
             Model and state are then the last good ones.
         TrainingInterrupted: at Ctrl-C, after the current step; it holds the state to resume from.
         WorldError: if another of several processes has ended.
+
+    Example:
+        >>> fresh = VAE.from_config(networks, data.event_shape, generator=generator)
+        >>> history = train(fresh, data, brief).history
+        >>> len(history), history[-1].elbo > history[0].elbo
+        (5, True)
     """
     _require_arguments(model, data, config, objective)
     require_callable(on_step=on_step, on_epoch=on_epoch, stop=stop)

@@ -40,6 +40,13 @@ def resolve(config: Config, data: Dataset, network: NetworkFactory | None = None
     Raises:
         UsageError: if an argument has another type, if training does not fit into the free memory,
             if that is unknown and the batch size is auto, or if what is moved are not pictures.
+
+    Example:
+        >>> from elboroom import Config, resolve
+        >>> config = Config(train=TrainConfig(epochs="auto", warmup="auto"))
+        >>> found = resolve(config, data)
+        >>> found.model.likelihood, found.train.epochs, found.train.warmup
+        ('bernoulli', 334, 83.5)
     """
     return resolve_run(config, data, network).config
 

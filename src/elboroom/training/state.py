@@ -26,6 +26,13 @@ class EpochMetrics:
 
     The bound is the one that was maximised, with the weight β that the epoch ended with. A training
     by time may end within its last epoch, whose means are over the images until then.
+
+    Example:
+        >>> last = state.history[-1]
+        >>> last.epoch, last.step, last.beta, last.skipped
+        (5, 180, 1.0, 0)
+        >>> abs(last.reconstruction - last.kl - last.elbo) < 0.01  # nats per image
+        True
     """
 
     epoch: int
@@ -71,6 +78,13 @@ class TrainState:
             skipped.
         plan: the plan of a training by time.
         seconds: seconds that a training by time has used.
+
+    Example:
+        >>> state.step, len(state.history)  # 5 epochs of 36 steps
+        (180, 5)
+        >>> state = train(model, data, replace(brief, epochs=6), state=state)  # goes on
+        >>> state.step, len(state.history)
+        (216, 6)
     """
 
     optimiser: Optimiser
@@ -100,6 +114,15 @@ def new_state(model: VAE, config: TrainConfig = _DEFAULTS) -> TrainState:
 
     Raises:
         UsageError: the model has nothing to train.
+
+    Example:
+        >>> from elboroom.training import new_state
+        >>> fresh = VAE.from_config(networks, data.event_shape, generator=generator)
+        >>> first = new_state(fresh, replace(brief, epochs=1))
+        >>> first.step, first.history
+        (0, [])
+        >>> train(fresh, data, replace(brief, epochs=1), state=first).step
+        36
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UsageError(

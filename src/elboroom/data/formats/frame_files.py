@@ -44,6 +44,14 @@ def read_frame(
 
     Raises:
         DataError: if it cannot be read, has two columns of one name, or does not fit into memory.
+
+    Example:
+        >>> import pandas
+        >>> from elboroom.data import read_frame
+        >>> people = pandas.DataFrame({"code": ["007", "008"], "age": ["41", None]})
+        >>> people.to_csv("people.csv", index=False)
+        >>> read_frame("people.csv").values.tolist()  # cells keep their text
+        [['007', '41'], ['008', '']]
     """
     path = Path(path).expanduser()
     if is_arrow(path):
@@ -75,6 +83,15 @@ def write_frame(
     Raises:
         DataError: if `like` cannot be read.
         DiskError: if it cannot be written. A file that was there is then unchanged.
+
+    Example:
+        >>> import pandas
+        >>> from elboroom.data import read_frame, write_frame
+        >>> people = pandas.DataFrame({"code": ["007", "008"], "age": ["41", ""]})
+        >>> write_frame(people, "people.csv")
+        >>> write_frame(people.replace("", "52"), "filled.csv", like="people.csv")
+        >>> read_frame("filled.csv").values.tolist()  # all other cells stay byte for byte
+        [['007', '41'], ['008', '52']]
     """
     path, content = Path(path).expanduser(), table_bytes(frame, path, like, delimiter)
     part = path.with_name(f".{path.name}.part")
@@ -108,6 +125,15 @@ def table_bytes(
     Raises:
         UsageError: if the suffix is of no format.
         DataError: if `like` cannot be read, or a cell to fill holds a formula.
+
+    Example:
+        >>> import pandas
+        >>> from elboroom.data import table_bytes
+        >>> people = pandas.DataFrame({"code": ["007", "008"], "age": [41.5, None]})
+        >>> table_bytes(people, "people.csv").splitlines()
+        [b'code,age', b'007,41.5', b'008,']
+        >>> table_bytes(people, "people.csv", delimiter=";", decimal=",").splitlines()
+        [b'code;age', b'007;41,5', b'008;']
     """
     path = Path(path)
     suffix, kind = path.suffix.lower(), require_suffix(path)

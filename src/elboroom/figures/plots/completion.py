@@ -59,6 +59,13 @@ def completion(
 
     Raises:
         UsageError: if these are not images or a mask, or their shapes differ.
+
+    Example:
+        >>> filled = infer.complete(model, x, mask, posterior, draws=2, generator=generator)
+        >>> x.shape, filled.mean.shape, filled.draws.shape
+        (torch.Size([3, 1, 28, 28]), torch.Size([3, 1, 28, 28]), torch.Size([2, 3, 1, 28, 28]))
+        >>> figure = figures.completion(x, mask.expand(x.shape), filled.mean, filled.draws)
+        >>> figure.savefig("completion.png")
     """
     images, masks = _originals(images, masks, names)
     filled = _filled("", images, masks, (mean, draws))
@@ -95,6 +102,15 @@ def completions(
 
     Raises:
         UsageError: if these are not images or a mask, their shapes differ, or there is no method.
+
+    Example:
+        >>> guess = infer.encoder(model, x, mask, generator=generator)
+        >>> options = {"draws": 2, "generator": generator}
+        >>> a, b = (infer.complete(model, x, mask, fit, **options) for fit in (guess, posterior))
+        >>> a.mean.shape, a.draws.shape
+        (torch.Size([3, 1, 28, 28]), torch.Size([2, 3, 1, 28, 28]))
+        >>> methods = {"encoder": (a.mean, a.draws), "laplace": (b.mean, b.draws)}
+        >>> figures.completions(x, mask.expand(x.shape), methods).savefig("completions.png")
     """
     images, masks = _originals(images, masks, names)
     require_methods("methods", methods)

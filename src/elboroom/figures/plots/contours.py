@@ -67,6 +67,15 @@ def contours(
 
     Raises:
         UsageError: if the shapes do not fit, or a density has a NaN or is zero everywhere.
+
+    Example:
+        >>> exact, axis = infer.grid(model, x, mask, generator=generator), torch.linspace(-3, 3, 60)
+        >>> z = torch.cartesian_prod(axis, axis)[:, None].expand(-1, 3, 2)
+        >>> log_p, log_q = (one.log_prob(z).T.view(3, 60, 60) for one in (exact, posterior))
+        >>> z1 = z2 = axis.expand(3, 60)
+        >>> kl, seen = exact.kl(posterior.q), mask.expand(x.shape)
+        >>> len(figures.contours(z1, z2, log_p, log_q, kl, x, seen).axes)  # a panel for each image
+        3
     """
     z1, z2, kl = as_array("z1", z1), as_array("z2", z2), as_array("kl", kl)
     log_posterior, log_q = as_array("log_posterior", log_posterior), as_array("log_q", log_q)

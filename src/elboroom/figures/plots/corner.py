@@ -71,6 +71,16 @@ def corner(
     Raises:
         UsageError: if the shapes do not fit, a draw is not finite, D is not 2 to 8, the limits do
             not increase, or there are not 1 to 5 methods.
+
+    Example:
+        >>> deep = VAE.from_config(ModelConfig(latents=3), data.event_shape, generator=generator)
+        >>> guess = infer.encoder(deep, x[:1], generator=generator)
+        >>> fit = infer.laplace(deep, x[:1], generator=generator)
+        >>> draws = {"laplace": fit.sample(500)[:, 0], "encoder": guess.sample(500)[:, 0]}
+        >>> draws["laplace"].shape
+        torch.Size([500, 3])
+        >>> len(figures.corner(draws).axes)  # three latents, and three pairs
+        6
     """
     draws = as_arrays("draws", draws)
     limits = None if limits is None else as_array("limits", limits)

@@ -48,6 +48,14 @@ def curves(
 
     Raises:
         UsageError: if a column is missing or not as long as "epoch", or `train` has no rows.
+
+    Example:
+        >>> names, history = ("epoch", "elbo", "reconstruction", "kl"), state.history
+        >>> table = {name: [getattr(epoch, name) for epoch in history] for name in names}
+        >>> held_out = {"epoch": [history[-1].epoch], "elbo": [history[-1].held_out_elbo]}
+        >>> figure = figures.curves(table, held_out, held_out_name="test")
+        >>> len(figure.axes)  # the ELBO, and its two terms
+        3
     """
     train, held_out = as_arrays("train", train), as_arrays("held_out", held_out)
     _require_columns("train", train, ("epoch", "elbo", "reconstruction", "kl"))

@@ -32,6 +32,14 @@ def interpolation(
 
     Raises:
         UsageError: if these are not images, T < 2, or `ends` does not have R pairs.
+
+    Example:
+        >>> start, end = model.posterior(x).mean[:2]
+        >>> t = torch.linspace(0, 1, 7)[:, None]
+        >>> path = model.decode((1 - t) * start + t * end).mean
+        >>> path.shape
+        torch.Size([7, 1, 28, 28])
+        >>> figures.interpolation(path[None], ends=[("1", "6")]).savefig("interpolation.png")
     """
     paths = as_array("paths", paths)
     require_images("paths", paths, "R, T")

@@ -98,6 +98,15 @@ def latent(
 
     Raises:
         UsageError: if `means` is not `(N, 2)`, `labels` is not `(N,)`, or a label has no name.
+
+    Example:
+        >>> part = data.test
+        >>> means = model.posterior(part.x).mean
+        >>> means.shape, part.labels.shape
+        (torch.Size([200, 2]), torch.Size([200]))
+        >>> figure = figures.latent(means, part.labels, class_names=part.classes)
+        >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
+        ('z₁', 'z₂')
     """
     means = as_array("means", means)
     require_shape("means", means, (len(means), 2), "N, 2")

@@ -40,6 +40,15 @@ def levels(
 
     Raises:
         UsageError: if these are not images, or their shapes or the names do not fit.
+
+    Example:
+        >>> config = ModelConfig(network="ladder", channels=(8, 8))
+        >>> ladder = VAE.from_config(config, data.event_shape, generator=generator)
+        >>> z, new = (q.sample(1, generator)[0] for q in (ladder.posterior(x), ladder.prior(3)))
+        >>> z.shape, ladder.level_shapes  # of each level, the top first
+        (torch.Size([3, 1178]), ((2,), (8, 7, 7), (8, 7, 7), (2, 14, 14)))
+        >>> mixed = torch.cat([z[:, :2], new[:, 2:]], 1)  # the top is kept, the rest drawn anew
+        >>> figures.levels(x, ladder.decode(torch.stack([z, mixed])).mean).savefig("levels.png")
     """
     originals, means = as_array("originals", originals), as_array("means", means)
     require_images("originals", originals, "P")

@@ -38,6 +38,14 @@ def manifold(
 
     Raises:
         UsageError: if these are not images, or the shapes do not fit.
+
+    Example:
+        >>> axis = torch.linspace(-2, 2, 5)
+        >>> z2, z1 = torch.meshgrid(axis, axis, indexing="ij")
+        >>> means = model.decode(torch.stack([z1, z2], -1)).mean
+        >>> means.shape
+        torch.Size([5, 5, 1, 28, 28])
+        >>> figures.manifold(means, axis).savefig("manifold.png")
     """
     images, coordinates = as_array("images", images), as_array("coordinates", coordinates)
     require_images("images", images, "n, n")

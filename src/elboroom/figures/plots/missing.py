@@ -20,6 +20,12 @@ def missing(seen: np.ndarray, names: Sequence[str]) -> Figure:
     Args:
         seen: (N, D), True where an entry is known.
         names: of the columns, (D,).
+
+    Example:
+        >>> seen = torch.rand(50, 3, generator=generator) > 0.2
+        >>> figure = figures.missing(seen, ["age", "height", "dose"])
+        >>> [axes.get_ylabel() for axes in figure.axes]
+        ['missing, %', 'rows']
     """
     figure = new_figure(TEXT_WIDTH, 3.6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2])

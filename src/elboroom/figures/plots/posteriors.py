@@ -89,6 +89,15 @@ def posteriors(
     Raises:
         UsageError: if the shapes do not fit, a density has a NaN or is zero everywhere, a draw is
             not finite, there are more than 6 images, or not 1 to 5 methods in all.
+
+    Example:
+        >>> exact, axis = infer.grid(model, x, mask, generator=generator), torch.linspace(-3, 3, 60)
+        >>> z = torch.cartesian_prod(axis, axis)[:, None].expand(-1, 3, 2)
+        >>> log_p, log_q = (one.log_prob(z).T.view(3, 60, 60) for one in (exact, posterior))
+        >>> z1 = z2 = axis.expand(3, 60)
+        >>> kl, seen = {"laplace": exact.kl(posterior.q)}, mask.expand(x.shape)
+        >>> len(figures.posteriors(z1, z2, log_p, {"laplace": log_q}, kl, x, seen).axes)  # 3 × 3
+        9
     """
     z1, z2, images = as_array("z1", z1), as_array("z2", z2), as_array("images", images)
     log_posterior, masks = as_array("log_posterior", log_posterior), as_array("masks", masks)

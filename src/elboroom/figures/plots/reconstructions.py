@@ -40,6 +40,12 @@ def reconstructions(
 
     Raises:
         UsageError: if these are not images, or their shapes or the names do not fit.
+
+    Example:
+        >>> means = model.decode(model.posterior(x).mean).mean
+        >>> x.shape, means.shape
+        (torch.Size([3, 1, 28, 28]), torch.Size([3, 1, 28, 28]))
+        >>> figures.reconstructions(x, means, names=["1", "6", "9"]).savefig("reconstructions.png")
     """
     originals, means = as_array("originals", originals), as_array("means", means)
     require_images("originals", originals, "P")

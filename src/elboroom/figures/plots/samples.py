@@ -32,6 +32,12 @@ def samples(
 
     Raises:
         UsageError: if these are not images, or the two shapes differ.
+
+    Example:
+        >>> means, draws = model.generate(6, generator=generator)
+        >>> means.shape, draws.shape
+        (torch.Size([6, 1, 28, 28]), torch.Size([6, 1, 28, 28]))
+        >>> figures.samples(means, draws).savefig("samples.png")
     """
     means, draws = as_array("means", means), as_array("draws", draws)
     require_images("means", means, "N")

@@ -35,6 +35,14 @@ def traversal(
 
     Raises:
         UsageError: if these are not images, or there are not T values and R names.
+
+    Example:
+        >>> steps, z = torch.linspace(-3, 3, 7), torch.zeros(2, 7, 2)
+        >>> z[0, :, 0] = z[1, :, 1] = steps  # one latent in each row
+        >>> walks = model.decode(z).mean
+        >>> walks.shape
+        torch.Size([2, 7, 1, 28, 28])
+        >>> figures.traversal(walks, steps).savefig("traversal.png")
     """
     walks, steps = as_array("walks", walks), as_array("steps", steps)
     require_images("walks", walks, "R, T")

@@ -24,6 +24,13 @@ class ChainPosterior(Posterior):
         draws: (T, C, B, D), T draws of each of C chains.
         acceptance: (B,), the share of proposals that were accepted; None if all are.
         generator: random generator of `sample`.
+
+    Example:
+        >>> chains = infer.pseudo_gibbs(model, x, mask, generator=generator, sweeps=50)
+        >>> chains.draws.shape, chains.sample(10).shape
+        (torch.Size([50, 4, 3, 2]), torch.Size([10, 3, 2]))
+        >>> list(chains.diagnostics)
+        ['rhat', 'ess']
     """
 
     draws: Tensor = field()

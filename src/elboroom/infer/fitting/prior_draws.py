@@ -50,6 +50,13 @@ class KeptDraws(PriorDraws):
 
     Args:
         model: the model; all values of its events are decoded.
+
+    Example:
+        >>> kept = infer.KeptDraws(model)
+        >>> rows = x.split(1)  # as if they came one by one
+        >>> fits = [infer.laplace(model, row, mask, generator=generator, kept=kept) for row in rows]
+        >>> torch.cat([fit.mean for fit in fits]).shape
+        torch.Size([3, 2])
     """
 
     @torch.no_grad()

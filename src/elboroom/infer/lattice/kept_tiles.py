@@ -24,6 +24,13 @@ class KeptTiles:
 
     Args:
         model: the model; all values of its events are decoded.
+
+    Example:
+        >>> kept = infer.KeptTiles(model)
+        >>> seen = [half_mask(half, data.event_shape) for half in ("top", "bottom")]
+        >>> exact = [infer.grid(model, x, half, generator=generator, kept=kept) for half in seen]
+        >>> [one.log_evidence.shape for one in exact]
+        [torch.Size([3]), torch.Size([3])]
     """
 
     def __init__(self, model: VAE) -> None:

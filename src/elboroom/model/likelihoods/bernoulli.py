@@ -11,7 +11,16 @@ _LEAST_PROBABILITY = 1e-3  # the smallest initial probability of a 1, and of a 0
 
 
 class Bernoulli(ExponentialFamily):
-    """A product of Bernoullis, one for each pixel, with logits (..., *event)."""
+    """A product of Bernoullis, one for each pixel, with logits (..., *event).
+
+    Example:
+        >>> from elboroom import Bernoulli
+        >>> pixels = Bernoulli(torch.zeros(1, 2, 2))  # logits 0: a pixel is 1 with probability ½
+        >>> pixels.mean.flatten()
+        tensor([0.5000, 0.5000, 0.5000, 0.5000])
+        >>> pixels.log_prob(torch.ones(1, 2, 2))  # 4 log ½, in nats
+        tensor([-2.7726])
+    """
 
     takes = "0 or 1"
 

@@ -168,7 +168,16 @@ class AffineGaussian(LocatedDensity):
 
 @dataclass(frozen=True)
 class DiagonalGaussian(AffineGaussian):
-    """N(μ, diag σ²) for each row: `location` is μ and `log_std` is log σ, both (B, D)."""
+    """N(μ, diag σ²) for each row: `location` is μ and `log_std` is log σ, both (B, D).
+
+    Example:
+        >>> from elboroom import DiagonalGaussian
+        >>> q = DiagonalGaussian(torch.tensor([[1.0, 0.0]]), log_std=torch.zeros(1, 2))
+        >>> q.kl_to_standard()  # ½ |μ|² nats, for σ = 1
+        tensor([0.5000])
+        >>> q.sample(100, generator).shape
+        torch.Size([100, 1, 2])
+    """
 
     log_std: Tensor
 
