@@ -44,6 +44,9 @@ html_theme_options = {"navigation_with_keys": True}
 html_show_search_summary = False  # reading pages for excerpts fails where they are files
 html_copy_source = False
 
+copybutton_prompt_text = r">>> |\.\.\. "  # copied are the lines after a prompt, without it
+copybutton_prompt_is_regexp = True
+
 _CODE = re.compile(r"(`+[^`]*`+)")
 _MARKUP = re.compile(r"(?<!\\)([*|]|_(?=\W|$))")
 
@@ -51,12 +54,25 @@ _MARKUP = re.compile(r"(?<!\\)([*|]|_(?=\W|$))")
 def _as_plain_text(*given: Any) -> None:
     """Let `*`, `|` and a last `_` outside of code stand for themselves in a docstring."""
     lines: list[str] = given[-1]
+    in_example = False
     for number, line in enumerate(lines):
+        in_example = bool(line.strip()) and (in_example or line.lstrip().startswith(">>> "))
+        if in_example:
+            continue
         parts = _CODE.split(line)
         parts[::2] = [_MARKUP.sub(r"\\\1", part) for part in parts[::2]]
         lines[number] = "".join(parts)
 
 
+def _introduce_example(*given: Any) -> None:
+    """Link an example to the lines that it goes on from."""
+    lines: list[str] = given[-1]
+    if "Example:" in lines:
+        place = lines.index("Example:") + 1
+        lines[place:place] = ["    After the :ref:`lines that all examples share <examples>`:", ""]
+
+
 def setup(app: Sphinx) -> None:
     """Connect what is above, before docstrings are parsed."""
     app.connect("autodoc-process-docstring", _as_plain_text, priority=400)
+    app.connect("autodoc-process-docstring", _introduce_example, priority=400)

@@ -5,19 +5,11 @@ from importlib import import_module
 
 import pytest
 
+from tests.support.reference import SECTIONS, listed
 from tests.support.repository import ROOT
 
 DOCS = ROOT / "docs"
-REFERENCE = (DOCS / "api" / "index.rst").read_text()
-SECTIONS = re.findall(
-    r"^\.\. currentmodule:: (\S+)$(.*?)(?=^\.\. currentmodule|\Z)", REFERENCE, re.M | re.S
-)
 DESCRIBED = {"PRESETS", "__version__", "figures", "infer"}  # no page of their own
-
-
-def listed(section: str) -> set[str]:
-    """The names of a section of the reference."""
-    return set(re.findall(r"^   (\w+)$", section, re.MULTILINE))
 
 
 def test_the_reference_has_the_public_names():
