@@ -119,6 +119,15 @@ def require_callable(**functions: object) -> None:
             )
 
 
+def missing_library(what: str, library: str, extra: str) -> UsageError:
+    """Return the error for a library that is not installed, and that an extra brings."""
+    return UsageError(
+        what,
+        why=f"it needs the library {library}, which is not installed",
+        fix=f"install it: pip install 'elboroom[{extra}]'",
+    )
+
+
 def named(found: object) -> str:
     """Return a class by its name, and another object by that of its class."""
     return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"

@@ -401,7 +401,12 @@ class Explore(RunCommand):
 class Export(RunCommand):
     """Write a trained model in a form that others can use without elboroom.
 
-    Example: elboroom export runs/first --to web --out site
+    Example: elboroom export runs/first --to onnx --out first-onnx
+
+    onnx and torch write the networks, encoder and decoder, and model.json, which says what they
+    take and return, and how to sample and to compute log p(x | z). They take data in their own
+    units, any number of rows and of samples, and are compared with the model before they are
+    written. Open a .pt2 file only if you trust who made it: PyTorch unpickles some of it.
 
     The web export is the page of `elboroom explore` for any web host, with no server: the browser
     computes the decoder, the encoder, and with one or two latents the exact posterior. It holds the

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from elboroom.errors import UsageError
+from elboroom.errors import missing_library
 
 _LIBRARIES = ("msgspec", "starlette", "uvicorn")
 
@@ -23,8 +23,4 @@ def explorer_extra(what: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in _LIBRARIES:
             raise
-        raise UsageError(
-            what,
-            why=f"it needs the library {error.name}, which is not installed",
-            fix="install it: pip install 'elboroom[explore]'",
-        ) from error
+        raise missing_library(what, error.name, "explore") from error

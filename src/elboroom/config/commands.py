@@ -290,7 +290,11 @@ class ExportConfig:
     out: Path
     """The new folder; an earlier export is replaced, and nothing else."""
     data: str | None = None
-    """Where the run's data are now, if they were moved or renamed."""
+    """Where the run's data are now, if they were moved or renamed; of web, the others need none."""
+
+    def __post_init__(self) -> None:
+        require_choices(self, to=ExportTarget)
+        require(self.data is None or self.to == "web", "data", self.data, f"absent for {self.to}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,22 +1,18 @@
 """The folder of a web export, which appears whole or not at all."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
-from elboroom.errors import UsageError
 from elboroom.explorer.explored_run import ExploredRun
 from elboroom.explorer.page_files import page_files
 from elboroom.explorer.web_export.exported_model import require_small
 from elboroom.explorer.web_export.exported_rows import ExportedRows, first_rows
-from elboroom.explorer.web_export.exported_run import FORMAT, describe_export
+from elboroom.explorer.web_export.exported_run import describe_export
 from elboroom.explorer.web_export.weights import Weights
-from elboroom.runs.atomic import disk_errors, make_folder, remove_folder, write_file, write_folder
+from elboroom.exports.folder import DESCRIPTION, require_free, write_export_folder
+from elboroom.runs.atomic import write_file
 
-_MODEL = "model.json"
-_START = f'{{"format":"{FORMAT} '.encode()
 _POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'"
@@ -30,22 +26,6 @@ _CHANGES = {
 """What differs between the page of the server and that of an export."""
 
 
-def require_free(out: Path) -> None:
-    """Check that an export can be written at `out`: nothing is there, or an earlier export.
-
-    Raises:
-        UsageError: if something else is there.
-    """
-    if out.is_dir() and (not any(out.iterdir()) or _is_export(out)):
-        return
-    if out.exists():
-        raise UsageError(
-            f"{out} is in the way",
-            why="found files of something else; expected no folder, or an earlier export",
-            fix="give another --out",
-        )
-
-
 def write_export(explored: ExploredRun, out: Path) -> None:
     """Write a run as a static page, in the place of an earlier one.
 
@@ -56,9 +36,7 @@ def write_export(explored: ExploredRun, out: Path) -> None:
     require_free(out)
     require_small(explored.model)
     files = _files(first_rows(explored))
-    make_folder(out.absolute().parent, parents=True)
-    with _in_place_of(out):
-        write_folder(out, lambda folder: _fill(folder, files))
+    write_export_folder(out, lambda folder: _fill(folder, files))
 
 
 def _files(explored: ExploredRun) -> dict[str, bytes]:
@@ -72,7 +50,7 @@ def _files(explored: ExploredRun) -> dict[str, bytes]:
     figures = explored.run.results.figures()
     return {
         "index.html": index,
-        _MODEL: described,
+        DESCRIPTION: described,
         "model.bin": weights.to_bytes(),
         "rows.bin": rows.values,
         **{f"page/{name}": content for name, content in page.items()},
@@ -85,26 +63,3 @@ def _fill(folder: Path, files: dict[str, bytes]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, content)
-
-
-def _is_export(folder: Path) -> bool:
-    with suppress(OSError), (folder / _MODEL).open("rb") as file:
-        return file.read(len(_START)) == _START
-    return False
-
-
-@contextmanager
-def _in_place_of(out: Path) -> Iterator[None]:
-    """Set an earlier export aside, put it back if the block fails, and delete it if not."""
-    if not out.exists():
-        yield
-        return
-    aside = out.with_name(f".{out.name}.earlier.part")
-    with disk_errors(out):
-        out.replace(aside)
-    try:
-        yield
-    except BaseException:
-        aside.replace(out)
-        raise
-    remove_folder(aside)

@@ -161,6 +161,11 @@ class DiscretizedLogisticMixture(Likelihood):
         mixed = (self._per_channel(log_weights.exp()) * means).sum(-2 - self.site_axes)
         return self._without_channels(mixed)
 
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """`log_weights` (..., K, *sites), `locations` and `scales`, both (..., K, C, *sites)."""
+        return self._components._asdict()
+
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draw levels, (..., *event)."""
         log_weights, locations, scales = self._components

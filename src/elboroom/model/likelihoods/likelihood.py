@@ -116,6 +116,16 @@ class Likelihood(ABC):
         """
         return self.mean.mean(0)
 
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """The parameters of the density by name, in the units of x, for programs of others.
+
+        Each is (..., *parameter). By default they are the fields, whose scale is broadcast.
+        """
+        values = {f.name: getattr(self, f.name) for f in fields(cast(Any, self))}
+        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        return dict(zip(tensors, torch.broadcast_tensors(*tensors.values()), strict=True))
+
     @abstractmethod
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draw one x for each parameter, (..., *event)."""

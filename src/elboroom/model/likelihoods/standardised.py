@@ -87,6 +87,16 @@ class Standardised(Likelihood):
         """E[x | z] = location + scale · E[y | z], (..., *event)."""
         return self.units.restore(self.inner.mean)
 
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Those of `inner`, of which location and scale are restored to the units of x."""
+        found = self.inner.parameters
+        if "location" in found:
+            found["location"] = self.units.restore(found["location"])
+        if "scale" in found:
+            found["scale"] = self.units.scale * found["scale"]
+        return found
+
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draw one x for each parameter, (..., *event)."""
         return self.units.restore(self.inner.sample(generator))

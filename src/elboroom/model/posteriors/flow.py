@@ -76,7 +76,10 @@ class AmortisedFlow(Density):
 
         The flow is not inverted.
         """
-        eps = normals((k, *self.shift.shape), self.shift, generator)
+        return self.from_noise(normals((k, *self.shift.shape), self.shift, generator))
+
+    def from_noise(self, eps: Tensor) -> tuple[Tensor, Tensor]:
+        """Transform standard normal noise ε (..., B, D) into z, with log q(z) in nats (..., B)."""
         u, log_det = self._warp(eps, inverse=False)
         # log q(z) = log N(ε; 0, I) − log |det ∂u/∂ε| − Σ_d log σ_d
         log_q = log_standard_normal(eps) - log_det - self.log_std.sum(-1)

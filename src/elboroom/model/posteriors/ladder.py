@@ -124,9 +124,9 @@ class LadderPosterior(Density):
         """Walk down with the noise η that ε is computed from, or with ε itself, (..., B, D)."""
         # ε_l = m_l(ε_>l, x) + s_l(ε_>l, x) η_l
         first, *rest = given.reshape(-1, given.shape[-1]).split(self.decoder.sizes, -1)
-        k = len(first) // len(self.top)
-        other = None if against is None else against._of_top(k)
-        steps = [_Step.of(self._of_top(k), first, other, is_noise=is_noise)]
+        leading = given.shape[:-1]
+        other = None if against is None else against._of_top(leading)
+        steps = [_Step.of(self._of_top(leading), first, other, is_noise=is_noise)]
         state = self.decoder.top(as_input_of(self.decoder.top, steps[0].eps))
         levels = cast(Iterable[Level], self.decoder.levels)
         parts = zip(self.heads, self.features, levels, rest, strict=True)
@@ -137,16 +137,16 @@ class LadderPosterior(Density):
                 other = self._of_level(head, state, against.features[below])
             steps.append(_Step.of(own, noise, other, is_noise=is_noise))
             state = level.take(state, steps[-1].eps)
-        return _Way(steps, state, given.shape[:-1])
+        return _Way(steps, state, leading)
 
     def _of_level(self, head: nn.Module, state: Tensor, features: Tensor) -> _Moments:
         """Return mean and standard deviation of a level's noise, in the type of the top's."""
         mean, std = head(state, features)
         return mean.to(self.top), std.to(self.top)
 
-    def _of_top(self, k: int) -> _Moments:
-        """Return mean and standard deviation of the top level for k draws, each (k B, T)."""
-        mean, log_std = self.top.repeat(k, 1).chunk(2, -1)
+    def _of_top(self, leading: torch.Size) -> _Moments:
+        """Return mean and standard deviation of the top level for draws (..., B), each (R, T)."""
+        mean, log_std = self.top.expand(*leading, -1).flatten(0, -2).chunk(2, -1)
         return mean, log_std.exp()
 
     @property
@@ -179,7 +179,11 @@ class LadderPosterior(Density):
 
     def draw(self, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw k values of ε for each row, (k, B, D), with their log q in nats, (k, B)."""
-        way = self._down(self._noise(k, len(self.top), generator), is_noise=True)
+        return self.from_noise(self._noise(k, len(self.top), generator))
+
+    def from_noise(self, eta: Tensor) -> tuple[Tensor, Tensor]:
+        """Transform standard normal noise η (..., B, D) into ε, with log q(ε) in nats (..., B)."""
+        way = self._down(eta, is_noise=True)
         return way.joined("eps"), way.stacked("log_q").sum(0)
 
     def log_prob(self, z: Tensor) -> Tensor:

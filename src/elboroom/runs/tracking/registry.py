@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from elboroom.config import TrackerName
-from elboroom.errors import UsageError, named
+from elboroom.errors import UsageError, missing_library, named
 from elboroom.runs.tracking.mlflow import MLflow
 from elboroom.runs.tracking.tensorboard import TensorBoard
 from elboroom.runs.tracking.tracker import Tracker
@@ -59,11 +59,7 @@ def _no_tracker(found: object, expected: str, fix: str) -> UsageError:
 def _require_libraries(name: TrackerName) -> None:
     for library in _KINDS[name].libraries:
         if find_spec(library) is None:
-            raise UsageError(
-                f"--track {name} cannot be used",
-                why=f"it needs the library {library}, which is not installed",
-                fix=f"install it: pip install 'elboroom[{name}]'",
-            )
+            raise missing_library(f"--track {name} cannot be used", library, name)
 
 
 def trackers_of(run: Path, track: Sequence[TrackerName | Tracker]) -> list[Tracker]:

@@ -50,6 +50,11 @@ class BernoulliColumns(ColumnFamily):
         return (torch.sigmoid(self.output).mean(0) > 0.5).to(self.output.dtype)
 
     @property
+    def parameters(self) -> dict[str, Tensor]:
+        """`logits`, (..., n)."""
+        return {"logits": self.output}
+
+    @property
     def probabilities(self) -> Tensor:
         """The probabilities of 0 and 1, (..., n, 2)."""
         return torch.sigmoid(torch.stack([-self.output, self.output], -1))

@@ -57,6 +57,11 @@ class CategoricalColumns(ColumnFamily):
         return self._log_probabilities.argmax(-1).to(self.output.dtype)
 
     @property
+    def parameters(self) -> dict[str, Tensor]:
+        """`probabilities` of the levels, (..., n, C), 0 for padding."""
+        return {"probabilities": self.probabilities}
+
+    @property
     def mean_of_draws(self) -> Tensor:
         """The most probable level of the mixture along the leading axis, (S, ..., n) → (..., n)."""
         return self.probabilities.mean(0).argmax(-1).to(self.output.dtype)

@@ -145,6 +145,14 @@ class ColumnFamily(ABC):
         raise NotImplementedError
 
     @property
+    def parameters(self) -> dict[str, Tensor]:
+        """The parameters of the densities by name, in the units of x, each (..., n, …).
+
+        By default it is the decoder's output.
+        """
+        return {"output": self.output}
+
+    @property
     def log_unit(self) -> Tensor:
         """The logarithm of the unit that densities are of, (n,): 0, as x has probabilities."""
         return torch.zeros_like(self.units.spread)

@@ -28,6 +28,13 @@ class GaussianColumns(ColumnFamily):
         return self.units.location + self.units.spread * self.output
 
     @property
+    def parameters(self) -> dict[str, Tensor]:
+        """`location` and `scale` of t(x), each (..., n)."""
+        location = self.units.location + self.units.spread * self.output
+        scale = self.units.spread * self.units.scale
+        return {"location": location, "scale": scale.expand_as(location)}
+
+    @property
     def log_unit(self) -> Tensor:
         """The logarithm of the spread, (n,)."""
         return self.units.spread.log()

@@ -101,6 +101,14 @@ class Layout:
         )
 
     @cached_property
+    def block_names(self) -> tuple[str, ...]:
+        """A name for each block: its family's, with a number where the family has several."""
+        names = [self.columns[block.columns[0]].family.replace("-", "_") for block in self.blocks]
+        counts = (names[: place + 1].count(name) for place, name in enumerate(names))
+        pairs = zip(names, counts, strict=True)
+        return tuple(name if count == 1 else f"{name}_{count}" for name, count in pairs)
+
+    @cached_property
     def entries(self) -> int:
         """The number of the decoder's outputs."""
         return sum(block.entries for block in self.blocks)

@@ -27,6 +27,11 @@ class NegativeBinomialColumns(Counts):
         # σ² = (Var[x] − μ)/μ²
         return ((std.square() - mean).clamp(min=0).sqrt() / mean).clamp(_LEAST, _MOST)
 
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """`log_rate` and `size`, log μ and r, each (..., n)."""
+        return {"log_rate": self.log_rate, "size": self._size.expand_as(self.output)}
+
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draw one x for each parameter, (..., n)."""
         gamma = draw_gamma(self._size, self.output, generator)

@@ -13,6 +13,11 @@ from elboroom.model.likelihoods.wide import wide
 class PoissonColumns(Counts):
     """P(x) = e^(−μ) μˣ / x!, with log μ = location + spread · b(l)."""
 
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """`log_rate`, (..., n)."""
+        return {"log_rate": self.log_rate}
+
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draw one x for each parameter, (..., n)."""
         return draw_poisson(self.mean, generator)

@@ -49,6 +49,12 @@ class StudentTColumns(ColumnFamily):
         return self.units.location + self.units.spread * self.output
 
     @property
+    def parameters(self) -> dict[str, Tensor]:
+        """`location` and `scale`, each (..., n)."""
+        scale = self.units.spread * self.units.scale
+        return {"location": self.mean, "scale": scale.expand_as(self.output)}
+
+    @property
     def log_unit(self) -> Tensor:
         """The logarithm of the spread, (n,)."""
         return self.units.spread.log()

@@ -122,6 +122,15 @@ class Table(Likelihood):
         return self._joined([family.mean_of_draws for family in self._families])
 
     @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Those of each block of columns, whose name begins theirs: see `Layout.block_names`."""
+        return {
+            f"{block}_{name}": value
+            for block, family in zip(self.layout.block_names, self._families, strict=True)
+            for name, value in family.parameters.items()
+        }
+
+    @property
     def log_units(self) -> Tensor:
         """The logarithm of the unit that the density of each column is of, (D,); 0 for levels.
 

@@ -175,7 +175,7 @@ class PosteriorHead(nn.Module):
         if not converts:  # autocast leaves float64 alone
             state = as_input_of(self.of_state, state)
         hidden = self.of_state(state)
-        hidden = (hidden.unflatten(0, (-1, len(features))) + features).flatten(0, 1)
+        hidden = (hidden.unflatten(0, (-1, features.shape[0])) + features).flatten(0, 1)
         mean, raw = self.joint(hidden).chunk(2, 1)
         mean = limited(at_least_float32(mean), _MOMENT_LIMIT)
         return mean.flatten(1), deviation(raw).flatten(1)

@@ -1,0 +1,66 @@
+"""The folder of an export, which appears whole or not at all."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from elboroom.errors import UsageError
+from elboroom.runs.atomic import disk_errors, make_folder, remove_folder, write_folder
+
+DESCRIPTION = "model.json"
+"""The file by which an export is recognised."""
+_START = re.compile(rb'\{\s*"format":\s*"elboroom [a-z]+ export ')
+_MOST = 100  # bytes
+
+
+def require_free(out: Path) -> None:
+    """Check that an export can be written at `out`: nothing is there, or an earlier export.
+
+    Raises:
+        UsageError: if something else is there.
+    """
+    if out.is_dir() and (not any(out.iterdir()) or _is_export(out)):
+        return
+    if out.exists():
+        raise UsageError(
+            f"{out} is in the way",
+            why="found files of something else; expected no folder, or an earlier export",
+            fix="give another --out",
+        )
+
+
+def write_export_folder(out: Path, fill: Callable[[Path], None]) -> None:
+    """Write a folder by `fill(folder)`, in the place of an earlier export.
+
+    Raises:
+        UsageError: if something else is at `out`.
+        DiskError: if it cannot be written.
+    """
+    require_free(out)
+    make_folder(out.absolute().parent, parents=True)
+    with _in_place_of(out):
+        write_folder(out, fill)
+
+
+def _is_export(folder: Path) -> bool:
+    with suppress(OSError), (folder / DESCRIPTION).open("rb") as file:
+        return _START.match(file.read(_MOST)) is not None
+    return False
+
+
+@contextmanager
+def _in_place_of(out: Path) -> Iterator[None]:
+    """Set an earlier export aside, put it back if the block fails, and delete it if not."""
+    if not out.exists():
+        yield
+        return
+    aside = out.with_name(f".{out.name}.earlier.part")
+    with disk_errors(out):
+        out.replace(aside)
+    try:
+        yield
+    except BaseException:
+        aside.replace(out)
+        raise
+    remove_folder(aside)
