@@ -8,7 +8,6 @@ from elboroom.config import ExportConfig
 from elboroom.config.kinds import ExportTarget
 from elboroom.exports import NetworkExport, export_onnx, export_torch
 from elboroom.exports.folder import require_free
-from elboroom.model.vae import VAE
 from elboroom.runs.run import Run
 
 _Writer = Callable[[Run, ExportConfig, bool], None]
@@ -37,13 +36,12 @@ def _page(run: Run, config: ExportConfig, best: bool) -> None:
 
 def _networks(write: Callable[..., NetworkExport]) -> _Writer:
     def writer(run: Run, config: ExportConfig, best: bool) -> None:
-        model: VAE = run.load_model_and_step(best=best)[0]
-        found, console = write(model, config.out, run=run), plain_console()
-        for file in found.files:
-            console.print(file)
+        found, console = write(run.load_model(best=best), config.out, run=run), plain_console()
+        for line in (*found.files, *found.notes):
+            console.print(line)
         console.print(
-            f"checked by {found.checked_by}: outputs differ by {found.difference:.1e} at most, of "
-            f"{found.tolerance:g} that may be"
+            f"checked by {found.checked_by}: outputs differ by {found.difference:.1e} at most; "
+            f"{found.tolerance:g} is allowed"
         )
 
     return writer

@@ -290,11 +290,16 @@ class ExportConfig:
     out: Path
     """The new folder; an earlier export is replaced, and nothing else."""
     data: str | None = None
-    """Where the run's data are now, if they were moved or renamed; of web, the others need none."""
+    """Where the run's data are now, if they were moved or renamed; only web needs them."""
 
     def __post_init__(self) -> None:
         require_choices(self, to=ExportTarget)
-        require(self.data is None or self.to == "web", "data", self.data, f"absent for {self.to}")
+        require(
+            self.data is None or self.to == "web",
+            "data",
+            self.data,
+            f"left out for {self.to}, which needs no data",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

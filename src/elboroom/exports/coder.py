@@ -43,7 +43,9 @@ class Coder:
     def example(self) -> Inputs:
         """Inputs whose leading axes have sizes that no other axis has."""
         one = self.draw(1, 1)
-        others = {size for each in (one, self.module(**one)) for v in each.values() for size in v.shape}
+        others = {
+            size for each in (one, self.module(**one)) for v in each.values() for size in v.shape
+        }
         return self.draw(*islice((size for size in _PRIMES if size not in others), 2))
 
     @cached_property
@@ -71,7 +73,7 @@ def coders(model: VAE) -> Iterator[Coder]:
 
 
 def _encoder(model: VAE) -> Coder:
-    inputs = {"x": ("batch",)}
+    inputs: dict[str, tuple[str, ...]] = {"x": ("batch",)}
     if takes_mask(model):
         inputs["mask"] = ("batch",)
     if _needs_noise(model):

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from elboroom.model.likelihoods import LIKELIHOOD_CLASSES, Likelihood, VectorMixture
-from elboroom.model.likelihoods.columns import FAMILIES
 from elboroom.model.likelihoods.columns.student_t import DEGREES_OF_FREEDOM
 
 
@@ -92,8 +91,6 @@ COLUMN_FORMULAS: dict[str, Formula] = {
     "ordinal": Formula("P(x = c | z) = probabilities[c]", _LEVEL_PROBABILITIES),
 }
 """By the names of the families of columns; of one value of a column."""
-assert [*FORMULAS] == [*LIKELIHOOD_CLASSES]
-assert [*COLUMN_FORMULAS] == [*FAMILIES]
 
 
 def likelihood_name(density: type[Likelihood]) -> str | None:

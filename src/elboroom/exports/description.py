@@ -49,9 +49,7 @@ def describe(
         "event_shape": list(model.event_shape),
         "latents": model.latents,
         "level_shapes": [list(shape) for shape in model.level_shapes],
-        "networks": {
-            coder.name: facts | _signature(coder) for coder, facts in networks
-        },
+        "networks": {coder.name: facts | _signature(coder) for coder, facts in networks},
         "posterior": _posterior(model),
         "prior": _prior(model.prior.fixed()),
         "likelihood": _likelihood(model),
@@ -101,14 +99,15 @@ def _likelihood(model: VAE) -> dict[str, Any]:
     if isinstance(model.likelihood, TableModel):
         return {
             "name": "columns",
-            "density": "log p(x | z) is the sum over columns; log p of what is seen, over those",
+            "takes": "each column what `columns` says",
+            "density": "log p(x | z) is the sum over columns, or over those that are seen",
         }
     density = model.likelihood.density
     name = likelihood_name(density)
     if name is None:
         of_own = f"that of {named(density)}, by its own parameters"
-        return {"name": density.__name__, "density": of_own}
-    return {"name": name, "density": FORMULAS[name].density}
+        return {"name": density.__name__, "takes": density.takes, "density": of_own}
+    return {"name": name, "takes": density.takes, "density": FORMULAS[name].density}
 
 
 def _posterior(model: VAE) -> dict[str, str] | None:

@@ -1,6 +1,6 @@
 """The export of encoder and decoder: programs, their check, and the folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from os import PathLike
@@ -25,7 +25,7 @@ from elboroom.runs.run import Run
 
 @dataclass(frozen=True)
 class NetworkExport:
-    """What was written, and how close it is to the model.
+    """The files of an export, and how close they are to the model.
 
     Attributes:
         files: the files, of which the last describes the others.
@@ -33,12 +33,14 @@ class NetworkExport:
         difference: the largest difference to the model's outputs, relative to 1 or to the size of
             an output, for 1 sample of 1 row, 2 samples of 9 rows and 7 samples of 1 row.
         tolerance: the largest difference with which anything is written.
+        notes: parts of the model that the files lack, each a sentence.
     """
 
     files: tuple[Path, ...]
     checked_by: str
     difference: float
     tolerance: float = TOLERANCE
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,18 @@ def _export(
     contents[DESCRIPTION] = as_json(described).encode()
     write_export_folder(folder, lambda new: _fill(new, contents))
     largest = max(file.difference for file in files)
-    return NetworkExport(tuple(folder / n for n in contents), files[0].checked_by, largest)
+    paths, notes = tuple(folder / name for name in contents), tuple(_notes(model, described))
+    return NetworkExport(paths, files[0].checked_by, largest, notes=notes)
+
+
+def _notes(model: VAE, described: dict[str, Any]) -> Iterator[str]:
+    if described["posterior"] is None:
+        yield "the model has no encoder, so there is none: it infers z by fits"
+    if model.partial_encoder is not None:
+        yield "the partial encoder is not in it: use `elboroom infer`"
+    prior = described["prior"]
+    if None in (prior["density"], prior.get("top", prior)["density"]):
+        yield f"model.json has no density of the prior {prior['name']}: draw z in elboroom"
 
 
 def _fill(folder: Path, contents: dict[str, bytes]) -> None:

@@ -19,7 +19,7 @@ from elboroom.exports.torch_program import dynamic_shapes, not_exported
 
 _LIBRARIES = "onnx", "onnxscript"
 _LARGEST = (1 << 31) - (1 << 24)  # bytes of weights: a file of protobuf has less than 2 GiB
-_LOGGER = logging.getLogger("torch.onnx._internal.exporter._registration")
+_LOGGERS = "torch.onnx", "onnxscript", "onnx_ir"  # which warn of what they do not optimise
 _EXPECTED = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # PyTorch about its own code
     r"# The axis name: \w+ will not be used, since it shares the same shape",  # it is used
@@ -66,7 +66,7 @@ def opset(proto: Any) -> int:
 
 @dataclass(frozen=True)
 class OnnxRuntime:
-    """What computes with ONNX here: onnxruntime, or else the evaluator of ONNX itself.
+    """A program that computes with ONNX: onnxruntime, or else the evaluator of ONNX itself.
 
     Attributes:
         name: its name and version.
@@ -94,7 +94,9 @@ class OnnxRuntime:
         from onnx.reference import ReferenceEvaluator
 
         session = ReferenceEvaluator(content)
-        return cls(f"onnx.reference {version('onnx')}", session, tuple(session.output_names))
+        return cls(
+            f"onnx.reference {version('onnx')}", session, tuple(map(str, session.output_names))
+        )
 
     def __call__(self, **inputs: Tensor) -> Inputs:
         """Compute the outputs."""
@@ -115,13 +117,15 @@ def _require_small(coder: Coder) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what the exporter says of PyTorch itself, and of torchvision."""
-    level = _LOGGER.level
-    _LOGGER.setLevel(logging.ERROR)
+    """Leave out what the exporter says of PyTorch itself, and of what it does not optimise."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, _LOGGERS)}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             for message in _EXPECTED:
                 warnings.filterwarnings("ignore", message)
             yield
     finally:
-        _LOGGER.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)

@@ -33,22 +33,25 @@ def parity(coder: Coder, exported: Callable[..., Inputs], by: str) -> float:
         UsageError: if it is above 1e-5, the outputs have other names or shapes, or the export does
             not take these sizes.
     """
+    return max(_largest(coder, exported, by, sizes) for sizes in SIZES)
+
+
+def _largest(
+    coder: Coder, exported: Callable[..., Inputs], by: str, sizes: tuple[int, int]
+) -> float:
+    inputs = coder.draw(*sizes)
+    try:
+        expected, outputs = coder.module(**inputs), exported(**inputs)
+    except Exception as error:
+        raise _differs(coder, by, sizes, f"{type(error).__name__}: {error}") from error
     units = _units(coder.model) if coder.name == "decoder" else {}
-    found = 0.0
-    for sizes in SIZES:
-        inputs = coder.draw(*sizes)
-        expected = coder.module(**inputs)
-        try:
-            outputs = exported(**inputs)
-        except Exception as error:
-            raise _differs(coder, by, sizes, f"{type(error).__name__}: {error}") from error
-        for name, exact in expected.items():
-            apart = _apart(outputs.get(name), exact, units.get(name))
-            if not apart <= TOLERANCE:
-                why = f"its output {name} differs by {apart:.1e}, of {TOLERANCE:g} at most"
-                raise _differs(coder, by, sizes, why)
-            found = max(found, apart)
-    return found
+    pairs = ((name, outputs.get(name), exact) for name, exact in expected.items())
+    found = {name: _apart(output, exact, units.get(name)) for name, output, exact in pairs}
+    for name, apart in found.items():
+        if not apart <= TOLERANCE:
+            why = f"its output {name} differs by {apart:.1e}, of {TOLERANCE:g} at most"
+            raise _differs(coder, by, sizes, why)
+    return max(found.values())
 
 
 def _apart(found: Tensor | None, exact: Tensor, unit: Tensor | None) -> float:
