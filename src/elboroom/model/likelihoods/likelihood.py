@@ -23,7 +23,8 @@ class Likelihood(ABC):
         Set the class attributes below where their defaults do not hold, and override `fits` and
         `takes` together. To name the likelihood in a config, add it to `LIKELIHOOD_CLASSES` and to
         `elboroom.config.kinds`, and override `parameter_of` for `data_bias`, and `scale_of` where
-        the scale is not the standard deviation.
+        the scale is not the standard deviation. Override `parameters` if the fields are not what
+        programs of others need of an exported decoder.
     """
 
     takes: ClassVar[str] = "any number"
