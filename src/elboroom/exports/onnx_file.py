@@ -51,6 +51,7 @@ def onnx_model(coder: Coder, program: ExportedProgram, notes: dict[str, str]) ->
                 program,
                 output_names=list(coder.outputs),
                 dynamic_shapes=dynamic_shapes(coder),
+                dynamo=True,
                 verbose=False,
             )
         except Exception as error:
