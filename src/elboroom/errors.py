@@ -1,6 +1,8 @@
 """The errors of elboroom. Each states what happened, why, and how to fix it."""
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _MOST_CHARACTERS = 2_000  # in each of the three parts
 
@@ -119,13 +121,39 @@ def require_callable(**functions: object) -> None:
             )
 
 
-def missing_library(what: str, library: str, extra: str) -> UsageError:
+def missing_library(
+    what: str, library: str, extra: str, kind: type[ElboroomError] = UsageError
+) -> ElboroomError:
     """Return the error for a library that is not installed, and that an extra brings."""
-    return UsageError(
+    return kind(
         what,
         why=f"it needs the library {library}, which is not installed",
         fix=f"install it: pip install 'elboroom[{extra}]'",
     )
+
+
+@contextmanager
+def extra_needed(
+    what: str, extra: str, *libraries: str, error: type[ElboroomError] = UsageError
+) -> Iterator[None]:
+    """Name the extra to install where an import in this block finds no library of it.
+
+    Args:
+        what: what cannot be done, as "the explorer cannot start".
+        extra: the extra.
+        libraries: the packages that it brings, as Python imports them.
+        error: class of the error that is raised.
+
+    Raises:
+        ElboroomError: a library is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        library = (missing.name or "").split(".")[0]
+        if library not in libraries:
+            raise
+        raise missing_library(what, library, extra, error) from missing
 
 
 def named(found: object) -> str:

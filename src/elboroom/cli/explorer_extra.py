@@ -1,15 +1,11 @@
 """The libraries that the explorer needs, which an extra installs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from elboroom.errors import missing_library
-
-_LIBRARIES = ("msgspec", "starlette", "uvicorn")
+from elboroom.errors import extra_needed
 
 
-@contextmanager
-def explorer_extra(what: str) -> Iterator[None]:
+def explorer_extra(what: str) -> AbstractContextManager[None]:
     """Name the extra to install where an import in this block finds no library of it.
 
     Args:
@@ -18,9 +14,4 @@ def explorer_extra(what: str) -> Iterator[None]:
     Raises:
         UsageError: if a library is not installed.
     """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in _LIBRARIES:
-            raise
-        raise missing_library(what, error.name, "explore") from error
+    return extra_needed(what, "explore", "msgspec", "starlette", "uvicorn")

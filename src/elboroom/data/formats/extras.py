@@ -1,11 +1,10 @@
 """Formats whose libraries are extras: how each is recognised, and the error without its library."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from elboroom.data.formats.shards import is_table_folder
-from elboroom.errors import DataError
+from elboroom.errors import DataError, extra_needed
 
 _HDF5, _OF_MATLAB = b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
@@ -29,20 +28,10 @@ def is_columns(path: Path, start: bytes) -> bool:
     return suffix in _TEXT or (suffix in _EXCEL and start.startswith(b"PK"))
 
 
-@contextmanager
-def library_of(path: Path, library: str, extra: str) -> Iterator[None]:
+def library_of(path: Path, library: str, extra: str) -> AbstractContextManager[None]:
     """Raise an error that names the extra if this block cannot import a library.
 
     Raises:
         DataError: if it is not installed.
     """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] != library:
-            raise
-        raise DataError(
-            f"cannot read {path} as data",
-            why=f"it needs the library {library}, which is not installed",
-            fix=f"install it: pip install 'elboroom[{extra}]'",
-        ) from error
+    return extra_needed(f"cannot read {path} as data", extra, library, error=DataError)
