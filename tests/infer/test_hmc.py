@@ -234,6 +234,9 @@ def test_divergences_are_counted():
     found = hmc(model, 10 * x, generator=generator(), start=start, **options)
     assert found.divergences > 0
     assert found.acceptance < 0.5
+    diverging, rate = found.stats["diverging"], found.stats["acceptance_rate"]
+    assert torch.equal(diverging.sum((0, 1)), found.divergences)
+    assert (rate[diverging] == 0).all()
 
 
 def test_sample_takes_stored_draws_of_each_row_on_its_own():

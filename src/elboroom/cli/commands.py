@@ -234,8 +234,8 @@ class Infer(MeasuringCommand):
 
     The file holds z (chain, draw, row, latent), mean (row, latent), mask, summary, and elbo or
     log_evidence in nats and every diagnostic (row). It names the rows by index in the part, by row
-    in the source, and by file. Methods without chains have one chain. ArviZ, 0 or 1, reads it with:
-    arviz.dict_to_dataset({"z": numpy.load("top.npz")["z"]})
+    in the source, and by file. Methods without chains have one chain. ArviZ reads it with:
+    arviz_base.dict_to_dataset({"z": numpy.load("top.npz")["z"]})
     """
 
     config: Annotated[InferConfig, arg(name="")]

@@ -112,7 +112,8 @@ def metropolis_within_gibbs(
     target.require_room(sweeps, chains, sweeps=sweeps, chains=chains)
     images = _Images.of(model, target.given)
     draws, accepted = _walk(images, generator, _propose, chains, sweeps, burn_in)
-    return ChainPosterior(target, draws, accepted.mean((0, 1)), generator)
+    stats = {"accepted": accepted.bool()}
+    return ChainPosterior(target, draws, accepted.mean((0, 1)), generator, stats=stats)
 
 
 @dataclass(frozen=True)

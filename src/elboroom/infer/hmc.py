@@ -141,11 +141,17 @@ def hmc(
     walk.warm_up(warmup)
     modes = (modes or _jumps(model, target, generator)) if jumps else None
     moves = (_move(walk, modes) for _ in range(draws))
-    kept = [(walk.state.z, move.acceptance, move.divergences) for move in moves]
-    visited, acceptance, divergences = (torch.stack(part) for part in zip(*kept, strict=True))
-    return HMCPosterior(
-        target, visited, acceptance.mean(0), generator, divergences.sum(0), walk.step_size.average
-    )
+    kept = [(walk.state.z, move.acceptance, move.diverging, move.steps) for move in moves]
+    visited, acceptance, diverging, steps = (torch.stack(part) for part in zip(*kept, strict=True))
+    step_size = walk.step_size.average
+    stats = {
+        "acceptance_rate": acceptance,
+        "diverging": diverging,
+        "n_steps": steps.long()[:, None].expand_as(acceptance),
+        "step_size": step_size.expand_as(acceptance),
+    }
+    accepted, divergences = acceptance.mean(1).mean(0), diverging.sum((0, 1))
+    return HMCPosterior(target, visited, accepted, generator, divergences, step_size, stats=stats)
 
 
 def _move(walk: Walk, modes: Jumps | None) -> HamiltonianMove:

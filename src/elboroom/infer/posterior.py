@@ -2,17 +2,22 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from elboroom.errors import require_positive
+from elboroom.infer.arviz_tree import ArvizDraws, arviz_tree
 from elboroom.infer.target import Target
 from elboroom.model.arguments import checked
 from elboroom.model.posteriors import Density
 
 _ELBO_DRAWS = 64
+_ARVIZ_DRAWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,56 @@ class Posterior(ABC):
     def sample_chains(self, k: int) -> Tensor:
         """Return k draws of each chain, (C, k, B, D); a method without chains has C = 1."""
         return self.sample(k)[None]
+
+    @checked
+    def to_arviz(
+        self,
+        draws: int | None = None,
+        *,
+        rows: Sequence[Any] | np.ndarray[Any, Any] | None = None,
+        log_likelihood: bool = False,
+    ) -> Any:
+        """Return the posterior for ArviZ, an `xarray.DataTree` with these groups.
+
+        - `posterior`: z (chain, draw, row, latent). Its attribute `draws` at the root says what
+          the draws are. Those of Markov chains keep their chains. Independent draws of a density
+          are one chain, and so are particles, which are resampled by their weights. ArviZ then has
+          no R̂, and its effective sample size knows nothing of the fit or of the weights.
+        - `sample_stats`: `lp`, log p(x_seen, z) in nats, and what the method knows of each draw, as
+          `diverging` or `acceptance_rate`, all (chain, draw, row).
+        - `observed_data`: x (row, …), NaN where it is not seen; `constant_data`: the mask.
+        - `diagnostics`: the evidence and the method's diagnostics, (row,).
+        - `log_likelihood`, if asked for: log p(x_i | z) in nats of each seen value, (chain, draw,
+          seen), with its `row` and its place `value` in the flat event as coordinates. A row has
+          its own z, so that `arviz_stats.loo` leaves out a value, not a row.
+
+        Args:
+            draws: draws of each chain, evenly spaced; None for all that chains keep, and for 1,000
+                of a method without chains.
+            rows: a label of each row, as numbers or names; None for 0 … B − 1.
+            log_likelihood: True to add that group, of chain × draw × seen numbers.
+
+        Raises:
+            UsageError: ArviZ is not installed, the model has been trained further, there are fewer
+                draws, the labels do not fit, or the memory is not free; also if the log-likelihood
+                is asked for and values of a row depend on each other given z, as the channels of a
+                mixture of logistics do.
+        """
+        require_positive(draws=1 if draws is None else draws)
+        of_rows = self.evidence | self.diagnostics
+        return arviz_tree(
+            self.target,
+            self._arviz_draws(draws),
+            of_rows,
+            type(self).__name__,
+            rows=rows,
+            log_likelihood=log_likelihood,
+        )
+
+    def _arviz_draws(self, k: int | None) -> ArvizDraws:
+        """Return k draws that count the same; None for the method's default."""
+        source = "independent" if self.particles is None else "resampled"
+        return ArvizDraws(self.sample(k or _ARVIZ_DRAWS)[None], source, {})
 
 
 @dataclass(frozen=True)

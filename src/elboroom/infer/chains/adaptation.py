@@ -128,7 +128,7 @@ class Walk:
         visited = self.state.z.new_empty(moves, *self.state.z.shape)
         for here in visited:
             made = self.move(self.step_size.current)
-            self.step_size = self.step_size.updated(made.acceptance)
+            self.step_size = self.step_size.updated(made.acceptance.mean(0))
             here.copy_(made.state.z)
         return visited
 

@@ -50,13 +50,15 @@ class HamiltonianMove:
 
     Attributes:
         state: the positions of the chains after it.
-        acceptance: (B,), the mean over chains of the probability that the proposal is accepted.
-        divergences: (B,), how many chains had an energy error above 1,000 nats.
+        acceptance: (C, B), the probability that the proposal is accepted.
+        diverging: (C, B), True where the energy error exceeds 1,000 nats.
+        steps: (B,), the number of leapfrog steps.
     """
 
     state: State
     acceptance: Tensor
-    divergences: Tensor
+    diverging: Tensor
+    steps: Tensor
 
 
 def move(
@@ -83,8 +85,8 @@ def move(
     log_ratio = proposal.log_joint - state.log_joint + _kinetic(momentum) - _kinetic(final_momentum)
     log_ratio = log_ratio.nan_to_num(-math.inf)
     accepted = proposal.where(uniforms.log() < log_ratio, state)
-    acceptance = log_ratio.exp().clamp(max=1).mean(0)
-    return HamiltonianMove(accepted, acceptance, (log_ratio < -_DIVERGENT).sum(0))
+    acceptance = log_ratio.exp().clamp(max=1)
+    return HamiltonianMove(accepted, acceptance, log_ratio < -_DIVERGENT, steps)
 
 
 def _leapfrog(

@@ -1,12 +1,14 @@
 """A posterior made of the draws of Markov chains."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from elboroom.errors import require_positive
+from elboroom.errors import UsageError, require_positive
+from elboroom.infer.arviz_tree import ArvizDraws
 from elboroom.infer.diagnostics import LEAST_DRAWS, chain_ess, split_rhat
 from elboroom.infer.posterior import Posterior
 from elboroom.model.arguments import checked
@@ -24,6 +26,7 @@ class ChainPosterior(Posterior):
         draws: (T, C, B, D), T draws of each of C chains.
         acceptance: (B,), the share of proposals that were accepted; None if all are.
         generator: random generator of `sample`.
+        stats: named values of each draw, (T, C, B), by the names of ArviZ.
 
     Example:
         >>> chains = infer.pseudo_gibbs(model, x, mask, generator=generator, sweeps=50)
@@ -36,6 +39,7 @@ class ChainPosterior(Posterior):
     draws: Tensor = field()
     acceptance: Tensor | None
     generator: torch.Generator = field(repr=False)
+    stats: Mapping[str, Tensor] = field(default_factory=dict, repr=False, kw_only=True)
 
     @property
     def mean(self) -> Tensor:
@@ -88,5 +92,21 @@ class ChainPosterior(Posterior):
         """Return k stored draws of each chain, evenly spaced, (C, k, B, D)."""
         require_positive(k=k)
         self.target.require_room(k, self.draws.shape[1], k=k)
-        which = torch.linspace(0, len(self.draws) - 1, k, device=self.draws.device).round().long()
-        return self.draws[which].transpose(0, 1)
+        return self.draws[self._spread(k)].transpose(0, 1)
+
+    def _spread(self, k: int) -> Tensor:
+        """Return the places of k draws of each chain, evenly spaced, (k,)."""
+        return torch.linspace(0, len(self.draws) - 1, k, device=self.draws.device).round().long()
+
+    def _arviz_draws(self, k: int | None) -> ArvizDraws:
+        """Return k draws of each chain with their stats; None for all."""
+        k = len(self.draws) if k is None else k
+        if k > len(self.draws):
+            raise UsageError(
+                "the chains have fewer draws",
+                why=f"found {len(self.draws)} draws of each chain; draws = {k} are asked for",
+                fix="give fewer draws, or None for all; or run longer chains",
+            )
+        which = self._spread(k)
+        stats = {name: values[which].transpose(0, 1) for name, values in self.stats.items()}
+        return ArvizDraws(self.draws[which].transpose(0, 1), "chains", stats)
