@@ -23,6 +23,13 @@ def jax_decoder(model: VAE) -> Callable[[Any], Any]:
 
     Raises:
         UsageError: JAX is not installed.
+
+    Example:
+        >>> import jax
+        >>> from elboroom.exports import jax_decoder
+        >>> decoder = jax.jit(jax_decoder(model))
+        >>> decoder(jax.numpy.zeros((5, 2))).shape
+        (5, 1, 28, 28)
     """
     with extra_needed("the decoder cannot be given to JAX", "numpyro", "jax", "jaxlib"):
         from elboroom.exports.jax_functions import mapping

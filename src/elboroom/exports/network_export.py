@@ -34,6 +34,12 @@ class NetworkExport:
             an output, for 1 sample of 1 row, 2 samples of 9 rows and 7 samples of 1 row.
         tolerance: the largest difference with which anything is written.
         notes: parts of the model that the files lack, each a sentence.
+
+    Example:
+        >>> from elboroom.exports import export_torch
+        >>> found = export_torch(model, "programs")
+        >>> found.difference <= found.tolerance, found.notes
+        (True, ())
     """
 
     files: tuple[Path, ...]
@@ -72,6 +78,11 @@ def export_onnx(
         UsageError: a library of the extra `onnx` is missing, something else is at `folder`, or a
             network cannot be exported, or not with the same numbers.
         DiskError: the folder cannot be written.
+
+    Example:
+        >>> from elboroom.exports import export_onnx
+        >>> [file.name for file in export_onnx(model, "networks").files]
+        ['encoder.onnx', 'decoder.onnx', 'model.json']
     """
     require_onnx()
     return _export(model, Path(folder), run, _onnx_file)
@@ -95,6 +106,13 @@ def export_torch(
         UsageError: something else is at `folder`, or a network cannot be exported, or not with the
             same numbers.
         DiskError: the folder cannot be written.
+
+    Example:
+        >>> from elboroom.exports import export_torch
+        >>> encoder, decoder, description = export_torch(model, "programs").files
+        >>> program = torch.export.load(decoder).module()
+        >>> program(z=torch.zeros(5, 7, 2))["mean"].shape  # 5 samples of 7 rows
+        torch.Size([5, 7, 1, 28, 28])
     """
     return _export(model, Path(folder), run, _torch_file)
 

@@ -30,6 +30,14 @@ def numpyro_model(model: VAE) -> Callable[..., None]:
     Raises:
         UsageError: NumPyro is not installed; in a call, that data or mask do not fit the model, or
             are traced.
+
+    Example:
+        >>> from jax.random import PRNGKey
+        >>> from numpyro.infer import Predictive
+        >>> from elboroom.exports import numpyro_model
+        >>> drawn = Predictive(numpyro_model(model), num_samples=10)(PRNGKey(0), rows=3)
+        >>> drawn["z"].shape, drawn["x"].shape  # from the prior, and p(x | z)
+        ((10, 3, 2), (10, 3, 1, 28, 28))
     """
     libraries = "numpyro", "jax", "jaxlib"
     with extra_needed("the model cannot be given to NumPyro", "numpyro", *libraries):

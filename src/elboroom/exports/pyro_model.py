@@ -29,6 +29,13 @@ def pyro_model(model: VAE) -> Callable[..., None]:
 
     Raises:
         UsageError: Pyro is not installed; in a call, that data or mask do not fit the model.
+
+    Example:
+        >>> from pyro.infer import Predictive
+        >>> from elboroom.exports import pyro_model
+        >>> drawn = Predictive(pyro_model(model), num_samples=10)(rows=3)
+        >>> drawn["z"].shape, drawn["x"].shape  # from the prior, and p(x | z)
+        (torch.Size([10, 3, 2]), torch.Size([10, 3, 1, 28, 28]))
     """
     with extra_needed("the model cannot be given to Pyro", "pyro", "pyro"):
         import pyro
