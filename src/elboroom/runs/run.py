@@ -7,13 +7,10 @@ from os import PathLike
 from pathlib import Path
 from typing import cast
 
-import torch
-
 from elboroom.config import Config, ModelConfig, PartName
 from elboroom.config.checks import require
 from elboroom.config.run import require_options
 from elboroom.data import Dataset, require_dataset
-from elboroom.data.statistics import Statistics
 from elboroom.device import resolve_device
 from elboroom.errors import (
     DiskError,
@@ -23,11 +20,9 @@ from elboroom.errors import (
     require_callable,
     require_instance,
 )
-from elboroom.model.factory import NetworkFactory, import_factory, name_of
-from elboroom.model.likelihoods import likelihood_class, observation_model, require_support
-from elboroom.model.priors import PRIOR_CLASSES
+from elboroom.model.factory import NetworkFactory, name_of
+from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.vae import VAE, least_weights
-from elboroom.randomness import stream
 from elboroom.runs import (
     atomic,
     checkpoints,
@@ -39,8 +34,10 @@ from elboroom.runs import (
 from elboroom.runs.checkpoints import Checkpoint, listing
 from elboroom.runs.chosen_part import ChosenPart
 from elboroom.runs.config_file import CONFIG, read_config, write_config, write_epochs
+from elboroom.runs.empty_model import empty_model
 from elboroom.runs.environment import warn_of_changes
 from elboroom.runs.metrics_file import METRICS, MetricsFile
+from elboroom.runs.own_networks import known_factory, require_known
 from elboroom.runs.results import Results
 from elboroom.runs.run_data import RunData
 from elboroom.training.augmentation import require_pictures
@@ -99,7 +96,7 @@ class Run:
         self.results = Results(self.path, self.checkpoints)
         options = self.config.data, self.config.model
         self.data = RunData(self.path, *options, self.identity, self.event_shape)
-        self._factory = self._known_factory(network, trust=trust)
+        self._factory = known_factory(self.config.model, self.path, network, trust=trust)
 
     @classmethod
     def create(
@@ -150,36 +147,14 @@ class Run:
         """True if the model is made by code that the config names, and nobody has trusted."""
         return self.config.model.has_own_network and self._factory is None
 
-    def _known_factory(
-        self, network: NetworkFactory | None, *, trust: bool
-    ) -> NetworkFactory | None:
-        name = self.config.model.network
-        if network is not None:
-            require_callable(network=network)
-        if not self.config.model.has_own_network and network is not None:
-            raise UsageError(
-                f"the networks of {self.path} are elboroom's own",
-                why=f"its config names {name}, and `network` was given",
-                fix="open the run without `network`",
-            )
-        if trust and network is None and self.config.model.has_own_network:
-            return import_factory(name)
-        return network
-
     def _network(self) -> NetworkFactory | None:
         """Return the factory of the networks; None if they are elboroom's own.
 
         Raises:
             RunError: if they are made by code that nobody has trusted.
         """
-        if self.runs_code:
-            name = self.config.model.network
-            raise RunError(
-                f"the networks of {self.path} are made by code, {name}",
-                why="opening the run would import that module and call that function",
-                fix="if you know that code, use --trust; in Python, Run(path, network=function) or "
-                "Run(path, trust=True)",
-            )
+        fix = "use --trust; in Python, Run(path, network=function) or Run(path, trust=True)"
+        require_known(self.config.model, self.path, self._factory, fix)
         return self._factory
 
     def locked(self) -> AbstractContextManager[None]:
@@ -268,20 +243,7 @@ class Run:
         """
         network = self._network()
         self._require_room()
-        # The checkpoint holds the units, the bias and the pseudo-inputs that are of the data.
-        config = replace(self.config.model, data_bias=False)
-        starts_at_images = PRIOR_CLASSES[config.prior].starts_at_images
-        images = torch.zeros(config.components, *self.event_shape) if starts_at_images else None
-        generator = stream(self.config.train.seed, "weights")
-        observed = observation_model(config, self.event_shape)
-        model = VAE.from_config(
-            config,
-            self.event_shape,
-            generator=generator,
-            statistics=Statistics.of_units(observed.measured_shape(self.event_shape)),
-            images=images,
-            network=network,
-        )
+        model = empty_model(self.config.model, self.event_shape, self.config.train.seed, network)
         step = checkpoints.load(self.checkpoints, model, best=best)
         return model.eval(), step
 
