@@ -215,6 +215,27 @@ def remove_folder(path: Path) -> None:
         path.replace(temporary)
 
 
+@contextmanager
+def in_place_of(path: Path) -> Iterator[None]:
+    """Set an earlier folder aside, put it back if this block fails, and delete it if not.
+
+    Raises:
+        DiskError: if it cannot be moved or deleted.
+    """
+    if not path.exists():
+        yield
+        return
+    aside = path.with_name(f".{path.name}.earlier{_PART}")
+    with disk_errors(path):
+        path.replace(aside)
+    try:
+        yield
+    except BaseException:
+        aside.replace(path)
+        raise
+    remove_folder(aside)
+
+
 def append_line(path: Path, line: str) -> None:
     """Append `line` to `path`; if a crash cuts it short, it does not end in a line break.
 

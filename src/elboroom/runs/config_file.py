@@ -32,7 +32,7 @@ def read_config(run: Path) -> tuple[Config, Identity, tuple[int, ...], dict[str,
             require_no_links(run, "checkpoints", "figures")
         tables = parse_toml(read_bytes(run / CONFIG, _LARGEST))
         identity = read(Identity, tables.pop("identity"))
-        shape = _event_shape(tables.pop("event")["shape"])
+        shape = as_event_shape(tables.pop("event")["shape"])
         versions = dict(tables.pop("environment"))
         config = Config.from_dict(tables)
         if versions.get("elboroom") == __version__:  # another version has other options
@@ -96,7 +96,13 @@ def _unreadable(run: Path, why: str) -> RunError:
     )
 
 
-def _event_shape(found: Any) -> tuple[int, ...]:
+def as_event_shape(found: Any) -> tuple[int, ...]:
+    """Check the shape of an event that a file states.
+
+    Raises:
+        UsageError: if it is no tuple of integers.
+        ValueError: if no event can have it.
+    """
     require_type("event", found, tuple[int, ...])
     shape = tuple(found)
     if not 1 <= len(shape) <= _MOST_AXES or min(shape) < 1:

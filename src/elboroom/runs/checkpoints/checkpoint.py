@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save as save_tensors
-from torch import Tensor
 
 from elboroom.errors import RunError, command
 from elboroom.model.vae import VAE
@@ -20,6 +18,7 @@ from elboroom.runs.checkpoints.tensors import (
     from_tensors,
     largest_file,
     read_tensors,
+    to_bytes,
     to_tensors,
 )
 from elboroom.training.average import averaged
@@ -54,7 +53,7 @@ def capture(model: VAE, state: TrainState) -> Checkpoint:
     """
     with averaged(state.average):
         tensors = {MODEL: model.state_dict(), OPTIMISER: to_tensors(model, state)}
-        files = {name: _to_bytes(found) for name, found in tensors.items()}
+        files = {name: to_bytes(found) for name, found in tensors.items()}
         return Checkpoint(state.step, _held_out_elbo(state), files, _weights_step(model, state))
 
 
@@ -222,14 +221,3 @@ def _weights_step(model: VAE, state: TrainState) -> int:
     weights = model.state_dict()
     is_best = all(torch.equal(weights[n], tensor) for n, tensor in state.best.tensors.items())
     return state.best.step if is_best else state.step
-
-
-def _to_bytes(tensors: dict[str, Tensor]) -> bytes:
-    apart, memory = dict[str, Tensor](), set[int]()
-    for name, tensor in tensors.items():
-        value = tensor.detach().cpu().contiguous()
-        # safetensors refuses memory that two names share, as weights that layers share have it.
-        shared = value.untyped_storage().data_ptr() in memory
-        apart[name] = value.clone() if shared else value
-        memory.add(value.untyped_storage().data_ptr())
-    return save_tensors(apart)

@@ -6,7 +6,7 @@ from itertools import chain
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load
+from safetensors.torch import load, save
 from torch import Tensor
 
 from elboroom.model.vae import VAE
@@ -45,6 +45,18 @@ def read_tensors(content: bytes, *expected: Mapping[str, Tensor]) -> dict[str, T
     if all(differences):
         raise ValueError(differences[0])
     return found
+
+
+def to_bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    """Return the content of a file of named tensors."""
+    apart, memory = dict[str, Tensor](), set[int]()
+    for name, tensor in tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        # safetensors refuses memory that two names share, as weights that layers share have it.
+        shared = value.untyped_storage().data_ptr() in memory
+        apart[name] = value.clone() if shared else value
+        memory.add(value.untyped_storage().data_ptr())
+    return save(apart, metadata)
 
 
 def _difference(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:

@@ -30,11 +30,21 @@ def warn_of_symptoms(
         watched_by: what training is watched by, such as the validation ELBO.
         noun: what a row of the data is called.
     """
-    for symptom in (_collapse, _overfitting):
+    for symptom in _SYMPTOMS:
         message = symptom(history, config, watched_by, noun)
         earlier = (history[:i] for i in range(1, len(history)))
         if message and not any(symptom(before, config, watched_by, noun) for before in earlier):
             warnings.warn(message, stacklevel=2)
+
+
+def find_symptoms(
+    history: Sequence[EpochMetrics], config: TrainConfig, watched_by: str, noun: str = "image"
+) -> list[str]:
+    """Return the symptoms that the newest epoch shows, a message each, as `warn_of_symptoms`."""
+    if not history:
+        return []
+    found = (symptom(history, config, watched_by, noun) for symptom in _SYMPTOMS)
+    return [message for message in found if message]
 
 
 def _collapse(
@@ -88,3 +98,6 @@ def _overfitting(
         f"{first.elbo:.2f} to {newest.elbo:.2f}. Use --patience {_FALLS}, --epochs {first.epoch}, "
         f"a smaller {WIDTHS}, or more {noun}s."
     )
+
+
+_SYMPTOMS = _collapse, _overfitting
