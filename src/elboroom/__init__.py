@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from elboroom.model.likelihoods import Bernoulli
     from elboroom.model.posteriors import DiagonalGaussian
     from elboroom.runs import Run
+    from elboroom.runs.hub import from_pretrained, push_to_hub, save_pretrained
     from elboroom.runs.training import train_run
     from elboroom.training import TrainState, train
     from elboroom.training.resolve import resolve
@@ -45,12 +46,15 @@ _HOMES = {
     "TrainState": "training",
     "evaluate": "evaluation",
     "figures": "figures",
+    "from_pretrained": "runs.hub",
     "half_mask": "data.masks",
     "infer": "infer",
     "load_data": "data",
     "load_mask": "data.masks",
     "load_mnist": "data",
+    "push_to_hub": "runs.hub",
     "resolve": "training.resolve",
+    "save_pretrained": "runs.hub",
     "train": "training",
     "train_run": "runs.training",
 }
@@ -73,12 +77,15 @@ __all__ = [
     "__version__",
     "evaluate",
     "figures",
+    "from_pretrained",
     "half_mask",
     "infer",
     "load_data",
     "load_mask",
     "load_mnist",
+    "push_to_hub",
     "resolve",
+    "save_pretrained",
     "train",
     "train_run",
 ]

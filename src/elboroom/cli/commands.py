@@ -408,6 +408,10 @@ class Export(RunCommand):
     units, any number of rows and of samples, and are compared with the model before they are
     written. Open a .pt2 file only if you trust who made it: PyTorch unpickles some of it.
 
+    The folder for the Hub has the weights, the options and a model card; send it by
+    `hf upload OWNER/NAME FOLDER`. Paths and names of files are left out. The card, README.md, lists
+    what is of the data: read it first.
+
     The web export is the page of `elboroom explore` for any web host, with no server: the browser
     computes the decoder, the encoder, and with one or two latents the exact posterior. It holds the
     model's weights, and the first 2,000 rows of the test part for everybody to see. It has fully

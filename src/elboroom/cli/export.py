@@ -8,6 +8,8 @@ from elboroom.config import ExportConfig
 from elboroom.config.kinds import ExportTarget
 from elboroom.exports import NetworkExport, export_onnx, export_torch
 from elboroom.exports.folder import require_free
+from elboroom.runs.hub.card import CARD
+from elboroom.runs.hub.folder import save_pretrained
 from elboroom.runs.run import Run
 
 _Writer = Callable[[Run, ExportConfig, bool], None]
@@ -19,11 +21,11 @@ def export(run: Run, config: ExportConfig, *, best: bool) -> None:
     Raises:
         UsageError: if its model does not have that form, or something is in the way.
     """
-    require_free(config.out)
     _WRITERS[config.to](run, config, best)
 
 
 def _page(run: Run, config: ExportConfig, best: bool) -> None:
+    require_free(config.out)
     with explorer_extra("the page cannot be written"):
         from elboroom.explorer import ExploredRun
         from elboroom.explorer.web_export.exported_model import require_computed
@@ -47,8 +49,13 @@ def _networks(write: Callable[..., NetworkExport]) -> _Writer:
     return writer
 
 
+def _hub_folder(run: Run, config: ExportConfig, best: bool) -> None:
+    plain_console().print(save_pretrained(run, config.out, best=best) / CARD)
+
+
 _WRITERS: dict[ExportTarget, _Writer] = {
     "web": _page,
     "onnx": _networks(export_onnx),
     "torch": _networks(export_torch),
+    "hub": _hub_folder,
 }

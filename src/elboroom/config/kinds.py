@@ -317,11 +317,12 @@ FIGURES: dict[FigureName, str] = {
     "curves": "ELBO, reconstruction and KL over epochs",
 }
 
-ExportTarget = Literal["web", "onnx", "torch"]
+ExportTarget = Literal["web", "onnx", "torch", "hub"]
 EXPORT_TARGETS: dict[ExportTarget, str] = {
     "web": "the explorer as a static page for any web host, which computes in the browser",
     "onnx": "encoder and decoder as ONNX, for any runtime, by the extra onnx",
     "torch": "encoder and decoder as programs of torch.export, for PyTorch without elboroom",
+    "hub": "a folder for the Hugging Face Hub, which elboroom.from_pretrained reads",
 }
 
 FormatName = Literal[

@@ -1,12 +1,12 @@
 """The folder of an export, which appears whole or not at all."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from elboroom.errors import UsageError
-from elboroom.runs.atomic import disk_errors, make_folder, remove_folder, write_folder
+from elboroom.runs.atomic import in_place_of, make_folder, write_folder
 
 DESCRIPTION = "model.json"
 """The file by which an export is recognised."""
@@ -39,7 +39,7 @@ def write_export_folder(out: Path, fill: Callable[[Path], None]) -> None:
     """
     require_free(out)
     make_folder(out.absolute().parent, parents=True)
-    with _in_place_of(out):
+    with in_place_of(out):
         write_folder(out, fill)
 
 
@@ -47,20 +47,3 @@ def _is_export(folder: Path) -> bool:
     with suppress(OSError), (folder / DESCRIPTION).open("rb") as file:
         return _START.match(file.read(_MOST)) is not None
     return False
-
-
-@contextmanager
-def _in_place_of(out: Path) -> Iterator[None]:
-    """Set an earlier export aside, put it back if the block fails, and delete it if not."""
-    if not out.exists():
-        yield
-        return
-    aside = out.with_name(f".{out.name}.earlier.part")
-    with disk_errors(out):
-        out.replace(aside)
-    try:
-        yield
-    except BaseException:
-        aside.replace(out)
-        raise
-    remove_folder(aside)

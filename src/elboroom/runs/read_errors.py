@@ -6,9 +6,11 @@ from pathlib import Path
 
 from elboroom.errors import RunError, UsageError
 
+_FIX = "restore it from where the run was made, or delete it"
+
 
 @contextmanager
-def read_errors(path: Path) -> Iterator[None]:
+def read_errors(path: Path, fix: str = _FIX) -> Iterator[None]:
     """Raise a `RunError` that names `path` instead of any error of reading it in this block.
 
     Raises:
@@ -20,5 +22,5 @@ def read_errors(path: Path) -> Iterator[None]:
         raise RunError(
             f"{path} cannot be read",
             why=str(error).replace("\n  why: ", ": ").splitlines()[0],
-            fix="restore it from where the run was made, or delete it",
+            fix=fix,
         ) from error
