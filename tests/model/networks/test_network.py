@@ -157,3 +157,11 @@ def test_a_kind_has_its_least_weights_or_more(name):
     built = VAE.from_config(config, EVENT, generator=generator())
     least = NETWORK_KINDS[name].least_weights(config, EVENT, EVENT, 6)
     assert 9 * (math.prod(EVENT) + 3) * 2 < least < sum(p.numel() for p in built.parameters())
+
+
+@pytest.mark.parametrize("name", [name for name in get_args(NetworkName) if name != "ladder"])
+def test_an_encoder_that_there_is_not_has_no_weights(name):
+    config = ModelConfig(3, (9, 9), network=name, posterior="laplace")
+    built = VAE.from_config(config, EVENT, generator=generator())
+    weights = sum(p.numel() for p in built.parameters())
+    assert 9 * 3 < NETWORK_KINDS[name].least_weights(config, EVENT, EVENT, 0) < weights

@@ -144,7 +144,7 @@ class FullyConnected(NetworkKind):
         outputs: int,
     ) -> int:
         """Count one matrix for each layer; gated and residual layers have more."""
-        encoder = _encoder_widths(config, event_shape, outputs)
+        encoder = _encoder_widths(config, event_shape, outputs) if outputs else []
         decoder = _decoder_widths(config, parameter_shape)
         return sum(a * b for a, b in (*pairwise(encoder), *pairwise(decoder)))
 

@@ -170,12 +170,19 @@ class Convolutional(NetworkKind):
         stages_of(config, parameter_shape)
         stages = stages_of(config, event_shape)
         first, values = stages[0].channels, stages[-1].values
-        outer = first * (_FIRST_KERNEL**2 * event_shape[0] + 4 * 9 * parameter_shape[0])
-        pairs = pairwise(stage.channels for stage in stages)
-        between = sum((_KERNEL**2 + 1) * a * b for a, b in pairs)
-        blocks = sum(4 * 9 * stage.blocks * stage.channels**2 for stage in stages)
-        widths = [config.latents, *config.hidden[::-1], values, *config.hidden, outputs]
-        return outer + between + blocks + sum(a * b for a, b in pairwise(widths))
+        pairs = sum(a * b for a, b in pairwise(stage.channels for stage in stages))
+        blocks = sum(2 * 9 * stage.blocks * stage.channels**2 for stage in stages)
+        widths = [config.latents, *config.hidden[::-1], values]
+        decoder = first * 4 * 9 * parameter_shape[0] + pairs + blocks + _products(widths)
+        if not outputs:  # there is no encoder
+            return decoder
+        encoder = first * _FIRST_KERNEL**2 * event_shape[0] + _KERNEL**2 * pairs + blocks
+        return decoder + encoder + _products([values, *config.hidden, outputs])
+
+
+def _products(widths: Sequence[int]) -> int:
+    """Count the weights of matrices between layers of these widths."""
+    return sum(a * b for a, b in pairwise(widths))
 
 
 def _halving(

@@ -145,5 +145,5 @@ class NetworkKind(ABC):
     ) -> int:
         """Count the weights of both networks, at least, without building them.
 
-        `outputs` is the number of values that the encoder computes for a row.
+        `outputs` is the number of values that the encoder computes for a row, 0 if there is none.
         """
