@@ -13,6 +13,7 @@ from tests.hostile import (
     extras,
     folders,
     foreign,
+    hub,
     pictures,
     runs,
     shards,
@@ -20,7 +21,10 @@ from tests.hostile import (
 )
 from tests.hostile.case import bounded, fault
 
-MODULES = arrays, foreign, extras, pictures, folders, archives, tables, columns, shards, runs
+MODULES = (
+    *(arrays, foreign, extras, pictures, folders, archives, tables, columns, shards, runs),
+    hub,
+)
 CORPUS = [case for module in MODULES for case in module.CASES]
 
 

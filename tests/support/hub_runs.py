@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from elboroom.config import Config, DataConfig, ModelConfig, TrainConfig
+from elboroom.data import load_data
 from elboroom.model.factory import NetworkFactory
 from elboroom.runs.checkpoints import capture
 from elboroom.runs.run import Run
 from tests.support.brief_run import brief_run
 from tests.support.explored_runs import CONV, LADDER, people, two_coloured_shapes, two_shapes
+from tests.support.own_networks import own_pair
 
 Maker = Callable[[Path], Run]
 
@@ -51,6 +54,18 @@ def _table(folder: Path) -> Run:
 def _vectors(folder: Path) -> Run:
     np.save(folder / "secret.npy", np.random.default_rng(1).normal(3, 2, (60, 4)))
     return published_run(folder / "run", folder / "secret.npy", posterior="flow", prior="mixture")
+
+
+def own_run(folder: Path) -> Run:
+    """Make a run of networks of the user's."""
+    images = np.random.default_rng(0).random((40, 8, 8)) < 0.5
+    np.save(folder / "own.npy", images.astype("u1"))
+    data = DataConfig(source=str(folder / "own.npy"))
+    train = TrainConfig(epochs=1, threads=1, device="cpu")
+    config = Config(data=data, model=ModelConfig(likelihood="bernoulli"), train=train)
+    run = Run.create(folder / "own", config, load_data(data), network=own_pair)
+    move_weights(run, 1, own_pair)
+    return Run(run.path, network=own_pair)
 
 
 MAKERS: dict[str, Maker] = {

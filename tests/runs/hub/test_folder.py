@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -12,7 +14,7 @@ from elboroom.runs.hub import folder
 from elboroom.runs.hub.folder import FILES
 from tests.support.command import Command
 from tests.support.explored_runs import people
-from tests.support.hub_runs import MAKERS
+from tests.support.hub_runs import MAKERS, published_run
 from tests.support.outcomes import error
 
 
@@ -74,9 +76,6 @@ def test_figures_that_show_rows_stay(run: Run, tmp_path: Path):
 
 
 def test_the_columns_of_a_table_encode_as_those_of_the_run(runs: dict[str, Run], tmp_path: Path):
-    import numpy as np
-    import pandas as pd
-
     run, (source, _) = runs["table"], people(tmp_path)
     save_pretrained(run, tmp_path / "out")
     table, schema = pd.read_csv(source, dtype=str), run.data.schema
@@ -88,10 +87,6 @@ def test_the_columns_of_a_table_encode_as_those_of_the_run(runs: dict[str, Run],
 
 
 def test_columns_that_the_model_leaves_out_are_not_published(tmp_path: Path):
-    import pandas as pd
-
-    from tests.support.hub_runs import published_run
-
     table = pd.DataFrame({"patient": [f"name {n}" for n in range(60)], "age": [*range(60)]})
     table["height"] = [1.0 + n / 100 for n in range(60)]
     table.to_csv(tmp_path / "t.csv", index=False)

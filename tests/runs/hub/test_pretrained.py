@@ -1,7 +1,6 @@
 import json
 import shutil
 import sys
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -9,14 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from elboroom import VAE, Config, ModelConfig, Run, from_pretrained, load_data, save_pretrained
+from elboroom import VAE, Run, from_pretrained, save_pretrained
 from elboroom.config import AmortiseConfig
 from elboroom.errors import RunError, UsageError
 from elboroom.model.fingerprint import fingerprint
 from elboroom.model.partial_encoder import PartialEncoder
 from elboroom.runs import partial_encoder_file
 from elboroom.training.amortisation import Look
-from tests.support.hub_runs import MAKERS, move_weights
+from tests.support.hub_runs import MAKERS, move_weights, own_run
 from tests.support.own_networks import own_pair
 
 
@@ -74,30 +73,8 @@ def test_a_partial_encoder_is_published_with_its_model(run: Run, tmp_path: Path)
     assert fingerprint(found.module) == fingerprint(partial.module)
 
 
-@pytest.fixture
-def own(runs: dict[str, Run], tmp_path: Path) -> Run:
-    """Make a run of networks of the user's."""
-    data = load_data(replace(runs["mlp"].config.data, source=str(_digits(tmp_path))))
-    config = Config(data=replace(runs["mlp"].config.data, source=str(tmp_path / "digits.npz")))
-    config = replace(
-        config,
-        model=ModelConfig(likelihood="bernoulli"),
-        train=replace(config.train, device="cpu", threads=1),
-    )
-    run = Run.create(tmp_path / "own", config, data, network=own_pair)
-    move_weights(run, 1, own_pair)
-    return run
-
-
-def _digits(folder: Path) -> Path:
-    import numpy as np
-
-    images = np.random.default_rng(0).random((40, 8, 8)) < 0.5
-    np.savez(folder / "digits.npz", images=images.astype("u1"))
-    return folder / "digits.npz"
-
-
-def test_networks_of_code_need_trust(own: Run, tmp_path: Path):
+def test_networks_of_code_need_trust(tmp_path: Path):
+    own = own_run(tmp_path)
     save_pretrained(own, tmp_path / "out")
     with pytest.raises(RunError, match="are made by code") as caught:
         from_pretrained(tmp_path / "out")
