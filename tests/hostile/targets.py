@@ -28,7 +28,7 @@ import scipy.io
 import torch
 from PIL import Image
 
-from elboroom import VAE, DataConfig
+from elboroom import VAE, DataConfig, from_pretrained
 from elboroom.config import BinarisationName
 from elboroom.data.formats.folder import read_folder
 from elboroom.data.formats.idx import read_idx
@@ -47,6 +47,7 @@ from elboroom.runs.partial_encoder_file import FILE as PARTIAL_ENCODER
 from elboroom.runs.partial_encoder_file import read_manifest
 from elboroom.runs.run import Run
 from elboroom.training.state import EpochMetrics
+from tests.hostile import hub
 from tests.hostile.runs import MANIFEST, MODEL, OPTIMISER, sign, training, with_partial_encoder
 from tests.hostile.tables import history, model, report
 from tests.support.small_run import small_run
@@ -416,6 +417,32 @@ def _partial_encoder() -> bytes:
         return (with_partial_encoder(Path(folder)) / PARTIAL_ENCODER).read_bytes()
 
 
+def _of_hub(name: str, seal: Callable[[Path], None], folder: Path) -> Read:
+    """Return a reader of a published model that has a mutated file."""
+    path = hub.published(folder)
+    expected = from_pretrained(path)
+
+    def read(content: bytes) -> None:
+        (path / name).write_bytes(content)
+        seal(path)
+        with warnings.catch_warnings(action="ignore"):  # of a partial encoder of other weights
+            found = from_pretrained(path)
+        require(_shapes(found) == _shapes(expected), "weights of other shapes are used")
+        is_whole = fingerprint(found) == fingerprint(expected)
+        require(is_whole or seal is hub.signed, "weights that do not match their hash are used")
+
+    return read
+
+
+def _as_is(path: Path) -> None:
+    """Leave the other files of a published model as they are."""
+
+
+def _of_published(name: str) -> dict[str, bytes]:
+    with TemporaryDirectory() as folder:
+        return {"whole": (hub.published(Path(folder)) / name).read_bytes()}
+
+
 def _shapes(model: VAE) -> dict[str, Any]:
     return {name: (t.shape, t.dtype) for name, t in model.state_dict().items()}
 
@@ -514,4 +541,9 @@ TARGETS = {
     PARTIAL_ENCODER: Target({"whole": _partial_encoder()}, _of_partial_encoder),
     f"{MODEL} with a true manifest": Target(_WEIGHTS, partial(_signed, MODEL)),
     f"{OPTIMISER} with a true manifest": Target(_MOMENTS, partial(_signed, OPTIMISER)),
+    "a published config": Target(_of_published(hub.CONFIG), partial(_of_hub, hub.CONFIG, _as_is)),
+    "published weights": Target(_of_published(MODEL), partial(_of_hub, MODEL, _as_is)),
+    "published weights with a true hash": Target(
+        _of_published(MODEL), partial(_of_hub, MODEL, hub.signed)
+    ),
 }
