@@ -114,7 +114,7 @@ def test_the_code_of_a_page_runs(
 def test_the_readme_and_the_pages_for_users_have_code():
     with_code = {name(page) for page in PAGES if blocks(page)}
     guide = {name(page) for page in (ROOT / "docs" / "guide").glob("[a-z]*.md")}
-    assert len(guide) == 12
+    assert len(guide) > 10
     assert with_code >= {"README.md", *guide}
 
 

@@ -12,8 +12,9 @@ NAMES = [
     *("PRESETS", "VAE"),
     *("Bernoulli", "Config", "DataConfig", "Dataset", "DiagonalGaussian", "ElboroomError"),
     *("Evaluation", "ModelConfig", "ObjectiveConfig", "Run", "TrainConfig", "TrainState"),
-    *("__version__", "evaluate", "figures", "half_mask", "infer", "load_data"),
-    *("load_mask", "load_mnist", "resolve", "train", "train_run"),
+    *("__version__", "evaluate", "figures", "from_pretrained", "half_mask", "infer"),
+    *("load_data", "load_mask", "load_mnist", "push_to_hub", "resolve", "save_pretrained"),
+    *("train", "train_run"),
 ]
 
 
@@ -52,8 +53,8 @@ def test_the_public_names_keep_their_meaning_after_every_module_was_imported():
     kinds = {name: type(getattr(elboroom, name)) for name in NAMES}
     assert [name for name in NAMES if kinds[name] is ModuleType] == ["figures", "infer"]
     assert [name for name in NAMES if inspect.isfunction(getattr(elboroom, name))] == [
-        *("evaluate", "half_mask", "load_data", "load_mask", "load_mnist"),
-        *("resolve", "train", "train_run"),
+        *("evaluate", "from_pretrained", "half_mask", "load_data", "load_mask", "load_mnist"),
+        *("push_to_hub", "resolve", "save_pretrained", "train", "train_run"),
     ]
 
 
