@@ -399,7 +399,7 @@ class Explore(RunCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class Export(RunCommand):
-    """Write a trained model in a form that others can use without elboroom.
+    """Write a trained model in a form that others can use.
 
     Example: elboroom export runs/first --to onnx --out first-onnx
 

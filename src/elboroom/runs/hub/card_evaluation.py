@@ -27,7 +27,7 @@ class Metric(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class CardEvaluation:
-    """What a card shows of an evaluation; nothing of one that there is not.
+    """The part of an evaluation that a card shows; empty if there is none.
 
     Attributes:
         title: what was evaluated, and how.

@@ -49,7 +49,7 @@ class StoredWeights:
 
 @dataclass(frozen=True)
 class PreparedData:
-    """How the data were prepared, as new data must be; where they are is left out.
+    """The preparation of the data, which new data need too; where they are is left out.
 
     Attributes:
         sha256: digest of all values, before any binarisation.
