@@ -177,8 +177,9 @@ def _held(run: Run, model: VAE) -> Iterator[str]:
     likelihood, config, word = model.likelihood, run.config.model, noun(run.event_shape)
     if isinstance(likelihood, TableModel):
         yield (
-            "The names of its columns and of all their levels, the words that mean missing, the number "
-            "of decimals, and the origin from which numbers and dates count, in `columns.toml`."
+            "The names of its columns and of all their levels, the words that mean missing, the "
+            "number of decimals, and the origin from which numbers and dates count, in "
+            "`columns.toml`."
         )
         yield "In the weights, the location, the spread and the shares of each column."
     elif likelihood.units is not None:
