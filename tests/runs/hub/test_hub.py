@@ -2,6 +2,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import huggingface_hub
 import pytest
 from huggingface_hub import HfApi, errors
@@ -89,12 +90,12 @@ def test_a_model_is_read_from_the_cache_offline(
     require_equal(from_pretrained(ID, cache_dir=cache), run.load_model())
     with pytest.raises(RunError, match="cannot be fetched from the Hub") as caught:
         from_pretrained("me/other", cache_dir=cache)
-    assert "the cache does not have all its files" in caught.value.why
+    assert "the cache lacks files of it" in caught.value.why
     assert "HF_HUB_OFFLINE=0" in caught.value.fix
 
 
 def test_a_revision_that_the_cache_lacks_is_told(cache: Path):
-    with pytest.raises(RunError, match="the cache does not have all its files"):
+    with pytest.raises(RunError, match="the cache lacks files of it"):
         from_pretrained(ID, cache_dir=cache, local_files_only=True, revision="v9")
 
 
@@ -126,8 +127,9 @@ FAILURES: list[tuple[Exception, type[ElboroomError], str, str]] = [
     (http(errors.RepositoryNotFoundError), RunError, "has no such repository", "correct the id"),
     (http(errors.GatedRepoError), RunError, "to whom they know", "ask for access"),
     (http(errors.RevisionNotFoundError), RunError, "it has no revision v1", "a branch, a tag"),
-    (errors.LocalEntryNotFoundError("gone"), RunError, "the cache does not have", "go online"),
-    (errors.OfflineModeIsEnabled("off"), RunError, "the cache does not have", "go online"),
+    (errors.LocalEntryNotFoundError("gone"), RunError, "the cache lacks files", "go online"),
+    (errors.OfflineModeIsEnabled("off"), RunError, "off", "go online"),
+    (httpx2.ConnectError("no route"), RunError, "no route", "try again"),
     (http(errors.HfHubHTTPError, 403), RunError, "the Hub says so", "hf auth login"),
     (errors.LocalTokenNotFoundError("no token"), RunError, "no token", "hf auth login"),
     (OSError("the disk is full"), RunError, "the disk is full", "try again"),

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from elboroom.errors import RunError, UsageError
 
+_ONLINE = "go online (HF_HUB_OFFLINE=0"
 _LOG_IN = "log in by `hf auth login`, or give a token"
 
 
@@ -45,13 +46,12 @@ def hub_errors(repo_id: str, done: str, revision: str | None = None) -> Iterator
     except errors.RevisionNotFoundError as error:
         fix = "give a branch, a tag or a commit of it, or omit the revision"
         raise RunError(what, why=f"it has no revision {revision}", fix=fix) from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        raise RunError(
-            what,
-            why=f"the cache does not have all its files, and they cannot be fetched: "
-            f"{_first_line(error)}",
-            fix="go online (HF_HUB_OFFLINE=0, local_files_only=False), or give a folder of them",
-        ) from error
+    except errors.LocalEntryNotFoundError as error:
+        why = f"the cache lacks files of it, which cannot be fetched: {_first_line(error)}"
+        fix = f"{_ONLINE}, local_files_only=False), or give a folder with its files"
+        raise RunError(what, why=why, fix=fix) from error
+    except errors.OfflineModeIsEnabled as error:
+        raise RunError(what, why=_first_line(error), fix=f"{_ONLINE})") from error
     except (
         errors.HTTPError,  # pyright: ignore[reportPrivateImportUsage]  # of httpx, or httpx2
         OSError,
