@@ -62,6 +62,14 @@ def save_pretrained(
         RunError: if the run has no whole checkpoint, or a file of it cannot be read.
         UsageError: if an argument has another type, or something else is at `folder`.
         DiskError: if it cannot be written.
+
+    Example:
+        >>> from elboroom import Config, DataConfig, Run, save_pretrained, train_run
+        >>> config = Config(DataConfig(split="reference"), networks, train=replace(brief, epochs=1))
+        >>> run = Run.create("runs/first", config, mnist)
+        >>> _ = train_run(run, mnist)
+        >>> sorted(file.name for file in save_pretrained(run, "digits", license="mit").iterdir())
+        ['README.md', 'config.json', 'model.safetensors']
     """
     require_instance("run", run, Run, fix="open one: Run(path)")
     require_instance("folder", folder, str, os.PathLike, fix="give the folder to write")

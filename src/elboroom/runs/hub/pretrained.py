@@ -55,6 +55,22 @@ def from_pretrained(
             by code that nobody has trusted.
         UsageError: if an argument has another type or does not count for a folder, the id is no id,
             or huggingface_hub is not installed.
+
+    Example:
+        >>> from elboroom import (
+        ...     Config,
+        ...     DataConfig,
+        ...     Run,
+        ...     from_pretrained,
+        ...     save_pretrained,
+        ...     train_run,
+        ... )
+        >>> config = Config(DataConfig(split="reference"), networks, train=replace(brief, epochs=1))
+        >>> run = Run.create("runs/first", config, mnist)
+        >>> trained, _ = train_run(run, mnist)
+        >>> published = from_pretrained(save_pretrained(run, "digits"))
+        >>> torch.equal(published.posterior(x).mean, trained.posterior(x).mean)
+        True
     """
     fix = "give a folder, or the id of a repository, OWNER/NAME"
     require_instance("name_or_folder", name_or_folder, str, os.PathLike, fix=fix)

@@ -44,6 +44,15 @@ def push_to_hub(
         UsageError: if the id is no id, or huggingface_hub is not installed.
         RunError: if the run has no whole checkpoint, or the Hub refuses or cannot be reached.
         DiskError: if there is no room for the files.
+
+    Example:
+        >>> from elboroom import Config, ElboroomError, Run, push_to_hub
+        >>> run = Run.create("runs/first", Config(model=networks, train=brief), mnist)
+        >>> try:
+        ...     push_to_hub(run, "my digits")  # "OWNER/digits" is an id
+        ... except ElboroomError as error:
+        ...     print(error.what)
+        my digits is neither a folder nor the id of a repository
     """
     with hub_errors(repo_id, _SENT, branch):
         _require_id(repo_id)
