@@ -37,12 +37,15 @@ ONLY_OF_OTHERS = {
 }
 AT_THE_TOP = {
     "cli.main": {
-        *("tyro", "tyro.conf", "elboroom.config", "elboroom.errors", "elboroom.cli.signals"),
-        *("elboroom.cli.commands", "elboroom.cli.presets"),
+        *("tyro", "elboroom.config", "elboroom.errors", "elboroom.cli.signals"),
+        *("elboroom.cli.commands", "elboroom.cli.parsing", "elboroom.cli.presets"),
     },
     "cli.commands": {
-        *("tyro", "tyro.conf", "elboroom", "elboroom.config", "elboroom.cli.presets"),
+        *("tyro", "tyro.conf", "elboroom", "elboroom.config", "elboroom.config.kinds"),
+        *("elboroom.cli.presets",),
     },
+    "cli.completion": {"shtab", "tyro.conf", "elboroom.config.kinds", "elboroom.cli.parsing"},
+    "cli.parsing": {"tyro", "tyro.conf"},
     "cli.presets": {"elboroom.config", "elboroom.config.data"},
 }
 
@@ -230,13 +233,13 @@ def test_the_probe_sees_what_is_loaded():
     assert loaded_after("import numpy") == {"numpy"}
 
 
-def test_help_loads_nothing_heavy():
-    commands = [kind.__name__.lower() for kind in COMMANDS]
+def test_help_and_completion_load_nothing_heavy():
+    asked = [["--help"], *([kind.__name__.lower(), "--help"] for kind in COMMANDS)]
     code = f"""
 from elboroom.cli.main import main
-for words in [[], *([c] for c in {commands})]:
+for words in {[*asked, ["completion", "bash"]]}:
     try:
-        main([*words, "--help"])
+        main(words)
     except SystemExit as end:
         assert end.code == 0"""
     assert loaded_after(code) == set()

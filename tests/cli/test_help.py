@@ -46,6 +46,7 @@ COMMANDS = [
     "export",
     "pack",
     "doctor",
+    "completion",
     "version",
 ]
 POSITIONAL = {"run_folder", "pack.source", "pack.out", "impute.table", "score.table"}
@@ -70,6 +71,7 @@ OPTIONS: dict[str, list[Any]] = {
     "export": [ExportConfig, RunCommand],
     "pack": [PackConfig, cli.Command],
     "doctor": [cli.Command],
+    "completion": [cli.Command],
     "version": [cli.Command],
 }
 

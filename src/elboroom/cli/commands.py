@@ -30,6 +30,7 @@ from elboroom.config import (
     ScoreConfig,
     TrackOption,
 )
+from elboroom.config.kinds import Shell
 
 if TYPE_CHECKING:
     from elboroom.runs.run import Run
@@ -478,6 +479,27 @@ class Doctor(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Completion(Command):
+    """Print the script by which a shell completes commands, options and their values.
+
+    Example: elboroom completion fish | source
+
+    For every new shell write that line into ~/.config/fish/config.fish. In ~/.bashrc, and in
+    ~/.zshrc after compinit, it is: eval "$(elboroom completion bash)", or zsh.
+    """
+
+    shell: Positional[Shell]
+    """The shell."""
+
+    def run(self) -> int:
+        """Print the script."""
+        from elboroom.cli import completion
+
+        sys.stdout.write(completion.script(COMMANDS, self.shell))
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Version(Command):
     """Print the version.
 
@@ -505,5 +527,6 @@ COMMANDS = (
     Export,
     Pack,
     Doctor,
+    Completion,
     Version,
 )

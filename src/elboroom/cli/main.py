@@ -7,13 +7,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Union
+from typing import Any
 
 import tyro
-from tyro import MISSING_NONPROP
-from tyro.conf import OmitArgPrefixes, subcommand
 
 from elboroom.cli.commands import COMMANDS, Command, Train, TrainDefaults
+from elboroom.cli.parsing import PROGRAM, parse_command
 from elboroom.cli.presets import default_preset
 from elboroom.cli.signals import Interrupted, ended_by_signals
 from elboroom.config import PRESETS, Config, DataConfig
@@ -149,24 +148,7 @@ def parse(arguments: list[str]) -> Any:
     defaults: dict[type[Command], Train] = (
         {Train: _train_defaults(arguments[1:])} if arguments[:1] == ["train"] else {}
     )
-    kinds = tuple(
-        Annotated[
-            kind,
-            subcommand(
-                kind.__name__.lower(),
-                prefix_name=False,
-                default=defaults.get(kind, MISSING_NONPROP),
-            ),
-        ]
-        for kind in COMMANDS
-    )
-    return tyro.cli(
-        Union[kinds],  # type: ignore[arg-type]  # noqa: UP007  # built at run time
-        prog="elboroom",
-        description=_DESCRIPTION,
-        args=arguments,
-        config=(OmitArgPrefixes,),
-    )
+    return parse_command(COMMANDS, arguments, description=_DESCRIPTION, defaults=defaults)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +182,7 @@ def _train_defaults(arguments: list[str]) -> Train:
     """Return the defaults of all options under the preset or run that the command line names."""
     options, _ = tyro.cli(
         _DefaultsOptions,
-        prog="elboroom train",
+        prog=f"{PROGRAM} train",
         args=arguments,
         return_unknown_args=True,
         add_help=False,

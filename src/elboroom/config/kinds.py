@@ -325,6 +325,8 @@ EXPORT_TARGETS: dict[ExportTarget, str] = {
     "hub": "a folder for the Hugging Face Hub, which elboroom.from_pretrained reads",
 }
 
+Shell = Literal["bash", "zsh", "fish"]
+
 FormatName = Literal[
     "npy", "pt", "columns", "zip", "npz", "mat", "hdf5", "idx", "table", "shards", "folder", "tar"
 ]
