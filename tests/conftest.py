@@ -16,6 +16,7 @@ from hypothesis import settings
 from elboroom import Dataset, load_mnist
 from elboroom.cli.main import main
 from tests.support.command import Command, Outcome
+from tests.support.json_schemas import require_schema, written_evaluation
 from tests.support.small_run import small_options, write_digits
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -68,9 +69,12 @@ def shell() -> Command:
     """Run the command line in a process of its own, through its real entry point."""
 
     def run(*arguments: object) -> Outcome:
-        line = [sys.executable, "-m", "elboroom", *map(str, arguments)]
+        words = [str(argument) for argument in arguments]
+        line, before = [sys.executable, "-m", "elboroom", *words], written_evaluation(words)
         done = subprocess.run(line, capture_output=True, text=True, env=os.environ, check=False)
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        outcome = Outcome(done.returncode, done.stdout, done.stderr)
+        require_schema(words, outcome, before)
+        return outcome
 
     return run
 
@@ -81,11 +85,15 @@ def elboroom(capsys: pytest.CaptureFixture[str]) -> Command:
 
     def run(*arguments: object) -> Outcome:
         capsys.readouterr()
+        words = [str(argument) for argument in arguments]
+        before = written_evaluation(words)
         with pytest.raises(SystemExit) as exit_:
-            main([str(a) for a in arguments])
+            main(words)
         code: Any = exit_.value.code
         printed = capsys.readouterr()
-        return Outcome(code, printed.out, printed.err)
+        outcome = Outcome(code, printed.out, printed.err)
+        require_schema(words, outcome, before)
+        return outcome
 
     return run
 

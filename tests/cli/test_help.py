@@ -46,6 +46,7 @@ COMMANDS = [
     "export",
     "pack",
     "doctor",
+    "schema",
     "completion",
     "version",
 ]
@@ -71,6 +72,7 @@ OPTIONS: dict[str, list[Any]] = {
     "export": [ExportConfig, RunCommand],
     "pack": [PackConfig, cli.Command],
     "doctor": [cli.Command],
+    "schema": [cli.Command],
     "completion": [cli.Command],
     "version": [cli.Command],
 }

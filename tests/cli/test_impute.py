@@ -16,6 +16,7 @@ from elboroom.cli.main import main
 from elboroom.config import ImputeConfig, ScoreConfig
 from elboroom.errors import DataError, RunError, UsageError
 from elboroom.imputation.folder import FILE, open_folder
+from tests.support.json_schemas import faults
 
 QUIET = {"trust": False, "quiet": True}
 ROWS, DRAWS = 500, 4
@@ -82,7 +83,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     with pytest.raises(SystemExit) as end, redirect_stdout(StringIO()) as printed:
         main(["impute", *map(str, files), *map(str, options)])
     assert end.value.code == 0
-    return Story(folder, truth, json.loads(printed.getvalue()))
+    content = json.loads(printed.getvalue())
+    assert faults("impute", content) == []
+    return Story(folder, truth, content)
 
 
 def test_every_gap_is_filled_and_nothing_else_has_changed(story: Story):

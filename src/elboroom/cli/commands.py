@@ -30,7 +30,7 @@ from elboroom.config import (
     ScoreConfig,
     TrackOption,
 )
-from elboroom.config.kinds import Shell
+from elboroom.config.kinds import JsonCommand, Shell
 
 if TYPE_CHECKING:
     from elboroom.runs.run import Run
@@ -479,6 +479,30 @@ class Doctor(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Schema(Command):
+    """Print the JSON Schema of what a command prints with --json.
+
+    Example: elboroom schema evaluate > evaluate.schema.json
+
+    It has every key with its meaning and its unit. That of evaluate describes RUN/evaluation.json
+    too.
+    """
+
+    of: Positional[JsonCommand]
+    """The command."""
+
+    def run(self) -> int:
+        """Print the schema."""
+        import json
+
+        from elboroom.cli import schema
+
+        text = json.dumps(schema.schema(self.of), indent=2, ensure_ascii=False)
+        sys.stdout.write(f"{text}\n")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Completion(Command):
     """Print the script by which a shell completes commands, options and their values.
 
@@ -527,6 +551,7 @@ COMMANDS = (
     Export,
     Pack,
     Doctor,
+    Schema,
     Completion,
     Version,
 )

@@ -327,6 +327,11 @@ EXPORT_TARGETS: dict[ExportTarget, str] = {
 
 Shell = Literal["bash", "zsh", "fish"]
 
+JsonCommand = Literal[
+    "evaluate", "complete", "infer", "amortise", "gaps", "impute", "score", "doctor"
+]
+"""Commands that have --json."""
+
 FormatName = Literal[
     "npy", "pt", "columns", "zip", "npz", "mat", "hdf5", "idx", "table", "shards", "folder", "tar"
 ]
