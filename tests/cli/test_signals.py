@@ -7,7 +7,8 @@ import pytest
 
 from elboroom.cli.signals import SIGNALS, Interrupted, ended_by_signals, interruptible
 
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 138}
+# SIGUSR1 is 10 in Linux and 30 in macOS.
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 128 + signal.SIGUSR1}
 
 
 def press(number: int = signal.SIGINT) -> None:

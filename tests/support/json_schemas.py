@@ -37,6 +37,11 @@ def faults(command: JsonCommand, content: Any) -> list[str]:
     return [f"{e.json_path}: {e.message}" for e in _validator(command).iter_errors(content)]
 
 
+def is_valid(command: JsonCommand, content: Any) -> bool:
+    """Return True if some content fits the schema of a command."""
+    return _validator(command).is_valid(content)
+
+
 def written_evaluation(arguments: Sequence[str]) -> bytes | None:
     """Return the evaluation.json of the run that a command names, if it has one."""
     found = [Path(word) / EVALUATION for word in arguments[1:2]]

@@ -104,8 +104,8 @@ class Train(Command, TrainDefaults):
 
     Several processes share each batch: torchrun --nproc-per-node 4 -m elboroom train …
 
-    Ctrl-C, SIGTERM and SIGUSR1 stop after the current step and save the run (exit codes 130, 143,
-    138). A second Ctrl-C stops at once without saving.
+    Ctrl-C, SIGTERM and SIGUSR1 stop after the current step and save the run. A second Ctrl-C stops
+    at once without saving.
     """
 
     is_shared = True
@@ -159,8 +159,8 @@ class Evaluate(MeasuringCommand):
     Writes RUN/evaluation.json, and RUN/evaluation.npz with the values of each test row, its number
     in the source and its file. Other parts and new data are only printed, and kept with --out.
 
-    Ctrl-C, SIGTERM and SIGUSR1 stop it (exit codes 130, 143, 138). It then prints and stores the
-    estimates by the rows that are finished, which are a random sample, and marks them as partial.
+    Ctrl-C, SIGTERM and SIGUSR1 stop it. It then prints and stores the estimates by the rows that
+    are finished, which are a random sample, and marks them as partial.
     """
 
     compare: tuple[Path, ...] = ()
@@ -259,8 +259,7 @@ class Amortise(RunCommand):
     and gaps then use: by the methods partial-encoder and sir-encoder, and where other methods
     start. Called again, it goes on from there, and keeps the better one.
 
-    Ctrl-C, SIGTERM and SIGUSR1 stop after the current step; the best so far is kept (exit codes
-    130, 143, 138).
+    Ctrl-C, SIGTERM and SIGUSR1 stop after the current step; the best so far is kept.
     """
 
     quiet: FlagCreatePairsOff[bool] = False

@@ -1,5 +1,6 @@
 """The command line: parse the arguments, run the command, print errors, exit."""
 
+import errno
 import os
 import sys
 import traceback
@@ -14,19 +15,21 @@ import tyro
 from elboroom.cli.commands import COMMANDS, Command, Train, TrainDefaults
 from elboroom.cli.parsing import PROGRAM, parse_command
 from elboroom.cli.presets import default_preset
-from elboroom.cli.signals import Interrupted, ended_by_signals
+from elboroom.cli.signals import SIGNALS, Interrupted, ended_by_signals, exit_code
 from elboroom.config import PRESETS, Config, DataConfig
 from elboroom.errors import ElboroomError, UsageError, printable
 
-_DESCRIPTION = """Variational autoencoders and stochastic variational inference.
+_BY_SIGNALS = ", ".join(f"{exit_code(number)} by {number.name}" for number in SIGNALS)
+_DESCRIPTION = f"""Variational autoencoders and stochastic variational inference.
 
 Example: elboroom train --out runs/first && elboroom report runs/first
 
 `elboroom --version` prints the version, and `elboroom COMMAND --help` the options of a command.
 
-Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted by Ctrl-C,
-143 by SIGTERM, 138 by SIGUSR1.
+Exit codes: 0 done, 1 the run failed, 2 wrong usage; ended by signals: {_BY_SIGNALS}.
+SIGINT is Ctrl-C.
 """
+_READER_GONE = (errno.EPIPE, errno.EINVAL)  # Windows reports the second
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,12 +41,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = _run(list(sys.argv[1:] if arguments is None else arguments))
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # the reader is gone, as in `elboroom train --help | head -1`
-        # Python flushes stdout again at exit; the rest is then discarded.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+    except OSError as error:
+        code = _output_failed(error)
     _leave_others(code)
     sys.exit(code)
+
+
+def _output_failed(error: OSError) -> int:
+    """Discard what cannot be printed, and return the exit code.
+
+    No error is printed if the reader is gone, as in `elboroom train --help | head -1`.
+    """
+    # Python flushes stdout again at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno in _READER_GONE:
+        return 1
+    what = f"the output cannot be written\n  why: {printable(str(error))}"
+    return _fail(f"{what}\n  fix: write it to another disk", 1)
 
 
 def _leave_others(code: int) -> None:

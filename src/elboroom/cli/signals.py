@@ -22,7 +22,7 @@ class Interrupted(KeyboardInterrupt):
         """Name the signal, and say what is known of the work that it ended, if anything."""
         what = f"interrupted by {signal.Signals(number).name}"
         super().__init__(f"{what}: {known}" if known else what)
-        self.exit_code, self.by_user = _exit_code(number), number == signal.SIGINT
+        self.exit_code, self.by_user = exit_code(number), number == signal.SIGINT
 
 
 class Stop:
@@ -49,7 +49,7 @@ class Stop:
     @property
     def exit_code(self) -> int:
         """The exit code of the command line: 0, or 128 + the number of the signal."""
-        return 0 if self.number is None else _exit_code(self.number)
+        return 0 if self.number is None else exit_code(self.number)
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal.
@@ -93,5 +93,6 @@ def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[No
             signal.signal(number, old)
 
 
-def _exit_code(number: int) -> int:
+def exit_code(number: int) -> int:
+    """Return the exit code of a command that a signal ends, as shells count it."""
     return 128 + number
