@@ -7,8 +7,9 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import tyro
 
@@ -35,6 +36,8 @@ _READER_GONE = (errno.EPIPE, errno.EINVAL)  # Windows reports the second
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the `elboroom` command, and exit."""
     bound_openmp_spinning()
+    for stream in (sys.stdout, sys.stderr):
+        encode(stream)
     warnings.showwarning = _warn if _rank() in ("", "0") else _ignore
     try:
         try:
@@ -45,6 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _output_failed(error)
     _leave_others(code)
     sys.exit(code)
+
+
+def encode(stream: TextIO) -> None:
+    """Let a stream take every character, whatever its encoding.
+
+    Output into a file or a pipe is the same on every system: UTF-8, with the line ends of POSIX,
+    unless PYTHONIOENCODING names another encoding. What an encoding lacks is escaped.
+    """
+    if not isinstance(stream, TextIOWrapper):
+        return
+    if not stream.isatty() and "PYTHONIOENCODING" not in os.environ:
+        stream.reconfigure(encoding="utf-8", newline="\n")
+    stream.reconfigure(errors="backslashreplace")
 
 
 def _output_failed(error: OSError) -> int:
