@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 import shutil
 import signal
@@ -125,7 +124,7 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, images: float, number: int = s
             done[0] += some
             if done[0] >= images:
                 done[0] = -math.inf
-                os.kill(os.getpid(), number)
+                signal.raise_signal(number)
 
         yield (lambda stage, count: None), advance
 
@@ -204,7 +203,7 @@ def test_a_signal_in_a_supplement_keeps_the_evaluation(
     elboroom: Command, many: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def press(*_: Any, **__: Any) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr("elboroom.cli.evaluate.certify", press)
     options = ["--ais", 2, "--certify", 2, "--distributions", 3, "--chains", 2]

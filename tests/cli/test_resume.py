@@ -1,7 +1,6 @@
 """Ctrl-C, `--resume`, and checkpoints that cannot be used."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -70,7 +69,7 @@ def pressing(times: int) -> Any:
         if times > 1:
             stop()  # as after a step
         for _ in range(times):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         return train(*arguments, stop=stop, **options)
 
     return pressed

@@ -1,6 +1,5 @@
 import json
 import math
-import os
 import signal
 import warnings
 from dataclasses import replace
@@ -397,7 +396,7 @@ def test_ctrl_c_in_python_brings_the_finished_images(
         seen[0] += images
         if seen[0] >= presses:
             seen[0] = -math.inf
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,20 +3,25 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from elboroom.errors import DiskError
+from elboroom.runs import atomic
+from elboroom.runs.array_file import array_file
 from elboroom.runs.atomic import (
     append_line,
     as_json,
     make_folder,
+    new_file,
     remove_folder,
     whole_lines,
     write_file,
     write_folder,
 )
+from elboroom.runs.shard_folder import shard_folder
 
 
 class PowerCutError(Exception):
@@ -192,3 +197,74 @@ def test_json_has_null_for_what_is_not_finite():
     text = as_json(content)
     assert json.loads(text) == {"a": [1.5, None, {"b": None}], "c": "∞", "d": None, "e": 3}
     assert "∞" in text
+
+
+ON_LINUX = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc")
+
+
+@pytest.fixture
+def as_in_windows(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Refuse to rename what this process has open or mapped, and note the pauses."""
+    replace, pauses = Path.replace, list[float]()
+
+    def refusing(path: Path, name: Path) -> Path:
+        links = (Path("/proc/self/fd") / number for number in os.listdir("/proc/self/fd"))
+        held = {os.readlink(link) for link in links if os.path.lexists(link)}
+        mapped = Path("/proc/self/maps").read_text()
+        for one in (path, name):
+            if str(one) in held or f" {one}\n" in mapped:
+                raise PermissionError(13, "another process has it open", str(one))
+        return replace(path, name)
+
+    monkeypatch.setattr(atomic, "_IS_WINDOWS", True)
+    monkeypatch.setattr(atomic.time, "sleep", pauses.append)
+    monkeypatch.setattr(Path, "replace", refusing)
+    return pauses
+
+
+@ON_LINUX
+def test_no_file_is_renamed_while_it_is_open(tmp_path: Path, as_in_windows: list[float]):
+    write_file(tmp_path / "a", b"one")
+    with new_file(tmp_path / "b") as file:
+        file.write(0, b"two")
+    with array_file(tmp_path / "c.npy") as array:
+        array.add(np.zeros((1, 2, 2), np.uint8))
+        array.finish()
+    assert names(tmp_path) == ["a", "b", "c.npy"]
+    assert as_in_windows == []
+
+
+@ON_LINUX
+def test_no_shard_is_written_again_while_it_is_mapped(tmp_path: Path, as_in_windows: list[float]):
+    with shard_folder(tmp_path, rows=1) as shards:
+        shards.add(np.ones((1, 2, 2), np.uint8))
+        shards.add(np.ones((3, 2, 2), np.uint8))
+        shards.finish()
+    assert np.load(tmp_path / "00000.npy").tolist() == np.ones((1, 3, 2, 2)).tolist()
+    assert as_in_windows == []
+
+
+@ON_LINUX
+def test_a_file_that_a_reader_has_open_is_replaced_once_it_is_closed(
+    tmp_path: Path, as_in_windows: list[float], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "a").write_bytes(b"one")
+    reader = (tmp_path / "a").open("rb")
+    monkeypatch.setattr(
+        atomic.time,
+        "sleep",
+        lambda _: as_in_windows.append(1) or len(as_in_windows) < 3 or reader.close(),
+    )
+    write_file(tmp_path / "a", b"two")
+    assert (tmp_path / "a").read_bytes() == b"two"
+    assert len(as_in_windows) == 3
+
+
+@ON_LINUX
+def test_a_file_that_stays_open_is_an_error(tmp_path: Path, as_in_windows: list[float]):
+    (tmp_path / "a").write_bytes(b"one")
+    with (tmp_path / "a").open("rb"), pytest.raises(DiskError, match="may not write"):
+        write_file(tmp_path / "a", b"two")
+    assert (tmp_path / "a").read_bytes() == b"one"
+    assert as_in_windows == list(atomic._PAUSES)
+    assert names(tmp_path) == ["a"]

@@ -1,14 +1,21 @@
+import ctypes
 import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from elboroom.errors import RunError
-from elboroom.runs.lock import locked
+from elboroom.runs import lock
+from elboroom.runs.lock import is_held, locked
 
 
 def test_a_lock_that_is_held_is_refused_and_its_holder_named(tmp_path: Path):
-    host = os.uname().nodename
+    host = socket.gethostname()
     with locked(tmp_path), pytest.raises(RunError) as error, locked(tmp_path):
         pass
     assert str(error.value) == (
@@ -67,3 +74,44 @@ def test_a_disk_that_turns_read_only_hides_no_error_and_frees_the_lock(
         fail()
     with locked(tmp_path):
         pass
+
+
+def test_a_run_is_held_while_its_process_runs(tmp_path: Path):
+    assert not is_held(tmp_path)
+    with locked(tmp_path):
+        assert is_held(tmp_path)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / ".lock-holder").write_text(f"process {ended.pid} on {socket.gethostname()}")
+    assert not is_held(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("handle", "waited", "error", "runs"),
+    [(7, 0x102, 0, True), (7, 0, 0, False), (None, 0, 5, True), (None, 0, 87, False)],
+)
+def test_windows_is_asked_for_a_process_without_a_signal(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    handle: int | None,
+    waited: int,
+    error: int,
+    runs: bool,
+):
+    closed = list[Any]()
+
+    def opened(*_: Any) -> int | None:
+        return handle
+
+    system = SimpleNamespace(
+        OpenProcess=opened,
+        WaitForSingleObject=lambda handle, milliseconds: waited,
+        CloseHandle=closed.append,
+    )
+    (tmp_path / ".lock-holder").write_text(f"process 1234 on {socket.gethostname()}")
+    monkeypatch.setattr(ctypes, "WinDLL", lambda *_, **__: system, raising=False)
+    monkeypatch.setattr(ctypes, "get_last_error", lambda: error, raising=False)
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("a signal is sent"))
+    monkeypatch.setattr(lock, "_IS_WINDOWS", True)
+    assert is_held(tmp_path) is runs
+    assert [one.value for one in closed] == ([handle] if handle else [])

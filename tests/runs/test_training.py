@@ -1,6 +1,5 @@
 """A run trained from Python, interrupted, resumed, prolonged, and used to begin another."""
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -67,7 +66,7 @@ def press_ctrl_c_at(step: int):
     def stop() -> bool:
         nonlocal calls
         if calls == step:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         calls += 1
         return False
 
@@ -111,7 +110,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_handler_comes_back(tmp_path: Path,
     def stop() -> bool:
         nonlocal calls
         for _ in range(2 * calls):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         calls += 1
         return False
 

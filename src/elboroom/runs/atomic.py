@@ -10,6 +10,7 @@ import json
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -35,6 +36,8 @@ _CAUSES = {
 _OTHERWISE = ("the system refuses", "correct what it names")
 _PART = ".part"
 _LONGEST_LINE = 1 << 16
+_IS_WINDOWS = os.name == "nt"
+_PAUSES = (0.01, 0.03, 0.1, 0.3, 0.6)  # seconds
 
 
 @contextmanager
@@ -64,6 +67,21 @@ def _temporary(path: Path) -> Iterator[Path]:
         yield temporary
     finally:
         _delete_if_possible(temporary)
+
+
+def _rename(path: Path, name: Path) -> None:
+    """Give a file or a folder a name, which may be that of an existing file.
+
+    Windows refuses that while another program has one of them open, such as a reader or a scanner
+    for viruses; it is tried again for a second.
+    """
+    for pause in _PAUSES if _IS_WINDOWS else ():
+        try:
+            path.replace(name)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    path.replace(name)
 
 
 def _delete_if_possible(path: Path) -> None:
@@ -109,7 +127,7 @@ def write_file(path: Path, content: bytes) -> None:
     with disk_errors(path), _temporary(path) as temporary:
         with temporary.open("wb", buffering=0) as file:
             _write(file, content)
-        temporary.replace(path)
+        _rename(temporary, path)
         sync_folder(path.parent)
 
 
@@ -163,7 +181,8 @@ def new_file(path: Path) -> Iterator[NewFile]:
             with disk_errors(path):
                 os.fsync(file.fileno())
                 _require_own(temporary, file)
-                temporary.replace(path)
+                file.close()  # Windows renames no file that is open
+                _rename(temporary, path)
                 sync_folder(path.parent)
 
 
@@ -187,7 +206,7 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
         temporary.mkdir()
         fill(temporary)
         sync_folder(temporary)
-        temporary.replace(path)
+        _rename(temporary, path)
         sync_folder(path.parent)
 
 
@@ -212,7 +231,7 @@ def remove_folder(path: Path) -> None:
         DiskError: if it cannot be deleted.
     """
     with disk_errors(path), _temporary(path) as temporary:
-        path.replace(temporary)
+        _rename(path, temporary)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -13,6 +14,9 @@ from elboroom.errors import RunError
 from elboroom.runs.atomic import write_file
 
 _LOCK, _HOLDER = ".lock", ".lock-holder"
+_SYNCHRONISE, _ACCESS_DENIED, _STILL_RUNNING = 0x00100000, 5, 0x102  # of Windows
+_LARGEST_PROCESS = (1 << 32) - 1
+_IS_WINDOWS = os.name == "nt"
 FILES = (_LOCK, _HOLDER)
 """Files that a lock leaves in a folder. They lock nothing once its process has ended."""
 
@@ -39,13 +43,36 @@ def is_held(folder: Path) -> bool:
     holder = re.fullmatch(r"process (\d+) on (.*)", _holder(folder))
     if holder is None or holder[2] != socket.gethostname():
         return False
+    return _is_running(int(holder[1]))
+
+
+def _is_running(process: int) -> bool:
+    if _IS_WINDOWS:
+        return _is_running_in_windows(process)
     try:
-        os.kill(int(holder[1]), 0)
+        os.kill(process, 0)
     except PermissionError:  # it runs, as another user
         return True
     except (OSError, OverflowError):
         return False
     return True
+
+
+def _is_running_in_windows(process: int) -> bool:
+    """Return True if a process runs; `os.kill` would send it the signal 0, which is Ctrl-C."""
+    import ctypes
+
+    if process > _LARGEST_PROCESS:
+        return False
+    system: Any = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined]
+    system.OpenProcess.restype = ctypes.c_void_p
+    handle = system.OpenProcess(_SYNCHRONISE, False, process)
+    if not handle:
+        return ctypes.get_last_error() == _ACCESS_DENIED  # type: ignore[attr-defined]
+    try:
+        return system.WaitForSingleObject(ctypes.c_void_p(handle), 0) == _STILL_RUNNING
+    finally:
+        system.CloseHandle(ctypes.c_void_p(handle))
 
 
 def _acquired(folder: Path) -> FileLock:

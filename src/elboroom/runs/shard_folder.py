@@ -62,11 +62,14 @@ class ShardFolder:
 
     def _with_channels(self, number: int, channels: int) -> str:
         """Write a shard of one channel again, with as many channels equal to it."""
-        grey = np.load(self._name(number), mmap_mode="r")
         with array_file(self._name(number)) as file:
-            for values in grey:
-                file.add(np.repeat(values, channels, axis=0))
+            # Windows replaces no file that is mapped; that of this call is mapped no longer.
+            self._add_repeated(number, channels, file)
             return file.finish()
+
+    def _add_repeated(self, number: int, channels: int, file: ArrayFile) -> None:
+        for values in np.load(self._name(number), mmap_mode="r"):
+            file.add(np.repeat(values, channels, axis=0))
 
     def _name(self, number: int) -> Path:
         return self._path / f"{number:05}.npy"
