@@ -13,13 +13,13 @@ import pytest
 
 from elboroom.cli.signals import SIGNALS, exit_code
 from tests.support.command import Command
+from tests.support.posix import ON_POSIX
 from tests.support.repository import ROOT
 from tests.support.small_run import small_run
 
 PAGE = ROOT / "docs" / "command-line.md"
 ROW = re.compile(r"^\| (\d+) \| (.+?) \| .+ \|$", re.MULTILINE)
 FULL = Path("/dev/full")  # every write to it fails as on a full disk
-ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signal or file")
 
 
 def rows() -> list[tuple[int, str]]:

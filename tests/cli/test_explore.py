@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from elboroom.cli.explore import _key, _names
+from tests.support.posix import ON_POSIX
 
 
+@ON_POSIX
 def test_the_page_is_served_until_ctrl_c(run: Path):
     line = [sys.executable, "-m", "elboroom", "explore", str(run), "--port", "0", "--no-browser"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=os.environ) as started:

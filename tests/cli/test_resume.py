@@ -19,6 +19,7 @@ from elboroom.runs.checkpoints import capture
 from elboroom.runs.tracking import registry
 from tests.support.command import Command
 from tests.support.outcomes import error, last_checkpoint, metrics
+from tests.support.posix import ON_POSIX
 from tests.support.tracked_runs import Recorder, in_file
 
 
@@ -32,6 +33,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [*data, *model, "--epochs", "8", "--evaluate-every", "5", "--threads", "1"]
 
 
+@ON_POSIX
 def test_ctrl_c_keeps_the_run_and_resuming_is_as_if_it_had_never_stopped(
     elboroom: Command, many: list[str], tmp_path: Path
 ):
