@@ -20,7 +20,6 @@ from elboroom import (
     load_mnist,
     train,
 )
-from elboroom.cli import tables
 from elboroom.data import Identity, Part
 from elboroom.data.binarisation import Binarisation
 from elboroom.errors import EvaluationError, IncomparableError, UsageError
@@ -311,8 +310,8 @@ def test_a_stored_subset_says_how_it_was_chosen():
     )
     assert "partial" not in stored
     line = "IWAE bound: 5 samples for all images, 200 for 200 random ones (pilot 100), which adds ±"
-    assert next(tables.reliability(found)).startswith(line)
-    assert "of the 200 images" in "".join(tables.reliability(found))
+    assert found.reliability[0].startswith(line)
+    assert "of the 200 images" in "".join(found.reliability)
 
 
 @pytest.mark.parametrize("change", [{"error": 0.0}, {"k_all": 200}, {"rows": 200}])
@@ -445,7 +444,7 @@ def test_one_row_has_words_in_place_of_numbers_that_it_does_not_give(event: tupl
     assert stored["latents"]["reason"] == f"one {noun}"
     assert result.unit == f"nats per {noun}"
     assert f", 1 test {noun}, " in result.title
-    text = "\n".join([*map(str, result.estimates.values()), *tables.reliability(result)])
+    text = "\n".join([*map(str, result.estimates.values()), *result.reliability])
     assert "nan" not in text
     assert f"unknown (one {noun})" in text
     assert f"of the 3 latents: unknown (one {noun})" in text
@@ -476,7 +475,7 @@ def test_bits_per_dimension_are_of_the_rows_that_have_a_known_pixel():
     check(result.bits.mean)
     assert_rejected(lambda: check((-result.per_image["iwae"] / (12 * LOG_2)).mean().item()))
     assert abs(result.bits.mean - full.mean) < 1
-    assert "without 1 image wholly missing" in next(tables.reliability(result))
+    assert "without 1 image wholly missing" in result.reliability[0]
     assert nulls(result.to_dict()) == []
 
 

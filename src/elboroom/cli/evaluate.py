@@ -237,7 +237,7 @@ def _print(
     console.print(tables.evaluation(f"{run.path}, {step_name}", found, compared))
     if found.information.levels:
         console.print(tables.levels(found))
-    lines = [*tables.reliability(found), *tables.annealing(content, found.noun)]
+    lines = [*found.reliability, *tables.annealing(content, found.noun)]
     console.print("\n".join(lines))
 
 

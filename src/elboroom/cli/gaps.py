@@ -52,7 +52,7 @@ def gaps(run: Run, config: GapsConfig, *, best: bool, quiet: bool, as_json: bool
     console.print(
         tables.fits(f"{selection.title(run.results.step_name(step))}, K = {config.k:,}", found)
     )
-    console.print(tables.gaps(found))
+    console.print("\n".join(found.lines))
 
 
 def _gaps_of_batch(model: VAE, batch: Batch, *, config: GapsConfig) -> Columns:

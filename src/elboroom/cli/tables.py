@@ -6,24 +6,16 @@ from typing import Any
 
 from rich.table import Table
 
+from elboroom import html_table
 from elboroom.evaluation.estimate import Estimate
-from elboroom.evaluation.evaluation import Evaluation, label, level_cells
-from elboroom.evaluation.inference_gap import Evidence, Gaps
+from elboroom.evaluation.evaluation import Evaluation, label
+from elboroom.evaluation.inference_gap import Gaps
 from elboroom.infer.completion_score import score_text
-from elboroom.infer.diagnostics import MIXED_RHAT, RELIABLE_K_HAT
-
-_KNOWN = {"elbo": "ELBO", "log_evidence": "log p(seen)"}
-"""The headings of what a method may know of log p(x_seen)."""
+from elboroom.infer.diagnostics import MIXED_RHAT
+from elboroom.infer.posterior import quantity
 
 _SEEN = {"elbo": "ELBO", "log_evidence": "log p"}
-"""The same, short, for the column of the seen part."""
-
-_GAPS = {
-    "log_evidence": "log p(seen)",
-    "amortisation": "amortisation gap, {best} − encoder",
-    "approximation": "approximation gap, log p(seen) − {best}",
-    "inference": "inference gap, {whole}",
-}
+"""What a method may know of log p(x_seen), short, for the column of the seen part."""
 
 
 def evaluation(
@@ -46,46 +38,9 @@ def evaluation(
     return table
 
 
-def reliability(found: Evaluation) -> Iterator[str]:
-    """Yield lines on the samples of an evaluation, their weights, and the use of the latents."""
-    yield from found.notes
-    if found.bits is not None:
-        yield f"{found.bits:.3f} bits per dimension, by the IWAE bound{_of_known_rows(found)}"
-    yield _weights(found)
-    usage, most = found.information, math.log(len(found.information.mutual))
-    if not usage.known:
-        yield f"use of the {len(usage.activity)} latents: unknown (one {found.noun})"
-        return
-    yield (
-        f"{int(usage.active.sum())} of {len(usage.active)} latents active; "
-        f"mutual information {found.mutual_information} nats; at most {most:.2f} are possible"
-    )
-
-
 def levels(found: Evaluation) -> Table:
     """Lay out a row for each level of a ladder: its latents, those in use, and its KL."""
-    numbers = ("active", "KL to the prior, given the levels above")
-    table = _table("", "level", "latents", numbers=numbers, unit=f"nats per {found.noun}")
-    for number, level in enumerate(found.information.levels, 1):
-        kl = Estimate.of(level.kl, found.noun)
-        table.add_row(str(number), *level_cells(level.shape, level.active, kl))
-    return table
-
-
-def _of_known_rows(found: Evaluation) -> str:
-    """Return which rows the bits per dimension are of, if not of all."""
-    unseen = int(found.per_image["bits"].isnan().sum())
-    return f", without {unseen:,} {found.noun}{'s' * (unseen > 1)} wholly missing" if unseen else ""
-
-
-def _weights(found: Evaluation) -> str:
-    quality = found.quality
-    line = f"mean effective sample size {quality['ess'].mean:,.1f} of {found.k:,}"
-    if "reliable" not in quality:
-        return line
-    of = "" if found.subset is None else f"{found.subset.images:,} "
-    share = quality["reliable"].mean
-    return f"{line}; k̂ < {RELIABLE_K_HAT} for {share:.1%} of the {of}{found.noun}s"
+    return _printed("", found.information.table(found.noun), labels=2)
 
 
 def annealing(content: dict[str, Any], noun: str) -> Iterator[str]:
@@ -170,7 +125,7 @@ def posteriors(
     for name, values in known.items():
         mean = Estimate.read(values)
         extremes = (_extreme(values, end) for end in ("smallest", "largest"))
-        table.add_row(_KNOWN.get(name, name.replace("_", " ")), str(mean), *extremes)
+        table.add_row(quantity(name), str(mean), *extremes)
     return table
 
 
@@ -183,30 +138,17 @@ def _extreme(values: dict[str, Any], end: str) -> str:
 
 def fits(title: str, found: Gaps) -> Table:
     """Lay out a row for each fit: its ELBO, its gap, and the share of rows with a small k̂."""
-    numbers = ("ELBO", "gap to log p(seen)", f"k̂ < {RELIABLE_K_HAT}")
-    table = _table(title, "", numbers=numbers)
-    for method in found.fits:
-        fit = found.summary_of(method)
-        table.add_row(method, f"{fit['elbo']}", f"{fit['gap']:.3f}", f"{fit['reliable']:.0%}")
-    return table
+    return _printed(title, found.table())
 
 
-def gaps(found: Gaps) -> str:
-    """Write log p(seen), the gaps and the quality of the evidence, one per line."""
-    whole = "the sum of both" if found.best else "log p(seen) − encoder"
-    lines = [
-        f"{_GAPS[name].format(best=found.best, whole=whole)}: {estimate:.3f} nats"
-        for name, estimate in found.summary().items()
-    ]
-    return "\n".join([*lines, _quality(found.evidence, found.noun)])
-
-
-def _quality(evidence: Evidence, noun: str) -> str:
-    error = f"mean error {evidence.error.mean():.4f} nats per {noun}"
-    line = f"log p(seen) by {evidence.by}, {error}"
-    if evidence.by == "grid":
-        return line
-    return f"{line}; k̂ < {RELIABLE_K_HAT} for {evidence.reliable:.0%} of the {noun}s"
+def _printed(title: str, table: html_table.Table, labels: int = 1) -> Table:
+    """Return a table that notebooks show too, for a terminal; its first columns are labels."""
+    printed = Table(title=title, title_justify="left", caption=table.caption)
+    for place, heading in enumerate(table.headings):
+        printed.add_column(heading, justify="left" if place < labels else "right")
+    for row in table.rows:
+        printed.add_row(*map(str, row))
+    return printed
 
 
 def _table(title: str, *labels: str, numbers: tuple[str, ...], unit: str = "nats") -> Table:

@@ -21,7 +21,7 @@ from elboroom.config import TrainConfig
 from elboroom.device import world
 from elboroom.errors import escaped
 from elboroom.model.bounds import bits_per_dimension
-from elboroom.training.state import EpochMetrics
+from elboroom.training.metrics import EpochMetrics
 
 
 class _Escaping(Console):
@@ -171,13 +171,7 @@ def _line(
 
 
 def _terms(metrics: EpochMetrics, nouns: str) -> str:
-    beta = "" if metrics.beta == 1 else f"  β {metrics.beta:.2f}"
-    steps = "step" if metrics.skipped == 1 else "steps"
-    skipped = f"  {metrics.skipped:,} {steps} skipped" if metrics.skipped else ""
-    return (
-        f"ELBO {metrics.elbo:.2f}  reconstruction {metrics.reconstruction:.2f}  "
-        f"KL {metrics.kl:.2f}{beta}{skipped}  {metrics.images_per_second:,.0f} {nouns}/s"
-    )
+    return f"{metrics.terms}  {metrics.images_per_second:,.0f} {nouns}/s"
 
 
 def _held_out(elbo: float, watched_by: str, values: int | None) -> str:

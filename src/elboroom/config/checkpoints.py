@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from elboroom.config.checks import require
+from elboroom.config.options_table import Options
 from elboroom.config.typed_tables import require_types
 
 
 @dataclass(frozen=True)
-class CheckpointConfig:
+class CheckpointConfig(Options):
     """Options of saving a run in training; the trained model does not depend on them."""
 
     checkpoint_minutes: float = 0.5

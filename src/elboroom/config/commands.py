@@ -42,6 +42,7 @@ from elboroom.config.kinds import (
     Precision,
     listed,
 )
+from elboroom.config.options_table import Options
 
 COMPLETED_BY_DEFAULT = 8
 """Rows that `elboroom complete` takes."""
@@ -52,7 +53,7 @@ MOST_METHODS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowsConfig:
+class RowsConfig(Options):
     """Options of the rows that a command looks at: of which data, and of which part."""
 
     data: str | None = None
@@ -268,7 +269,7 @@ class GapsConfig(RowsConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExploreConfig:
+class ExploreConfig(Options):
     """Options of the explorer's page."""
 
     port: int = 8642
@@ -283,7 +284,7 @@ class ExploreConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportConfig:
+class ExportConfig(Options):
     """Options of an export."""
 
     to: Annotated[ExportTarget, arg(help=listed("What to write.", EXPORT_TARGETS))]
@@ -303,7 +304,7 @@ class ExportConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AmortiseConfig:
+class AmortiseConfig(Options):
     """Options of the training of a partial encoder."""
 
     family: Annotated[
@@ -355,7 +356,7 @@ class AmortiseConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackConfig:
+class PackConfig(Options):
     """Options of packing: the pictures, the file, and the way from one to the other."""
 
     source: Annotated[Positional[str], arg(metavar="SOURCE")]
@@ -399,7 +400,7 @@ class PackConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImputeConfig:
+class ImputeConfig(Options):
     """Options of an imputation: the table, its columns, the models, and what is written."""
 
     table: Annotated[Positional[Path], arg(metavar="TABLE")]
@@ -446,7 +447,7 @@ class ImputeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreConfig:
+class ScoreConfig(Options):
     """Options of scores: the table and the file that is written."""
 
     table: Annotated[Positional[Path], arg(metavar="TABLE")]

@@ -22,6 +22,7 @@ from elboroom.config.kinds import (
     Split,
     listed,
 )
+from elboroom.config.options_table import Options
 from elboroom.config.typed_tables import require_types
 
 MNIST = "mnist"
@@ -51,7 +52,7 @@ BrokenOption = Annotated[Broken, arg(help=listed("Pictures that cannot be read."
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Options):
     """The images, how they are binarised and split, and how they are held in memory.
 
     Example:

@@ -28,6 +28,7 @@ from elboroom.config.kinds import (
     Standardise,
     listed,
 )
+from elboroom.config.options_table import Options
 from elboroom.config.typed_tables import require_types
 
 WIDTHS = "--hidden (--channels with --network conv)"
@@ -36,7 +37,7 @@ _COLUMNS = "column_likelihoods"  # the option of `columns`: `DataConfig` has ano
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Options):
     """The networks, an encoder and a decoder with its layers in reverse, and the densities.
 
     Example:

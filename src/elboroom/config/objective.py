@@ -8,11 +8,12 @@ from tyro.conf import arg
 
 from elboroom.config.checks import require, require_choices
 from elboroom.config.kinds import GRADIENTS, OBJECTIVES, Gradient, Objective, listed
+from elboroom.config.options_table import Options
 from elboroom.config.typed_tables import require_types
 
 
 @dataclass(frozen=True)
-class ObjectiveConfig:
+class ObjectiveConfig(Options):
     """The bound on log p(x) that is maximised, and the estimator of its gradient.
 
     Example:

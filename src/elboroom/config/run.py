@@ -8,6 +8,7 @@ from elboroom.config.checks import require
 from elboroom.config.data import DataConfig
 from elboroom.config.model import ModelConfig
 from elboroom.config.objective import ObjectiveConfig
+from elboroom.config.options_table import folded
 from elboroom.config.training import TrainConfig
 from elboroom.config.typed_tables import (
     read,
@@ -16,12 +17,13 @@ from elboroom.config.typed_tables import (
     require_type,
 )
 from elboroom.errors import require_instance
+from elboroom.html_table import Shown, Summary
 
 NO_ENCODER = "0 with the posterior laplace, which has no encoder that could be consistent"
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Shown):
     """Everything that a run is made from.
 
     Example:
@@ -54,6 +56,11 @@ class Config:
         require_moved_copies(self.objective, self.train)
         weight, encodes = self.objective.consistency, self.model.posterior != "laplace"
         require(not weight or encodes, "consistency", weight, NO_ENCODER)
+
+    def _summary(self) -> Summary:
+        parts = [f.name for f in fields(self) if f.default is MISSING]
+        blocks = [folded(name, getattr(self, name)) for name in parts]
+        return Summary("", {"init_from": self.init_from}, blocks)
 
     def differences(self, other: "Config") -> dict[str, tuple[Any, Any]]:
         """Return the options that differ in another config, by name, each with both values.

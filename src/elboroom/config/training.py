@@ -20,12 +20,13 @@ from elboroom.config.kinds import (
     Precision,
     listed,
 )
+from elboroom.config.options_table import Options
 from elboroom.config.typed_tables import require_types
 from elboroom.errors import UsageError
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Options):
     """Options of training: optimisation, evaluation, device and speed.
 
     Example:

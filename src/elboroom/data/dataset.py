@@ -29,13 +29,14 @@ from elboroom.data.value_kind import value_kind
 from elboroom.data.variation import require_variation
 from elboroom.data.withheld import WATCHED_BY, require_one_table, withhold
 from elboroom.errors import UsageError
+from elboroom.html_table import Shown, Summary, Table
 
 TRAIN_STREAM, TEST_STREAM = 0, 1
 """Streams of static draws."""
 
 
-@dataclass(frozen=True)
-class Dataset:
+@dataclass(frozen=True, repr=False)
+class Dataset(Shown):
     """Training, optional validation and test parts of one source.
 
     Attributes:
@@ -316,6 +317,26 @@ class Dataset:
     def nouns(self) -> str:
         """The word for several rows."""
         return f"{self.noun}s"
+
+    def _summary(self) -> Summary:
+        reading, identity = self.reading, self.identity
+        of_table = None if reading is None else reading.schema
+        facts = {
+            "each": f"{self.noun} of {' × '.join(map(str, self.event_shape))}",
+            "values": identity.reading if reading is None else self._values(reading),
+            "labels": self.train.label_summary,
+            "split": identity.split,
+        }
+        chosen = {} if reading is None else reading.chosen
+        rows = [(name, f"{len(part):,}", chosen.get(name, "")) for name, part in self.parts.items()]
+        parts = Table(("part", self.nouns, "chosen"), rows, numbers=False)
+        blocks = [parts] if of_table is None else [parts, of_table.table()]
+        return Summary(identity.source, facts, blocks, () if reading is None else reading.notes)
+
+    def _values(self, reading: Reading) -> str:
+        """State the values, without a pass over data whose kind is not known yet."""
+        known = self.identity.values or ("binary" if self.identity.is_binary else "real")
+        return reading.values(self.identity.binarisation, known)
 
     def part(self, name: PartName) -> Part:
         """Return a part for a look at its rows: values that training draws again are drawn once.

@@ -5,6 +5,7 @@ from typing import Any
 
 from elboroom.config import ValueKind
 from elboroom.errors import IncomparableError
+from elboroom.html_table import Shown, Summary
 
 WHOLE = "whole"
 """Name of the split of new data, every row of which is in the test part."""
@@ -13,7 +14,7 @@ _COMPARED = ("sha256", "binarisation", "split", "test_images", "drawn_rows")
 
 
 @dataclass(frozen=True)
-class Identity:
+class Identity(Shown):
     """The properties of the data that two results must share to be compared.
 
     Example:
@@ -41,6 +42,9 @@ class Identity:
     def to_dict(self) -> dict[str, Any]:
         """Return the properties that there are by name, as files hold them."""
         return {name: value for name, value in vars(self).items() if value is not None}
+
+    def _summary(self) -> Summary:
+        return Summary("", self.to_dict())
 
     def title(self, rows: int, part: str, nouns: str, of: int | None = None) -> str:
         """Name the data, and some rows of a part, in one line.

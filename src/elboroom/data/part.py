@@ -1,6 +1,6 @@
 """A Part of the data: its images, and what is known of each row."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,10 +12,13 @@ from elboroom.data.binarisation import Binarisation
 from elboroom.data.lazy_images import JoinedImages, LazyImages
 from elboroom.data.rows import Rows
 from elboroom.data.source import Source, noun, rows_at_once
+from elboroom.html_table import Shown, Summary
+
+_MOST_CLASSES = 6  # named in a line
 
 
-@dataclass(frozen=True)
-class Part:
+@dataclass(frozen=True, repr=False)
+class Part(Shown):
     """One part of the data, such as the training part.
 
     Attributes:
@@ -80,6 +83,25 @@ class Part:
     def missing(self) -> bool:
         """True if some values are missing, which NaN stands for."""
         return self.binarisation.missing
+
+    @property
+    def label_summary(self) -> str:
+        """The classes of the labels, or that there are none, in a line."""
+        if self.labels is None:
+            return "none"
+        classes = self.classes or [str(label) for label in self.labels.unique().tolist()]
+        kinds = "class" if len(classes) == 1 else "classes"
+        return f"{len(classes):,} {kinds}: {_shortened(classes)}"
+
+    def _summary(self) -> Summary:
+        facts = {
+            "each": " × ".join(map(str, self.images.shape[1:])),
+            "stored as": f"{self.images.dtype}, {'on disk' if self.on_disk else self.device}",
+            "labels": self.label_summary,
+            "missing values": "some" if self.missing else "none",
+            "origin": self.origin or None,
+        }
+        return Summary(f"{len(self):,} {self.noun if len(self) == 1 else self.nouns}", facts)
 
     def batch(
         self,
@@ -195,6 +217,12 @@ class Part:
     @property
     def _rows_at_once(self) -> int:
         return rows_at_once(tuple(self.images.shape[1:]))
+
+
+def _shortened(names: Sequence[str]) -> str:
+    if len(names) <= 2 * _MOST_CLASSES:
+        return ", ".join(names)
+    return ", ".join([*names[:_MOST_CLASSES], "…", names[-1]])
 
 
 def read_part(rows: Rows, source: Source, binarisation: Binarisation) -> Part:

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elboroom.config import PartName
+from elboroom.config import PartName, ValueKind
+from elboroom.config.kinds import VALUE_KINDS
 from elboroom.data.column_notes import column_notes
 from elboroom.data.source import Scan, Source
 from elboroom.data.tables.schema import Schema
+from elboroom.html_table import Shown, Summary
 
 
-@dataclass(frozen=True)
-class Reading:
+@dataclass(frozen=True, repr=False)
+class Reading(Shown):
     """The facts that reading found, and how the rows were divided.
 
     Attributes:
@@ -64,3 +66,38 @@ class Reading:
     def missing_share(self) -> float:
         """The share of the values that are missing."""
         return self.scan.missing / self.size
+
+    def values(self, binarisation: str, kind: ValueKind) -> str:
+        """State type, range and missing share of the values, and what was made of them."""
+        share = f"{self.missing_share:.2g}" if self.missing_share < 1e-3 else ""
+        share = share or f"{100 * self.missing_share:.3g} %"
+        missing = f"{share} missing" if self.scan.missing else "none missing"
+        if self.schema is not None:
+            return f"{missing}; each column is encoded by its type"
+        return f"{self._range}, {missing}; {self._made(binarisation, kind)}"
+
+    @property
+    def _range(self) -> str:
+        return f"{self.scan.low:g} to {self.scan.high:g} as {self.dtype}"
+
+    def _made(self, binarisation: str, kind: ValueKind) -> str:
+        """State what the stored values become in a batch."""
+        over = "" if self.white == 1.0 else f" / {self.white:g}"
+        kept = f"divided by {self.white:g}, which gives" if over else "kept as"
+        ways = {
+            "threshold": f"made 1 above {self.white / 2:g}, else 0",
+            "dynamic": f"made 0 or 1 at random at each visit, 1 with probability x{over}",
+            "static": f"made 0 or 1 at random once, 1 with probability x{over}",
+            "none": f"{kept} {VALUE_KINDS[kind]}",
+        }
+        return ways[binarisation]
+
+    def _summary(self) -> Summary:
+        facts = {
+            "arrays": ", ".join(f"{name} {rows:,}".strip() for name, rows in self.arrays),
+            "values": self._range,
+            "missing": f"{self.scan.missing:,}",
+            **{f"{name} part": how for name, how in self.chosen.items()},
+        }
+        tables = [] if self.schema is None else [self.schema.table()]
+        return Summary("", facts, tables, self.notes)

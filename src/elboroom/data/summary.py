@@ -1,14 +1,12 @@
 """The block "what was read", which is printed before training."""
 
 from collections import Counter
-from collections.abc import Sequence
 
 from elboroom.config import LikelihoodName, ModelConfig
 from elboroom.config.kinds import COLUMN_LIKELIHOODS, VALUE_KINDS
 from elboroom.data.dataset import Dataset
 from elboroom.data.reading import Reading
 
-_MOST_CLASSES = 6  # named in a line
 _MOST_COLUMNS = 100
 
 
@@ -23,9 +21,9 @@ def summary(data: Dataset, model: ModelConfig, *, asked: LikelihoodName) -> list
     reading = data.reading
     lines = [f"read: {_rows(data, reading)}"]
     if reading is not None:
-        lines.append(f"values: {_values(data, reading)}")
+        lines.append(f"values: {reading.values(data.identity.binarisation, data.kind)}")
         lines += _columns(reading)
-    lines += [f"labels: {_labels(data)}", f"split: {_split(data, reading)}"]
+    lines += [f"labels: {data.train.label_summary}", f"split: {_split(data, reading)}"]
     lines.append(f"likelihood: {_likelihood(data, model, asked)}")
     if reading is not None and reading.uses:
         lines.append(f"arrays: {reading.uses}")
@@ -48,56 +46,11 @@ def _rows(data: Dataset, reading: Reading | None) -> str:
     return f"{data.identity.source}{inside}: {counted(count, data.noun)} {each}"
 
 
-def _values(data: Dataset, reading: Reading) -> str:
-    """State type, range and missing share of the values, and what was made of them."""
-    scan = reading.scan
-    missing = f"{reading.missing_share:.2g}" if reading.missing_share < 1e-3 else ""
-    missing = f"{missing or format(100 * reading.missing_share, '.3g') + ' %'} missing"
-    missing = missing if scan.missing else "none missing"
-    if reading.schema is not None:
-        return f"{missing}; each column is encoded by its type"
-    range_ = f"{scan.low:g} to {scan.high:g} as {reading.dtype}"
-    return f"{range_}, {missing}; {_made(data, reading)}"
-
-
 def _columns(reading: Reading) -> list[str]:
     """Return the type of each column of a table and the reason for it, of the first ones."""
     lines = [] if reading.schema is None else reading.schema.lines()
     more = [f"column … and {len(lines) - _MOST_COLUMNS:,} more"] * (len(lines) > _MOST_COLUMNS)
     return [*(f"column {line}" for line in lines[:_MOST_COLUMNS]), *more]
-
-
-def _made(data: Dataset, reading: Reading) -> str:
-    """State what the stored values become in a batch."""
-    white = reading.white
-    kept = "kept as" if white == 1.0 else f"divided by {white:g}, which gives"
-    ways = {
-        "threshold": f"made 1 above {white / 2:g}, else 0",
-        "dynamic": f"made 0 or 1 at random at each visit, 1 with probability x{_over(white)}",
-        "static": f"made 0 or 1 at random once, 1 with probability x{_over(white)}",
-        "none": f"{kept} {VALUE_KINDS[data.kind]}",
-    }
-    return ways[data.identity.binarisation]
-
-
-def _over(white: float) -> str:
-    return "" if white == 1.0 else f" / {white:g}"
-
-
-def _labels(data: Dataset) -> str:
-    """Name the classes, or say that there are none."""
-    if data.train.labels is None:
-        return "none"
-    present = data.train.labels.unique().tolist()
-    classes = data.train.classes or [str(label) for label in present]
-    shown = _shortened(classes)
-    return f"{len(classes):,} {'class' if len(classes) == 1 else 'classes'}: {shown}"
-
-
-def _shortened(names: Sequence[str]) -> str:
-    if len(names) <= 2 * _MOST_CLASSES:
-        return ", ".join(names)
-    return ", ".join([*names[:_MOST_CLASSES], "…", names[-1]])
 
 
 def _split(data: Dataset, reading: Reading | None) -> str:

@@ -13,6 +13,7 @@ from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.evaluation import Evaluation
 from elboroom.evaluation.likelihood import evaluate
+from elboroom.html_table import Shown, Summary
 from elboroom.infer.ais import annealed, require_annealing
 from elboroom.infer.chains.annealing import gradients
 from elboroom.infer.chains.annealing_path import Path
@@ -27,8 +28,8 @@ from elboroom.randomness import fork, stream
 _IMAGES_AT_A_TIME = 50
 
 
-@dataclass(frozen=True)
-class AnnealedLikelihood:
+@dataclass(frozen=True, repr=False)
+class AnnealedLikelihood(Shown):
     """Two estimates of log p(x) of the same N images; both are too low on average.
 
     Attributes:
@@ -61,6 +62,16 @@ class AnnealedLikelihood:
         """
         known = {"log_evidence": self.log_evidence, "iwae": self.iwae}
         return Estimate.of_each(known | {"difference": self.difference}, self.noun)
+
+    def _summary(self) -> Summary:
+        names = {
+            "log_evidence": "log p(x) by AIS",
+            "iwae": "IWAE bound",
+            "difference": "AIS − IWAE",
+        }
+        found = {names[name]: f"{estimate:.3f}" for name, estimate in self.estimates.items()}
+        unit = {"unit": f"nats per {self.noun}, ± one standard error"}
+        return Summary(f"{len(self.iwae):,} {self.noun}s", found | unit)
 
 
 @checked

@@ -12,6 +12,7 @@ from elboroom.data import noun
 from elboroom.device import keep_freed_memory, require_room
 from elboroom.errors import require_positive
 from elboroom.evaluation.estimate import Estimate
+from elboroom.html_table import Shown, Summary
 from elboroom.infer.ais import density
 from elboroom.infer.chains.annealing import Annealing
 from elboroom.infer.chains.annealing_path import Path
@@ -29,8 +30,8 @@ from elboroom.randomness import fork
 StartMethod = Callable[[VAE, Tensor, Tensor | None], Density | VariationalPosterior]
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, repr=False)
+class Certificate(Shown):
     """Stochastic lower and upper bounds of log p(x_seen); both hold in expectation.
 
     Attributes:
@@ -67,6 +68,13 @@ class Certificate:
         """The means of `lower`, `upper` and `gap` over rows. Rows are independent."""
         bounds = {"lower": self.lower, "upper": self.upper, "gap": self.gap}
         return Estimate.of_each(bounds, noun(tuple(self.x.shape[1:])))
+
+    def _summary(self) -> Summary:
+        word = noun(tuple(self.x.shape[1:]))
+        names = {"lower": "lower bound of log p(x)", "upper": "upper bound", "gap": "gap"}
+        found = {names[name]: f"{estimate:.3f}" for name, estimate in self.estimates.items()}
+        unit = {"unit": f"nats per {word}, ± one standard error"}
+        return Summary(f"{len(self.x):,} {word}s drawn from the model", found | unit)
 
 
 @checked

@@ -7,9 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
+from elboroom.html_table import Shown, Summary
+
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Shown):
     """A mean over images or rows and its standard error, in nats per image or row.
 
     Formatting takes the format of a number, such as `f"{estimate:.3f}"`.
@@ -63,6 +65,9 @@ class Estimate:
         """Return a table for JSON, with `reason` only where a number is unknown."""
         table = {"mean": self.mean, "standard_error": self.standard_error}
         return table if self.reason is None else table | {"reason": self.reason}
+
+    def _summary(self) -> Summary:
+        return Summary("", {"mean ± standard error": self, "unknown because of": self.reason})
 
     def __format__(self, spec: str) -> str:
         unknown = "unknown" if self.reason is None else f"unknown ({self.reason})"

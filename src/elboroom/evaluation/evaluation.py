@@ -1,7 +1,7 @@
 """The result of an evaluation, with everything that a comparison with another needs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from elboroom.evaluation.double_sampling import OUTSIDE, DoubleSample, common_st
 from elboroom.evaluation.estimate import Estimate, as_tables
 from elboroom.evaluation.latent_usage import Information, LevelUsage
 from elboroom.evaluation.sampled_bounds import Partial, Subset
+from elboroom.html_table import Shown, Summary
 from elboroom.infer.diagnostics import RELIABLE_K_HAT
 
 _BOUNDS = ("elbo", "reconstruction", "kl", "iwae")
@@ -32,8 +33,8 @@ def label(quantity: str, k: int, kl_sampled: bool = False) -> str:
     return _LABELS[quantity].format(k=k) + how
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """The result of `evaluate`, with everything that a comparison with another needs.
 
     Attributes:
@@ -151,6 +152,46 @@ class Evaluation:
         """The subset, and how much was finished, in a line each; none for all of all images."""
         return notes(self.k, self.noun, self.subset, self.partial)
 
+    @property
+    def reliability(self) -> list[str]:
+        """The lines on samples, weights and the use of the latents, in a line each."""
+        usage, most = self.information, math.log(len(self.information.mutual))
+        lines = list(self.notes)
+        if self.bits is not None:
+            lines.append(f"{self.bits:.3f} bits per dimension, by the IWAE bound{self._of_known}")
+        lines.append(self._weights)
+        if not usage.known:
+            return [*lines, f"use of the {len(usage.activity)} latents: unknown (one {self.noun})"]
+        return [
+            *lines,
+            f"{int(usage.active.sum())} of {len(usage.active)} latents active; "
+            f"mutual information {self.mutual_information} nats; at most {most:.2f} are possible",
+        ]
+
+    @property
+    def _of_known(self) -> str:
+        """The rows that the bits per dimension are not of, in words; empty if they are of all."""
+        unseen = int(self.per_image["bits"].isnan().sum())
+        wholly = f", without {unseen:,} {self.noun}{'s' * (unseen > 1)} wholly missing"
+        return wholly if unseen else ""
+
+    @property
+    def _weights(self) -> str:
+        quality = self.quality
+        line = f"mean effective sample size {quality['ess'].mean:,.1f} of {self.k:,}"
+        if "reliable" not in quality:
+            return line
+        of = "" if self.subset is None else f"{self.subset.images:,} "
+        share = quality["reliable"].mean
+        return f"{line}; k̂ < {RELIABLE_K_HAT} for {share:.1%} of the {of}{self.noun}s"
+
+    def _summary(self) -> Summary:
+        found = {label(n, self.k, self.kl_sampled): e for n, e in self.estimates.items()}
+        levels = self.information.levels
+        blocks = [self.information.table(self.noun)] if levels else []
+        facts: dict[str, object] = {**found, "unit": f"{self.unit}, ± one standard error"}
+        return Summary(self.title, facts, blocks, self.reliability)
+
     def minus(self, other: "Evaluation") -> dict[str, Estimate]:
         """Estimate the mean difference of each quantity from paired images.
 
@@ -224,12 +265,6 @@ def notes(k: int, noun: str, subset: Subset | None, partial: Partial | None) -> 
     """Write how a bound with k samples was estimated, and how much was finished, a line each."""
     found = [] if subset is None else [subset.describe(k, noun)]
     return found + ([] if partial is None else [partial.describe(noun, k)])
-
-
-def level_cells(shape: Sequence[int], active: int, kl: Estimate) -> tuple[str, str, str]:
-    """Write the shape of a level's latents, how many are in use, and their KL."""
-    sides = " × ".join(map(str, shape))
-    return sides, f"{active:,} of {math.prod(shape):,}", str(kl)
 
 
 def mean_bound(per_image: Mapping[str, Tensor]) -> float:

@@ -15,6 +15,7 @@ from elboroom.data import noun
 from elboroom.device import require_room
 from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate, as_tables
+from elboroom.html_table import Shown, Summary, Table
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, pareto_k
 from elboroom.infer.grid import grid
 from elboroom.infer.methods import infer_each, sir_from_modes
@@ -27,10 +28,17 @@ from elboroom.model.posteriors import MOST_DENSE
 from elboroom.model.vae import VAE
 
 _MOST_GRID_LATENTS = 2
+_RELIABLE = f"k̂ < {RELIABLE_K_HAT}"
+_NAMES = {
+    "log_evidence": "log p(seen)",
+    "amortisation": "amortisation gap, {best} − encoder",
+    "approximation": "approximation gap, log p(seen) − {best}",
+    "inference": "inference gap, {whole}",
+}
 
 
-@dataclass(frozen=True)
-class Evidence:
+@dataclass(frozen=True, repr=False)
+class Evidence(Shown):
     """log p(x_seen) of B rows.
 
     Attributes:
@@ -56,9 +64,20 @@ class Evidence:
         """The share of rows with reliable importance weights; 1 for the grid."""
         return (self.k_hat < RELIABLE_K_HAT).double().mean().item()
 
+    def line(self, noun: str = "image") -> str:
+        """Write the method, and how far it can be trusted, in a line."""
+        line = f"log p(seen) by {self.by}, mean error {self.error.mean():.4f} nats per {noun}"
+        if self.by == "grid":
+            return line
+        return f"{line}; k̂ < {RELIABLE_K_HAT} for {self.reliable:.0%} of the {noun}s"
 
-@dataclass(frozen=True)
-class FitQuality:
+    def _summary(self) -> Summary:
+        facts = {"log p(seen), nats": Estimate.of(self.value)}
+        return Summary(f"{len(self.value):,} rows", facts, notes=[self.line("row")])
+
+
+@dataclass(frozen=True, repr=False)
+class FitQuality(Shown):
     """The quality of a density q as an approximation of the posteriors of B rows.
 
     Attributes:
@@ -77,9 +96,14 @@ class FitQuality:
     elbo: Tensor
     k_hat: Tensor
 
+    def _summary(self) -> Summary:
+        reliable = (self.k_hat < RELIABLE_K_HAT).double().mean()
+        facts = {"ELBO, nats": Estimate.of(self.elbo), _RELIABLE: f"{reliable:.0%}"}
+        return Summary(f"{len(self.elbo):,} rows", facts)
 
-@dataclass(frozen=True)
-class Gaps:
+
+@dataclass(frozen=True, repr=False)
+class Gaps(Shown):
     """log p(x_seen) of B rows, and fits with their ELBOs below it.
 
     Attributes:
@@ -196,6 +220,36 @@ class Gaps:
         reliable = (self.fits[method].k_hat < RELIABLE_K_HAT).double()
         known = {"elbo": self.fits[method].elbo, "gap": self.below_evidence(method)}
         return Estimate.of_each(known | {"reliable": reliable}, self.noun)
+
+    @property
+    def lines(self) -> list[str]:
+        """The means of log p(seen) and of the gaps, and the quality of the evidence."""
+        facts = (f"{name}: {estimate}" for name, estimate in self._facts.items())
+        return [*facts, self.evidence.line(self.noun)]
+
+    @property
+    def _facts(self) -> dict[str, str]:
+        """The means of log p(seen) and of the gaps, by their names for people."""
+        whole = "the sum of both" if self.best else "log p(seen) − encoder"
+        return {
+            _NAMES[name].format(best=self.best, whole=whole): f"{estimate:.3f} nats"
+            for name, estimate in self.summary().items()
+        }
+
+    def table(self) -> Table:
+        """Lay out a row for each fit: its ELBO, its gap, and the share of rows with a small k̂."""
+        found = {method: self.summary_of(method) for method in self.fits}
+        rows = [
+            (method, str(fit["elbo"]), f"{fit['gap']:.3f}", f"{fit['reliable']:.0%}")
+            for method, fit in found.items()
+        ]
+        headings = "", "ELBO", "gap to log p(seen)", _RELIABLE
+        return Table(headings, rows, "nats, ± one standard error")
+
+    def _summary(self) -> Summary:
+        notes = [self.evidence.line(self.noun)]
+        title = f"{len(self.evidence.value):,} {self.noun}s"
+        return Summary(title, self._facts, [self.table()], notes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summaries as JSON types."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from elboroom.evaluation.estimate import Estimate
+from elboroom.html_table import Shown, Summary, Table
 from elboroom.model.posteriors import Density, DiagonalGaussian, LadderPosterior
 from elboroom.model.priors import Prior, SharedMixture, kl_of_levels
 
@@ -15,10 +17,17 @@ _COMPARED_IMAGES = 500  # for families whose densities are compared pair by pair
 _COMPARED_BY_LADDERS = 100  # whose densities take a pass through the decoder each
 _PAIRS_AT_A_TIME = 2_000
 _ROWS_AT_A_TIME = 1_000  # draws that are compared with all N densities together
+_LEVEL = "level", "latents", "active", "KL to the prior, given the levels above"
 
 
-@dataclass(frozen=True)
-class LevelUsage:
+def level_cells(shape: Sequence[int], active: int, kl: Estimate) -> tuple[str, str, str]:
+    """Write the shape of a level's latents, how many are in use, and their KL."""
+    sides = " × ".join(map(str, shape))
+    return sides, f"{active:,} of {math.prod(shape):,}", str(kl)
+
+
+@dataclass(frozen=True, repr=False)
+class LevelUsage(Shown):
     """The use of the latents of one level of a ladder.
 
     Attributes:
@@ -32,9 +41,16 @@ class LevelUsage:
     active: int
     kl: Tensor
 
+    def cells(self, noun: str = "image") -> tuple[str, str, str]:
+        """Write the shape of the latents, how many are in use, and their KL."""
+        return level_cells(self.shape, self.active, Estimate.of(self.kl, noun))
 
-@dataclass(frozen=True)
-class Information:
+    def _summary(self) -> Summary:
+        return Summary("", dict(zip(_LEVEL[1:], self.cells(), strict=True)))
+
+
+@dataclass(frozen=True, repr=False)
+class Information(Shown):
     """Information about N images in the latents.
 
     Attributes:
@@ -100,6 +116,16 @@ class Information:
     def active(self) -> Tensor:
         """True for each latent with an activity above 0.01, (D,)."""
         return _is_active(self.activity)
+
+    def table(self, noun: str = "image") -> Table:
+        """Lay out a row for each level of a ladder: its latents, those in use, and its KL."""
+        rows = [(f"{n}", *level.cells(noun)) for n, level in enumerate(self.levels, 1)]
+        return Table(_LEVEL, rows, f"nats per {noun}, ± one standard error")
+
+    def _summary(self) -> Summary:
+        active = f"{int(self.active.sum())} of {len(self.activity)}" if self.known else "unknown"
+        facts = {"active latents": active, "mutual information, nats": Estimate.of(self.mutual)}
+        return Summary("", facts, [self.table()] if self.levels else [])
 
 
 @dataclass

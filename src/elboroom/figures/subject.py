@@ -13,7 +13,7 @@ from elboroom.data.masks import load_mask, seen
 from elboroom.errors import NotDrawableError
 from elboroom.model.vae import VAE
 from elboroom.randomness import stream
-from elboroom.training.state import EpochMetrics
+from elboroom.training.metrics import EpochMetrics
 
 
 @dataclass(frozen=True)

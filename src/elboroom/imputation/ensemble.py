@@ -8,14 +8,15 @@ from torch import Tensor
 
 from elboroom.config.columns import column_likelihood
 from elboroom.errors import UsageError
+from elboroom.html_table import Shown, Summary, Table
 from elboroom.model.likelihoods import TableModel
 from elboroom.model.vae import VAE
 
 _ORDERED_LEVELS = ("bernoulli", "ordinal")
 
 
-@dataclass(frozen=True)
-class Ensemble:
+@dataclass(frozen=True, repr=False)
+class Ensemble(Shown):
     """Models of the same columns, whose predictive densities are mixed by their weights.
 
     Attributes:
@@ -35,6 +36,16 @@ class Ensemble:
                 why="expected models whose likelihood is columns, with the same columns",
                 fix="train them on one table: elboroom impute TABLE, or train --data TABLE",
             )
+
+    def _summary(self) -> Summary:
+        rows = [
+            (number, f"{weight:.3f}", model.latents, type(model.prior).__name__)
+            for number, (model, weight) in enumerate(
+                zip(self.models, self.weights.tolist(), strict=True), 1
+            )
+        ]
+        table = Table(("model", "weight", "latents", "prior"), rows, numbers=False)
+        return Summary(f"{len(rows)} models of {len(self.columns):,} columns", {}, [table])
 
     @property
     def columns(self) -> tuple[str, ...]:

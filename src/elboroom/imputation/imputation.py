@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from elboroom.config import MethodName
+from elboroom.html_table import Shown, Summary
 from elboroom.imputation.ensemble import Ensemble
 from elboroom.infer.methods import infer
 from elboroom.infer.posterior import Posterior
@@ -22,8 +23,8 @@ _ROWS = 500  # that are imputed together
 _PARTICLES = 250  # of a row and a model, for draws that are weighted
 
 
-@dataclass(frozen=True)
-class Imputation:
+@dataclass(frozen=True, repr=False)
+class Imputation(Shown):
     """The entries of N rows and D columns: seen ones as they are, others by their posterior.
 
     Attributes:
@@ -38,6 +39,15 @@ class Imputation:
     spread: Tensor
     probability: Tensor
     draws: Tensor
+
+    def _summary(self) -> Summary:
+        rows, columns = self.mean.shape
+        numbers, levels = ((~x.isnan()).sum() for x in (self.spread, self.probability))
+        facts = {
+            "filled in": f"{numbers:,} numbers, {levels:,} levels",
+            "draws": f"{len(self.draws):,}",
+        }
+        return Summary(f"{rows:,} rows of {columns:,} columns", facts)
 
     @classmethod
     def joined(cls, parts: "list[Imputation]") -> "Imputation":

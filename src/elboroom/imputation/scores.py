@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from elboroom.html_table import Shown, Summary, Table
 from elboroom.imputation.ensemble import Ensemble
 from elboroom.infer.diagnostics import RELIABLE_K_HAT, importance_ess, pareto_k
 from elboroom.infer.sir import sir
@@ -16,8 +17,8 @@ _DRAWS_OF_AN_ENTRY = 200
 _NEARLY_EQUAL = 0.8  # of the draws, as their effective number
 
 
-@dataclass(frozen=True)
-class RowScores:
+@dataclass(frozen=True, repr=False)
+class RowScores(Shown):
     """log p of the seen entries of N rows.
 
     Attributes:
@@ -35,6 +36,13 @@ class RowScores:
     def reliable(self) -> Tensor:
         """True where the standard error holds, (N,)."""
         return self.k_hat < RELIABLE_K_HAT
+
+    def _summary(self) -> Summary:
+        values = torch.stack((self.log_prob, self.standard_error, self.k_hat), 1).tolist()
+        rows = [(row, f"{x:z.2f} ± {e:.2f}", f"{k:.2f}") for row, (x, e, k) in enumerate(values)]
+        reliable = f"{int(self.reliable.sum()):,} of {len(rows):,} rows"
+        table = Table.of_first(("row", "log p(row), nats", "k̂"), rows)
+        return Summary("", {"reliable": reliable}, [table])
 
     def without_units(self, log_units: Tensor, seen: Tensor) -> "RowScores":
         """Return the scores of the same rows in units of each column's spread.

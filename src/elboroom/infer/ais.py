@@ -28,7 +28,7 @@ from elboroom.randomness import fork
 _TAIL = 200  # chains that are enough to fit the tail of their weights
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AnnealedPosterior(ParticlePosterior):
     """The ends of annealed chains, weighted draws of each row's posterior.
 

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elboroom.data import noun
+from elboroom.data.summary import counted
 from elboroom.device import require_room
 from elboroom.errors import require_positive
+from elboroom.html_table import Shown, Summary
+from elboroom.infer.completion_picture import picture
 from elboroom.infer.observed import Array, Observed, check_data_and_mask, require_mask
 from elboroom.infer.posterior import Posterior
 from elboroom.model.arguments import checked
@@ -16,13 +20,14 @@ from elboroom.model.vae import VAE
 _MEAN_DRAWS = 256
 
 
-@dataclass(frozen=True)
-class Completion:
+@dataclass(frozen=True, repr=False)
+class Completion(Shown):
     """Images whose seen pixels are those of the data.
 
     Attributes:
         mean: (B, *event), unseen pixels at E[x_unseen | x_seen].
         draws: (S, B, *event), unseen pixels drawn from p(x_unseen | x_seen).
+        seen: (B, *event), True where a pixel was seen; None if that is not known.
 
     Example:
         >>> filled = infer.complete(model, x, mask, posterior, draws=5, generator=generator)
@@ -34,6 +39,17 @@ class Completion:
 
     mean: Tensor
     draws: Tensor
+    seen: Tensor | None = None
+
+    def _summary(self) -> Summary:
+        shape, word = tuple(self.mean.shape[1:]), noun(tuple(self.mean.shape[1:]))
+        facts: dict[str, object] = {"values": " × ".join(map(str, shape)), "draws": len(self.draws)}
+        if self.seen is None:
+            return Summary(counted(len(self.mean), word), facts)
+        facts["filled in"] = f"{(~self.seen).double().mean():.1%} of the values"
+        drawable = len(self.mean) and len(shape) == 3 and shape[0] in (1, 3)
+        pictures = [picture(self.mean, self.draws, self.seen)] if drawable else []
+        return Summary(counted(len(self.mean), word), facts, pictures)
 
 
 @checked
@@ -78,4 +94,4 @@ def complete(
     for rows in chunks(model, x, z):
         unseen = model.decode(z[:, rows]).given(x[rows], mask[rows])
         invented[:, rows] = unseen.sample(generator)
-    return Completion(torch.where(mask, x, mean), torch.where(mask, x, invented))
+    return Completion(torch.where(mask, x, mean), torch.where(mask, x, invented), mask)

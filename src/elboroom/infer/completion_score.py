@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elboroom.errors import require_positive
+from elboroom.html_table import Shown, Summary, Table
 from elboroom.infer.diagnostics import (
     LEAST_ESS,
     MIXED_RHAT,
@@ -32,6 +33,7 @@ from elboroom.model.decoding import chunks
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
 
+_LEGEND = "± one standard error; ≥ too low on average; ( ) unreliable"
 ScoreKind = Literal["exact", "estimate", "lower bound", "unreliable"]
 """How far a score can be relied on.
 
@@ -42,8 +44,8 @@ ScoreKind = Literal["exact", "estimate", "lower bound", "unreliable"]
 """
 
 
-@dataclass(frozen=True)
-class CompletionScore:
+@dataclass(frozen=True, repr=False)
+class CompletionScore(Shown):
     """The log-probability of each row's unseen pixels, in nats.
 
     Attributes:
@@ -77,6 +79,19 @@ class CompletionScore:
         """True where the score is exact or an estimate, (B,)."""
         relied_on = [kind in ("exact", "estimate") for kind in self.kinds]
         return torch.tensor(relied_on, device=self.log_prob.device)
+
+    def _summary(self) -> Summary:
+        values = (self.log_prob, self.standard_error, self.ess, self.k_hat, self.rhat)
+        rows = [
+            (row, score_text(score, kind, error), f"{ess:,.1f}", f"{k_hat:.2f}", f"{rhat:.3f}")
+            for row, (kind, (score, error, ess, k_hat, rhat)) in enumerate(
+                zip(self.kinds, torch.stack(values, 1).tolist(), strict=True)
+            )
+        ]
+        headings = ("row", "log p(unseen | seen), nats", "ESS", "k̂", "R̂")
+        reliable = f"{int(self.reliable.sum()):,} of {len(self.kinds):,} rows"
+        facts = {"reliable": reliable, "mean, nats": f"{self.log_prob.mean():z.2f}"}
+        return Summary("", facts, [Table.of_first(headings, rows)], [_LEGEND])
 
     def columns(self, name: str) -> dict[str, list[float] | list[ScoreKind]]:
         """Return a column of B values for each quantity, as tables and JSON show them.

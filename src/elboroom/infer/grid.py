@@ -28,7 +28,7 @@ MOST_LATENTS = 2
 """The largest number of latents of a grid."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GridPosterior(Posterior):
     """p(z | x_seen) on a separate grid for each row, exact up to the trapezoidal rule's error.
 

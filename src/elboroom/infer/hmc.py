@@ -32,7 +32,7 @@ OnStep = Callable[[int, int], None]
 """Called after each step of a method with its number and the total."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HMCPosterior(ChainPosterior):
     """Draws of each row's posterior, exact in the limit of long chains.
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elboroom.data import Dataset, Part
+from elboroom.data import Dataset, Part, noun
 from elboroom.errors import UsageError
 from elboroom.model.likelihoods import require_values
 from elboroom.model.networks import decoder_network
@@ -50,6 +50,11 @@ class Observed:
     def data(self) -> tuple[Tensor, Tensor | None]:
         """The seen values and the mask of the B rows."""
         return self.x[self.index], None if self.mask is None else self.mask[self.index]
+
+    @property
+    def noun(self) -> str:
+        """The word for one row: image or row."""
+        return noun(tuple(self.x.shape[1:]))
 
     @property
     def seen(self) -> Tensor:

@@ -10,18 +10,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elboroom.data.summary import counted
 from elboroom.errors import require_positive
 from elboroom.infer.arviz_tree import ArvizDraws, arviz_tree
+from elboroom.html_table import Shown, Summary, Table
+from elboroom.infer.diagnostics import MIXED_RHAT, RELIABLE_K_HAT
 from elboroom.infer.target import Target
 from elboroom.model.arguments import checked
 from elboroom.model.posteriors import Density
 
 _ELBO_DRAWS = 64
 _ARVIZ_DRAWS = 1_000
+_MOST_SHOWN = 1 << 22  # numbers of draws whose diagnostics are computed to be shown
+_QUANTITIES = {"elbo": "ELBO", "log_evidence": "log p(seen)", "pareto_k": "k̂", "rhat": "R̂"}
+_LIMITS = {"pareto_k": RELIABLE_K_HAT, "rhat": MIXED_RHAT}
 
 
-@dataclass(frozen=True)
-class Posterior(ABC):
+def quantity(name: str) -> str:
+    """Return what a table calls a quantity of a posterior."""
+    return _QUANTITIES.get(name, name.replace("_", " "))
+
+
+@dataclass(frozen=True, repr=False)
+class Posterior(Shown, ABC):
     """p(z | x_seen) of B rows, which every method of `elboroom.infer` returns.
 
     `mean`, `diagnostics` and `sample` are required. All other members have defaults: a method
@@ -107,6 +118,25 @@ class Posterior(ABC):
         known = {"elbo": self.elbo, "log_evidence": self.log_evidence}
         return {name: value for name, value in known.items() if value is not None}
 
+    def _summary(self) -> Summary:
+        facts: dict[str, object] = {
+            "latents": self.target.latents,
+            "fit": None if self.q is None else type(self.q).__name__,
+            "draws kept of a row": self._kept,
+        }
+        title = counted(len(self.target), self.target.given.noun)
+        if self.draws is not None and self.draws.numel() > _MOST_SHOWN:
+            return Summary(title, facts, notes=["its diagnostics are in `diagnostics`"])
+        known = self.evidence | self.diagnostics
+        return Summary(title, facts, [_table(known)] if len(self.target) else [], _doubts(known))
+
+    @property
+    def _kept(self) -> str | None:
+        """The number of draws, and of the chains that they are of."""
+        if self.draws is not None:
+            return f"{self.draws.shape[1]} chains × {len(self.draws):,}"
+        return None if self.kept_draws is None else f"{self.kept_draws:,}"
+
     def log_prob(self, z: Tensor) -> Tensor | None:
         """Return log p(z | x_seen) in nats, (..., B, D) → (..., B); None if it is not known."""
         return None
@@ -166,7 +196,27 @@ class Posterior(ABC):
         return ArvizDraws(self.sample(k or _ARVIZ_DRAWS)[None], source, {})
 
 
-@dataclass(frozen=True)
+def _table(known: dict[str, Tensor]) -> Table:
+    """Lay out a row for each quantity, summarised over rows."""
+    found = {name: values.double() for name, values in known.items()}
+    rows = [
+        (quantity(name), *(f"{x:z.2f}" for x in (v.mean(), v.min(), v.max())))
+        for name, v in found.items()
+    ]
+    return Table(("over rows", "mean", "smallest", "largest"), rows, "ELBO and log p in nats")
+
+
+def _doubts(known: dict[str, Tensor]) -> list[str]:
+    """Count the rows whose diagnostics say that they cannot be relied on."""
+    found = []
+    for name, limit in _LIMITS.items():
+        rows = int((~(known[name] < limit)).sum()) if name in known else 0
+        if rows:
+            found.append(f"not reliable: {quantity(name)} ≥ {limit} for {counted(rows, 'row')}")
+    return found
+
+
+@dataclass(frozen=True, repr=False)
 class VariationalPosterior(Posterior):
     """A density q fitted to each row's posterior.
 

@@ -19,7 +19,7 @@ PARTICLES = 1_000
 """The default number of particles of each row."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ParticlePosterior(Posterior):
     """K weighted draws of each row's posterior.
 

@@ -11,6 +11,7 @@ from elboroom.config import ModelConfig
 from elboroom.data.statistics import Statistics
 from elboroom.device import autocast, require_room
 from elboroom.errors import UsageError, require_instance, require_positive
+from elboroom.html_table import Shown, Summary
 from elboroom.model.arguments import checked, require_latents, require_latents_of, require_rows
 from elboroom.model.encoding import encode, family_of
 from elboroom.model.factory import NetworkFactory, made_by, name_of, named_factory
@@ -25,6 +26,7 @@ from elboroom.model.likelihoods import (
     likelihood_class,
     observation_model,
 )
+from elboroom.model.model_summary import model_summary
 from elboroom.model.networks import (
     NETWORK_KINDS,
     DecoderNetwork,
@@ -54,7 +56,7 @@ from elboroom.model.priors.distribution import DistributionPrior
 _KNOWN = "elboroom.", "torch.nn.modules.", "zuko."  # beginnings of modules whose code is known
 
 
-class VAE(nn.Module):
+class VAE(nn.Module, Shown):
     """A deep latent-variable model p(x, z) = p(z) p(x | z) with an amortised q(z | x).
 
     Kingma & Welling, *Auto-Encoding Variational Bayes* (2013). `mask` is True where a pixel is
@@ -234,6 +236,9 @@ class VAE(nn.Module):
         if self.partial_encoder is not None:
             self.partial_encoder.move(fn, wide, recurse)
         return self
+
+    def _summary(self) -> Summary:
+        return model_summary(self)
 
     @property
     def parameter_shape(self) -> tuple[int, ...]:

@@ -13,7 +13,8 @@ from elboroom.model.vae import VAE
 from elboroom.runs.checkpoints import Checkpoint, capture, restore
 from elboroom.training.limits.out_of_memory import memory_errors
 from elboroom.training.loop import train
-from elboroom.training.state import EpochMetrics, TrainState, new_state
+from elboroom.training.metrics import EpochMetrics
+from elboroom.training.state import TrainState, new_state
 
 
 def share_training(model: VAE, state: TrainState) -> None:

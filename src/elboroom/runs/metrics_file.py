@@ -12,7 +12,7 @@ from elboroom.config.typed_tables import read
 from elboroom.errors import DiskError, UsageError
 from elboroom.runs.atomic import append_line, whole_lines, write_file
 from elboroom.runs.read_errors import read_errors
-from elboroom.training.state import EpochMetrics
+from elboroom.training.metrics import EpochMetrics, History
 from elboroom.untrusted import parse_json
 
 METRICS = "metrics.jsonl"
@@ -50,16 +50,16 @@ class MetricsFile:
             append_line(self.path, "\n".join(self._pending))
             self._pending.clear()
 
-    def history(self) -> list[EpochMetrics]:
+    def history(self) -> History:
         """Read the metrics of all epochs.
 
         Raises:
             RunError: if a line does not hold metrics.
         """
         with read_errors(self.path):
-            return [_from_line(line) for line in whole_lines(self.path)]
+            return History(_from_line(line) for line in whole_lines(self.path))
 
-    def rewind(self, step: int, steps_per_epoch: int) -> list[EpochMetrics]:
+    def rewind(self, step: int, steps_per_epoch: int) -> History:
         """Drop the metrics after a step from the file, and return those that remain.
 
         Warn of finished epochs that are missing or cannot be read, or that are all dropped.
@@ -75,7 +75,7 @@ class MetricsFile:
                 "epochs, and there is no checkpoint of them",
                 stacklevel=3,
             )
-        history = [m for m in found if m is not None and m.step <= step]
+        history = History(m for m in found if m is not None and m.step <= step)
         self._warn_of_lost(history, step // steps_per_epoch, garbled=None in found)
         lines = "".join(_to_line(m) + "\n" for m in history)
         write_file(self.path, lines.encode())

@@ -7,7 +7,8 @@ from typing import Any
 from elboroom.config.typed_tables import read
 from elboroom.data import noun
 from elboroom.evaluation.estimate import Estimate
-from elboroom.evaluation.evaluation import label, level_cells, notes
+from elboroom.evaluation.evaluation import label, notes
+from elboroom.evaluation.latent_usage import level_cells
 from elboroom.evaluation.sampled_bounds import Partial, Subset
 from elboroom.runs.checkpoints import listing
 from elboroom.runs.pages import png_url, templates

@@ -20,6 +20,7 @@ from elboroom.errors import (
     require_callable,
     require_instance,
 )
+from elboroom.html_table import Shown, Summary
 from elboroom.model.factory import NetworkFactory, name_of
 from elboroom.model.likelihoods import likelihood_class, require_support
 from elboroom.model.vae import VAE, least_weights
@@ -40,6 +41,7 @@ from elboroom.runs.metrics_file import METRICS, MetricsFile
 from elboroom.runs.own_networks import known_factory, require_known
 from elboroom.runs.results import Results
 from elboroom.runs.run_data import RunData
+from elboroom.runs.run_summary import run_summary
 from elboroom.training.augmentation import require_pictures
 from elboroom.training.initial_model import new_model
 from elboroom.training.limits.memory import require_memory, require_memory_for_weights
@@ -51,7 +53,7 @@ RUNS = Path("runs")
 """Folder of new runs, unless another one is named."""
 
 
-class Run:
+class Run(Shown):
     """A run folder that exists. `Run.create` makes one, `Run(path)` opens one.
 
     Attributes:
@@ -97,6 +99,10 @@ class Run:
         options = self.config.data, self.config.model
         self.data = RunData(self.path, *options, self.identity, self.event_shape)
         self._factory = known_factory(self.config.model, self.path, network, trust=trust)
+
+    def _summary(self) -> Summary:
+        parts = self.identity, self.event_shape, self.metrics, self.results
+        return run_summary(self.path, self.config, *parts)
 
     @classmethod
     def create(

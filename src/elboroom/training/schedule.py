@@ -11,8 +11,8 @@ from torch import Tensor
 from elboroom.config import TrainConfig
 from elboroom.data import Dataset, Part
 from elboroom.randomness import stream
+from elboroom.training.metrics import EpochMetrics
 from elboroom.training.progress import Progress
-from elboroom.training.state import EpochMetrics
 from elboroom.training.time_plan import TimePlan
 
 AUTO_WARMUP = 0.25

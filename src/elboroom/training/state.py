@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from elboroom.config import TrainConfig
 from elboroom.errors import UsageError, require_instance
+from elboroom.html_table import Shown, Summary
 from elboroom.model.vae import VAE
 from elboroom.training.average import Average
+from elboroom.training.metrics import EpochMetrics, History
 from elboroom.training.optimisers import OPTIMISER_CLASSES, AdamW, Optimiser, new_optimiser
 from elboroom.training.time_plan import TimePlan
 
@@ -21,37 +23,6 @@ AVERAGE = "average:"
 
 
 @dataclass(frozen=True)
-class EpochMetrics:
-    """The metrics of an epoch; bound, ELBO and its terms are means in nats per image.
-
-    The bound is the one that was maximised, with the weight β that the epoch ended with. A training
-    by time may end within its last epoch, whose means are over the images until then.
-
-    Example:
-        >>> last = state.history[-1]
-        >>> last.epoch, last.step, last.beta, last.skipped
-        (5, 180, 1.0, 0)
-        >>> abs(last.reconstruction - last.kl - last.elbo) < 0.01  # nats per image
-        True
-    """
-
-    epoch: int
-    step: int
-    elbo: float
-    reconstruction: float
-    kl: float
-    bound: float
-    beta: float
-    learning_rate: float
-    held_out_elbo: float | None
-    images_per_second: float
-    skipped: int = 0
-    """Steps that changed nothing; the means are over the images of the others."""
-    progress: float | None = None
-    """Share of the training that had passed, 1 at its end; None if an older version wrote it."""
-
-
-@dataclass(frozen=True)
 class Snapshot:
     """A copy of `mutable_tensors`, or of the weights alone, before step number `step`."""
 
@@ -59,8 +30,8 @@ class Snapshot:
     tensors: dict[str, Tensor]
 
 
-@dataclass
-class TrainState:
+@dataclass(repr=False)
+class TrainState(Shown):
     """All that a run needs, besides the model's weights, to resume bit for bit.
 
     Attributes:
@@ -90,7 +61,7 @@ class TrainState:
     optimiser: Optimiser
     step: int = 0
     totals: Tensor = field(default_factory=lambda: torch.zeros(3))
-    history: list[EpochMetrics] = field(default_factory=list)
+    history: list[EpochMetrics] = field(default_factory=History)
     rollbacks: int = 0
     last_good: Snapshot | None = None
     best: Snapshot | None = None
@@ -103,6 +74,17 @@ class TrainState:
     def learning_rate_scale(self) -> float:
         """The factor of the learning rate: ½ for each rollback."""
         return _BACKOFF**self.rollbacks
+
+    def _summary(self) -> Summary:
+        facts = {
+            "epochs": f"{len(self.history):,}",
+            "optimiser": type(self.optimiser).__name__,
+            "rollbacks": self.rollbacks or None,
+            "average of the weights": self.average and f"decay {self.average.decay:g}",
+            "seconds": f"{self.seconds:,.0f}" if self.plan else None,
+        }
+        metrics = [History(self.history).table()] if self.history else []
+        return Summary(f"after step {self.step:,}", facts, metrics)
 
 
 def new_state(model: VAE, config: TrainConfig = _DEFAULTS) -> TrainState:

@@ -11,11 +11,12 @@ from elboroom.device import prepare, world
 from elboroom.model.vae import VAE
 from elboroom.training.average import averaged
 from elboroom.training.held_out import held_out_elbo
+from elboroom.training.metrics import EpochMetrics
 from elboroom.training.safeguards.early_stopping import keep_best, out_of_patience
 from elboroom.training.safeguards.rollback import Rollback
 from elboroom.training.schedule import Schedule, kl_warmup, learning_rate, time_limits
 from elboroom.training.speed.fast_steps import fastest_step
-from elboroom.training.state import EpochMetrics, TrainState, mutable_tensors
+from elboroom.training.state import TrainState, mutable_tensors
 from elboroom.training.step import Step
 from elboroom.training.time_plan import TimePlan, plan_of_first
 

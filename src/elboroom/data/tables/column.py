@@ -5,6 +5,7 @@ from typing import get_args
 
 from elboroom.config.kinds import ColumnType
 from elboroom.errors import DataError
+from elboroom.html_table import Shown, Summary
 
 LEVEL_TYPES: tuple[ColumnType, ...] = ("binary", "category", "ordinal")
 LIKELIHOODS: dict[ColumnType, tuple[str, ...]] = {
@@ -21,7 +22,7 @@ LIKELIHOODS: dict[ColumnType, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Column:
+class Column(Shown):
     """A column of a table.
 
     An entry is encoded as a number: a real, positive or date entry minus `origin`, a count as it
@@ -72,6 +73,15 @@ class Column:
         """The type and the reason for it, in a line."""
         by = f"; {self.likelihood}" if self.modelled else ""
         return f"{shown(self.name)}: {self.type if self.modelled else 'left out'}, {self.why}{by}"
+
+    def _summary(self) -> Summary:
+        facts = {
+            "type": self.type,
+            "likelihood": self.likelihood or None,
+            "levels": ", ".join(self.levels) or None,
+            "why": self.why or None,
+        }
+        return Summary(shown(self.name), facts)
 
     def _likelihood(self) -> str:
         known = LIKELIHOODS[self.type]

@@ -17,6 +17,7 @@ from elboroom.data.tables.options import (
 )
 from elboroom.data.tables.toml import toml_table
 from elboroom.errors import DataError
+from elboroom.html_table import Shown, Summary, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from elboroom.data.tables.decoding import TableDecoder
 
 _MOST_SHOWN = 9
+_MOST_LAID_OUT = 100  # columns
 
 
 @dataclass(frozen=True)
-class Schema:
+class Schema(Shown):
     """The columns of a table in their order.
 
     Attributes:
@@ -120,6 +122,19 @@ class Schema:
     def lines(self) -> list[str]:
         """Return the type of each column and the reason for it, in a line each."""
         return [column.line for column in self.columns]
+
+    def table(self) -> Table:
+        """Lay out a row for each column: its type, likelihood and levels, and why."""
+        headings = ("column", "type", "likelihood", "levels", "why")
+        first = self.columns[:_MOST_LAID_OUT]
+        rows = [(shown(c.name), c.type, c.likelihood, ", ".join(c.levels), c.why) for c in first]
+        more = len(self.columns) - len(rows)
+        caption = f"the first {len(rows)} of {len(self.columns):,}" if more else ""
+        return Table(headings, rows, caption, numbers=False)
+
+    def _summary(self) -> Summary:
+        modelled = f"{len(self.modelled):,} of {len(self.columns):,} columns modelled"
+        return Summary(modelled, {}, [self.table()], self.notes)
 
     def extra(self, table: Any) -> list[str]:
         """Return the names of the columns of a table that the schema does not have."""

@@ -7,7 +7,7 @@ import msgspec
 from elboroom.explorer.api.requests import Nothing
 from elboroom.explorer.explored_run import ExploredRun
 from elboroom.runs.lock import is_held
-from elboroom.training.state import EpochMetrics
+from elboroom.training.metrics import EpochMetrics
 
 
 class History(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ import functools
 import textwrap
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from io import BytesIO
 from typing import Any, ParamSpec
 
 import matplotlib.style
@@ -21,6 +22,7 @@ TEXT_WIDTH = 6.5  # inches: width of the text on a page
 COLUMN_WIDTH = 3.35  # inches: width of one of two columns
 SMALL = 7  # points: the smallest font size
 MOST_PASSES = 8  # passes of the layout
+SCREEN = 120  # dots per inch in a notebook
 CHARACTER, SMALL_CHARACTER = 0.073, 0.057  # inches: width of a character, at most in long texts
 
 BLUE, VERMILION = "#0072B2", "#D55E00"  # Okabe & Ito (2008): distinct in every colour vision
@@ -76,6 +78,12 @@ class StyledFigure(Figure):
         """Draw inside the style's context."""
         with context():
             super().draw(renderer)
+
+    def _repr_png_(self) -> bytes:
+        """Draw for a notebook, also one that has not loaded pyplot, which would do it itself."""
+        buffer = BytesIO()
+        self.savefig(buffer, format="png", dpi=SCREEN)
+        return buffer.getvalue()
 
     def savefig(self, fname: Any, **kwargs: Any) -> None:
         """Save inside the style's context; arguments as for `Figure.savefig`."""

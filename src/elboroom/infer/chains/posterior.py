@@ -17,7 +17,7 @@ CHAINS = 4
 """The default number of chains of each row."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ChainPosterior(Posterior):
     """Draws of Markov chains.
 

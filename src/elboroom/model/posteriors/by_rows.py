@@ -9,7 +9,7 @@ from torch import Tensor
 from elboroom.model.posteriors.density import Density, DiagonalGaussian
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RowsOfDensities(Density):
     """Some rows of one density, others of another.
 

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from elboroom.config import MethodName
 from elboroom.errors import UsageError
+from elboroom.html_table import Shown, Summary
 from elboroom.model.normal import LOG_2PI, log_standard_normal
 from elboroom.randomness import normals
 
 
-class Density(ABC):
+class Density(Shown, ABC):
     """A density over z for each of B rows: an approximate posterior, or a prior.
 
     Implementing a density:
@@ -32,6 +33,14 @@ class Density(ABC):
 
     best_fit: ClassVar[MethodName | None] = None
     """The method of inference that fits the best member of the same family to each row."""
+
+    def _summary(self) -> Summary:
+        shapes = {
+            name: " × ".join(map(str, value.shape))
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return Summary("", shapes)
 
     @property
     @abstractmethod
@@ -107,7 +116,7 @@ class Density(ABC):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LocatedDensity(Density):
     """A reparameterised density whose mean is one of its parameters, `location` (B, D)."""
 
@@ -166,7 +175,7 @@ class AffineGaussian(LocatedDensity):
         return self.location + self.spread(eps)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DiagonalGaussian(AffineGaussian):
     """N(μ, diag σ²) for each row: `location` is μ and `log_std` is log σ, both (B, D).
 

@@ -31,7 +31,7 @@ class FlowFamily(nn.Module):
         return AmortisedFlow(self.coupling, shift, log_std, context)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AmortisedFlow(Density):
     """z = μ + σ f(ε; c) for each row.
 

@@ -13,7 +13,7 @@ from elboroom.model.posteriors.density import AffineGaussian, DiagonalGaussian, 
 from elboroom.randomness import normals
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gaussian(AffineGaussian):
     """N(μ, A Aᵀ) for each row: `location` is μ (B, D), `scale` is A, any root of Σ, (B, D, D)."""
 
@@ -69,7 +69,7 @@ class Gaussian(AffineGaussian):
         return Gaussian(self.location.detach(), self.scale.detach())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CholeskyGaussian(LocatedDensity):
     """N(μ, L Lᵀ) for each row, L = diag σ · (I + N) with N strictly lower triangular.
 
@@ -139,7 +139,7 @@ class CholeskyGaussian(LocatedDensity):
         return CholeskyGaussian(self.location.detach(), self.log_std.detach(), self.lower.detach())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LowRankGaussian(LocatedDensity):
     """N(μ, F Fᵀ + diag σ²) for each row.
 

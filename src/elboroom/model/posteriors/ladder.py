@@ -78,7 +78,7 @@ class Descent:
     divergence: Tensor | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LadderPosterior(Density):
     """q(ε | x) for each of B rows; its parameters are computed level by level.
 

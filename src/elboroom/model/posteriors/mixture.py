@@ -9,7 +9,7 @@ from elboroom.model.posteriors.density import AffineGaussian, Density
 from elboroom.model.posteriors.gaussian import Gaussian
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GaussianMixture(Density):
     """Σ_m π_m N(μ_m, A_m A_mᵀ) for each row.
 

@@ -14,7 +14,7 @@ from elboroom.model.normal import log_standard_normal
 from elboroom.model.posteriors.density import AffineGaussian, DiagonalGaussian
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SubspaceGaussian(AffineGaussian):
     """N(μ, A Aᵀ) with A = ρ (I − V Vᵀ) + V S Vᵀ for each row.
 

@@ -29,9 +29,10 @@ from elboroom.runs.provenance import RESULTS, read_provenance
 from elboroom.runs.report import summarise
 from elboroom.runs.results import EVALUATION, PER_IMAGE, REPORT
 from elboroom.runs.run import Run
+from elboroom.training.metrics import EpochMetrics
 from elboroom.training.safeguards.early_stopping import is_finished, out_of_patience
 from elboroom.training.schedule import steps_per_epoch
-from elboroom.training.state import EpochMetrics, ends_fittingly
+from elboroom.training.state import ends_fittingly
 from elboroom.untrusted import parse_json, read_bytes
 
 _LARGEST = 1 << 30  # bytes of a result whose content is checked

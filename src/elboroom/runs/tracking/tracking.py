@@ -11,7 +11,8 @@ from elboroom.data import Dataset
 from elboroom.model.vae import VAE
 from elboroom.runs.run import Run
 from elboroom.runs.tracking.tracker import Status, Tracker, Value
-from elboroom.training.state import EpochMetrics, TrainState
+from elboroom.training.metrics import EpochMetrics
+from elboroom.training.state import TrainState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -23,8 +23,8 @@ from elboroom.model.likelihoods import (
     TableModel,
     Units,
 )
+from elboroom.training.metrics import EpochMetrics
 from elboroom.training.safeguards.early_stopping import final_epoch
-from elboroom.training.state import EpochMetrics
 
 _ROWS = 10_000  # rows of each part at most, evenly spaced
 _AT_A_TIME = 1_000

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from elboroom.config import WIDTHS, TrainConfig
+from elboroom.training.metrics import EpochMetrics
 from elboroom.training.safeguards.early_stopping import evaluations_after_warmup
 from elboroom.training.schedule import AUTO_WARMUP, progress_after
-from elboroom.training.state import EpochMetrics
 
 # The KL in nats bounds the information of z about x; log 2 = 0.69 would tell two images apart.
 _LEAST_KL = 0.1

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from elboroom.config import TrainConfig
 from elboroom.model.vae import VAE
 from elboroom.training.average import averaged
+from elboroom.training.metrics import EpochMetrics
 from elboroom.training.schedule import augments, kl_warmup, progress_after
-from elboroom.training.state import EpochMetrics, Snapshot, TrainState
+from elboroom.training.state import Snapshot, TrainState
 
 Evaluated = list[tuple[EpochMetrics, float]]
 
