@@ -14,7 +14,7 @@ _MOST_CHARACTERS = 300  # of a cell
 _STYLE = (
     "<style>.elboroom th,.elboroom td{text-align:left;padding:.15em .8em .15em 0}"
     ".elboroom td.n,.elboroom th.n{text-align:right;font-variant-numeric:tabular-nums}"
-    ".elboroom caption{caption-side:top;text-align:left;padding:.3em 0}"
+    ".elboroom p,.elboroom caption{margin:.4em 0;text-align:left;caption-side:top}"
     ".elboroom img{image-rendering:pixelated}</style>"
 )
 
@@ -121,14 +121,14 @@ class Summary:
     def html(self, kind: str) -> str:
         """Return the summary of an object of some class."""
         title = f": {cell(self.title)}" if self.title else ""
+        heading = f"<p><b>{cell(kind)}</b>{title}</p>"
         facts = "".join(
             f'<tr><th scope="row">{cell(name)}</th><td>{cell(value)}</td></tr>'
             for name, value in self.facts.items()
             if value is not None
         )
-        body = f"<tbody>{facts}</tbody>"
-        caption = f"<caption><b>{cell(kind)}</b>{title}</caption>"
-        parts = [f"<table>{caption}{body}</table>", *(block.html() for block in self.blocks)]
+        table = f'<table aria-label="{cell(kind)}"><tbody>{facts}</tbody></table>' if facts else ""
+        parts = [heading, table, *(block.html() for block in self.blocks)]
         parts += [f"<p>{cell(note)}</p>" for note in self.notes]
         return f'<div class="elboroom">{_STYLE}{"".join(parts)}</div>'
 

@@ -1,9 +1,11 @@
 """A run trained from Python, interrupted, resumed, prolonged, and used to begin another."""
 
+import pkgutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from elboroom import (
     ModelConfig,
     Run,
     TrainConfig,
+    TrainState,
     load_data,
     resolve,
     train,
@@ -105,19 +108,63 @@ def test_a_second_ctrl_c_ends_at_once_and_the_handler_comes_back(tmp_path: Path,
     run, data = created(tmp_path / "run", config)
     model, _ = run.new_training(data)
 
-    calls = 0
-
-    def stop() -> bool:
-        nonlocal calls
-        for _ in range(2 * calls):
+    def press_twice(state: TrainState) -> None:
+        for _ in range(2):
             signal.raise_signal(signal.SIGINT)
-        calls += 1
-        return False
+        raise AssertionError("the second one raises")
 
-    with pytest.raises(KeyboardInterrupt) as found:
-        train(model, data, QUICK, stop=stop)
-    assert not isinstance(found.value, TrainingInterrupted)
+    with pytest.raises(TrainingInterrupted, match="after step 1") as found:
+        train(model, data, QUICK, on_step=press_twice)
+    assert type(found.value.__cause__) is KeyboardInterrupt
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    ("cut_short", "at", "step"),
+    [
+        ("elboroom.training.optimisers.Adam.step", 10, 6),  # in the middle of the second epoch
+        ("elboroom.training.trainer.held_out_elbo", 2, 6),  # after its last step
+        ("elboroom.training.trainer.keep_best", 2, 6),
+    ],
+)
+def test_a_step_that_is_cut_short_is_undone(
+    cut_short: str,
+    at: int,
+    step: int,
+    config: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    options = replace(QUICK, compile="off", evaluate_every=1, ema=0.9)
+    run, data = created(tmp_path / "run", config)
+    model, whole = (run.new_training(data)[0] for _ in range(2))
+    place, name = cut_short.rsplit(".", 1)
+    owner = pkgutil.resolve_name(place)
+    done, calls = getattr(owner, name), 0
+
+    def interrupted(*given: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            with torch.no_grad():
+                next(iter(model.parameters())).add_(1.0)  # as if half of it was done
+            raise KeyboardInterrupt
+        return done(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, interrupted)
+        with pytest.raises(TrainingInterrupted, match=f"after step {step}") as found:
+            train(model, data, options)
+    assert not model.training
+    end = train(model, data, options, state=found.value.state)
+    expected = train(whole, data, options)
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(model.state_dict().values(), whole.state_dict().values(), strict=True)
+    )
+    assert [replace(m, images_per_second=0.0) for m in end.history] == [
+        replace(m, images_per_second=0.0) for m in expected.history
+    ]
 
 
 def test_a_handler_of_the_program_is_left_alone(tmp_path: Path, config: Config):

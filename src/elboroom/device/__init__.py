@@ -4,6 +4,7 @@ from elboroom.device.device import describe_device, prepare, resolve_device
 from elboroom.device.interrupts import deferred_interrupt
 from elboroom.device.memory import free_memory, keep_freed_memory, readable, require_room
 from elboroom.device.precision import autocast, resolve_precision
+from elboroom.device.progress_bar import shown_progress
 from elboroom.device.ranks import ALONE, World, joined, lost_ranks, world
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "require_room",
     "resolve_device",
     "resolve_precision",
+    "shown_progress",
     "world",
 ]

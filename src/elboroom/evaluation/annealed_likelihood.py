@@ -1,5 +1,6 @@
 """log p(x) of test images by annealed importance sampling, with their IWAE bounds."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -8,14 +9,14 @@ from torch import Tensor
 
 from elboroom.config import AnnealingSchedule, EvaluateConfig
 from elboroom.data import Dataset
-from elboroom.device import keep_freed_memory, world
+from elboroom.device import keep_freed_memory, shown_progress, world
 from elboroom.errors import UsageError, require_positive
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.evaluation import Evaluation
 from elboroom.evaluation.likelihood import evaluate
 from elboroom.html_table import Shown, Summary
 from elboroom.infer.ais import annealed, require_annealing
-from elboroom.infer.chains.annealing import gradients
+from elboroom.infer.chains.annealing import TUNING, gradients
 from elboroom.infer.chains.annealing_path import Path
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.laplace import laplace
@@ -86,6 +87,7 @@ def annealed_likelihood(
     chains: int = EvaluateConfig.chains,
     schedule: AnnealingSchedule = EvaluateConfig.schedule,
     on_images: Callable[[int], None] = lambda images: None,
+    progress: bool = False,
 ) -> AnnealedLikelihood:
     """Estimate log p(x) of the first images of a part by `infer.ais`.
 
@@ -102,6 +104,7 @@ def annealed_likelihood(
         chains: number of chains per image.
         schedule: schedule of the inverse temperature.
         on_images: called with the number of images of each batch that this process has finished.
+        progress: show the progress, in a notebook or a terminal.
 
     Raises:
         UsageError: if a count is not positive, there are fewer than N images, or the evaluation is
@@ -124,19 +127,26 @@ def annealed_likelihood(
     device, parts = next(model.parameters()).device, list[dict[str, Tensor]]()
     fixed, kernels = model.fixed(), None
     batches = torch.arange(images).split(_IMAGES_AT_A_TIME)
-    for rows in world().own(batches):
-        x = data.test.rows(rows.tolist()).x.to(device)
-        target = Target.of(fixed, x, seen := data.test.seen(x))
-        if kernels is None:
-            require_annealing(target, distributions, chains)
-            kernels = target.kernels_for(gradients(distributions, chains, len(batches)))
-        generator = stream(seed, "ais", int(rows[0]), device=device)
-        noise = Noise(fork(generator), shared=False)
-        start = laplace(model, x, seen, generator=generator, mixture=True)
-        path = Path.of(replace(target, kernels=kernels), start.q)
-        posterior = annealed(path, noise, generator, distributions, chains, schedule)
-        parts.append({"log_evidence": posterior.log_evidence})
-        on_images(len(rows))
+    with shown_progress(progress, "AIS") as show:
+        own = list(world().own(batches))
+        count, total = itertools.count(1), len(own) * (TUNING + distributions)
+
+        def on_move() -> None:
+            show((move := next(count)) / total, f"move {move:,} of {total:,}")
+
+        for rows in own:
+            x = data.test.rows(rows.tolist()).x.to(device)
+            target = Target.of(fixed, x, seen := data.test.seen(x))
+            if kernels is None:
+                require_annealing(target, distributions, chains)
+                kernels = target.kernels_for(gradients(distributions, chains, len(batches)))
+            generator = stream(seed, "ais", int(rows[0]), device=device)
+            noise = Noise(fork(generator), shared=False)
+            start = laplace(model, x, seen, generator=generator, mixture=True)
+            path = Path.of(replace(target, kernels=kernels), start.q)
+            posterior = annealed(path, noise, generator, distributions, chains, schedule, on_move)
+            parts.append({"log_evidence": posterior.log_evidence})
+            on_images(len(rows))
     found = [part["log_evidence"].cpu() for part in world().spread(parts)]
     iwae = _bounds(model, data, evaluation, images, seed)
     return AnnealedLikelihood(torch.cat(found), iwae, data.noun)

@@ -23,6 +23,9 @@ class EvaluationInterrupted(KeyboardInterrupt):
         known = "nothing is known yet"
         if evaluation is not None:
             lines = evaluation.notes or ["it was finished"]
-            known = f"{lines[-1]}. interrupt.evaluation holds it, where `interrupt` is this error"
+            known = (
+                f"{lines[-1]}. interrupt.evaluation holds it, where `interrupt` is this error, in "
+                "a notebook sys.last_value"
+            )
         super().__init__(f"the evaluation was interrupted: {known}")
         self.evaluation = evaluation

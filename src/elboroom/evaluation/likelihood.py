@@ -11,7 +11,14 @@ from torch import Tensor
 
 from elboroom.config import EvaluateConfig, PartName, Precision
 from elboroom.data import Dataset, Part
-from elboroom.device import deferred_interrupt, require_room, resolve_precision, world
+from elboroom.device import (
+    deferred_interrupt,
+    require_room,
+    resolve_precision,
+    shown_progress,
+    world,
+)
+from elboroom.device.progress_bar import Show
 from elboroom.errors import (
     EvaluationError,
     UsageError,
@@ -52,6 +59,7 @@ def evaluate(
     on_images: Callable[[float], None] = lambda images: None,
     on_stage: OnStage = lambda stage, images: None,
     stop: Callable[[], bool] = lambda: False,
+    progress: bool = False,
 ) -> Evaluation:
     """Compute the ELBO, its two terms, the IWAE bound, and how reliable they are.
 
@@ -86,6 +94,7 @@ def evaluate(
         on_stage: called before all images, the pilot and the rest of the subset are evaluated, with
             the name of the stage and the number of images in it that this process evaluates.
         stop: called after each group of samples; True ends the evaluation there.
+        progress: show the progress, in a notebook or a terminal.
 
     Raises:
         DataError: if the data has values that the likelihood does not support.
@@ -116,16 +125,17 @@ def evaluate(
     require_room((_HELD, k_all, rows), _weight(model), k_all=k_all)
     dtype = resolve_precision(precision, _weight(model).device)
     clock, known, digest = time.perf_counter(), None, fingerprint(model)
-    with deferred_interrupt() as interrupted:
+    with shown_progress(progress, "evaluation") as show, deferred_interrupt() as interrupted:
+        stages = _Stages(show, on_stage, on_images)
 
         def ended() -> bool:
             return stop() or interrupted()
 
-        batches = RowBatches(model.fixed(), data.test, seed, dtype, on_images, ended)
+        batches = RowBatches(model.fixed(), data.test, seed, dtype, stages.advance, ended)
         if error == 0 or k <= k_all or len(data.test) <= _LEAST_IMAGES:
-            found = sample_all(batches, k, on_stage)
+            found = sample_all(batches, k, stages.begin)
         else:
-            found = sample_subset(batches, k, k_all, error, on_stage)
+            found = sample_subset(batches, k, k_all, error, stages.begin)
         if len(found.rows):
             known = _evaluation(found, batches, data, part)
             known = replace(known, fingerprint=digest, seconds=time.perf_counter() - clock)
@@ -134,6 +144,32 @@ def evaluate(
     if known is None:
         raise _stopped_at_once(data)
     return known
+
+
+class _Stages:
+    """The stages of an evaluation, which are told to its caller and shown.
+
+    Args:
+        show: shows the share of the stage that is done.
+        on_stage: called before each stage.
+        on_images: called with each number of images that is done.
+    """
+
+    def __init__(self, show: Show, on_stage: OnStage, on_images: Callable[[float], None]) -> None:
+        self._show, self._on_stage, self._on_images = show, on_stage, on_images
+        self._name, self._done, self._images = "", 0.0, 1
+
+    def begin(self, name: str, images: int) -> None:
+        """Begin a stage with a number of images."""
+        self._name, self._done, self._images = name, 0.0, max(1, images)
+        self._show(0.0, name)
+        self._on_stage(name, images)
+
+    def advance(self, images: float) -> None:
+        """Count images that are done."""
+        self._done += images
+        self._show(self._done / self._images, self._name)
+        self._on_images(images)
 
 
 def _evaluation(

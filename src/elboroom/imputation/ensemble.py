@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from elboroom.config.columns import column_likelihood
+from elboroom.data.summary import counted
 from elboroom.errors import UsageError
 from elboroom.html_table import Shown, Summary, Table
 from elboroom.model.likelihoods import TableModel
@@ -45,7 +46,9 @@ class Ensemble(Shown):
             )
         ]
         table = Table(("model", "weight", "latents", "prior"), rows, numbers=False)
-        return Summary(f"{len(rows)} models of {len(self.columns):,} columns", {}, [table])
+        return Summary(
+            f"{counted(len(rows), 'model')} of {len(self.columns):,} columns", {}, [table]
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:

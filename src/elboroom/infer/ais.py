@@ -14,12 +14,12 @@ from elboroom.infer.chains.annealing import TUNING, Annealing, gradients
 from elboroom.infer.chains.annealing_path import Path
 from elboroom.infer.chains.noise import Noise
 from elboroom.infer.diagnostics import importance_ess, pareto_k
-from elboroom.infer.hmc import OnStep
 from elboroom.infer.laplace import laplace
 from elboroom.infer.observed import Array
 from elboroom.infer.posterior import VariationalPosterior
 from elboroom.infer.sir import ParticlePosterior
 from elboroom.infer.target import Target
+from elboroom.infer.told_steps import OnStep, told_steps
 from elboroom.model.arguments import checked
 from elboroom.model.posteriors import Density
 from elboroom.model.vae import VAE
@@ -76,6 +76,7 @@ def ais(
     schedule: AnnealingSchedule = EvaluateConfig.schedule,
     independent_rows: bool = False,
     on_step: OnStep = lambda step, total: None,
+    progress: bool = False,
 ) -> AnnealedPosterior:
     """Anneal chains from q₀ to p(z | x_seen), and weight their ends.
 
@@ -103,6 +104,7 @@ def ais(
             independent. By default rows share the noise, so that none depends on the others in its
             batch.
         on_step: called after each move with its number and the total, tuning included.
+        progress: show the progress, in a notebook or a terminal.
 
     Raises:
         UsageError: if data or mask do not fit the model, a count is not positive,
@@ -117,16 +119,17 @@ def ais(
     target, noise = Target.of(model, x, mask), Noise(fork(generator), shared=not independent_rows)
     require_annealing(target, distributions, chains)
     count = itertools.count(1)
-
-    def on_move() -> None:
-        on_step(next(count), TUNING + distributions)
-
     keep_freed_memory()
     if start is None:
         start = laplace(model, x, mask, generator=generator, mixture=True)
     kernels = target.kernels_for(gradients(distributions, chains))
     path = Path.of(replace(target, kernels=kernels), density(start))
-    return annealed(path, noise, generator, distributions, chains, schedule, on_move)
+    with told_steps(on_step, progress, "AIS") as tell:
+
+        def on_move() -> None:
+            tell(next(count), TUNING + distributions)
+
+        return annealed(path, noise, generator, distributions, chains, schedule, on_move)
 
 
 def require_annealing(target: Target, distributions: int, chains: int) -> None:

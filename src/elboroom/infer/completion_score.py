@@ -89,6 +89,8 @@ class CompletionScore(Shown):
             )
         ]
         headings = ("row", "log p(unseen | seen), nats", "ESS", "k̂", "R̂")
+        if self.rhat.isnan().all():  # no method with chains
+            rows, headings = [row[:-1] for row in rows], headings[:-1]
         reliable = f"{int(self.reliable.sum()):,} of {len(self.kinds):,} rows"
         facts = {"reliable": reliable, "mean, nats": f"{self.log_prob.mean():z.2f}"}
         return Summary("", facts, [Table.of_first(headings, rows)], [_LEGEND])

@@ -1,7 +1,6 @@
 """Hamiltonian Monte Carlo: draws of p(z | x_seen) by several chains per row, all rows at once."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -22,14 +21,12 @@ from elboroom.infer.observed import Array
 from elboroom.infer.posterior import Posterior
 from elboroom.infer.sir import sir
 from elboroom.infer.target import Target
+from elboroom.infer.told_steps import OnStep, told_steps
 from elboroom.model.arguments import checked
 from elboroom.model.vae import VAE
 
 _ROWS = 1_024  # scored at a time
 _ESS_A_CHAIN = 100  # Vehtari et al. (2021), section 4
-
-OnStep = Callable[[int, int], None]
-"""Called after each step of a method with its number and the total."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,6 +81,7 @@ def hmc(
     jumps: bool = True,
     independent_rows: bool = False,
     on_step: OnStep = lambda step, total: None,
+    progress: bool = False,
 ) -> HMCPosterior:
     """Draw from p(z | x_seen) of every row at once, by Hamiltonian Monte Carlo.
 
@@ -114,6 +112,7 @@ def hmc(
             independent, as `elboroom.evaluation.sbc_ranks` needs. By default rows share the noise,
             so that none depends on the others in its batch.
         on_step: called after each move with its number and the total.
+        progress: show the progress, in a notebook or a terminal.
 
     Raises:
         UsageError: if data or mask do not fit the model, a count is not positive, `start` belongs
@@ -137,11 +136,12 @@ def hmc(
     modes = _jumps(model, target, generator) if target.is_large and start is None else None
     z = _first(target, chains, noise, modes) if start is None else start.sample(chains)
     _require_shape(z, (chains, len(target), target.latents))
-    walk = Walk.of(target, z, mass, noise, lambda step: on_step(step, warmup + draws))
-    walk.warm_up(warmup)
-    modes = (modes or _jumps(model, target, generator)) if jumps else None
-    moves = (_move(walk, modes) for _ in range(draws))
-    kept = [(walk.state.z, move.acceptance, move.diverging, move.steps) for move in moves]
+    with told_steps(on_step, progress, "HMC") as tell:
+        walk = Walk.of(target, z, mass, noise, lambda step: tell(step, warmup + draws))
+        walk.warm_up(warmup)
+        modes = (modes or _jumps(model, target, generator)) if jumps else None
+        moves = (_move(walk, modes) for _ in range(draws))
+        kept = [(walk.state.z, move.acceptance, move.diverging, move.steps) for move in moves]
     visited, acceptance, diverging, steps = (torch.stack(part) for part in zip(*kept, strict=True))
     step_size = walk.step_size.average
     stats = {

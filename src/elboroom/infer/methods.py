@@ -12,13 +12,14 @@ from elboroom.infer.chains.posterior import CHAINS
 from elboroom.infer.encoder import encoder
 from elboroom.infer.gibbs import metropolis_within_gibbs, pseudo_gibbs
 from elboroom.infer.grid import grid
-from elboroom.infer.hmc import OnStep, hmc
+from elboroom.infer.hmc import hmc
 from elboroom.infer.laplace import laplace
 from elboroom.infer.observed import Array
 from elboroom.infer.partial_encoder import partial_encoder
 from elboroom.infer.posterior import Posterior, VariationalPosterior
 from elboroom.infer.sir import PARTICLES, ParticlePosterior, sir, widening_for_half_ess
 from elboroom.infer.svi import svi
+from elboroom.infer.told_steps import OnStep
 from elboroom.model.posteriors import MOST_DENSE
 from elboroom.model.vae import VAE
 from elboroom.randomness import fork

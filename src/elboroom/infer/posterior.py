@@ -12,8 +12,8 @@ from torch import Tensor
 
 from elboroom.data.summary import counted
 from elboroom.errors import require_positive
-from elboroom.infer.arviz_tree import ArvizDraws, arviz_tree
 from elboroom.html_table import Shown, Summary, Table
+from elboroom.infer.arviz_tree import ArvizDraws, arviz_tree
 from elboroom.infer.diagnostics import MIXED_RHAT, RELIABLE_K_HAT
 from elboroom.infer.target import Target
 from elboroom.model.arguments import checked

@@ -27,7 +27,7 @@ def model_summary(model: EncodedModel) -> Summary:
         "parameters": f"{sum(map(_parameters, modules.values())):,}",
         "type and device": None if weight is None else f"{weight.dtype}, {weight.device}",
     }
-    return Summary("", facts, [Table(("part", "class", "parameters"), rows)])
+    return Summary("", facts, [Table(("part", "class", "parameters"), rows, numbers=False)])
 
 
 def _name(part: object) -> str:

@@ -30,6 +30,7 @@ def train_run(
     on_epoch: Callable[[TrainState], None] = lambda state: None,
     stop: Callable[[], bool] = lambda: False,
     track: Sequence[TrackerName | Tracker] = (),
+    progress: bool = False,
 ) -> tuple[VAE, TrainState]:
     """Train a run from its newest checkpoint, or from its start, to its last epoch.
 
@@ -44,6 +45,7 @@ def train_run(
         stop: called after each step; True ends training there.
         track: trackers that are told of each epoch, by name or of your own; what they raise is a
             warning. The first of several processes tells them.
+        progress: show the progress, in a notebook or a terminal.
 
     Returns:
         The model, in evaluation mode, and the state after the last step.
@@ -79,7 +81,16 @@ def train_run(
             return model, state
         started = bool(listing.newest_first(run.checkpoints))
         model, state = run.load_training(data) if started else run.new_training(data)
-        train_and_save(run, model, state, data, on_epoch=on_epoch, stop=stop, trackers=trackers)
+        train_and_save(
+            run,
+            model,
+            state,
+            data,
+            on_epoch=on_epoch,
+            stop=stop,
+            trackers=trackers,
+            progress=progress,
+        )
     return model, state
 
 
@@ -92,6 +103,7 @@ def train_and_save(
     on_epoch: Callable[[TrainState], None],
     stop: Callable[[], bool],
     trackers: Sequence[Tracker],
+    progress: bool = False,
 ) -> None:
     """Train a model of a run that is locked, and save it as `train_run` does.
 
@@ -116,6 +128,7 @@ def train_and_save(
                 on_step=autosave.on_step,
                 on_epoch=record,
                 stop=stop,
+                progress=progress,
             )
         except (TrainingError, TrainingInterrupted):
             autosave.save_if_possible(state)  # a disk error must not hide this one

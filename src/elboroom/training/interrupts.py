@@ -13,6 +13,7 @@ class TrainingInterrupted(KeyboardInterrupt):
     def __init__(self, state: TrainState) -> None:
         super().__init__(
             f"training was interrupted after step {state.step:,}. The model is that of "
-            "that step; train(…, state=interrupt.state) resumes, where `interrupt` is this error"
+            "that step; train(…, state=interrupt.state) resumes, where `interrupt` is this error, "
+            "in a notebook sys.last_value; and train_run(run) resumes a run"
         )
         self.state = state

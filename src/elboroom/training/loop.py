@@ -11,7 +11,7 @@ from elboroom.config import ObjectiveConfig, TrainConfig
 from elboroom.config.run import require_options
 from elboroom.data import Dataset, require_dataset
 from elboroom.data.sharing import shared_passes
-from elboroom.device import deferred_interrupt, prepare, world
+from elboroom.device import deferred_interrupt, prepare, shown_progress, world
 from elboroom.errors import require_callable
 from elboroom.model.likelihoods import require_support
 from elboroom.model.vae import VAE, require_model
@@ -22,6 +22,7 @@ from elboroom.training.data_parallel import require_separable
 from elboroom.training.initial_model import measure
 from elboroom.training.interrupts import TrainingInterrupted
 from elboroom.training.limits.time_budget import start_plan
+from elboroom.training.metrics import describe
 from elboroom.training.progress import Progress
 from elboroom.training.safeguards.baseline import warn_if_below_baseline
 from elboroom.training.safeguards.collapse_and_overfitting import warn_of_symptoms
@@ -44,6 +45,7 @@ def train(
     on_step: Callable[[TrainState], None] = lambda state: None,
     on_epoch: Callable[[TrainState], None] = lambda state: None,
     stop: Callable[[], bool] = lambda: False,
+    progress: bool = False,
 ) -> TrainState:
     """Maximise a bound on log p(x) of `data.train` by the parameters of `model`, in place.
 
@@ -63,6 +65,7 @@ def train(
             within one; the metrics are `state.history[-1]`.
         stop: called after each step; True ends training there. Calling `train` again with the
             returned state resumes as if it had never stopped.
+        progress: show the progress, in a notebook or a terminal.
 
     Returns:
         The state after the last step.
@@ -76,6 +79,7 @@ def train(
         TrainingError: if the bound or a gradient is not finite, and no lower learning rate helped.
             Model and state are then the last good ones.
         TrainingInterrupted: at Ctrl-C, after the current step; it holds the state to resume from.
+            A second Ctrl-C ends that step at once, and undoes it with up to a hundred before it.
         WorldError: if another of several processes has ended.
 
     Example:
@@ -97,7 +101,7 @@ def train(
         measure(model, data.train)
     device, here = prepare(config)[0], world()
     require_separable(model, here, device)
-    model.to(device).train()
+    model.to(device)
     state = state or new_state(model, config)
     if config.minutes is None:
         _warn_if_rises_do_not_end(
@@ -106,18 +110,26 @@ def train(
     first_step, stopped = state.step, here.any(stop())
 
     with (
-        _evaluation_mode_after(model),
+        _training_mode(model),
         _global_random_state(model),
         closing(_trainer(model, data, config, objective, state)) as trainer,
+        shown_progress(progress, "training") as show,
         trained(state.average),
         deferred_interrupt() as interrupted,
     ):
-        while not (stopped or trainer.ended):
-            stopped = trainer.take_steps(on_step, lambda: stop() or interrupted())
-            if trainer.finish_epoch():
-                on_epoch(state)
-                if here.is_first:
-                    warn_of_symptoms(state.history, config, data.watched_by, data.noun)
+
+        def after_step(state: TrainState) -> None:
+            show(trainer.share, describe(state.history, data.watched_by))
+            on_step(state)
+
+        with _whole_steps(trainer):
+            while not (stopped or trainer.ended):
+                stopped = trainer.take_steps(after_step, lambda: stop() or interrupted())
+                if trainer.finish_epoch():
+                    show(trainer.share, describe(state.history, data.watched_by))
+                    on_epoch(state)
+                    if here.is_first:
+                        warn_of_symptoms(state.history, config, data.watched_by, data.noun)
         if here.any(interrupted()):
             raise TrainingInterrupted(state)
     if here.is_first and not stopped and state.step > first_step:
@@ -153,12 +165,29 @@ def _require_arguments(model: object, data: object, config: object, objective: o
 
 
 @contextmanager
-def _evaluation_mode_after(model: VAE) -> Iterator[None]:
+def _training_mode(model: VAE) -> Iterator[None]:
     """Leave the model in evaluation mode, also after an error: its last good weights are usable."""
     try:
+        model.train()
         yield
     finally:
         model.eval()
+
+
+@contextmanager
+def _whole_steps(trainer: Trainer) -> Iterator[None]:
+    """Undo a step that `KeyboardInterrupt` cuts short, as a second Ctrl-C does.
+
+    Raises:
+        TrainingInterrupted: in place of a plain `KeyboardInterrupt`.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        trainer.undo_half_done()
+        if type(interrupt) is KeyboardInterrupt:
+            raise TrainingInterrupted(trainer.state) from interrupt
+        raise
 
 
 def _global_random_state(model: VAE) -> AbstractContextManager[None]:

@@ -1,5 +1,6 @@
 """The metrics of epochs, and the History of a training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from elboroom.html_table import Shown, Summary, Table
@@ -69,4 +70,18 @@ class History(list[EpochMetrics]):
         return Table.of_last(_HEADINGS, [metrics.cells for metrics in self])
 
     def _repr_html_(self) -> str:
-        return Summary(f"{len(self):,} epochs", {}, [self.table()]).html("History")
+        return Summary(f"{len(self):,} epochs", {}, [self.table()] if self else []).html("History")
+
+
+def describe(history: Sequence[EpochMetrics], watched_by: str) -> str:
+    """Describe the last epoch, and the last held-out ELBO, in a line; empty before an epoch.
+
+    Args:
+        history: metrics of the finished epochs.
+        watched_by: name of the held-out ELBO.
+    """
+    if not history:
+        return ""
+    found = (m.held_out_elbo for m in reversed(history) if m.held_out_elbo is not None)
+    held_out = next((f"  {watched_by} {elbo:.2f}" for elbo in found), "")
+    return f"epoch {history[-1].epoch}  {history[-1].terms}{held_out}"

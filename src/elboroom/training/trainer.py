@@ -52,7 +52,7 @@ class Trainer:
         steps = self.schedule.steps if state.plan is None else state.plan.first_end
         self._step = fastest_step(self._plain, state, config, steps)
         self._rollback = Rollback(self._plain, self.schedule, state)
-        self._images, self._clock = 0, 0.0
+        self._images, self._clock, self._is_whole = 0, 0.0, True
 
     @property
     def ended(self) -> bool:
@@ -63,6 +63,11 @@ class Trainer:
     def _is_over(self) -> bool:
         """True after the last step."""
         return self.state.step >= self.schedule.steps
+
+    @property
+    def share(self) -> float:
+        """The share of the training that has passed, in [0, 1]."""
+        return self.schedule.progress_after(self.state.step).share
 
     def take_steps(self, on_step: Callable[[TrainState], None], stop: Callable[[], bool]) -> bool:
         """Take the steps up to the next check, and return whether `stop` ended them before.
@@ -89,6 +94,11 @@ class Trainer:
         """True after the last step of an epoch or of the training, whose metrics are recorded."""
         return self.schedule.ends_epoch(self.state.step) or self._is_over
 
+    def undo_half_done(self) -> None:
+        """Return to a whole state if a step, or the end of an epoch, was cut short."""
+        if not self._is_whole:
+            self._rollback.undo()
+
     def close(self) -> None:
         """Leave the model to others; no step can be taken any more."""
         if self._plain.parallel is not None:
@@ -99,6 +109,7 @@ class Trainer:
         return asked if parallel is None else parallel.agrees_to_stop(asked)
 
     def _take_step(self, number: int) -> None:
+        self._is_whole = False
         rows, rate, warmup, augments = self.schedule.step(number)
         noise, state = self._step.noise, self.state
         self._plain.restart(number)
@@ -107,6 +118,7 @@ class Trainer:
         state.totals += self._step(rows, state.learning_rate_scale * rate, warmup, augments)
         state.step += 1
         self._images += len(rows)
+        self._is_whole = True
         if state.plan is not None:
             self._review(state.plan)
 
@@ -134,15 +146,21 @@ class Trainer:
         Raises:
             TrainingError: if the numbers are not finite, and no lower learning rate helped.
         """
-        if not self._rollback.check() or not self._is_recorded:
-            return False
+        self._is_whole = False
+        recorded = self._rollback.check() and self._is_recorded
+        if recorded:
+            self._record()
+        self._is_whole = True
+        return recorded
+
+    def _record(self) -> None:
+        """Record the metrics of an epoch, and keep its weights if they are the best."""
         self.state.history.append(self._metrics())
         self.state.totals.zero_()
         if self.state.skipped is not None:
             self.state.skipped.zero_()
         self._images = 0
         keep_best(self.model, self.state, self.config, ended=self.ended)
-        return True
 
     def _metrics(self) -> EpochMetrics:
         state, config, schedule = self.state, self.config, self.schedule

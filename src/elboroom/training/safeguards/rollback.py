@@ -31,7 +31,7 @@ class Rollback:
 
     def __init__(self, step: Step, schedule: Schedule, state: TrainState) -> None:
         self.step, self.schedule, self.state = step, schedule, state
-        self._mutable = mutable_tensors(step.model, state)
+        self._mutable, self._begin = mutable_tensors(step.model, state), state.last_good
         # A non-finite gradient stays in its moments, and a non-finite bound in the totals. Weights
         # follow from the moments, so they need no check of their own.
         self._checked = {"the bound": state.totals, **moments(step.model, state)}
@@ -42,6 +42,7 @@ class Rollback:
         if state.last_good is None:
             copies = {name: tensor.clone() for name, tensor in self._mutable.items()}
             state.last_good = Snapshot(state.step, copies)
+        self._begin = state.last_good
         return range(state.step, self._next_check(state.step))
 
     def check(self) -> bool:
@@ -59,6 +60,21 @@ class Rollback:
             self._require_steps_taken()
             self.state.last_good = None
         return True
+
+    def undo(self) -> None:
+        """Return to the state before the last steps, in the midst of which training was ended.
+
+        It is whole, and a hundred steps back at most. Training takes the same steps from there.
+        """
+        if self._begin is None:
+            return  # no step was taken
+        self.state.last_good = self._begin
+        self._restore()
+        self.state.last_good = None
+        if self.state.average is not None:
+            self.state.average.in_model = False
+        metrics = self.state.history
+        metrics[:] = [m for m in metrics if m.step <= self.state.step]
 
     @property
     def _last_good(self) -> Snapshot:
