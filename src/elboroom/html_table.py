@@ -134,7 +134,7 @@ class Summary:
 
     def text(self, kind: str) -> str:
         """Return the title and the facts in a line."""
-        facts = [f"{name} {_text(v)}" for name, v in self.facts.items() if v is not None]
+        facts = [f"{_text(name)} {_text(v)}" for name, v in self.facts.items() if v is not None]
         said = "; ".join([*filter(None, [_text(self.title)]), *facts, *map(_text, self.notes)])
         return f"<{kind}: {said}>" if said else f"<{kind}>"
 

@@ -125,6 +125,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_handler_comes_back(tmp_path: Path,
         ("elboroom.training.optimisers.Adam.step", 10, 6),  # in the middle of the second epoch
         ("elboroom.training.trainer.held_out_elbo", 2, 6),  # after its last step
         ("elboroom.training.trainer.keep_best", 2, 6),
+        ("elboroom.training.average.Average.exchange", 4, 6),  # back from the average
     ],
 )
 def test_a_step_that_is_cut_short_is_undone(

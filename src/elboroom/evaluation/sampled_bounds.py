@@ -11,6 +11,7 @@ from torch import Tensor
 from elboroom.evaluation.double_sampling import CHOSEN, OUTSIDE, PILOT, DoubleSample, rows_needed
 from elboroom.evaluation.estimate import Estimate
 from elboroom.evaluation.row_batches import IMAGES_AT_A_TIME, RowBatches
+from elboroom.html_table import Shown, Summary
 
 _OF_SUBSET = {
     "iwae": "iwae_subset",
@@ -25,7 +26,7 @@ OnStage = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
-class Subset:
+class Subset(Shown):
     """A random subset of the rows, of which alone a bound has K samples.
 
     Attributes:
@@ -52,6 +53,9 @@ class Subset:
     error: float | None
     seconds: float
 
+    def _summary(self) -> Summary:
+        return Summary("", vars(self))
+
     def describe(self, k: int, noun: str) -> str:
         """Write how the bound with k samples was estimated, in one line."""
         added, asked = (
@@ -65,7 +69,7 @@ class Subset:
 
 
 @dataclass(frozen=True)
-class Partial:
+class Partial(Shown):
     """A record of an evaluation that was stopped early; the finished rows are a random sample.
 
     Attributes:
@@ -90,6 +94,9 @@ class Partial:
     k: int
     subset: int = 0
     subset_of: int | None = None
+
+    def _summary(self) -> Summary:
+        return Summary("", vars(self))
 
     def describe(self, noun: str, k: int) -> str:
         """Write what was finished with k samples, in one line."""

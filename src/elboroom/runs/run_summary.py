@@ -72,6 +72,6 @@ def _read(read: Callable[[], _Found], otherwise: _Found, notes: list[str]) -> _F
     try:
         return read()
     except _BROKEN as error:
-        what = f"{error.what}: {error.why}" if isinstance(error, ElboroomError) else repr(error)
-        notes.append(f"cannot be read: {what}")
+        of_ours = isinstance(error, ElboroomError)
+        notes.append(f"{error.what}: {error.why}" if of_ours else f"cannot be read: {error!r}")
         return otherwise
