@@ -136,7 +136,7 @@ class Summary:
         """Return the title and the facts in a line."""
         facts = [f"{_text(name)} {_text(v)}" for name, v in self.facts.items() if v is not None]
         said = "; ".join([*filter(None, [_text(self.title)]), *facts, *map(_text, self.notes)])
-        return f"<{kind}: {said}>" if said else f"<{kind}>"
+        return f"<{_text(kind)}: {said}>" if said else f"<{_text(kind)}>"
 
 
 class Shown:

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from PIL import Image
 
 from elboroom import figures
 from tests.support.figure_cases import (
@@ -225,3 +226,9 @@ def test_import_brings_neither_pyplot_nor_torch() -> None:
 def test_exports_are_the_figures_sorted() -> None:
     assert figures.__all__ == sorted(figures.__all__)
     assert all(callable(getattr(figures, name)) for name in figures.__all__)
+
+
+def test_a_notebook_that_has_not_loaded_pyplot_shows_a_figure():
+    figure = samples(1)
+    shown = Image.open(io.BytesIO(figure._repr_png_()))  # type: ignore[attr-defined]
+    assert shown.size == tuple((figure.get_size_inches() * 120).astype(int))
