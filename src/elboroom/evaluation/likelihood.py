@@ -125,7 +125,7 @@ def evaluate(
     require_room((_HELD, k_all, rows), _weight(model), k_all=k_all)
     dtype = resolve_precision(precision, _weight(model).device)
     clock, known, digest = time.perf_counter(), None, fingerprint(model)
-    with shown_progress(progress, "evaluation") as show, deferred_interrupt() as interrupted:
+    with deferred_interrupt() as interrupted, shown_progress(progress, "evaluation") as show:
         stages = _Stages(show, on_stage, on_images)
 
         def ended() -> bool:

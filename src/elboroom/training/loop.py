@@ -113,9 +113,9 @@ def train(
         _training_mode(model),
         _global_random_state(model),
         closing(_trainer(model, data, config, objective, state)) as trainer,
-        shown_progress(progress, "training") as show,
         trained(state.average),
         deferred_interrupt() as interrupted,
+        shown_progress(progress, "training") as show,
     ):
 
         def after_step(state: TrainState) -> None:
