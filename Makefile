@@ -23,7 +23,7 @@ NUMERIC := tests/model tests/training tests/infer tests/evaluation tests/runs/te
 LEAST_MACHINE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 \
 	CXX=/nonexistent
 
-.PHONY: demo docs test test-full test-portable test-numeric chromium install-chromium lint format types check \
+.PHONY: demo docs docs-links docs-pages test test-full test-portable test-numeric chromium install-chromium lint format types check \
 	benchmarks dist clean
 
 demo: $(VENV)/installed
@@ -69,6 +69,15 @@ check: lint format types test
 docs: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going \
 		--doctree-dir build/docs/doctrees docs build/docs/html
+
+# Asks the servers of all links to other places; needs the network.
+docs-links: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx --builder linkcheck --fail-on-warning --keep-going \
+		--doctree-dir build/docs/doctrees docs build/docs/links
+
+# Runs the tutorials and the gallery, and writes what they print and draw; takes ten minutes.
+docs-pages: $(VENV)/installed-dev chromium
+	$(BIN)/python -m tests.support.written_pages
 
 benchmarks: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks reference
