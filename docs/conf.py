@@ -47,6 +47,16 @@ html_copy_source = False
 copybutton_prompt_text = r">>> |\.\.\. "  # copied are the lines after a prompt, without it
 copybutton_prompt_is_regexp = True
 
+# `make docs-links`: a page that answers late or too often is asked again, one that refuses is not
+# broken, and the anchors of GitHub are made in the browser.
+linkcheck_retries = 3
+linkcheck_timeout = 20
+linkcheck_rate_limit_timeout = 60.0
+linkcheck_report_timeouts_as_broken = False
+linkcheck_allow_unauthorized = True
+linkcheck_anchors_ignore_for_url = [r"https://github\.com/.*"]
+linkcheck_allowed_redirects = {r"https://doi\.org/.*": r"https://.*"}
+
 _CODE = re.compile(r"(`+[^`]*`+)")
 _MARKUP = re.compile(r"(?<!\\)([*|]|_(?=\W|$))")
 
