@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 import elboroom
+import elboroom.figures
 from elboroom import load_mnist
 from elboroom.cli import main as cli
 from elboroom.runs import run_data
 from tests.support.repository import ROOT
+from tests.support.written_pages import BYTES, PARTS, WRITTEN
 
 README = ROOT / "README.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,8 +37,9 @@ def blocks(page: Path) -> list[str]:
 
 
 def commands(page: Path) -> list[str]:
-    """Find the commands in indented lines, and at the start of the rows of a table."""
-    return re.findall(r"^(?:    |\| `)(elboroom [^`\n]*)", page.read_text(), re.MULTILINE)
+    """Find the commands in indented lines, also below torchrun, and in the rows of a table."""
+    lines = r"^(?:    (?:(?:timeout [^`\n]*)?torchrun [^`\n]*-m )?|\| `)(elboroom [^`\n|]*)"
+    return re.findall(lines, page.read_text(), re.MULTILINE)
 
 
 def anchors(page: Path) -> set[str]:
@@ -54,7 +58,7 @@ def anchors(page: Path) -> set[str]:
 def broken_links(page: Path) -> Iterator[str]:
     """Find the links to files or headings that are not in the repository."""
     for target in LINK.findall(FENCED.sub("", page.read_text())):
-        if target.startswith("https://"):
+        if "://" in target:
             continue
         path, _, anchor = target.partition("#")
         file = page.parent / path if path else page
@@ -94,7 +98,15 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_data, "load_data", few(run_data.load_data))
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name)
+GALLERY = ROOT / "docs" / "gallery.md"
+
+
+def slow(page: Path) -> Any:
+    """Mark the gallery, whose models take long, for `make test-full`."""
+    return pytest.param(page, marks=pytest.mark.full) if page == GALLERY else page
+
+
+@pytest.mark.parametrize("page", [slow(page) for page in PAGES if blocks(page)], ids=name)
 def test_the_code_of_a_page_runs(
     page: Path,
     few_digits: None,
@@ -104,9 +116,16 @@ def test_the_code_of_a_page_runs(
 ):
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {}
+    printed = list[str]()
     for block in blocks(page):
         exec(compile(block, name(page), "exec"), namespace)
-    assert capsys.readouterr().out
+        printed.append(capsys.readouterr().out)
+    assert any(printed)
+    if page in WRITTEN:  # the page shows what each block prints, up to the numbers
+        shown = [part["printed"] for part in PARTS.finditer(page.read_text()) if part["python"]]
+        assert [len((text or "").splitlines()) for text in shown] == [
+            len(text.splitlines()) for text in printed
+        ]
     if name(page) in COMPLETES:
         assert namespace["filled"].draws.shape == (3, *namespace["x"].shape)
 
@@ -149,6 +168,63 @@ def test_every_file_that_a_page_names_exists(page: Path):
 def test_a_missing_file_is_found():
     page = "`infer/svi.py`, `tests/test_docs.py`, `infer/NAME.py`, `infer/gone.py`"
     assert missing_files(page) == ["infer/gone.py"]
+
+
+FORMS = {"arxiv.org": r"/abs/\d{4}\.\d{4,5}", "doi.org": r"/10\.\d{4,9}/\S+"}
+
+
+def malformed_links(text: str) -> list[str]:
+    """Find the links to other places that are not by HTTPS, or name no paper of arXiv or DOI."""
+    found = [target for target in LINK.findall(FENCED.sub("", text)) if "://" in target]
+    parts = {target: urlsplit(target) for target in found}
+    return [
+        target
+        for target, at in parts.items()
+        if at.scheme != "https"
+        or "." not in at.netloc
+        or not re.fullmatch(FORMS.get(at.netloc, r"\S*"), at.path)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_to_other_places_are_well_formed(page: Path):
+    assert malformed_links(page.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("link", "is_malformed"),
+    [
+        ("https://arxiv.org/abs/1312.6114", False),
+        ("https://doi.org/10.1214/20-BA1221", False),
+        ("https://example.org/any/page.html", False),
+        ("https://arxiv.org/pdf/1312.6114v10", True),
+        ("https://doi.org/1214/20-BA1221", True),
+        ("http://example.org/", True),
+        ("https://localhost/page", True),
+    ],
+)
+def test_a_planted_malformed_link_is_found(link: str, is_malformed: bool):
+    assert malformed_links(f"A [link]({link}).") == ([link] if is_malformed else [])
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_every_figure_of_a_written_page_is_drawn_by_its_lines(page: Path):
+    text = page.read_text()
+    saved = set(re.findall(r'savefig\("([\w-]+\.png)"', text))
+    shown = {Path(link).name for link in LINK.findall(text) if link.endswith(".png")}
+    assert saved == {picture for picture in shown if not picture.startswith("explorer-")}
+
+
+def test_the_gallery_has_every_figure():
+    headings = re.findall(r"^### (\w+)$", GALLERY.read_text(), re.M)
+    assert sorted(headings) == sorted(elboroom.figures.__all__)
+
+
+def test_pictures_of_the_tutorials_are_small():
+    pictures = list((ROOT / "docs" / "figures" / "tutorials").glob("*.png"))
+    limit = BYTES["tutorials"]
+    assert pictures
+    assert [picture.name for picture in pictures if picture.stat().st_size > limit] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
