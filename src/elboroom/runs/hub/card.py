@@ -9,9 +9,11 @@ from elboroom.data import noun
 from elboroom.data.tables.schema import Schema
 from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
-from elboroom.runs.hub import card_tables
+from elboroom.runs.hub.card_data import data_rows, held_of_data
 from elboroom.runs.hub.card_evaluation import CardEvaluation
 from elboroom.runs.hub.card_limits import limits
+from elboroom.runs.hub.card_model import dimensions, likelihood, model_rows
+from elboroom.runs.hub.card_training import training_rows
 from elboroom.runs.hub.known_data import known_data
 from elboroom.runs.hub.markdown import templates
 from elboroom.runs.hub.pretrained_config import PreparedData, StoredWeights
@@ -73,7 +75,7 @@ class Card:
                 source=self.repo_id or ".",
                 figures=self.figures,
                 captions={f"{name}.png": text for name, text in _CAPTIONS.items()},
-                training_rows=card_tables.training_rows(self.run, self.weights),
+                training_rows=training_rows(self.run, self.weights),
                 **shown,
             )
         )
@@ -81,12 +83,12 @@ class Card:
     def _model(self) -> dict[str, Any]:
         """Return what the card shows of the model."""
         config, model = self.run.config.model, self.model
-        found = f"likelihood:{card_tables.likelihood(config)}", f"latents:{config.latents}"
+        found = f"likelihood:{likelihood(config)}", f"latents:{config.latents}"
         return {
             "tags": ["vae", f"elboroom_version:{__version__}", *found],
             "latents": f"{model.latents:,} latent{'s' * (model.latents != 1)}",
             "factory": config.network if config.has_own_network else None,
-            "model_rows": card_tables.model_rows(config, model),
+            "model_rows": model_rows(config, model),
         }
 
     def _data(self) -> dict[str, Any]:
@@ -94,11 +96,11 @@ class Card:
         columns, shape = () if self.columns is None else self.columns.columns, self.run.event_shape
         return {
             "noun": noun(shape),
-            "shape": card_tables.shape(shape),
+            "shape": dimensions(shape),
             "is_picture": len(shape) == 3,
             "known": known_data(self.run.identity),
-            "data_rows": card_tables.data_rows(self.run, self.data),
-            "held_of_data": card_tables.held_of_data(self.run, self.model),
+            "data_rows": data_rows(self.run, self.data),
+            "held_of_data": held_of_data(self.run, self.model),
             "columns": columns[:_MOST_COLUMNS],
             "more_columns": max(len(columns) - _MOST_COLUMNS, 0),
         }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from elboroom.data import noun
-from elboroom.runs.hub.card_tables import history_of
+from elboroom.runs.hub.card_training import history_of
 from elboroom.runs.hub.markdown import markdown
 from elboroom.runs.hub.pretrained_config import StoredWeights
 from elboroom.runs.run import Run

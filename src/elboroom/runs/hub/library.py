@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from elboroom.errors import RunError, UsageError
+from elboroom.errors import RunError, UsageError, missing_library
 
 _ONLINE = "go online (HF_HUB_OFFLINE=0"
 _LOG_IN = "log in by `hf auth login`, or give a token"
@@ -67,8 +67,4 @@ def _first_line(error: Exception) -> str:
 
 def _require_library(repo_id: str, done: str) -> None:
     if find_spec("huggingface_hub") is None:
-        raise UsageError(
-            f"{repo_id} cannot be {done}",
-            why="it needs the library huggingface_hub, which is not installed",
-            fix="install it: pip install 'elboroom[hub]'; a folder is read without it",
-        )
+        raise missing_library(f"{repo_id} cannot be {done}", "huggingface_hub", "hub")
