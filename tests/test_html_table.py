@@ -13,10 +13,11 @@ import torch
 
 from elboroom import Config, Dataset, Run, TrainConfig, evaluate, half_mask, infer
 from elboroom.evaluation import annealed_likelihood, certify, gaps
+from elboroom.exports import NetworkExport
 from elboroom.html_table import MOST_ROWS, Folded, Shown, Summary, Table
 from elboroom.imputation import Imputation, RowScores
 from elboroom.training.metrics import History
-from tests.test_site import SECTIONS, listed
+from tests.support.reference import SECTIONS, listed
 
 LEFT = {"Bernoulli", "ElboroomError", "EvaluationInterrupted", "KeptDraws", "KeptTiles"}
 """Classes of the reference of which there is nothing to show; errors are their messages."""
@@ -95,6 +96,7 @@ def things(trained: Path) -> Mapping[str, Any]:
         "score": score,
         "imputation": Imputation(values, values, values, values[None]),
         "scores": RowScores(values[:, 0], values[:, 1], values[:, 1]),
+        "export": NetworkExport((Path("encoder.onnx"), Path("model.json")), "ONNX", 1e-7),
     }
 
 

@@ -69,6 +69,7 @@ def test_a_place_of_the_map_is_opened_again(visitor):
     )
 
 
+@pytest.mark.full
 def test_samples_are_opened_again(visitor, browser, address):
     visitor.open("space/samples?count=12&temperature=0.5&values=draw&seed=7")
     canvas = visitor.page.get_by_role("img")
@@ -82,6 +83,7 @@ def test_samples_are_opened_again(visitor, browser, address):
     assert not torch.equal(visitor.tones(canvas), here)
 
 
+@pytest.mark.full
 def test_more_draws_are_others_and_opened_again(visitor, browser, address):
     visitor.open("plane/complete?row=2&mask=left")
     draws = visitor.page.get_by_role("img", name="12 draws of the completion")

@@ -103,6 +103,7 @@ def fault(case: Case, folder: Path, bounds: Bounds = nullcontext) -> str | None:
 
 
 @cache
+@cache
 def _start_threads() -> None:
     """Start all threads that decode pictures: each takes room for its stack on many processors."""
     list(in_order(time.sleep, [1e-3] * 64))

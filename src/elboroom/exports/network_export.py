@@ -16,6 +16,7 @@ from elboroom.exports.folder import DESCRIPTION, require_free, write_export_fold
 from elboroom.exports.onnx_file import OnnxRuntime, onnx_model, opset, require_onnx
 from elboroom.exports.parity import TOLERANCE, parity
 from elboroom.exports.torch_program import torch_program
+from elboroom.html_table import Shown, Summary
 from elboroom.model.arguments import checked
 from elboroom.model.fingerprint import fingerprint
 from elboroom.model.vae import VAE
@@ -23,8 +24,8 @@ from elboroom.runs.atomic import as_json, write_file
 from elboroom.runs.run import Run
 
 
-@dataclass(frozen=True)
-class NetworkExport:
+@dataclass(frozen=True, repr=False)
+class NetworkExport(Shown):
     """The files of an export, and how close they are to the model.
 
     Attributes:
@@ -47,6 +48,13 @@ class NetworkExport:
     difference: float
     tolerance: float = TOLERANCE
     notes: tuple[str, ...] = ()
+
+    def _summary(self) -> Summary:
+        facts = {
+            "checked by": self.checked_by,
+            "outputs differ by": f"{self.difference:.1e} at most; {self.tolerance:g} is allowed",
+        }
+        return Summary(", ".join(map(str, self.files)), facts, notes=self.notes)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ CASES = {
     "curves-beta": lambda: curves(60, 5, lambda epoch: np.minimum(1, epoch / 20)),
 }
 LARGE = {"corner-5x8", "posteriors-6x5"}
+MOST_CASES = [pytest.param(n, marks=[pytest.mark.full] * (n in LARGE)) for n in CASES]
 ONE_EACH = [
     *("samples-7", "latent-10", "interpolation-5x11", "contours-1", "completion-1"),
     *("manifold-3-tall", "curves-beta", "completions-1x1", "corner-5x2", "posteriors-1x3"),
@@ -154,9 +155,7 @@ def inside(figure: Figure, box: Bbox) -> bool:
     return min(box.x0, box.y0) >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.full] * (n in LARGE)) for n in CASES]
-)
+@pytest.mark.parametrize("name", MOST_CASES)
 def test_texts_are_inside_the_figure_and_do_not_overlap(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +169,7 @@ def test_texts_are_inside_the_figure_and_do_not_overlap(
         assert not a.overlaps(b), f"{one!r} lies on {other!r}"
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", MOST_CASES)
 def test_fonts_are_legible_and_panels_are_inside(name: str) -> None:
     figure = built(name)
     assert figure.get_figwidth() <= 7.0

@@ -125,7 +125,7 @@ def test_objectives(steps: list[TracedStep], objective: ObjectiveConfig):
         {"network": "residual", "hidden": (4, 4), "normalisation": "layer"},
         {"likelihood": "discretized-logistic"},
         {"likelihood": "gaussian"},
-        LADDER,
+        pytest.param(LADDER, marks=pytest.mark.full),
     ],
     ids=lambda model: ", ".join(str(value) for value in model.values()),
 )
