@@ -19,7 +19,7 @@ from elboroom.runs import run_data
 from tests.support.repository import ROOT
 from tests.support.written_pages import BYTES, PARTS, WRITTEN
 
-README = ROOT / "README.md"
+README, DOCS = ROOT / "README.md", ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"`((?:\w+/)+\w+\.py)`")
@@ -56,13 +56,14 @@ def anchors(page: Path) -> set[str]:
 
 
 def broken_links(page: Path) -> Iterator[str]:
-    """Find the links to files or headings that are not in the repository."""
+    """Find the links to files or headings that are not in the repository, or not in the site."""
     for target in LINK.findall(FENCED.sub("", page.read_text())):
         if "://" in target:
             continue
         path, _, anchor = target.partition("#")
         file = page.parent / path if path else page
-        if not file.exists() or (anchor and anchor not in anchors(file)):
+        leaves_site = page.is_relative_to(DOCS) and not file.resolve().is_relative_to(DOCS)
+        if not file.exists() or leaves_site or (anchor and anchor not in anchors(file)):
             yield target
 
 
@@ -128,6 +129,18 @@ def test_the_code_of_a_page_runs(
         ]
     if name(page) in COMPLETES:
         assert namespace["filled"].draws.shape == (3, *namespace["x"].shape)
+
+
+def test_a_link_of_the_site_to_another_file_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "other.md").write_text("# Elsewhere")
+    page = tmp_path / "docs" / "page.md"
+    page.write_text("A [link](../other.md).\n")
+    assert list(broken_links(page)) == []
+    monkeypatch.setitem(globals(), "DOCS", tmp_path / "docs")
+    assert list(broken_links(page)) == ["../other.md"]
 
 
 def test_the_readme_and_the_pages_for_users_have_code():
