@@ -90,6 +90,15 @@ def test_ctrl_c_loses_nothing(tmp_path: Path, config: Config, step: int):
     assert metrics(run.path) == metrics(whole.path)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_warning_that_is_an_error_loses_nothing(tmp_path: Path, config: Config):
+    untrained = replace(config, train=replace(config.train, learning_rate=1e-9))
+    run, data = created(tmp_path / "run", untrained)
+    with pytest.raises(UserWarning, match="is below that of"):
+        train_run(run, data)
+    assert Run(run.path).load_model_and_step()[1] == 3 * 6
+
+
 def test_the_state_of_an_interrupt_resumes_without_a_run(config: Config, tmp_path: Path):
     run, data = created(tmp_path / "run", config)
     model, whole = (run.new_training(data)[0] for _ in range(2))

@@ -130,7 +130,7 @@ def train_and_save(
                 stop=stop,
                 progress=progress,
             )
-        except (TrainingError, TrainingInterrupted):
+        except (TrainingError, TrainingInterrupted, Warning):  # a warning where they are errors
             autosave.save_if_possible(state)  # a disk error must not hide this one
             raise
         autosave.save(state)

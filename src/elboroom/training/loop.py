@@ -122,9 +122,10 @@ def train(
             show(trainer.share, describe(state.history, data.watched_by))
             on_step(state)
 
+        each_step = after_step if progress else on_step
         with _whole_steps(trainer):
             while not (stopped or trainer.ended):
-                stopped = trainer.take_steps(after_step, lambda: stop() or interrupted())
+                stopped = trainer.take_steps(each_step, lambda: stop() or interrupted())
                 if trainer.finish_epoch():
                     show(trainer.share, describe(state.history, data.watched_by))
                     on_epoch(state)
