@@ -53,6 +53,7 @@ def test_the_numbers_of_a_completion_are_saved(visitor, explored):
     assert array(found["draws"]).shape == (12, 1, 6, 6)
 
 
+@pytest.mark.full
 def test_the_map_is_saved(visitor, explored):
     visitor.open("plane/map")
     file, content = saved(visitor, "JSON: save the data of latent map of plane")

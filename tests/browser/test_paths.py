@@ -40,6 +40,7 @@ def decoded(explored, z):
     return shown_tones(one.tones.drawn(one.model.decode(torch.tensor([z])).mean), 0)
 
 
+@pytest.mark.full
 def test_an_end_follows_the_mouse(visitor, explored):
     visitor.open(TWO)
     x, y = middle_of(handle(visitor, "A"))
@@ -91,6 +92,7 @@ def test_the_slider_goes_from_one_end_to_the_other(visitor, explored):
         assert difference.abs().max() <= 1  # the mean is rounded otherwise on its way
 
 
+@pytest.mark.full
 def test_four_ends_span_a_surface(visitor, explored):
     visitor.open(TWO)
     visitor.page.get_by_text("Four images").click()

@@ -92,6 +92,7 @@ def test_the_heat_map_has_the_shape_of_the_exact_posterior(visitor, explored):
     assert correlation(expected) > 0.2  # so that a mirrored map fails
 
 
+@pytest.mark.full
 def test_contours_have_the_shape_of_the_exact_posterior(visitor, explored):
     visitor.open(_POSTERIOR)
     tones = visitor.tones(visitor.page.locator(".plane-canvas"))

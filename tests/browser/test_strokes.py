@@ -43,6 +43,7 @@ def test_a_stroke_of_the_mouse_reveals_the_pixels_on_its_way(visitor, explored):
     visitor.expect_route(r"plane/complete\?row=3&mask=[\w-]+&size=1")
 
 
+@pytest.mark.full
 def test_a_turn_and_a_second_stroke_add_to_the_first(visitor, explored):
     visitor.open(NONE)
     visitor.stroke((1, 1), (1, 4), (4, 4))
@@ -51,6 +52,7 @@ def test_a_turn_and_a_second_stroke_add_to_the_first(visitor, explored):
     expect_seen(visitor, explored, cells(*around, (5, 0)))
 
 
+@pytest.mark.full
 def test_a_wide_brush_is_round(visitor, explored):
     visitor.open(NONE)
     visitor.page.get_by_text("5 px", exact=True).click()

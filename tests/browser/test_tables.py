@@ -157,6 +157,7 @@ def test_ticks_have_the_digits_of_their_step(visitor):
         assert visitor.page.evaluate(TICKS, ends) == texts
 
 
+@pytest.mark.full
 def test_a_long_name_of_a_column_widens_nothing(context, tmp_path):
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(100, 2)), columns=["n" * 200, "b"])
     frame.to_csv(tmp_path / "long.csv", index=False)
@@ -181,6 +182,7 @@ def test_one_column_has_no_pair(context, tmp_path):
         expect(visitor.page.get_by_role("heading", name="Two columns together")).to_be_hidden()
 
 
+@pytest.mark.full
 def test_a_column_that_is_not_there_is_taken_out_of_the_address(visitor):
     visitor.open("table/table?across=99&up=abc&set=0:%25&row=4")
     expect(visitor.page.get_by_role("alert")).to_contain_text("a whole number from 0 to 5")

@@ -25,6 +25,7 @@ def test_a_lost_server_is_told_of(context, explored):
     assert all("ERR_CONNECTION" in problem for problem in visitor.problems)
 
 
+@pytest.mark.full
 def test_a_notice_goes_once_the_server_answers_again(visitor):
     visitor.open("plane/samples")
     visitor.page.route(SAMPLES, lambda route: route.abort())
@@ -91,6 +92,7 @@ def test_what_an_address_cannot_say_is_explained_and_taken_out(visitor, route, s
     assert visitor.page.get_by_role("alert").filter(visible=True).count() == 1
 
 
+@pytest.mark.full
 def test_a_view_that_a_run_does_not_have_is_taken_out_of_the_address(visitor):
     visitor.open("plane/table?row=3")
     visitor.expect_route("plane/map")
@@ -117,6 +119,7 @@ def test_going_back_while_a_run_is_opened_returns_to_the_run_before(visitor):
     visitor.problems.clear()
 
 
+@pytest.mark.full
 def test_a_number_that_is_no_row_is_refused_where_it_is_typed(visitor):
     visitor.open("plane/complete?row=5")
     number = visitor.page.get_by_label("Test image")

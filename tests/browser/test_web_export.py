@@ -68,6 +68,7 @@ def test_every_view_works_without_a_server(visitor):
         assert visitor.page.locator(".problem:visible").count() == 0
 
 
+@pytest.mark.full
 def test_the_posterior_follows_the_brush(visitor, plane):
     visitor.open(f"plane/complete?row={ROW}&size=1")
     expect_evidence(visitor, plane, 3)

@@ -38,6 +38,7 @@ def grey(rows: int) -> np.ndarray:
     return RNG.integers(0, 256, (rows, 6, 6), dtype=np.uint8)
 
 
+@pytest.mark.full
 def test_a_report_of_two_classes_is_written(elboroom: Command, train):
     path = train(images=grey(200), labels=RNG.integers(0, 2, 200))
     outcome = elboroom("report", path)

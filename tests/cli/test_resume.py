@@ -34,6 +34,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @ON_POSIX
+@pytest.mark.full  # test_exit_codes stops a training, too
 def test_ctrl_c_keeps_the_run_and_resuming_is_as_if_it_had_never_stopped(
     elboroom: Command, many: list[str], tmp_path: Path
 ):

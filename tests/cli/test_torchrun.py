@@ -61,7 +61,7 @@ def test_the_first_process_alone_writes_and_prints(undisturbed: Path):
     assert [m["epoch"] for m in epochs(undisturbed)] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.full  # a signal to one process is sent below
+@pytest.mark.full
 def test_a_killed_process_is_restarted_and_the_run_ends_at_the_same_bits(
     options: list[str], undisturbed: Path, tmp_path: Path
 ):
@@ -74,6 +74,7 @@ def test_a_killed_process_is_restarted_and_the_run_ends_at_the_same_bits(
     assert epochs(run) == epochs(undisturbed)
 
 
+@pytest.mark.full
 def test_a_signal_to_one_process_stops_all_and_one_process_may_go_on(
     options: list[str], shell: Command, tmp_path: Path
 ):
@@ -87,7 +88,7 @@ def test_a_signal_to_one_process_stops_all_and_one_process_may_go_on(
     assert [m["epoch"] for m in epochs(run)] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.full  # one process is signalled above
+@pytest.mark.full
 def test_a_signal_to_torchrun_stops_and_saves(options: list[str], tmp_path: Path):
     run, more = tmp_path / "run", ["--epochs", "100000", "--out", str(tmp_path / "run")]
     line = [*TORCHRUN, "--nproc-per-node=2", "-m", "elboroom", "train", *options, *more]

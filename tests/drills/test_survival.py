@@ -163,6 +163,7 @@ def test_a_signal_while_data_are_read_leaves_no_run(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.full
 def test_a_run_killed_before_its_config_was_written_can_be_started_again(
     elboroom: Command, brief: list[str], through: Path, tmp_path: Path
 ):

@@ -129,6 +129,7 @@ def test_a_clone_is_not_fitted_and_has_the_options(of_frame: VAEDensity):
     assert not hasattr(copy, "ensemble_")
 
 
+@pytest.mark.full
 def test_a_grid_search_finds_the_effort_that_gives_the_best_score(gaussian: GaussianTable):
     search = GridSearchCV(VAEDensity(random_state=0), {"effort": [1e-4, 0.1]}, cv=2)
     search.fit(gaussian.x[:100])

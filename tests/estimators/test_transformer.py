@@ -60,6 +60,7 @@ def test_a_row_has_the_same_latents_among_any_others(
     assert np.isfinite(together).all()
 
 
+@pytest.mark.full
 def test_latents_tell_what_the_columns_do(gaussian: GaussianTable):
     steps = make_pipeline(VAETransformer(effort=0.03, random_state=0), LinearRegression())
     target = gaussian.whole[:, 1]

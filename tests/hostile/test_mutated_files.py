@@ -41,13 +41,13 @@ def require_no_fault(target: Reader, random: Random) -> None:
 
 
 @given(random=st.randoms(use_true_random=False))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_mutated_file_is_refused_or_of_the_right_types(target: Reader, random: Random):
     require_no_fault(target, random)
 
 
 @pytest.mark.full
 @given(random=st.randoms(use_true_random=False))
-@settings(max_examples=400)
+@settings(max_examples=250)
 def test_many_mutated_files_are_refused_or_of_the_right_types(target: Reader, random: Random):
     require_no_fault(target, random)

@@ -55,6 +55,7 @@ def reference():
     return torch.from_numpy(draws.copy()).transpose(0, 1)
 
 
+@pytest.mark.full
 def test_means_and_variances_are_those_of_nuts(reference):
     model, x, mask = problem()
     g = torch.Generator().manual_seed(0)
