@@ -7,7 +7,7 @@ import pytest
 
 from elboroom.config import ExportConfig
 from elboroom.errors import UsageError
-from elboroom.exports import onnx_file
+from elboroom.exports import export_torch, onnx_file
 from elboroom.model.fingerprint import fingerprint
 from elboroom.runs.run import Run
 from tests.support.command import Command
@@ -29,6 +29,15 @@ def test_torch_writes_two_programs_and_their_description(
     described = json.loads((out / "model.json").read_text())
     assert described["fingerprint"] == fingerprint(Run(trained).load_model())
     assert described["options"]["hidden"] == [16]
+
+
+def test_the_columns_of_another_run_describe_no_model(trained: Path, tmp_path: Path):
+    run = Run(trained)
+    model = run.load_model()
+    next(iter(model.parameters())).data += 1
+    with pytest.raises(UsageError, match="this model is not that of"):
+        export_torch(model, tmp_path / "out", run=run)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.full

@@ -94,3 +94,22 @@ def test_a_pipe_that_nobody_reads_is_no_error():
     done = run_buffered("version", stdout=writing)
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_the_same_error_where_nothing_is_buffered():
+    line = [sys.executable, "-u", "-m", "elboroom", "version"]
+    with FULL.open("w") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the output cannot be written\n  why: [Errno 28]")
+
+
+def test_closed_streams_are_no_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(SystemExit) as end:
+        main(["version"])
+    assert end.value.code == 0
+    for stream in (sys.stdout, sys.stderr):
+        stream.close()

@@ -61,3 +61,18 @@ def test_the_time_left_follows_the_share(monkeypatch: pytest.MonkeyPatch):
     bar = Bar("work", lambda bar: None)
     bar.share = 0.25
     assert bar.time == "1:00, about 3:00 left"
+
+
+def test_work_that_was_stopped_promises_no_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    def work() -> None:
+        with shown_progress(True, "work") as show:
+            show(0.25, "")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert capsys.readouterr().err.endswith("work 25%  0:00, stopped\n")

@@ -458,9 +458,9 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(
     explored = exported["plane"].explored
     out = tmp_path / "new" / "site"
     write_export(explored, out)
-    (out / "old.txt").write_text("of the earlier export")
+    (out / "page" / "old.js").write_text("of the earlier export")
     write_export(explored, out)
-    assert not (out / "old.txt").exists()
+    assert not (out / "page" / "old.js").exists()
     assert sorted(out.parent.iterdir()) == [out]
     for other in (tmp_path, out / "index.html"):
         with pytest.raises(UsageError, match="is in the way"):

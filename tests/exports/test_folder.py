@@ -21,11 +21,20 @@ def write(out: Path, text: str) -> None:
 def test_an_earlier_export_is_replaced(tmp_path: Path, beginning: str):
     out = tmp_path / "a" / "out"
     write(out, beginning)
-    (out / "more").write_text("of an earlier version")
+    (out / "encoder.onnx").write_text("of the earlier one")
     write(out, "new")
     assert [path.name for path in out.iterdir()] == [DESCRIPTION]
     assert (out / DESCRIPTION).read_text() == "new"
     assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_a_file_beside_an_earlier_export_is_left(tmp_path: Path, beginning: str):
+    write(tmp_path / "out", beginning)
+    (tmp_path / "out" / "mine.txt").write_text("of the user")
+    with pytest.raises(UsageError, match=r"found mine\.txt"):
+        write(tmp_path / "out", "new")
+    assert (tmp_path / "out" / "mine.txt").read_text() == "of the user"
 
 
 @pytest.mark.parametrize("text", ["{}", '{"format": "something else"}', '{"format": "elboroom"}'])

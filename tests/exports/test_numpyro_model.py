@@ -101,6 +101,22 @@ def test_the_decoder_maps_and_pulls_back_under_jit_and_vmap():
     assert_rejected(lambda: close(found, -expected))
 
 
+@pytest.mark.parametrize("z", [[1, 0], np.array([1, 0]), np.array([True, False])])
+def test_whole_numbers_are_decoded_as_real_ones(z):
+    decode = jax_decoder(case()[0])
+    expected = decode(np.array([1.0, 0.0], np.float32))
+    assert np.abs(expected).max() > 0.01
+    assert np.array_equal(decode(z), expected)
+    half = decode(jax.numpy.asarray(z, jax.numpy.bfloat16))
+    assert np.array_equal(half, expected.astype(jax.numpy.bfloat16))
+
+
+@pytest.mark.parametrize("z", [np.ones(3), np.float32(1), np.ones((2, 1))])
+def test_another_number_of_latents_is_refused_at_once(z):
+    with pytest.raises(UsageError, match=r"expected \(..., 2\)"):
+        jax_decoder(case()[0])(z)
+
+
 def test_an_own_decoder_works_too():
     g = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(5, 2, generator=g), torch.randn(5, generator=g)

@@ -92,3 +92,16 @@ def test_nuts_finds_the_exact_posterior_of_a_half_seen_row():
     assert_posterior(found, infer.grid(model, x, mask, generator=g))
     ignored = infer.grid(model, x, generator=g)
     assert_rejected(lambda: assert_posterior(found, ignored))
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"rows": 0}, "rows must be positive"),
+        ({"rows": 2.5}, "rows"),
+        ({"rows": 3, "mask": torch.ones(3, 6, dtype=torch.bool)}, "a mask was given without data"),
+    ],
+)
+def test_rows_that_cannot_be_drawn_are_refused(given, match):
+    with pytest.raises(UsageError, match=match):
+        pyro_model(case()[0])(**given)

@@ -199,6 +199,14 @@ def test_what_cannot_be_given_is_refused(chains):
         chains.to_arviz(rows=["a", "b"])
 
 
+def test_the_log_likelihood_of_particles_is_refused(problem):
+    exact, x, mask = problem
+    found = infer.sir(exact.model, x, mask, generator=generator())
+    assert "log_likelihood" not in found.to_arviz().children
+    with pytest.raises(UsageError, match="copies of a few"):
+        found.to_arviz(log_likelihood=True)
+
+
 def test_a_model_that_was_trained_further_is_refused():
     model, x, mask = case()
     found = infer.laplace(model, x, mask, generator=generator())

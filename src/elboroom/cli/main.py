@@ -36,6 +36,7 @@ _READER_GONE = (errno.EPIPE, errno.EINVAL)  # Windows reports the second
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the `elboroom` command, and exit."""
     bound_openmp_spinning()
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         encode(stream)
     warnings.showwarning = _warn if _rank() in ("", "0") else _ignore
@@ -48,6 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _output_failed(error)
     _leave_others(code)
     sys.exit(code)
+
+
+def _replace_closed_streams() -> None:
+    """Discard what would be written to a stream that is closed, as by `>&-` in a shell."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def encode(stream: TextIO) -> None:
@@ -110,10 +118,19 @@ def _run(arguments: list[str]) -> int:
         return _fail(str(end), end.exit_code)
     except BrokenPipeError:
         raise
-    except Exception as error:  # noqa: BLE001  # users see no bare traceback
+    except Exception as error:  # users see no bare traceback
+        if _is_of_output(error):
+            raise
         if "--debug" in arguments:
             traceback.print_exc()
         return _fail(*_message_and_code(error))
+
+
+def _is_of_output(error: Exception) -> bool:
+    """Return whether an unbuffered stream could not be written; of a file its name is known."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return False
+    return error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO)
 
 
 def _run_by_all(command: Any) -> int:

@@ -35,7 +35,7 @@ def shown_progress(asked: bool, name: str) -> Iterator[Show]:
         try:
             yield bar.show
         finally:
-            bar.draw()
+            bar.end()
 
 
 class Bar:
@@ -49,6 +49,7 @@ class Bar:
     def __init__(self, name: str, draw: Callable[["Bar"], None]) -> None:
         self.name, self.share, self.words = name, 0.0, ""
         self._draw, self._began, self._drawn = draw, time.perf_counter(), 0.0
+        self._has_ended = False
         self.draw()
 
     def show(self, share: float, words: str) -> None:
@@ -56,6 +57,11 @@ class Bar:
         self.share, self.words = min(max(share, 0.0), 1.0), words
         if time.perf_counter() - self._drawn >= _LEAST_SECONDS:
             self.draw()
+
+    def end(self) -> None:
+        """Draw the bar as the work has ended: done, or stopped."""
+        self._has_ended = True
+        self.draw()
 
     def draw(self) -> None:
         """Draw the bar as it is."""
@@ -66,6 +72,8 @@ class Bar:
     def time(self) -> str:
         """The time since the beginning, and that which is left at this pace."""
         passed = time.perf_counter() - self._began
+        if self._has_ended and self.share < 1:
+            return f"{_clock(passed)}, stopped"
         if not 0 < self.share < 1:
             return _clock(passed)
         return f"{_clock(passed)}, about {_clock(passed / self.share * (1 - self.share))} left"
@@ -96,8 +104,10 @@ def _place() -> Iterator[_Place]:
     if _is_in_notebook():
         yield _in_cell()
     elif sys.stderr.isatty():
-        yield _in_terminal
-        sys.stderr.write("\n")
+        try:
+            yield _in_terminal
+        finally:
+            sys.stderr.write("\n")
     else:
         yield _in_lines()
 

@@ -12,20 +12,25 @@ DESCRIPTION = "model.json"
 """The file by which an export is recognised."""
 _START = re.compile(rb'\{\s*"format":\s*"elboroom [a-z]+ export ')
 _MOST = 100  # bytes
+_NAMES = {
+    *("encoder.onnx", "decoder.onnx", "encoder.pt2", "decoder.pt2", DESCRIPTION),
+    *("index.html", "model.bin", "rows.bin", "page", "figures"),  # of a page
+}
 
 
 def require_free(out: Path) -> None:
-    """Check that an export can be written at `out`: nothing is there, or an earlier export.
+    """Check that an export can be written at `out`: nothing is there, or an earlier export alone.
 
     Raises:
         UsageError: if something else is there.
     """
-    if out.is_dir() and (not any(out.iterdir()) or _is_export(out)):
-        return
-    if out.exists():
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set[str]()
+    foreign = sorted(found - _NAMES) if _is_export(out) else sorted(found)
+    if foreign or (out.exists() and not out.is_dir()):
+        named = foreign[0] if foreign else "a file"
         raise UsageError(
             f"{out} is in the way",
-            why="found files of something else; expected no folder, or an earlier export",
+            why=f"found {named}; expected no folder, or an earlier export with nothing beside it",
             fix="give another --out",
         )
 

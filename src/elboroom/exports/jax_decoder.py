@@ -22,7 +22,7 @@ def jax_decoder(model: VAE) -> Callable[[Any], Any]:
         model: the model, of which a copy in evaluation mode is taken.
 
     Raises:
-        UsageError: JAX is not installed.
+        UsageError: JAX is not installed; in a call, that z has another number of latents.
 
     Example:
         >>> import jax
@@ -32,6 +32,7 @@ def jax_decoder(model: VAE) -> Callable[[Any], Any]:
         (5, 1, 28, 28)
     """
     with extra_needed("the decoder cannot be given to JAX", "numpyro", "jax", "jaxlib"):
-        from elboroom.exports.jax_functions import mapping
+        from elboroom.exports.jax_functions import as_latents, mapping
     constant = frozen(model)
-    return mapping(constant.decoder_output, constant.parameter_shape, constant)
+    call = mapping(constant.decoder_output, constant.parameter_shape, constant)
+    return lambda z: call(as_latents(z, constant.latents))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elboroom.errors import UsageError
 from elboroom.model.vae import VAE
 
 TorchFunction = Callable[[Tensor], Tensor]
@@ -104,6 +105,22 @@ def draw(
     return jax.pure_callback(compute, _like(z, shape), seed, z, vmap_method="sequential")
 
 
+def as_latents(z: Any, latents: int) -> jax.Array:
+    """Return z as an array (..., D) of floating-point numbers.
+
+    Raises:
+        UsageError: its last axis is no D latents.
+    """
+    found = jax.numpy.asarray(z)
+    if found.shape[-1:] != (latents,):
+        raise UsageError(
+            "this z does not fit the decoder",
+            why=f"found shape {found.shape}; expected (..., {latents})",
+            fix="put the latents last",
+        )
+    return found.astype(jax.numpy.result_type(found, float))
+
+
 def _callback(function: Callable[..., Any], result: Any, *args: jax.Array) -> Any:
     return jax.pure_callback(function, result, *args, vmap_method="broadcast_all")
 
@@ -116,7 +133,8 @@ def _to_torch(values: np.ndarray[Any, Any], model: VAE) -> Tensor:
     """Copy values of JAX, which must not be written to, with the model's type and device."""
     like = next(iter(model.parameters()))
     dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
-    return torch.from_numpy(np.array(values)).to(like.device, dtype)
+    known = np.float64 if values.dtype == np.float64 else np.float32  # PyTorch has no bfloat16 here
+    return torch.from_numpy(np.array(values, known)).to(like.device, dtype)
 
 
 def _to_numpy(values: Tensor, like: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

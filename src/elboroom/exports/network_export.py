@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from elboroom import __version__
+from elboroom.errors import UsageError
 from elboroom.exports.coder import Coder, coders, portable
 from elboroom.exports.description import describe
 from elboroom.exports.folder import DESCRIPTION, require_free, write_export_folder
@@ -83,8 +84,8 @@ def export_onnx(
         run: the run that the model is of; its options and its columns are then described.
 
     Raises:
-        UsageError: a library of the extra `onnx` is missing, something else is at `folder`, or a
-            network cannot be exported, or not with the same numbers.
+        UsageError: a library of the extra `onnx` is missing, the model is not the run's, something
+            else is at `folder`, or a network cannot be exported, or not with the same numbers.
         DiskError: the folder cannot be written.
 
     Example:
@@ -111,8 +112,8 @@ def export_torch(
         run: the run that the model is of; its options and its columns are then described.
 
     Raises:
-        UsageError: something else is at `folder`, or a network cannot be exported, or not with the
-            same numbers.
+        UsageError: the model is not the run's, something else is at `folder`, or a network cannot
+            be exported, or not with the same numbers.
         DiskError: the folder cannot be written.
 
     Example:
@@ -130,6 +131,8 @@ def _export(
 ) -> NetworkExport:
     require_free(folder)
     copy, mark = portable(model), fingerprint(model)
+    if run is not None:
+        _require_model_of(run, mark)
     with torch.no_grad():
         found = [(coder, make(coder, mark)) for coder in coders(copy)]
         networks = [(coder, {"file": file.name} | file.facts) for coder, file in found]
@@ -141,6 +144,20 @@ def _export(
     largest = max(file.difference for file in files)
     paths, notes = tuple(folder / name for name in contents), tuple(_notes(model, described))
     return NetworkExport(paths, files[0].checked_by, largest, notes=notes)
+
+
+def _require_model_of(run: Run, mark: str) -> None:
+    """Check that the weights are those of a run's newest checkpoint, or of its best.
+
+    Raises:
+        UsageError: they are not, so that its columns may be others.
+    """
+    if not any(fingerprint(run.load_model(best=best)) == mark for best in (False, True)):
+        raise UsageError(
+            f"this model is not that of {run.path}",
+            why="its weights are neither those of the newest checkpoint nor those of the best",
+            fix="give the model that run.load_model() returns, or leave `run` out",
+        )
 
 
 def _notes(model: VAE, described: dict[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from elboroom.errors import extra_needed
 from elboroom.exports.frozen import frozen
+from elboroom.exports.row_count import row_count
 from elboroom.model.arguments import checked
 from elboroom.model.vae import VAE
 
@@ -49,7 +50,7 @@ def numpyro_model(model: VAE) -> Callable[..., None]:
     def program(x: Any = None, mask: Any = None, rows: int = 1) -> None:
         if x is not None:
             x = known_rows(constant, x, mask)[0].cpu().numpy()
-        with numpyro.plate("row", rows if x is None else len(x)):
+        with numpyro.plate("row", row_count(x, mask, rows)):
             z = numpyro.sample("z", prior_of(constant))
             numpyro.sample("x", Decoded(constant, z, mask), obs=x)
 

@@ -6,6 +6,7 @@ import torch
 
 from elboroom.errors import extra_needed
 from elboroom.exports.frozen import frozen
+from elboroom.exports.row_count import row_count
 from elboroom.infer.observed import Array
 from elboroom.model.arguments import checked
 from elboroom.model.vae import VAE
@@ -44,7 +45,7 @@ def pyro_model(model: VAE) -> Callable[..., None]:
     constant = frozen(model)
 
     def program(x: Array | None = None, mask: Array | None = None, rows: int = 1) -> None:
-        with pyro.plate("row", rows if x is None else len(x)):
+        with pyro.plate("row", row_count(x, mask, rows)):
             z = pyro.sample("z", prior_of(constant))
             observed = None if x is None else torch.as_tensor(x)
             pyro.sample("x", Decoded(constant, z, mask), obs=observed)

@@ -56,13 +56,16 @@ def arviz_tree(
         log_likelihood: True to add log p(x_i | z) of each seen value.
 
     Raises:
-        UsageError: ArviZ is not installed, the number of labels is another, or the values of an
-            event are not independent given z.
+        UsageError: ArviZ is not installed, the number of labels is another, or the
+            log-likelihood is asked for of resampled draws, or of values of an event that are not
+            independent given z.
     """
     with extra_needed("a posterior cannot be given to ArviZ", "arviz", "arviz_base", "xarray"):
         import arviz_base
         from xarray import DataTree
     target.source.require_unchanged()
+    if log_likelihood:
+        _require_distinct(draws)
     coords: dict[str, ArrayLike] = {"row": _labels(rows, len(target))}
     x, seen = target.given.data[0], target.given.seen
     stats = {"lp": _log_joint(target, draws.z), **draws.stats}
@@ -157,6 +160,20 @@ def _log_likelihood(target: Target, z: Tensor) -> Tensor:
 def _parts(model: VAE, x: Tensor, z: Tensor) -> tuple[Tensor, ...]:
     """Split draws (C, T, B, D) into parts (S, B, D) that are decoded together."""
     return z.flatten(0, 1).split(max(1, decoded_at_a_time(model, x) // len(x)))
+
+
+def _require_distinct(draws: ArvizDraws) -> None:
+    """Check that draws are not copies of a few particles: `loo` fits a tail to what they say.
+
+    Raises:
+        UsageError: they are resampled.
+    """
+    if draws.source == "resampled":
+        raise UsageError(
+            "the log-likelihood of particles is not for ArviZ",
+            why="they are drawn again by their weights, and `loo` fails on copies of a few",
+            fix="leave log_likelihood at False, or take infer.hmc, infer.laplace or infer.grid",
+        )
 
 
 def _require_independent_values(model: VAE, seen: Tensor) -> None:

@@ -22,7 +22,13 @@ from elboroom.model.posteriors import Density
 _ELBO_DRAWS = 64
 _ARVIZ_DRAWS = 1_000
 _MOST_SHOWN = 1 << 22  # numbers of draws whose diagnostics are computed to be shown
-_QUANTITIES = {"elbo": "ELBO", "log_evidence": "log p(seen)", "pareto_k": "k̂", "rhat": "R̂"}
+_QUANTITIES = {
+    "elbo": "ELBO",
+    "log_evidence": "log p(seen)",
+    "pareto_k": "k̂",
+    "rhat": "R̂",
+    "ess": "ESS",
+}
 _LIMITS = {"pareto_k": RELIABLE_K_HAT, "rhat": MIXED_RHAT}
 
 
@@ -176,8 +182,8 @@ class Posterior(Shown, ABC):
         Raises:
             UsageError: ArviZ is not installed, the model has been trained further, there are fewer
                 draws, the labels do not fit, or the memory is not free; also if the log-likelihood
-                is asked for and values of a row depend on each other given z, as the channels of a
-                mixture of logistics do.
+                is asked for and draws are resampled particles, or values of a row depend on each
+                other given z, as the channels of a mixture of logistics do.
         """
         require_positive(draws=1 if draws is None else draws)
         of_rows = self.evidence | self.diagnostics
@@ -200,10 +206,11 @@ def _table(known: dict[str, Tensor]) -> Table:
     """Lay out a row for each quantity, summarised over rows."""
     found = {name: values.double() for name, values in known.items()}
     rows = [
-        (quantity(name), *(f"{x:z.2f}" for x in (v.mean(), v.min(), v.max())))
+        (quantity(name), *(f"{x:z,.2f}" for x in (v.mean(), v.min(), v.max())))
         for name, v in found.items()
     ]
-    return Table(("over rows", "mean", "smallest", "largest"), rows, "ELBO and log p in nats")
+    unit = "ELBO and log p in nats" if {"elbo", "log_evidence"} & known.keys() else ""
+    return Table(("over rows", "mean", "smallest", "largest"), rows, unit)
 
 
 def _doubts(known: dict[str, Tensor]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from elboroom.config import Config
 from elboroom.data import Identity, noun
+from elboroom.data.summary import counted
 from elboroom.errors import ElboroomError
 from elboroom.html_table import Summary, Table
 from elboroom.runs.checkpoints import listing
@@ -51,7 +52,7 @@ def _model(config: Config) -> str:
 
 
 def _trained(config: Config, history: History) -> str:
-    done, minutes = f"{len(history):,} epochs", config.train.minutes
+    done, minutes = counted(len(history), "epoch"), config.train.minutes
     return f"{done} of {config.train.epochs}" if minutes is None else f"{done}, {minutes:g} minutes"
 
 

@@ -122,6 +122,7 @@ def train(
             show(trainer.share, describe(state.history, data.watched_by))
             on_step(state)
 
+        show(trainer.share, describe(state.history, data.watched_by))
         each_step = after_step if progress else on_step
         with _whole_steps(trainer):
             while not (stopped or trainer.ended):

@@ -119,7 +119,8 @@ def require_license(found: str | None) -> None:
     Raises:
         UsageError: if it is no identifier of the Hub's kind.
     """
-    if found is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.\-]*", found):
+    form = r"[a-z0-9][a-z0-9.\-]*"
+    if found is not None and not (isinstance(found, str) and re.fullmatch(form, found)):
         raise UsageError(
             "this license cannot be used",
             why=f"found {found!r}; expected an identifier in small letters, as the Hub lists them",
