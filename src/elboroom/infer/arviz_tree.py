@@ -87,12 +87,18 @@ def arviz_tree(
     )
     tree["diagnostics"] = DataTree(of_each)
     if log_likelihood:
-        found = _arrays({"x": _log_likelihood(target, draws.z)})
-        values = arviz_base.dict_to_dataset(found, dims={"x": ["seen"]}, check_conventions=False)
-        row, value = seen.flatten(1).nonzero().cpu().numpy().T
-        places = {"row": ("seen", np.asarray(coords["row"])[row]), "value": ("seen", value)}
-        tree["log_likelihood"] = DataTree(values.assign_coords(places))
+        tree["log_likelihood"] = DataTree(_values(target, draws.z, np.asarray(coords["row"])))
     return tree
+
+
+def _values(target: Target, z: Tensor, labels: _Array) -> Any:
+    """Return log p(x_i | z) of each seen value as a dataset, with its row and its place."""
+    from arviz_base import dict_to_dataset
+
+    found = _arrays({"x": _log_likelihood(target, z)})
+    values = dict_to_dataset(found, dims={"x": ["seen"]}, check_conventions=False)
+    row, value = target.given.seen.flatten(1).nonzero().cpu().numpy().T
+    return values.assign_coords(row=("seen", labels[row]), value=("seen", value))
 
 
 def _attributes(method: str, source: str) -> dict[str, str]:
